@@ -1,0 +1,49 @@
+# Every command does its own set-up. `make app` and `make test` are all most people need.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8501
+
+.PHONY: app test quick setup setup-dev check bench demo clean
+.DEFAULT_GOAL := app
+
+app: setup  ## open the explorer on the bundled demo
+	$(BIN)/python -m ep app --port $(PORT)
+
+test: setup-dev  ## every check and every test, the browser ones included
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(BIN)/python -m pytest -m "slow and not browser"
+	$(BIN)/python -m pytest -m browser
+
+quick: setup-dev  ## the quick tests alone
+	$(BIN)/python -m pytest -m "not slow and not browser"
+
+check: setup-dev  ## format, lint, import walls, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup-dev  ## speed and memory against named rivals; rewrites benchmarks/README.md
+	$(BIN)/python -m benchmarks
+
+demo: setup  ## rebuild the demo models, texts and dictionaries from nothing (about an hour on two cores)
+	$(BIN)/python -m ep demo make
+
+setup: $(VENV)/.setup-app
+setup-dev: $(VENV)/.setup-dev
+
+# torch goes first and by exact version: asked for as a range it brings gigabytes of CUDA packages.
+$(VENV)/.setup-app: requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; $(PYTHON) was not found. Install it or run: make PYTHON=/path/to/python3.11"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^torch==[0-9.]+' requirements.txt)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.setup-dev: $(VENV)/.setup-app requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+clean:  ## forget the virtual environment
+	rm -rf $(VENV)
