@@ -1,0 +1,1 @@
+"""What several screens need: loading, the selection and its URL, the frame, tokens, messages, the sphere."""
