@@ -1,0 +1,47 @@
+"""EP Explorer's backend: build, open and read Exemplar Partitioning dictionaries (Rumbelow 2026).
+
+    import ep
+    d = ep.open("data/demo/dictionaries/tuned-L4-p2.ep.h5")
+    d.assign(x)        # nearest region and distance of raw activations x (n, d)
+    d.region(17)       # counts, lens, excerpts of one region
+
+Names are loaded when they are first used, so opening a stored dictionary imports neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "open": "ep.storage",
+    "save": "ep.storage",
+    "digest": "ep.storage",
+    "build": "ep.building",
+    "Progress": "ep.building",
+    "BuildConfig": "ep.config",
+    "Corpus": "ep.corpus",
+    "Passage": "ep.corpus",
+    "Assignment": "ep.method.assignment",
+    "Dictionary": "ep.method.dictionary",
+    "Region": "ep.method.dictionary",
+    "Excerpt": "ep.method.dictionary",
+    "Calibration": "ep.method.calibration",
+    "calibrate": "ep.method.calibration",
+    "Leaders": "ep.method.leaders",
+    "load": "ep.models",
+    "EPError": "ep.errors",
+}
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ep' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
