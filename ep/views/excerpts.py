@@ -1,0 +1,59 @@
+"""Excerpts as rows to print: keyword in context (left, marked token, right), or the whole passage; by band.
+
+It knows no HTML. The marked token is found by its index, never by a character offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ep.method.dictionary import BANDS, Excerpt
+
+LEFT_CHARACTERS = 110
+RIGHT_CHARACTERS = 150
+
+
+class Row(NamedTuple):
+    """One excerpt cut in three: the pieces before the marked token, the token itself, the pieces after it."""
+
+    distance: float
+    left: tuple[str, ...]
+    token: str
+    right: tuple[str, ...]
+    passage: int
+    position: int
+
+
+def aligned(excerpt: Excerpt) -> Row:
+    """The excerpt with as much context as one line can show: whole pieces, nearest to the token first."""
+    before, after = excerpt.pieces[: excerpt.marked], excerpt.pieces[excerpt.marked + 1 :]
+    left = _within(reversed(before), LEFT_CHARACTERS)[::-1]
+    return _row(excerpt, left, _within(after, RIGHT_CHARACTERS))
+
+
+def full(excerpt: Excerpt) -> Row:
+    """The excerpt with its whole passage."""
+    return _row(excerpt, excerpt.pieces[: excerpt.marked], excerpt.pieces[excerpt.marked + 1 :])
+
+
+def by_band(excerpts: Iterable[Excerpt]) -> dict[str, tuple[Excerpt, ...]]:
+    """Excerpts grouped into near, spread and far, each in its stored order; bands that hold none are left out."""
+    groups: dict[str, list[Excerpt]] = {band: [] for band in BANDS}
+    for excerpt in excerpts:
+        groups[excerpt.band].append(excerpt)
+    return {band: tuple(rows) for band, rows in groups.items() if rows}
+
+
+def _row(excerpt: Excerpt, left: tuple[str, ...], right: tuple[str, ...]) -> Row:
+    return Row(excerpt.distance, left, excerpt.token, right, excerpt.passage, excerpt.position)
+
+
+def _within(pieces: Iterable[str], characters: int) -> tuple[str, ...]:
+    kept: list[str] = []
+    for piece in pieces:
+        if characters <= 0:
+            break
+        kept.append(piece)
+        characters -= len(piece)
+    return tuple(kept)

@@ -1,0 +1,212 @@
+"""The 2-D charts, as plotly figures with one look. The only room that knows plotly; it knows no screen and no file.
+
+Every function takes plain arrays and colours and `dark`, and returns a figure that looks the same on a page and in an
+export. Tokens that reach a chart are escaped here: plotly reads labels as a small dialect of HTML.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ep.views.text import label
+
+GRID = "rgba(128,138,155,.18)"
+TICK = "rgba(128,138,155,.45)"
+BAND = "rgba(128,138,155,.16)"
+NEUTRAL = "#8a93a6"
+SANS = "Source Sans, sans-serif"
+MONO = "Source Code Pro, monospace"
+LINE = {"line_width": 1.2, "line_dash": "dot", "line_color": NEUTRAL, "annotation_font_size": 11}
+CONFIG = {"displayModeBar": False, "displaylogo": False}
+
+
+def histogram(
+    counts: np.ndarray,
+    edges: np.ndarray,
+    color: str,
+    dark: bool,
+    *,
+    x_title: str,
+    noun: str,
+    digits: int = 2,
+    threshold: float | None = None,
+    height: int = 150,
+) -> go.Figure:
+    """Bars of `counts` (b,) between `edges` (b+1,); `noun` names what is counted, `threshold` draws the θ line."""
+    low, high = (np.asarray(part, np.float32) for part in (edges[:-1], edges[1:]))
+    spans = [f"{a:.{digits}f} – {b:.{digits}f}" for a, b in zip(low, high, strict=True)]
+    bars = go.Bar(
+        x=(low + high) / 2,
+        y=np.asarray(counts, np.int32),
+        width=(high - low) * 0.94,
+        marker={"color": color, "line_width": 0},
+        customdata=spans,
+        hovertemplate=f"%{{customdata}}: %{{y:,}} {noun}<extra></extra>",
+    )
+    figure = _figure(bars, dark, height, x_title)
+    figure.update_xaxes(range=[float(low[0]), float(high[-1]) * 1.04])
+    figure.update_yaxes(rangemode="tozero")
+    if threshold is not None:
+        figure.add_vline(x=threshold, **LINE, annotation_text="θ ", annotation_position="top left")
+    return figure
+
+
+def shares(names: Sequence[str], share: np.ndarray, color: str, dark: bool) -> go.Figure:
+    """Horizontal bars of token shares in [0, 1], the largest on top."""
+    values = np.asarray(share, np.float32)
+    text = [f"{100 * v:.0f} %" if v >= 0.1 else f"{100 * v:.1f} %" for v in values]
+    figure = _named_bars([label(name) for name in names], values, [color] * len(values), text, dark)
+    figure.update_xaxes(showticklabels=False, ticks="", range=[0, float(values.max(initial=0)) * 1.22 or 1])
+    return figure
+
+
+def cosines(
+    regions: Sequence[int], names: Sequence[str], cosine: np.ndarray, colors: Sequence[str], dark: bool
+) -> go.Figure:
+    """Horizontal bars of the cosine of one activation with the exemplars of the given regions, the closest on top."""
+    values = np.asarray(cosine, np.float32)
+    labels = [f"{k}  {label(name)}" for k, name in zip(regions, names, strict=True)]
+    figure = _named_bars(labels, values, list(colors), [f"{v:.2f}" for v in values], dark, "cosine with the exemplar")
+    figure.update_xaxes(range=[min(0.0, float(values.min(initial=0))), 1.12], tickvals=[0, 0.5, 1])
+    return figure
+
+
+def token_distances(
+    tokens: Sequence[str],
+    distance: np.ndarray,
+    colors: Sequence[str],
+    threshold: float,
+    dark: bool,
+    *,
+    usual: tuple[float, float] | None = None,
+    locked: int | None = None,
+) -> go.Figure:
+    """One bar a token: its distance to the nearest exemplar (NaN leaves a gap), the θ line, and the build's usual band.
+
+    usual: the distances between which 90 % of the build's own activations lie; locked: the token drawn with an outline.
+    """
+    values = np.asarray(distance, np.float32)
+    outline = np.zeros(len(values), np.float32)
+    if locked is not None:
+        outline[locked] = 1.8
+    bars = go.Bar(
+        x=np.arange(len(values), dtype=np.int32),
+        y=values,
+        marker={"color": list(colors), "line": {"width": outline, "color": _ink(dark, strong=True)}},
+        customdata=[_escape(label(token)) for token in tokens],
+        hovertemplate="token %{x} · %{customdata} · distance %{y:.2f}<extra></extra>",
+    )
+    figure = _figure(bars, dark, 140)
+    figure.update_layout(bargap=0.18)
+    top = max(threshold * 1.2, float(np.nanmax(values, initial=0)) * 1.06)
+    figure.update_yaxes(range=[0, top])
+    figure.update_xaxes(range=[-0.7, max(len(values), 12) - 0.3])
+    if usual is not None:
+        figure.add_hrect(y0=usual[0], y1=usual[1], fillcolor=BAND, line_width=0, layer="below")
+    figure.add_hline(y=threshold, **LINE, annotation_text=f"θ {threshold:.2f}", annotation_position="top right")
+    return figure
+
+
+def layer_path(
+    groups: np.ndarray, layers: Sequence[int], tokens: Sequence[str], palette: Sequence[str], dark: bool
+) -> go.Figure:
+    """A heat map, one row a layer (the deepest on top), one column a token, coloured by group; −1 leaves a gap.
+
+    groups: (layers, tokens) int, the neighbourhood of each token's region at each layer, in [0, len(palette)).
+    """
+    cells = np.asarray(groups, np.float32)
+    cells[cells < 0] = np.nan
+    steps = len(palette)
+    scale = [[edge, color] for i, color in enumerate(palette) for edge in (i / steps, (i + 1) / steps)]
+    heat = go.Heatmap(
+        z=cells,
+        y=[f"L{layer}" for layer in layers],
+        zmin=-0.5,
+        zmax=steps - 0.5,
+        colorscale=scale,
+        showscale=False,
+        xgap=1,
+        ygap=2,
+        hoverongaps=False,
+        customdata=np.broadcast_to(np.array([_escape(label(token)) for token in tokens]), cells.shape).tolist(),
+        hovertemplate="%{y} · token %{x} · %{customdata}<extra></extra>",
+    )
+    figure = _figure(heat, dark, 44 + 20 * len(layers))
+    figure.update_yaxes(showgrid=False, ticks="", nticks=0, dtick=1)
+    figure.update_xaxes(range=[-0.7, max(len(tokens), 12) - 0.3])
+    return figure
+
+
+def _named_bars(
+    names: list[str], values: np.ndarray, colors: list[str], text: list[str], dark: bool, x_title: str | None = None
+) -> go.Figure:
+    """Horizontal bars in reading order; names may repeat, so rows are placed by number and labelled."""
+    rows = np.arange(len(names), dtype=np.int32)
+    bars = go.Bar(
+        y=rows,
+        x=values,
+        orientation="h",
+        marker={"color": colors, "line_width": 0},
+        text=text,
+        textposition="outside",
+        textfont_size=11,
+        cliponaxis=False,
+        hoverinfo="skip",
+    )
+    figure = _figure(bars, dark, 26 + 24 * max(1, len(names)) + (22 if x_title else 0), x_title)
+    figure.update_layout(bargap=0.28)
+    figure.update_yaxes(
+        tickvals=rows,
+        ticktext=[_escape(name if len(name) <= 18 else name[:17] + "…") for name in names],
+        autorange="reversed",
+        showgrid=False,
+        ticks="",
+        tickfont_family=MONO,
+    )
+    return figure
+
+
+def _figure(trace: go.Bar | go.Heatmap, dark: bool, height: int, x_title: str | None = None) -> go.Figure:
+    figure = go.Figure(trace)
+    figure.update_layout(
+        height=height,
+        margin={"l": 4, "r": 6, "t": 4, "b": 4},
+        bargap=0.06,
+        showlegend=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        hoverlabel={"font": {"size": 12, "family": SANS}},
+        font={"size": 11.5, "family": SANS, "color": _ink(dark)},
+        dragmode=False,
+    )
+    axes = {
+        "showline": False,
+        "zeroline": False,
+        "ticks": "outside",
+        "ticklen": 3,
+        "tickcolor": TICK,
+        "tickfont_size": 11,
+        "title_font_size": 11,
+        "title_standoff": 6,
+        "nticks": 5,
+        "gridcolor": GRID,
+        "automargin": True,
+        "fixedrange": True,
+    }
+    figure.update_xaxes(**axes, showgrid=False, title_text=x_title)
+    figure.update_yaxes(**axes, showgrid=True)
+    return figure
+
+
+def _ink(dark: bool, strong: bool = False) -> str:
+    if strong:
+        return "#e4e8f0" if dark else "#1d2433"
+    return "#9aa4b6" if dark else "#5b6477"
+
+
+def _escape(text: str) -> str:
+    return html.escape(text, quote=False)

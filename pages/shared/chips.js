@@ -1,0 +1,68 @@
+// Chips and running text whose tokens can be clicked. Everything from data becomes textContent or a style value of ours.
+// data: { running, items: [{ id, parts: [[text, mark]], color, strength, before, after, title, on }] }
+
+const make = (tag, text, className) => {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  if (className) element.className = className;
+  return element;
+};
+
+// Marks stand for characters that cannot be seen; a newline in running text also breaks the line.
+const fill = (chip, parts, running) => {
+  for (const [text, mark] of parts) {
+    if (!mark) chip.append(text);
+    else
+      for (const sign of text) {
+        chip.append(make("i", sign));
+        if (running && sign === "↵") chip.append(document.createElement("br"));
+      }
+  }
+};
+
+const draw = (item, index, running) => {
+  const chip = make("span", "", item.on ? "chip on" : "chip");
+  chip.dataset.index = index;
+  chip.setAttribute("role", "button");
+  chip.setAttribute("aria-pressed", Boolean(item.on));
+  chip.style.setProperty("--c", item.color);
+  chip.style.setProperty("--a", item.strength);
+  chip.title = item.title ?? "";
+  if (item.before) chip.append(make("b", item.before));
+  fill(chip, item.parts, running);
+  if (item.after) chip.append(make("small", item.after));
+  return chip;
+};
+
+// One stop for Tab; the arrow keys walk from chip to chip, Enter or space picks.
+const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -Infinity, End: Infinity };
+
+const walk = (chips, from, step) => {
+  const to = Math.min(chips.length - 1, Math.max(0, from + step));
+  chips[from].tabIndex = -1;
+  chips[to].tabIndex = 0;
+  chips[to].focus();
+};
+
+export default function ({ parentElement, data, setTriggerValue }) {
+  const box = parentElement.querySelector(".box");
+  const focused = parentElement.activeElement?.dataset.index;
+  const chips = data.items.map((item, index) => draw(item, index, data.running));
+  const entry = Number(focused ?? Math.max(0, data.items.findIndex((item) => item.on)));
+  chips.forEach((chip, index) => (chip.tabIndex = index === entry ? 0 : -1));
+  box.className = data.running ? "box running" : "box";
+  box.replaceChildren(...chips.flatMap((chip) => [document.createElement("wbr"), chip]));
+  if (focused !== undefined) chips[entry]?.focus();
+
+  const indexOf = (event) => Number(event.target.closest?.(".chip")?.dataset.index ?? -1);
+  const pick = (index) => index >= 0 && setTriggerValue("picked", data.items[index].id);
+  box.onclick = (event) => pick(indexOf(event));
+  box.onkeydown = (event) => {
+    const index = indexOf(event);
+    if (index < 0) return;
+    if (event.key === "Enter" || event.key === " ") pick(index);
+    else if (event.key in STEPS) walk(chips, index, STEPS[event.key]);
+    else return;
+    event.preventDefault();
+  };
+}

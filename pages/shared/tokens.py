@@ -1,0 +1,90 @@
+"""Tokens and excerpts as HTML for `st.html`: chips, the marked token, keyword in context, whole passages.
+
+The only place where text from models and corpora becomes markup. Every character goes through `html.escape`; every colour
+comes from `ep.views.palette`, never from data. The classes are in `style.css`.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+from ep.views.excerpts import Row
+from ep.views.palette import OTHER
+from ep.views.text import label, segments
+
+NEWLINE = "↵"
+
+
+def escape(text: str) -> str:
+    """Any text from outside, safe between tags and inside quoted attributes; controls and NUL become visible."""
+    return html.escape("".join(segment.text for segment in segments(text, spaces=False)) if text else "", quote=True)
+
+
+def visible(token: str, spaces: bool = True, breaks: bool = False) -> str:
+    """A token's characters as HTML: marks of invisible ones are faint; `breaks` also ends the line after a newline."""
+    out = []
+    for text, mark in segments(token, spaces):
+        escaped = html.escape(text, quote=True)
+        if mark:
+            escaped = f'<span class="ep-ws">{escaped}</span>'
+            if breaks:
+                escaped = escaped.replace(NEWLINE, NEWLINE + "<br>")
+        out.append(escaped)
+    return "".join(out)
+
+
+def chip(token: str, color: str = OTHER, strength: float = 0.22, title: str = "") -> str:
+    """One token as a chip; `strength` in [0, 1] is the share of `color` in its tint, `title` plain text for hovering."""
+    hint = title or (label(token) if len(token) > 24 else "")
+    attribute = f' title="{html.escape(hint, quote=True)}"' if hint else ""
+    return f'<span class="ep-chip" style="--c:{color};--a:{strength:.3f}"{attribute}>{visible(token)}</span>'
+
+
+def chips(tokens: Iterable[str], color: str = OTHER, strength: float = 0.22) -> str:
+    """A wrapping row of chips of one colour."""
+    return row(chip(token, color, strength) for token in tokens)
+
+
+def row(parts: Iterable[str]) -> str:
+    """A wrapping row of ready HTML, such as chips with strengths of their own."""
+    return f'<div class="ep-chips">{"".join(parts)}</div>'
+
+
+def marked(token: str, color: str) -> str:
+    """The token an excerpt is about: tinted, underlined, bold, with its whitespace visible."""
+    return f'<span class="ep-tok ep-mark" style="--c:{color}">{visible(token)}</span>'
+
+
+def running(pieces: Iterable[str], breaks: bool = False) -> str:
+    """Tokens as running text: spaces stay spaces, a newline shows its mark (and breaks the line if asked)."""
+    return "".join(f'<span class="ep-tok">{visible(p, spaces=False, breaks=breaks)}</span>' for p in pieces if p)
+
+
+def aligned(rows: Iterable[Row], color: str) -> str:
+    """Excerpts with their marked tokens in one column, distance in front."""
+    lines = (
+        f'<span class="n">{r.distance:.2f}</span><span class="l"><span>{running(r.left)}</span></span>'
+        f'<span class="r">{marked(r.token, color)}{running(r.right)}</span>'
+        for r in rows
+    )
+    return f'<div class="ep-kwic">{"".join(lines)}</div>'
+
+
+def full_text(rows: Iterable[Row], color: str) -> str:
+    """Excerpts with all their text, lines broken where the text breaks them, distance in front."""
+    return _listed(rows, color, "ep-ex", breaks=True)
+
+
+def one_line(rows: Iterable[Row], color: str) -> str:
+    """Excerpts cut at the end of one line each, distance in front."""
+    return _listed(rows, color, "ep-ex ep-one", breaks=False)
+
+
+def _listed(rows: Iterable[Row], color: str, name: str, breaks: bool) -> str:
+    lines = (
+        f"<span>{r.distance:.2f}</span>"
+        f"<div>{running(r.left, breaks)}{marked(r.token, color)}{running(r.right, breaks)}</div>"
+        for r in rows
+    )
+    return f'<div class="{name}">{"".join(lines)}</div>'
