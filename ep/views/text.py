@@ -49,6 +49,11 @@ def label(token: str) -> str:
     return "".join(segment.text for segment in segments(token))
 
 
+def plain(text: str) -> str:
+    """A whole sentence or name of any length: spaces and lines as they are, control characters visible."""
+    return "".join(c if c == "\n" else _shown(c, spaces=False)[0] for c in text)
+
+
 def shorten(token: str, longest: int = LONGEST) -> str:
     """The token itself, or its beginning and end around the number of characters left out."""
     if len(token) <= longest:

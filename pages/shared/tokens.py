@@ -11,14 +11,14 @@ from collections.abc import Iterable
 
 from ep.views.excerpts import Row
 from ep.views.palette import OTHER
-from ep.views.text import label, segments
+from ep.views.text import label, plain, segments
 
 NEWLINE = "↵"
 
 
 def escape(text: str) -> str:
-    """Any text from outside, safe between tags and inside quoted attributes; controls and NUL become visible."""
-    return html.escape("".join(segment.text for segment in segments(text, spaces=False)) if text else "", quote=True)
+    """A sentence, name or number, safe between tags and inside quoted attributes; control characters become visible."""
+    return html.escape(plain(text), quote=True)
 
 
 def visible(token: str, spaces: bool = True, breaks: bool = False) -> str:
@@ -49,6 +49,20 @@ def chips(tokens: Iterable[str], color: str = OTHER, strength: float = 0.22) -> 
 def row(parts: Iterable[str]) -> str:
     """A wrapping row of ready HTML, such as chips with strengths of their own."""
     return f'<div class="ep-chips">{"".join(parts)}</div>'
+
+
+def heading(name: str, about: str = "", flush: bool = True) -> str:
+    """A card's heading: its name and a grey half-sentence on one line; `flush` leaves no air below (for charts)."""
+    return f'<div class="ep-band{" ep-flush" if flush else ""}"><b>{escape(name)}</b><span>{escape(about)}</span></div>'
+
+
+def facts(*pairs: tuple[str, str] | tuple[str, str, str], grid: bool = False) -> str:
+    """Key numbers, (label, value) or (label, value, explanation on hover): the value over its label, in a row or 2 × 2."""
+    cells = []
+    for label_, value, *about in pairs:
+        title = f' title="{escape(about[0])}"' if about else ""
+        cells.append(f"<div{title}><b>{escape(value)}</b><span>{escape(label_)}</span></div>")
+    return f'<div class="ep-facts{" ep-grid4" if grid else ""}">{"".join(cells)}</div>'
 
 
 def marked(token: str, color: str) -> str:
