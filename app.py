@@ -1,0 +1,32 @@
+"""EP Explorer: the frame around the pages. Run it with `make app` or `python -m ep app`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.shared import frame, state
+
+ASSETS = Path(__file__).parent / "pages" / "shared" / "assets"
+
+st.set_page_config(
+    page_title="EP Explorer",
+    page_icon=str(ASSETS / "icon.svg"),  # a local file: the named icons are fetched from the network
+    layout="wide",
+    initial_sidebar_state=232,
+    menu_items={"About": "**EP Explorer** · an explorer for Exemplar Partitioning dictionaries."},
+)
+st.logo(str(ASSETS / "logo.svg"), size="medium")
+page = st.navigation(
+    [
+        st.Page("pages/atlas.py", title="Atlas", default=True),
+    ],
+    position="top",
+)
+
+frame.stylesheet()
+with frame.calm():
+    state.synchronise()
+    frame.sidebar()
+    page.run()

@@ -1,0 +1,113 @@
+"""Regions as plain columns: what a table, a map's labels and a legend show of all regions at once.
+
+Everything comes from the dictionary's columns; an array a file lacks leaves its place out. Knows no screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ep.errors import RequestError
+from ep.method.dictionary import Dictionary
+from ep.views.text import label
+
+LENS_SHOWN = 4
+NAMELESS = "▯"
+
+
+def token_ids(dictionary: Dictionary) -> np.ndarray | None:
+    """(K, n) int32 token ids that say best what a region is: the exemplar's lens, else its members' tokens, else None.
+
+    -1 fills places with no token.
+    """
+    for name in ("lens_exemplar_up_ids", "token_ids"):
+        if name in dictionary:
+            return dictionary.column(name)
+    return None
+
+
+def lens_tokens(dictionary: Dictionary, regions: Sequence[int] | np.ndarray, n: int = LENS_SHOWN) -> list[list[str]]:
+    """The first n telling tokens of each region as plain one-line text with whitespace made visible."""
+    ids = token_ids(dictionary)
+    if ids is None:
+        return [[] for _ in regions]
+    rows = ids[np.asarray(regions, np.int64), :n].tolist()
+    return [[label(dictionary.piece(token)) for token in row if token >= 0] for row in rows]
+
+
+def name(dictionary: Dictionary, region: int) -> str:
+    """The one token that stands for a region, as text; empty when the file holds neither lens nor tokens."""
+    for column in ("lens_exemplar_up_ids", "token_ids"):
+        if column in dictionary and (token := int(dictionary.row(column, region)[0])) >= 0:
+            return dictionary.piece(token)
+    return ""
+
+
+def map_name(token: str) -> str:
+    """A token as a label on the map: without the space in front of a word, whitespace alone made visible."""
+    return label(token.strip(" ") or token or NAMELESS)
+
+
+def group_names(dictionary: Dictionary, n: int = 2) -> list[str]:
+    """The neighbourhoods' names: their first n tokens, as plain text; "regions" when the file stores none."""
+    stored = dictionary.info.get("group_names") or []
+    if "neighbourhood" not in dictionary:
+        return ["regions"]
+    count = int(dictionary.column("neighbourhood").max()) + 1 if len(dictionary) else 0
+    tokens = [list(stored[i])[:n] if i < len(stored) else [] for i in range(count)]
+    return [" ".join(map_name(str(t)) for t in group) or f"group {i + 1}" for i, group in enumerate(tokens)]
+
+
+def members(dictionary: Dictionary) -> np.ndarray:
+    """(K,) members of each region: Voronoi where stored, else at arrival, else zeros."""
+    for column in ("count_voronoi", "count_arrival"):
+        if column in dictionary:
+            return dictionary.column(column)
+    return np.zeros(len(dictionary), np.int64)
+
+
+def opening_region(dictionary: Dictionary) -> int:
+    """The region a screen opens on: much frequented, coherent, outside the palest group, and named by a word.
+
+    RequestError when the dictionary has no region.
+    """
+    if len(dictionary) == 0:
+        raise RequestError("this dictionary has no regions: build it on more text")
+    score = np.log1p(members(dictionary).astype(np.float64))
+    for column, weight in (("coherence_voronoi", 2.0), ("neighbourhood", 1.0)):
+        if column in dictionary:
+            values = dictionary.column(column).astype(np.float64)
+            score = score + weight * (np.nan_to_num(values) if column != "neighbourhood" else np.minimum(values, 1))
+    best = np.argsort(-score, kind="stable")[:64]
+    return int(next((k for k in best if name(dictionary, int(k)).strip().isalpha()), best[0]))
+
+
+def columns(dictionary: Dictionary, regions: np.ndarray) -> dict[str, Any]:
+    """The table of the given regions, in their order: one entry per column the file can fill.
+
+    region int · lens lists of text · members, arrival int · coherence [0, 1] · mean_distance, nearest cosine distance.
+    """
+    regions = np.asarray(regions, np.int64)
+    table: dict[str, Any] = {"region": regions, "lens": lens_tokens(dictionary, regions)}
+    for shown, stored in (
+        ("members", "count_voronoi"),
+        ("arrival", "count_arrival"),
+        ("coherence", "coherence"),
+        ("mean_distance", "mean_distance"),
+    ):
+        if stored in dictionary:
+            table[shown] = dictionary.column(stored)[regions]
+    if "nearest_distances" in dictionary:
+        table["nearest"] = dictionary.column("nearest_distances")[regions, 0]
+    return table
+
+
+def order(dictionary: Dictionary, selected: int | None, found: np.ndarray | None, least_members: int = 0) -> np.ndarray:
+    """The ids a table lists: largest first, only those found (None: all) with enough members, the selected one on top."""
+    count = members(dictionary)
+    ids = np.argsort(-count, kind="stable") if found is None else np.asarray(found, np.int64)
+    ids = ids[count[ids] >= least_members]
+    return ids if selected is None else np.concatenate([[selected], ids[ids != selected]])

@@ -1,0 +1,182 @@
+"""What every page looks like from outside: stylesheet, head, side bar, and the last net under errors.
+
+Knows the selection and the shelf, nothing of what a page shows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from html import escape
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import streamlit as st
+
+from ep.errors import EPError
+from ep.method.dictionary import Dictionary
+from ep.views.palette import region_color
+from ep.views.tables import name
+from pages.shared import loading, messages, state, tokens
+
+log = logging.getLogger("ep.app")
+P = ParamSpec("P")
+_STYLE = Path(__file__).with_name("style.css")
+
+
+def stylesheet() -> None:
+    """The app's own CSS, once per run."""
+    st.html(_STYLE)
+
+
+def page(title: str, sentence: str) -> None:
+    """The head of a page: its name and what one is looking at; under it whatever had to be said once."""
+    st.html(f'<div class="ep-h"><h1>{escape(title)}</h1><p>{escape(sentence)}</p></div>')
+    for text in state.take_notes():
+        st.html(f'<div class="ep-note">{tokens.escape(text)}</div>')
+
+
+@contextmanager
+def calm() -> Iterator[None]:
+    """Turns any error inside into a calm box; the unexpected goes to the server's log in full, never to the page."""
+    try:
+        yield
+    except EPError as error:
+        messages.box("This cannot be shown", messages.sentence(error))
+    except Exception:
+        log.exception("a page failed")
+        messages.box(
+            "Something went wrong here",
+            "The server's log says what. Another page or another region usually works; nothing was lost.",
+        )
+
+
+def fragment(function: Callable[P, Any]) -> Callable[P, Any]:
+    """st.fragment with the same net: a fragment runs on its own, outside the net around the page."""
+
+    @wraps(function)
+    def safe(*args: P.args, **kwargs: P.kwargs) -> None:
+        with calm():
+            function(*args, **kwargs)
+
+    return st.fragment(safe)
+
+
+def is_dark() -> bool:
+    """Whether the visitor sees the dark theme, for figures and ramps that Python colours."""
+    return st.context.theme.type == "dark"
+
+
+def sidebar() -> None:
+    """The open dictionary with its layers and percentiles, its facts, the selected region and the model's state."""
+    with st.sidebar:
+        _pickers()
+        found = state.opened()
+        if found is None:
+            return
+        selection, dictionary = found
+        _facts(dictionary)
+        if selection.region is not None:
+            _selected(dictionary, selection.region)
+        _model(dictionary)
+
+
+def _pickers() -> None:
+    families = loading.families()
+    if not families:
+        return
+    chosen = loading.find(state.current().dictionary)
+    names = list(families)
+    st.session_state["frame_family"] = chosen.family if chosen else None
+    st.selectbox(
+        "Dictionary",
+        names,
+        index=None,
+        format_func=lambda family: loading.title(families[family]),
+        key="frame_family",
+        on_change=_family_chosen,
+        placeholder="Choose one",
+    )
+    if chosen:
+        layers = sorted({entry.layer for entry in families[chosen.family]})
+        _slider("Layer", layers, chosen.layer, "frame_layer", "The layer whose residual stream was partitioned")
+        here = sorted({entry.percentile for entry in families[chosen.family] if entry.layer == chosen.layer})
+        _slider("Percentile p", here, chosen.percentile, "frame_percentile", "Smaller p: finer cells, more regions")
+
+
+def _slider(label: str, options: list[Any], value: Any, key: str, help_: str) -> None:
+    """A slider over what exists; a single value is a plain line, since there is nothing to slide."""
+    if len(options) < 2:
+        shown = "–" if value is None else f"{value:g}"
+        st.html(f'<div class="ep-split ep-num"><span>{escape(label)}</span><b>{shown}</b></div>')
+        return
+    st.session_state[key] = value
+    st.select_slider(label, options, key=key, on_change=_step_chosen, format_func=lambda v: f"{v:g}", help=help_)
+
+
+def _family_chosen() -> None:
+    chosen = st.session_state["frame_family"]
+    if chosen is not None:
+        now = loading.find(state.current().dictionary)
+        layer, percentile = (now.layer, now.percentile) if now else (None, None)
+        state.open_dictionary(loading.closest(chosen, layer, percentile).key)
+
+
+def _step_chosen() -> None:
+    """The slider that moved wins: a layer keeps the percentile as near as that layer has it."""
+    now = loading.find(state.current().dictionary)
+    if now is not None:
+        layer = st.session_state.get("frame_layer", now.layer)
+        percentile = st.session_state.get("frame_percentile", now.percentile)
+        state.open_dictionary(loading.closest(now.family, layer, percentile).key)
+
+
+def _facts(dictionary: Dictionary) -> None:
+    streamed = dictionary.info.get("n_activations")
+    st.html(
+        facts(
+            ("regions", f"{len(dictionary):,}"),
+            ("θ, cosine", f"{dictionary.threshold:.2f}"),
+            ("activations", "–" if streamed is None else short_count(int(streamed))),
+            ("dimensions", f"{dictionary.width:,}"),
+            grid=True,
+        )
+        + '<hr class="ep-hr">'
+    )
+
+
+def _selected(dictionary: Dictionary, region: int) -> None:
+    color = region_color(dictionary, region)
+    st.html(
+        '<div class="ep-k" style="margin-bottom:.35em">Selected region</div><div class="ep-row">'
+        f'{tokens.chip(name(dictionary, region), color, 0.35)}<span class="ep-num">'
+        f'<span class="ep-sw" style="--c:{color}"></span>{region}</span></div>'
+    )
+    if st.button("Open", icon=":material/open_in_new:", key="frame_open"):
+        state.goto("region")
+
+
+def _model(dictionary: Dictionary) -> None:
+    text = loading.model_state(dictionary.info)
+    dot = {"not needed": "#8a93a6", "loading": "#edd362"}.get(text, "#498267")
+    st.html(
+        '<hr class="ep-hr"><div class="ep-k" style="margin-bottom:.3em">Model</div>'
+        f'<div class="ep-row"><span class="ep-sw" style="--c:{dot};margin:0"></span><span>{escape(text)}</span></div>'
+    )
+
+
+def facts(*pairs: tuple[str, str], grid: bool = False) -> str:
+    """Key numbers as HTML, value over label: (label, value) pairs in one wrapping row, or two columns in the side bar."""
+    cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>" for label, value in pairs)
+    return f'<div class="ep-facts{" ep-grid4" if grid else ""}">{cells}</div>'
+
+
+def short_count(n: int) -> str:
+    """A large number in at most four characters and a unit: 2.1 M, 340 k, 812."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if n >= size:
+            value = n / (1e3 if unit == "k" else size)
+            return f"{value:.3g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
+    return f"{n:,}"

@@ -1,0 +1,145 @@
+"""What is on the shelf, opened once for all visitors: dictionaries, lists about them, the language model.
+
+Objects handed out here are shared by every session: nobody writes to them. Knows no selection and draws nothing but the
+spinner of a model that is being loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from ep.errors import RequestError
+from ep.method.dictionary import Dictionary
+from ep.storage import open as open_file
+from ep.storage.shelf import Entry, Shelf
+from ep.views.text import label
+
+if TYPE_CHECKING:
+    from ep.models import LanguageModel
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "data" / "demo"
+LIBRARY = ROOT / "data" / "library"
+NOT_NEEDED = "not needed"
+
+
+def folders() -> tuple[Path, ...]:
+    """Where dictionaries are looked for: the demo, the library, and the folder named by EP_LIBRARY."""
+    extra = os.environ.get("EP_LIBRARY")
+    return (DEMO, LIBRARY, Path(extra)) if extra else (DEMO, LIBRARY)
+
+
+@st.cache_resource(show_spinner=False)
+def _shelf(places: tuple[Path, ...]) -> Shelf:
+    return Shelf(places)
+
+
+def shelf() -> Shelf:
+    """The one shelf of this server."""
+    return _shelf(folders())
+
+
+def entries() -> tuple[Entry, ...]:
+    """Every dictionary on the shelf, those of the demo first."""
+    return shelf().entries()
+
+
+def find(key: str | None) -> Entry | None:
+    """The entry with this key, or None."""
+    return next((entry for entry in entries() if entry.key == key), None)
+
+
+def families() -> dict[str, list[Entry]]:
+    """The entries by family: the files of one build, its layers and percentiles."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries():
+        found.setdefault(entry.family, []).append(entry)
+    return found
+
+
+def title(family: list[Entry]) -> str:
+    """What a family is called in a list: plain text from the file, on one line, never markup."""
+    return label(family[0].title)
+
+
+def closest(family: str, layer: int | None, percentile: float | None) -> Entry:
+    """The entry of a family nearest to a layer, then to a percentile; without a wish, its finest middle layer."""
+    members = families()[family]
+    layers = sorted({entry.layer for entry in members})
+    layer = layers[len(layers) // 2] if layer is None else layer
+    percentile = min(entry.percentile for entry in members) if percentile is None else percentile
+    return min(members, key=lambda entry: (abs(entry.layer - layer), abs(entry.percentile - percentile)))
+
+
+def dictionary(key: str) -> Dictionary:
+    """The dictionary with this key on the shelf, opened lazily and once; `info["file"]` is its path.
+
+    RequestError when no file has that key, DictionaryFileError when the file is damaged or foreign.
+    """
+    entry = find(key)
+    if entry is None:
+        raise RequestError(f"no dictionary called {key[:80]!r} is on the shelf: choose one in the Library")
+    path = entry.path
+    return _opened(str(path), path.stat().st_mtime_ns)
+
+
+@st.cache_resource(show_spinner=False, max_entries=24)
+def _opened(path: str, modified: int) -> Dictionary:
+    """`modified` is part of the cache's key: a file that was rebuilt is opened again."""
+    found = open_file(path)
+    found.info["file"] = path
+    return found
+
+
+def language_model(info: Mapping[str, Any]) -> LanguageModel:
+    """The model a dictionary was built from, loaded once for everybody, with a spinner the first time.
+
+    info: `dictionary(key).info`. ModelError when there is no such model here or on the Hub.
+    """
+    name = model_path(info)
+    states = _model_states()
+    if states.get(name, NOT_NEEDED) != NOT_NEEDED:
+        return _model(name)
+    states[name] = "loading"
+    try:
+        with st.spinner("Loading the language model, once…", show_time=True):
+            model = _model(name)
+    except BaseException:
+        states.pop(name, None)
+        raise
+    states[name] = f"ready on {model.device}"
+    return model
+
+
+def model_state(info: Mapping[str, Any]) -> str:
+    """ "not needed" until a page asks for the model, then "loading", then "ready on cpu" (or another device)."""
+    return _model_states().get(model_path(info), NOT_NEEDED)
+
+
+def model_path(info: Mapping[str, Any]) -> str:
+    """Where the model is: a folder beside the dictionary's file, one in this repository, else a name on the Hub."""
+    name = str(info.get("model") or "")
+    if not name:
+        raise RequestError("this dictionary does not say which model it was built from, so text cannot be read with it")
+    beside = Path(str(info.get("file", ROOT))).parent
+    for folder in (beside, *beside.parents[:2], ROOT, DEMO):
+        if (folder / name / "config.json").is_file():
+            return str((folder / name).resolve())
+    return name
+
+
+@st.cache_resource(show_spinner=False)
+def _model_states() -> dict[str, str]:
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _model(name: str) -> LanguageModel:
+    from ep.models import load  # torch is heavy: only a page that reads text pays for it
+
+    return load(name)

@@ -1,0 +1,176 @@
+"""One selection (dictionary, region, second region, colouring, prompt) through all pages, mirrored in the URL.
+
+The URL wins at the start of every run, so a link restores the view; navigation drops it, and then the session wins and
+writes it back. Widgets lose their state between pages: the canonical values live in the session under keys of our own.
+Knows nothing of what is drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+import streamlit as st
+
+from ep.errors import EPError
+from ep.method.dictionary import Dictionary
+from ep.views.tables import opening_region
+from pages.shared import loading
+
+PARAMETERS = {"dictionary": "d", "region": "r", "second": "b", "color": "c", "prompt": "q"}
+"""Each part of the selection and its name in the URL."""
+COLORINGS = ("neighbourhood", "members", "coherence", "distance")
+LONGEST_PROMPT = 1500
+"""A longer prompt stays in the session and out of the URL, which servers cut."""
+_KEY = "ep_selection"
+_NOTES = "ep_notes"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is being looked at.
+
+    dictionary: key on the shelf, None when nothing could be opened.
+    region: id of the selected region, None only with no dictionary or an empty one.
+    second: id of the region held as B, or None.
+    color: what colours the map, one of `COLORINGS`.
+    prompt: the text on the Prompt page, or None.
+    """
+
+    dictionary: str | None = None
+    region: int | None = None
+    second: int | None = None
+    color: str = COLORINGS[0]
+    prompt: str | None = None
+
+
+def current() -> Selection:
+    """The selection of this session."""
+    return st.session_state.get(_KEY, Selection())
+
+
+def opened() -> tuple[Selection, Dictionary] | None:
+    """The selection and its dictionary, or None when nothing is open."""
+    selection = current()
+    return None if selection.dictionary is None else (selection, loading.dictionary(selection.dictionary))
+
+
+def change(**parts: Any) -> Selection:
+    """Replaces parts of the selection, in the session and in the URL; call it from callbacks, pages and fragments."""
+    now = current()
+    new = Selection(**{name: parts.get(name, getattr(now, name)) for name in PARAMETERS})
+    st.session_state[_KEY] = new
+    _mirror(new)
+    return new
+
+
+def select_region(region: int) -> None:
+    """Selects a region of the open dictionary everywhere; an id it does not have leaves a note and changes nothing."""
+    found = opened()
+    if found is None:
+        return
+    try:
+        change(region=found[1].check(int(region)))
+    except EPError as error:
+        note(str(error))
+
+
+def open_dictionary(key: str, region: int | None = None) -> None:
+    """Opens the dictionary with this key. A damaged file leaves a note, and what was open stays open.
+
+    region: the region to select; by default the one nearest to the region selected so far when both dictionaries are
+    of one family and layer (one space, one centre), else the dictionary's opening region.
+    """
+    try:
+        new = loading.dictionary(key)
+        before = opened()
+        if region is None and before is not None and before[0].region is not None:
+            region = _carried(*before, new)
+        region = opening_region(new) if region is None else new.check(region)
+    except EPError as error:
+        note(str(error))
+        return
+    change(dictionary=key, region=region, second=None)
+
+
+def goto(page: str, **parts: Any) -> NoReturn:
+    """Turns to pages/<page>.py with the selection (changed by `parts`) in its URL. Not for callbacks."""
+    st.switch_page(f"pages/{page}.py", query_params=_query(change(**parts)))
+
+
+def note(text: str) -> None:
+    """Leaves one sentence for the head of the page that is drawn next."""
+    st.session_state.setdefault(_NOTES, []).append(text)
+
+
+def take_notes() -> list[str]:
+    """The sentences left since the last call."""
+    return st.session_state.pop(_NOTES, [])
+
+
+def synchronise() -> None:
+    """Brings URL and session together at the start of a run; what the URL has wrong becomes a note, never an error."""
+    asked = {name: st.query_params.get(short) for name, short in PARAMETERS.items()}
+    keys = [entry.key for entry in loading.entries()]
+    if asked["dictionary"] and asked["dictionary"] not in keys:
+        note(f"No dictionary called {asked['dictionary'][:80]!r} is on the shelf.")
+        asked = dict.fromkeys(asked)
+    key = asked["dictionary"] or current().dictionary
+    if key is None or key not in keys:
+        key = keys[0] if keys else None
+    if key != current().dictionary:
+        _open_at_start(key)
+    if (found := opened()) is not None:
+        regions = {name: _region(found[1], asked[name], getattr(found[0], name)) for name in ("region", "second")}
+        change(**regions)
+    color = asked["color"] if asked["color"] in COLORINGS else current().color
+    change(color=color, prompt=asked["prompt"] or current().prompt)
+
+
+def _open_at_start(key: str | None) -> None:
+    change(dictionary=None, region=None, second=None)
+    if key is not None:
+        open_dictionary(key)
+
+
+def _region(dictionary: Dictionary, asked: str | None, otherwise: int | None) -> int | None:
+    """The region a URL asks for, or the other one with a note."""
+    if not asked:
+        return otherwise
+    if asked.isascii() and asked.isdigit() and len(asked) < 12 and int(asked) < len(dictionary):
+        return int(asked)
+    known = f"this dictionary has regions 0 to {len(dictionary) - 1:,}"
+    instead = "" if otherwise is None else f" Region {otherwise} is shown instead."
+    note(f"Region {asked[:20]!r} does not exist: {known}.{instead}")
+    return otherwise
+
+
+def _carried(before: Selection, old: Dictionary, new: Dictionary) -> int | None:
+    """The new dictionary's region nearest to the old selected exemplar; None when the spaces differ."""
+    same = [old.info.get(name) == new.info.get(name) for name in ("family", "layer")]
+    if before.region is None or not all(same) or old.info.get("family") is None or old.width != new.width:
+        return None
+    exemplar = old.row("exemplars", before.region)
+    cosine = new.exemplars @ exemplar
+    region = int(np.argmax(cosine))
+    distance = max(0.0, 1.0 - float(cosine[region]))
+    at = "the same exemplar" if distance < 5e-4 else f"cosine distance {distance:.2f}"
+    note(f"Region {before.region} at p = {old.info.get('percentile')} became region {region} here, the nearest ({at}).")
+    return region
+
+
+def _query(selection: Selection) -> dict[str, str]:
+    """The selection as URL parameters; what has its default, or is too long, is left out."""
+    parts = {name: getattr(selection, name) for name in PARAMETERS}
+    if parts["color"] == COLORINGS[0]:
+        parts["color"] = None
+    if parts["prompt"] and len(parts["prompt"]) > LONGEST_PROMPT:
+        parts["prompt"] = None
+    return {PARAMETERS[name]: str(value) for name, value in parts.items() if value is not None}
+
+
+def _mirror(selection: Selection) -> None:
+    query = _query(selection)
+    if st.query_params.to_dict() != query:
+        st.query_params.from_dict(query)
