@@ -30,7 +30,10 @@ def directions(x: np.ndarray, center: np.ndarray) -> Float32[np.ndarray, "n d"]:
 
     Raises ActivationError, naming what was found, for NaN, infinity, another width or another rank.
     """
-    x, center = _checked(x, center)
+    center = np.asarray(center, np.float32)
+    if center.ndim != 1 or len(center) == 0 or not np.isfinite(center).all():
+        raise ActivationError(f"the centre has shape {center.shape}: expected one finite vector (d,)")
+    x = checked(x, len(center))
     out = np.empty(x.shape, np.float32)
     step = max(1, BLOCK_BYTES // (4 * x.shape[1]))
     for start in range(0, len(x), step):
@@ -57,32 +60,36 @@ def cosine_distance(
     return np.clip(out, 0.0, 2.0, out=out)
 
 
+def checked(x: np.ndarray, width: int) -> np.ndarray:
+    """x itself as an array of shape (n, width), or ActivationError naming the shape or dtype found."""
+    x = np.asarray(x)
+    if x.ndim != 2:
+        raise ActivationError(f"the activations have shape {x.shape}: expected (n, {width}), one row each")
+    if x.shape[1] != width:
+        raise ActivationError(
+            f"the activations are {x.shape[1]} wide, expected {width}: use the model and layer of the dictionary"
+        )
+    if x.dtype.kind not in "fiu":
+        raise ActivationError(f"the activations have dtype {x.dtype}: expected floating point numbers")
+    return x
+
+
+def refuse_not_finite(x: np.ndarray, first_row: int = 0) -> None:
+    """ActivationError naming the first NaN or infinity of x (n, d), whose first row is number `first_row`."""
+    bad = np.argwhere(~np.isfinite(x))
+    if len(bad):
+        row, column = bad[0].tolist()
+        raise ActivationError(
+            f"the activations hold {'NaN' if np.isnan(x[row, column]) else 'infinity'} at row {first_row + row}, "
+            f"column {column}: all must be finite; check the model's dtype and weights"
+        )
+
+
 def _careful(x: np.ndarray, center: np.ndarray, row: int) -> np.ndarray:
     """The direction of one activation whose squared length is not a safe float32: refused, or computed in float64."""
-    if not np.isfinite(x).all():
-        raise ActivationError(
-            f"the activations hold {'NaN' if np.isnan(x).any() else 'infinity'} at row {row}, column "
-            f"{int(np.flatnonzero(~np.isfinite(x))[0])}: all must be finite; check the model's dtype and weights"
-        )
+    refuse_not_finite(x[None], row)
     u = x.astype(np.float64) - center
     if np.linalg.norm(u) <= EPS:
         return np.eye(1, len(u))[0]
     u /= np.abs(u).max()
     return u / np.linalg.norm(u)
-
-
-def _checked(x: np.ndarray, center: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as arrays of floats of matching shape, or ActivationError."""
-    x, center = np.asarray(x), np.asarray(center)
-    if center.ndim != 1 or len(center) == 0 or not np.isfinite(center).all():
-        raise ActivationError(f"the centre has shape {center.shape}: expected one finite vector (d,)")
-    if x.ndim != 2:
-        raise ActivationError(f"the activations have shape {x.shape}: expected (n, {len(center)}), one row each")
-    if x.shape[1] != len(center):
-        raise ActivationError(
-            f"the activations are {x.shape[1]} wide, the centre {len(center)}: use activations of the model and layer "
-            "the centre was calibrated on"
-        )
-    if x.dtype.kind not in "fiu":
-        raise ActivationError(f"the activations have dtype {x.dtype}: expected floating point numbers")
-    return x, center.astype(np.float32, copy=False)
