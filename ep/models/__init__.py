@@ -1,0 +1,23 @@
+"""The language model: loading, tokens, activations, logit lens. The only rooms that know torch models.
+
+torch and transformers are imported inside functions, so importing this package costs nothing.
+"""
+
+from ep.models.activations import Harvest, harvest, read
+from ep.models.lens import Lens, logit_lens, shift_lens
+from ep.models.loading import LanguageModel, load
+from ep.models.tokens import Prompt, TokenBatch, Tokens
+
+__all__ = [
+    "Harvest",
+    "LanguageModel",
+    "Lens",
+    "Prompt",
+    "TokenBatch",
+    "Tokens",
+    "harvest",
+    "load",
+    "logit_lens",
+    "read",
+    "shift_lens",
+]

@@ -1,0 +1,107 @@
+"""The logit lens: which tokens a direction promotes and suppresses.
+
+Knows the model's final norm and unembedding. Does not know dictionaries: directions in, token ids and scores out.
+
+The paper's rule (protocol 5.1): scores = final_norm(v) · W_U of the UNIT, CENTRED direction itself; the centre is not
+added back. The final norm is the model's own with all its weights (RMSNorm, Gemma's (1 + w), or LayerNorm, which also
+removes the mean of v and adds its bias); W_U is unprocessed; there is no unembedding bias, no logit soft-cap and no
+logit scale. The named alternative (protocol 5.3) is the shift lens(c + r·v) - lens(c): what changes when a typical
+activation moves along v; a LayerNorm's bias cancels in it. Everything is computed in float32.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from ep.errors import ModelError
+from ep.models.loading import LanguageModel
+
+_SCORES_AT_ONCE = 1 << 26  # float32 scores held at a time: 256 MB
+_COLUMNS_AT_ONCE = 1 << 15  # rows of the unembedding widened to float32 at a time
+
+
+class Lens(NamedTuple):
+    """Most promoted (up, highest score first) and most suppressed (down, lowest first) tokens of m directions."""
+
+    up_ids: Int32[np.ndarray, "m k"]
+    up_values: Float32[np.ndarray, "m k"]
+    down_ids: Int32[np.ndarray, "m k"]
+    down_values: Float32[np.ndarray, "m k"]
+
+
+def logit_lens(model: LanguageModel, directions: Float32[np.ndarray, "m d"], k: int = 12) -> Lens:
+    """Tokens that unit centred directions promote and suppress, k of each.
+
+    Raises ModelError where the directions' width is not the model's.
+    """
+    import torch
+
+    with torch.inference_mode():
+        return _extremes(model, _normed(model, directions), k)
+
+
+def shift_lens(
+    model: LanguageModel,
+    center: Float32[np.ndarray, " d"],
+    directions: Float32[np.ndarray, "m d"],
+    radius: float,
+    k: int = 12,
+) -> Lens:
+    """Tokens whose score rises and falls most from the centre c to c + radius · v, k of each.
+
+    radius  How far to go, in the activations' own units: the typical ‖x - c‖ of the build.
+
+    Raises ModelError where the width is not the model's.
+    """
+    import torch
+
+    with torch.inference_mode():
+        moved = np.asarray(center + np.float32(radius) * directions, dtype=np.float32)
+        # W_U is linear, so the difference of the two normed states has the difference of the scores.
+        return _extremes(model, _normed(model, moved) - _normed(model, center[None]), k)
+
+
+def _normed(model: LanguageModel, x: Float32[np.ndarray, "m d"]) -> Any:
+    """The model's final norm of each row, in float32; a model without one leaves the rows as they are."""
+    import torch
+
+    if x.shape[1] != model.width:
+        raise ModelError(f"directions of width {x.shape[1]} do not fit {model.name}, whose width is {model.width}")
+    rows = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).to(model.device)
+    norm = getattr(model.bridge, "ln_final", None)
+    return rows if norm is None else copy.deepcopy(norm.original_component).float()(rows)
+
+
+def _extremes(model: LanguageModel, states: Any, k: int) -> Lens:
+    """The k highest and lowest scores of states (m, d) · W_U, in bounded memory."""
+    import torch
+
+    unembedding = model.bridge.unembed.original_component.weight
+    if unembedding.shape[1] != model.width:
+        raise ModelError(f"{model.name} projects before its unembedding; the lens needs a direct one")
+    k = min(k, model.vocabulary_size)
+    rows_at_once = max(1, _SCORES_AT_ONCE // min(_COLUMNS_AT_ONCE, model.vocabulary_size))
+    parts = [_part_extremes(part, unembedding, k) for part in torch.split(states, rows_at_once)]
+    columns = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+    up_values, up_ids, down_values, down_ids = columns
+    return Lens(up_ids.astype(np.int32), up_values, down_ids.astype(np.int32), down_values)
+
+
+def _part_extremes(states: Any, unembedding: Any, k: int) -> tuple[Any, Any, Any, Any]:
+    """Highest values and ids, then lowest values and ids, merged over slices of the vocabulary."""
+    import torch
+
+    nothing = states.new_empty((len(states), 0))
+    best = {largest: (nothing, nothing.long()) for largest in (True, False)}
+    for start in range(0, len(unembedding), _COLUMNS_AT_ONCE):
+        scores = states @ unembedding[start : start + _COLUMNS_AT_ONCE].float().T
+        for largest, (values, ids) in best.items():
+            new_values, new_ids = torch.topk(scores, min(k, scores.shape[1]), dim=1, largest=largest)
+            values, ids = torch.cat([values, new_values], 1), torch.cat([ids, new_ids + start], 1)
+            values, place = torch.topk(values, min(k, values.shape[1]), dim=1, largest=largest)
+            best[largest] = values, torch.gather(ids, 1, place)
+    return (*best[True], *best[False])

@@ -1,0 +1,195 @@
+"""Text to token ids and back: the BOS rule, true masks, chat templates, batches.
+
+Knows the tokenizer. Does not know the model: nothing here runs a forward pass. This is the only room that decides
+where a BOS goes and which tokens are padding, template or content.
+
+The BOS rule (protocol 1.6): where the tokenizer has a BOS token, every passage starts with exactly one, also when its
+text or chat template already wrote one (W3), and that position is never harvested. Where it has none, a passage starts
+with its first real token, and that one is harvested like any other. Lengths are counted, never guessed from ids that
+look like padding, because BOS, EOS and pad may be one and the same id (W2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from ep.errors import ModelError
+from ep.models.chat import Message, render
+from ep.models.pieces import Pieces
+
+
+class PassageLike(Protocol):
+    """What a batch needs to know of a passage."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def messages(self) -> Sequence[Message] | None:
+        """A chat, to be rendered with the tokenizer's template; None for plain text."""
+        ...
+
+
+class Prompt(NamedTuple):
+    """One tokenised prompt, BOS included."""
+
+    ids: list[int]
+    is_template: list[bool]
+    """True for BOS and for everything a chat template wrote."""
+    truncated: bool
+    """Whether it was cut to the model's context."""
+
+
+_Row = tuple[list[int], list[bool]]  # ids, is_template
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Passages of one batch, padded on the right to the longest. Padding has id 0 and means nothing: ask `mask`."""
+
+    ids: Int64[np.ndarray, "b t"]
+    mask: Bool[np.ndarray, "b t"]
+    """True at real tokens."""
+    keep: Bool[np.ndarray, "b t"]
+    """True at positions worth harvesting: real tokens that are neither BOS nor a chat template's."""
+    passage: Int64[np.ndarray, " b"]
+    """Passage ids."""
+    truncated: Bool[np.ndarray, " b"]
+    """Whether the passage was longer than the context."""
+
+    @property
+    def n_tokens(self) -> int:
+        """Real tokens in the batch, BOS included."""
+        return int(self.mask.sum())
+
+
+class Tokens:
+    """A tokenizer with the rules of this product."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.bos: int | None = tokenizer.bos_token_id
+        self._pieces = Pieces.of(tokenizer)
+        self._known: dict[int, bytes] = {}
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, with exactly one BOS in front where the tokenizer has one.
+
+        Special tokens written out in the text are read as such; a BOS at its start is not doubled.
+        """
+        return self._encode_all([text])[0]
+
+    def chat(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> tuple[list[int], list[bool]]:
+        """Token ids of chat messages through the tokenizer's own template, and which of them are template.
+
+        A token is content if its first character is message content, template otherwise (BOS, role names, turn
+        marks, the opening of the reply). Raises ModelError where the tokenizer has no template or refuses the roles.
+        """
+        text, contents = render(self.tokenizer, messages, add_generation_prompt)
+        if not self.tokenizer.is_fast:
+            raise ModelError(
+                "this tokenizer cannot say where tokens stand in a text, which chat needs; give plain text"
+            )
+        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        starts = np.array([start for start, _ in encoded["offset_mapping"]], dtype=np.int64)
+        is_content = np.zeros(len(starts), dtype=bool)
+        for span in contents:
+            is_content |= (starts >= span.start) & (starts < span.stop)
+        ids = self._with_one_bos(encoded["input_ids"])
+        added = len(ids) - len(starts)  # 1 where a BOS was put in front, negative where doubled ones were taken off
+        is_template = [True] * max(added, 0) + (~is_content[max(-added, 0) :]).tolist()
+        return ids, is_template
+
+    def bos_only(self, ids: Sequence[int]) -> list[bool]:
+        """Which tokens of an encoded text are not text: the leading BOS, where there is one."""
+        return [position == 0 and self.bos is not None for position in range(len(ids))]
+
+    def piece(self, id: int) -> bytes:
+        """The exact bytes of one token; joining a passage's pieces gives its text (limits: see pieces.py)."""
+        known = self._known.get(id)
+        if known is None:
+            known = self._known[id] = self._pieces.piece(id)
+        return known
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of everything that decides ids: vocabulary, merges, normaliser, special tokens, chat template."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        body = backend.to_str() if backend is not None else json.dumps(sorted(self.tokenizer.get_vocab().items()))
+        template = self.tokenizer.chat_template or ""
+        facts = json.dumps([self.bos, self.tokenizer.eos_token_id, template], sort_keys=True)
+        return hashlib.sha256(f"{facts}\n{body}".encode()).hexdigest()
+
+    def batches(
+        self,
+        passages: Iterable[PassageLike],
+        batch_size: int = 128,
+        context: int = 128,
+        positions: Literal["all", "final"] = "all",
+    ) -> Iterator[TokenBatch]:
+        """Cut a stream of passages into batches of `batch_size` passages, in order.
+
+        context    Tokens kept of each passage, not counting BOS (protocol 1.7: 128, so rows of 129).
+        positions  With "final", chats end with the opening of the reply, whose last token is the one harvested.
+
+        Passages without any token are left out. Raises ModelError as `chat` does.
+        """
+        stream = iter(passages)
+        while group := list(islice(stream, batch_size)):
+            rows = self._encode_passages(group, add_generation_prompt=positions == "final")
+            filled = [(passage.id, *row) for passage, row in zip(group, rows, strict=True) if row[0]]
+            if filled:
+                yield self._padded(filled, context + (self.bos is not None))
+
+    def _encode_passages(self, group: Sequence[PassageLike], add_generation_prompt: bool) -> list[_Row]:
+        texts = iter(self._encode_all([passage.text for passage in group if passage.messages is None]))
+        rows: list[_Row] = []
+        for passage in group:
+            if passage.messages is None:
+                ids = next(texts)
+                rows.append((ids, self.bos_only(ids)))
+            else:
+                rows.append(self.chat(passage.messages, add_generation_prompt))
+        return rows
+
+    def _padded(self, rows: list[tuple[int, list[int], list[bool]]], limit: int) -> TokenBatch:
+        width = min(limit, max(len(ids) for _, ids, _ in rows))
+        batch = TokenBatch(
+            ids=np.zeros((len(rows), width), dtype=np.int64),
+            mask=np.zeros((len(rows), width), dtype=bool),
+            keep=np.zeros((len(rows), width), dtype=bool),
+            passage=np.array([passage for passage, _, _ in rows], dtype=np.int64),
+            truncated=np.array([len(ids) > limit for _, ids, _ in rows], dtype=bool),
+        )
+        for row, (_, ids, is_template) in enumerate(rows):
+            length = min(len(ids), limit)
+            batch.ids[row, :length] = ids[:length]
+            batch.mask[row, :length] = True
+            batch.keep[row, :length] = np.logical_not(is_template[:length])
+        return batch
+
+    def _encode_all(self, texts: list[str]) -> list[list[int]]:
+        # A lone surrogate, which JSON can spell, has no UTF-8 form; tokenizers refuse it, so it becomes "?".
+        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        if not clean:
+            return []
+        encoded = self.tokenizer(clean, add_special_tokens=False, return_attention_mask=False, verbose=False)
+        return [self._with_one_bos(ids) for ids in encoded["input_ids"]]
+
+    def _with_one_bos(self, ids: list[int]) -> list[int]:
+        if self.bos is None:
+            return list(ids)
+        first = next((n for n, id in enumerate(ids) if id != self.bos), len(ids))
+        return [self.bos, *ids[first:]]
