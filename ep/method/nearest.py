@@ -107,7 +107,8 @@ def _survivors(products: np.ndarray, cosine: np.ndarray, bound: float) -> tuple[
     """(row, column) pairs, row by row, that may beat both the row's best so far and the best of these products."""
     at_least = np.maximum(cosine, products.max(1).astype(np.float64) - bound) - bound
     at_least = np.nextafter(at_least.astype(products.dtype), -np.inf)  # the cast must not round the bar upwards
-    return np.nonzero(products >= at_least[:, None])
+    row, column = np.nonzero(products >= at_least[:, None])
+    return row, column
 
 
 def pair_cosines(

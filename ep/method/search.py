@@ -1,0 +1,297 @@
+"""Exact nearest-exemplar search at speed: a cheap product screens, float64 decides.
+
+The law is that of ep.method.nearest. A screen gives, for every activation x (unit row) and exemplar e, a number p with
+
+    | x·e - unit · p | <= slack          unit, slack: one number per activation and tile of exemplars
+
+so an exemplar whose unit·p + slack lies below what another surely reaches, below the row's best so far, or below the
+caller's floor, cannot win; the others are decided by the folded float64 cosine (`challenge`). Two screens:
+
+- few exemplars: the float32 product, unit = 1, slack = ep.method.nearest.rounding_bound;
+- from INT8_FROM exemplars on: an int8 product of codes, several times faster (ep.method.codes).
+
+Which screen ran, in which tiles and blocks, changes the time and nothing else. Growable; memory is the exemplars (and
+their codes) plus a few tens of MB. The room knows neither thresholds nor how exemplars came to be.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from ep.errors import ActivationError, ConfigError
+from ep.method.codes import LONGEST, Codes, Rotation, codes_of
+from ep.method.nearest import ROWS_AT_A_TIME, TILE, fold, rounding_bound
+
+if TYPE_CHECKING:
+    import torch
+
+INT8_FROM = 1024  # exemplars from which quantising the activations pays
+INT8_WIDEST = (2**31 - 1) // 127**2  # beyond this width an int32 could overflow
+HEADROOM = 1.05  # a tile's code range over its widest row, so that a slightly wider newcomer needs no new codes
+DEVICE_NUMBERS = 1 << 24  # float64 numbers held at a time by the recheck on a GPU (128 MB)
+FLOAT64_MARGIN = 1e-9  # more than float64 loses anywhere in a bound below
+
+
+class ExemplarIndex:
+    """Unit exemplars, oldest first, and the nearest of them to any direction.
+
+    width: d. device: "cpu", or "cuda" to keep exemplars and work there. Raises ConfigError for other devices (Apple's
+    mps has no float64: use "cpu").
+    """
+
+    def __init__(self, width: int, device: str = "cpu") -> None:
+        import torch
+
+        self.device = torch.device(device)
+        if self.device.type not in ("cpu", "cuda"):
+            raise ConfigError(f"search on device {device!r}: expected 'cpu' or 'cuda'")
+        self.width = width
+        self._tiles: list[_Tile] = []
+        self._rotation: Rotation | None = None
+
+    def __len__(self) -> int:
+        return sum(tile.size for tile in self._tiles)
+
+    @property
+    def exemplars(self) -> Float32[np.ndarray, "K d"]:
+        """All exemplars, oldest first (a copy)."""
+        if not self._tiles:
+            return np.empty((0, self.width), np.float32)
+        return np.concatenate([tile.exemplars.cpu().numpy() for tile in self._tiles])
+
+    def add(self, rows: np.ndarray | torch.Tensor) -> None:
+        """Append exemplars (n, d) float32, unit rows; ids continue."""
+        rows = self.on_device(rows)
+        while len(rows):
+            if not self._tiles or self._tiles[-1].size == TILE:
+                self._tiles.append(_Tile(self.width, self.device))
+            taken = self._tiles[-1].add(rows)
+            rows = rows[taken:]
+
+    def nearest(
+        self, directions: np.ndarray, floor: float = -math.inf
+    ) -> tuple[Float64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
+        """The nearest exemplar of every direction.
+
+        directions: (n, d) float32, unit rows. Returns cosine (n,) float64 and region (n,) int64. Where no exemplar has
+        a cosine of at least `floor`: -inf and -1 (a floor spares the search its work there). Raises ActivationError
+        if the width differs.
+        """
+        if directions.ndim != 2 or directions.shape[1] != self.width:
+            raise ActivationError(f"directions of shape {directions.shape}: expected (n, {self.width})")
+        cosine = np.empty(len(directions))
+        region = np.empty(len(directions), np.int64)
+        for start in range(0, len(directions), ROWS_AT_A_TIME):
+            rows = slice(start, start + ROWS_AT_A_TIME)
+            best, winner = self.nearest_on_device(self.on_device(directions[rows]), floor)
+            cosine[rows], region[rows] = best.cpu().numpy(), winner.cpu().numpy()
+        return cosine, region
+
+    def nearest_on_device(self, x: torch.Tensor, floor: float = -math.inf) -> tuple[torch.Tensor, torch.Tensor]:
+        """`nearest` for one block of rows that already lies on the device; so does the result."""
+        import torch
+
+        cosine = torch.full((len(x),), -math.inf, dtype=torch.float64, device=self.device)
+        region = torch.full((len(x),), -1, dtype=torch.int64, device=self.device)
+        codes = self._codes(x) if len(self) >= INT8_FROM else None
+        for t, tile in enumerate(self._tiles):
+            products, unit, slack = float_screen(x, tile.exemplars) if codes is None else tile.int8_screen(codes)
+            challenge(products, unit, slack, x, tile.exemplars, t * TILE, floor, cosine, region)
+        return cosine, region
+
+    def on_device(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Rows as a contiguous float32 tensor on this index's device (without a copy where that is possible)."""
+        import torch
+
+        if isinstance(rows, np.ndarray):
+            rows = torch.from_numpy(np.require(rows, np.float32, ["C", "W"]))
+        return rows.to(self.device, torch.float32).contiguous()
+
+    def _codes(self, x: torch.Tensor) -> Codes | None:
+        """The activations' codes, with every tile's codes brought up to date; None where int8 does not pay or hold."""
+        if self.width > INT8_WIDEST or not _int8_is_exact_and_faster(self.device.type):
+            return None
+        if self._rotation is None:
+            # On a GPU in float64: cheap there, and out of reach of settings that shorten float32 products.
+            self._rotation = Rotation(self.width, x, exactly=x.device.type != "cpu" or _short_products())
+        for tile in self._tiles:
+            tile.encode(self._rotation)
+        return codes_of(self._rotation(x), self._rotation)
+
+
+class _Tile:
+    """Up to TILE exemplars and, once the int8 screen is in use, their codes under one common scale."""
+
+    def __init__(self, width: int, device: torch.device) -> None:
+        import torch
+
+        self._rows = torch.empty(TILE, width, device=device)
+        self._codes: torch.Tensor | None = None
+        self._rotation: Rotation | None = None
+        self._scale = self._residual = 0.0
+        self._encoded = self.size = 0
+
+    @property
+    def exemplars(self) -> torch.Tensor:
+        return self._rows[: self.size]
+
+    def add(self, rows: torch.Tensor) -> int:
+        """Take as many rows as fit; how many those were."""
+        taken = min(len(rows), TILE - self.size)
+        self._rows[self.size : self.size + taken] = rows[:taken]
+        self.size += taken
+        return taken
+
+    def encode(self, rotation: Rotation) -> None:
+        """Give the exemplars added since the last call their codes; all of them anew if the common scale must grow."""
+        import torch
+
+        if self._encoded == self.size:
+            return
+        if self._codes is None:
+            self._codes = torch.zeros(TILE, rotation.width, dtype=torch.int8, device=self._rows.device)
+        rotated = rotation(self._rows[self._encoded : self.size])
+        widest = float(rotated.abs().max())
+        if widest > 127 * self._scale:
+            rotated = rotation(self.exemplars)
+            self._encoded, self._scale, self._residual = 0, widest * HEADROOM / 127, 0.0
+        codes = codes_of(rotated, rotation, self._scale)
+        self._codes[self._encoded : self.size] = codes.numbers
+        self._residual = max(self._residual, float(codes.residual.max()))
+        self._encoded, self._rotation = self.size, rotation
+
+    def int8_screen(self, x: Codes) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Products, unit and slack (module docstring) of activations' codes with this tile's exemplars.
+
+        With Q the rotation and Qx = x' + r, Qe = e' + s, where x', e' are what the codes stand for,
+        Qx·Qe - x'·e' = r·Qe + x'·s, hence |x·e - x'·e'| <= |r||Qe| + |x'||s| + distortion · |x||e|,
+        and |x'| <= |Qx| + |r|. The integer product is exact.
+        """
+        assert self._codes is not None and self._rotation is not None
+        q = self._rotation
+        products = _int8_products(x.numbers, self._codes, self.size)
+        longest = q.stretch * LONGEST
+        slack = x.residual * longest + (longest + x.residual) * self._residual
+        return products, x.scale * self._scale, slack + (q.distortion * LONGEST**2 + FLOAT64_MARGIN)
+
+
+def float_screen(x: torch.Tensor, exemplars: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Products, unit and slack (module docstring) of the plain product: float32, or float64 where a setting of torch
+    lets float32 products use shorter numbers (TF32, bfloat16), which the rounding bound would not cover."""
+    import torch
+
+    short = _short_products()
+    products = x.double() @ exemplars.double().T if short else x @ exemplars.T
+    ones = torch.ones(len(x), dtype=torch.float64, device=x.device)
+    return products, ones, ones * rounding_bound(x.shape[1], np.float64 if short else np.float32)
+
+
+def _short_products() -> bool:
+    import torch
+
+    return torch.get_float32_matmul_precision() != "highest" or torch.backends.cuda.matmul.allow_tf32
+
+
+def challenge(
+    products: torch.Tensor,
+    unit: torch.Tensor,
+    slack: torch.Tensor,
+    x: torch.Tensor,
+    exemplars: torch.Tensor,
+    first: int,
+    floor: float,
+    cosine: torch.Tensor,
+    region: torch.Tensor,
+) -> None:
+    """Let screened exemplars challenge the rows' best so far; cosine and region are updated in place.
+
+    products: (b, k) float32, float64 or int32. unit, slack: (b,) float64, as in the module docstring. x: (b, d) rows.
+    exemplars: (k, d), whose ids are first, first + 1, .. and all younger than those in region. floor: cosines below
+    it never win. cosine: (b,) float64, region: (b,) int64.
+    """
+    if x.device.type != "cpu":
+        _challenge_on_device(products, unit, slack, x, exemplars, first, floor, cosine, region)
+        return
+    from ep.method import compiled
+
+    screen = (t.numpy() for t in (products, unit, slack, x, exemplars))
+    compiled.challenge(*screen, first, floor, cosine.numpy(), region.numpy())
+
+
+def pair_cosines(a: torch.Tensor, b: torch.Tensor, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
+    """The folded cosine of a[row[i]] and b[column[i]] for every i: (pairs,) float64, in bounded memory."""
+    if a.device.type == "cpu":
+        import torch
+
+        from ep.method import compiled
+
+        return torch.from_numpy(compiled.fold_pairs(a.numpy(), b.numpy(), row.numpy(), column.numpy()))
+    out = a.new_empty(len(row)).double()
+    step = max(1, DEVICE_NUMBERS // a.shape[1])
+    for i in range(0, len(row), step):
+        out[i : i + step] = fold(a[row[i : i + step]].double() * b[column[i : i + step]])
+    return out
+
+
+def _challenge_on_device(products, unit, slack, x, exemplars, first, floor, cosine, region) -> None:
+    """`challenge` as tensor operations, for devices the compiled loop does not run on."""
+    estimate = products.double().mul_(unit[:, None])
+    margin = slack + 1e-12
+    bar = (estimate.amax(1) - margin).maximum(cosine).clamp_min(floor) - margin
+    row, column = (estimate >= bar[:, None]).nonzero(as_tuple=True)
+    exact = pair_cosines(x, exemplars, row, column)
+    best = cosine.scatter_reduce(0, row, exact, "amax")
+    wins = (exact == best[row]) & (exact > cosine[row]) & (exact >= floor)  # a tie stays with the older region
+    oldest = region.new_full(region.shape, len(exemplars)).scatter_reduce_(0, row[wins], column[wins], "amin")
+    won = oldest < len(exemplars)
+    cosine[won], region[won] = best[won], first + oldest[won]
+
+
+def _int8_products(x: torch.Tensor, codes: torch.Tensor, n: int) -> torch.Tensor:
+    """Exact int32 products of int8 rows with the first n of `codes` (more of which exist, as zeros)."""
+    import torch
+
+    if x.device.type == "cpu":
+        return torch._int_mm(x, codes[:n].T)
+    rows = len(x)
+    if rows < 32:  # the GPU kernel takes more than 16 rows and columns, and multiples of 8
+        x = torch.nn.functional.pad(x, (0, 0, 0, 32 - rows))
+    elif rows % 8:
+        x = torch.nn.functional.pad(x, (0, 0, 0, 8 - rows % 8))
+    return torch._int_mm(x, codes[: max(32, (n + 7) // 8 * 8)].T)[:rows, :n]
+
+
+@lru_cache(maxsize=2)
+def _int8_is_exact_and_faster(device: str) -> bool:
+    """Whether int8 products are usable here: some processors saturate inside them, some are slower than float32."""
+    import torch
+
+    n, d = 256, 2304
+    generator = torch.Generator().manual_seed(0)
+    signs = torch.randint(0, 2, (2, n, d), generator=generator) * 254 - 127
+    signs[:, :64] = 127
+    x, y = signs.to(torch.int8).to(device)
+    # float64 holds these sums exactly
+    exact = x.double() @ y.double().T
+    if not torch.equal(_int8_products(x, y, n).double(), exact):
+        return False
+    if device != "cpu":
+        return True
+    x32, y32 = x.float(), y.float()
+    return _seconds(lambda: _int8_products(x, y, n)) < _seconds(lambda: x32 @ y32.T)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
