@@ -5,6 +5,7 @@ The command line, the page and the provenance inside a file are all made from it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,7 +39,7 @@ class BuildConfig:
     """Budget of streamed activations; None streams the whole text. The cut is exact, whatever the batch size."""
 
     context: int = 128
-    """Longest passage in tokens, BOS included; what is cut off is counted and reported."""
+    """Tokens kept of each passage, BOS not counted; what is cut off is counted and reported."""
 
     positions: str = "all"
     """"all": every token but BOS (and chat template tokens). "final": the last token of each passage."""
@@ -96,9 +97,28 @@ class BuildConfig:
         """The settings as plain JSON values."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
+    def deciding(self) -> dict[str, Any]:
+        """The settings that decide the result: equal ones on equal text and model give equal dictionaries."""
+        return {
+            key: value
+            for key, value in self.as_dict().items()
+            if key not in ("out", "text", "title", "extra", "device")
+        }
+
     @property
     def folder(self) -> Path:
         return Path(self.out)
+
+    @property
+    def model_name(self) -> str:
+        """The model's name without its path."""
+        return Path(self.model).resolve().name if Path(self.model).is_dir() else self.model
+
+    def file_name(self, layer: int, percentile: float) -> str:
+        """The file of one layer and percentile, such as tuned-L4-p2.ep.h5."""
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", self.model_name.split("/")[-1]).strip("-.") or "model"
+        kind = "-final" if self.positions == "final" else ""
+        return f"{stem}-L{layer}{kind}-p{percentile:g}.ep.h5"
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:

@@ -1,0 +1,291 @@
+"""The whole method as one readable flow: model and text in, `.ep.h5` files out.
+
+    1 open the model and the text     4 give the stream again to the finished regions (Voronoi members, excerpts)
+    2 calibrate: centre and θ         5 describe: lens, surroundings, passages
+    3 stream: found regions           6 write one file for each layer and percentile
+
+One forward pass serves every layer, one calibration every percentile, one stream the whole ladder. Memory is bounded by
+the dictionaries, never by the stream. It knows no screen; whoever calls it draws the progress.
+
+(The module is not called `build` because `ep.build` is the function.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ep.config import BuildConfig
+from ep.corpus import Corpus, Passage
+from ep.describing import Describer
+from ep.errors import CorpusError
+from ep.method.calibration import Calibration, CenterSum, Thresholds
+from ep.method.draft import Draft
+from ep.method.geometry import directions
+from ep.method.members import Events
+from ep.method.saturation import StopRule
+from ep.storage import save
+from ep.storage.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from ep.models import Harvest, LanguageModel
+
+CHECKPOINT_SECONDS = 300
+Key = tuple[int, float]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a build is.
+
+    stage: "calibrate", "stream", "assign", "write" or "done".
+    done, total: activations (files in stages "write" and "done"); total is None when the text decides.
+    regions: K so far of each (layer, percentile).
+    truncated: passages of this stage longer than the context; what was beyond it is not in the dictionary.
+    files: written so far.
+    """
+
+    stage: str
+    done: int
+    total: int | None = None
+    regions: Mapping[Key, int] = field(default_factory=dict)
+    truncated: int = 0
+    files: tuple[Path, ...] = ()
+
+
+def build(config: BuildConfig, resume: bool = False) -> Iterator[Progress]:
+    """Build every dictionary of `config`, yielding progress after each batch; the last one names the files.
+
+    Closing the iterator stops between two batches: the state is kept in the output folder and usable, incomplete
+    dictionaries are written. With resume=True the build goes on from there and ends with the same files as one that was
+    never stopped. Raises the InputError family before any work that would be lost.
+    """
+    job = Job.open(config, resume)  # 1
+    try:
+        yield from job.calibrate()  # 2
+        yield from job.stream()  # 3
+        yield from job.assign()  # 4
+    except GeneratorExit:
+        job.keep()
+        raise
+    yield from job.write()  # 5, 6
+
+
+class Job:
+    """The state of one build; its methods are the phases, in order."""
+
+    def __init__(self, config: BuildConfig, model: LanguageModel, corpus: Corpus) -> None:
+        self.config = config
+        self.model = model
+        self.corpus = corpus
+        self.corpus_digest = corpus.digest()
+        self.checkpoint = Checkpoint(config.out, config.deciding() | {"corpus": self.corpus_digest})
+        self.calibrations: dict[int, Calibration] = {}
+        self.drafts: dict[Key, Draft] = {}
+        self.read = {"stream": 0, "assign": 0}  # passages taken from the corpus, in each pass
+        self.truncated = {"stream": 0, "assign": 0}
+        self.started = monotonic()
+
+    @classmethod
+    def open(cls, config: BuildConfig, resume: bool) -> Job:
+        """Phase 1: the text, the model, and the kept state when resuming."""
+        corpus = Corpus(config.text, config.seed, config.field_name, config.chat)
+        if next(iter(corpus), None) is None:
+            raise CorpusError(f"{', '.join(config.text)} holds no text: at least one passage was expected")
+        from ep.models import load
+
+        model = load(config.model, config.device, config.dtype, config.revision)
+        model.check_layers(config.layers)
+        job = cls(config, model, corpus)
+        if resume:
+            job.restore()
+        return job
+
+    # -- phases ------------------------------------------------------------------------------------------------------
+
+    def calibrate(self) -> Iterator[Progress]:
+        """Phase 2: one centre a layer, then θ for every percentile, from the head of the stream (protocol 1.1, 1.2)."""
+        config, total = self.config, 2 * self.config.calibration
+        if self.drafts:
+            return
+        sums = {layer: CenterSum(self.model.width) for layer in config.layers}
+        for done, harvest in self._head():
+            for layer, layer_sum in sums.items():
+                layer_sum.update(harvest.x[layer])
+            yield Progress("calibrate", min(done, config.calibration), total)
+        ladders = {
+            layer: Thresholds(layer_sum.center(), config.percentiles, config.protocol, config.seed)
+            for layer, layer_sum in sums.items()
+        }
+        for done, harvest in self._head():
+            for layer, ladder in ladders.items():
+                ladder.update(harvest.x[layer])
+            yield Progress("calibrate", config.calibration + min(done, config.calibration), total)
+        self._begin({layer: ladder.calibration() for layer, ladder in ladders.items()})
+
+    def stream(self) -> Iterator[Progress]:
+        """Phase 3: every draft takes each batch, until its own stopping rule is met."""
+        while_open = {key: draft for key, draft in self.drafts.items() if draft.stop_reason is None}
+        for harvest, events in self._pass("stream") if while_open else ():
+            self._feed(Draft.stream, while_open, harvest, events)
+            yield self._progress("stream", self.config.tokens)
+            while_open = {key: draft for key, draft in while_open.items() if draft.stop_reason is None}
+            if not while_open:
+                break
+        for draft in while_open.values():
+            draft.stop_reason = "end of text"
+        if not self._streamed():
+            raise CorpusError(
+                "the text gave no activations: every passage was empty once BOS and template were left out"
+            )
+
+    def assign(self) -> Iterator[Progress]:
+        """Phase 4: the same activations once more, each to its nearest exemplar in the finished dictionary."""
+        if self._assigned() >= self._streamed():
+            return
+        for harvest, events in self._pass("assign"):
+            self._feed(Draft.reassign, self.drafts, harvest, events)
+            yield self._progress("assign", self._streamed())
+            if self._assigned() >= self._streamed():
+                break
+
+    def write(self, complete: bool = True) -> Iterator[Progress]:
+        """Phases 5 and 6: what a model and a map can say about each region, then the files."""
+        files: list[Path] = []
+        describer = Describer(self.config, self.model, self.corpus, self.corpus_digest, self.calibrations)
+        regions = {key: len(draft) for key, draft in self.drafts.items()}
+        passages = describer.passages(self.drafts)
+        for (layer, percentile), draft in self.drafts.items():
+            yield Progress("write", len(files), len(self.drafts), regions, self.truncated["stream"], tuple(files))
+            wall_time = monotonic() - self.started
+            counts = {"passages": self.read["stream"], "truncated": self.truncated["stream"]}
+            dictionary = describer.dictionary(layer, percentile, draft, passages, counts, wall_time, complete)
+            path = self.config.folder / self.config.file_name(layer, percentile)
+            save(dictionary, path)
+            files.append(path)
+        if complete:
+            self.checkpoint.remove()
+        yield Progress("done", len(files), len(files), regions, self.truncated["stream"], tuple(files))
+
+    # -- interrupting and resuming -----------------------------------------------------------------------------------
+
+    def keep(self) -> None:
+        """Keep the state, and write what there is as incomplete but usable dictionaries."""
+        if self._streamed():
+            self.save_state()
+            for _ in self.write(complete=False):
+                pass
+
+    def save_state(self) -> None:
+        """All drafts and calibrations as plain arrays; continuing from them equals never having stopped."""
+        arrays = {f"read.{name}": np.array(count) for name, count in self.read.items()}
+        arrays |= {f"truncated.{name}": np.array(count) for name, count in self.truncated.items()}
+        for layer, calibration in self.calibrations.items():
+            arrays |= {f"calibration.{layer}.{name}": array for name, array in calibration.state().items()}
+        for (layer, percentile), draft in self.drafts.items():
+            arrays |= {f"draft.{layer}.{percentile!r}.{name}": array for name, array in draft.state().items()}
+        self.checkpoint.save(arrays)
+
+    def restore(self) -> None:
+        """Take over a kept state. ConfigError when there is none, or it belongs to other settings."""
+        arrays = self.checkpoint.load()
+
+        def part(prefix: str) -> dict[str, np.ndarray]:
+            return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
+
+        self.read = {name: int(count) for name, count in part("read.").items()}
+        self.truncated = {name: int(count) for name, count in part("truncated.").items()}
+        self._begin(
+            {layer: Calibration.from_state(part(f"calibration.{layer}.")) for layer in self.config.layers},
+        )
+        for (layer, percentile), draft in self.drafts.items():
+            draft.restore(part(f"draft.{layer}.{percentile!r}."))
+
+    # -- parts -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, calibrations: dict[int, Calibration]) -> None:
+        """An empty draft for every layer and percentile."""
+        config = self.config
+        rule = StopRule(config.tokens, config.stop_rate, config.stop_window, config.quiet_batches)
+        self.calibrations = calibrations
+        self.drafts = {
+            (layer, percentile): Draft(
+                calibrations[layer].thresholds[percentile],
+                width=self.model.width,
+                context=config.context,
+                rule=rule,
+                seed=config.seed,
+                device=self.model.device,
+            )
+            for layer in config.layers
+            for percentile in config.percentiles
+        }
+
+    def _harvests(self, passages: Iterable[Passage]) -> Iterator[tuple[int, int, Harvest]]:
+        """(passages, truncated ones, harvest) of each batch."""
+        from ep.models import harvest
+
+        config = self.config
+        for batch in self.model.tokens.batches(passages, config.batch, config.context):
+            truncated = int(batch.truncated.sum())
+            yield len(batch.passage), truncated, harvest(self.model, batch, config.layers, config.positions)
+
+    def _head(self) -> Iterator[tuple[int, Harvest]]:
+        """The batches used for calibration, with the activations so far; a fresh stream each time (W1)."""
+        done = 0
+        for _, _, harvest in self._harvests(self.corpus):
+            done += len(harvest.passage)
+            yield done, harvest
+            if done >= self.config.calibration:
+                return
+
+    def _pass(self, name: str) -> Iterator[tuple[Harvest, Events]]:
+        """The rest of one pass over the corpus, keeping the state now and then."""
+        index = self._streamed() if name == "stream" else self._assigned()
+        last = monotonic()
+        for passages, truncated, harvest in self._harvests(islice(self.corpus, self.read[name], None)):
+            self.read[name] += passages
+            self.truncated[name] += truncated
+            yield harvest, _events(harvest, index)
+            index += len(harvest.passage)
+            if monotonic() - last > CHECKPOINT_SECONDS:
+                self.save_state()
+                last = monotonic()
+
+    def _feed(
+        self,
+        step: Callable[[Draft, np.ndarray, Events], None],
+        drafts: Mapping[Key, Draft],
+        harvest: Harvest,
+        events: Events,
+    ) -> None:
+        """Hand one batch to the drafts; directions are computed once a layer."""
+        for layer in self.config.layers:
+            listening = [draft for key, draft in drafts.items() if key[0] == layer]
+            if listening:
+                rows = directions(harvest.x[layer], self.calibrations[layer].center)
+                for draft in listening:
+                    step(draft, rows, events)
+
+    def _progress(self, stage: str, total: int | None) -> Progress:
+        done = self._streamed() if stage == "stream" else self._assigned()
+        regions = {key: len(draft) for key, draft in self.drafts.items()}
+        return Progress(stage, done, total, regions, self.truncated[stage])
+
+    def _streamed(self) -> int:
+        return max((draft.n_seen for draft in self.drafts.values()), default=0)
+
+    def _assigned(self) -> int:
+        return max((draft.voronoi.n_seen for draft in self.drafts.values()), default=0)
+
+
+def _events(harvest: Harvest, index: int) -> Events:
+    """What the members remember of each row; `index` is the place of the first row in the stream."""
+    rows = np.arange(index, index + len(harvest.passage))
+    return Events(harvest.passage, harvest.position, harvest.token, harvest.next_token, harvest.fold, rows)

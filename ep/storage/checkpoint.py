@@ -1,0 +1,72 @@
+"""The kept state of an unfinished build: plain arrays beside the files it will become, and their settings.
+
+It knows nothing of what the arrays mean. The state is replaced in one rename: a crash while writing keeps the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ep.errors import ConfigError, StorageError
+
+NAME = ".ep-build.npz"
+
+
+class Checkpoint:
+    """One unfinished build in `folder`.
+
+    settings: JSON values that decide the result; a state made with others is refused by name.
+    """
+
+    def __init__(self, folder: str | Path, settings: Mapping[str, Any]) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / NAME
+        self.settings = json.dumps(settings, sort_keys=True)
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.settings.encode()).hexdigest()
+
+    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write the state, all or nothing. StorageError when the disk is full or the folder cannot be written."""
+        partial = self.path.with_suffix(".partial")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                np.savez(file, settings=np.array(self.settings), **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise StorageError(f"the build's state could not be kept in {self.folder} ({error.strerror})") from error
+
+    def load(self) -> dict[str, np.ndarray]:
+        """The kept arrays. ConfigError when there is no state here, or it belongs to another build."""
+        if not self.path.exists():
+            raise ConfigError(f"{self.folder} holds no unfinished build: run once without --resume")
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            kept = json.loads(str(arrays.pop("settings")))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise ConfigError(f"{self.path} is damaged: delete it and start the build again") from error
+        wanted = json.loads(self.settings)
+        differing = sorted(key for key in kept.keys() | wanted.keys() if kept.get(key) != wanted.get(key))
+        if differing:
+            raise ConfigError(
+                f"the unfinished build in {self.folder} was started with other {', '.join(differing)}: "
+                "use the same settings, or another folder"
+            )
+        return arrays
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
