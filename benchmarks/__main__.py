@@ -1,0 +1,84 @@
+"""Runs every benchmark and writes the table in benchmarks/README.md.
+
+python -m benchmarks                 all of them
+python -m benchmarks leaders memory  some of them; the table keeps the others' last rows
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import platform
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+NAMES = ("leaders", "extraction", "ladder", "opening", "memory", "clicks")
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+README = HERE / "README.md"
+SHOWN = ("what", "ratio", "target", "at_most")
+
+
+def main(names: list[str]) -> None:
+    """Run, keep the rows, write the table."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name in names or NAMES:
+        print(f"{name} …", flush=True)
+        rows = importlib.import_module(f"benchmarks.{name}").run()
+        results[name] = {"date": date.today().isoformat(), "machine": machine(), "rows": rows}
+        for row in rows:
+            print(f"  {verdict(row)}  {json.dumps(row)}", flush=True)
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    README.write_text(readme(results))
+
+
+def readme(results: dict[str, Any]) -> str:
+    """The table, with the machine and the commands."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "Every figure is measured against a named rival in the same run and given as a ratio, since seconds belong to",
+        "a machine and its load. `make bench` runs all of them and rewrites this page; each also runs alone,",
+        "for example `python -m benchmarks.leaders`. What is measured, and how, is in each program's first lines.",
+    ]
+    for name in NAMES:
+        if name in results:
+            kept = results[name]
+            lines += ["", f"## {name}", "", f"`python -m benchmarks.{name}` · {kept['date']} · {kept['machine']}", ""]
+            lines += ["| what | ratio | target | measured |", "|---|---|---|---|"]
+            lines += [table_row(row) for row in kept["rows"]]
+    return "\n".join(lines) + "\n"
+
+
+def table_row(row: dict[str, Any]) -> str:
+    more = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in row.items() if key not in SHOWN)
+    return f"| {row['what']} | {row.get('ratio', '')} | {target(row)} | {more} |"
+
+
+def target(row: dict[str, Any]) -> str:
+    if row.get("target") is None:
+        return ""
+    return f"{'≤' if row.get('at_most') else '≥'} {row['target']}{'' if verdict(row) == 'ok' else ' (missed)'}"
+
+
+def verdict(row: dict[str, Any]) -> str:
+    if row.get("target") is None:
+        return "--"
+    met = row["ratio"] <= row["target"] if row.get("at_most") else row["ratio"] >= row["target"]
+    return "ok" if met else "MISSED"
+
+
+def machine() -> str:
+    """Processor and cores of this machine, as the operating system calls them."""
+    import os
+
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return f"{model}, {os.cpu_count()} cores"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,62 @@
+"""Peak memory of a build as its stream grows: the same build on a short and on a four times longer stream.
+
+Each runs in a process of its own; the figure is the operating system's account of the finished process. The percentile
+is coarse, so that the dictionary stops growing early and what is left to grow is only what should not.
+
+    python -m benchmarks.memory
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+MODEL = Path("data/demo/models/base")
+TEXT = Path("data/demo/text/mixed.jsonl")
+SHORT, LONGER = 60_000, 240_000
+TARGET = 1.1
+
+CHILD = """
+import resource, sys
+from ep.building import build
+from ep.config import BuildConfig
+model, text, out, tokens = sys.argv[1:]
+config = BuildConfig(model=model, text=(text,), layers=(2, 4), percentiles=(8, 16), out=out, tokens=int(tokens),
+                     calibration=20_000)
+for progress in build(config):
+    pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def run() -> list[dict[str, Any]]:
+    """One row: peak megabytes of both builds and their ratio, which should be about 1."""
+    short, longer = peak_megabytes(SHORT), peak_megabytes(LONGER)
+    return [
+        {
+            "what": f"peak memory of a build of {LONGER:,} activations against one of {SHORT:,}",
+            "model": "demo base, 2 layers × 2 percentiles",
+            "long_MB": round(longer),
+            "short_MB": round(short),
+            "ratio": round(longer / short, 2),
+            "target": TARGET,
+            "at_most": True,
+        }
+    ]
+
+
+def peak_megabytes(tokens: int) -> float:
+    """Peak resident memory of one build in a fresh process, in MB."""
+    with tempfile.TemporaryDirectory() as out:
+        command = [sys.executable, "-c", CHILD, str(MODEL), str(TEXT), out, str(tokens)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1]) / 1024
+
+
+if __name__ == "__main__":
+    for row in run():
+        print(json.dumps(row))
