@@ -21,6 +21,8 @@ st.logo(str(ASSETS / "logo.svg"), size="medium")
 page = st.navigation(
     [
         st.Page("pages/atlas.py", title="Atlas", default=True),
+        st.Page("pages/region.py", title="Region"),
+        st.Page("pages/prompt.py", title="Prompt"),
     ],
     position="top",
 )

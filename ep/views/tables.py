@@ -77,12 +77,12 @@ def opening_region(dictionary: Dictionary) -> int:
     if len(dictionary) == 0:
         raise RequestError("this dictionary has no regions: build it on more text")
     score = np.log1p(members(dictionary).astype(np.float64))
-    for column, weight in (("coherence_voronoi", 2.0), ("neighbourhood", 1.0)):
+    for column, weight in (("coherence", 2.0), ("neighbourhood", 4.0)):
         if column in dictionary:
-            values = dictionary.column(column).astype(np.float64)
-            score = score + weight * (np.nan_to_num(values) if column != "neighbourhood" else np.minimum(values, 1))
-    best = np.argsort(-score, kind="stable")[:64]
-    return int(next((k for k in best if name(dictionary, int(k)).strip().isalpha()), best[0]))
+            values = np.nan_to_num(dictionary.column(column).astype(np.float64))
+            score = score + weight * np.minimum(values, 1)  # a neighbourhood counts as palest (0) or not (1)
+    best = np.argsort(-score, kind="stable")[:64].tolist()
+    return next((k for k in best if len(word := name(dictionary, k).strip()) > 2 and word.isalpha()), best[0])
 
 
 def columns(dictionary: Dictionary, regions: np.ndarray) -> dict[str, Any]:

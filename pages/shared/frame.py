@@ -23,6 +23,7 @@ from pages.shared import loading, messages, state, tokens
 
 log = logging.getLogger("ep.app")
 P = ParamSpec("P")
+_SLOT = "frame_slot"
 _STYLE = Path(__file__).with_name("style.css")
 
 
@@ -79,7 +80,7 @@ def sidebar() -> None:
         selection, dictionary = found
         _facts(dictionary)
         if selection.region is not None:
-            _selected(dictionary, selection.region)
+            _selected()
         _model(dictionary)
 
 
@@ -94,6 +95,7 @@ def _pickers() -> None:
         "Dictionary",
         names,
         index=None,
+        required=True,
         format_func=lambda family: loading.title(families[family]),
         key="frame_family",
         on_change=_family_chosen,
@@ -136,7 +138,7 @@ def _step_chosen() -> None:
 def _facts(dictionary: Dictionary) -> None:
     streamed = dictionary.info.get("n_activations")
     st.html(
-        facts(
+        tokens.facts(
             ("regions", f"{len(dictionary):,}"),
             ("θ, cosine", f"{dictionary.threshold:.2f}"),
             ("activations", "–" if streamed is None else short_count(int(streamed))),
@@ -147,13 +149,23 @@ def _facts(dictionary: Dictionary) -> None:
     )
 
 
-def _selected(dictionary: Dictionary, region: int) -> None:
+def show_selected() -> None:
+    """Draws the selected region's chip into its place in the side bar; fragments that select call it again."""
+    found, place = state.opened(), st.session_state.get(_SLOT)
+    if found is None or found[0].region is None or place is None:
+        return
+    region, dictionary = found[0].region, found[1]
     color = region_color(dictionary, region)
-    st.html(
+    place.html(
         '<div class="ep-k" style="margin-bottom:.35em">Selected region</div><div class="ep-row">'
         f'{tokens.chip(name(dictionary, region), color, 0.35)}<span class="ep-num">'
         f'<span class="ep-sw" style="--c:{color}"></span>{region}</span></div>'
     )
+
+
+def _selected() -> None:
+    st.session_state[_SLOT] = st.empty()
+    show_selected()
     if st.button("Open", icon=":material/open_in_new:", key="frame_open"):
         state.goto("region")
 
@@ -165,12 +177,6 @@ def _model(dictionary: Dictionary) -> None:
         '<hr class="ep-hr"><div class="ep-k" style="margin-bottom:.3em">Model</div>'
         f'<div class="ep-row"><span class="ep-sw" style="--c:{dot};margin:0"></span><span>{escape(text)}</span></div>'
     )
-
-
-def facts(*pairs: tuple[str, str], grid: bool = False) -> str:
-    """Key numbers as HTML, value over label: (label, value) pairs in one wrapping row, or two columns in the side bar."""
-    cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>" for label, value in pairs)
-    return f'<div class="ep-facts{" ep-grid4" if grid else ""}">{cells}</div>'
 
 
 def short_count(n: int) -> str:

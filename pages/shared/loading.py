@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ep.errors import RequestError
+from ep.errors import DictionaryFileError, RequestError
 from ep.method.dictionary import Dictionary
 from ep.storage import open as open_file
 from ep.storage.shelf import Entry, Shelf
-from ep.views.text import label
+from ep.views.search import Index
+from ep.views.text import segments
 
 if TYPE_CHECKING:
     from ep.models import LanguageModel
@@ -64,7 +66,7 @@ def families() -> dict[str, list[Entry]]:
 
 def title(family: list[Entry]) -> str:
     """What a family is called in a list: plain text from the file, on one line, never markup."""
-    return label(family[0].title)
+    return "".join(segment.text for segment in segments(family[0].title, spaces=False))
 
 
 def closest(family: str, layer: int | None, percentile: float | None) -> Entry:
@@ -81,11 +83,21 @@ def dictionary(key: str) -> Dictionary:
 
     RequestError when no file has that key, DictionaryFileError when the file is damaged or foreign.
     """
-    entry = find(key)
-    if entry is None:
+    entry = _entry(key)
+    return _opened(str(entry.path), _modified(entry.path))
+
+
+def _entry(key: str) -> Entry:
+    if (entry := find(key)) is None:
         raise RequestError(f"no dictionary called {key[:80]!r} is on the shelf: choose one in the Library")
-    path = entry.path
-    return _opened(str(path), path.stat().st_mtime_ns)
+    return entry
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError as error:
+        raise DictionaryFileError(f"{path.name} cannot be read any more: {error.strerror or error}") from error
 
 
 @st.cache_resource(show_spinner=False, max_entries=24)
@@ -94,6 +106,22 @@ def _opened(path: str, modified: int) -> Dictionary:
     found = open_file(path)
     found.info["file"] = path
     return found
+
+
+def fingerprint(key: str) -> str:
+    """A short name for the file as it is now: another after a rebuild. For caches, here and in the browser."""
+    path = _entry(key).path
+    return blake2b(f"{path}|{_modified(path)}".encode(), digest_size=9).hexdigest()
+
+
+def search_index(key: str) -> Index:
+    """The search box's index of a dictionary, built on the first search."""
+    return _index(fingerprint(key), key)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _index(fingerprint: str, _key: str) -> Index:
+    return Index(dictionary(_key))
 
 
 def language_model(info: Mapping[str, Any]) -> LanguageModel:
