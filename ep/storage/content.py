@@ -1,0 +1,114 @@
+"""The content of a dictionary, wherever it lies: sizes, arrays in bounded blocks, and the digest over them.
+
+Memory and files answer alike here, so a check, a copy or a digest is written once. It knows no HDF5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ep.errors import DictionaryFileError
+from ep.method.dictionary import Source
+from ep.storage.provenance import stable
+from ep.storage.schema import ARRAYS, BLOCK_BYTES, Array
+
+
+class Content:
+    """A source seen as the datasets of the file: the vocabulary's pieces appear as bytes and offsets.
+
+    sizes: the letters of `ep.storage.schema` in numbers.
+    """
+
+    def __init__(self, source: Source, size: int) -> None:
+        self.source = source
+        self._flat = _flat_vocabulary(source)
+        self.names = tuple(name for name in ARRAYS if name in self._flat or name in source)
+        if "center" not in self.names:
+            raise DictionaryFileError("the dictionary holds no center")
+        self.sizes = {"K": size, "d": int(self.read("center").size)}
+        for letter, name in (("P", "passage_ids"), ("V", "vocabulary_ids"), ("B", "vocabulary_bytes")):
+            self.sizes[letter] = len(self.read(name)) if name in self.names else 0
+        for letter, name, last in (("E", "excerpt_offsets", size), ("T", "passage_offsets", self.sizes["P"])):
+            tail = self.read(name, last, last + 1) if name in self.names else np.zeros(1, np.int64)
+            self.sizes[letter] = max(0, int(tail[0])) if len(tail) else 0
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+    def read(self, name: str, start: int | None = None, stop: int | None = None) -> np.ndarray:
+        return self._flat[name][start:stop] if name in self._flat else self.source.read(name, start, stop)
+
+    def shape(self, array: Array) -> tuple[int, ...]:
+        return array.resolve(self.sizes)
+
+    def blocks(self, array: Array) -> Iterator[tuple[int, np.ndarray]]:
+        """(first row, rows) of one array in the file's dtype, at most `BLOCK_BYTES` at a time."""
+        for start, stop in spans(self.shape(array), array.dtype.itemsize):
+            yield start, self.rows(array, start, stop)
+
+    def ends(self, array: Array) -> None:
+        """DictionaryFileError when an array has more rows than the others call for."""
+        length = self.shape(array)[0]
+        if len(self.read(array.name, length, length + 1)):
+            raise DictionaryFileError(f"{array.name} has more than the {length} rows expected")
+
+    def rows(self, array: Array, start: int, stop: int) -> np.ndarray:
+        """Rows start..stop in the file's dtype.
+
+        DictionaryFileError when the shape is not the one the other arrays call for, or a value does not fit the dtype.
+        """
+        expected = (stop - start, *self.shape(array)[1:])
+        rows = self.read(array.name, start, stop)
+        if rows.shape != expected:
+            raise DictionaryFileError(f"{array.name} has rows of shape {rows.shape}, expected {expected}")
+        if rows.dtype == array.dtype:
+            return np.ascontiguousarray(rows)
+        if rows.dtype.kind not in "biuf":
+            raise DictionaryFileError(f"{array.name} holds {rows.dtype}, expected {array.dtype}")
+        with np.errstate(invalid="ignore", over="ignore"):
+            cast = rows.astype(array.dtype)
+        if not np.array_equal(cast, rows, equal_nan=array.dtype.kind == "f"):
+            raise DictionaryFileError(f"{array.name} holds {rows.dtype} values that do not fit {array.dtype}")
+        return cast
+
+
+def spans(shape: tuple[int, ...], itemsize: int) -> Iterator[tuple[int, int]]:
+    """Row ranges that cover `shape` in blocks of at most `BLOCK_BYTES`."""
+    step = max(1, BLOCK_BYTES // max(1, itemsize * int(np.prod(shape[1:]))))
+    for start in range(0, shape[0], step):
+        yield start, min(shape[0], start + step)
+
+
+def _flat_vocabulary(source: Source) -> dict[str, np.ndarray]:
+    """The datasets that stand for `vocabulary_pieces`; empty when the source has them itself or has no vocabulary."""
+    if "vocabulary_bytes" in source or "vocabulary_pieces" not in source:
+        return {}
+    pieces = source.read("vocabulary_pieces").tolist()
+    if not all(isinstance(piece, bytes) for piece in pieces):
+        raise DictionaryFileError("vocabulary_pieces holds something that is not bytes")
+    offsets = np.concatenate([[0], np.cumsum([len(piece) for piece in pieces], dtype=np.int64)]).astype(np.int64)
+    return {"vocabulary_offsets": offsets, "vocabulary_bytes": np.frombuffer(b"".join(pieces), np.uint8)}
+
+
+def start_hash(array: Array, shape: tuple[int, ...]) -> Any:
+    """A SHA-256 that already holds the array's name, dtype and shape; its bytes follow, in C order, little-endian."""
+    return hashlib.sha256(f"{array.name} {array.dtype.str} {list(shape)}\n".encode())
+
+
+def checksum(content: Content, array: Array) -> str:
+    """SHA-256 of one array."""
+    sha = start_hash(array, content.shape(array))
+    for _, rows in content.blocks(array):
+        sha.update(rows.data)
+    return sha.hexdigest()
+
+
+def combine(checksums: Mapping[str, str], info: Mapping[str, Any]) -> str:
+    """The digest of a dictionary from those of its arrays and its provenance without what differs by chance."""
+    listing = json.dumps(dict(checksums), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(listing.encode() + b"\n" + stable(info)).hexdigest()

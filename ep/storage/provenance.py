@@ -1,0 +1,118 @@
+"""The provenance of a dictionary as JSON text: what is accepted, and what counts towards a dictionary's identity."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ep.errors import DictionaryFileError
+
+VOLATILE = ("created", "wall_time_s", "versions", "device")
+"""Entries that differ between two equal builds; the digest leaves them out."""
+
+MAX_BYTES = 16 * 2**20
+
+
+def encode(info: Mapping[str, Any]) -> bytes:
+    """UTF-8 JSON: numpy numbers become numbers, tuples lists, lone surrogates "?". DictionaryFileError otherwise."""
+    try:
+        text = json.dumps(dict(info), ensure_ascii=False, allow_nan=False, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DictionaryFileError(f"the provenance cannot be written as JSON ({error})") from None
+    data = text.encode("utf-8", "replace")
+    decode(data)
+    return data
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """The provenance in a file. DictionaryFileError when it is not a JSON object or a known entry has another type."""
+    try:
+        info = json.loads(data.decode("utf-8"), parse_constant=_refuse)
+        json.dumps(info, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0][:80]
+        raise DictionaryFileError(f"the provenance (dataset 'info') is not valid JSON ({reason})") from None
+    if not isinstance(info, dict):
+        raise DictionaryFileError("the provenance (dataset 'info') is not a JSON object")
+    for name, (accepts, kind) in KINDS.items():
+        if info.get(name) is not None and not accepts(info[name]):
+            raise DictionaryFileError(f"the provenance says {name} = {_short(info[name])}, expected {kind}")
+    if info.get("threshold") is None:
+        raise DictionaryFileError("the provenance lacks the threshold")
+    return info
+
+
+def stable(info: Mapping[str, Any]) -> bytes:
+    """Canonical JSON of the entries that equal builds share."""
+    kept = {key: value for key, value in decode(encode(info)).items() if key not in VOLATILE}
+    return json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and abs(value) < 2**63
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < 1e300 and math.isfinite(value)
+
+
+def _threshold(value: Any) -> bool:
+    return _number(value) and 0 < value < 2
+
+
+def _object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _list_of(accepts: Any) -> Any:
+    return lambda value: isinstance(value, list) and all(map(accepts, value))
+
+
+def _step(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_number, value))
+
+
+_TEXTS = "model model_revision tokenizer_hash hook positions protocol stop_reason family title device dtype created"
+_WHOLES = "layer seed context n_calibration n_activations n_tokens"
+KINDS = (
+    dict.fromkeys(_TEXTS.split(), (_text, "text"))
+    | dict.fromkeys(_WHOLES.split(), (_whole, "a whole number"))
+    | dict.fromkeys(("percentile", "typical_norm", "wall_time_s"), (_number, "a number"))
+    | dict.fromkeys(("chat", "saturated", "complete"), (_flag, "true or false"))
+    | dict.fromkeys(("corpus", "versions"), (_object, "an object"))
+    | {
+        "threshold": (_threshold, "a cosine distance between 0 and 2"),
+        "group_names": (_list_of(_list_of(_text)), "lists of texts"),
+        "variance_kept": (_list_of(_number), "numbers"),
+        "growth": (_list_of(_step), "pairs of numbers"),
+    }
+)
+"""What screens rely on: entries may be absent or null, never of another type."""

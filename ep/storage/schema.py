@@ -1,0 +1,130 @@
+"""The table of everything an `.ep.h5` file may hold: name, place, dtype, shape and the rule its values keep.
+
+`docs/format.md` says what each array means. This room reads and writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FORMAT = "ep-dictionary"
+VERSION = 1
+SUFFIX = ".ep.h5"
+BLOCK_BYTES = 4 * 2**20
+"""No reader, writer, check or digest of this package holds more of an array than this at a time."""
+
+
+@dataclass(frozen=True)
+class Array:
+    """One dataset.
+
+    shape: numbers, or sizes by letter: K regions, d width, E excerpts, P passages, T their tokens, V vocabulary
+    entries, B their bytes; a letter with "+1" is an offsets array.
+    rule: what its values must satisfy; see `ep.storage.checks`.
+    """
+
+    name: str
+    group: str
+    dtype: np.dtype
+    shape: tuple[int | str, ...]
+    rule: str
+
+    @property
+    def path(self) -> str:
+        return f"{self.group}/{self.name}"
+
+    @property
+    def is_vectors(self) -> bool:
+        return self.shape == ("K", "d")
+
+    def resolve(self, sizes: dict[str, int]) -> tuple[int, ...]:
+        """The shape in numbers."""
+        return tuple(_number(part, sizes) for part in self.shape)
+
+
+def _number(part: int | str, sizes: dict[str, int]) -> int:
+    if isinstance(part, int):
+        return part
+    return sizes[part.removesuffix("+1")] + part.endswith("+1")
+
+
+_TABLE = """
+geometry    center                 f4  d      finite
+geometry    exemplars              f4  K,d    unit
+geometry    mean_directions        f4  K,d    unit
+geometry    exemplar_mean_cosine   f4  K      cosine
+geometry    nearest_ids            i4  K,8    region
+geometry    nearest_distances      f4  K,8    distance
+geometry    map_pca                f4  K,3    finite
+members     count_arrival          i8  K      count
+members     count_voronoi          i8  K      count
+members     coherence              f4  K      share
+members     coherence_voronoi      f4  K      share?
+members     mean_distance          f4  K      distance?
+members     max_distance           f4  K      distance?
+members     distance_sum           f8  K      amount
+members     distance_square_sum    f8  K      amount
+founding    founded_at             i8  K      count
+founding    founder_passage        i8  K      free
+founding    founder_position       i4  K      count
+founding    founder_token          i4  K      token
+profile     neighbourhood          u1  K      free
+profile     distance_histogram     u4  K,32   free
+profile     position_histogram     u4  K,16   free
+profile     token_ids              i4  K,10   token
+profile     token_counts           u4  K,10   free
+profile     next_ids               i4  K,10   token
+profile     next_counts            u4  K,10   free
+lens        lens_exemplar_up_ids            i4  K,12  token
+lens        lens_exemplar_up_values         f4  K,12  finite
+lens        lens_exemplar_down_ids          i4  K,12  token
+lens        lens_exemplar_down_values       f4  K,12  finite
+lens        lens_mean_up_ids                i4  K,12  token
+lens        lens_mean_up_values             f4  K,12  finite
+lens        lens_mean_down_ids              i4  K,12  token
+lens        lens_mean_down_values           f4  K,12  finite
+lens_shift  lens_exemplar_shift_up_ids      i4  K,12  token
+lens_shift  lens_exemplar_shift_up_values   f4  K,12  finite
+lens_shift  lens_exemplar_shift_down_ids    i4  K,12  token
+lens_shift  lens_exemplar_shift_down_values f4  K,12  finite
+text        passage_ids            i8  P      rising
+text        passage_offsets        i8  P+1    offsets:T
+text        passage_tokens         i4  T      token
+text        vocabulary_ids         i4  V      rising
+text        vocabulary_offsets     i8  V+1    offsets:B
+text        vocabulary_bytes       u1  B      free
+excerpts    excerpt_offsets        i8  K+1    offsets:E
+excerpts    excerpt_passage        i8  E      free
+excerpts    excerpt_position       i4  E      count
+excerpts    excerpt_distance       f4  E      distance
+excerpts    excerpt_band           u1  E      band
+"""
+
+
+def _array(line: str) -> Array:
+    group, name, dtype, shape, rule = line.split()
+    parts = tuple(int(part) if part.isdigit() else part for part in shape.split(","))
+    return Array(name, group, np.dtype(f"<{dtype}"), parts, rule)
+
+
+ARRAYS: dict[str, Array] = {array.name: array for array in map(_array, _TABLE.strip().splitlines())}
+
+REQUIRED = ("center", "exemplars", "mean_directions")
+
+_LENSES = [name.removesuffix("_ids") for name in ARRAYS if name.startswith("lens_") and name.endswith("_ids")]
+TOGETHER: tuple[tuple[str, ...], ...] = (
+    ("nearest_ids", "nearest_distances"),
+    ("founder_passage", "founder_position", "founder_token"),
+    ("token_ids", "token_counts"),
+    ("next_ids", "next_counts"),
+    *((f"{lens}_ids", f"{lens}_values") for lens in _LENSES),
+    ("vocabulary_ids", "vocabulary_offsets", "vocabulary_bytes"),
+    ("passage_ids", "passage_offsets", "passage_tokens"),
+    ("excerpt_offsets", "excerpt_passage", "excerpt_position", "excerpt_distance", "excerpt_band"),
+)
+"""Arrays that mean nothing without each other: a file holds all of a row or none."""
+
+NEEDS = {"excerpt_offsets": "passage_ids", "passage_ids": "vocabulary_ids", "token_ids": "vocabulary_ids"}
+"""Arrays that point into another."""

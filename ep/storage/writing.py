@@ -1,0 +1,127 @@
+"""Writing a dictionary: all of it or nothing, beside the target first, then renamed over it.
+
+The layout is in `docs/format.md`; the content is checked before a byte is written, so a file that exists can be opened.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ep.errors import DictionaryFileError, StorageError
+from ep.method.dictionary import Dictionary
+from ep.storage.checks import verify
+from ep.storage.content import Content, start_hash
+from ep.storage.file import shown
+from ep.storage.provenance import encode
+from ep.storage.schema import ARRAYS, FORMAT, VERSION, Array
+
+CHUNK_BYTES = 32 * 2**10
+"""Rows of a compressed array come from disk this many bytes at a time."""
+
+PLAIN_BELOW = 1024
+"""Arrays smaller than this are stored as they are: a chunk index would cost more than compression saves."""
+
+LIBRARY = ("v110", "v110")
+"""The HDF5 file format: 1.10 (2016) checksums its own metadata and keeps it small."""
+
+
+def save(dictionary: Dictionary, path: str | os.PathLike[str]) -> Path:
+    """Write a dictionary to `path` (`.ep.h5` by custom) and return where it lies.
+
+    An existing file is replaced in one step or left as it was; dictionaries that have it open keep reading the old
+    content. A dictionary that lies in a file itself is copied in blocks. Memory stays bounded.
+    DictionaryFileError when the content contradicts itself; StorageError when the disk is full or refuses.
+    """
+    target = Path(os.path.realpath(path))
+    info = encode(dictionary.info)
+    content = Content(dictionary.source, len(dictionary))
+    verify(content)
+    partial = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
+    try:
+        _room_for(content, target)
+        _write(content, info, partial)
+        _flush(partial)
+        partial.replace(target)
+        _flush(target.parent)
+    except DictionaryFileError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:
+        raise StorageError(f"{shown(path)} could not be written ({_reason(error)})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def _room_for(content: Content, target: Path) -> None:
+    """Refuse early when not even the vectors fit; anything closer is found out while writing."""
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder: name a file in it")
+    needed = sum(4 * content.sizes["K"] * content.sizes["d"] for name in content.names if ARRAYS[name].is_vectors)
+    free = shutil.disk_usage(target.parent).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"the disk is full: at least {needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} free")
+
+
+def _write(content: Content, info: bytes, path: Path) -> None:
+    with h5py.File(path, "x", libver=LIBRARY, locking=False) as file:
+        file.attrs.create("format", FORMAT.encode(), dtype=f"S{len(FORMAT)}")
+        file.attrs.create("version", VERSION, dtype="u4")
+        checksums = {name: _write_array(file, content, ARRAYS[name]) for name in content.names}
+        for name, data in (("info", info), ("checksums", json.dumps(checksums, sort_keys=True).encode())):
+            file.create_dataset(name, data=np.frombuffer(data, np.uint8), **_storage((len(data),), 1))
+
+
+def _write_array(file: h5py.File, content: Content, array: Array) -> str:
+    """Copy one array in blocks and return its SHA-256."""
+    shape = content.shape(array)
+    sha = start_hash(array, shape)
+    options = {} if array.is_vectors else _storage(shape, array.dtype.itemsize)
+    stored = file.create_dataset(array.path, shape, array.dtype, **options)
+    for start, rows in content.blocks(array):
+        stored[start : start + len(rows)] = rows
+        sha.update(rows.data)
+    return sha.hexdigest()
+
+
+def _storage(shape: tuple[int, ...], itemsize: int) -> dict[str, object]:
+    """Compression for columns and text. Vectors get none: float noise does not shrink, and a row stays one read."""
+    row = itemsize
+    for length in shape[1:]:
+        row *= length
+    if row * shape[0] < PLAIN_BELOW:
+        return {}
+    chunk = (min(shape[0], max(1, CHUNK_BYTES // row)), *shape[1:])
+    return {"chunks": chunk, "compression": "gzip", "compression_opts": 4, "shuffle": itemsize > 1}
+
+
+def _flush(path: Path) -> None:
+    """Make the content of a file, or the names in a folder, outlive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, in words, also when HDF5 wraps the cause into a long line."""
+    code = getattr(error, "errno", None)
+    text = str(error)
+    if code == errno.ENOSPC and isinstance(error, OSError) and error.strerror != os.strerror(errno.ENOSPC):
+        return error.strerror or text
+    for number, words in ((errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk quota is used up")):
+        if code == number or f"errno = {number}," in text:
+            return words
+    if code == errno.EFBIG or f"errno = {errno.EFBIG}," in text:
+        return "the file grew beyond the size allowed here"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (text.splitlines() or ["unknown reason"])[0][:160]
