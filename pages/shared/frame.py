@@ -85,32 +85,32 @@ def sidebar() -> None:
 
 
 def _pickers() -> None:
-    families = loading.families()
-    if not families:
+    names = list(loading.families())
+    if not names:
         return
     chosen = loading.find(state.current().dictionary)
-    names = list(families)
     st.session_state["frame_family"] = chosen.family if chosen else None
     st.selectbox(
         "Dictionary",
         names,
-        index=None,
-        required=True,
-        format_func=lambda family: loading.title(families[family]),
+        index=0 if chosen else None,  # without an index the box can be emptied
+        format_func=loading.title,
         key="frame_family",
         on_change=_family_chosen,
         placeholder="Choose one",
     )
     if chosen:
-        layers = sorted({entry.layer for entry in families[chosen.family]})
+        here = [entry for entry in loading.families()[chosen.family] if entry.layer == chosen.layer]
+        layers = {entry.layer for entry in loading.families()[chosen.family]}
         _slider("Layer", layers, chosen.layer, "frame_layer", "The layer whose residual stream was partitioned")
-        here = sorted({entry.percentile for entry in families[chosen.family] if entry.layer == chosen.layer})
-        _slider("Percentile p", here, chosen.percentile, "frame_percentile", "Smaller p: finer cells, more regions")
+        percentiles = {entry.percentile for entry in here}
+        _slider("Percentile p", percentiles, chosen.percentile, "frame_percentile", "Smaller p: finer cells, more regions")
 
 
-def _slider(label: str, options: list[Any], value: Any, key: str, help_: str) -> None:
+def _slider(label: str, values: set[Any], value: Any, key: str, help_: str) -> None:
     """A slider over what exists; a single value is a plain line, since there is nothing to slide."""
-    if len(options) < 2:
+    options = sorted(values - {None})
+    if len(options) < 2 or value is None:
         shown = "–" if value is None else f"{value:g}"
         st.html(f'<div class="ep-split ep-num"><span>{escape(label)}</span><b>{shown}</b></div>')
         return
@@ -120,7 +120,7 @@ def _slider(label: str, options: list[Any], value: Any, key: str, help_: str) ->
 
 def _family_chosen() -> None:
     chosen = st.session_state["frame_family"]
-    if chosen is not None:
+    if chosen in loading.families():
         now = loading.find(state.current().dictionary)
         layer, percentile = (now.layer, now.percentile) if now else (None, None)
         state.open_dictionary(loading.closest(chosen, layer, percentile).key)

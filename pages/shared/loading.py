@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from hashlib import blake2b
+from math import log
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,7 @@ import streamlit as st
 
 from ep.errors import DictionaryFileError, RequestError
 from ep.method.dictionary import Dictionary
-from ep.storage import open as open_file
-from ep.storage.shelf import Entry, Shelf
+from ep.storage import Entry, Shelf
 from ep.views.search import Index
 from ep.views.text import segments
 
@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "data" / "demo"
 LIBRARY = ROOT / "data" / "library"
 NOT_NEEDED = "not needed"
+LOOK_AGAIN_S = 5.0
+GOOD_MAP = 1200
 
 
 def folders() -> tuple[Path, ...]:
@@ -36,46 +38,53 @@ def folders() -> tuple[Path, ...]:
     return (DEMO, LIBRARY, Path(extra)) if extra else (DEMO, LIBRARY)
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner=False, ttl=LOOK_AGAIN_S)
 def _shelf(places: tuple[Path, ...]) -> Shelf:
     return Shelf(places)
 
 
 def shelf() -> Shelf:
-    """The one shelf of this server."""
+    """What lies in those folders, looked at again every few seconds."""
     return _shelf(folders())
 
 
+def refresh() -> None:
+    """Looks at the folders again at once, after a file was added or removed."""
+    _shelf.clear()
+
+
 def entries() -> tuple[Entry, ...]:
-    """Every dictionary on the shelf, those of the demo first."""
-    return shelf().entries()
+    """Every readable dictionary on the shelf, those of the demo first."""
+    return shelf().entries
 
 
 def find(key: str | None) -> Entry | None:
-    """The entry with this key, or None."""
+    """The readable entry with this key, or None."""
     return next((entry for entry in entries() if entry.key == key), None)
 
 
-def families() -> dict[str, list[Entry]]:
-    """The entries by family: the files of one build, its layers and percentiles."""
-    found: dict[str, list[Entry]] = {}
-    for entry in entries():
-        found.setdefault(entry.family, []).append(entry)
-    return found
+def families() -> dict[str, tuple[Entry, ...]]:
+    """The entries by family: the files of one build, by layer and percentile."""
+    return {family.id: family.entries for family in shelf().families}
 
 
-def title(family: list[Entry]) -> str:
-    """What a family is called in a list: plain text from the file, on one line, never markup."""
-    return "".join(segment.text for segment in segments(family[0].title, spaces=False))
+def title(family: str) -> str:
+    """What a family is called in a list: plain text from its files, on one line, never markup."""
+    named = next((f.title for f in shelf().families if f.id == family), family)
+    return "".join(segment.text for segment in segments(str(named), spaces=False))
 
 
 def closest(family: str, layer: int | None, percentile: float | None) -> Entry:
-    """The entry of a family nearest to a layer, then to a percentile; without a wish, its finest middle layer."""
-    members = families()[family]
-    layers = sorted({entry.layer for entry in members})
-    layer = layers[len(layers) // 2] if layer is None else layer
-    percentile = min(entry.percentile for entry in members) if percentile is None else percentile
-    return min(members, key=lambda entry: (abs(entry.layer - layer), abs(entry.percentile - percentile)))
+    """The entry of a family nearest to a layer, then to a percentile."""
+    return next(f for f in shelf().families if f.id == family).pick(layer, percentile)
+
+
+def opening() -> Entry | None:
+    """What a visitor sees first: of the first family, the dictionary nearest to a good thousand cells, the deeper one."""
+    if not shelf().families:
+        return None
+    family = shelf().families[0].entries
+    return min(family, key=lambda e: (round(abs(log(max(e.size, 1) / GOOD_MAP)), 1), -(e.layer or 0)))
 
 
 def dictionary(key: str) -> Dictionary:
@@ -84,7 +93,7 @@ def dictionary(key: str) -> Dictionary:
     RequestError when no file has that key, DictionaryFileError when the file is damaged or foreign.
     """
     entry = _entry(key)
-    return _opened(str(entry.path), _modified(entry.path))
+    return _opened(entry, str(entry.path), _modified(entry.path))
 
 
 def _entry(key: str) -> Entry:
@@ -101,9 +110,9 @@ def _modified(path: Path) -> int:
 
 
 @st.cache_resource(show_spinner=False, max_entries=24)
-def _opened(path: str, modified: int) -> Dictionary:
+def _opened(_entry: Entry, path: str, modified: int) -> Dictionary:
     """`modified` is part of the cache's key: a file that was rebuilt is opened again."""
-    found = open_file(path)
+    found = _entry.open()
     found.info["file"] = path
     return found
 

@@ -112,13 +112,12 @@ def take_notes() -> list[str]:
 def synchronise() -> None:
     """Brings URL and session together at the start of a run; what the URL has wrong becomes a note, never an error."""
     asked = {name: st.query_params.get(short) for name, short in PARAMETERS.items()}
-    keys = [entry.key for entry in loading.entries()]
-    if asked["dictionary"] and asked["dictionary"] not in keys:
-        note(f"No dictionary called {asked['dictionary'][:80]!r} is on the shelf.")
+    if asked["dictionary"] and loading.find(asked["dictionary"]) is None:
+        note(_unknown(asked["dictionary"]))
         asked = dict.fromkeys(asked)
     key = asked["dictionary"] or current().dictionary
-    if key is None or key not in keys:
-        key = keys[0] if keys else None
+    if loading.find(key) is None:
+        key = first.key if (first := loading.opening()) else None
     if key != current().dictionary:
         _open_at_start(key)
     if (found := opened()) is not None:
@@ -126,6 +125,13 @@ def synchronise() -> None:
         change(**regions)
     color = asked["color"] if asked["color"] in COLORINGS else current().color
     change(color=color, prompt=asked["prompt"] or current().prompt)
+
+
+def _unknown(key: str) -> str:
+    """Why a link's dictionary cannot be opened, and what is shown instead."""
+    broken = next((entry for entry in loading.shelf().broken if entry.key == key), None)
+    why = f"The file of {key[:80]!r} cannot be read: {broken.error}" if broken else f"No dictionary called {key[:80]!r} is on the shelf"
+    return f"{why.rstrip('.')}. Another one is shown: choose in the side bar."
 
 
 def _open_at_start(key: str | None) -> None:
