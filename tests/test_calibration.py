@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 
 from ep.errors import ActivationError, ConfigError
 from ep.method import percentiles as percentiles_module
-from ep.method.calibration import CenterSum, Thresholds, calibrate
+from ep.method.calibration import Calibration, CenterSum, Thresholds, calibrate
 from ep.method.geometry import directions
 from ep.method.percentiles import pair_percentiles
 
@@ -156,3 +156,15 @@ def test_calibration_is_frozen(stream):
         found.protocol = "global"
     with pytest.raises(ValueError, match="read-only"):
         found.center[0] = 1
+
+
+def test_calibration_survives_its_state(stream):
+    found = calibrate([stream], protocol="global")
+    again = Calibration.from_state(found.state())
+    assert np.array_equal(found.center, again.center)
+    assert (found.thresholds, found.typical_norm, found.protocol) == (
+        again.thresholds,
+        again.typical_norm,
+        again.protocol,
+    )
+    assert (found.n_activations, found.n_batches) == (again.n_activations, again.n_batches)

@@ -43,6 +43,22 @@ class Calibration:
     protocol: str
     typical_norm: float
 
+    def state(self) -> dict[str, np.ndarray]:
+        """The calibration as plain arrays, for `from_state`."""
+        state = {name: np.array(getattr(self, name)) for name in ("center", *SCALARS)}
+        return state | {
+            "percentiles": np.array(list(self.thresholds)),
+            "values": np.array(list(self.thresholds.values())),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, np.ndarray]) -> Calibration:
+        thresholds = dict(zip(state["percentiles"].tolist(), state["values"].tolist(), strict=True))
+        return cls(center=state["center"], thresholds=thresholds, **{name: state[name].item() for name in SCALARS})
+
+
+SCALARS = ("n_activations", "n_batches", "protocol", "typical_norm")
+
 
 def calibrate(
     batches: Iterable[np.ndarray],
