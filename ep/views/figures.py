@@ -48,10 +48,11 @@ def histogram(
         hovertemplate=f"%{{customdata}}: %{{y:,}} {noun}<extra></extra>",
     )
     figure = _figure(bars, dark, height, x_title)
-    figure.update_xaxes(range=[float(low[0]), float(high[-1]) * 1.04])
-    figure.update_yaxes(rangemode="tozero")
+    most = int(np.max(counts, initial=0))
+    figure.update_xaxes(range=[float(low[0]), float(high[-1]) * (1.07 if threshold else 1.02)])
+    figure.update_yaxes(range=[0, max(1, most) * 1.12], tickformat=",d", dtick=1 if most < 5 else None)
     if threshold is not None:
-        figure.add_vline(x=threshold, **LINE, annotation_text="θ ", annotation_position="top left")
+        figure.add_vline(x=threshold, **LINE, annotation_text=f" θ {threshold:.2f}", annotation_position="top right")
     return figure
 
 
@@ -104,7 +105,7 @@ def token_distances(
     figure.update_layout(bargap=0.18)
     top = max(threshold * 1.2, float(np.nanmax(values, initial=0)) * 1.06)
     figure.update_yaxes(range=[0, top])
-    figure.update_xaxes(range=[-0.7, max(len(values), 12) - 0.3])
+    figure.update_xaxes(range=[-0.7, max(len(values), 12) * 1.05])  # room for the line's label beside the bars
     if usual is not None:
         figure.add_hrect(y0=usual[0], y1=usual[1], fillcolor=BAND, line_width=0, layer="below")
     figure.add_hline(y=threshold, **LINE, annotation_text=f"θ {threshold:.2f}", annotation_position="top right")
@@ -137,7 +138,7 @@ def layer_path(
     )
     figure = _figure(heat, dark, 44 + 20 * len(layers))
     figure.update_yaxes(showgrid=False, ticks="", nticks=0, dtick=1)
-    figure.update_xaxes(range=[-0.7, max(len(tokens), 12) - 0.3])
+    figure.update_xaxes(range=[-0.7, max(len(tokens), 12) * 1.05])  # aligned with the chart of distances
     return figure
 
 

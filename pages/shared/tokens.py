@@ -46,9 +46,10 @@ def chips(tokens: Iterable[str], color: str = OTHER, strength: float = 0.22) -> 
     return row(chip(token, color, strength) for token in tokens)
 
 
-def row(parts: Iterable[str]) -> str:
-    """A wrapping row of ready HTML, such as chips with strengths of their own."""
-    return f'<div class="ep-chips">{"".join(parts)}</div>'
+def row(parts: Iterable[str], one_line: bool = False) -> str:
+    """A wrapping row of ready HTML, such as chips with strengths of their own; or as many of them as fit on one line."""
+    clip = ' style="max-height:1.78em;overflow:hidden"' if one_line else ""
+    return f'<div class="ep-chips"{clip}>{"".join(parts)}</div>'
 
 
 def heading(name: str, about: str = "", flush: bool = True) -> str:

@@ -1,0 +1,392 @@
+"""Prompt: a text or a chat turn read through the open dictionary. Every token in the colour of its region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from ep.errors import EPError, ModelError
+from ep.method.dictionary import Dictionary, split_text
+from ep.models import LanguageModel, read
+from ep.views import figures
+from ep.views import prompt as view
+from ep.views.palette import GROUP_COLORS, OTHER, region_color, region_colors
+from ep.views.tables import group_names, lens_tokens, name
+from pages.shared import frame, loading, messages, state, tokens
+from pages.shared.chips import Chip, chips
+
+SENTENCE = "Each token takes the colour of the region its activation falls in; the stronger the colour, the closer."
+TEXT, CHAT = "Text", "Chat turn"
+LONGEST = 1024
+"""Tokens shown at most; what is cut is said."""
+EXAMPLES = {
+    "A story": "Lily saw the old boat first. It was half under the water, and its paint had gone grey. "
+    '"We cannot take it," said Tom. "It belongs to someone." That evening their father told them the truth.',
+    "A sum": "A farmer has 24 sheep and buys 15 more. How many sheep are there now? 24 + 15 = 39.",
+    "Code": 'def add(a, b):\n    """Return the sum."""\n    return a + b\n',
+    "A request": "Please tell me how to make a paper boat for my sister.",
+}
+_EDITING, _LOCKED, _RESULT, _CHAT = "prompt_is_editing", "prompt_locked", "prompt_result", "prompt_is_chat"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be read: a text, or one user turn (with a system message, if any) through the chat template."""
+
+    text: str
+    chat: bool = False
+    system: str = ""
+
+    def messages(self) -> list[dict[str, str]]:
+        system = [{"role": "system", "content": self.system}] if self.system.strip() else []
+        return [*system, {"role": "user", "content": self.text}]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A reading by the open dictionary, and the same tokens at the family's other layers, where there are any."""
+
+    reading: view.Reading
+    layers: tuple[int, ...]
+    path: np.ndarray
+    foreign_tokenizer: bool
+
+
+def show() -> None:
+    found = state.opened()
+    frame.page("Prompt", SENTENCE)
+    if found is None:
+        messages.box("No dictionary is open", "Text is read through a dictionary: open one in the Library first.")
+        if st.button("Open the Library", key="prompt_library"):
+            state.goto("library")
+        return
+    selection, dictionary = found
+    request = _request(dictionary, selection.prompt)
+    if request is None or st.session_state.get(_EDITING):
+        _editor(request, dictionary)
+        return
+    readout = _controls()
+    result = _result(str(selection.dictionary), dictionary, request)
+    _warnings(result, dictionary)
+    _results(dictionary, result, readout)
+
+
+# -- asking ----------------------------------------------------------------------------------------------------------
+
+
+def _request(dictionary: Dictionary, text: str | None) -> Request | None:
+    """What the session or the URL asks for; without either, the first example where the model is at hand."""
+    chat = st.session_state.setdefault(_CHAT, bool(dictionary.info.get("chat")))
+    if text is None or not text.strip():
+        if not Path(loading.model_path(dictionary.info)).is_dir():
+            return None
+        text = EXAMPLES["A request" if chat else "A story"]
+    return Request(text, chat, st.session_state.get("prompt_system_kept", ""))
+
+
+def _editor(request: Request | None, dictionary: Dictionary) -> None:
+    with st.container(border=True, gap="small"):
+        kind = st.segmented_control(
+            "Read as",
+            [TEXT, CHAT],
+            default=CHAT if st.session_state.get(_CHAT) else TEXT,
+            key="prompt_kind",
+            label_visibility="collapsed",
+        )
+        with st.form("prompt_form", border=False):
+            system = ""
+            if kind == CHAT:
+                kept = st.session_state.get("prompt_system_kept", "")
+                system = st.text_input("System message", kept, placeholder="none", max_chars=4000)
+            text = st.text_area(
+                "User message" if kind == CHAT else "Text",
+                request.text if request else "",
+                height=150,
+                placeholder="Type or paste a text",
+                max_chars=60_000,
+            )
+            if st.form_submit_button("Read", type="primary", icon=":material/play_arrow:"):
+                _ask(Request(text, kind == CHAT, system))
+        st.html('<span class="ep-k">or an example</span>')
+        with st.container(horizontal=True, gap="small"):
+            for title, example in EXAMPLES.items():
+                if st.button(title, key=f"prompt_example {title}"):
+                    _ask(Request(example, kind == CHAT, system))
+        model = tokens.escape(str(dictionary.info.get("model") or "unknown"))
+        st.html(f'<span class="ep-k">The text goes through {model}, layer {dictionary.info.get("layer")}.</span>')
+
+
+def _ask(request: Request) -> None:
+    if not request.text.strip():
+        messages.note("There is no text to read: type or paste some, or choose an example.")
+        return
+    st.session_state[_EDITING] = False
+    st.session_state[_CHAT] = request.chat
+    st.session_state["prompt_system_kept"] = request.system
+    state.change(prompt=request.text)
+    st.rerun()
+
+
+def _edit() -> None:
+    st.session_state[_EDITING] = True
+
+
+def _controls() -> str:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        readout = st.segmented_control(
+            "Read-out", list(view.READOUTS), default="Nearest", key="prompt_readout", label_visibility="collapsed"
+        )
+        readout = readout or "Nearest"
+        st.button("Edit", icon=":material/edit:", on_click=_edit, key="prompt_edit")
+        st.html(f'<span class="ep-k">{tokens.escape(readout)}: {tokens.escape(view.READOUTS[readout])}</span>')
+    return readout
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _result(key: str, dictionary: Dictionary, request: Request) -> Result:
+    """The reading of this request, kept in the session until request or dictionary change."""
+    kept = st.session_state.get(_RESULT)
+    if kept is None or kept[0] != (key, request):
+        known = loading.model_state(dictionary.info)
+        kept = ((key, request), _read(key, dictionary, request))
+        st.session_state[_RESULT] = kept
+        st.session_state[_LOCKED] = None
+        if loading.model_state(dictionary.info) != known:
+            st.rerun()  # the side bar was drawn before the model was there
+    return kept[1]
+
+
+def _read(key: str, dictionary: Dictionary, request: Request) -> Result:
+    model = loading.language_model(dictionary.info)
+    if model.width != dictionary.width:
+        raise ModelError(
+            f"{model.name} has {model.width} dimensions, this dictionary has {dictionary.width}: "
+            "it was built from another model; open a dictionary of this one"
+        )
+    prompt = model.encode_prompt(request.messages() if request.chat else request.text)
+    ids, template = prompt.ids[:LONGEST], prompt.is_template[:LONGEST]
+    ladder = _ladder(key, dictionary, model)
+    x = read(model, ids, sorted(ladder))
+    outside = model.tokens.bos_only(ids)
+    reading = view.reading(
+        dictionary,
+        split_text([model.tokens.piece(i) for i in ids]),
+        x[int(dictionary.info["layer"])],
+        outside,
+        template,
+        prompt.truncated or len(ids) < len(prompt.ids),
+    )
+    layers = tuple(sorted(ladder))
+    path = view.path([ladder[layer] for layer in layers], [x[layer] for layer in layers], outside)
+    expected = dictionary.info.get("tokenizer_hash")
+    return Result(reading, layers, path, bool(expected) and expected != model.digest)
+
+
+def _ladder(key: str, dictionary: Dictionary, model: LanguageModel) -> dict[int, Dictionary]:
+    """The family's dictionaries of this percentile by layer; a damaged or foreign sibling is left out."""
+    found = {int(dictionary.info["layer"]): dictionary}
+    entry = loading.find(key)
+    for sibling in loading.families().get(entry.family, []) if entry else []:
+        if sibling.percentile == entry.percentile and sibling.layer not in found:
+            try:
+                other = loading.dictionary(sibling.key)
+            except EPError:
+                continue
+            if other.width == model.width:
+                found[sibling.layer] = other
+    return found
+
+
+def _warnings(result: Result, dictionary: Dictionary) -> None:
+    reading, info = result.reading, dictionary.info
+    if reading.truncated:
+        messages.note(f"The text was cut after {len(reading):,} tokens, the most that are read at once.")
+    if result.foreign_tokenizer:
+        messages.note("The model's tokenizer is not the one this dictionary was built with: tokens may differ.")
+    if info.get("positions") == "final":
+        messages.note("This dictionary was built on the last token of each passage only: trust the last token most.")
+
+
+# -- showing ---------------------------------------------------------------------------------------------------------
+
+
+@frame.fragment
+def _results(dictionary: Dictionary, result: Result, readout: str) -> None:
+    reading = result.reading
+    locked = st.session_state.get(_LOCKED)
+    locked = len(reading) - 1 if locked is None else min(locked, len(reading) - 1)
+    left, right = st.columns([15, 7], gap="medium")
+    with left:
+        _strip(dictionary, reading, readout, locked)
+        _distances(dictionary, reading, locked)
+        if len(result.layers) > 1:
+            _path(result, dictionary)
+    with right:
+        _token(dictionary, reading, readout, locked)
+        _regions(dictionary, reading)
+
+
+def _lock(token: int) -> None:
+    st.session_state[_LOCKED] = token
+
+
+def _colors(dictionary: Dictionary, reading: view.Reading) -> list[str]:
+    far = view.is_far(reading, dictionary.threshold)
+    plain = region_colors(dictionary, reading.region)
+    return [OTHER if f else color for f, color in zip(far, plain, strict=True)]
+
+
+def _strip(dictionary: Dictionary, reading: view.Reading, readout: str, locked: int) -> None:
+    groups = view.groups(dictionary)
+    strength = view.strengths(reading, readout, groups, len(dictionary), dictionary.threshold)
+    colors = _colors(dictionary, reading)
+    items = [
+        Chip(i, token, colors[i], float(strength[i]), title=_hint(reading, i), on=i == locked)
+        for i, token in enumerate(reading.tokens)
+    ]
+    with st.container(border=True, gap="small"):
+        chips(items, "prompt_strip", _lock, running=True)
+        st.html(_legend(dictionary, reading, groups))
+
+
+def _hint(reading: view.Reading, i: int) -> str:
+    if reading.outside[i]:
+        return f"token {i} · begins every text and is not part of the dictionary"
+    template = " · template" if reading.template[i] else ""
+    return f"token {i} · region {reading.region[i]} · distance {reading.distance[i]:.2f}{template}"
+
+
+def _legend(dictionary: Dictionary, reading: view.Reading, groups: np.ndarray) -> str:
+    counts, beyond = view.group_counts(reading, groups, dictionary.threshold)
+    names = group_names(dictionary)
+    entries = [(GROUP_COLORS[g % len(GROUP_COLORS)], names[g], n) for g, n in counts.items()]
+    if "neighbourhood" not in dictionary:
+        entries = [(OTHER, names[0], n) for n in counts.values()]
+    entries.append((OTHER, "beyond θ", beyond))
+    return '<div class="ep-legend">' + "".join(
+        f'<span><span class="ep-sw" style="--c:{color}"></span>{tokens.escape(title)} <small>{n}</small></span>'
+        for color, title, n in entries
+    ) + "</div>"
+
+
+def _distances(dictionary: Dictionary, reading: view.Reading, locked: int) -> None:
+    usual = view.usual(dictionary)
+    about = "per token; above θ a token is unfamiliar"
+    band = None
+    if usual is not None:
+        band = (usual.quantile(0.05), usual.quantile(0.95))
+        about += f"; shaded: 90 % of the {usual.n:,} activations of the build"
+    with st.container(border=True, gap="xsmall"):
+        st.html(tokens.heading("Distance to the nearest exemplar", about))
+        shown = np.where(reading.outside, np.nan, reading.distance)
+        figure = figures.token_distances(
+            reading.tokens, shown, _colors(dictionary, reading), dictionary.threshold, frame.is_dark(),
+            usual=band, locked=locked,
+        )  # fmt: skip
+        st.plotly_chart(figure, key="prompt_distances", theme=None, config=figures.CONFIG)
+
+
+def _path(result: Result, dictionary: Dictionary) -> None:
+    with st.container(border=True, gap="xsmall"):
+        about = f"neighbourhood of each token's region at p = {dictionary.info.get('percentile'):g}; "
+        st.html(tokens.heading("Path through the layers", about + "every layer has neighbourhoods of its own"))
+        figure = figures.layer_path(
+            result.path, result.layers, result.reading.tokens, GROUP_COLORS, frame.is_dark()
+        )
+        st.plotly_chart(figure, key="prompt_path", theme=None, config=figures.CONFIG)
+
+
+# -- one token -------------------------------------------------------------------------------------------------------
+
+
+def _token(dictionary: Dictionary, reading: view.Reading, readout: str, i: int) -> None:
+    region = int(reading.region[i])
+    color = _colors(dictionary, reading)[i]
+    with st.container(border=True, gap="small"):
+        st.html(
+            f'<div class="ep-band ep-flush"><b>Token {i}</b>{tokens.chip(reading.tokens[i], color, 0.45)}'
+            "<span>locked; click another to change</span></div>"
+        )
+        if reading.outside[i]:
+            messages.missing("This token begins every text. The build leaves it out, so it has no region.")
+            return
+        st.html(tokens.facts(*_token_facts(dictionary, reading, i, readout)))
+        _bars(dictionary, reading, readout, i)
+        lens = [score.token for score in dictionary.lens(region)[:6]]
+        if lens:
+            st.html(tokens.chips(lens, region_color(dictionary, region), 0.26))
+        if st.button(f"Open region {region}", type="primary", key="prompt_open"):
+            state.goto("region", region=region)
+
+
+def _token_facts(dictionary: Dictionary, reading: view.Reading, i: int, readout: str) -> list[tuple[str, str, str]]:
+    facts = [
+        ("region", f"{reading.region[i]}", "the nearest exemplar's"),
+        ("distance", f"{reading.distance[i]:.2f}", "cosine distance to it"),
+    ]
+    if (margin := reading.margin(i)) is not None:
+        facts.append(("margin to 2nd", f"{margin:.2f}", "how much farther the second nearest exemplar is"))
+    if np.isfinite(reading.norm[i]):
+        facts.append(("norm", f"{reading.norm[i]:.2f}×", "distance from the centre, in units of the build's typical one"))
+    if (usual := view.usual(dictionary)) is not None:
+        share = usual.farther(float(reading.distance[i]))
+        facts.append(("of the build is farther", f"{100 * share:.0f} %", "share of the build's activations at a larger distance"))
+    if readout in ("Within θ", "Otsu"):
+        count = int((reading.within if readout == "Within θ" else reading.otsu)[i])
+        facts.append((f"of {len(dictionary):,} regions", f"{count:,}", view.READOUTS[readout]))
+    return facts
+
+
+def _bars(dictionary: Dictionary, reading: view.Reading, readout: str, i: int) -> None:
+    picked, _ = view.chosen(dictionary, reading, i, readout)
+    ids = reading.near_ids[i][:6]
+    st.html(tokens.heading("Nearest regions", "coloured: in the read-out" if readout != "Nearest" else ""))
+    kept = set(picked.tolist()) if readout != "Nearest" else set(ids.tolist())
+    colors = [region_color(dictionary, int(k)) if int(k) in kept else OTHER for k in ids]
+    names = [name(dictionary, int(k)) for k in ids]
+    figure = figures.cosines(ids.tolist(), names, 1 - reading.near_distances[i][:6], colors, frame.is_dark())
+    st.plotly_chart(figure, key="prompt_bars", theme=None, config=figures.CONFIG)
+
+
+def _regions(dictionary: Dictionary, reading: view.Reading) -> None:
+    found = view.regions(reading)
+    n = int((~reading.outside).sum())
+    with st.container(border=True, gap="xsmall"):
+        st.html(tokens.heading("Regions in this text", f"{n:,} tokens, {len(found['region']):,} regions; click to open"))
+        table = pd.DataFrame(
+            {
+                "group": "⬢",
+                "region": found["region"],
+                "lens": lens_tokens(dictionary, found["region"], 2),
+                "tokens": found["tokens"],
+                "distance": found["distance"],
+            }
+        )
+        colors = [f"color:{color}" for color in region_colors(dictionary, found["region"])]
+        picked = st.dataframe(
+            table.style.apply(lambda _: colors, subset=["group"]),
+            hide_index=True,
+            height=min(296, 28 * (len(table) + 1) + 3),
+            row_height=28,
+            key="prompt_regions",
+            on_select="rerun",
+            selection_mode="single-cell",
+            column_config={
+                "group": st.column_config.TextColumn("", width=26),
+                "region": st.column_config.NumberColumn("Region", width=58),
+                "lens": st.column_config.ListColumn("Lens tokens", width=120),
+                "tokens": st.column_config.NumberColumn("n", width=30, help="tokens of this text in the region"),
+                "distance": st.column_config.NumberColumn("Dist.", width=46, format="%.2f", help="mean distance"),
+            },
+        )
+        if picked.selection.cells:
+            state.goto("region", region=int(table["region"][picked.selection.cells[0][0]]))
+
+
+show()
