@@ -105,8 +105,8 @@ def load(name_or_path: str, device: str = "auto", dtype: str = "auto", revision:
         chosen_dtype, reason = _dtype(dtype, chosen_device, config)
         tokenizer = _tokenizer(source)
         bridge = _bridge(source, chosen_device, chosen_dtype)
-    _check_complete(reports, name_or_path)
     _check_causal(bridge, name_or_path)
+    _check_complete(reports, name_or_path)
     bridge.eval()
     for parameter in bridge.original_model.parameters():
         parameter.requires_grad_(False)
@@ -214,7 +214,7 @@ def _check_complete(reports: list[str], name: str) -> None:
     rows = [line.split("|") for report in reports for line in report.splitlines()]
     missing = [row[0].strip() for row in rows if "MISSING" in "".join(row[1:2])]
     if missing:
-        raise ModelError(f"{name} lacks {len(missing)} weights its config.json asks for, the first is {missing[0]}")
+        raise ModelError(f"{name} lacks weights that its config.json asks for, such as {missing[0]}")
 
 
 @contextmanager

@@ -99,9 +99,7 @@ class Tokens:
         """
         text, contents = render(self.tokenizer, messages, add_generation_prompt)
         if not self.tokenizer.is_fast:
-            raise ModelError(
-                "this tokenizer cannot say where tokens stand in a text, which chat needs; give plain text"
-            )
+            raise ModelError("this tokenizer gives no character offsets, which chat needs; give plain text")
         encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         starts = np.array([start for start, _ in encoded["offset_mapping"]], dtype=np.int64)
         is_content = np.zeros(len(starts), dtype=bool)
@@ -133,36 +131,29 @@ class Tokens:
         return hashlib.sha256(f"{facts}\n{body}".encode()).hexdigest()
 
     def batches(
-        self,
-        passages: Iterable[PassageLike],
-        batch_size: int = 128,
-        context: int = 128,
-        positions: Literal["all", "final"] = "all",
+        self, passages: Iterable[PassageLike], batch_size: int = 128, context: int = 128
     ) -> Iterator[TokenBatch]:
         """Cut a stream of passages into batches of `batch_size` passages, in order.
 
-        context    Tokens kept of each passage, not counting BOS (protocol 1.7: 128, so rows of 129).
-        positions  With "final", chats end with the opening of the reply, whose last token is the one harvested.
+        context  Tokens kept of each passage, not counting BOS (protocol 1.7: 128, so rows of 129).
 
-        Passages without any token are left out. Raises ModelError as `chat` does.
+        A passage with messages is rendered with the chat template; if the last turn is the user's, the opening of the
+        reply follows, whose last token is the "final" position. Passages without any token are left out.
         """
         stream = iter(passages)
         while group := list(islice(stream, batch_size)):
-            rows = self._encode_passages(group, add_generation_prompt=positions == "final")
-            filled = [(passage.id, *row) for passage, row in zip(group, rows, strict=True) if row[0]]
-            if filled:
-                yield self._padded(filled, context + (self.bos is not None))
-
-    def _encode_passages(self, group: Sequence[PassageLike], add_generation_prompt: bool) -> list[_Row]:
-        texts = iter(self._encode_all([passage.text for passage in group if passage.messages is None]))
-        rows: list[_Row] = []
-        for passage in group:
-            if passage.messages is None:
-                ids = next(texts)
-                rows.append((ids, self.bos_only(ids)))
-            else:
-                rows.append(self.chat(passage.messages, add_generation_prompt))
-        return rows
+            plain = iter(self._encode_all([passage.text for passage in group if not passage.messages]))
+            rows = []
+            for passage in group:
+                if passage.messages:
+                    ids, template = self.chat(passage.messages, passage.messages[-1]["role"] == "user")
+                else:
+                    ids = next(plain)
+                    template = self.bos_only(ids)
+                if ids:
+                    rows.append((passage.id, ids, template))
+            if rows:
+                yield self._padded(rows, context + (self.bos is not None))
 
     def _padded(self, rows: list[tuple[int, list[int], list[bool]]], limit: int) -> TokenBatch:
         width = min(limit, max(len(ids) for _, ids, _ in rows))

@@ -1,0 +1,109 @@
+"""Extraction against a full forward pass with logits, through the same bridge on the same batches.
+
+Measures `harvest` as a build calls it (hooks, selection of positions, copy to numpy, bookkeeping of positions) at one
+layer, and the bridge's plain forward, which runs every block and the unembedding. The two are timed in turn, so that
+a busy machine slows both; the ratio is the median over rounds.
+
+    python -m benchmarks.extraction
+
+The demo model where it is built (data/demo/models/base), else a random Gemma-2 of the same size.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ep.models import LanguageModel, TokenBatch, harvest, load
+
+DEMO = Path("data/demo/models/base")
+PASSAGES, TOKENS, ROUNDS = 32, 129, 15
+TARGET = 3.0
+
+
+def run(layers: tuple[int, ...] = (2, 4), rounds: int = ROUNDS) -> list[dict[str, Any]]:
+    """One row per layer: tokens/s of extraction and of the full forward, their median ratio."""
+    with tempfile.TemporaryDirectory() as directory:
+        name = str(DEMO) if DEMO.is_dir() else str(_stand_in(Path(directory)))
+        model = load(name)
+    return [_measure(model, layer, rounds) for layer in layers]
+
+
+def _measure(model: LanguageModel, layer: int, rounds: int) -> dict[str, Any]:
+    batch = _batch(model)
+    extract, forward = (lambda: harvest(model, batch, [layer])), _full_forward(model, batch)
+    extract(), forward()
+    times = [(_seconds(extract), _seconds(forward)) for _ in range(rounds)]
+    return {
+        "what": f"extraction at layer {layer} of {model.n_layers} against a full forward with logits",
+        "model": "demo base" if DEMO.is_dir() else "random Gemma-2 of the demo's size",
+        "device": f"{model.device}, {model.dtype}",
+        "extraction_tokens_per_s": round(batch.n_tokens / statistics.median(ours for ours, _ in times)),
+        "forward_tokens_per_s": round(batch.n_tokens / statistics.median(theirs for _, theirs in times)),
+        "ratio": round(statistics.median(theirs / ours for ours, theirs in times), 2),
+        "target": TARGET if layer == 2 else None,
+    }
+
+
+def _batch(model: LanguageModel) -> TokenBatch:
+    ids = np.random.default_rng(0).integers(10, model.vocabulary_size, (PASSAGES, TOKENS))
+    mask = np.ones(ids.shape, dtype=bool)
+    keep = mask & (np.arange(TOKENS) > 0)
+    return TokenBatch(ids, mask, keep, np.arange(PASSAGES), np.zeros(PASSAGES, dtype=bool))
+
+
+def _full_forward(model: LanguageModel, batch: TokenBatch) -> Callable[[], Any]:
+    import torch
+
+    ids, mask = (torch.from_numpy(array).long().to(model.device) for array in (batch.ids, batch.mask))
+
+    def forward() -> Any:
+        with torch.inference_mode():
+            logits = model.bridge(ids, attention_mask=mask)
+        if logits.is_cuda:
+            torch.cuda.synchronize()
+        return logits
+
+    return forward
+
+
+def _seconds(action: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def _stand_in(directory: Path) -> Path:
+    """A random Gemma-2 with the demo's shape and a tokenizer of single characters."""
+    import torch
+    from tokenizers import Tokenizer, models
+    from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    config = Gemma2Config(
+        vocab_size=4096,
+        hidden_size=128,
+        intermediate_size=512,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=32,
+        max_position_embeddings=512,
+        sliding_window=256,
+    )
+    Gemma2ForCausalLM(config).save_pretrained(directory)
+    words = Tokenizer(models.WordLevel({"<bos>": 0, "<unk>": 1}, unk_token="<unk>"))
+    PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<bos>", unk_token="<unk>").save_pretrained(directory)
+    return directory
+
+
+if __name__ == "__main__":
+    for row in run():
+        print(json.dumps(row))
