@@ -6,16 +6,17 @@ region reads one region. Names, shapes and dtypes of everything a source may hol
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from ep.errors import DictionaryFileError, UnknownRegion
 from ep.method.assignment import Assignment
-from ep.method.geometry import directions
+from ep.method.geometry import cosine_distance, directions
 from ep.method.nearest import nearest_exemplar
 
 BANDS = ("near", "spread", "far")
@@ -23,6 +24,7 @@ LENSES = ("exemplar_up", "exemplar_down", "mean_up", "mean_down", "exemplar_shif
 ASSIGN_CHUNK_BYTES = 64 * 2**20
 
 
+@runtime_checkable
 class Source(Protocol):
     """Where a dictionary's arrays come from: memory while building, a file afterwards."""
 
@@ -37,7 +39,7 @@ class MemorySource:
     """Arrays already in memory, frozen against writing."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._arrays = {name: np.asarray(array) for name, array in arrays.items()}
+        self._arrays = {name: np.asarray(array).view() for name, array in arrays.items()}
         for array in self._arrays.values():
             array.setflags(write=False)
 
@@ -135,7 +137,9 @@ class Dictionary:
 
     def __repr__(self) -> str:
         where = f"{self.info.get('model', 'unknown model')} layer {self.info.get('layer', '?')}"
-        return f"<Dictionary of {len(self):,} regions, {where}, p={self.info.get('percentile')}, θ={self.threshold:.4f}>"
+        return (
+            f"<Dictionary of {len(self):,} regions, {where}, p={self.info.get('percentile')}, θ={self.threshold:.4f}>"
+        )
 
     # -- arrays ------------------------------------------------------------------------------------------------------
 
@@ -148,6 +152,7 @@ class Dictionary:
             if name not in self.source:
                 raise KeyError(f"this dictionary holds no {name!r}")
             self._columns[name] = self.source.read(name)
+            self._columns[name].setflags(write=False)
         return self._columns[name]
 
     def row(self, name: str, region: int) -> Any:
@@ -156,9 +161,9 @@ class Dictionary:
             return self._columns[name][region]
         return self.source.read(name, region, region + 1)[0]
 
-    @cached_property
+    @property
     def center(self) -> np.ndarray:
-        return self.source.read("center")
+        return self.column("center")
 
     @property
     def exemplars(self) -> np.ndarray:
@@ -178,7 +183,7 @@ class Dictionary:
         """The nearest exemplar of each raw activation (protocol 3.1); no threshold is applied.
 
         x: (n, d) raw residual activations. Returns region (n,) int64, distance (n,) float32 in [0, 2].
-        Exact: decided in float64 on the float32 unit vectors, ties to the older region. ActivationError on NaN or width.
+        Exact: decided in float64 on the float32 unit vectors, ties to the older region. ActivationError on bad x.
         """
         cosine, region = nearest_exemplar(directions(x, self.center), self.exemplars)
         distance = np.clip(1.0 - cosine, 0.0, 2.0).astype(np.float32)
@@ -191,9 +196,8 @@ class Dictionary:
         out = np.empty((len(rows), len(vectors)), np.float32)
         step = max(1, ASSIGN_CHUNK_BYTES // (4 * max(1, len(vectors))))
         for start in range(0, len(rows), step):
-            np.matmul(rows[start : start + step], vectors.T, out=out[start : start + step])
-        np.subtract(1.0, out, out=out)
-        return np.clip(out, 0.0, 2.0, out=out)
+            cosine_distance(rows[start : start + step], vectors, out=out[start : start + step])
+        return out
 
     def basis(self, name: str) -> np.ndarray:
         """The (K, d) unit rows called "exemplar" or "mean"."""
@@ -203,18 +207,22 @@ class Dictionary:
 
     # -- one region --------------------------------------------------------------------------------------------------
 
-    def check(self, region: int) -> int:
-        """The id itself, or UnknownRegion naming the range."""
-        if not 0 <= int(region) < len(self):
+    def check(self, region: Any) -> int:
+        """The id as an int, or UnknownRegion naming the range. Takes what an address bar may hold."""
+        try:
+            k = int(region)
+        except (TypeError, ValueError):
+            k = -1
+        if not 0 <= k < len(self):
             raise UnknownRegion(f"region {region} does not exist: this dictionary has regions 0 to {len(self) - 1}")
-        return int(region)
+        return k
 
     def region(self, region: int) -> Region:
         """Everything stored about one region, read by rows."""
         k = self.check(region)
         columns = {name: self.row(name, k) for name in SCALARS if name in self.source}
         lens = {name: self.lens(k, name) for name in LENSES if f"lens_{name}_ids" in self.source}
-        near = ()
+        near: tuple[tuple[int, float], ...] = ()
         if "nearest_ids" in self.source:
             pairs = zip(self.row("nearest_ids", k), self.row("nearest_distances", k), strict=True)
             near = tuple((int(i), float(d)) for i, d in pairs if i >= 0)
@@ -282,25 +290,25 @@ class Dictionary:
 
 
 def split_text(pieces: list[bytes]) -> tuple[str, ...]:
-    """Token bytes as strings whose concatenation is the decoded text; a split character goes to its first token."""
-    out, pending = [""] * len(pieces), b""
-    first = 0
+    """Token bytes as strings whose concatenation is the decoded text; a split character goes to its first token.
+
+    Bytes that are no UTF-8 become U+FFFD, as in bytes.decode("utf-8", "replace").
+    """
+    decoder = getincrementaldecoder("utf-8")("replace")
+    out, owner = [""] * len(pieces), 0
     for i, piece in enumerate(pieces):
-        if not pending:
-            first = i
-        pending += piece
-        try:
-            out[first] += pending.decode("utf-8")
-            pending = b""
-        except UnicodeDecodeError as error:
-            if len(pending) - error.start < 4 and i + 1 < len(pieces) and error.reason == "unexpected end of data":
-                out[first] += pending[: error.start].decode("utf-8")
-                if error.start:
-                    first = i
-                pending = pending[error.start :]
+        for byte in piece:
+            begun = decoder.getstate()[0] != b""
+            text = decoder.decode(bytes([byte]))
+            if begun:
+                out[owner] += text[:1]
+                out[i] += text[1:]
             else:
-                out[first] += pending.decode("utf-8", "replace")
-                pending = b""
+                out[i] += text
+            if text or not begun:
+                owner = i
+    if pieces:
+        out[owner] += decoder.decode(b"", final=True)
     return tuple(out)
 
 
@@ -308,7 +316,6 @@ SCALARS = (
     "count_arrival",
     "count_voronoi",
     "coherence",
-    "coherence_voronoi",
     "mean_distance",
     "max_distance",
     "distance_sum",
