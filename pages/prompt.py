@@ -269,10 +269,14 @@ def _legend(dictionary: Dictionary, reading: view.Reading, groups: np.ndarray) -
     if "neighbourhood" not in dictionary:
         entries = [(OTHER, names[0], n) for n in counts.values()]
     entries.append((OTHER, "beyond θ", beyond))
-    return '<div class="ep-legend">' + "".join(
-        f'<span><span class="ep-sw" style="--c:{color}"></span>{tokens.escape(title)} <small>{n}</small></span>'
-        for color, title, n in entries
-    ) + "</div>"
+    return (
+        '<div class="ep-legend">'
+        + "".join(
+            f'<span><span class="ep-sw" style="--c:{color}"></span>{tokens.escape(title)} <small>{n}</small></span>'
+            for color, title, n in entries
+        )
+        + "</div>"
+    )
 
 
 def _distances(dictionary: Dictionary, reading: view.Reading, locked: int) -> None:
@@ -281,7 +285,7 @@ def _distances(dictionary: Dictionary, reading: view.Reading, locked: int) -> No
     band = None
     if usual is not None:
         band = (usual.quantile(0.05), usual.quantile(0.95))
-        about += f"; shaded: 90 % of the {usual.n:,} activations of the build"
+        about += f"; shaded: 90 % of the {usual.n:,} of the build"
     with st.container(border=True, gap="xsmall"):
         st.html(tokens.heading("Distance to the nearest exemplar", about))
         shown = np.where(reading.outside, np.nan, reading.distance)
@@ -294,11 +298,9 @@ def _distances(dictionary: Dictionary, reading: view.Reading, locked: int) -> No
 
 def _path(result: Result, dictionary: Dictionary) -> None:
     with st.container(border=True, gap="xsmall"):
-        about = f"neighbourhood of each token's region at p = {dictionary.info.get('percentile'):g}; "
-        st.html(tokens.heading("Path through the layers", about + "every layer has neighbourhoods of its own"))
-        figure = figures.layer_path(
-            result.path, result.layers, result.reading.tokens, GROUP_COLORS, frame.is_dark()
-        )
+        about = f"neighbourhood of each token's region, p = {dictionary.info.get('percentile'):g}; "
+        st.html(tokens.heading("Path through the layers", about + "each layer has its own; grey: beyond θ"))
+        figure = figures.layer_path(result.path, result.layers, result.reading.tokens, GROUP_COLORS, frame.is_dark())
         st.plotly_chart(figure, key="prompt_path", theme=None, config=figures.CONFIG)
 
 
@@ -314,9 +316,12 @@ def _token(dictionary: Dictionary, reading: view.Reading, readout: str, i: int) 
             "<span>locked; click another to change</span></div>"
         )
         if reading.outside[i]:
-            messages.missing("This token begins every text. The build leaves it out, so it has no region.")
+            messages.quiet("This token begins every text. The build leaves it out, so it has no region.")
             return
         st.html(tokens.facts(*_token_facts(dictionary, reading, i, readout)))
+        if (usual := view.usual(dictionary)) is not None:
+            share = 100 * usual.farther(float(reading.distance[i]))
+            messages.quiet(f"{share:.0f} % of the build's own activations lie farther from their exemplar.")
         _bars(dictionary, reading, readout, i)
         lens = [score.token for score in dictionary.lens(region)[:6]]
         if lens:
@@ -333,10 +338,9 @@ def _token_facts(dictionary: Dictionary, reading: view.Reading, i: int, readout:
     if (margin := reading.margin(i)) is not None:
         facts.append(("margin to 2nd", f"{margin:.2f}", "how much farther the second nearest exemplar is"))
     if np.isfinite(reading.norm[i]):
-        facts.append(("norm", f"{reading.norm[i]:.2f}×", "distance from the centre, in units of the build's typical one"))
-    if (usual := view.usual(dictionary)) is not None:
-        share = usual.farther(float(reading.distance[i]))
-        facts.append(("of the build is farther", f"{100 * share:.0f} %", "share of the build's activations at a larger distance"))
+        facts.append(
+            ("norm", f"{reading.norm[i]:.2f}×", "distance from the centre, in units of the build's typical one")
+        )
     if readout in ("Within θ", "Otsu"):
         count = int((reading.within if readout == "Within θ" else reading.otsu)[i])
         facts.append((f"of {len(dictionary):,} regions", f"{count:,}", view.READOUTS[readout]))
@@ -358,7 +362,7 @@ def _regions(dictionary: Dictionary, reading: view.Reading) -> None:
     found = view.regions(reading)
     n = int((~reading.outside).sum())
     with st.container(border=True, gap="xsmall"):
-        st.html(tokens.heading("Regions in this text", f"{n:,} tokens, {len(found['region']):,} regions; click to open"))
+        st.html(tokens.heading("Regions in this text", f"{n:,} tokens, {len(found['region']):,} regions"))
         table = pd.DataFrame(
             {
                 "group": "⬢",
@@ -379,10 +383,10 @@ def _regions(dictionary: Dictionary, reading: view.Reading) -> None:
             selection_mode="single-cell",
             column_config={
                 "group": st.column_config.TextColumn("", width=26),
-                "region": st.column_config.NumberColumn("Region", width=58),
-                "lens": st.column_config.ListColumn("Lens tokens", width=120),
-                "tokens": st.column_config.NumberColumn("n", width=30, help="tokens of this text in the region"),
-                "distance": st.column_config.NumberColumn("Dist.", width=46, format="%.2f", help="mean distance"),
+                "region": st.column_config.NumberColumn("Region", width=54),
+                "lens": st.column_config.ListColumn("Lens tokens", width=104),
+                "tokens": st.column_config.NumberColumn("n", width=28, help="tokens of this text in the region"),
+                "distance": st.column_config.NumberColumn("Dist.", width=42, format="%.2f", help="mean distance"),
             },
         )
         if picked.selection.cells:

@@ -15,7 +15,12 @@ from pages.shared.chips import Chip, chips
 BARS_SHOWN = 6
 DIRECTION, SHIFT = "Direction", "Shift"
 LENS_ROWS = {
-    DIRECTION: (("exemplar ↑", "exemplar_up"), ("mean ↑", "mean_up"), ("exemplar ↓", "exemplar_down"), ("mean ↓", "mean_down")),
+    DIRECTION: (
+        ("exemplar ↑", "exemplar_up"),
+        ("mean ↑", "mean_up"),
+        ("exemplar ↓", "exemplar_down"),
+        ("mean ↓", "mean_down"),
+    ),
     SHIFT: (("shift ↑", "exemplar_shift_up"), ("shift ↓", "exemplar_shift_down")),
 }
 LENS_ABOUT = {
@@ -90,7 +95,7 @@ def _nearest(dictionary: Dictionary, region: Region) -> None:
     with st.container(border=True, gap="xsmall"):
         st.html(tokens.heading("Nearest regions", "cosine distance between exemplars, full space"))
         if not region.nearest:
-            messages.missing(
+            messages.quiet(
                 "This is the only region there is." if len(dictionary) == 1 else "This file does not list neighbours."
             )
             return
@@ -118,7 +123,7 @@ def _decode(dictionary: Dictionary, region: Region, color: str) -> None:
                     )
                     st.html(f'<span class="ep-k">{tokens.escape(LENS_ABOUT[kind])}</span>')
         else:
-            messages.missing("This file holds no logit lens: it was written without its model.")
+            messages.quiet("This file holds no logit lens: it was written without its model.")
         st.html(tokens.facts(*_facts(dictionary, region)))
 
 
@@ -148,11 +153,17 @@ def _facts(dictionary: Dictionary, region: Region) -> list[tuple[str, str, str]]
     columns, n = region.columns, int(dictionary.info.get("n_activations") or 0)
     facts = []
     if "count_voronoi" in columns:
-        facts.append(("members, Voronoi", f"{region.count_voronoi:,}", "activations nearest to it in the finished dictionary"))
+        facts.append(
+            ("members, Voronoi", f"{region.count_voronoi:,}", "activations nearest to it in the finished dictionary")
+        )
     if "count_arrival" in columns:
-        facts.append(("at arrival", f"{region.count_arrival:,}", "activations that joined it while the dictionary grew"))
+        facts.append(
+            ("at arrival", f"{region.count_arrival:,}", "activations that joined it while the dictionary grew")
+        )
     if n and "count_voronoi" in columns:
-        facts.append(("of all activations", _percent(region.count_voronoi / n), f"Voronoi members of {n:,} activations"))
+        facts.append(
+            ("of all activations", _percent(region.count_voronoi / n), f"Voronoi members of {n:,} activations")
+        )
     for column, title, about in (
         ("coherence", "coherence", "length of the mean unit direction of its arrival members, 1 = all alike"),
         ("mean_distance", "mean distance", "mean cosine distance of Voronoi members to the exemplar"),
@@ -178,7 +189,7 @@ def _founder(region: Region, color: str) -> None:
         stream = "" if at is None else f"activation {int(at):,} of the stream"
         if region.founder is None:
             st.html(tokens.heading("Founded by", stream))
-            messages.missing("This file does not hold the passage that founded the region.")
+            messages.quiet("This file does not hold the passage that founded the region.")
             return
         event = region.founder
         where = f"token {event.position} of passage {event.passage:,}"
@@ -195,7 +206,7 @@ def _excerpts(dictionary: Dictionary, region: Region, color: str) -> None:
         groups = excerpts.by_band(region.excerpts)
         if not groups:
             st.html(tokens.heading("Excerpts"))
-            messages.missing(_why_no_excerpts(dictionary, region))
+            messages.quiet(_why_no_excerpts(dictionary, region))
             return
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             band = st.segmented_control(
@@ -242,7 +253,7 @@ def _shape(dictionary: Dictionary, region: Region, color: str) -> None:
         st.html(tokens.heading("Distance to the exemplar", f"{n:,} Voronoi members"))
         counts = _row(dictionary, "distance_histogram", region.id)
         if counts is None or not counts.sum():
-            messages.missing(_why_no_chart(counts, n, "distances"))
+            messages.quiet(_why_no_chart(counts, n, "distances"))
         else:
             edges = np.linspace(0, dictionary.threshold, len(counts) + 1)
             frame_ = {"x_title": "cosine distance", "noun": noun, "threshold": dictionary.threshold}
@@ -250,7 +261,7 @@ def _shape(dictionary: Dictionary, region: Region, color: str) -> None:
         st.html(tokens.heading("Position", "tokens from the start of the passage"))
         counts = _row(dictionary, "position_histogram", region.id)
         if counts is None or not counts.sum():
-            messages.missing(_why_no_chart(counts, n, "positions"))
+            messages.quiet(_why_no_chart(counts, n, "positions"))
         else:
             edges = np.linspace(0, int(dictionary.info.get("context") or len(counts)), len(counts) + 1)
             frame_ = {"x_title": None, "noun": noun, "digits": 0, "height": 112}
@@ -270,7 +281,7 @@ def _members(region: Region, color: str) -> None:
                 names = [score.token for score in scores[:BARS_SHOWN]]
                 _chart(figures.shares(names, share, shade, frame.is_dark()), key)
             else:
-                messages.missing(_why_no_chart(None if n else np.zeros(1), n, "token counts"))
+                messages.quiet(_why_no_chart(None if n else np.zeros(1), n, "token counts"))
 
 
 def _row(dictionary: Dictionary, column: str, region: int) -> np.ndarray | None:

@@ -115,19 +115,21 @@ def token_distances(
 def layer_path(
     groups: np.ndarray, layers: Sequence[int], tokens: Sequence[str], palette: Sequence[str], dark: bool
 ) -> go.Figure:
-    """A heat map, one row a layer (the deepest on top), one column a token, coloured by group; −1 leaves a gap.
+    """A heat map, one row a layer (the deepest on top), one column a token, coloured by group.
 
-    groups: (layers, tokens) int, the neighbourhood of each token's region at each layer, in [0, len(palette)).
+    groups: (layers, tokens) int, the neighbourhood of each token's region at each layer, in [0, len(palette)); −1 is
+    drawn grey (beyond θ), −2 left blank (no region).
     """
-    cells = np.asarray(groups, np.float32)
-    cells[cells < 0] = np.nan
-    steps = len(palette)
-    scale = [[edge, color] for i, color in enumerate(palette) for edge in (i / steps, (i + 1) / steps)]
+    cells = np.array(groups, np.float32)
+    cells[cells < -1] = np.nan
+    colors = (NEUTRAL, *palette)
+    steps = len(colors)
+    scale = [[edge, color] for i, color in enumerate(colors) for edge in (i / steps, (i + 1) / steps)]
     heat = go.Heatmap(
         z=cells,
         y=[f"L{layer}" for layer in layers],
-        zmin=-0.5,
-        zmax=steps - 0.5,
+        zmin=-1.5,
+        zmax=steps - 1.5,
         colorscale=scale,
         showscale=False,
         xgap=1,

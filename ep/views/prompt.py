@@ -119,7 +119,12 @@ def _chunk(dictionary: Dictionary, x: np.ndarray) -> tuple[np.ndarray, ...]:
 def chosen(dictionary: Dictionary, reading: Reading, token: int, readout: str) -> tuple[np.ndarray, np.ndarray]:
     """The regions a read-out picks for one token and their distances, closest first."""
     distances = dictionary.distances(reading.x[token : token + 1])[0]
-    count = {"Nearest": 1, "Top 5": min(5, len(distances)), "Within θ": reading.within[token], "Otsu": reading.otsu[token]}
+    count = {
+        "Nearest": 1,
+        "Top 5": min(5, len(distances)),
+        "Within θ": reading.within[token],
+        "Otsu": reading.otsu[token],
+    }
     ids = np.argsort(distances, kind="stable")[: int(count[readout])]
     return ids, distances[ids]
 
@@ -198,11 +203,10 @@ def groups(dictionary: Dictionary) -> np.ndarray:
 
 
 def path(dictionaries: Sequence[Dictionary], x: Sequence[np.ndarray], outside: Sequence[bool]) -> np.ndarray:
-    """(layers, t) int: the neighbourhood of each token's region in each layer's dictionary, −1 beyond θ or outside."""
+    """(layers, t) int: the neighbourhood of each token's region in each layer's dictionary; −1 beyond θ, −2 outside."""
     rows = []
     for dictionary, activations in zip(dictionaries, x, strict=True):
         found = dictionary.assign(activations)
-        far = np.asarray(outside, bool) | (found.distance > dictionary.threshold)
-        rows.append(np.where(far, -1, groups(dictionary)[found.region].astype(np.int64)))
+        row = np.where(found.distance > dictionary.threshold, -1, groups(dictionary)[found.region].astype(np.int64))
+        rows.append(np.where(np.asarray(outside, bool), -2, row))
     return np.array(rows)
-

@@ -14,7 +14,9 @@ NOTHING = "▯"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 WHITESPACE = {" ": "·", "\t": "→", "\n": "↵", "\r": "␍", "\u00a0": "⍽"}
 # Characters that draw nothing and reorder or hide what stands beside them.
-INVISIBLE = frozenset("\u061c\u200b\u200e\u200f\u2028\u2029\u2060\ufeff\u00ad" + "".join(map(chr, range(0x202A, 0x202F))))
+INVISIBLE = frozenset(
+    "\u061c\u200b\u200e\u200f\u2028\u2029\u2060\ufeff\u00ad" + "".join(map(chr, range(0x202A, 0x202F)))
+)
 ISOLATES = frozenset(map(chr, range(0x2066, 0x206A)))
 
 

@@ -1,0 +1,194 @@
+"""Library: what can be opened, how to add a file, how to build a dictionary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ep.errors import EPError
+from ep.storage import Entry, Family
+from pages.shared import frame, intake, loading, messages, state, tokens
+
+BUILD = """python -m ep build MODEL --text FILE_OR_FOLDER \\
+    --layer 2 --layer 4 --percentile 1 --percentile 4 --percentile 8 \\
+    --out data/library"""
+_UPLOADED = "library_uploaded"
+
+
+def show() -> None:
+    frame.page(
+        "Library", "Every dictionary within reach: those that came with the explorer, those built or opened here."
+    )
+    left, right = st.columns([15, 7], gap="medium")
+    shelf = loading.shelf()
+    with left:
+        for number, family in enumerate(shelf.families):
+            _family(number, family)
+        if not shelf.families:
+            messages.box(
+                "There is nothing to open yet", "Open a file, or build a dictionary of your own model and text."
+            )
+        if shelf.truncated:
+            messages.quiet("There are more files than are listed here; give the path of one to open it.")
+        if shelf.broken:
+            _broken(shelf.broken)
+    with right:
+        _open_path()
+        _open_upload()
+        _how_to_build()
+
+
+# -- what is there ---------------------------------------------------------------------------------------------------
+
+
+def _family(number: int, family: Family) -> None:
+    chosen = state.current().dictionary
+    is_open = any(entry.key == chosen for entry in family.entries)
+    with st.container(border=True, gap="small"):
+        text, button = st.columns([5, 1], gap="small", vertical_alignment="center")
+        with text:
+            st.html(tokens.heading(loading.title(family.id), _about(family)) + '<div class="ep-gap"></div>')
+            st.html(tokens.facts(*_facts(family)))
+        with button, st.container(horizontal_alignment="right"):
+            if is_open:
+                st.html('<span class="ep-k">open now</span>', width="content")
+            if st.button("Go to it" if is_open else "Open", key=f"library_open {number}"):
+                _open(_entry(family, chosen if is_open else None))
+
+
+def _entry(family: Family, chosen: str | None) -> Entry:
+    """The entry of the family that is open already, else the one nearest to the layer and percentile open now."""
+    if chosen is not None:
+        return next(entry for entry in family.entries if entry.key == chosen)
+    now = loading.find(state.current().dictionary)
+    return family.pick(now.layer, now.percentile) if now else family.entries[0]
+
+
+def _about(family: Family) -> str:
+    info = family.entries[0].info
+    corpus = info.get("corpus") or {}
+    named = corpus.get("name") if isinstance(corpus, dict) else corpus
+    positions = {"final": "last token of each passage", "all": "all tokens"}.get(str(info.get("positions")))
+    parts = [info.get("model"), named, positions, "chat" if info.get("chat") else None]
+    return " · ".join(_cut(part) for part in parts if part)
+
+
+def _facts(family: Family) -> list[tuple[str, str]]:
+    entries = family.entries
+    facts = [
+        ("layers", _listed(family.layers)),
+        ("percentiles", _listed(family.percentiles)),
+        ("regions", _span([entry.size for entry in entries])),
+        ("dimensions", _span([entry.width for entry in entries])),
+    ]
+    activations = [int(entry.info["n_activations"]) for entry in entries if entry.info.get("n_activations")]
+    if activations:
+        facts.append(("activations", frame.short_count(max(activations))))
+    facts.append(("files" if len(entries) > 1 else "file", f"{len(entries)}"))
+    facts.append(("on disk", _size(sum(_bytes(entry.path) for entry in entries))))
+    unfinished = sum(not entry.info.get("complete", True) for entry in entries)
+    facts.append(("build", "complete" if not unfinished else f"{unfinished} stopped early"))
+    return facts
+
+
+def _broken(entries: tuple[Entry, ...]) -> None:
+    with st.container(border=True, gap="xsmall"):
+        st.html(tokens.heading("Files that cannot be opened", f"{len(entries)}; they are left as they are"))
+        for entry in entries:
+            st.html(
+                f'<div><b class="ep-num">{tokens.escape(_cut(entry.path.name))}</b> '
+                f'<span class="ep-k">{tokens.escape(str(entry.error))}</span></div>'
+            )
+
+
+# -- adding one ------------------------------------------------------------------------------------------------------
+
+
+def _open_path() -> None:
+    with st.container(border=True, gap="small"):
+        st.html(tokens.heading("Open a file", "on the machine that runs this explorer"))
+        with st.form("library_path_form", border=False):
+            given = st.text_input(
+                "Path", placeholder="/path/to/dictionary.ep.h5", key="library_path", label_visibility="collapsed"
+            )
+            asked = st.form_submit_button("Open the file")
+        if asked and given.strip():
+            _add(lambda: intake.link(given, loading.LIBRARY))
+        elif asked:
+            messages.quiet("Type the path of a file first.")
+
+
+def _open_upload() -> None:
+    limit = int(st.get_option("server.maxUploadSize"))
+    with st.container(border=True, gap="small"):
+        st.html(tokens.heading("Upload a file", f"up to {limit} MB; larger ones open by their path"))
+        given = st.file_uploader("File", type=["h5"], key="library_upload", label_visibility="collapsed")
+        if given is not None and st.session_state.get(_UPLOADED) != given.file_id:
+            st.session_state[_UPLOADED] = given.file_id  # a rerun hands the same file over again
+            _add(lambda: intake.upload(given.name, given, loading.LIBRARY))
+
+
+def _how_to_build() -> None:
+    with st.container(border=True, gap="small"):
+        st.html(tokens.heading("Build one", "of your own model and text"))
+        st.code(BUILD, language="bash", wrap_lines=True)
+        messages.quiet("It appears here when it is done; every layer and percentile comes from one pass over the text.")
+
+
+def _add(bring: Any) -> None:
+    """Brings a file in and opens it; what is wrong with it is said in the place of the result."""
+    try:
+        with st.spinner("Checking the file…"):
+            path: Path = bring()
+    except EPError as error:
+        st.html(f'<div class="ep-note">{tokens.escape(messages.sentence(error))}</div>')
+        return
+    loading.refresh()
+    found = [entry for entry in loading.entries() if entry.path.resolve() == path.resolve()]
+    if found:
+        _open(found[0])
+
+
+def _open(entry: Entry) -> None:
+    state.open_dictionary(entry.key)
+    state.goto("atlas")
+
+
+# -- numbers and names -----------------------------------------------------------------------------------------------
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    if not values:
+        return "–"
+    if len(values) <= 5:
+        return ", ".join(f"{value:g}" for value in values)
+    return f"{values[0]:g} – {values[-1]:g} ({len(values)})"
+
+
+def _span(values: list[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} – {high:,}"
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _size(n: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n >= size:
+            return f"{n / size:.3g} {unit}"
+    return f"{n} B"
+
+
+def _cut(text: Any, longest: int = 60) -> str:
+    text = str(text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+show()
