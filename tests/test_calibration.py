@@ -90,7 +90,7 @@ def test_counting_pairs_equals_sorting_them(monkeypatch, spread, shares):
     rng = np.random.default_rng(2)
     x = np.repeat(rng.normal(size=(25, 16)), 40, axis=0) + spread * rng.normal(size=(1000, 16))
     rows = directions(x.astype(np.float32), np.zeros(16, np.float32))
-    monkeypatch.setattr(percentiles_module, "SAMPLE_ROWS", 50)
+    monkeypatch.setattr(percentiles_module, "SAMPLE_ROWS", 200)
     monkeypatch.setattr(percentiles_module, "BLOCK_VALUES", 40_000)
     pairs = np.concatenate(list(percentiles_module._pairs(rows)))
     assert len(pairs) == 1000 * 999 // 2
