@@ -71,7 +71,7 @@ def _normed(model: LanguageModel, x: Float32[np.ndarray, "m d"]) -> Any:
 
     if x.shape[1] != model.width:
         raise ModelError(f"directions of width {x.shape[1]} do not fit {model.name}, whose width is {model.width}")
-    rows = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).to(model.device)
+    rows = torch.tensor(np.asarray(x), dtype=torch.float32, device=model.device)
     norm = getattr(model.bridge, "ln_final", None)
     return rows if norm is None else copy.deepcopy(norm.original_component).float()(rows)
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -27,6 +27,7 @@ from ep.models.chat import Message, render
 from ep.models.pieces import Pieces
 
 
+@runtime_checkable
 class PassageLike(Protocol):
     """What a batch needs to know of a passage."""
 
