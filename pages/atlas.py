@@ -17,26 +17,26 @@ from pages.shared import frame, loading, messages, sphere, state, tokens
 
 MAP = "atlas_map"
 TABLE = "atlas_table"
-_SEEN, _FIRST, _SEQUENCE = "atlas_seen", "atlas_first", "atlas_sequence"
+_SEEN, _FIRST, _SEQUENCE, _TABLE = "atlas_seen", "atlas_first", "atlas_sequence", "atlas_table_key"
 COLORINGS = {"neighbourhood": "Neighbourhood", "members": "Members", "coherence": "Coherence", "distance": "Distance"}
 LENS_SHOWN, EXCERPTS_SHOWN = 7, 3
 LEAST_MEMBERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 HEXAGON = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-4 -4 28 28'><path fill='{}' d='M10 2l7 4v8l-7 4-7-4V6z'/></svg>"
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
-    "region": st.column_config.NumberColumn("Region", width=52, format="%d"),
-    "lens": st.column_config.ListColumn("Lens tokens", width=138),
+    "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
+    "lens": st.column_config.ListColumn("Lens tokens", width=118),
     "members": st.column_config.NumberColumn(
-        "Members", width=60, format="localized", help="Voronoi members: nearest to it in the finished dictionary"
+        "Members", width=58, format="localized", help="Voronoi members: nearest to it in the finished dictionary"
     ),
     "arrival": st.column_config.NumberColumn(
-        "Arrival", width=60, format="localized", help="Members when streamed: nearest to it when they came"
+        "Arrival", width=56, format="localized", help="Members when streamed: nearest to it when they came"
     ),
     "coherence": st.column_config.ProgressColumn(
-        "Coherence", width=84, min_value=0, max_value=1, format="%.2f", color=palette.OTHER, help="‖Σû‖/N, at arrival"
+        "Coherence", width=74, min_value=0, max_value=1, format="%.2f", color=palette.OTHER, help="‖Σû‖/N, at arrival"
     ),
     "mean_distance": st.column_config.NumberColumn(
-        "Mean", width=48, format="%.2f", help="Mean cosine distance of the Voronoi members to the exemplar"
+        "Mean", width=46, format="%.2f", help="Mean cosine distance of the Voronoi members to the exemplar"
     ),
     "nearest": st.column_config.NumberColumn(
         "Nearest", width=52, format="%.2f", help="Cosine distance to the nearest other exemplar"
@@ -75,7 +75,7 @@ def _carried(key: str) -> tuple[str | None, str]:
 def _body(name: str | None, problem: str) -> None:
     """The whole screen below its title: one selection for map, card and table, so one fragment."""
     selection, dictionary = state.opened()
-    left, right = st.columns([12, 11], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with right, st.container(height="stretch", gap="small"):
         _card(dictionary, selection.region)  # first: it is what a click waits for
         below = st.container(height="stretch", gap="small")
@@ -125,6 +125,9 @@ def _remember(first: bool, sequence: bool) -> None:
     st.session_state[_SEEN] = (selection.dictionary, selection.region)
     if first:
         st.session_state[_FIRST] = selection.region
+        if _cells():  # a new key drops the mark on a cell whose row is about to hold another region
+            st.session_state[_TABLE] = f"{TABLE} {st.session_state.get(_SEQUENCE, 0)}"
+            sequence = True
     st.session_state[_SEQUENCE] = st.session_state.get(_SEQUENCE, 0) + sequence
 
 
@@ -145,13 +148,13 @@ def _card(dictionary: Dictionary, region: int) -> None:
     with st.container(border=True, gap="small"):
         st.html(
             f'<div class="ep-split"><div class="ep-clip"><span class="ep-sw" style="--c:{color}"></span>'
-            f'<b>Region {region}</b> <span class="ep-k">&nbsp;{tokens.escape(group)}</span></div>'
+            f'<b class="ep-card-name">Region {region}</b> <span class="ep-k">&nbsp;{tokens.escape(group)}</span></div>'
             f'<span class="ep-k" style="white-space:nowrap">{about}</span></div>'
             + tokens.chips(shown, color, 0.26)
             + '<div class="ep-gap"></div>'
             + tokens.facts(*_facts(dictionary, region))
             + '<div class="ep-gap"></div>'
-            + tokens.aligned(_near(dictionary, region), color)
+            + f'<div class="ep-three">{tokens.aligned(_near(dictionary, region), color)}</div>'
         )
         if st.button("Open region", type="primary", icon=":material/arrow_forward:", icon_position="right"):
             state.goto("region")
@@ -220,7 +223,7 @@ def _table(selection: state.Selection, dictionary: Dictionary) -> None:
         row_height=29,
         on_select=_picked_in_table,
         selection_mode="single-cell",
-        key=TABLE,
+        key=_table_key(),
         column_config=_COLUMNS,
         placeholder="–",
     )
@@ -233,11 +236,21 @@ def _said(found: Found, listed: int, query: str) -> str:
 
 
 def _picked_in_table() -> None:
-    cells = st.session_state[TABLE]["selection"]["cells"]
+    cells = _cells()
     listed = st.session_state.get("atlas_listed", ())
     if cells and cells[0][0] < len(listed):
         state.select_region(int(listed[cells[0][0]]))
         _remember(first=False, sequence=True)  # rows stay where they are while one clicks through them
+
+
+def _table_key() -> str:
+    return st.session_state.get(_TABLE, TABLE)
+
+
+def _cells() -> list[tuple[int, str]]:
+    """The cell marked in the table, as a list of none or one (row, column)."""
+    marked = st.session_state.get(_table_key())
+    return list(marked["selection"]["cells"]) if marked else []
 
 
 @st.cache_resource(show_spinner=False, max_entries=12)

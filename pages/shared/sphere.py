@@ -47,6 +47,7 @@ def view(
     coloring: one of `ep.views.sphere.COLORINGS` the dictionary can fill.
     """
     info = dictionary.info
+    made_at = "-".join(f"{mark}{info[part]:g}" for mark, part in (("layer", "layer"), ("p", "percentile")) if info.get(part))
     data = {
         "blob": name,
         "name": key,
@@ -56,7 +57,7 @@ def view(
         "legend": sphere.legend(dictionary),
         "ramp": _ramp(sphere.scale(dictionary, coloring)),
         "note": sphere.note(dictionary),
-        "file": f"atlas-layer{info.get('layer', '')}-p{info.get('percentile', '')}-{coloring}.png",
+        "file": f"atlas-{made_at}-{coloring}.png",
     }
     _view()(key=key, data=data, on_picked_change=lambda: _picked(key, on_pick))
 

@@ -2,6 +2,7 @@
 // once as a blob (carrier.js); what changes with a click is a small object. Follows camera, mesh, shaders and labels.js.
 
 const LIFT = 1.028; // radius of the selected cell
+const SHADOW = 0.05; // radians the raised cell's shadow reaches at most
 const NONE = 0xffffffff;
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const VIEWS = new WeakMap(); // by mount point: a rerun finds its view, and so its camera, again
@@ -76,7 +77,7 @@ class View {
       const raised = this.mesh.raised(k, LIFT);
       this.top = this.upload(raised, this.top);
       this.selectedRadius = raised.radius * 0.86;
-      this.shadow = [...this.mesh.center(k), Math.cos(raised.radius * 1.28)];
+      this.shadow = [...this.mesh.center(k), Math.cos(raised.radius + Math.min(0.28 * raised.radius, SHADOW))];
     }
     this.request();
   }
