@@ -31,7 +31,7 @@ from ep.method.geometry import directions
 from ep.method.members import Events
 from ep.method.saturation import StopRule
 from ep.storage import save
-from ep.storage.checkpoint import Checkpoint
+from ep.storage.checkpoint import Checkpoint, prepare_folder
 
 if TYPE_CHECKING:
     from ep.models import Harvest, LanguageModel
@@ -98,6 +98,7 @@ class Job:
         corpus = Corpus(config.text, config.seed, config.field_name, config.chat)
         if next(iter(corpus), None) is None:
             raise CorpusError(f"{', '.join(config.text)} holds no text: at least one passage was expected")
+        prepare_folder(config.folder)
         from ep.models import load
 
         model = load(config.model, config.device, config.dtype, config.revision)

@@ -14,12 +14,14 @@ from ep.errors import EPError, InputError
 
 
 def app(arguments: argparse.Namespace) -> None:
+    """Serve the explorer until interrupted."""
     from ep.serving import serve
 
     serve(arguments.host, arguments.port, open_browser=not arguments.no_browser)
 
 
 def build(arguments: argparse.Namespace) -> None:
+    """Build dictionaries, drawing progress on stderr; the written files go to stdout."""
     from ep.building import build
     from ep.config import BuildConfig
 
@@ -46,6 +48,7 @@ class InterruptedBuild(EPError):
 
 
 def info(arguments: argparse.Namespace) -> None:
+    """What a dictionary is: sizes and provenance."""
     from ep import storage
 
     if arguments.check:
@@ -62,12 +65,14 @@ def info(arguments: argparse.Namespace) -> None:
 
 
 def regions(arguments: argparse.Namespace) -> None:
+    """A table of regions."""
     from ep import storage
-    from ep.views.search import find
+    from ep.views.search import Index
     from ep.views.text import label
 
     dictionary = storage.open(arguments.file)
-    chosen = list(find(dictionary, arguments.find)) if arguments.find else list(range(len(dictionary)))
+    everything = range(len(dictionary))
+    chosen = Index(dictionary).find(arguments.find).regions.tolist() if arguments.find else list(everything)
     column, descending = SORTS[arguments.sort]
     if column in dictionary:
         values = dictionary.column(column)
@@ -99,6 +104,7 @@ def _region_row(dictionary: Any, k: int) -> dict[str, Any]:
 
 
 def region(arguments: argparse.Namespace) -> None:
+    """Everything stored about one region."""
     from ep import storage
     from ep.views.text import label
 
@@ -142,6 +148,7 @@ def _region_json(region: Any) -> dict[str, Any]:
 
 
 def assign(arguments: argparse.Namespace) -> None:
+    """The region of every token of a prompt, read with the dictionary's own model."""
     from ep import models, storage
     from ep.views.text import label
 
@@ -181,6 +188,7 @@ def assign(arguments: argparse.Namespace) -> None:
 
 
 def demo(arguments: argparse.Namespace) -> None:
+    """Rebuild the bundled demo."""
     from ep.demo.recipe import make
 
     make(arguments.out, say=lambda text: print(text, flush=True))

@@ -1,17 +1,17 @@
 """The one family of errors. Each message is one line: what was given, what was expected, what to do.
 
-    EPError
-    ├── InputError            the input cannot be used (exit 2)
-    │   ├── ConfigError           a setting contradicts itself or another
-    │   ├── CorpusError           text that is missing, empty, too short or unreadable
-    │   ├── ModelError            not a model, an unknown layer, a mismatch with a dictionary
-    │   ├── ActivationError       NaN, infinite or wrongly shaped activations
-    │   ├── DictionaryFileError   damaged, foreign or newer file
-    │   ├── UnknownRegion         a region id the dictionary does not have
-    │   └── RequestError          a question that has no answer here (too few regions for a map, empty text)
-    └── FailureError          the input was fine, the work failed (exit 1)
-        ├── StorageError          disk full, no permission, interrupted write
-        └── ServiceError          a port in use, a remote that does not answer
+EPError
+├── InputError            the input cannot be used (exit 2)
+│   ├── ConfigError           a setting contradicts itself or another
+│   ├── CorpusError           text that is missing, empty, too short or unreadable
+│   ├── ModelError            not a model, an unknown layer, a mismatch with a dictionary
+│   ├── ActivationError       NaN, infinite or wrongly shaped activations
+│   ├── DictionaryFileError   damaged, foreign or newer file
+│   ├── UnknownRegion         a region id the dictionary does not have
+│   └── RequestError          a question that has no answer here (too few regions for a map, empty text)
+└── FailureError          the input was fine, the work failed (exit 1)
+    ├── StorageError          disk full, no permission, interrupted write
+    └── ServiceError          a port in use, a remote that does not answer
 """
 
 from __future__ import annotations

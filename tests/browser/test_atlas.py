@@ -1,0 +1,124 @@
+"""The map in a real browser: the cell under the pointer is the region Python says, and the camera is never lost."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Page, expect
+
+import ep
+from ep.views.sphere import cells
+from tests.browser.conftest import App
+
+CANVAS = "[aria-label^='Map of regions']"
+CAMERA = "() => JSON.stringify(window.epCameras.atlas_map)"
+
+
+def open_map(page: Page, url: str) -> None:
+    page.goto(url)
+    page.wait_for_selector(CANVAS)
+    page.wait_for_function("() => window.epBlobs?.size > 0 && document.querySelector('.stElementContainer')")
+    page.wait_for_timeout(800)  # the first frames, in software GL
+
+
+def camera(page: Page) -> dict[str, Any]:
+    return json.loads(page.evaluate(CAMERA))
+
+
+def selected(page: Page) -> int:
+    found = re.search(r"[?&]r=(\d+)", page.url)
+    assert found, page.url
+    return int(found.group(1))
+
+
+def expected_at(app: App, name: str, look: dict[str, Any], u: float, v: float, aspect: float) -> int:
+    """The region under a place on the canvas (u right, v up, -1 to 1), from the camera and the stored coordinates."""
+    yaw, pitch, distance = look["yaw"], look["pitch"], look["distance"]
+    toward = np.array([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
+    right = np.array([np.cos(yaw), 0, -np.sin(yaw)])
+    up = np.cross(toward, right)
+    focal = min(1.0, aspect) / np.tan(0.36)
+    ray = (u * aspect * right + v * up) / focal - toward
+    ray /= np.linalg.norm(ray)
+    eye = toward * distance
+    along = ray @ eye
+    point = eye + (-along - np.sqrt(along**2 - (distance**2 - 1))) * ray
+    dictionary = ep.open(app.shelf / f"{name}.ep.h5")
+    return int(np.argmax(cells(dictionary.column("map_pca")).centers @ point))
+
+
+def test_a_click_selects_the_cell_under_the_pointer(app: App, page: Page) -> None:
+    open_map(page, app.link(d="plain", r=5))
+    box = page.locator(CANVAS).bounding_box()
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        u, v = rng.uniform(-0.5, 0.5, 2)
+        aspect = box["width"] / box["height"]
+        wanted = expected_at(app, "plain", camera(page), u, v, aspect)
+        x, y = box["x"] + (u + 1) / 2 * box["width"], box["y"] + (1 - v) / 2 * box["height"]
+        page.mouse.click(round(x, 2), round(y, 2))
+        page.wait_for_url(re.compile(rf"[?&]r={wanted}(&|$)"))
+        expect(page.get_by_text(f"Region {wanted}", exact=True).first).to_be_visible()
+
+
+def test_the_camera_survives_clicks_colourings_and_pages(app: App, page: Page) -> None:
+    open_map(page, app.link(d="plain", r=5))
+    canvas = page.locator(CANVAS)
+    box = canvas.bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 120, middle[1] + 40, steps=4)
+    page.mouse.up()
+    turned = camera(page)
+    page.mouse.click(*middle)
+    page.wait_for_url(re.compile(r"r=(?!5(&|$))\d+"))
+    assert camera(page) == turned
+    page.get_by_role("radio", name="Coherence").or_(page.get_by_text("Coherence", exact=True)).first.click()
+    page.wait_for_url(re.compile("c=coherence"))
+    assert camera(page) == turned
+    page.get_by_role("link", name="Region", exact=True).click()
+    expect(page.get_by_text("Nearest regions", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Atlas", exact=True).click()
+    page.wait_for_selector(CANVAS)
+    page.wait_for_timeout(500)
+    assert camera(page) == turned
+
+
+def test_the_keyboard_turns_and_selects(app: App, page: Page) -> None:
+    open_map(page, app.link(d="plain", r=5))
+    page.locator(CANVAS).focus()
+    before = camera(page)
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    look = camera(page)
+    assert look["yaw"] != before["yaw"]
+    wanted = expected_at(app, "plain", look, 0.0, 0.0, 1.0)
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(rf"[?&]r={wanted}(&|$)"))
+
+
+def test_labels_never_overlap(app: App, page: Page) -> None:
+    open_map(page, app.link(d="plain", r=5))
+    boxes = page.evaluate(
+        """() => { const all = (node) => [...node.querySelectorAll('.labels span')].concat(
+             [...node.querySelectorAll('*')].flatMap((n) => n.shadowRoot ? all(n.shadowRoot) : []));
+           const shown = all(document).filter((s) => !s.hidden && s.textContent);
+           return shown.map((s) => s.getBoundingClientRect().toJSON()); }"""
+    )
+    assert len(boxes) >= 3
+    for i, a in enumerate(boxes):
+        for b in boxes[:i]:
+            apart = (
+                a["right"] <= b["left"] or b["right"] <= a["left"] or a["bottom"] <= b["top"] or b["bottom"] <= a["top"]
+            )
+            assert apart, (a, b)
+
+
+def test_too_few_regions_for_a_map_is_said_and_the_table_works(app: App, page: Page) -> None:
+    page.goto(app.link(d="tiny"))
+    expect(page.get_by_text("at least 4 regions")).to_be_visible()
+    expect(page.locator("[data-testid=stDataFrame]").first).to_be_visible()
