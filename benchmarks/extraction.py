@@ -24,7 +24,7 @@ import numpy as np
 from ep.models import LanguageModel, TokenBatch, harvest, load
 
 DEMO = Path("data/demo/models/base")
-PASSAGES, TOKENS, ROUNDS = 32, 129, 15
+PASSAGES, TOKENS, ROUNDS = 32, 129, 9
 TARGET = 3.0
 
 

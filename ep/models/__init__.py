@@ -6,6 +6,7 @@ torch and transformers are imported inside functions, so importing this package 
 from ep.models.activations import Harvest, harvest, read
 from ep.models.lens import Lens, logit_lens, shift_lens
 from ep.models.loading import LanguageModel, load
+from ep.models.pairing import check_fits, model_of
 from ep.models.tokens import Prompt, TokenBatch, Tokens
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "Prompt",
     "TokenBatch",
     "Tokens",
+    "check_fits",
     "harvest",
     "load",
     "logit_lens",
+    "model_of",
     "read",
     "shift_lens",
 ]

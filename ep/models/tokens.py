@@ -53,9 +53,6 @@ class Prompt(NamedTuple):
     """Whether it was cut to the model's context."""
 
 
-_Row = tuple[list[int], list[bool]]  # ids, is_template
-
-
 @dataclass(frozen=True)
 class TokenBatch:
     """Passages of one batch, padded on the right to the longest. Padding has id 0 and means nothing: ask `mask`."""
