@@ -44,12 +44,11 @@ class FileSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         structure.signed(path)
-        self._stamp = _stamp(path.stat())
-        _close_stale(self._stamp)
+        self._file, self._stamp = _settled(path)
         self.size = self._stamp[-1]
-        self._file = _h5(path)
-        _OPEN.add(self)
         self._datasets: dict[str, h5py.Dataset] = {}
+        with _OPEN_LOCK:
+            _OPEN.add(self)
 
     def describe(self) -> tuple[dict[str, Any], int, int]:
         """(provenance, K, d), after checking the version and no more than that."""
@@ -57,8 +56,10 @@ class FileSource:
         info = decode(structure.small(self._file, "info", self.size))
         vectors = ARRAYS["exemplars"]
         node = structure.dataset(self._file, vectors.path, vectors.dtype, self.size)
-        if node is None or len(node.shape) != 2:
+        if node is None:
             raise DictionaryFileError(f"the array exemplars is missing: {structure.RESAVE}")
+        if len(node.shape) != 2:
+            raise DictionaryFileError(f"exemplars has shape {node.shape}, expected (K, d): {structure.RESAVE}")
         return info, *node.shape
 
     def admit(self) -> tuple[dict[str, Any], int]:
@@ -83,7 +84,7 @@ class FileSource:
             return self._pieces(start, stop)
         stored = self._datasets[name]
         try:
-            if _stamp(os.fstat(self._file.id.get_vfd_handle())) != self._stamp:
+            if _stamp(self._file) != self._stamp:
                 raise DictionaryFileError(f"{shown(self.path)}: the file was overwritten while open: open it again")
             return stored[start:stop]
         except DAMAGE as error:
@@ -117,7 +118,24 @@ def _close_stale(stamp: tuple[int, ...]) -> None:
                 source.close()
 
 
-def _stamp(status: os.stat_result) -> tuple[int, ...]:
+def _settled(path: Path) -> tuple[h5py.File, tuple[int, ...]]:
+    """The open file and its stamp; opened again when the path was replaced in between."""
+    for _ in range(5):
+        seen = _identity(path.stat())
+        _close_stale(seen)
+        file = _h5(path)
+        if _stamp(file) == seen:
+            return file, seen
+        file.close()
+    raise DictionaryFileError("the file keeps changing: wait until it is written")
+
+
+def _stamp(file: h5py.File) -> tuple[int, ...]:
+    return _identity(os.fstat(file.id.get_vfd_handle()))
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """Which file, and in which state."""
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 

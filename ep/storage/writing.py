@@ -8,14 +8,16 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from ep.errors import DictionaryFileError, StorageError
+from ep.errors import StorageError
 from ep.method.dictionary import Dictionary
 from ep.storage.checks import verify
 from ep.storage.content import Content, start_hash
@@ -51,12 +53,11 @@ def save(dictionary: Dictionary, path: str | os.PathLike[str]) -> Path:
         _flush(partial)
         partial.replace(target)
         _flush(target.parent)
-    except DictionaryFileError:
-        raise
     except (OSError, RuntimeError, ValueError) as error:
         raise StorageError(f"{shown(path)} could not be written ({_reason(error)})") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return target
 
 
@@ -112,16 +113,19 @@ def _flush(path: Path) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong, in words, also when HDF5 wraps the cause into a long line."""
-    code = getattr(error, "errno", None)
-    text = str(error)
-    if code == errno.ENOSPC and isinstance(error, OSError) and error.strerror != os.strerror(errno.ENOSPC):
-        return error.strerror or text
-    for number, words in ((errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk quota is used up")):
-        if code == number or f"errno = {number}," in text:
-            return words
-    if code == errno.EFBIG or f"errno = {errno.EFBIG}," in text:
-        return "the file grew beyond the size allowed here"
-    if isinstance(error, OSError) and error.strerror:
+    """What went wrong in a few words; HDF5 hides the system's error number in a long line."""
+    if isinstance(error, OSError) and error.strerror and error.strerror != os.strerror(error.errno or 0):
         return error.strerror
-    return (text.splitlines() or ["unknown reason"])[0][:160]
+    hidden = re.search(r"errno = (\d+),", str(error))
+    number = int(hidden[1]) if hidden else getattr(error, "errno", None)
+    if number is None:
+        return (str(error).splitlines() or ["unknown reason"])[0][:160]
+    return WORDS.get(number) or os.strerror(number)
+
+
+WORDS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file grew beyond the size allowed here",
+    errno.ENOENT: "the folder does not exist: make it first",
+}

@@ -1,0 +1,123 @@
+"""Opening a large dictionary and reading one region, in a fresh process, against rivals that hold the same arrays.
+
+    python -m benchmarks.opening [K] [d]
+
+Seconds and peak memory are those of the whole process after Python has started: imports, opening, reading region K/2.
+The text is as large as a real build's: 100,000 passages of 128 tokens and a vocabulary of 50,000 pieces.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SIZE, WIDTH = 20_000, 2304
+LIMIT_SECONDS, LIMIT_MB = 0.3, 150
+REPEATS = 5
+
+READERS = {
+    "ep.open + region": "import ep; d = ep.open(path); assert d.region({region}).excerpts",
+    "h5py, every array": (
+        "import h5py; f = h5py.File(path, 'r'); a = {{}};"
+        "f.visititems(lambda n, o: a.update({{n: o[()]}}) if isinstance(o, h5py.Dataset) else None);"
+        "row = {{n: v[{region}] for n, v in a.items() if len(v) > {region}}}"
+    ),
+    "numpy .npz, every array": (
+        "import numpy as np; f = np.load(path.replace('.ep.h5', '.npz'), allow_pickle=False);"
+        "a = {{n: f[n] for n in f.files}}; row = {{n: v[{region}] for n, v in a.items() if len(v) > {region}}}"
+    ),
+}
+
+
+def run(size: int = SIZE, width: int = WIDTH) -> list[dict[str, Any]]:
+    """One row per reader: median and best seconds, processor seconds, peak MB, and how many times longer than ep it takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "large.ep.h5"
+        megabytes = _make(path, size, width)
+        rows = []
+        for name, code in READERS.items():
+            measured = [_measure(code.format(region=size // 2), path) for _ in range(REPEATS)]
+            seconds, cpu, peak = (
+                sorted(m[0] for m in measured),
+                min(m[1] for m in measured),
+                max(m[2] for m in measured),
+            )
+            rows.append({"what": name, "K": size, "d": width, "file_mb": megabytes, "seconds": seconds[REPEATS // 2]})
+            rows[-1] |= {
+                "best_seconds": seconds[0],
+                "cpu_seconds": cpu,
+                "peak_mb": peak,
+                "ratio": rows[-1]["seconds"] / rows[0]["seconds"],
+            }
+    rows[0]["holds"] = rows[0]["seconds"] < LIMIT_SECONDS and rows[0]["peak_mb"] < LIMIT_MB
+    return rows
+
+
+def _measure(code: str, path: Path) -> tuple[float, float, float]:
+    """(seconds, processor seconds, peak MB) of a fresh process that runs `code`."""
+    program = (
+        f"import time; start, cpu = time.perf_counter(), time.process_time(); path = {str(path)!r}; {code};"
+        "took = [time.perf_counter() - start, time.process_time() - cpu];"
+        "import resource; print([*took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3])"
+    )
+    took, cpu, peak = json.loads(subprocess.check_output([sys.executable, "-c", program], text=True))
+    return took, cpu, peak
+
+
+def _make(path: Path, size: int, width: int) -> float:
+    """The file and the rival's file, made in a process of their own so that this one stays small."""
+    code = f"from benchmarks.opening import make; make({str(path)!r}, {size}, {width})"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return path.stat().st_size / 1e6
+
+
+def make(path: str, size: int, width: int) -> None:
+    """A synthetic dictionary with much text, as `.ep.h5` and, array by array, as `.npz`."""
+    from ep.method.dictionary import Dictionary, MemorySource
+    from ep.storage import open as reopen
+    from ep.storage import save
+    from ep.storage.schema import ARRAYS
+    from tests.fixtures.dictionaries import synthetic
+
+    base, rng = synthetic(size, width), np.random.default_rng(0)
+    arrays = {name: base.source.read(name) for name in (*ARRAYS, "vocabulary_pieces") if name in base}
+    passages, tokens, entries = 100_000, 128, 50_000
+    known = len(arrays["vocabulary_ids"])
+    pieces = np.empty(entries, object)
+    pieces[:] = [*arrays["vocabulary_pieces"], *(f" piece{i}".encode() for i in range(entries - known))]
+    place = np.searchsorted(arrays["passage_ids"], arrays["excerpt_passage"])
+    founders = np.searchsorted(arrays["passage_ids"], arrays["founder_passage"])
+    step = passages // len(arrays["passage_ids"])
+    arrays |= {
+        "vocabulary_ids": np.arange(entries, dtype=np.int32),
+        "vocabulary_pieces": pieces,
+        "passage_ids": np.arange(passages),
+        "passage_offsets": np.arange(passages + 1) * tokens,
+        "passage_tokens": (rng.zipf(1.2, passages * tokens) % entries).astype(np.int32),
+        "excerpt_passage": place * step,
+        "founder_passage": founders * step,
+    }
+    save(Dictionary(MemorySource(arrays), base.info, size), path)
+    stored = reopen(path).source
+    np.savez(path.replace(".ep.h5", ".npz"), **{name: stored.read(name) for name in ARRAYS if name in stored})
+
+
+def main() -> None:
+    rows = run(*map(int, sys.argv[1:3]))
+    print(f"{'':26}{'seconds':>9}{'best':>9}{'cpu':>9}{'peak MB':>9}{'ratio':>8}")
+    for row in rows:
+        print(
+            f"{row['what']:26}{row['seconds']:9.3f}{row['best_seconds']:9.3f}{row['peak_mb']:9.0f}{row['ratio']:8.1f}"
+        )
+    kept = "kept" if rows[0]["holds"] else "NOT kept"
+    print(f"K = {rows[0]['K']:,}, d = {rows[0]['d']:,}, {rows[0]['file_mb']:,.0f} MB on disk; limit {kept}.")
+
+
+if __name__ == "__main__":
+    main()
