@@ -71,7 +71,7 @@ def _about(family: Family) -> str:
     corpus = info.get("corpus") or {}
     named = corpus.get("name") if isinstance(corpus, dict) else corpus
     positions = {"final": "last token of each passage", "all": "all tokens"}.get(str(info.get("positions")))
-    parts = [info.get("model"), named, positions, "chat" if info.get("chat") else None]
+    parts = [_model(str(info.get("model") or "")), named, positions, "chat" if info.get("chat") else None]
     return " · ".join(_cut(part) for part in parts if part)
 
 
@@ -184,6 +184,11 @@ def _size(n: int) -> str:
         if n >= size:
             return f"{n / size:.3g} {unit}"
     return f"{n} B"
+
+
+def _model(name: str) -> str:
+    """A Hub name as it is; of a path, the folder."""
+    return Path(name).name if name.startswith((".", "/", "~", "data/")) else name
 
 
 def _cut(text: Any, longest: int = 60) -> str:

@@ -17,6 +17,7 @@ from ep.views import prompt as view
 from ep.views.palette import GROUP_COLORS, OTHER, region_color, region_colors
 from ep.views.tables import group_names, lens_tokens, name
 from pages.shared import frame, loading, messages, state, tokens
+from pages.shared.chart import chart
 from pages.shared.chips import Chip, chips
 
 SENTENCE = "Each token takes the colour of the region its activation falls in; the stronger the colour, the closer."
@@ -30,7 +31,9 @@ EXAMPLES = {
     "Code": 'def add(a, b):\n    """Return the sum."""\n    return a + b\n',
     "A request": "Please tell me how to make a paper boat for my sister.",
 }
-_EDITING, _LOCKED, _RESULT, _CHAT = "prompt_is_editing", "prompt_locked", "prompt_result", "prompt_is_chat"
+MOST_CHARACTERS = 60_000
+_EDITING, _LOCKED, _RESULT = "prompt_is_editing", "prompt_locked", "prompt_result"
+_CHAT, _SYSTEM = "prompt_is_chat", "prompt_system_kept"
 
 
 @dataclass(frozen=True)
@@ -60,17 +63,20 @@ def show() -> None:
     found = state.opened()
     frame.page("Prompt", SENTENCE)
     if found is None:
-        messages.box("No dictionary is open", "Text is read through a dictionary: open one in the Library first.")
-        if st.button("Open the Library", key="prompt_library"):
-            state.goto("library")
+        messages.nothing_open()
         return
     selection, dictionary = found
     request = _request(dictionary, selection.prompt)
-    if request is None or st.session_state.get(_EDITING):
+    if not selection.prompt or st.session_state.get(_EDITING):
         _editor(request, dictionary)
+    if request is None:
+        return
+    try:
+        result = _result(str(selection.dictionary), dictionary, request)
+    except EPError as error:
+        _refused(error, request)
         return
     readout = _controls()
-    result = _result(str(selection.dictionary), dictionary, request)
     _warnings(result, dictionary)
     _results(dictionary, result, readout)
 
@@ -82,42 +88,58 @@ def _request(dictionary: Dictionary, text: str | None) -> Request | None:
     """What the session or the URL asks for; without either, the first example where the model is at hand."""
     chat = st.session_state.setdefault(_CHAT, bool(dictionary.info.get("chat")))
     if text is None or not text.strip():
-        if not Path(loading.model_path(dictionary.info)).is_dir():
+        if not _is_at_hand(dictionary):
             return None
         text = EXAMPLES["A request" if chat else "A story"]
-    return Request(text, chat, st.session_state.get("prompt_system_kept", ""))
+    return Request(text, chat, st.session_state.get(_SYSTEM, ""))
+
+
+def _is_at_hand(dictionary: Dictionary) -> bool:
+    """Whether the model is a folder here, so that an example may be read without a download."""
+    try:
+        return Path(loading.model_path(dictionary.info)).is_dir()
+    except EPError:
+        return False
 
 
 def _editor(request: Request | None, dictionary: Dictionary) -> None:
+    info = dictionary.info
     with st.container(border=True, gap="small"):
-        kind = st.segmented_control(
-            "Read as",
-            [TEXT, CHAT],
-            default=CHAT if st.session_state.get(_CHAT) else TEXT,
-            key="prompt_kind",
-            label_visibility="collapsed",
-        )
-        with st.form("prompt_form", border=False):
-            system = ""
-            if kind == CHAT:
-                kept = st.session_state.get("prompt_system_kept", "")
-                system = st.text_input("System message", kept, placeholder="none", max_chars=4000)
-            text = st.text_area(
-                "User message" if kind == CHAT else "Text",
-                request.text if request else "",
-                height=150,
-                placeholder="Type or paste a text",
-                max_chars=60_000,
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            kind = st.segmented_control(
+                "Read as",
+                [TEXT, CHAT],
+                default=CHAT if st.session_state.get(_CHAT) else TEXT,
+                key="prompt_kind",
+                label_visibility="collapsed",
             )
-            if st.form_submit_button("Read", type="primary", icon=":material/play_arrow:"):
-                _ask(Request(text, kind == CHAT, system))
-        st.html('<span class="ep-k">or an example</span>')
-        with st.container(horizontal=True, gap="small"):
-            for title, example in EXAMPLES.items():
-                if st.button(title, key=f"prompt_example {title}"):
-                    _ask(Request(example, kind == CHAT, system))
-        model = tokens.escape(str(dictionary.info.get("model") or "unknown"))
-        st.html(f'<span class="ep-k">The text goes through {model}, layer {dictionary.info.get("layer")}.</span>')
+            model = Path(str(info.get("model") or "an unknown model")).name
+            messages.quiet(f"Read by {model}, residual stream after layer {info.get('layer')}.")
+        with st.form("prompt_form", border=False):
+            _form(request, kind == CHAT)
+
+
+def _form(request: Request | None, chat: bool) -> None:
+    system = ""
+    if chat:
+        kept = st.session_state.get(_SYSTEM, "")
+        system = st.text_input("System message", kept, placeholder="System message, if any", max_chars=4000)
+    title = "User message" if chat else "Text"
+    text = st.text_area(
+        title,
+        request.text if request else "",
+        height=104,
+        placeholder="Type or paste a text",
+        max_chars=MOST_CHARACTERS,
+        label_visibility="visible" if chat else "collapsed",
+    )
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        if st.form_submit_button("Read", type="primary", icon=":material/play_arrow:"):
+            _ask(Request(text, chat, system))
+        st.html('<span class="ep-k">or an example</span>', width="content")
+        for name_, example in EXAMPLES.items():
+            if st.form_submit_button(name_, key=f"prompt_example {name_}"):
+                _ask(Request(example, chat, system))
 
 
 def _ask(request: Request) -> None:
@@ -126,13 +148,13 @@ def _ask(request: Request) -> None:
         return
     st.session_state[_EDITING] = False
     st.session_state[_CHAT] = request.chat
-    st.session_state["prompt_system_kept"] = request.system
+    st.session_state[_SYSTEM] = request.system
     state.change(prompt=request.text)
     st.rerun()
 
 
 def _edit() -> None:
-    st.session_state[_EDITING] = True
+    st.session_state[_EDITING] = not st.session_state.get(_EDITING)
 
 
 def _controls() -> str:
@@ -144,6 +166,22 @@ def _controls() -> str:
         st.button("Edit", icon=":material/edit:", on_click=_edit, key="prompt_edit")
         st.html(f'<span class="ep-k">{tokens.escape(readout)}: {tokens.escape(view.READOUTS[readout])}</span>')
     return readout
+
+
+def _refused(error: EPError, request: Request) -> None:
+    """Why this text cannot be read here, and the ways out."""
+    messages.box("This text cannot be read here", messages.sentence(error))
+    with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
+        if not st.session_state.get(_EDITING):
+            st.button("Edit the text", key="prompt_refused_edit", on_click=_edit)
+        if request.chat:
+            st.button("Read it as plain text", key="prompt_refused_text", on_click=_read_as_text, type="primary")
+        elif st.button("Choose another dictionary", key="prompt_refused_library", type="primary"):
+            state.goto("library")
+
+
+def _read_as_text() -> None:
+    st.session_state[_CHAT] = False
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
@@ -220,7 +258,8 @@ def _warnings(result: Result, dictionary: Dictionary) -> None:
 def _results(dictionary: Dictionary, result: Result, readout: str) -> None:
     reading = result.reading
     locked = st.session_state.get(_LOCKED)
-    locked = len(reading) - 1 if locked is None else min(locked, len(reading) - 1)
+    if locked is None or locked >= len(reading):
+        locked = view.opening_token(reading, dictionary.info.get("positions") == "final")
     left, right = st.columns([15, 7], gap="medium")
     with left:
         _strip(dictionary, reading, readout, locked)
@@ -293,7 +332,7 @@ def _distances(dictionary: Dictionary, reading: view.Reading, locked: int) -> No
             reading.tokens, shown, _colors(dictionary, reading), dictionary.threshold, frame.is_dark(),
             usual=band, locked=locked,
         )  # fmt: skip
-        st.plotly_chart(figure, key="prompt_distances", theme=None, config=figures.CONFIG)
+        chart(figure, "prompt_distances")
 
 
 def _path(result: Result, dictionary: Dictionary) -> None:
@@ -301,7 +340,7 @@ def _path(result: Result, dictionary: Dictionary) -> None:
         about = f"neighbourhood of each token's region, p = {dictionary.info.get('percentile'):g}; "
         st.html(tokens.heading("Path through the layers", about + "each layer has its own; grey: beyond θ"))
         figure = figures.layer_path(result.path, result.layers, result.reading.tokens, GROUP_COLORS, frame.is_dark())
-        st.plotly_chart(figure, key="prompt_path", theme=None, config=figures.CONFIG)
+        chart(figure, "prompt_path")
 
 
 # -- one token -------------------------------------------------------------------------------------------------------
@@ -338,9 +377,7 @@ def _token_facts(dictionary: Dictionary, reading: view.Reading, i: int, readout:
     if (margin := reading.margin(i)) is not None:
         facts.append(("margin to 2nd", f"{margin:.2f}", "how much farther the second nearest exemplar is"))
     if np.isfinite(reading.norm[i]):
-        facts.append(
-            ("norm", f"{reading.norm[i]:.2f}×", "distance from the centre, in units of the build's typical one")
-        )
+        facts.append(("norm", f"{reading.norm[i]:.2f}×", "distance from the centre, over the build's typical one"))
     if readout in ("Within θ", "Otsu"):
         count = int((reading.within if readout == "Within θ" else reading.otsu)[i])
         facts.append((f"of {len(dictionary):,} regions", f"{count:,}", view.READOUTS[readout]))
@@ -355,7 +392,7 @@ def _bars(dictionary: Dictionary, reading: view.Reading, readout: str, i: int) -
     colors = [region_color(dictionary, int(k)) if int(k) in kept else OTHER for k in ids]
     names = [name(dictionary, int(k)) for k in ids]
     figure = figures.cosines(ids.tolist(), names, 1 - reading.near_distances[i][:6], colors, frame.is_dark())
-    st.plotly_chart(figure, key="prompt_bars", theme=None, config=figures.CONFIG)
+    chart(figure, "prompt_bars")
 
 
 def _regions(dictionary: Dictionary, reading: view.Reading) -> None:

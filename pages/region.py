@@ -10,6 +10,7 @@ from ep.views import excerpts, figures
 from ep.views.palette import OTHER, region_color
 from ep.views.tables import name
 from pages.shared import frame, messages, state, tokens
+from pages.shared.chart import chart
 from pages.shared.chips import Chip, chips
 
 BARS_SHOWN = 6
@@ -24,9 +25,8 @@ LENS_ROWS = {
     SHIFT: (("shift ↑", "exemplar_shift_up"), ("shift ↓", "exemplar_shift_down")),
 }
 LENS_ABOUT = {
-    DIRECTION: "Logit lens: final norm and unembedding of the unit direction. Hover over a token for its logit.",
-    SHIFT: "What the logits gain from the centre to the centre plus r along the exemplar, lens(c + r·v) − lens(c), "
-    "r the typical distance from the centre.",
+    DIRECTION: "Logit lens: final norm and unembedding of the unit direction; hover for logits.",
+    SHIFT: "lens(c + r·v) − lens(c): what a step of the typical length r along it adds.",
 }
 BANDS = {
     "near": ("Near", "closest members, cosine distance to the exemplar in front"),
@@ -39,14 +39,12 @@ def show() -> None:
     found = state.opened()
     if found is None or found[0].region is None:
         frame.page("Region", "What one cell is: its decode, its passages and its surroundings.")
-        messages.box("No dictionary is open", "A region belongs to a dictionary: open one in the Library first.")
-        if st.button("Open the Library", key="region_library"):
-            state.goto("library")
+        messages.nothing_open()
         return
     selection, dictionary = found
     region = dictionary.region(selection.region)
     color = region_color(dictionary, region.id)
-    head, walk = st.columns([13, 8], gap="medium", vertical_alignment="center")
+    head, walk = st.columns([13, 8], gap="medium", vertical_alignment="top")
     with head:
         frame.page(f"Region {region.id}", "Its decode, its passages from closest to farthest, and its surroundings.")
     with walk:
@@ -59,7 +57,7 @@ def show() -> None:
         _excerpts(dictionary, region, color)
     with right:
         _shape(dictionary, region, color)
-        _members(region, color)
+        _members(dictionary, region, color)
 
 
 # -- the way from region to region -----------------------------------------------------------------------------------
@@ -150,32 +148,27 @@ def _lens_chips(scores: tuple[TokenScore, ...], color: str) -> str:
 
 
 def _facts(dictionary: Dictionary, region: Region) -> list[tuple[str, str, str]]:
+    """What the file knows of the region, in one row: label, value, and what it means."""
     columns, n = region.columns, int(dictionary.info.get("n_activations") or 0)
     facts = []
     if "count_voronoi" in columns:
-        facts.append(
-            ("members, Voronoi", f"{region.count_voronoi:,}", "activations nearest to it in the finished dictionary")
-        )
+        members = region.count_voronoi
+        facts.append(("members, Voronoi", f"{members:,}", "activations nearest to it in the finished dictionary"))
     if "count_arrival" in columns:
-        facts.append(
-            ("at arrival", f"{region.count_arrival:,}", "activations that joined it while the dictionary grew")
-        )
+        facts.append(("at arrival", f"{region.count_arrival:,}", "activations that joined it while the build ran"))
     if n and "count_voronoi" in columns:
-        facts.append(
-            ("of all activations", _percent(region.count_voronoi / n), f"Voronoi members of {n:,} activations")
-        )
-    for column, title, about in (
-        ("coherence", "coherence", "length of the mean unit direction of its arrival members, 1 = all alike"),
-        ("mean_distance", "mean distance", "mean cosine distance of Voronoi members to the exemplar"),
-    ):
-        if column in columns:
-            empty = column == "mean_distance" and region.columns.get("count_voronoi", 1) == 0
-            facts.append((title, "–" if empty else f"{float(columns[column]):.2f}", about))
+        facts.append(("share of all", _percent(members / n), f"share of Voronoi members among {n:,} activations"))
+    if "coherence" in columns:
+        about = "length of the mean unit direction of its arrival members; 1: all alike"
+        facts.append(("coherence", f"{region.coherence:.2f}", about))
+    if "mean_distance" in columns:
+        value = "–" if columns.get("count_voronoi") == 0 else f"{float(columns['mean_distance']):.2f}"
+        facts.append(("mean distance", value, "mean cosine distance of Voronoi members to the exemplar"))
     if region.nearest:
         facts.append(("nearest", f"{region.nearest[0][1]:.2f}", "cosine distance to the nearest other exemplar"))
     if "exemplar_mean_cosine" in columns:
-        value = float(columns["exemplar_mean_cosine"])
-        facts.append(("cosine to mean", f"{value:.2f}", "cosine of the exemplar with the mean direction"))
+        value = f"{float(columns['exemplar_mean_cosine']):.2f}"
+        facts.append(("cos to mean", value, "cosine of the exemplar with the mean direction"))
     return facts
 
 
@@ -247,53 +240,52 @@ def _why_no_excerpts(dictionary: Dictionary, region: Region) -> str:
 
 
 def _shape(dictionary: Dictionary, region: Region, color: str) -> None:
-    n = int(region.columns.get("count_voronoi", 0))
-    noun = "members"
+    theta, context = dictionary.threshold, int(dictionary.info.get("context") or 0)
     with st.container(border=True, gap="xsmall"):
-        st.html(tokens.heading("Distance to the exemplar", f"{n:,} Voronoi members"))
-        counts = _row(dictionary, "distance_histogram", region.id)
-        if counts is None or not counts.sum():
-            messages.quiet(_why_no_chart(counts, n, "distances"))
-        else:
-            edges = np.linspace(0, dictionary.threshold, len(counts) + 1)
-            frame_ = {"x_title": "cosine distance", "noun": noun, "threshold": dictionary.threshold}
-            _chart(figures.histogram(counts, edges, color, frame.is_dark(), **frame_), "region_chart_distance")
+        st.html(tokens.heading("Distance to the exemplar", _n(region)))
+        if (counts := _counted(dictionary, region, "distance_histogram", "distances")) is not None:
+            edges = np.linspace(0, theta, len(counts) + 1)
+            figure = figures.histogram(
+                counts, edges, color, frame.is_dark(), x_title="cosine distance", noun="members", threshold=theta
+            )
+            chart(figure, "region_chart_distance")
         st.html(tokens.heading("Position", "tokens from the start of the passage"))
-        counts = _row(dictionary, "position_histogram", region.id)
-        if counts is None or not counts.sum():
-            messages.quiet(_why_no_chart(counts, n, "positions"))
-        else:
-            edges = np.linspace(0, int(dictionary.info.get("context") or len(counts)), len(counts) + 1)
-            frame_ = {"x_title": None, "noun": noun, "digits": 0, "height": 112}
-            _chart(figures.histogram(counts, edges, OTHER, frame.is_dark(), **frame_), "region_chart_position")
+        if (counts := _counted(dictionary, region, "position_histogram", "positions")) is not None:
+            edges = np.linspace(0, context or len(counts), len(counts) + 1)
+            figure = figures.histogram(
+                counts, edges, OTHER, frame.is_dark(), x_title=None, noun="members", digits=0, height=112
+            )
+            chart(figure, "region_chart_position")
 
 
-def _members(region: Region, color: str) -> None:
-    n = int(region.columns.get("count_voronoi", 0))
-    for title, about, scores, key, shade in (
-        ("Tokens", f"most common at the marked place, n = {n:,}", region.tokens, "region_chart_tokens", color),
-        ("Next tokens", "most common one place later", region.next_tokens, "region_chart_next", OTHER),
+def _members(dictionary: Dictionary, region: Region, color: str) -> None:
+    for title, about, column, scores, shade in (
+        ("Tokens", f"most common at the marked place, {_n(region)}", "token_counts", region.tokens, color),
+        ("Next tokens", "most common one place later", "next_counts", region.next_tokens, OTHER),
     ):
         with st.container(border=True, gap="xsmall"):
             st.html(tokens.heading(title, about))
-            if scores and n:
-                share = np.array([score.value for score in scores[:BARS_SHOWN]]) / n
+            if _counted(dictionary, region, column, "token counts") is not None:
+                share = np.array([score.value for score in scores[:BARS_SHOWN]]) / region.count_voronoi
                 names = [score.token for score in scores[:BARS_SHOWN]]
-                _chart(figures.shares(names, share, shade, frame.is_dark()), key)
-            else:
-                messages.quiet(_why_no_chart(None if n else np.zeros(1), n, "token counts"))
+                chart(figures.shares(names, share, shade, frame.is_dark()), f"region_chart_{column}")
 
 
-def _row(dictionary: Dictionary, column: str, region: int) -> np.ndarray | None:
-    return np.asarray(dictionary.row(column, region)) if column in dictionary else None
+def _n(region: Region) -> str:
+    known = region.columns.get("count_voronoi")
+    return "Voronoi members" if known is None else f"n = {int(known):,} Voronoi members"
 
 
-def _why_no_chart(counts: np.ndarray | None, n: int, what: str) -> str:
-    return f"This file holds no {what}." if counts is None or n else "No Voronoi members, so there is nothing to count."
-
-
-def _chart(figure: figures.go.Figure, key: str) -> None:
-    st.plotly_chart(figure, key=key, theme=None, config=figures.CONFIG)
+def _counted(dictionary: Dictionary, region: Region, column: str, what: str) -> np.ndarray | None:
+    """The region's counts; None, and a line that says why, where there is nothing to draw."""
+    if column not in dictionary or "count_voronoi" not in dictionary:
+        messages.quiet(f"This file holds no {what}.")
+        return None
+    counts = np.asarray(dictionary.row(column, region.id))
+    if not counts.sum():
+        messages.quiet("No activation is nearest to this exemplar any more, so there is nothing to count.")
+        return None
+    return counts
 
 
 show()

@@ -21,6 +21,7 @@ NEUTRAL = "#8a93a6"
 SANS = "Source Sans, sans-serif"
 MONO = "Source Code Pro, monospace"
 LINE = {"line_width": 1.2, "line_dash": "dot", "line_color": NEUTRAL, "annotation_font_size": 11}
+Figure = go.Figure
 CONFIG = {"displayModeBar": False, "displaylogo": False}
 
 
@@ -35,7 +36,7 @@ def histogram(
     digits: int = 2,
     threshold: float | None = None,
     height: int = 150,
-) -> go.Figure:
+) -> Figure:
     """Bars of `counts` (b,) between `edges` (b+1,); `noun` names what is counted, `threshold` draws the θ line."""
     low, high = (np.asarray(part, np.float32) for part in (edges[:-1], edges[1:]))
     spans = [f"{a:.{digits}f} – {b:.{digits}f}" for a, b in zip(low, high, strict=True)]
@@ -48,15 +49,16 @@ def histogram(
         hovertemplate=f"%{{customdata}}: %{{y:,}} {noun}<extra></extra>",
     )
     figure = _figure(bars, dark, height, x_title)
-    most = int(np.max(counts, initial=0))
-    figure.update_xaxes(range=[float(low[0]), float(high[-1]) * (1.07 if threshold else 1.02)])
-    figure.update_yaxes(range=[0, max(1, most) * 1.12], tickformat=",d", dtick=1 if most < 5 else None)
+    most = max(1, int(np.max(counts, initial=0)))
+    room = 1.22 if threshold else 1.08  # for the line's label
+    figure.update_xaxes(range=[float(low[0]), float(high[-1]) * 1.02])
+    figure.update_yaxes(range=[0, most * room], tickformat=",d", dtick=1 if most < 5 else None)
     if threshold is not None:
-        figure.add_vline(x=threshold, **LINE, annotation_text=f" θ {threshold:.2f}", annotation_position="top right")
+        figure.add_vline(x=threshold, **LINE, annotation_text=f"θ {threshold:.2f} ", annotation_position="top left")
     return figure
 
 
-def shares(names: Sequence[str], share: np.ndarray, color: str, dark: bool) -> go.Figure:
+def shares(names: Sequence[str], share: np.ndarray, color: str, dark: bool) -> Figure:
     """Horizontal bars of token shares in [0, 1], the largest on top."""
     values = np.asarray(share, np.float32)
     text = [f"{100 * v:.0f} %" if v >= 0.1 else f"{100 * v:.1f} %" for v in values]
@@ -67,7 +69,7 @@ def shares(names: Sequence[str], share: np.ndarray, color: str, dark: bool) -> g
 
 def cosines(
     regions: Sequence[int], names: Sequence[str], cosine: np.ndarray, colors: Sequence[str], dark: bool
-) -> go.Figure:
+) -> Figure:
     """Horizontal bars of the cosine of one activation with the exemplars of the given regions, the closest on top."""
     values = np.asarray(cosine, np.float32)
     labels = [f"{k}  {label(name)}" for k, name in zip(regions, names, strict=True)]
@@ -85,7 +87,7 @@ def token_distances(
     *,
     usual: tuple[float, float] | None = None,
     locked: int | None = None,
-) -> go.Figure:
+) -> Figure:
     """One bar a token: its distance to the nearest exemplar (NaN leaves a gap), the θ line, and the build's usual band.
 
     usual: the distances between which 90 % of the build's own activations lie; locked: the token drawn with an outline.
@@ -114,7 +116,7 @@ def token_distances(
 
 def layer_path(
     groups: np.ndarray, layers: Sequence[int], tokens: Sequence[str], palette: Sequence[str], dark: bool
-) -> go.Figure:
+) -> Figure:
     """A heat map, one row a layer (the deepest on top), one column a token, coloured by group.
 
     groups: (layers, tokens) int, the neighbourhood of each token's region at each layer, in [0, len(palette)); −1 is
@@ -146,7 +148,7 @@ def layer_path(
 
 def _named_bars(
     names: list[str], values: np.ndarray, colors: list[str], text: list[str], dark: bool, x_title: str | None = None
-) -> go.Figure:
+) -> Figure:
     """Horizontal bars in reading order; names may repeat, so rows are placed by number and labelled."""
     rows = np.arange(len(names), dtype=np.int32)
     bars = go.Bar(
@@ -173,7 +175,7 @@ def _named_bars(
     return figure
 
 
-def _figure(trace: go.Bar | go.Heatmap, dark: bool, height: int, x_title: str | None = None) -> go.Figure:
+def _figure(trace: go.Bar | go.Heatmap, dark: bool, height: int, x_title: str | None = None) -> Figure:
     figure = go.Figure(trace)
     figure.update_layout(
         height=height,

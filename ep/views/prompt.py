@@ -35,7 +35,7 @@ class Reading:
     """t tokens of one prompt and what one dictionary says of each.
 
     tokens: their text; outside: True where the dictionary does not apply (BOS), template: True where a chat template
-    wrote the token. x (t, d) raw activations. near_ids, near_distances (t, m): the m ≤ 8 nearest regions, closest first.
+    wrote the token. x (t, d) raw activations. near_ids, near_distances (t, m): the m ≤ 8 nearest regions, in order.
     within, otsu (t,): how many regions lie within θ, and on the near side of Otsu's split. norm (t,): ‖x − c‖ in units
     of the build's typical norm, NaN when the file does not hold it.
     """
@@ -119,13 +119,8 @@ def _chunk(dictionary: Dictionary, x: np.ndarray) -> tuple[np.ndarray, ...]:
 def chosen(dictionary: Dictionary, reading: Reading, token: int, readout: str) -> tuple[np.ndarray, np.ndarray]:
     """The regions a read-out picks for one token and their distances, closest first."""
     distances = dictionary.distances(reading.x[token : token + 1])[0]
-    count = {
-        "Nearest": 1,
-        "Top 5": min(5, len(distances)),
-        "Within θ": reading.within[token],
-        "Otsu": reading.otsu[token],
-    }
-    ids = np.argsort(distances, kind="stable")[: int(count[readout])]
+    counts = {"Nearest": 1, "Top 5": 5, "Within θ": reading.within[token], "Otsu": reading.otsu[token]}
+    ids = np.argsort(distances, kind="stable")[: int(counts[readout])]
     return ids, distances[ids]
 
 
@@ -150,6 +145,15 @@ def strengths(reading: Reading, readout: str, groups: np.ndarray, size: int, thr
 def is_far(reading: Reading, threshold: float) -> np.ndarray:
     """(t,) True where no exemplar is within θ, or the dictionary does not apply: drawn grey."""
     return reading.outside | (reading.distance > threshold)
+
+
+def opening_token(reading: Reading, final: bool) -> int:
+    """The token a screen opens on: the word nearest to its exemplar; the last token of a `final` dictionary's text."""
+    words = [i for i, token in enumerate(reading.tokens) if len(token.strip()) > 2 and not reading.outside[i]]
+    words = [i for i in words if not reading.template[i] and reading.tokens[i].strip().isalpha()]
+    if final or not words:
+        return len(reading) - 1
+    return min(words, key=lambda i: float(reading.distance[i]))
 
 
 def regions(reading: Reading) -> dict[str, np.ndarray]:

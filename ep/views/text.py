@@ -74,6 +74,6 @@ def _shown(character: str, spaces: bool) -> tuple[str, bool]:
         return REPLACEMENT, False
     if code < 0x20 or code == 0x7F:
         return chr(0x2400 + (0x21 if code == 0x7F else code)), True
-    if character in INVISIBLE or character in ISOLATES:
+    if character in INVISIBLE:
         return f"‹{code:04X}›", True
     return character, False

@@ -34,7 +34,7 @@ def upload(name: str, content: BinaryIO, folder: Path) -> Path:
                 shutil.copyfileobj(content, file)
             _check(path, name)
             target = _free(folder, name)
-            os.replace(path, target)
+            path.replace(target)
         finally:
             path.unlink(missing_ok=True)
     return target
@@ -58,7 +58,7 @@ def link(given: str, folder: Path) -> Path:
         return source
     with _writing(folder):
         target = _free(folder, source.name)
-        os.symlink(source, target)
+        target.symlink_to(source)
     return target
 
 

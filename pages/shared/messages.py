@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from pages.shared import state
 from pages.shared.tokens import escape
 
 
@@ -32,3 +33,10 @@ def box(headline: str, about: str, button: str = "", action: Callable[[], None] 
 def quiet(text: str) -> None:
     """One grey line: an aside, or what stands in the place of a part the file does not hold."""
     st.html(f'<div class="ep-k">{escape(text)}</div>')
+
+
+def nothing_open() -> None:
+    """The whole of a page that needs a dictionary while none is open."""
+    box("No dictionary is open", "This page shows one: choose it in the Library, or open a file there.")
+    if st.button("To the Library", type="primary"):
+        state.goto("library")

@@ -1,7 +1,7 @@
 """Tokens and excerpts as HTML for `st.html`: chips, the marked token, keyword in context, whole passages.
 
-The only place where text from models and corpora becomes markup. Every character goes through `html.escape`; every colour
-comes from `ep.views.palette`, never from data. The classes are in `style.css`.
+The only place where text from models and corpora becomes markup. Every character goes through `html.escape`; colours
+come from `ep.views.palette`, never from data. The classes are in `style.css`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def visible(token: str, spaces: bool = True, breaks: bool = False) -> str:
 
 
 def chip(token: str, color: str = OTHER, strength: float = 0.22, title: str = "") -> str:
-    """One token as a chip; `strength` in [0, 1] is the share of `color` in its tint, `title` plain text for hovering."""
+    """One token as a chip; `strength` in [0, 1] is the share of `color` in its tint, `title` shows on hover."""
     hint = title or (label(token) if len(token) > 24 else "")
     attribute = f' title="{html.escape(hint, quote=True)}"' if hint else ""
     return f'<span class="ep-chip" style="--c:{color};--a:{strength:.3f}"{attribute}>{visible(token)}</span>'
@@ -47,8 +47,8 @@ def chips(tokens: Iterable[str], color: str = OTHER, strength: float = 0.22) -> 
 
 
 def row(parts: Iterable[str], one_line: bool = False) -> str:
-    """A wrapping row of ready HTML, such as chips with strengths of their own; or as many of them as fit on one line."""
-    clip = ' style="max-height:1.78em;overflow:hidden"' if one_line else ""
+    """A wrapping row of ready HTML, such as chips with strengths of their own; `one_line` drops what does not fit."""
+    clip = ' style="gap:1em .3em;max-height:1.78em;overflow:hidden"' if one_line else ""
     return f'<div class="ep-chips"{clip}>{"".join(parts)}</div>'
 
 
@@ -58,7 +58,7 @@ def heading(name: str, about: str = "", flush: bool = True) -> str:
 
 
 def facts(*pairs: tuple[str, str] | tuple[str, str, str], grid: bool = False) -> str:
-    """Key numbers, (label, value) or (label, value, explanation on hover): the value over its label, in a row or 2 × 2."""
+    """Key numbers, (label, value) or (label, value, hover text): the value over its label, in a row or 2 × 2."""
     cells = []
     for label_, value, *about in pairs:
         title = f' title="{escape(about[0])}"' if about else ""
