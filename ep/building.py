@@ -12,7 +12,7 @@ the dictionaries, never by the stream. It knows no screen; whoever calls it draw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -59,7 +59,7 @@ class Progress:
     files: tuple[Path, ...] = ()
 
 
-def build(config: BuildConfig, resume: bool = False) -> Iterator[Progress]:
+def build(config: BuildConfig, resume: bool = False) -> Generator[Progress, None, None]:
     """Build every dictionary of `config`, yielding progress after each batch; the last one names the files.
 
     Closing the iterator stops between two batches: the state is kept in the output folder and usable, incomplete

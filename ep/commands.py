@@ -161,7 +161,7 @@ def assign(arguments: argparse.Namespace) -> None:
     prompt = model.encode_prompt(turn if arguments.chat else arguments.prompt)
     layer = int(dictionary.info["layer"])
     regions, distances, _ = dictionary.assign(models.read(model, prompt.ids, [layer])[layer])
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "position": position,
             "token": model.tokens.piece(token).decode("utf-8", "replace"),

@@ -23,16 +23,16 @@ class BuildConfig:
     model: str
     """A Hub name or a local directory."""
 
-    text: tuple[str, ...]
+    text: Sequence[str]
     """Files or folders of text (see `ep.corpus`)."""
 
-    layers: tuple[int, ...]
+    layers: Sequence[int]
     """0-based blocks whose residual stream (after the block) is partitioned; all share one forward pass."""
 
     out: str
     """Folder for the `.ep.h5` files, one for each layer and percentile."""
 
-    percentiles: tuple[float, ...] = PERCENTILES
+    percentiles: Sequence[float] = PERCENTILES
     """p in (0, 100): θ is the p-th percentile of pairwise distances. Smaller p, more and finer regions."""
 
     tokens: int | None = None

@@ -42,7 +42,7 @@ def test_contradictions_name_their_setting(name: str, value: Any) -> None:
 
 
 def test_settings_are_plain_json_and_ladders_are_sorted_sets() -> None:
-    made = config(percentiles=(4, 1, 4), layers=(3, 1, 3))
+    made = config(percentiles=(4, 1, 4), layers=[3, 1, 3])
     assert made.percentiles == (1.0, 4.0)
     assert made.layers == (1, 3)
     assert json.loads(json.dumps(made.as_dict())) == made.as_dict()

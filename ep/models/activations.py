@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64, UInt64
@@ -50,7 +50,7 @@ class Harvest:
 
 
 def harvest(
-    model: LanguageModel, batch: TokenBatch, layers: Sequence[int], positions: Literal["all", "final"] = "all"
+    model: LanguageModel, batch: TokenBatch, layers: Sequence[int], positions: str = "all"
 ) -> Harvest:
     """Activations of a batch at every layer asked for.
 

@@ -1,0 +1,157 @@
+"""The command line: every reading command prints a table and JSON, every mistake is one line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import ep
+from ep.cli import main
+from tests.fixtures import tiny
+from tests.fixtures.dictionaries import synthetic
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("d") / "d.ep.h5"
+    ep.save(synthetic(size=30, width=16, layer=1, percentile=2.0), path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A dictionary built by the command itself, and its model."""
+    folder = tmp_path_factory.mktemp("built")
+    model = str(tiny.gemma(folder / "model"))
+    (folder / "t.json").write_text(json.dumps([f"the cat sat on mat number {i} by the moon" for i in range(60)]))
+    arguments = ["build", model, "--text", str(folder / "t.json"), "--layer", "1", "--percentile", "5"]
+    assert main([*arguments, "--out", str(folder / "out"), "--batch", "8"]) == 0
+    return str(next((folder / "out").glob("*.ep.h5"))), model
+
+
+def output(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(list(arguments)) == 0
+    return capsys.readouterr().out
+
+
+def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
+    assert main(list(arguments)) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1, captured.err
+    return lines[0]
+
+
+def test_info_says_what_and_whence(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = json.loads(output(capsys, "info", file, "--json", "--digest", "--check"))
+    assert facts["regions"] == 30
+    assert facts["layer"] == 1
+    assert facts["digest"] == ep.digest(file)
+    assert "regions" in output(capsys, "info", file)
+
+
+def test_regions_lists_finds_and_sorts(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = json.loads(output(capsys, "regions", file, "--json", "--limit", "0"))
+    counts = [row["count_voronoi"] for row in rows]
+    assert len(rows) == 30
+    assert counts == sorted(counts, reverse=True)
+    word = rows[3]["lens"][0].strip()
+    found = json.loads(output(capsys, "regions", file, "--find", word, "--json"))
+    assert rows[3]["region"] in [row["region"] for row in found]
+    by_id = json.loads(output(capsys, "regions", file, "--sort", "id", "--json"))
+    assert [row["region"] for row in by_id] == list(range(30))
+    assert len(output(capsys, "regions", file, "--limit", "5").splitlines()) == 6
+
+
+def test_region_tells_everything(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    told = json.loads(output(capsys, "region", file, "7", "--json"))
+    kept = ep.open(file).region(7)
+    assert told["region"] == 7
+    assert told["count_voronoi"] == kept.count_voronoi
+    assert [tuple(pair) for pair in told["lens"]["exemplar_up"]] == list(kept.lens["exemplar_up"])
+    assert len(told["excerpts"]) == len(kept.excerpts) + 1
+    assert "nearest" in output(capsys, "region", file, "7")
+
+
+def test_assign_reads_a_prompt_with_the_dictionarys_own_model(
+    built: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, model = built
+    rows = json.loads(output(capsys, "assign", path, "--prompt", "the cat sat", "--json"))
+    reader, dictionary = ep.load(model), ep.open(path)
+    ids = reader.tokens.encode("the cat sat")
+    assigned = dictionary.assign(ep.models.read(reader, ids, [1])[1])
+    assert [row["region"] for row in rows] == assigned.region.tolist()
+    assert "".join(row["token"] for row in rows) == "<bos>the cat sat"
+    assert "distance" in output(capsys, "assign", path, "--prompt", "the cat", "--chat")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["info", "nowhere.ep.h5"], "no such file"),
+        (["region", "{file}", "99"], "regions 0 to 29"),
+        (["assign", "{file}", "--prompt", "x"], ""),
+        (["build", "{here}", "--text", "t.txt", "--layer", "0", "--out", "o"], "does not exist"),
+        (["build", "{here}", "--text", "{text}", "--layer", "0", "--out", "{out}"], "{here}"),
+        (["build", "m", "--text", "{text}", "--layer", "0", "--percentile", "0", "--out", "o"], "between 0 and 100"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_two(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("some text")
+    known = {"file": file, "here": str(tmp_path), "text": str(text), "out": str(tmp_path / "out")}
+    line = refused(capsys, 2, *(argument.format(**known) for argument in arguments))
+    assert says.format(**known) in line
+
+
+def test_an_empty_prompt_is_refused(built: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "empty" in refused(capsys, 2, "assign", built[0], "--prompt", "  ")
+
+
+def test_a_port_in_use_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        line = refused(capsys, 1, "app", "--host", "127.0.0.1", "--port", str(port), "--no-browser")
+    assert f"port {port}" in line
+    assert "in use" in line
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_a_state_that_resumes_to_the_same_files(tmp_path: Path) -> None:
+    model = str(tiny.gemma(tmp_path / "model"))
+    texts = [f"the {word} sat on mat {i} by the old moon" for i in range(600) for word in ("cat", "bird")]
+    (tmp_path / "t.json").write_text(json.dumps(texts))
+    command = [sys.executable, "-m", "ep", "build", model, "--text", str(tmp_path / "t.json"), "--layer", "1"]
+    command += ["--percentile", "5", "--batch", "4", "--calibration", "500"]
+    subprocess.run([*command, "--out", str(tmp_path / "whole")], cwd=ROOT, check=True, capture_output=True)
+    cut = [*command, "--out", str(tmp_path / "cut")]
+    process = subprocess.Popen(cut, cwd=ROOT, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    seen = b""
+    while b"stream:" not in seen:
+        seen += process.stderr.read(64)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=120)[1].decode()
+    assert process.returncode == 130, rest
+    assert "--resume" in rest
+    assert "Traceback" not in rest
+    assert not ep.open(next((tmp_path / "cut").glob("*.ep.h5"))).info["complete"]
+    subprocess.run([*cut, "--resume"], cwd=ROOT, check=True, capture_output=True)
+    one, other = (next((tmp_path / name).glob("*.ep.h5")) for name in ("whole", "cut"))
+    assert ep.digest(one) == ep.digest(other)
