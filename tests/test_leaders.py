@@ -11,7 +11,7 @@ from ep.errors import ActivationError, ConfigError
 from ep.method import leaders as leaders_module
 from ep.method import search
 from ep.method.leaders import Leaders
-from ep.method.nearest import folded_cosine
+from ep.method.nearest import folded_cosine, nearest_exemplar
 from tests.test_nearest import unit
 
 
@@ -163,6 +163,20 @@ def test_state_resumes_as_if_never_stopped(at, screen):
     assert all(np.array_equal(np.concatenate(pair), e) for *pair, e in zip(head, tail, expected, strict=True))
     ours, theirs = second.state(), whole.state()
     assert ours.keys() == theirs.keys() and all(np.array_equal(ours[k], theirs[k]) for k in ours)
+
+
+def test_assign_is_the_nearest_exemplar_and_founds_nothing(screen):
+    x, threshold = STREAMS["clustered"]
+    leaders = Leaders(threshold)
+    leaders.partial_fit(x[:300])
+    before = leaders.state()
+    region, distance, is_new = leaders.assign(x)
+    cosine, expected = nearest_exemplar(x, leaders.exemplars)
+    assert np.array_equal(region, expected) and not is_new.any()
+    assert np.array_equal(distance, np.clip(1 - cosine, 0, 2).astype(np.float32))
+    assert all(np.array_equal(before[k], v) for k, v in leaders.state().items())
+    with pytest.raises(ActivationError, match="no regions"):
+        Leaders(threshold, width=64).assign(x)
 
 
 def test_an_empty_batch_changes_nothing():

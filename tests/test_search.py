@@ -5,15 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import hadamard
 
 from ep.errors import ActivationError, ConfigError
+from ep.method import codes as codes_module
 from ep.method import search
-from ep.method.codes import Rotation, codes_of
-from ep.method.nearest import folded_cosine, nearest_exemplar, rounding_bound
+from ep.method.codes import LONGEST, MIX, Coder
+from ep.method.nearest import nearest_exemplar
 from ep.method.search import ExemplarIndex
 from tests.test_nearest import CASES, unit
 
 PATHS = ("float32", "int8", "float32 on device", "int8 on device", "short products")
+
+
+def take_the_device_path(monkeypatch):
+    on_device = codes_module._encode_on_device
+    monkeypatch.setattr(
+        codes_module, "_encode", lambda rows, signs, width, scale, threads: on_device(rows, signs, width, scale)
+    )
 
 
 @pytest.fixture(params=PATHS)
@@ -23,6 +32,7 @@ def path(request, monkeypatch):
     monkeypatch.setattr(search, "_int8_is_exact_and_faster", lambda device: True)
     if "on device" in request.param:
         monkeypatch.setattr(search, "challenge", search._challenge_on_device)
+        take_the_device_path(monkeypatch)
         monkeypatch.setattr(search, "DEVICE_NUMBERS", 4096)
     if request.param == "short products":
         monkeypatch.setattr(search, "_short_products", lambda: True)
@@ -81,20 +91,33 @@ def test_any_batch_gives_the_same(path, monkeypatch):
     assert np.array_equal(whole[1], np.concatenate([r for _, r in alone]))
 
 
+def plainly_mixed(x: np.ndarray, coder: Coder) -> np.ndarray:
+    """The mixing in float64, by the matrix of its definition."""
+    padded = np.zeros((len(x), coder.width))
+    padded[:, : x.shape[1]] = x.astype(np.float64) * coder.signs
+    parts = padded.reshape(len(x), MIX, -1)
+    return np.einsum("pq,nqj->npj", hadamard(MIX) / np.sqrt(MIX), parts).reshape(len(x), -1)
+
+
+@pytest.mark.parametrize("scale", [None, 3e-3])
+@pytest.mark.parametrize("encode", ["_encode", "_encode_on_device"])
 @pytest.mark.parametrize("width", [1, 5, 64, 131, 2304])
-def test_the_codes_bound_what_they_lose(width):
+def test_codes_bound_what_they_miss(width, encode, scale, monkeypatch):
+    if encode == "_encode_on_device":
+        take_the_device_path(monkeypatch)
     rng = np.random.default_rng(width)
     x = rng.standard_normal((60, width))
     x[:, 0] *= 40
     x = unit(x)
-    rotation = Rotation(width, torch.zeros(1))
-    codes = codes_of(rotation(torch.from_numpy(x)), rotation)
-    stands_for = codes.numbers.double().numpy() * codes.scale.numpy()[:, None]
-    stretch, residual = rotation.stretch, codes.residual.numpy()
-    between = folded_cosine(np.repeat(x, 60, 0), np.tile(x, (60, 1))).reshape(60, 60)
-    error = np.abs(between - stands_for @ stands_for.T)
-    assert (error <= residual[:, None] * stretch + (stretch + residual[:, None]) * residual + rotation.distortion).all()
-    assert residual.max() < 0.05
+    coder = Coder(width)
+    codes = coder(torch.from_numpy(x), scale)
+    mixed = plainly_mixed(x, coder)
+    assert np.allclose(mixed @ mixed.T, x.astype(float) @ x.T.astype(float), atol=1e-12)
+    missed = np.linalg.norm(mixed - codes.numbers.double().numpy() * codes.scale.numpy()[:, None], axis=1)
+    residual = codes.residual.numpy()
+    assert (missed <= residual).all()
+    assert (residual <= missed * (1 + 1e-3) + 1e-4 * LONGEST).all(), "a bound, but no loose one"
+    assert coder.widest(torch.from_numpy(x)) == pytest.approx(np.abs(mixed).max(), rel=1e-5)
 
 
 def test_int8_products_are_exact_at_their_largest():
@@ -102,15 +125,6 @@ def test_int8_products_are_exact_at_their_largest():
     extremes[1] = -127
     expected = (extremes.double() @ extremes.double().T).to(torch.int32)
     assert torch.equal(search._int8_products(extremes, extremes, 32), expected)
-
-
-def test_rotation_keeps_products_within_its_bound():
-    rng = np.random.default_rng(0)
-    x = unit(rng.standard_normal((50, 2304)))
-    rotation = Rotation(2304, torch.zeros(1))
-    y = rotation(torch.from_numpy(x)).double().numpy()
-    bound = rotation.distortion + 2 * rotation.error * rotation.stretch + rotation.error**2 + rounding_bound(2304)
-    assert np.abs(y @ y.T - x.astype(float) @ x.T.astype(float)).max() < bound < 1e-3
 
 
 def test_refusals():

@@ -1,7 +1,11 @@
 """Unit rows in 8 bits, with a bound on all that is lost: what the int8 screen of ep.method.search multiplies.
 
-A row x is rotated, then rounded to `scale · numbers`. Every bound here is derived from measured lengths and from the
-standard rounding analysis; none is chosen. Works on torch tensors handed to it, on any device, without importing torch.
+A row is mixed, so that a few large dimensions do not cost all others their precision, then rounded to scale · numbers.
+Mixing flips fixed random signs and applies a Hadamard transform across MIX equal parts of the row (zeros fill up the
+last): entries ±1/8, so the exact map keeps every dot product; additions only, so its float32 rounding is small.
+
+Every bound is derived from measured lengths and the standard rounding analysis; none is chosen. Works on torch tensors
+handed to it without importing torch; on the CPU ep.method.compiled does the work.
 """
 
 from __future__ import annotations
@@ -16,82 +20,94 @@ from ep.method.nearest import NORM_TOLERANCE, UNIT_ROUNDOFF
 if TYPE_CHECKING:
     import torch  # noqa: TID251 - the name of a type, never loaded from here
 
+MIX = 64  # parts mixed with each other: an outlier is spread over so many dimensions; a power of 4
 LONGEST = 1 + NORM_TOLERANCE
+LARGEST = 127
 
 
 class Codes(NamedTuple):
-    """n rows in 8 bits, standing for scale · numbers. numbers (n, width) int8; scale, residual (n,) float64."""
+    """n mixed rows in 8 bits, standing for scale · numbers.
+
+    numbers: (n, width) int8. scale: (n,) float64. residual: (n,) float64, bounds the length of what rounding lost:
+    | mixed row - scale · numbers |, the mixing taken as exact.
+    """
 
     numbers: torch.Tensor
     scale: torch.Tensor
     residual: torch.Tensor
 
 
-class Rotation:
-    """A fixed orthogonal map that spreads outlier dimensions evenly, so that 8 bits describe every row well.
+class Coder:
+    """Turns unit rows (n, d) into codes of one width, a multiple of MIX that is at least d."""
 
-    A row, padded with zeros and laid out as a matrix (a, b), becomes A · row · B with A and B orthogonal: 2d(a + b)
-    operations instead of 2d². Calling it turns (n, d) float32 into (n, width) float32, width = a·b >= d.
+    def __init__(self, d: int) -> None:
+        self.width = -(-d // MIX) * MIX
+        self.signs = np.random.default_rng(0).choice(np.array([-1.0, 1.0], np.float32), d)
+        levels, u = int(math.log2(MIX)), UNIT_ROUNDOFF[np.dtype(np.float32)]
+        # Every level of the transform rounds each sum once: relative to the whole row, by at most u.
+        mixing = (1 + u) ** levels - 1
+        # Measuring what is missed: each difference errs by at most 2^-23 of the row's largest entry (at most LONGEST),
+        # the norm of the differences by gamma.
+        steps = (self.width + 4) * u
+        self._grow, self._lost = 1 / (1 - steps), 2.0**-23 * math.sqrt(self.width)
+        self._mixing = mixing * LONGEST
 
-    distortion: bound on | x·e - Qx·Qe | for unit rows, Q the exact map of the stored A and B; from |AᵀA - I| and
-      |BᵀB - I|, measured in float64. stretch: bound on |Qx| for a row of length 1.
-    error: bound on the length of (computed Qx) - Qx for a unit row. A float32 product of inner length n, in any order,
-      errs elementwise by at most gamma_n |row||M|, whose length is at most gamma_n |M|_F |row|.
-    """
+    def __call__(self, rows: torch.Tensor, scale: float | None = None, threads: int = 1) -> Codes:
+        """Codes of the rows, each under its own scale unless one is given (numbers are then cut off at ±127, which the
+        residual accounts for). threads: to use on the CPU."""
+        numbers, step, largest, missed = self._encode(rows, scale, threads)
+        residual = missed * self._grow + largest * self._lost + self._mixing
+        return Codes(numbers, step, residual)
 
-    def __init__(self, width: int, like: torch.Tensor, exactly: bool = False) -> None:
-        """like: a tensor on the device to work on. exactly: multiply in float64."""
-        self._a, self._b = _rectangle(width)
-        self.width = self._a * self._b
-        rng = np.random.default_rng(0)
-        left, right = (
-            np.linalg.qr(rng.standard_normal((n, n)))[0].astype(np.float32).astype(np.float64)
-            for n in (self._a, self._b)
-        )
-        self.distortion = (1 + _off_orthogonal(left)) * (1 + _off_orthogonal(right)) - 1
-        self.stretch = math.sqrt(1 + self.distortion)
-        err_left, err_right = (_gamma(len(m)) * float(np.linalg.norm(m)) for m in (left, right))
-        self.error = LONGEST * self.stretch * (err_right + err_left * (1 + err_right))
-        dtype = like.double().dtype if exactly else like.float().dtype
-        self._left, self._right = (like.new_tensor(m, dtype=dtype) for m in (left, right))
+    def widest(self, rows: torch.Tensor) -> float:
+        """The largest entry of any mixed row, whose scale would suit them all."""
+        return float(self._encode(rows, None, 1)[2].max())
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        if self.width != x.shape[1]:
-            padded = x.new_zeros(len(x), self.width)
-            padded[:, : x.shape[1]] = x
-            x = padded
-        half = x.to(self._right.dtype).reshape(-1, self._b) @ self._right
-        return (self._left @ half.reshape(-1, self._a, self._b)).reshape(len(x), self.width).float()
+    def _encode(self, rows: torch.Tensor, scale: float | None, threads: int) -> Encoded:
+        if rows.device.type == "cpu":
+            return _encode(rows, self.signs, self.width, scale, threads)
+        return _encode_on_device(rows, self.signs, self.width, scale)
 
 
-def codes_of(rotated: torch.Tensor, rotation: Rotation, scale: float | None = None) -> Codes:
-    """The codes of rotated rows, each under its own scale unless one is given.
+class Encoded(NamedTuple):
+    """As Codes, with the largest mixed entry and the measured length of what is missed, before any bound."""
 
-    residual bounds | Qx - scale · numbers |: the measured length, raised by what float32 may have lost in measuring it
-    (each difference errs by at most 2^-23 of the row's largest entry, the norm by gamma), plus the rotation's error.
-    Numbers cut off at ±127 need no care: what they miss is in the residual.
-    """
-    largest = rotated.abs().amax(1, keepdim=True)
-    step = (largest / 127).clamp_min_(1e-30) if scale is None else largest.new_full(largest.shape, scale)
-    numbers = (rotated / step).round_().clamp_(-127, 127)
-    missed = rotated.addcmul(numbers, step, value=-1).norm(dim=1).double()
-    lost = largest[:, 0].double() * (math.sqrt(rotation.width) * 2.0**-23)
-    residual = missed * (1 + _gamma(rotation.width + 4)) + lost + rotation.error
-    return Codes(numbers.char(), step[:, 0].double(), residual)
+    numbers: torch.Tensor
+    scale: torch.Tensor
+    largest: torch.Tensor
+    missed: torch.Tensor
 
 
-def _rectangle(width: int) -> tuple[int, int]:
-    """Sides (a, b), multiples of 4 near the square root, with the smallest a·b >= width (so primes cost little)."""
-    root = math.isqrt(width - 1) + 1
-    sides = range(max(4, root // 8 * 4), root + 4, 4)
-    return min(((a, -(-width // (4 * a)) * 4) for a in sides), key=lambda ab: (ab[0] * ab[1], sum(ab)))
+def _encode(rows: torch.Tensor, signs: np.ndarray, width: int, scale: float | None, threads: int) -> Encoded:
+    from ep.method import compiled
+
+    numbers = rows.new_empty(len(rows), width).char()
+    step, largest, missed = (rows.new_empty(len(rows)).double() for _ in range(3))
+    per_row = tuple(t.numpy() for t in (rows, numbers, step, largest, missed))
+
+    def work(part: slice) -> None:
+        x, *outputs = (a[part] for a in per_row)
+        compiled.encode(x, signs, MIX, scale or 0.0, *outputs)
+
+    compiled.over_rows(work, len(rows), threads)
+    return Encoded(numbers, step, largest, missed)
 
 
-def _off_orthogonal(m: np.ndarray) -> float:
-    """|MᵀM - I|, at most; the last term is the float64 rounding of measuring it."""
-    return float(np.linalg.norm(m.T @ m - np.eye(len(m)))) + 1e-12
-
-
-def _gamma(n: int) -> float:
-    steps = n * UNIT_ROUNDOFF[np.dtype(np.float32)]
-    return steps / (1 - steps)
+def _encode_on_device(rows: torch.Tensor, signs: np.ndarray, width: int, scale: float | None) -> Encoded:
+    """The same as tensor operations, for devices the compiled loop does not run on."""
+    n, d = rows.shape
+    mixed = rows.new_zeros(n, width)
+    mixed[:, :d] = rows * rows.new_tensor(signs)
+    half = 1
+    while half < MIX:
+        pairs = mixed.view(n, MIX // (2 * half), 2, half * (width // MIX))
+        first, second = pairs[:, :, 0].clone(), pairs[:, :, 1]
+        pairs[:, :, 0] += second
+        pairs[:, :, 1] = first - second
+        half *= 2
+    mixed /= math.sqrt(MIX)
+    largest = mixed.abs().amax(1)
+    step = (largest / LARGEST).clamp_min_(1e-30) if scale is None else largest.new_full(largest.shape, scale)
+    numbers = (mixed / step[:, None]).round_().clamp_(-LARGEST, LARGEST)
+    missed = mixed.addcmul_(numbers, step[:, None].expand_as(numbers), value=-1).norm(dim=1)
+    return Encoded(numbers.char(), step.double(), largest.double(), missed.double())

@@ -44,9 +44,9 @@ class Leaders:
         self.threshold = float(threshold)
         self.n_seen = 0
         """Activations seen so far; the next one's stream index."""
-        self._device = device
+        self.device = device
         self._index = None if width is None else ExemplarIndex(width, device)
-        self._founded_at: list[np.ndarray] = []
+        self._founded_at = np.empty(0, np.int64)
 
     def __len__(self) -> int:
         return 0 if self._index is None else len(self._index)
@@ -59,7 +59,7 @@ class Leaders:
     @property
     def founded_at(self) -> Int64[np.ndarray, " K"]:
         """The stream index, counted from 0, of each region's founder."""
-        return np.concatenate([np.empty(0, np.int64), *self._founded_at])
+        return self._founded_at
 
     def partial_fit(self, directions: np.ndarray) -> Assignment:
         """Take the next activations of the stream and say which region each fell into.
@@ -70,15 +70,28 @@ class Leaders:
         """
         x = _checked(directions, None if self._index is None else self._index.width)
         if self._index is None:
-            self._index = ExemplarIndex(x.shape[1], self._device)
+            self._index = ExemplarIndex(x.shape[1], self.device)
         result = Assignment(np.empty(len(x), np.int64), np.empty(len(x), np.float32), np.zeros(len(x), bool))
         for start in range(0, len(x), BLOCK):
             rows = slice(start, start + BLOCK)
             result.region[rows], result.distance[rows], newborn = self._decide(self._index, x[rows])
             result.is_new[start + newborn] = True
-            self._founded_at.append(self.n_seen + newborn)
+            self._founded_at = np.concatenate([self._founded_at, self.n_seen + newborn])
             self.n_seen += len(x[rows])
         return result
+
+    def assign(self, directions: np.ndarray) -> Assignment:
+        """The nearest exemplar so far of every direction, whatever its distance; founds nothing, moves nothing.
+
+        directions: (n, d) float32, unit rows. Raises ActivationError as `partial_fit` does, and if there is no region.
+        """
+        if not len(self):
+            raise ActivationError("there are no regions to assign to yet: give partial_fit the stream first")
+        assert self._index is not None
+        x = _checked(directions, self._index.width)
+        cosine, region = self._index.nearest(x)
+        distance = np.clip(1.0 - cosine, 0.0, 2.0).astype(np.float32)
+        return Assignment(region, distance, np.zeros(len(x), bool))
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything `from_state` needs to go on, as arrays."""
@@ -97,7 +110,7 @@ class Leaders:
         leaders.n_seen = int(state["n_seen"])
         if leaders._index is not None:
             leaders._index.add(exemplars)
-            leaders._founded_at = [state["founded_at"]]
+            leaders._founded_at = state["founded_at"]
         return leaders
 
     def _decide(self, index: ExemplarIndex, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -26,17 +26,17 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from ep.errors import ActivationError, ConfigError
-from ep.method.codes import LONGEST, Codes, Rotation, codes_of
+from ep.method.codes import LARGEST, LONGEST, Coder, Codes
 from ep.method.nearest import ROWS_AT_A_TIME, TILE, fold, rounding_bound
 
 if TYPE_CHECKING:
     import torch
 
-INT8_FROM = 1024  # exemplars from which quantising the activations pays
+INT8_FROM = 128  # exemplars from which quantising the activations pays
 INT8_WIDEST = (2**31 - 1) // 127**2  # beyond this width an int32 could overflow
 HEADROOM = 1.05  # a tile's code range over its widest row, so that a slightly wider newcomer needs no new codes
 DEVICE_NUMBERS = 1 << 24  # float64 numbers held at a time by the recheck on a GPU (128 MB)
-FLOAT64_MARGIN = 1e-9  # more than float64 loses anywhere in a bound below
+FLOAT64_MARGIN = 1e-9  # more than float64 loses anywhere in a bound or a fold
 
 
 class ExemplarIndex:
@@ -54,7 +54,7 @@ class ExemplarIndex:
             raise ConfigError(f"search on device {device!r}: expected 'cpu' or 'cuda'")
         self.width = width
         self._tiles: list[_Tile] = []
-        self._rotation: Rotation | None = None
+        self._coder = Coder(width)
 
     def __len__(self) -> int:
         return sum(tile.size for tile in self._tiles)
@@ -116,14 +116,13 @@ class ExemplarIndex:
 
     def _codes(self, x: torch.Tensor) -> Codes | None:
         """The activations' codes, with every tile's codes brought up to date; None where int8 does not pay or hold."""
+        import torch
+
         if self.width > INT8_WIDEST or not _int8_is_exact_and_faster(self.device.type):
             return None
-        if self._rotation is None:
-            # On a GPU in float64: cheap there, and out of reach of settings that shorten float32 products.
-            self._rotation = Rotation(self.width, x, exactly=x.device.type != "cpu" or _short_products())
         for tile in self._tiles:
-            tile.encode(self._rotation)
-        return codes_of(self._rotation(x), self._rotation)
+            tile.encode(self._coder)
+        return self._coder(x, threads=torch.get_num_threads())
 
 
 class _Tile:
@@ -134,7 +133,6 @@ class _Tile:
 
         self._rows = torch.empty(TILE, width, device=device)
         self._codes: torch.Tensor | None = None
-        self._rotation: Rotation | None = None
         self._scale = self._residual = 0.0
         self._encoded = self.size = 0
 
@@ -149,37 +147,34 @@ class _Tile:
         self.size += taken
         return taken
 
-    def encode(self, rotation: Rotation) -> None:
+    def encode(self, coder: Coder) -> None:
         """Give the exemplars added since the last call their codes; all of them anew if the common scale must grow."""
         import torch
 
         if self._encoded == self.size:
             return
         if self._codes is None:
-            self._codes = torch.zeros(TILE, rotation.width, dtype=torch.int8, device=self._rows.device)
-        rotated = rotation(self._rows[self._encoded : self.size])
-        widest = float(rotated.abs().max())
-        if widest > 127 * self._scale:
-            rotated = rotation(self.exemplars)
-            self._encoded, self._scale, self._residual = 0, widest * HEADROOM / 127, 0.0
-        codes = codes_of(rotated, rotation, self._scale)
+            self._codes = torch.zeros(TILE, coder.width, dtype=torch.int8, device=self._rows.device)
+        widest = coder.widest(self._rows[self._encoded : self.size])
+        if widest > LARGEST * self._scale:
+            self._encoded, self._residual = 0, 0.0
+            self._scale = float(np.float32(widest * HEADROOM / LARGEST))  # as the codes hold it
+        codes = coder(self._rows[self._encoded : self.size], self._scale)
         self._codes[self._encoded : self.size] = codes.numbers
         self._residual = max(self._residual, float(codes.residual.max()))
-        self._encoded, self._rotation = self.size, rotation
+        self._encoded = self.size
 
     def int8_screen(self, x: Codes) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Products, unit and slack (module docstring) of activations' codes with this tile's exemplars.
 
-        With Q the rotation and Qx = x' + r, Qe = e' + s, where x', e' are what the codes stand for,
-        Qx·Qe - x'·e' = r·Qe + x'·s, hence |x·e - x'·e'| <= |r||Qe| + |x'||s| + distortion · |x||e|,
-        and |x'| <= |Qx| + |r|. The integer product is exact.
+        Mixing keeps dot products, so with x' and e' what the codes stand for, and r and s what they miss,
+        x·e = (x' + r)·(e' + s) = x'·e' + r·e + x'·s in the mixed frame, hence
+        |x·e - x'·e'| <= |r||e| + |x'||s| and |x'| <= |x| + |r|. The integer product is exact.
         """
-        assert self._codes is not None and self._rotation is not None
-        q = self._rotation
+        assert self._codes is not None
         products = _int8_products(x.numbers, self._codes, self.size)
-        longest = q.stretch * LONGEST
-        slack = x.residual * longest + (longest + x.residual) * self._residual
-        return products, x.scale * self._scale, slack + (q.distortion * LONGEST**2 + FLOAT64_MARGIN)
+        slack = x.residual * LONGEST + (LONGEST + x.residual) * self._residual + FLOAT64_MARGIN
+        return products, x.scale * self._scale, slack
 
 
 def float_screen(x: torch.Tensor, exemplars: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -219,10 +214,18 @@ def challenge(
     if x.device.type != "cpu":
         _challenge_on_device(products, unit, slack, x, exemplars, first, floor, cosine, region)
         return
+    import torch
+
     from ep.method import compiled
 
-    screen = (t.numpy() for t in (products, unit, slack, x, exemplars))
-    compiled.challenge(*screen, first, floor, cosine.numpy(), region.numpy())
+    per_row = tuple(t.numpy() for t in (products, unit, slack, x, cosine, region))
+    tile, bound = exemplars.numpy(), rounding_bound(x.shape[1])
+
+    def work(rows: slice) -> None:
+        p, u, s, mine, best, winner = (a[rows] for a in per_row)
+        compiled.challenge(p, u, s, mine, tile, first, floor, bound, best, winner)
+
+    compiled.over_rows(work, len(x), torch.get_num_threads())
 
 
 def pair_cosines(a: torch.Tensor, b: torch.Tensor, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:

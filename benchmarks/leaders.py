@@ -1,0 +1,137 @@
+"""Leader clustering with all its bookkeeping against a bare float32 matmul + max on the same rows.
+
+A synthetic stream at Gemma-2-2B's width (d = 2304) is clustered until K regions exist; from there on both sides get the
+same batches of 1,024 rows in turn, and the figure is the median over batches of bare seconds / our seconds (that is:
+our rows/s over the bare product's). The bare side computes (x @ E.T).max(1) in torch, which neither founds, counts nor
+decides exactly. Ours: Leaders.partial_fit, ArrivalMembers.observe and VoronoiMembers.observe. A sample of rows is
+decided again by brute force in float64, and every difference is counted as wrong.
+
+    python -m benchmarks.leaders
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from ep.method.leaders import Leaders
+from ep.method.members import ArrivalMembers, Events, VoronoiMembers
+
+WIDTH = 2304
+BATCH = 1024
+ROUNDS = 15
+SAMPLE = 64
+CONTEXT = 128
+SETTINGS = ((200, 0.91, 0.6), (1_000, 0.86, 0.8), (5_000, 0.78, 1.0), (20_000, 0.55, 1.5))
+"""K, a threshold at which the stream founds that many regions within 100,000 rows, and the target ratio."""
+
+WORDS, PAIRS, DOCUMENT = 30_000, 8_192, 200
+
+
+def run() -> list[dict[str, Any]]:
+    """One row per K."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        return [measure(*setting) for setting in SETTINGS]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def measure(n_regions: int, threshold: float, target: float) -> dict[str, Any]:
+    """Cluster until there are n_regions, then time both sides on the same batches."""
+    batches = stream()
+    leaders = Leaders(threshold, width=WIDTH)
+    members = ArrivalMembers(WIDTH), VoronoiMembers(threshold, CONTEXT)
+    while len(leaders) < n_regions:
+        cluster(leaders, *members, *next(batches))
+    k_before, n_before = len(leaders), leaders.n_seen
+    ratios, wrong = [], 0
+    for _ in range(ROUNDS):
+        rows, events = next(batches)
+        exemplars = torch.from_numpy(leaders.exemplars)
+        bare = seconds(lambda x=torch.from_numpy(rows), e=exemplars: (x @ e.T).max(1))
+        start = time.perf_counter()
+        assignment = cluster(leaders, *members, rows, events)
+        ratios.append(bare / (time.perf_counter() - start))
+        wrong += n_wrong(leaders, rows, assignment)
+    return {
+        "what": f"clustering with bookkeeping against a bare matmul + max, K = {n_regions:,}, d = {WIDTH:,}",
+        "K": len(leaders),
+        "rows_seen": leaders.n_seen,
+        "new_per_1000_rows": round(1000 * (len(leaders) - k_before) / (leaders.n_seen - n_before), 1),
+        "bare_us_per_row": round(1e6 * bare / BATCH, 1),
+        "wrong": f"{wrong} of {SAMPLE * ROUNDS}",
+        "ratio": round(float(np.median(ratios)), 2),
+        "target": target,
+    }
+
+
+def cluster(leaders: Leaders, arrival: ArrivalMembers, voronoi: VoronoiMembers, rows: np.ndarray, events: Events):
+    """One batch through the clustering and all that is kept of it."""
+    assignment = leaders.partial_fit(rows)
+    arrival.observe(assignment, rows)
+    voronoi.observe(assignment, events)
+    return assignment
+
+
+def n_wrong(leaders: Leaders, rows: np.ndarray, assignment) -> int:
+    """Rows of a sample that a float64 product over the exemplars of their time decides otherwise."""
+    sample = np.linspace(0, len(rows) - 1, SAMPLE).astype(int)
+    cosine = rows[sample].astype(np.float64) @ leaders.exemplars.astype(np.float64).T
+    at = leaders.n_seen - len(rows) + sample
+    cosine[leaders.founded_at[None, :] >= at[:, None]] = -np.inf
+    founds = 1.0 - cosine.max(1) > leaders.threshold
+    own = leaders.founded_at[assignment.region[sample]] == at
+    right = np.where(founds, own, cosine.argmax(1) == assignment.region[sample])
+    return int((~right | (founds != assignment.is_new[sample])).sum())
+
+
+def stream(seed: int = 0) -> Iterator[tuple[np.ndarray, Events]]:
+    """Endless batches of unit rows: word + word pair + document + noise, Zipf words, a power-law spectrum, centred."""
+    rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+    spectrum = torch.arange(1, WIDTH + 1) ** -0.43
+    spectrum /= spectrum.norm()
+
+    def draw(n: int) -> torch.Tensor:
+        return torch.randn(n, WIDTH, generator=generator) * spectrum
+
+    words, pairs = draw(WORDS), draw(PAIRS)
+    frequency = 1 / (np.arange(WORDS) + 3.7)
+    frequency /= frequency.sum()
+    center = torch.from_numpy(frequency).float() @ words
+    n_rows = 0
+    document = draw(1)
+    while True:
+        word = rng.choice(WORDS, BATCH + 1, p=frequency)
+        place = n_rows + np.arange(BATCH)
+        documents = torch.cat([document, draw(BATCH // DOCUMENT + 1)])
+        x = words[word[:-1]] - center + 0.7 * pairs[(word[1:] * 31 + word[:-1]) % PAIRS]
+        x += 0.5 * documents[place // DOCUMENT - n_rows // DOCUMENT] + 0.5 * draw(BATCH)
+        n_rows += BATCH
+        document = documents[n_rows // DOCUMENT - place[0] // DOCUMENT][None]
+        fold = (word[:-1] * WORDS + word[1:]).astype(np.uint64)
+        events = Events(
+            place // CONTEXT,
+            (place % CONTEXT).astype(np.int32),
+            word[:-1].astype(np.int32),
+            word[1:].astype(np.int32),
+            fold,
+            place,
+        )
+        yield (x / x.norm(dim=1, keepdim=True)).numpy(), events
+
+
+def seconds(work) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    for row in run():
+        print(row, flush=True)
