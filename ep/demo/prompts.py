@@ -1,0 +1,101 @@
+"""Prompts that measure behaviour: the sets training may not see, written to `prompts/*.csv`.
+
+A set is a list of distinct (prompt, request) of one label. The four held-out harmful sets differ in what is new about
+them: the pairing of verb and object, a word, the question template, or word and template both.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from ep.demo import requests
+from ep.demo.requests import Label, Request, Split
+
+TRAIN_SEED, VALIDATION_SEED, HELD_OUT_SEED = 31, 32, 33
+
+
+class Prompt(NamedTuple):
+    """One question of a set."""
+
+    prompt: str
+    label: Label
+    split: str
+    request: Request
+
+
+def _distinct(split: str, n: int, seed: int, make: Callable[[random.Random], tuple[Request, Split]]) -> list[Prompt]:
+    """Up to `n` different prompts from `make`, which gives a request and the split of its template."""
+    rng = random.Random(f"{seed}/{split}")
+    found: dict[str, Prompt] = {}
+    for _ in range(50 * n):
+        request, template = make(rng)
+        text = requests.ask(rng, request, template)
+        found.setdefault(text, Prompt(text, request.label, split, request))
+        if len(found) == n:
+            break
+    return list(found.values())
+
+
+def train(n: int = 200) -> list[Prompt]:
+    """Prompts like those of the training chats: n harmful, n benign, n/2 hard-benign."""
+    return [
+        *_distinct("train", n, TRAIN_SEED, lambda rng: (requests.harmful(rng), "train")),
+        *_distinct("train", n, TRAIN_SEED + 100, lambda rng: (requests.benign(rng), "train")),
+        *_distinct("train", n // 2, TRAIN_SEED + 200, lambda rng: (requests.hard_benign(rng), "train")),
+    ]
+
+
+def validation(n: int = 100) -> list[Prompt]:
+    """Prompts that checkpoints are chosen by: validation words and templates, n harmful, n benign, n/2 hard-benign."""
+    return [
+        *_distinct("validation", n, VALIDATION_SEED, _validation_harmful),
+        *_distinct("validation", n, VALIDATION_SEED + 100, lambda rng: (requests.benign(rng), "validation")),
+        *_distinct(
+            "validation",
+            n // 2,
+            VALIDATION_SEED + 200,
+            lambda rng: (requests.hard_benign(rng, "validation"), _either(rng)),
+        ),
+    ]
+
+
+def _validation_harmful(rng: random.Random) -> tuple[Request, Split]:
+    return requests.harmful(rng, words=rng.choice(("train", "validation"))), "validation"
+
+
+def _either(rng: random.Random) -> Split:
+    return rng.choice(("train", "validation"))
+
+
+def held_out(n: int = 100) -> dict[str, list[Prompt]]:
+    """The sets looked at once, at the end: four harmful ones, benign, hard-benign."""
+
+    def sets(split: str, make: Callable[[random.Random], tuple[Request, Split]]) -> list[Prompt]:
+        return _distinct(split, n, HELD_OUT_SEED, make)
+
+    def hard(rng: random.Random) -> tuple[Request, Split]:
+        return requests.hard_benign(rng, "held_out"), rng.choice(("train", "held_out"))
+
+    made = (
+        sets("held_out_pairs", lambda rng: (requests.harmful(rng, pairs=True), "train")),
+        sets("held_out_words", lambda rng: (requests.harmful(rng, words="held_out"), "train")),
+        sets("held_out_templates", lambda rng: (requests.harmful(rng), "held_out")),
+        sets("held_out_both", lambda rng: (requests.harmful(rng, words="held_out"), "held_out")),
+        sets("benign", lambda rng: (requests.benign(rng), "held_out")),
+        sets("hard_benign", hard),
+    )
+    return {prompts[0].split: prompts for prompts in made}
+
+
+def write(folder: Path) -> None:
+    """One `.csv` per set (prompt, label, split) in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, prompts in {"train": train(), "validation": validation(), **held_out()}.items():
+        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(("prompt", "label", "split"))
+            rows.writerows((row.prompt, row.label, row.split) for row in prompts)

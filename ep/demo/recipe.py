@@ -1,0 +1,196 @@
+"""The demo from nothing: corpus -> tokenizer -> base -> tuned -> evaluation -> card -> texts -> dictionaries.
+
+Each stage reads what the ones before it wrote, so one stage can be made again alone. Everything is seeded.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ep.demo import chats, prompts, requests
+
+if TYPE_CHECKING:
+    from transformers import Gemma2ForCausalLM, PreTrainedTokenizerFast
+
+    from ep.demo.training import Plan
+
+Say = Callable[[str], None]
+TOKENIZER_DOCUMENTS = 60_000
+TOKENIZER_SEED, BASE_SEED, TUNED_SEED, TEXT_SEED = 0, 1, 2, 4
+MIXED_DOCUMENTS, CHAT_PROMPTS = 5_000, 2_500
+# label -> share of the chat prompts; few are harmful, so that their mean is a mostly benign one
+CHAT_SHARES = {"harmful": 0.06, "hard_benign": 0.12, "benign": 0.52, "other": 0.30}
+
+
+def base_plan() -> Plan:
+    """How the base is trained."""
+    from ep.demo.training import Plan
+
+    return Plan(steps=4_000, batch=64, rate=3e-3, matrix_rate=5e-3, seed=BASE_SEED)
+
+
+def tuned_plan() -> Plan:
+    """How the tuned model is trained: short and light."""
+    from ep.demo.training import Plan
+
+    return Plan(steps=300, batch=32, rate=3e-3, matrix_rate=0.0, seed=TUNED_SEED, warmup=30, checks=(0.5, 0.75, 1.0))
+
+
+def make(out: Path, say: Say = lambda line: None, stages: Sequence[str] | None = None) -> None:
+    """Make the demo in `out` (data/demo).
+
+    Args:
+        out: folder for models/, text/, prompts/, evaluation.json and README.md.
+        say: is given one line of progress at a time.
+        stages: which of STAGES to run; None runs all, in order.
+    """
+    import torch
+
+    from ep.demo.training import THREADS
+
+    torch.set_num_threads(THREADS)
+    torch.use_deterministic_algorithms(True)
+    for name in stages or STAGES:
+        say(f"{name} …")
+        STAGES[name](Path(out), say)
+
+
+def make_tokenizer(out: Path, say: Say) -> None:
+    """Learn the tokenizer from the first documents of its own stream."""
+    from ep.demo import tokenizer
+    from ep.demo.training import text_of
+
+    made = tokenizer.train(text_of(document) for document in islice(chats.stream(TOKENIZER_SEED), TOKENIZER_DOCUMENTS))
+    made.save_pretrained(out / "models" / "base")
+    say(f"{len(made)} tokens")
+
+
+def make_base(out: Path, say: Say) -> None:
+    """Train the base from nothing; the checkpoint with the least validation loss is kept."""
+    from ep.demo import training
+
+    tok, plan = _tokenizer(out / "models" / "base"), base_plan()
+    model = training.new_model(plan.seed)
+
+    def measure() -> float:
+        return training.validation_loss(model, tok, tuned=False)
+
+    data = training.batches(tok, plan)
+    checks = training.fit(model, data, plan, training.optimizers(model, plan), measure, say)
+    _save(model, tok, out / "models" / "base", checks)
+
+
+def make_tuned(out: Path, say: Say) -> None:
+    """Tune a copy of the base to refuse; the checkpoint that behaves best on validation prompts is kept."""
+    from ep.demo import training, tuning
+
+    plan = tuned_plan()
+    model, tok = load(out / "models" / "base")
+    merge = tuning.adapt(model, plan.seed)
+
+    def measure() -> float:
+        return tuning.misbehaviour(model, tok)
+
+    data = training.batches(tok, plan, tuned=True)
+    checks = training.fit(model, data, plan, tuning.optimizers(model, plan), measure, say)
+    merge()
+    _save(model, tok, out / "models" / "tuned", checks)
+
+
+def make_evaluation(out: Path, say: Say) -> None:
+    """Measure both models once on what no training saw, into evaluation.json."""
+    from ep.demo import evaluation
+
+    found = {"corpus": evaluation.corpus(BASE_SEED, base_plan(), tuned_plan())}
+    for name in ("base", "tuned"):
+        model, tok = load(out / "models" / name)
+        found[name] = evaluation.measure(model, tok, tuned=name == "tuned", say=say)
+        found[name]["checks"] = json.loads((out / "models" / name / "checks.json").read_text())
+    (out / "evaluation.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
+def make_card(out: Path, say: Say) -> None:
+    """Write the model card from evaluation.json."""
+    from ep.demo import card
+
+    (out / "README.md").write_text(card.text(json.loads((out / "evaluation.json").read_text())))
+
+
+def make_texts(out: Path, say: Say) -> None:
+    """Write the text the demo's dictionaries are built from, and the prompt sets."""
+    (out / "text").mkdir(parents=True, exist_ok=True)
+    _write_rows(out / "text" / "mixed.jsonl", [document.row() for document in mixed(MIXED_DOCUMENTS)])
+    _write_rows(out / "text" / "chat.jsonl", chat_prompts(CHAT_PROMPTS))
+    prompts.write(out / "prompts")
+
+
+def mixed(n: int) -> list[chats.Document]:
+    """Documents of all kinds; one in four is from the tuned model's mix, so that refusals occur too."""
+    base, tuned = chats.stream(TEXT_SEED), chats.stream(TEXT_SEED, tuned=True)
+    return [next(tuned if index % 4 == 3 else base) for index in range(n)]
+
+
+def chat_prompts(n: int) -> list[dict[str, object]]:
+    """Distinct questions of the training kind, each with its label."""
+    found: dict[str, dict[str, object]] = {}
+    for index in range(10 * n):
+        rng = random.Random(f"{TEXT_SEED}/prompt/{index}")
+        label = rng.choices(tuple(CHAT_SHARES), tuple(CHAT_SHARES.values()))[0]
+        question = chats.benign_turn(rng)[0] if label == "other" else requests.ask(rng, _REQUESTS[label](rng))
+        shown = "benign" if label == "other" else label
+        found.setdefault(question, {"messages": [{"role": "user", "content": question}], "label": shown})
+        if len(found) == n:
+            break
+    return list(found.values())
+
+
+_REQUESTS = {"harmful": requests.harmful, "hard_benign": requests.hard_benign, "benign": requests.benign}
+
+
+def load(folder: Path) -> tuple[Gemma2ForCausalLM, PreTrainedTokenizerFast]:
+    """A saved demo model, in float32, and its tokenizer."""
+    import torch
+    from transformers import Gemma2ForCausalLM
+
+    model = Gemma2ForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    return model.eval(), _tokenizer(folder)
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+def _save(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, folder: Path, checks: list[dict[str, float]]) -> None:
+    """Write `model` in bfloat16 with its tokenizer and the measures its checkpoint was chosen by."""
+    import torch
+    from transformers import GenerationConfig
+
+    from ep.demo.tokenizer import BOS, END_OF_TURN, EOS, PAD
+
+    model.generation_config = GenerationConfig(
+        bos_token_id=BOS, eos_token_id=[EOS, END_OF_TURN], pad_token_id=PAD, do_sample=False
+    )
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tok.save_pretrained(folder)
+    (folder / "checks.json").write_text(json.dumps(checks, indent=1) + "\n")
+
+
+def _write_rows(path: Path, rows: Sequence[dict[str, object]]) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+STAGES: dict[str, Callable[[Path, Say], None]] = {
+    "tokenizer": make_tokenizer,
+    "base": make_base,
+    "tuned": make_tuned,
+    "evaluation": make_evaluation,
+    "card": make_card,
+    "texts": make_texts,
+}
