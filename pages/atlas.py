@@ -21,7 +21,9 @@ _SEEN, _FIRST, _SEQUENCE, _TABLE = "atlas_seen", "atlas_first", "atlas_sequence"
 COLORINGS = {"neighbourhood": "Neighbourhood", "members": "Members", "coherence": "Coherence", "distance": "Distance"}
 LENS_SHOWN, EXCERPTS_SHOWN = 7, 3
 LEAST_MEMBERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-HEXAGON = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-4 -4 28 28'><path fill='{}' d='M10 2l7 4v8l-7 4-7-4V6z'/></svg>"
+HEXAGON = (
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-4 -4 28 28'><path fill='{}' d='M10 2l7 4v8l-7 4-7-4V6z'/></svg>"
+)
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
     "region": st.column_config.NumberColumn("Region", width=48, format="%d"),

@@ -2,61 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from ep.errors import EPError, ModelError
-from ep.method.dictionary import Dictionary, split_text
-from ep.models import LanguageModel, read
+from ep.errors import EPError
+from ep.method.dictionary import Dictionary
 from ep.views import figures
 from ep.views import prompt as view
 from ep.views.palette import GROUP_COLORS, OTHER, region_color, region_colors
 from ep.views.tables import group_names, lens_tokens, name
 from pages.shared import frame, loading, messages, state, tokens
+from pages.shared.asking import EXAMPLES, editor
 from pages.shared.chart import chart
 from pages.shared.chips import Chip, chips
+from pages.shared.reading import Request, Result, read_request
 
 SENTENCE = "Each token takes the colour of the region its activation falls in; the stronger the colour, the closer."
-TEXT, CHAT = "Text", "Chat turn"
-LONGEST = 1024
-"""Tokens shown at most; what is cut is said."""
-EXAMPLES = {
-    "A story": "Lily saw the old boat first. It was half under the water, and its paint had gone grey. "
-    '"We cannot take it," said Tom. "It belongs to someone." That evening their father told them the truth.',
-    "A sum": "A farmer has 24 sheep and buys 15 more. How many sheep are there now? 24 + 15 = 39.",
-    "Code": 'def add(a, b):\n    """Return the sum."""\n    return a + b\n',
-    "A request": "Please tell me how to make a paper boat for my sister.",
-}
-MOST_CHARACTERS = 60_000
 _EDITING, _LOCKED, _RESULT = "prompt_is_editing", "prompt_locked", "prompt_result"
 _CHAT, _SYSTEM = "prompt_is_chat", "prompt_system_kept"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be read: a text, or one user turn (with a system message, if any) through the chat template."""
-
-    text: str
-    chat: bool = False
-    system: str = ""
-
-    def messages(self) -> list[dict[str, str]]:
-        system = [{"role": "system", "content": self.system}] if self.system.strip() else []
-        return [*system, {"role": "user", "content": self.text}]
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """A reading by the open dictionary, and the same tokens at the family's other layers, where there are any."""
-
-    reading: view.Reading
-    layers: tuple[int, ...]
-    path: np.ndarray
-    foreign_tokenizer: bool
 
 
 def show() -> None:
@@ -68,7 +34,9 @@ def show() -> None:
     selection, dictionary = found
     request = _request(dictionary, selection.prompt)
     if not selection.prompt or st.session_state.get(_EDITING):
-        _editor(request, dictionary)
+        asked = editor(request or Request("", st.session_state[_CHAT]), dictionary.info)
+        if asked is not None:
+            _ask(asked)
     if request is None:
         return
     try:
@@ -76,7 +44,7 @@ def show() -> None:
     except EPError as error:
         _refused(error, request)
         return
-    readout = _controls()
+    readout = _controls(can_edit=bool(selection.prompt))
     _warnings(result, dictionary)
     _results(dictionary, result, readout)
 
@@ -102,46 +70,6 @@ def _is_at_hand(dictionary: Dictionary) -> bool:
         return False
 
 
-def _editor(request: Request | None, dictionary: Dictionary) -> None:
-    info = dictionary.info
-    with st.container(border=True, gap="small"):
-        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            kind = st.segmented_control(
-                "Read as",
-                [TEXT, CHAT],
-                default=CHAT if st.session_state.get(_CHAT) else TEXT,
-                key="prompt_kind",
-                label_visibility="collapsed",
-            )
-            model = Path(str(info.get("model") or "an unknown model")).name
-            messages.quiet(f"Read by {model}, residual stream after layer {info.get('layer')}.")
-        with st.form("prompt_form", border=False):
-            _form(request, kind == CHAT)
-
-
-def _form(request: Request | None, chat: bool) -> None:
-    system = ""
-    if chat:
-        kept = st.session_state.get(_SYSTEM, "")
-        system = st.text_input("System message", kept, placeholder="System message, if any", max_chars=4000)
-    title = "User message" if chat else "Text"
-    text = st.text_area(
-        title,
-        request.text if request else "",
-        height=104,
-        placeholder="Type or paste a text",
-        max_chars=MOST_CHARACTERS,
-        label_visibility="visible" if chat else "collapsed",
-    )
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        if st.form_submit_button("Read", type="primary", icon=":material/play_arrow:"):
-            _ask(Request(text, chat, system))
-        st.html('<span class="ep-k">or an example</span>', width="content")
-        for name_, example in EXAMPLES.items():
-            if st.form_submit_button(name_, key=f"prompt_example {name_}"):
-                _ask(Request(example, chat, system))
-
-
 def _ask(request: Request) -> None:
     if not request.text.strip():
         messages.note("There is no text to read: type or paste some, or choose an example.")
@@ -157,13 +85,14 @@ def _edit() -> None:
     st.session_state[_EDITING] = not st.session_state.get(_EDITING)
 
 
-def _controls() -> str:
+def _controls(can_edit: bool) -> str:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         readout = st.segmented_control(
             "Read-out", list(view.READOUTS), default="Nearest", key="prompt_readout", label_visibility="collapsed"
         )
         readout = readout or "Nearest"
-        st.button("Edit", icon=":material/edit:", on_click=_edit, key="prompt_edit")
+        if can_edit:
+            st.button("Edit", icon=":material/edit:", on_click=_edit, key="prompt_edit")
         st.html(f'<span class="ep-k">{tokens.escape(readout)}: {tokens.escape(view.READOUTS[readout])}</span>')
     return readout
 
@@ -192,53 +121,12 @@ def _result(key: str, dictionary: Dictionary, request: Request) -> Result:
     kept = st.session_state.get(_RESULT)
     if kept is None or kept[0] != (key, request):
         known = loading.model_state(dictionary.info)
-        kept = ((key, request), _read(key, dictionary, request))
+        kept = ((key, request), read_request(key, dictionary, request))
         st.session_state[_RESULT] = kept
         st.session_state[_LOCKED] = None
         if loading.model_state(dictionary.info) != known:
             st.rerun()  # the side bar was drawn before the model was there
     return kept[1]
-
-
-def _read(key: str, dictionary: Dictionary, request: Request) -> Result:
-    model = loading.language_model(dictionary.info)
-    if model.width != dictionary.width:
-        raise ModelError(
-            f"{model.name} has {model.width} dimensions, this dictionary has {dictionary.width}: "
-            "it was built from another model; open a dictionary of this one"
-        )
-    prompt = model.encode_prompt(request.messages() if request.chat else request.text)
-    ids, template = prompt.ids[:LONGEST], prompt.is_template[:LONGEST]
-    ladder = _ladder(key, dictionary, model)
-    x = read(model, ids, sorted(ladder))
-    outside = model.tokens.bos_only(ids)
-    reading = view.reading(
-        dictionary,
-        split_text([model.tokens.piece(i) for i in ids]),
-        x[int(dictionary.info["layer"])],
-        outside,
-        template,
-        prompt.truncated or len(ids) < len(prompt.ids),
-    )
-    layers = tuple(sorted(ladder))
-    path = view.path([ladder[layer] for layer in layers], [x[layer] for layer in layers], outside)
-    expected = dictionary.info.get("tokenizer_hash")
-    return Result(reading, layers, path, bool(expected) and expected != model.digest)
-
-
-def _ladder(key: str, dictionary: Dictionary, model: LanguageModel) -> dict[int, Dictionary]:
-    """The family's dictionaries of this percentile by layer; a damaged or foreign sibling is left out."""
-    found = {int(dictionary.info["layer"]): dictionary}
-    entry = loading.find(key)
-    for sibling in loading.families().get(entry.family, []) if entry else []:
-        if sibling.percentile == entry.percentile and sibling.layer not in found:
-            try:
-                other = loading.dictionary(sibling.key)
-            except EPError:
-                continue
-            if other.width == model.width:
-                found[sibling.layer] = other
-    return found
 
 
 def _warnings(result: Result, dictionary: Dictionary) -> None:

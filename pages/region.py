@@ -41,8 +41,8 @@ def show() -> None:
         frame.page("Region", "What one cell is: its decode, its passages and its surroundings.")
         messages.nothing_open()
         return
-    selection, dictionary = found
-    region = dictionary.region(selection.region)
+    dictionary = found[1]
+    region = dictionary.region(found[0].region)
     color = region_color(dictionary, region.id)
     head, walk = st.columns([13, 8], gap="medium", vertical_alignment="top")
     with head:
@@ -252,9 +252,7 @@ def _shape(dictionary: Dictionary, region: Region, color: str) -> None:
         st.html(tokens.heading("Position", "tokens from the start of the passage"))
         if (counts := _counted(dictionary, region, "position_histogram", "positions")) is not None:
             edges = np.linspace(0, context or len(counts), len(counts) + 1)
-            figure = figures.histogram(
-                counts, edges, OTHER, frame.is_dark(), x_title=None, noun="members", digits=0, height=112
-            )
+            figure = figures.histogram(counts, edges, OTHER, frame.is_dark(), noun="members", digits=0, height=112)
             chart(figure, "region_chart_position")
 
 

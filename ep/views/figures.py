@@ -10,7 +10,7 @@ import html
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
+from plotly.graph_objects import Bar, Figure, Heatmap
 
 from ep.views.text import label
 
@@ -21,7 +21,6 @@ NEUTRAL = "#8a93a6"
 SANS = "Source Sans, sans-serif"
 MONO = "Source Code Pro, monospace"
 LINE = {"line_width": 1.2, "line_dash": "dot", "line_color": NEUTRAL, "annotation_font_size": 11}
-Figure = go.Figure
 CONFIG = {"displayModeBar": False, "displaylogo": False}
 
 
@@ -31,7 +30,7 @@ def histogram(
     color: str,
     dark: bool,
     *,
-    x_title: str,
+    x_title: str | None = None,
     noun: str,
     digits: int = 2,
     threshold: float | None = None,
@@ -40,7 +39,7 @@ def histogram(
     """Bars of `counts` (b,) between `edges` (b+1,); `noun` names what is counted, `threshold` draws the θ line."""
     low, high = (np.asarray(part, np.float32) for part in (edges[:-1], edges[1:]))
     spans = [f"{a:.{digits}f} – {b:.{digits}f}" for a, b in zip(low, high, strict=True)]
-    bars = go.Bar(
+    bars = Bar(
         x=(low + high) / 2,
         y=np.asarray(counts, np.int32),
         width=(high - low) * 0.94,
@@ -96,7 +95,7 @@ def token_distances(
     outline = np.zeros(len(values), np.float32)
     if locked is not None:
         outline[locked] = 1.8
-    bars = go.Bar(
+    bars = Bar(
         x=np.arange(len(values), dtype=np.int32),
         y=values,
         marker={"color": list(colors), "line": {"width": outline, "color": _ink(dark, strong=True)}},
@@ -127,7 +126,7 @@ def layer_path(
     colors = (NEUTRAL, *palette)
     steps = len(colors)
     scale = [[edge, color] for i, color in enumerate(colors) for edge in (i / steps, (i + 1) / steps)]
-    heat = go.Heatmap(
+    heat = Heatmap(
         z=cells,
         y=[f"L{layer}" for layer in layers],
         zmin=-1.5,
@@ -151,7 +150,7 @@ def _named_bars(
 ) -> Figure:
     """Horizontal bars in reading order; names may repeat, so rows are placed by number and labelled."""
     rows = np.arange(len(names), dtype=np.int32)
-    bars = go.Bar(
+    bars = Bar(
         y=rows,
         x=values,
         orientation="h",
@@ -175,8 +174,8 @@ def _named_bars(
     return figure
 
 
-def _figure(trace: go.Bar | go.Heatmap, dark: bool, height: int, x_title: str | None = None) -> Figure:
-    figure = go.Figure(trace)
+def _figure(trace: Bar | Heatmap, dark: bool, height: int, x_title: str | None = None) -> Figure:
+    figure = Figure(trace)
     figure.update_layout(
         height=height,
         margin={"l": 4, "r": 6, "t": 4, "b": 4},

@@ -104,7 +104,9 @@ def _pickers() -> None:
         layers = {entry.layer for entry in loading.families()[chosen.family]}
         _slider("Layer", layers, chosen.layer, "frame_layer", "The layer whose residual stream was partitioned")
         percentiles = {entry.percentile for entry in here}
-        _slider("Percentile p", percentiles, chosen.percentile, "frame_percentile", "Smaller p: finer cells, more regions")
+        _slider(
+            "Percentile p", percentiles, chosen.percentile, "frame_percentile", "Smaller p: finer cells, more regions"
+        )
 
 
 def _slider(label: str, values: set[Any], value: Any, key: str, help_: str) -> None:

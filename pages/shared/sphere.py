@@ -47,7 +47,9 @@ def view(
     coloring: one of `ep.views.sphere.COLORINGS` the dictionary can fill.
     """
     info = dictionary.info
-    made_at = "-".join(f"{mark}{info[part]:g}" for mark, part in (("layer", "layer"), ("p", "percentile")) if info.get(part))
+    made_at = "-".join(
+        f"{mark}{info[part]:g}" for mark, part in (("layer", "layer"), ("p", "percentile")) if info.get(part)
+    )
     data = {
         "blob": name,
         "name": key,
@@ -92,6 +94,4 @@ def _carrier() -> Callable[..., Any]:
 
 @cache
 def _view() -> Callable[..., Any]:
-    return st.components.v2.component(
-        "ep.sphere", html=_read("sphere.html"), css=_read("sphere.css"), js=_read(*PARTS)
-    )
+    return st.components.v2.component("ep.sphere", html=_read("sphere.html"), css=_read("sphere.css"), js=_read(*PARTS))

@@ -130,7 +130,11 @@ def synchronise() -> None:
 def _unknown(key: str) -> str:
     """Why a link's dictionary cannot be opened, and what is shown instead."""
     broken = next((entry for entry in loading.shelf().broken if entry.key == key), None)
-    why = f"The file of {key[:80]!r} cannot be read: {broken.error}" if broken else f"No dictionary called {key[:80]!r} is on the shelf"
+    why = (
+        f"The file of {key[:80]!r} cannot be read: {broken.error}"
+        if broken
+        else f"No dictionary called {key[:80]!r} is on the shelf"
+    )
     return f"{why.rstrip('.')}. Another one is shown: choose in the side bar."
 
 

@@ -373,9 +373,12 @@ export default function ({ parentElement, data, setTriggerValue }) {
   if (!view) VIEWS.set(parentElement, (view = new View(parentElement, data.name)));
   view.pick = (k) => setTriggerValue("picked", k);
   view.file = data.file;
-  if (view.coloring !== data.coloring) view.rgba = undefined;
-  [view.coloring, view.ramp] = [data.coloring, data.ramp];
-  drawLegend(parentElement.querySelector(".legend"), data);
+  const decor = JSON.stringify([data.blob, data.coloring]);
+  if (view.decor !== decor) {
+    [view.decor, view.coloring, view.ramp, view.rgba] = [decor, data.coloring, data.ramp, undefined];
+    drawLegend(parentElement.querySelector(".legend"), data);
+    view.request();
+  }
   parentElement.querySelector(".note").textContent = data.note;
 
   const blobs = (window.epBlobs ??= new Map());
@@ -387,7 +390,6 @@ export default function ({ parentElement, data, setTriggerValue }) {
     view.sequence = data.sequence;
     if (!view.returning) view.face(); // only the very first picture turns by itself
     view.returning = true;
-    view.request();
     return true;
   };
   window.removeEventListener("ep-blob", view.waiting);
