@@ -96,7 +96,9 @@ class _Text:
         known = ids[at] == tokens
         lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
         self._starts = np.concatenate([[0], np.cumsum(np.where(known, lengths[at], 0))])
-        self._bytes = b"".join([pieces[i] if k else b"" for i, k in zip(at.tolist(), known.tolist(), strict=True)]).lower()
+        self._bytes = b"".join(
+            [pieces[i] if k else b"" for i, k in zip(at.tolist(), known.tolist(), strict=True)]
+        ).lower()
         self._passages = dictionary.column("passage_offsets")
         row = np.searchsorted(dictionary.column("passage_ids"), dictionary.column("excerpt_passage"))
         marked = self._passages[row] + dictionary.column("excerpt_position")

@@ -153,8 +153,9 @@ def colorings(dictionary: Dictionary) -> list[str]:
 def note(dictionary: Dictionary) -> str:
     """What the map keeps of the full space, in one line."""
     kept = dictionary.info.get("variance_kept") or []
-    share = f" · keeps {100 * float(sum(kept)):.0f} % of the variance" if len(kept) else ""
-    return f"PCA, 3 of {dictionary.width:,} directions{share}. Neighbours and distances are computed in the full space."
+    share = f", keeping {100 * float(sum(kept)):.0f} % of the variance" if len(kept) else ""
+    width = dictionary.width
+    return f"PCA: 3 of {width:,} directions{share}. Neighbours and distances use all {width:,}."
 
 
 def legend(dictionary: Dictionary) -> list[tuple[str, str, str]]:
