@@ -22,13 +22,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"
-SOFTWARE_GL = (
+SOFTWARE_GL = [
     "--no-sandbox",
     "--use-gl=angle",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
     "--disable-background-networking",
-)
+]
 CLICKS = 30
 GOALS_S = {5_000: 0.2, 20_000: 0.4}
 # Installed once: stamps pointer-up on the canvas and the first change of the summary's heading after it.
@@ -70,25 +70,26 @@ def measure(size: int, clicks: int = CLICKS) -> list[float]:
     """Seconds from pointer-up to the changed summary, one per click that changed the region."""
     from playwright.sync_api import sync_playwright
 
-    with tempfile.TemporaryDirectory() as folder, served(_library(Path(folder), size)) as address:
-        with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=CHROMIUM, args=list(SOFTWARE_GL))
-            page = browser.new_page(viewport={"width": 1440, "height": 900})
-            page.goto(f"{address}/?d=clicks/2/4")
-            page.wait_for_selector(".ep-card-name", timeout=120_000)
-            page.wait_for_selector(".labels span.on", timeout=120_000)
-            page.wait_for_timeout(2000)
-            page.evaluate(WATCH)
-            box = page.locator("canvas[role=application]").bounding_box()
-            radius = 0.4 * min(box["width"], box["height"])
-            for i in range(clicks):
-                away, turn = radius * ((i + 0.5) / clicks) ** 0.5, 2.39996 * i  # evenly over the disc
-                x = box["x"] + box["width"] / 2 + away * cos(turn)
-                y = box["y"] + box["height"] / 2 + away * sin(turn)
-                page.mouse.click(x, y)
-                page.wait_for_timeout(900)
-            times = page.evaluate("window.clicks")
-            browser.close()
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        address = stack.enter_context(served(_library(Path(folder), size)))
+        browser = stack.enter_context(sync_playwright()).chromium.launch(executable_path=CHROMIUM, args=SOFTWARE_GL)
+        stack.callback(browser.close)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(f"{address}/?d=clicks/2/4")
+        page.wait_for_selector(".labels span.on", timeout=120_000)  # the map is drawn
+        page.wait_for_timeout(3000)
+        page.evaluate(WATCH)
+        box = page.locator("canvas[role=application]").bounding_box()
+        radius = 0.4 * min(box["width"], box["height"])
+        for i in range(clicks):
+            away, turn = radius * ((i + 0.5) / clicks) ** 0.5, 2.39996 * i  # evenly over the disc
+            page.mouse.click(
+                box["x"] + box["width"] / 2 + away * cos(turn), box["y"] + box["height"] / 2 + away * sin(turn)
+            )
+            page.wait_for_function(f"window.clicks.length > {i}", timeout=20_000)
+            page.wait_for_timeout(500)  # the table follows the summary; a reader looks before clicking again
+        times = page.evaluate("window.clicks")
     return [milliseconds / 1000 for milliseconds in times]
 
 

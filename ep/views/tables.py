@@ -106,7 +106,7 @@ def columns(dictionary: Dictionary, regions: np.ndarray) -> dict[str, Any]:
 
 
 def order(dictionary: Dictionary, selected: int | None, found: np.ndarray | None, least_members: int = 0) -> np.ndarray:
-    """The ids a table lists: largest first, only those found (None: all) with enough members, the selected one on top."""
+    """The ids a table lists: those found (None: all, largest first) with enough members, the selected one on top."""
     count = members(dictionary)
     ids = np.argsort(-count, kind="stable") if found is None else np.asarray(found, np.int64)
     ids = ids[count[ids] >= least_members]

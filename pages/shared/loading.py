@@ -80,7 +80,7 @@ def closest(family: str, layer: int | None, percentile: float | None) -> Entry:
 
 
 def opening() -> Entry | None:
-    """What a visitor sees first: of the first family, the dictionary nearest to a good thousand cells, the deeper one."""
+    """What a visitor sees first: of the first family, the dictionary nearest to a good thousand cells."""
     if not shelf().families:
         return None
     family = shelf().families[0].entries

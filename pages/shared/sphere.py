@@ -1,7 +1,7 @@
 """The sphere component: mounts the invisible carrier of a dictionary's map and the view that draws it.
 
-The browser side is in `sphere/`: plain JavaScript files, joined in order into one module, without a build step. The view
-gets a small object on every run; cells, names and colours travel once, as bytes named by the file's fingerprint.
+The browser side is in `sphere/`: plain JavaScript files, joined in order into one module, without a build step. The
+view gets a small object on every run; cells, names and colours travel once, as bytes named by the file's fingerprint.
 """
 
 from __future__ import annotations
@@ -47,9 +47,8 @@ def view(
     coloring: one of `ep.views.sphere.COLORINGS` the dictionary can fill.
     """
     info = dictionary.info
-    made_at = "-".join(
-        f"{mark}{info[part]:g}" for mark, part in (("layer", "layer"), ("p", "percentile")) if info.get(part)
-    )
+    marks = (("layer", info.get("layer")), ("p", info.get("percentile")))
+    made_at = "-".join(f"{mark}{value:g}" for mark, value in marks if value is not None)
     data = {
         "blob": name,
         "name": key,

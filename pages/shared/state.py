@@ -130,12 +130,9 @@ def synchronise() -> None:
 def _unknown(key: str) -> str:
     """Why a link's dictionary cannot be opened, and what is shown instead."""
     broken = next((entry for entry in loading.shelf().broken if entry.key == key), None)
-    why = (
-        f"The file of {key[:80]!r} cannot be read: {broken.error}"
-        if broken
-        else f"No dictionary called {key[:80]!r} is on the shelf"
-    )
-    return f"{why.rstrip('.')}. Another one is shown: choose in the side bar."
+    if broken is None:
+        return f"No dictionary called {key[:80]!r} is on the shelf. Another one is shown: choose in the side bar."
+    return f"That file cannot be read ({broken.error}). Another one is shown: choose in the side bar."
 
 
 def _open_at_start(key: str | None) -> None:
