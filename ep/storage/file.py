@@ -238,11 +238,11 @@ def digest(dictionary: Dictionary | str | os.PathLike[str]) -> str:
     Equal for equal builds, in memory or in a file, wherever it lies and however it is compressed. Created, wall time,
     versions and device do not count. It is computed from the content, never taken from the file's own word.
     """
-    if isinstance(dictionary, (str, os.PathLike)):
-        opened = open(dictionary)
-        try:
-            return digest(opened)
-        finally:
-            opened.source.close()
-    content = Content(dictionary.source, len(dictionary))
-    return combine({name: checksum(content, ARRAYS[name]) for name in content.names}, dictionary.info)
+    if isinstance(dictionary, Dictionary):
+        content = Content(dictionary.source, len(dictionary))
+        return combine({name: checksum(content, ARRAYS[name]) for name in content.names}, dictionary.info)
+    source, info, content = _admitted(Path(dictionary), thorough=False)
+    try:
+        return combine({name: checksum(content, ARRAYS[name]) for name in content.names}, info)
+    finally:
+        source.close()
