@@ -116,17 +116,17 @@ class Job:
         if self.drafts:
             return
         sums = {layer: CenterSum(self.model.width) for layer in config.layers}
-        for done, harvest in self._head():
+        for done, x in self._head():
             for layer, layer_sum in sums.items():
-                layer_sum.update(harvest.x[layer])
+                layer_sum.update(x[layer])
             yield Progress("calibrate", min(done, config.calibration), total)
         ladders = {
             layer: Thresholds(layer_sum.center(), config.percentiles, config.protocol, config.seed)
             for layer, layer_sum in sums.items()
         }
-        for done, harvest in self._head():
+        for done, x in self._head():
             for layer, ladder in ladders.items():
-                ladder.update(harvest.x[layer])
+                ladder.update(x[layer])
             yield Progress("calibrate", config.calibration + min(done, config.calibration), total)
         self._begin({layer: ladder.calibration() for layer, ladder in ladders.items()})
 
@@ -237,13 +237,18 @@ class Job:
             truncated = int(batch.truncated.sum())
             yield len(batch.passage), truncated, harvest(self.model, batch, config.layers, config.positions)
 
-    def _head(self) -> Iterator[tuple[int, Harvest]]:
-        """The batches used for calibration, with the activations so far; a fresh stream each time (W1)."""
-        done = 0
+    def _head(self) -> Iterator[tuple[int, dict[int, np.ndarray]]]:
+        """Activations for calibration by layer, and how many so far; a fresh stream each time (W1).
+
+        The paper's θ is a mean over whole batches, so its last batch stays whole; a global θ must not know of batches,
+        so its last one is cut at the budget.
+        """
+        done, budget = 0, self.config.calibration
         for _, _, harvest in self._harvests(self.corpus):
-            done += len(harvest.passage)
-            yield done, harvest
-            if done >= self.config.calibration:
+            rows = len(harvest) if self.config.protocol == "paper" else min(len(harvest), budget - done)
+            done += rows
+            yield done, {layer: x[:rows] for layer, x in harvest.x.items()}
+            if done >= budget:
                 return
 
     def _pass(self, name: str) -> Iterator[tuple[Harvest, Events]]:
@@ -254,7 +259,7 @@ class Job:
             self.read[name] += passages
             self.truncated[name] += truncated
             yield harvest, _events(harvest, index)
-            index += len(harvest.passage)
+            index += len(harvest)
             if monotonic() - last > CHECKPOINT_SECONDS:
                 self.save_state()
                 last = monotonic()
@@ -288,5 +293,5 @@ class Job:
 
 def _events(harvest: Harvest, index: int) -> Events:
     """What the members remember of each row; `index` is the place of the first row in the stream."""
-    rows = np.arange(index, index + len(harvest.passage))
+    rows = np.arange(index, index + len(harvest))
     return Events(harvest.passage, harvest.position, harvest.token, harvest.next_token, harvest.fold, rows)

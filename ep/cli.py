@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     assign.add_argument("--model", default=None, help="the model, when it is not where the dictionary says")
     demo = _command(kinds, "demo", "rebuild the bundled demo from nothing", commands.demo)
     demo.add_argument("action", choices=["make"])
-    demo.add_argument("--out", default=None, metavar="DIR", help="where to; default data/demo")
+    demo.add_argument("--out", default="data/demo", metavar="DIR", help="where to; default data/demo")
     for reader in (info, regions, region, assign):
         reader.add_argument("--json", action="store_true", help="print JSON")
     return top

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ep.errors import EPError, InputError
@@ -191,7 +192,7 @@ def demo(arguments: argparse.Namespace) -> None:
     """Rebuild the bundled demo."""
     from ep.demo.recipe import make
 
-    make(arguments.out, say=lambda text: print(text, flush=True))
+    make(Path(arguments.out), say=lambda text: print(text, flush=True))
 
 
 # -- printing --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,54 @@
+"""The demo's dictionaries: four families, each one build of the product itself.
+
+base, tuned                both models on the mixed corpus, every content token
+base-final, tuned-final    both models on mostly benign chat prompts, the last token of each (before the reply begins)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ep.building import build
+from ep.config import BuildConfig
+
+PERCENTILES = (1.0, 2.0, 4.0, 8.0, 10.0, 16.0)
+LAYERS = (2, 4)
+MIXED_ACTIVATIONS = 120_000
+MIXED_CALIBRATION = 40_000
+
+
+def configs(out: Path) -> Iterator[BuildConfig]:
+    """The settings of every family, in the order they are listed."""
+    for name in ("tuned", "base"):
+        model, folder = str(out / "models" / name), str(out / "dictionaries")
+        yield BuildConfig(
+            model=model,
+            text=(str(out / "text" / "mixed.jsonl"),),
+            layers=LAYERS,
+            percentiles=PERCENTILES,
+            out=folder,
+            tokens=MIXED_ACTIVATIONS,
+            calibration=MIXED_CALIBRATION,
+            device="cpu",
+            title=f"Demo {name} · all tokens",
+        )
+        yield BuildConfig(
+            model=model,
+            text=(str(out / "text" / "chat.jsonl"),),
+            layers=LAYERS,
+            percentiles=PERCENTILES,
+            out=folder,
+            positions="final",
+            device="cpu",
+            title=f"Demo {name} · last prompt token",
+        )
+
+
+def make(out: Path, say: Callable[[str], None]) -> None:
+    """Build every family into out/dictionaries, replacing what is there."""
+    for config in configs(out):
+        regions = []
+        for progress in build(config):
+            regions = [f"layer {layer} p {p:g}: {k:,}" for (layer, p), k in progress.regions.items()]
+        say(f"{config.title}: {', '.join(regions)} regions")
