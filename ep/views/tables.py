@@ -58,7 +58,7 @@ def group_names(dictionary: Dictionary, n: int = 2) -> list[str]:
         return ["regions"]
     count = int(dictionary.column("neighbourhood").max()) + 1 if len(dictionary) else 0
     tokens = [list(stored[i])[:n] if i < len(stored) else [] for i in range(count)]
-    return [" ".join(map_name(str(t)) for t in group) or f"group {i + 1}" for i, group in enumerate(tokens)]
+    return [" · ".join(map_name(str(t)) for t in group) or f"group {i + 1}" for i, group in enumerate(tokens)]
 
 
 def members(dictionary: Dictionary) -> np.ndarray:

@@ -46,7 +46,8 @@ const walk = (chips, from, step) => {
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const box = parentElement.querySelector(".box");
-  const focused = parentElement.activeElement?.dataset.index;
+  const same = box.querySelectorAll(".chip").length === data.items.length; // drawn again after a pick: keep the focus
+  const focused = same ? parentElement.activeElement?.dataset.index : undefined;
   const chips = data.items.map((item, index) => draw(item, index, data.running));
   const entry = Number(focused ?? Math.max(0, data.items.findIndex((item) => item.on)));
   chips.forEach((chip, index) => (chip.tabIndex = index === entry ? 0 : -1));

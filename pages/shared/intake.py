@@ -45,9 +45,9 @@ def link(given: str, folder: Path) -> Path:
 
     DictionaryFileError when there is no such file or it is not a dictionary, StorageError when it cannot be linked.
     """
-    source = Path(given.strip().strip("'\"")).expanduser()
+    source = Path(given.strip().strip("'\""))
     try:
-        source = source.resolve()
+        source = source.expanduser().resolve()
         is_file = source.is_file()
     except (OSError, ValueError, RuntimeError):
         is_file = False

@@ -37,7 +37,7 @@ def visible(token: str, spaces: bool = True, breaks: bool = False) -> str:
 def chip(token: str, color: str = OTHER, strength: float = 0.22, title: str = "") -> str:
     """One token as a chip; `strength` in [0, 1] is the share of `color` in its tint, `title` shows on hover."""
     hint = title or (label(token) if len(token) > 24 else "")
-    attribute = f' title="{html.escape(hint, quote=True)}"' if hint else ""
+    attribute = f' title="{escape(hint)}"' if hint else ""
     return f'<span class="ep-chip" style="--c:{color};--a:{strength:.3f}"{attribute}>{visible(token)}</span>'
 
 

@@ -2,6 +2,7 @@
 
 const FACING = 0.68; // only cells whose normal is at most this far from the viewer
 const LETTER = 3.5; // half the width of a character, in pixels
+const STEM = 60; // how far above its cell's centre the selected name may stand, in pixels
 const HALO = { dark: "#fff", light: "#0f172a" };
 
 // Places for labels: [{k, x, y, text, on}] in pixels of a width x height stage.
@@ -17,7 +18,7 @@ function placeLabels({ mesh, names, ranking, selected, lift, selectedRadius, cam
     const center = mesh.center(k);
     if (dot(center, toward) < FACING) return;
     const [x, middle] = onScreen(view, scaled(center, on ? lift : 1), width, height);
-    const y = on ? middle - disc * selectedRadius - 17 : middle; // on a stem above the cell
+    const y = on ? middle - Math.min(disc * selectedRadius, STEM) - 17 : middle; // above the cell, never far from its centre
     const [halfWidth, halfHeight] = [text.length * LETTER + 9, on ? 15 : 11];
     const outside = Math.hypot(x - width / 2, y - height / 2) + halfWidth * 0.7 > disc;
     const clipped = x < halfWidth || x > width - halfWidth || y < 10 || y > height - 10;

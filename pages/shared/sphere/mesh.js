@@ -8,6 +8,28 @@ const WALL = -1; // e of the side walls of the raised cell
 const squared = (a, b) => (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2;
 const middle = (a, b) => [...unit([a[0] + b[0], a[1] + b[1], a[2] + b[2]]), (a[3] + b[3]) / 2];
 
+// Halves the longest side until all are short, then hands on the triangle; c stays last of its triangles' vertices.
+function subdivide(a, b, c, emit, depth = 0) {
+  const [ab, bc, ca] = [squared(a, b), squared(b, c), squared(c, a)];
+  const longest = Math.max(ab, bc, ca);
+  if (longest <= LONGEST_SQUARED || depth === DEEPEST) return emit(a, b, c);
+  const halves = (p, q, r) => {
+    const m = middle(p, q);
+    subdivide(p, m, r, emit, depth + 1);
+    subdivide(m, q, r, emit, depth + 1);
+  };
+  if (longest === ab) halves(a, b, c);
+  else if (longest === bc) halves(b, c, a);
+  else halves(c, a, b);
+}
+
+function subdivideSide(a, b, emit, depth = 0) {
+  if (squared(a, b) <= LONGEST_SQUARED || depth === DEEPEST) return emit(a, b);
+  const m = middle(a, b);
+  subdivideSide(a, m, emit, depth + 1);
+  subdivideSide(m, b, emit, depth + 1);
+}
+
 // cells: centers (K,3), vertices (V,3), corners (indices into vertices, cell after cell), counts (corners per cell).
 class Mesh {
   constructor(cells) {
@@ -59,28 +81,13 @@ class Mesh {
       owner.push(k);
       return shared + owner.length - 1;
     };
-    const split = (a, b, c, k, depth) => {
-      const [ab, bc, ca] = [squared(a, b), squared(b, c), squared(c, a)];
-      const longest = Math.max(ab, bc, ca);
-      if (longest <= LONGEST_SQUARED || depth === DEEPEST) {
-        indices.push(add(a, k), add(b, k), add(c, k));
-        return;
-      }
-      const halves = (p, q, r) => {
-        const m = middle(p, q);
-        split(p, m, r, k, depth + 1);
-        split(m, q, r, k, depth + 1);
-      };
-      if (longest === ab) halves(a, b, c);
-      else if (longest === bc) halves(b, c, a);
-      else halves(c, a, b);
-    };
     for (let k = 0; k < K; k++) {
       const center = [...this.center(k), 1];
       for (const [a, b] of this.sides(k)) {
         const [u, v] = [this.vertices[a], this.vertices[b]];
-        if (Math.max(squared(center, u), squared(center, v), squared(u, v)) > LONGEST_SQUARED) split(u, v, center, k, 0);
-        else indices.push(K + a, K + b, k);
+        const short = Math.max(squared(center, u), squared(center, v), squared(u, v)) <= LONGEST_SQUARED;
+        if (short) indices.push(K + a, K + b, k);
+        else subdivide(u, v, center, (p, q, r) => indices.push(add(p, k), add(q, k), add(r, k)));
       }
     }
     const positions = new Float32Array(4 * shared + extra.length);
@@ -93,21 +100,25 @@ class Mesh {
     return { positions, regions, indices: new Uint32Array(indices) };
   }
 
-  // Cell k alone, raised above the others on side walls, and the angle from its centre to its farthest corner.
+  // Cell k alone, raised above the others on side walls, and the mean angle from its centre to its corners.
   raised(k, height) {
-    const [positions, indices] = [[], []];
-    const center = this.center(k);
-    let nearest = 1;
+    const [positions, indices, angles] = [[], [], []];
+    const center = [...this.center(k), 1];
     const add = (v, radius, e) => positions.push(v[0] * radius, v[1] * radius, v[2] * radius, e) / 4 - 1;
+    const top = (v) => add(v, height, v[3]);
+    const wall = (u, v) => {
+      const [low, lowNext] = [add(u, 1, WALL), add(v, 1, WALL)];
+      const [high, highNext] = [add(u, height, WALL), add(v, height, WALL)];
+      indices.push(low, lowNext, highNext, low, highNext, high);
+    };
     for (const [a, b] of this.sides(k)) {
       const [u, v] = [this.vertices[a], this.vertices[b]];
-      nearest = Math.min(nearest, dot(u, center));
-      indices.push(add(u, height, 0), add(v, height, 0), add(center, height, 1));
-      const [low, lowNext, high, highNext] = [add(u, 1, WALL), add(v, 1, WALL), add(u, height, WALL), add(v, height, WALL)];
-      indices.push(low, lowNext, highNext, low, highNext, high);
+      angles.push(Math.acos(clamp(dot(u, center), -1, 1)));
+      subdivide(u, v, center, (p, q, r) => indices.push(top(p), top(q), top(r)));
+      subdivideSide(u, v, wall);
     }
     const regions = new Uint32Array(positions.length / 4).fill(k);
     const mesh = { positions: new Float32Array(positions), regions, indices: new Uint32Array(indices) };
-    return { ...mesh, radius: Math.acos(clamp(nearest, -1, 1)) };
+    return { ...mesh, radius: angles.reduce((sum, angle) => sum + angle, 0) / angles.length };
   }
 }

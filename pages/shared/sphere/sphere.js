@@ -76,7 +76,7 @@ class View {
     if (this.selected !== null && this.gl) {
       const raised = this.mesh.raised(k, LIFT);
       this.top = this.upload(raised, this.top);
-      this.selectedRadius = raised.radius * 0.86;
+      this.selectedRadius = raised.radius;
       this.shadow = [...this.mesh.center(k), Math.cos(raised.radius + Math.min(0.28 * raised.radius, SHADOW))];
     }
     this.request();

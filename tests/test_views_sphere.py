@@ -1,0 +1,106 @@
+"""The map's laws: every region has a cell, the cells fill the sphere, and the blob says what the dictionary says."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from ep.errors import RequestError
+from ep.method.dictionary import Dictionary, MemorySource
+from ep.views import palette, sphere
+from tests.fixtures.dictionaries import synthetic
+
+TYPES = {"i2": "<i2", "u1": "u1", "u2": "<u2", "u4": "<u4", "f4": "<f4"}
+
+
+def unpack(blob: bytes) -> tuple[dict, dict[str, np.ndarray]]:
+    length = int.from_bytes(blob[:4], "little")
+    head = json.loads(blob[4 : 4 + length])
+    body = blob[4 + length :]
+    return head, {n: np.frombuffer(body, TYPES[t], count, offset) for n, t, offset, count in head["arrays"]}
+
+
+CLOUDS = {
+    "scattered": np.random.default_rng(0).normal(size=(300, 3)),
+    "four": np.random.default_rng(1).normal(size=(4, 3)),
+    "in pairs": np.repeat(np.random.default_rng(2).normal(size=(40, 3)), 3, axis=0).astype(np.float32),
+    "on a great circle": np.random.default_rng(3).normal(size=(60, 3)) * [1, 1, 0],
+    "on one line": np.outer(np.linspace(-1, 1, 30), [1, 2, 3]),
+    "in one place": np.ones((9, 3)),
+    "at the origin": np.zeros((6, 3)),
+    "one side only": np.random.default_rng(4).normal(size=(50, 3)) * 0.01 + [5, 0, 0],
+    "with infinities": np.where(np.eye(30, 3) > 0, np.inf, np.random.default_rng(5).normal(size=(30, 3))),
+}
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_cells_fill_the_sphere_and_each_holds_its_centre(name: str) -> None:
+    points = CLOUDS[name]
+    found = sphere.cells(points)
+    assert len(found.counts) == len(points) and found.counts.min() >= 2
+    assert found.counts.sum() == len(found.corners) and found.corners.max() < len(found.vertices)
+    np.testing.assert_allclose(found.areas.sum(), 4 * np.pi, rtol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(found.centers, axis=1), 1, atol=1e-6)
+    assert len(np.unique(found.centers, axis=0)) == len(points)  # the browser tells cells apart by their centres
+
+
+def test_every_corner_is_as_near_to_its_cell_as_to_any_other() -> None:
+    found = sphere.cells(CLOUDS["scattered"])
+    owner = np.repeat(np.arange(len(found.counts)), found.counts)
+    cosine = found.vertices @ found.centers.astype(np.float64).T
+    np.testing.assert_allclose(cosine[found.corners, owner], cosine.max(axis=1)[found.corners], atol=1e-6)
+
+
+def test_fewer_than_four_regions_have_no_map() -> None:
+    with pytest.raises(RequestError, match="at least 4"):
+        sphere.cells(np.eye(3))
+
+
+def test_the_blob_says_what_the_dictionary_says() -> None:
+    dictionary = synthetic(80, 16)
+    head, arrays = unpack(sphere.blob(dictionary, "name"))
+    assert head["id"] == "name" and len(head["texts"]["names"]) == len(head["texts"]["tips"]) == 80
+    assert all(offset % 4 == 0 for _, _, offset, _ in head["arrays"])
+    np.testing.assert_array_equal(arrays["members"], dictionary.column("count_voronoi"))
+    np.testing.assert_array_equal(arrays["groups"], dictionary.column("neighbourhood"))
+    assert sorted(arrays["ranking"]) == list(range(80))
+    for coloring in sphere.COLORINGS:
+        assert arrays[f"colors_{coloring}"].size == 4 * 80
+
+
+def test_hostile_names_stay_short_and_on_one_line() -> None:
+    head, _ = unpack(sphere.blob(synthetic(60, 16, hostile=True), "h"))
+    for text in head["texts"]["names"]:
+        assert 0 < len(text) <= sphere.LONGEST_NAME
+        assert not set(text) & set("\n\t\0\u202e\u200f")
+
+
+@pytest.mark.parametrize("coloring", ["members", "coherence", "distance"])
+def test_numeric_colourings_keep_the_order_of_the_numbers(coloring: str) -> None:
+    dictionary = synthetic(200, 16)
+    values, ramp = sphere.scale(dictionary, coloring)
+    column = {"members": "count_voronoi", "coherence": "coherence", "distance": "mean_distance"}[coloring]
+    assert values.min() == 0 and values.max() == 1 and ramp.low and ramp.high
+    assert (np.diff(values[np.argsort(dictionary.column(column), kind="stable")]) >= 0).all()
+
+
+def test_a_file_without_numbers_offers_only_what_it_holds() -> None:
+    full = synthetic(30, 16)
+    arrays = {name: full.source.read(name) for name in ("center", "exemplars", "mean_directions", "map_pca")}
+    bare = Dictionary(MemorySource(arrays), full.info, 30)
+    assert sphere.colorings(bare) == ["neighbourhood"]
+    with pytest.raises(RequestError, match="colour"):
+        sphere.scale(bare, "coherence")
+    assert len(sphere.legend(bare)) == 1
+    _, packed = unpack(sphere.blob(bare, "bare"))
+    assert packed["members"].sum() == 0 and np.isnan(packed["coherence"]).all()
+    assert palette.region_color(bare, 0) == palette.OTHER
+
+
+def test_the_legend_counts_every_region_once() -> None:
+    dictionary = synthetic(300, 16)
+    legend = sphere.legend(dictionary)
+    assert sum(int(n.replace(",", "")) for _, _, n in legend) == 300
+    assert [color for color, _, _ in legend] == list(palette.group_colors(dictionary))
