@@ -223,7 +223,7 @@ def test_any_difference_changes_the_digest():
         array = dictionary.source.read(name).copy()
         array.flat[0] += 1
         variants.append(changed(dictionary, **{name: array}))
-    variants.append(changed(dictionary, coherence_voronoi=None))
+    variants.append(changed(dictionary, exemplar_mean_cosine=None))
     assert len({storage.digest(variant) for variant in variants}) == len(variants)
 
 

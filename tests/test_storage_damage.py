@@ -171,7 +171,7 @@ def test_values_that_cannot_be(path, name, index, value, match):
 
 
 def test_a_region_without_voronoi_members_may_have_no_distances(path):
-    for name in ("mean_distance", "max_distance", "coherence_voronoi"):
+    for name in ("mean_distance", "max_distance"):
         edit(path, spoiled(name, 5, np.nan))
     assert np.isnan(storage.open(path).region(5).columns["mean_distance"])
 

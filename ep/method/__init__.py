@@ -10,29 +10,5 @@
     readouts      which regions an activation activates
     surroundings  nearest regions, map axes, groups
 
-Nothing here loads torch but leaders and search; both are left out of the names below.
+Import from the modules; `ep` itself names what others rely on. Only leaders and search load torch.
 """
-
-from __future__ import annotations
-
-from ep.method.assignment import Assignment
-from ep.method.calibration import Calibration, calibrate
-from ep.method.dictionary import Dictionary, Excerpt, MemorySource, Region, Source
-from ep.method.geometry import cosine_distance, directions
-from ep.method.members import ArrivalMembers, Events, VoronoiMembers
-
-__all__ = [
-    "ArrivalMembers",
-    "Assignment",
-    "Calibration",
-    "Dictionary",
-    "Events",
-    "Excerpt",
-    "MemorySource",
-    "Region",
-    "Source",
-    "VoronoiMembers",
-    "calibrate",
-    "cosine_distance",
-    "directions",
-]

@@ -275,7 +275,7 @@ class Dictionary:
         if "founder_passage" not in self.source or "passage_ids" not in self.source:
             return None
         passage, position = (int(self.row(f"founder_{part}", region)) for part in ("passage", "position"))
-        return Excerpt(passage, position, self.passage(passage), 0.0, "founder")
+        return self._excerpt(passage, position, 0.0, "founder")
 
     def excerpts(self, region: int) -> tuple[Excerpt, ...]:
         """The stored excerpts: near (closest first), spread (by distance), far (farthest first)."""
@@ -283,10 +283,15 @@ class Dictionary:
             return ()
         start, stop = (int(v) for v in self.source.read("excerpt_offsets", region, region + 2))
         parts = (self.source.read(f"excerpt_{p}", start, stop) for p in ("passage", "position", "distance", "band"))
-        return tuple(
-            Excerpt(int(p), int(t), self.passage(int(p)), float(d), BANDS[int(b)])
-            for p, t, d, b in zip(*parts, strict=True)
-        )
+        return tuple(self._excerpt(int(p), int(t), float(d), BANDS[int(b)]) for p, t, d, b in zip(*parts, strict=True))
+
+    def _excerpt(self, passage: int, position: int, distance: float, band: str) -> Excerpt:
+        pieces = self.passage(passage)
+        if not 0 <= position < len(pieces):
+            raise DictionaryFileError(
+                f"an excerpt points to token {position} of passage {passage}, which has {len(pieces)}"
+            )
+        return Excerpt(passage, position, pieces, distance, band)
 
 
 def split_text(pieces: list[bytes]) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ class Checkpoint:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:
-                np.savez(file, settings=np.array(self.settings), **arrays)
+                np.savez(file, allow_pickle=False, **{"settings": np.array(self.settings), **arrays})
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.path)

@@ -61,7 +61,6 @@ geometry    map_pca                f4  K,3    finite
 members     count_arrival          i8  K      count
 members     count_voronoi          i8  K      count
 members     coherence              f4  K      share
-members     coherence_voronoi      f4  K      share?
 members     mean_distance          f4  K      distance?
 members     max_distance           f4  K      distance?
 members     distance_sum           f8  K      amount
