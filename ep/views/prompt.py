@@ -74,8 +74,8 @@ def reading(
     dictionary: Dictionary,
     tokens: Sequence[str],
     x: Float[np.ndarray, "t d"],
-    outside: Sequence[bool],
-    template: Sequence[bool],
+    outside: Sequence[bool] | np.ndarray,
+    template: Sequence[bool] | np.ndarray,
     truncated: bool = False,
 ) -> Reading:
     """What the dictionary says of each token. ModelError when the activations have another width."""
@@ -206,7 +206,7 @@ def groups(dictionary: Dictionary) -> np.ndarray:
     return np.zeros(len(dictionary), np.uint8)
 
 
-def path(dictionaries: Sequence[Dictionary], x: Sequence[np.ndarray], outside: Sequence[bool]) -> np.ndarray:
+def path(dictionaries: Sequence[Dictionary], x: Sequence[np.ndarray], outside: Sequence[bool] | np.ndarray) -> np.ndarray:
     """(layers, t) int: the neighbourhood of each token's region in each layer's dictionary; −1 beyond θ, −2 outside."""
     rows = []
     for dictionary, activations in zip(dictionaries, x, strict=True):

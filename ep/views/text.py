@@ -6,6 +6,7 @@ whoever shows it must escape it for its own medium (`pages/shared/tokens.py` for
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,11 +14,8 @@ LONGEST = 48
 NOTHING = "▯"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 WHITESPACE = {" ": "·", "\t": "→", "\n": "↵", "\r": "␍", "\u00a0": "⍽"}
-# Characters that draw nothing and reorder or hide what stands beside them.
-INVISIBLE = frozenset(
-    "\u061c\u200b\u200e\u200f\u2028\u2029\u2060\ufeff\u00ad" + "".join(map(chr, range(0x202A, 0x202F)))
-)
-ISOLATES = frozenset(map(chr, range(0x2066, 0x206A)))
+JOINERS = "\u200c\u200d"
+"""Invisible, but part of how scripts and emoji are written: left alone."""
 
 
 class Segment(NamedTuple):
@@ -74,6 +72,6 @@ def _shown(character: str, spaces: bool) -> tuple[str, bool]:
         return REPLACEMENT, False
     if code < 0x20 or code == 0x7F:
         return chr(0x2400 + (0x21 if code == 0x7F else code)), True
-    if character in INVISIBLE:
-        return f"‹{code:04X}›", True
+    if character not in JOINERS and unicodedata.category(character) in ("Cf", "Zl", "Zp"):
+        return f"‹{code:04X}›", True  # draws nothing, and reorders or hides what stands beside it
     return character, False

@@ -18,7 +18,11 @@ def note(text: str) -> None:
 def sentence(error: Exception | str) -> str:
     """An error's line as a sentence for a screen."""
     text = str(error).strip()
-    return text[:1].upper() + text[1:].rstrip(".") + "." if text else "No reason was given."
+    if not text:
+        return "No reason was given."
+    first = text.split()[0]
+    start = text[:1].upper() if first.isalpha() else text[:1]  # a name or a path keeps its spelling
+    return f"{start}{text[1:].rstrip('.')}."
 
 
 def box(headline: str, about: str, button: str = "", action: Callable[[], None] | None = None) -> None:
