@@ -122,7 +122,9 @@ class Leaders:
         newborn = np.empty(0, np.int64)
         if len(unmatched):
             cosine[unmatched], region[unmatched] = -math.inf, -1
-            newborn = self._found(index, x, unmatched, floor, cosine, region)
+            start = int(unmatched[0])  # earlier rows are settled
+            later = self._found(index, x[start:], unmatched - start, floor, cosine[start:], region[start:])
+            newborn = start + later
         distance = (1.0 - cosine).clamp_(0.0, 2.0).float()
         return region.cpu().numpy(), distance.cpu().numpy(), newborn
 
