@@ -222,7 +222,7 @@ class Job:
                 context=config.context,
                 rule=rule,
                 seed=config.seed,
-                device=self.model.device,
+                device=self.model.device if self.model.device.startswith("cuda") else "cpu",  # mps has no float64
             )
             for layer in config.layers
             for percentile in config.percentiles
