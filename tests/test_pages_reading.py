@@ -1,4 +1,4 @@
-"""The Region, Prompt and Library pages as a visitor finds them: with everything, with parts missing, with wrong input."""
+"""The Region, Prompt and Library pages as a visitor finds them: whole, with parts missing, with wrong input."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[dict[str, str]]:
-    """A shelf of its own: a family of two layers with a model, one of another width, one without one, and a bare one."""
+    """A shelf of its own: a family of two layers with its model, and dictionaries with something wrong or missing."""
     folder = tmp_path_factory.mktemp("shelf")
     made = {
         "first": synthetic(60, 32, model=str(model), layer=1, family="whole", title="whole"),
@@ -75,13 +75,24 @@ def _deserted() -> Dictionary:
     return Dictionary(MemorySource(arrays), whole.info, 20)
 
 
+def _frame_around(script: str) -> None:
+    """What app.py does around a page, without the navigation, which would draw the Atlas first."""
+    import runpy
+
+    from pages.shared import frame, state
+
+    frame.stylesheet()
+    with frame.calm():
+        state.synchronise()
+        frame.sidebar()
+        runpy.run_path(script)
+
+
 def _visit(page: str, key: str, **selection: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    at.query_params["d"] = key
-    for name, value in selection.items():
+    at = AppTest.from_function(_frame_around, default_timeout=60, args=(str(ROOT / "pages" / f"{page}.py"),))
+    for name, value in {"d": key, **selection}.items():
         at.query_params[name] = value
     at.run()
-    at.switch_page(f"pages/{page}.py").run()
     assert not at.exception
     return at
 
