@@ -1,0 +1,208 @@
+"""Laws of a build: independent of how it is cut, resumable without a trace, every count adds up."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ep
+from ep.building import Progress, build
+from ep.config import BuildConfig
+from ep.errors import ConfigError, CorpusError, ModelError, StorageError
+from ep.storage.checkpoint import NAME
+from tests.fixtures import tiny
+
+WORDS = "cat sat mat bird sang old garden child moon long time two three five door quietly said small listened".split()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny.gemma(tmp_path_factory.mktemp("gemma")))
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    generator = random.Random(0)
+    texts = [" ".join(generator.choices(WORDS, k=generator.randint(3, 14))) for _ in range(150)]
+    path = tmp_path_factory.mktemp("text") / "t.json"
+    path.write_text(json.dumps(texts))
+    return str(path)
+
+
+@pytest.fixture
+def settings(model: str, text: str, tmp_path: Path) -> Callable[..., BuildConfig]:
+    def make(out: str = "out", **changes: Any) -> BuildConfig:
+        base = {
+            "model": model,
+            "text": (text,),
+            "layers": (1, 2),
+            "percentiles": (2.0, 10.0),
+            "out": str(tmp_path / out),
+        }
+        return BuildConfig(**(base | {"batch": 16, "calibration": 400} | changes))
+
+    return make
+
+
+def finished(config: BuildConfig, resume: bool = False) -> Progress:
+    return list(build(config, resume))[-1]
+
+
+def digests(progress: Progress) -> list[str]:
+    return [ep.digest(path) for path in progress.files]
+
+
+def test_same_settings_same_digest_and_another_seed_another(settings: Callable[..., BuildConfig]) -> None:
+    first = digests(finished(settings("a")))
+    assert first == digests(finished(settings("b")))
+    assert first != digests(finished(settings("c", seed=1)))
+
+
+def test_a_ladder_equals_its_rungs_built_alone(settings: Callable[..., BuildConfig]) -> None:
+    ladder = finished(settings("ladder", protocol="global")).files
+    alone = finished(settings("alone", protocol="global", layers=(2,), percentiles=(10.0,))).files
+    one, other = ep.open(ladder[-1]), ep.open(alone[0])
+    assert one.info["family"] == other.info["family"]
+    for name in ("exemplars", "mean_directions", "count_voronoi", "excerpt_passage", "lens_mean_up_ids"):
+        np.testing.assert_array_equal(one.column(name), other.column(name), err_msg=name)
+
+
+@pytest.mark.parametrize("stage", ["stream", "assign"])
+def test_interrupted_and_resumed_equals_never_stopped(settings: Callable[..., BuildConfig], stage: str) -> None:
+    whole = digests(finished(settings("whole")))
+    config = settings("cut")
+    steps = build(config)
+    seen = 0
+    for progress in steps:
+        seen += progress.stage == stage
+        if seen == 3:
+            break
+    steps.close()
+    partial = [ep.open(path) for path in config.folder.glob("*.ep.h5")]
+    assert len(partial) == 4
+    assert all(not dictionary.info["complete"] and dictionary.region(0).founder for dictionary in partial)
+    assert digests(finished(config, resume=True)) == whole
+    assert not (config.folder / NAME).exists()
+
+
+def test_counts_add_up_to_the_stream(settings: Callable[..., BuildConfig]) -> None:
+    for path in finished(settings()).files:
+        dictionary = ep.open(path)
+        streamed = dictionary.info["n_activations"]
+        assert dictionary.column("count_arrival").sum() == streamed == dictionary.info["n_voronoi"]
+        assert dictionary.column("count_voronoi").sum() == streamed
+        np.testing.assert_array_equal(
+            dictionary.column("distance_histogram").sum(1), dictionary.column("count_voronoi")
+        )
+        np.testing.assert_array_equal(
+            dictionary.column("position_histogram").sum(1), dictionary.column("count_voronoi")
+        )
+        assert (dictionary.column("mean_distance") <= dictionary.threshold).all()
+
+
+def test_every_excerpt_and_founder_is_where_it_says(settings: Callable[..., BuildConfig], model: str) -> None:
+    """Reading the passage again puts the marked token at the stored distance of its exemplar (W9: nearest first)."""
+    reader = ep.load(model)
+    dictionary = ep.open(finished(settings()).files[0])
+    layer = dictionary.info["layer"]
+    for k in range(0, len(dictionary), max(1, len(dictionary) // 8)):
+        region = dictionary.region(k)
+        near = [e.distance for e in region.excerpts if e.band == "near"]
+        far = [e.distance for e in region.excerpts if e.band == "far"]
+        assert near == sorted(near)
+        assert far == sorted(far, reverse=True)
+        for excerpt in (region.founder, *region.excerpts):
+            ids = reader.tokens.encode("".join(excerpt.pieces[1:]))
+            x = ep.models.read(reader, ids, [layer])[layer]
+            distance = dictionary.distances(x)[excerpt.position, k]
+            assert distance == pytest.approx(excerpt.distance, abs=1e-4)
+            if excerpt.band != "founder":
+                assert dictionary.assign(x).region[excerpt.position] == k
+
+
+def test_the_budget_cuts_exactly_whatever_the_batch(settings: Callable[..., BuildConfig]) -> None:
+    made = [
+        ep.open(finished(settings(f"b{batch}", batch=batch, protocol="global", tokens=300)).files[0])
+        for batch in (7, 64)
+    ]
+    assert [d.info["n_activations"] for d in made] == [300, 300]
+    assert made[0].info["stop_reason"] == "budget"
+    for name in ("exemplars", "mean_directions", "count_arrival", "count_voronoi", "excerpt_position"):
+        np.testing.assert_allclose(made[0].column(name), made[1].column(name), atol=1e-5, err_msg=name)
+
+
+def test_a_build_does_not_depend_on_what_ran_before(settings: Callable[..., BuildConfig]) -> None:
+    """Calibration reads the stream from its head and so does discovery: nothing is eaten, nothing cached (W1)."""
+    one = ep.open(finished(settings("a", calibration=100)).files[0])
+    two = ep.open(finished(settings("b", calibration=2_000)).files[0])
+    for dictionary in (one, two):
+        assert dictionary.column("founded_at")[0] == 0
+    assert one.column("founder_passage")[0] == two.column("founder_passage")[0]
+
+
+def test_final_positions_of_chats_are_the_last_template_token(settings: Callable[..., BuildConfig], model: str) -> None:
+    dictionary = ep.open(finished(settings(chat=True, positions="final", protocol="global")).files[0])
+    assert dictionary.info["n_activations"] == 150
+    founder = dictionary.region(0).founder
+    assert "".join(founder.pieces).endswith("<start_of_turn>model\n")
+    assert founder.position == len(founder.pieces) - 1
+    assert "".join(founder.pieces).count("<bos>") == 1  # one BOS, though the template writes its own (W3)
+
+
+def test_saturation_is_said_only_when_shown(settings: Callable[..., BuildConfig]) -> None:
+    rated = ep.open(finished(settings("r", percentiles=(40.0,), stop_rate=0.05, stop_window=200)).files[0])
+    assert rated.info["stop_reason"] == "new-region rate"
+    assert rated.info["saturated"]
+    assert rated.info["n_activations"] % 200 == 0
+    assert not ep.open(finished(settings("e")).files[0]).info["saturated"]
+    quiet = ep.open(finished(settings("q", percentiles=(40.0,), quiet_batches=1)).files[0])
+    assert quiet.info["stop_reason"] == "quiet batches"
+
+
+def test_resuming_what_is_not_there_or_not_the_same_is_refused(settings: Callable[..., BuildConfig]) -> None:
+    with pytest.raises(ConfigError, match="no unfinished build"):
+        finished(settings("none"), resume=True)
+    config = settings("cut")
+    steps = build(config)
+    next(p for p in steps if p.stage == "stream")
+    steps.close()
+    with pytest.raises(ConfigError, match="seed"):
+        finished(settings("cut", seed=5), resume=True)
+    (config.folder / NAME).write_bytes(b"not a state")
+    with pytest.raises(ConfigError, match="damaged"):
+        finished(config, resume=True)
+
+
+def test_bad_input_is_refused_before_any_work(settings: Callable[..., BuildConfig], tmp_path: Path) -> None:
+    empty = tmp_path / "empty.txt"
+    empty.write_text(" \n\n ")
+    with pytest.raises(CorpusError, match="no text"):
+        finished(settings(text=(str(empty),)))
+    with pytest.raises(ModelError, match="layers 0 to 3"):
+        finished(settings(layers=(9,)))
+    with pytest.raises(ModelError):
+        finished(settings(model=str(tmp_path)))
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="cannot be written"):
+        finished(settings("file/out"))
+
+
+def test_a_full_disk_loses_nothing(settings: Callable[..., BuildConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = settings()
+    before = digests(finished(config))
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ep.storage.writing._write", full)
+    with pytest.raises(StorageError, match="No space left|disk is full|full"):
+        finished(config)
+    monkeypatch.undo()
+    assert {ep.digest(path) for path in config.folder.glob("*.ep.h5")} == set(before)
+    assert not list(config.folder.glob("*.partial"))
