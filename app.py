@@ -20,6 +20,7 @@ st.set_page_config(
 st.logo(str(ASSETS / "logo.svg"), size="medium")
 page = st.navigation(
     [
+        st.Page("pages/library.py", title="Library"),
         st.Page("pages/atlas.py", title="Atlas", default=True),
         st.Page("pages/region.py", title="Region"),
         st.Page("pages/prompt.py", title="Prompt"),
@@ -27,7 +28,7 @@ page = st.navigation(
     position="top",
 )
 
-frame.stylesheet()
+frame.begin()
 with frame.calm():
     state.synchronise()
     frame.sidebar()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pyarrow as pa
 import streamlit as st
 
@@ -260,7 +261,7 @@ def _all_rows(fingerprint: str, _key: str) -> pa.Table:
     """Every region's row, by id: taking rows of an Arrow table costs a click a few milliseconds at 20,000 regions."""
     dictionary = loading.dictionary(_key)
     colors = ["data:image/svg+xml;utf8," + quote(HEXAGON.format(c)) for c in palette.region_colors(dictionary)]
-    return pa.table({"color": colors} | tables.columns(dictionary, range(len(dictionary))))
+    return pa.table({"color": colors} | tables.columns(dictionary, np.arange(len(dictionary))))
 
 
 show()

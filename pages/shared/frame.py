@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from functools import wraps
 from html import escape
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, NoReturn, ParamSpec
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
@@ -23,20 +24,32 @@ from pages.shared import loading, messages, state, tokens
 
 log = logging.getLogger("ep.app")
 P = ParamSpec("P")
-_SLOT = "frame_slot"
+_SLOT, _FRAMED = "frame_slot", "frame_framed"
 _STYLE = Path(__file__).with_name("style.css")
 
 
-def stylesheet() -> None:
-    """The app's own CSS, once per run."""
+def begin() -> None:
+    """Opens a run, from `app.py`: the app's own CSS, and the mark that this run has a frame."""
     st.html(_STYLE)
+    st.session_state[_FRAMED] = True
 
 
 def page(title: str, sentence: str) -> None:
     """The head of a page: its name and what one is looking at; under it whatever had to be said once."""
+    if not st.session_state.pop(_FRAMED, False):
+        _run_again_with_frame()
     st.html(f'<div class="ep-h"><h1>{escape(title)}</h1><p>{escape(sentence)}</p></div>')
     for text in state.take_notes():
         st.html(f'<div class="ep-note">{tokens.escape(text)}</div>')
+
+
+def _run_again_with_frame() -> NoReturn:
+    """Until a server's first st.navigation, Streamlit runs the files of a folder called pages by themselves.
+
+    So the first visitor of all, coming by a deep link, would see a page without its frame.
+    """
+    PagesManager.uses_pages_directory = False
+    st.rerun()
 
 
 @contextmanager

@@ -1,0 +1,221 @@
+"""Page logic without a browser: the selection and its URL, swaps of dictionary, and calm boxes instead of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from ep.method.dictionary import Dictionary, MemorySource
+from ep.storage import save
+from ep.views.tables import opening_region
+from pages.shared import loading, state
+from tests.fixtures.dictionaries import synthetic
+
+APP = Path(__file__).resolve().parents[1] / "app.py"
+Visit = Callable[..., AppTest]
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A shelf of its own: one family of two layers and two percentiles, a hostile file, a tiny one, a damaged one."""
+    st.cache_resource.clear()
+    monkeypatch.setattr(loading, "DEMO", tmp_path)
+    monkeypatch.setattr(loading, "LIBRARY", tmp_path / "none")
+    monkeypatch.delenv("EP_LIBRARY", raising=False)
+    common = {"family": "fam", "title": "A family"}
+    save(synthetic(200, 16, seed=1, layer=4, percentile=4.0, **common), tmp_path / "a.ep.h5")
+    save(synthetic(300, 16, seed=2, layer=4, percentile=1.0, **common), tmp_path / "b.ep.h5")
+    save(synthetic(60, 16, seed=3, layer=2, percentile=4.0, **common), tmp_path / "c.ep.h5")
+    save(synthetic(60, 16, hostile=True, family="hostile"), tmp_path / "h.ep.h5")
+    save(synthetic(3, 16, family="tiny"), tmp_path / "t.ep.h5")
+    (tmp_path / "x.ep.h5").write_bytes(b"not a dictionary")
+    yield tmp_path
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def visit(library: Path) -> Visit:
+    def go(well: bool = True, **query: str) -> AppTest:
+        app = AppTest.from_file(str(APP), default_timeout=60)
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        assert not app.exception and ("Something went wrong" in said(app)) != well
+        return app
+
+    return go
+
+
+def said(app: AppTest) -> str:
+    """All markup of the page, which is what a visitor reads, without our own stylesheet."""
+    bodies = (str(element.proto.body) for element in app.get("html"))
+    return " ".join(body for body in bodies if "The whole app's stylesheet" not in body)
+
+
+def url(app: AppTest) -> dict[str, str]:
+    return {name: value[0] if isinstance(value, list) else value for name, value in app.query_params.items()}
+
+
+def dictionary(library: Path, key: str) -> Dictionary:
+    return loading.dictionary(key)
+
+
+def test_the_app_lands_on_a_drawn_atlas_and_says_so_in_the_url(visit: Visit, library: Path) -> None:
+    app = visit()
+    assert not app.exception
+    found = url(app)
+    assert found["d"] == "fam/4/1"  # of the family, the one with the most telling map
+    assert int(found["r"]) == opening_region(dictionary(library, "fam/4/1"))
+    assert f"Region {found['r']}" in said(app)
+
+
+def test_a_link_restores_dictionary_region_and_colouring(visit: Visit) -> None:
+    app = visit(d="fam/2/4", r="17", c="coherence")
+    assert url(app) == {"d": "fam/2/4", "r": "17", "c": "coherence"}
+    assert "Region 17" in said(app) and "60 regions of layer 2" in said(app)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"d": "no such thing"},
+        {"d": "<script>alert(1)</script>"},
+        {"d": "../../etc/passwd"},
+        {"d": "fam/4/4", "r": "200"},
+        {"d": "fam/4/4", "r": "-1"},
+        {"d": "fam/4/4", "r": "²"},
+        {"d": "fam/4/4", "r": "9" * 400},
+        {"d": "fam/4/4", "r": "<b>3</b>"},
+        {"d": "fam/4/4", "b": "4000"},
+    ],
+)
+def test_a_wrong_link_is_said_calmly_and_the_page_stands(visit: Visit, query: dict[str, str]) -> None:
+    app = visit(**query)
+    assert not app.exception and not app.error
+    assert "ep-note" in said(app) and "Region " in said(app)
+    assert "<script>" not in said(app) and "<b>3</b>" not in said(app)
+    assert url(app)["r"].isdigit()
+    again = app.run()
+    assert "ep-note" not in said(again)  # said once
+
+
+def test_an_unknown_colouring_is_the_neighbourhood(visit: Visit) -> None:
+    assert "c" not in url(visit(c="rainbow"))
+
+
+def test_navigation_drops_the_url_and_the_selection_stays(visit: Visit) -> None:
+    app = visit(d="fam/4/4", r="33")
+    app.query_params.clear()
+    app.query_params["x"] = "a link that says nothing of ours"
+    app.run()
+    assert url(app) == {"d": "fam/4/4", "r": "33"}
+
+
+def test_another_percentile_keeps_the_nearest_region(visit: Visit, library: Path) -> None:
+    app = visit(d="fam/4/4", r="33")
+    app.select_slider(key="frame_percentile").set_value(1.0).run()
+    old, new = dictionary(library, "fam/4/4"), dictionary(library, "fam/4/1")
+    nearest = int(np.argmax(new.exemplars @ old.exemplars[33]))
+    assert url(app) == {"d": "fam/4/1", "r": str(nearest)}
+    assert f"became region {nearest} here" in said(app)
+
+
+def test_another_layer_is_another_space(visit: Visit, library: Path) -> None:
+    app = visit(d="fam/4/1", r="33")
+    app.select_slider(key="frame_layer").set_value(2).run()
+    assert url(app) == {"d": "fam/2/4", "r": str(opening_region(dictionary(library, "fam/2/4")))}
+
+
+def test_choosing_a_family_opens_it(visit: Visit) -> None:
+    app = visit(d="fam/4/4", r="33")
+    app.selectbox(key="frame_family").set_value("hostile").run()
+    assert url(app)["d"] == "hostile/2/4" and not app.exception
+
+
+def test_colour_and_search_change_nothing_else(visit: Visit) -> None:
+    app = visit(d="fam/4/4", r="33")
+    app.text_input(key="atlas_query").set_value("cat").run()
+    assert "by lens tokens" in said(app) or "No region has" in said(app)
+    app.text_input(key="atlas_query").set_value("zzz :red[x] <b>").run()
+    assert "No region has" in said(app) and "<b> <" not in said(app) and "zzz :red[x] &lt;b&gt;" in said(app)
+    assert url(app) == {"d": "fam/4/4", "r": "33"} and not app.exception
+
+
+def test_hostile_text_reaches_the_page_escaped_only(visit: Visit) -> None:
+    for region in ("0", "11", "40"):
+        text = said(visit(d="hostile/2/4", r=region))
+        for bad in ("<img", "<style", "<script", "</script", "\0", "\u202e"):
+            assert bad not in text
+
+
+def test_three_regions_have_a_table_and_no_map(visit: Visit) -> None:
+    app = visit(d="tiny/2/4")
+    assert not app.exception and "at least 4 regions" in said(app) and len(app.dataframe) == 1
+
+
+def test_an_empty_shelf_is_a_calm_page(visit: Visit, library: Path) -> None:
+    for file in library.glob("*.ep.h5"):
+        file.unlink()
+    app = visit()
+    assert not app.exception and "No dictionary is open" in said(app) and "d" not in url(app)
+
+
+def test_a_file_damaged_while_open_is_said(visit: Visit, library: Path) -> None:
+    (library / "b.ep.h5").write_bytes(b"gone wrong")
+    app = visit(d="fam/4/4")
+    assert not app.exception
+    app.query_params["d"] = "fam/4/1"
+    (library / "b.ep.h5").unlink()
+    app.run()
+    assert not app.exception and "ep-h" in said(app)
+
+
+def test_the_unexpected_is_a_calm_box_and_a_line_in_the_log(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr("ep.views.tables.group_names", broken)
+    app = visit(well=False)
+    assert "secret" not in said(app)
+    assert "secret detail" in caplog.text
+
+
+def test_what_is_shared_between_visitors_is_one_object(library: Path) -> None:
+    assert loading.dictionary("fam/4/4") is loading.dictionary("fam/4/4")
+    assert loading.search_index("fam/4/4") is loading.search_index("fam/4/4")
+
+
+def test_a_rebuilt_file_is_opened_again(library: Path) -> None:
+    before = loading.fingerprint("fam/4/4")
+    save(synthetic(90, 16, seed=9, layer=4, percentile=4.0, family="fam"), library / "a.ep.h5")
+    loading.refresh()
+    assert loading.fingerprint("fam/4/4") != before and len(loading.dictionary("fam/4/4")) == 90
+
+
+def test_a_model_is_looked_for_beside_its_dictionary_first(library: Path) -> None:
+    (library / "models" / "m").mkdir(parents=True)
+    (library / "models" / "m" / "config.json").write_text("{}")
+    info = {"model": "models/m", "file": str(library / "a.ep.h5")}
+    assert loading.model_path(info) == str((library / "models" / "m").resolve())
+    assert loading.model_path({"model": "some/name"}) == "some/name"
+    assert loading.model_state({"model": "some/name"}) == loading.NOT_NEEDED
+
+
+def test_a_long_prompt_stays_out_of_the_url() -> None:
+    short, long = (state._query(state.Selection("d", 1, prompt="x" * n)) for n in (10, 5000))
+    assert short["q"] == "x" * 10 and "q" not in long
+
+
+def test_a_dictionary_of_exemplars_alone_is_shown(visit: Visit, library: Path) -> None:
+    full = synthetic(40, 16, family="bare")
+    kept = ("center", "exemplars", "mean_directions", "count_arrival", "coherence")
+    save(Dictionary(MemorySource({n: full.source.read(n) for n in kept}), full.info, 40), library / "bare.ep.h5")
+    app = visit(d="bare/2/4")
+    assert not app.exception and "holds no map coordinates" in said(app) and "Something went wrong" not in said(app)
