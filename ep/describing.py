@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LENS_TOKENS = 12
 NEAREST = 8
+NAMING_TOKENS = 4
 PACKAGES = ("torch", "transformers", "transformer_lens", "numpy")
 Passages = Mapping[int, np.ndarray]
 
@@ -122,15 +123,25 @@ class Describer:
         missing = NEAREST - ids.shape[1]
         coordinates, kept = principal_axes(exemplars)
         groups = neighbourhoods(exemplars, weight, seed=self.config.seed)
-        names = group_names(groups, weight, arrays["lens_exemplar_up_ids"])
+        names = self._group_names(groups, weight, arrays["lens_exemplar_up_ids"][:, :NAMING_TOKENS])
         columns = {
             "nearest_ids": np.pad(ids, ((0, 0), (0, missing)), constant_values=-1).astype(np.int32),
             "nearest_distances": np.pad(distances, ((0, 0), (0, missing))).astype(np.float32),
             "neighbourhood": groups,
             "map_pca": coordinates,
         }
-        token_ids = [[int(t) for t in group] for group in names]
-        return columns, {"variance_kept": [float(v) for v in kept], "group_token_ids": token_ids}
+        return columns, {"variance_kept": [float(v) for v in kept], "group_token_ids": names}
+
+    def _group_names(self, groups: np.ndarray, weight: np.ndarray, lens: np.ndarray) -> list[list[int]]:
+        """Token ids that name each group: whole words where the group has any, since fragments name nothing."""
+        ids = np.unique(lens)
+        words = [token for token in ids.tolist() if _is_word(self._piece(token))]
+        by_word = group_names(groups, weight, np.where(np.isin(lens, words), lens, -1))
+        by_any = group_names(groups, weight, lens)
+        return [
+            [int(t) for t in (word_row if word_row[0] >= 0 else any_row) if t >= 0]
+            for word_row, any_row in zip(by_word, by_any, strict=True)
+        ]
 
     # -- provenance --------------------------------------------------------------------------------------------------
 
@@ -220,6 +231,12 @@ def _stored_passages(ids: np.ndarray, passages: Passages) -> dict[str, np.ndarra
     tokens = [passages[int(i)] for i in ids]
     offsets = np.concatenate([[0], np.cumsum([len(t) for t in tokens])]).astype(np.int64)
     return {"passage_ids": ids.astype(np.int64), "passage_offsets": offsets, "passage_tokens": np.concatenate(tokens)}
+
+
+def _is_word(piece: str) -> bool:
+    """Whether a token begins a word: a space, then two letters or more."""
+    word = piece.strip()
+    return word.isalpha() and len(word) > 1 and piece != word
 
 
 def _names(text: Iterable[str]) -> str:
