@@ -80,11 +80,11 @@ def closest(family: str, layer: int | None, percentile: float | None) -> Entry:
 
 
 def opening() -> Entry | None:
-    """What a visitor sees first: of the first family, the dictionary nearest to a good thousand cells."""
+    """What a visitor sees first: of the first family, the deepest with about a thousand cells."""
     if not shelf().families:
         return None
     family = shelf().families[0].entries
-    return min(family, key=lambda e: (round(abs(log(max(e.size, 1) / GOOD_MAP)), 1), -(e.layer or 0)))
+    return min(family, key=lambda e: (round(abs(log(max(e.size, 1) / GOOD_MAP))), -(e.layer or 0)))
 
 
 def dictionary(key: str) -> Dictionary:

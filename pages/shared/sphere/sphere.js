@@ -23,8 +23,7 @@ class View {
     this.listen();
     this.resized = new ResizeObserver(() => this.request());
     this.resized.observe(this.canvas);
-    this.themed = new MutationObserver(() => this.request());
-    this.themed.observe(document.body, { attributes: true });
+    this.stage.addEventListener("transitionend", () => this.request()); // the ink changed: another theme
   }
 
   start() {
@@ -329,7 +328,6 @@ class View {
 
   close() {
     this.resized.disconnect();
-    this.themed.disconnect();
     cancelAnimationFrame(this.frame);
     this.gl?.getExtension("WEBGL_lose_context")?.loseContext(); // else page switches run out of contexts
     this.gl = null;
