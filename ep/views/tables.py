@@ -82,7 +82,7 @@ def opening_region(dictionary: Dictionary) -> int:
             values = np.nan_to_num(dictionary.column(column).astype(np.float64))
             score = score + weight * np.minimum(values, 1)  # a neighbourhood counts as palest (0) or not (1)
     best = np.argsort(-score, kind="stable")[:64].tolist()
-    return next((k for k in best if len(word := name(dictionary, k).strip()) > 2 and word.isalpha()), best[0])
+    return next((k for k in best if len(word := name(dictionary, k).strip()) > 3 and word.isalpha()), best[0])
 
 
 def columns(dictionary: Dictionary, regions: np.ndarray) -> dict[str, Any]:
