@@ -66,12 +66,10 @@ def show() -> None:
 def _walk(dictionary: Dictionary, region: int) -> None:
     last = len(dictionary) - 1
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"):
-        st.html(f'<span class="ep-k">0 to {last:,}, as founded</span>', width="content")
         for key, icon, target in (("previous", "chevron_left", region - 1), ("next", "chevron_right", region + 1)):
             st.button(
-                "",
+                key.capitalize(),
                 icon=f":material/{icon}:",
-                help=f"{key.capitalize()} region",
                 key=f"region_{key}",
                 on_click=state.select_region,
                 args=(target,),
@@ -79,6 +77,7 @@ def _walk(dictionary: Dictionary, region: int) -> None:
             )
         st.session_state["region_id"] = str(region)
         st.text_input("Region id", key="region_id", on_change=_jump, label_visibility="collapsed", width=76)
+        st.html(f'<span class="ep-k">0 to {last:,}</span>', width="content")
 
 
 def _jump() -> None:
@@ -258,7 +257,7 @@ def _shape(dictionary: Dictionary, region: Region, color: str) -> None:
 
 def _members(dictionary: Dictionary, region: Region, color: str) -> None:
     for title, about, column, scores, shade in (
-        ("Tokens", f"most common at the marked place, {_n(region)}", "token_counts", region.tokens, color),
+        ("Tokens", "most common at the marked place, of all members", "token_counts", region.tokens, color),
         ("Next tokens", "most common one place later", "next_counts", region.next_tokens, OTHER),
     ):
         with st.container(border=True, gap="xsmall"):

@@ -81,7 +81,7 @@ def _frame_around(script: str) -> None:
 
     from pages.shared import frame, state
 
-    frame.stylesheet()
+    frame.begin()
     with frame.calm():
         state.synchronise()
         frame.sidebar()

@@ -48,7 +48,7 @@ def chips(tokens: Iterable[str], color: str = OTHER, strength: float = 0.22) -> 
 
 def row(parts: Iterable[str], one_line: bool = False) -> str:
     """A wrapping row of ready HTML, such as chips with strengths of their own; `one_line` drops what does not fit."""
-    clip = ' style="gap:1em .3em;max-height:1.78em;overflow:hidden"' if one_line else ""
+    clip = ' style="gap:1em .3em;max-height:1.4em;overflow:hidden"' if one_line else ""
     return f'<div class="ep-chips"{clip}>{"".join(parts)}</div>'
 
 
@@ -77,9 +77,12 @@ def running(pieces: Iterable[str], breaks: bool = False) -> str:
 
 
 def aligned(rows: Iterable[Row], color: str) -> str:
-    """Excerpts with their marked tokens in one column, distance in front."""
+    """Excerpts with their marked tokens in one column, distance in front.
+
+    The left column reaches over the grid's gap: a token that is the middle of a word must touch what stands before it.
+    """
     lines = (
-        f'<span class="n">{r.distance:.2f}</span><span class="l"><span>{running(r.left)}</span></span>'
+        f'<span class="n">{r.distance:.2f}</span><span class="l" style="margin-right:-.5em"><span>{running(r.left)}</span></span>'
         f'<span class="r">{marked(r.token, color)}{running(r.right)}</span>'
         for r in rows
     )
