@@ -69,7 +69,9 @@ def test_nothing_asked_nothing_found(index: Index) -> None:
     assert len(index.find("")) == len(index.find("   ")) == 0 and index.find("zzz").summary() == "no region"
 
 
-@pytest.mark.parametrize("query", ["<img", "$x$", ":red[x]", "\u202e", "\0", "(", "[", "\\", "%", "x" * 5000, "é", "😀"])
+@pytest.mark.parametrize(
+    "query", ["<img", "$x$", ":red[x]", "\u202e", "\0", "(", "[", "\\", "%", "x" * 5000, "é", "😀"]
+)
 def test_any_text_may_be_asked(query: str) -> None:
     Index(synthetic(40, 16, hostile=True)).find(query)
 
