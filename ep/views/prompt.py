@@ -206,7 +206,9 @@ def groups(dictionary: Dictionary) -> np.ndarray:
     return np.zeros(len(dictionary), np.uint8)
 
 
-def path(dictionaries: Sequence[Dictionary], x: Sequence[np.ndarray], outside: Sequence[bool] | np.ndarray) -> np.ndarray:
+def path(
+    dictionaries: Sequence[Dictionary], x: Sequence[np.ndarray], outside: Sequence[bool] | np.ndarray
+) -> np.ndarray:
     """(layers, t) int: the neighbourhood of each token's region in each layer's dictionary; −1 beyond θ, −2 outside."""
     rows = []
     for dictionary, activations in zip(dictionaries, x, strict=True):

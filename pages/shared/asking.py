@@ -50,7 +50,7 @@ def _form(shown: Request, chat: bool) -> Request | None:
     text = st.text_area(
         "User message" if chat else "Text",
         shown.text,
-        height=104,
+        height=80,
         placeholder="Type or paste a text",
         max_chars=MOST_CHARACTERS,
         label_visibility="visible" if chat else "collapsed",

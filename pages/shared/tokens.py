@@ -82,7 +82,8 @@ def aligned(rows: Iterable[Row], color: str) -> str:
     The left column reaches over the grid's gap: a token that is the middle of a word must touch what stands before it.
     """
     lines = (
-        f'<span class="n">{r.distance:.2f}</span><span class="l" style="margin-right:-.5em"><span>{running(r.left)}</span></span>'
+        f'<span class="n">{r.distance:.2f}</span>'
+        f'<span class="l" style="margin-right:-.5em"><span>{running(r.left)}</span></span>'
         f'<span class="r">{marked(r.token, color)}{running(r.right)}</span>'
         for r in rows
     )
