@@ -1,7 +1,7 @@
 """EP Explorer's backend: build, open and read Exemplar Partitioning dictionaries (Rumbelow 2026).
 
     import ep
-    d = ep.open("data/demo/dictionaries/tuned-L4-p2.ep.h5")
+    d = ep.open("data/demo/dictionaries/all-tokens/tuned-L4-p2.ep.h5")
     d.assign(x)        # nearest region and distance of raw activations x (n, d)
     d.region(17)       # counts, lens, excerpts of one region
 

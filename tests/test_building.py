@@ -18,7 +18,22 @@ from ep.errors import ConfigError, CorpusError, ModelError, StorageError
 from ep.storage.checkpoint import NAME
 from tests.fixtures import tiny
 
-WORDS = "cat sat mat bird sang old garden child moon long time two three five door quietly said small listened".split()
+WORDS = (
+    "cat",
+    "sat",
+    "bird",
+    "sang",
+    "old",
+    "garden",
+    "child",
+    "moon",
+    "two",
+    "three",
+    "five",
+    "door",
+    "said",
+    "small",
+)
 
 
 @pytest.fixture(scope="module")

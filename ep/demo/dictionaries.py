@@ -21,13 +21,13 @@ MIXED_CALIBRATION = 40_000
 def configs(out: Path) -> Iterator[BuildConfig]:
     """The settings of every family, in the order they are listed."""
     for name in ("tuned", "base"):
-        model, folder = str(out / "models" / name), str(out / "dictionaries")
+        model = str(out / "models" / name)
         yield BuildConfig(
             model=model,
             text=(str(out / "text" / "mixed.jsonl"),),
             layers=LAYERS,
             percentiles=PERCENTILES,
-            out=folder,
+            out=str(out / "dictionaries" / "all-tokens"),
             tokens=MIXED_ACTIVATIONS,
             calibration=MIXED_CALIBRATION,
             device="cpu",
@@ -38,7 +38,7 @@ def configs(out: Path) -> Iterator[BuildConfig]:
             text=(str(out / "text" / "chat.jsonl"),),
             layers=LAYERS,
             percentiles=PERCENTILES,
-            out=folder,
+            out=str(out / "dictionaries" / "last-token"),
             positions="final",
             device="cpu",
             title=f"Demo {name} · last prompt token",
@@ -46,7 +46,7 @@ def configs(out: Path) -> Iterator[BuildConfig]:
 
 
 def make(out: Path, say: Callable[[str], None]) -> None:
-    """Build every family into out/dictionaries, replacing what is there."""
+    """Build every family into folders of out/dictionaries, replacing what is there."""
     for config in configs(out):
         regions = []
         for progress in build(config):

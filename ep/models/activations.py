@@ -49,9 +49,7 @@ class Harvest:
         return len(self.passage)
 
 
-def harvest(
-    model: LanguageModel, batch: TokenBatch, layers: Sequence[int], positions: str = "all"
-) -> Harvest:
+def harvest(model: LanguageModel, batch: TokenBatch, layers: Sequence[int], positions: str = "all") -> Harvest:
     """Activations of a batch at every layer asked for.
 
     positions  "all": every position the batch keeps (no BOS, no template tokens). "final": the last real token of each

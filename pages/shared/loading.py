@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ep.errors import DictionaryFileError, RequestError
+from ep.errors import DictionaryFileError, ModelError, RequestError
 from ep.method.dictionary import Dictionary
 from ep.storage import Entry, Shelf
 from ep.views.search import Index
@@ -154,20 +154,18 @@ def language_model(info: Mapping[str, Any]) -> LanguageModel:
 
 
 def model_state(info: Mapping[str, Any]) -> str:
-    """ "not needed" until a page asks for the model, then "loading", then "ready on cpu" (or another device)."""
-    return _model_states().get(model_path(info), NOT_NEEDED)
+    """ "not needed" until a page asks for the model, then "loading", then "ready on cpu"; "not here" when it is gone."""
+    try:
+        return _model_states().get(model_path(info), NOT_NEEDED)
+    except ModelError:
+        return "not here"
 
 
 def model_path(info: Mapping[str, Any]) -> str:
-    """Where the model is: a folder beside the dictionary's file, one in this repository, else a name on the Hub."""
-    name = str(info.get("model") or "")
-    if not name:
-        raise RequestError("this dictionary does not say which model it was built from, so text cannot be read with it")
-    beside = Path(str(info.get("file", ROOT))).parent
-    for folder in (beside, *beside.parents[:2], ROOT, DEMO):
-        if (folder / name / "config.json").is_file():
-            return str((folder / name).resolve())
-    return name
+    """Where the model is: a folder beside the dictionary's file, else a name on the Hub. ModelError when it is gone."""
+    from ep.models import model_of
+
+    return model_of(info, info.get("file"))
 
 
 @st.cache_resource(show_spinner=False)
