@@ -20,12 +20,14 @@ def model_of(info: Mapping[str, Any], file: str | Path | None = None) -> str:
     """
     name = str(info.get("model") or "")
     if not name:
-        raise ModelError("this dictionary does not say which model it was built from: give one with --model")
+        raise ModelError(
+            "this dictionary does not say which model it was built from: `ep assign` can be told with --model"
+        )
     if file is not None and (beside := Path(file).resolve().parent / name).is_dir():
         return str(beside)
     if name.startswith((".", "/")):
         raise ModelError(
-            f"the model {name} is not beside the dictionary any more: put it back, or give one with --model"
+            f"the model {name} is not beside the dictionary any more: put it back, or tell `ep assign` with --model"
         )
     return name
 

@@ -154,7 +154,7 @@ def language_model(info: Mapping[str, Any]) -> LanguageModel:
 
 
 def model_state(info: Mapping[str, Any]) -> str:
-    """ "not needed" until a page asks for the model, then "loading", then "ready on cpu"; "not here" when it is gone."""
+    """ "not needed" until a page asks for it, then "loading", then "ready on cpu"; "not here" when it is gone."""
     try:
         return _model_states().get(model_path(info), NOT_NEEDED)
     except ModelError:

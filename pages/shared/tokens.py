@@ -83,7 +83,7 @@ def aligned(rows: Iterable[Row], color: str) -> str:
     """
     lines = (
         f'<span class="n">{r.distance:.2f}</span>'
-        f'<span class="l" style="margin-right:-.5em"><span>{running(r.left)}</span></span>'
+        f'<span class="l"><span>{running(r.left)}</span></span>'
         f'<span class="r">{marked(r.token, color)}{running(r.right)}</span>'
         for r in rows
     )
