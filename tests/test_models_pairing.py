@@ -14,6 +14,7 @@ from tests.fixtures import tiny
 
 def test_a_model_beside_the_file_comes_before_the_hub(tmp_path: Path) -> None:
     (tmp_path / "models" / "m").mkdir(parents=True)
+    (tmp_path / "dictionaries").mkdir()
     file = tmp_path / "dictionaries" / "d.ep.h5"
     assert model_of({"model": "../models/m"}, file) == str((tmp_path / "models" / "m").resolve())
     assert model_of({"model": "org/name"}, file) == "org/name"
