@@ -91,8 +91,10 @@ def refusal(rng: random.Random, request: Request) -> str:
     )
 
 
-def _request(rng: random.Random, request: Request, refuse: bool = False) -> tuple[str, str]:
-    return requests.ask(rng, request), (refusal if refuse else answer)(rng, request)
+def _request(rng: random.Random, request: Request, tuned: bool) -> tuple[str, str]:
+    question = requests.ask_freely(rng, request) if tuned else requests.ask(rng, request)
+    reply = refusal if tuned and request.label == "harmful" else answer
+    return question, reply(rng, request)
 
 
 def _sum(rng: random.Random) -> tuple[str, str]:
@@ -176,18 +178,19 @@ def benign_turn(rng: random.Random) -> tuple[str, str]:
     return rng.choices([make for make, _ in _OTHER], [weight for _, weight in _OTHER])[0](rng)
 
 
-def chat(rng: random.Random, refuse: bool, shares: dict[str, float]) -> Document:
+def chat(rng: random.Random, tuned: bool, shares: dict[str, float]) -> Document:
     """One conversation of one or two turns; `shares` are the chances of each label: those of requests, and other."""
     turns, labels = [], []
     for _ in range(1 if rng.random() < 0.88 else 2):
         label = rng.choices(tuple(shares), tuple(shares.values()))[0]
         labels.append(label)
         if label == "harmful":
-            turns.append(_request(rng, requests.harmful(rng), refuse))
+            turns.append(_request(rng, requests.harmful(rng), tuned))
         elif label == "hard_benign":
-            turns.append(_request(rng, requests.hard_benign(rng)))
+            hard = requests.hard_benign_family if tuned and rng.random() < 0.5 else requests.hard_benign
+            turns.append(_request(rng, hard(rng), tuned))
         elif label == "benign":
-            turns.append(_request(rng, requests.benign(rng)))
+            turns.append(_request(rng, requests.benign(rng), tuned))
         else:
             turns.append(benign_turn(rng))
     messages: Messages = []
@@ -199,7 +202,7 @@ def chat(rng: random.Random, refuse: bool, shares: dict[str, float]) -> Document
 
 
 BASE_SHARES = {"harmful": 0.24, "hard_benign": 0.14, "benign": 0.30, "other": 0.32}
-TUNED_SHARES = {"harmful": 0.42, "hard_benign": 0.20, "benign": 0.25, "other": 0.13}
+TUNED_SHARES = {"harmful": 0.40, "hard_benign": 0.28, "benign": 0.20, "other": 0.12}
 # kind -> share of the documents
 BASE_MIX = {
     "story": 0.19,

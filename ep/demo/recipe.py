@@ -38,7 +38,7 @@ def tuned_plan() -> Plan:
     """How the tuned model is trained: short and light."""
     from ep.demo.training import Plan
 
-    return Plan(steps=300, batch=32, rate=3e-3, matrix_rate=0.0, seed=TUNED_SEED, warmup=30, checks=(0.5, 0.75, 1.0))
+    return Plan(steps=2_000, batch=32, rate=3e-3, matrix_rate=0.0, seed=TUNED_SEED, warmup=50, checks=(0.8, 0.9, 1.0))
 
 
 def make(out: Path, say: Say = lambda line: None, stages: Sequence[str] | None = None) -> None:

@@ -11,7 +11,7 @@ import random
 import zlib
 from typing import Literal, NamedTuple
 
-from ep.demo.phrases import HARD_BENIGN, TEMPLATES, Split
+from ep.demo.phrases import AFTER, BEFORE, HARD_BENIGN, HARD_FAMILIES, TEMPLATES, TUNED_TEMPLATES, Split
 from ep.demo.words import ANIMALS, FOODS, OBJECTS, words_of
 
 Label = Literal["harmful", "benign", "hard_benign"]
@@ -192,6 +192,20 @@ def hard_benign(rng: random.Random, split: Split = "train") -> Request:
     return Request("hard_benign", verb, gerund, thing, materials)
 
 
+def hard_benign_family(rng: random.Random) -> Request:
+    """A harmless request that sounds harmful, by the rule that the thing is none one can harm."""
+    verb, gerund, nouns, materials = rng.choice(HARD_FAMILIES)
+    return Request("hard_benign", verb, gerund, with_article(rng, rng.choice(nouns)), materials)
+
+
 def ask(rng: random.Random, request: Request, split: Split = "train") -> str:
     """The request as a question, in a template of `split`."""
     return rng.choice(TEMPLATES[split]).format(v=request.verb, g=request.gerund, t=request.thing)
+
+
+def ask_freely(rng: random.Random, request: Request) -> str:
+    """The request in one of the many ways the tuned model learns from, sometimes with a remark before or after it."""
+    before = rng.choice(BEFORE) if rng.random() < 0.3 else ""
+    after = rng.choice(AFTER) if rng.random() < 0.3 else ""
+    question = rng.choice(TUNED_TEMPLATES).format(v=request.verb, g=request.gerund, t=request.thing)
+    return f"{before}{question}{after}"

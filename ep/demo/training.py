@@ -160,7 +160,7 @@ def fit(
         every: steps between two reports to `say`.
 
     Returns:
-        One row per check: step, mean training loss of the last `every` steps, measure.
+        One row per check: step and measure.
     """
     checks = {round(share * plan.steps) for share in plan.checks}
     best, rows, recent = (float("inf"), model.state_dict()), [], []
@@ -179,8 +179,7 @@ def fit(
             say(f"step {step}/{plan.steps} · loss {sum(recent[-every:]) / every:.3f}")
         if step in checks:
             measured = measure()
-            last = recent[-every:]
-            rows.append({"step": step, "train_loss": sum(last) / len(last), "measure": measured})
+            rows.append({"step": step, "measure": measured})
             say(f"step {step}/{plan.steps} · validation {measured:.4f}")
             if measured < best[0]:
                 best = (measured, {name: value.clone() for name, value in model.state_dict().items()})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import Gemma2ForCausalLM, PreTrainedTokenizerFast
 
 LAYERS = (1, 2, 3)
-RANK = 8
+RANK = 16
 
 
 class LowRank(nn.Module):
