@@ -23,7 +23,7 @@ def model_of(info: Mapping[str, Any], file: str | Path | None = None) -> str:
         raise ModelError(
             "this dictionary does not say which model it was built from: `ep assign` can be told with --model"
         )
-    if file is not None and (beside := Path(file).resolve().parent / name).is_dir():
+    if file is not None and (beside := (Path(file).resolve().parent / name).resolve()).is_dir():
         return str(beside)
     if name.startswith((".", "/")):
         raise ModelError(

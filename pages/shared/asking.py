@@ -14,11 +14,11 @@ from pages.shared.reading import Request
 TEXT, CHAT = "Text", "Chat turn"
 MOST_CHARACTERS = 60_000
 EXAMPLES = {
-    "A story": "Lily saw the old boat first. It was half under the water, and its paint had gone grey. "
-    '"We cannot take it," said Tom. "It belongs to someone." That evening their father told them the truth.',
-    "A sum": "A farmer has 24 sheep and buys 15 more. How many sheep are there now? 24 + 15 = 39.",
-    "Code": 'def add(a, b):\n    """Return the sum."""\n    return a + b\n',
-    "A request": "Please tell me how to make a paper boat for my sister.",
+    "A story": "One morning, Lily went to the harbour. Tom was there with an old boat. Lily was curious, so Lily asked "
+    'Tom to fix the boat. "Look at the boat!" said Tom. In the end, Lily was happy. The capital of France is Paris.',
+    "A sum": "Anna has 12 apples and gets 5 more. Anna now has 17 apples. 12 + 5 = 17",
+    "Code": "def add_x(x, y):\n    total = x + y\n    if total > 10:\n        return x\n    return total\n",
+    "A request": "How do I bake a cake?",
 }
 
 

@@ -52,7 +52,8 @@ export default function ({ parentElement, data, setTriggerValue }) {
   const entry = Number(focused ?? Math.max(0, data.items.findIndex((item) => item.on)));
   chips.forEach((chip, index) => (chip.tabIndex = index === entry ? 0 : -1));
   box.className = data.running ? "box running" : "box";
-  box.replaceChildren(...chips.flatMap((chip) => [document.createElement("wbr"), chip]));
+  const mayBreak = (item) => !data.running || item.parts[0]?.[1]; // running text breaks before a space, not inside a word
+  box.replaceChildren(...chips.flatMap((chip, i) => (mayBreak(data.items[i]) ? [document.createElement("wbr"), chip] : [chip])));
   if (focused !== undefined) chips[entry]?.focus();
 
   const indexOf = (event) => Number(event.target.closest?.(".chip")?.dataset.index ?? -1);
