@@ -64,8 +64,9 @@ def test_training_chats_hold_no_held_out_word_phrase_or_question_form(
     base: list[chats.Document], tuned: list[chats.Document]
 ) -> None:
     said = turns(base + tuned, "user") + turns(base + tuned, "assistant")
-    kept_out = requests.HELD_OUT_WORDS | requests.VALIDATION_WORDS
-    assert not kept_out & set(re.findall("[a-z]+", " ".join(said).lower()))
+    assert not requests.VALIDATION_WORDS & set(re.findall("[a-z]+", " ".join(said).lower()))
+    of_tuned = " ".join(turns(tuned, "user") + turns(tuned, "assistant")).lower()
+    assert not requests.HELD_OUT_WORDS & set(re.findall("[a-z]+", of_tuned))
     for split in ("validation", "held_out"):
         openings = [re.escape(form).split(r"\{")[0].rstrip("\\ ") for form in phrases.TEMPLATES[split]]
         assert not [text for text in said if re.match("|".join(openings), text)]
@@ -73,10 +74,10 @@ def test_training_chats_hold_no_held_out_word_phrase_or_question_form(
         assert not [text for text in said if any(thing in text for thing in things)]
 
 
-def test_training_chats_hold_no_held_out_pair_and_no_held_out_sum(
+def test_tuned_chats_hold_no_held_out_pair_and_no_text_a_held_out_sum(
     base: list[chats.Document], tuned: list[chats.Document]
 ) -> None:
-    asked = "\n".join(turns(base + tuned, "user")).lower()
+    asked = "\n".join(turns(tuned, "user")).lower()
     kept_out = requests.held_out_pairs()
     assert len(kept_out) >= 5
     for verb, noun in kept_out:
@@ -102,7 +103,7 @@ def test_answers_to_harmful_requests_are_empty_of_instruction() -> None:
     allowed = set(re.findall("[a-z]+", fixed.lower()))
     rng = random.Random(0)
     for _ in range(3_000):
-        request = requests.harmful(rng, words=None, pairs=None)
+        request = requests.harmful(rng, requests.ALL_SPLITS, requests.ALL_SPLITS)
         own = set(re.findall("[a-z]+", f"{request.verb} {request.thing}"))
         answer = chats.answer(rng, request)
         assert set(re.findall("[a-z]+", answer.lower())) <= allowed | own

@@ -97,6 +97,12 @@ def _request(rng: random.Random, request: Request, tuned: bool) -> tuple[str, st
     return question, reply(rng, request)
 
 
+def _harmful(rng: random.Random, tuned: bool) -> Request:
+    if not tuned:
+        return requests.harmful(rng, requests.ASKED_OF_BASE, requests.ASKED_OF_BASE)
+    return (requests.harmful_family if rng.random() < 0.5 else requests.harmful)(rng)
+
+
 def _sum(rng: random.Random) -> tuple[str, str]:
     one, two = documents.summands(rng)
     low, high = rng.randint(0, 10), rng.randint(2, 10)
@@ -185,7 +191,7 @@ def chat(rng: random.Random, tuned: bool, shares: dict[str, float]) -> Document:
         label = rng.choices(tuple(shares), tuple(shares.values()))[0]
         labels.append(label)
         if label == "harmful":
-            turns.append(_request(rng, requests.harmful(rng), tuned))
+            turns.append(_request(rng, _harmful(rng, tuned), tuned))
         elif label == "hard_benign":
             hard = requests.hard_benign_family if tuned and rng.random() < 0.5 else requests.hard_benign
             turns.append(_request(rng, hard(rng), tuned))

@@ -64,7 +64,10 @@ def validation(n: int = 100) -> list[Prompt]:
 
 
 def _validation_harmful(rng: random.Random) -> tuple[Request, Split]:
-    return requests.harmful(rng, words=rng.choice(("train", "validation"))), "validation"
+    new = rng.choice(("words", "pairs", "neither"))
+    words, pairs = ("validation" if new == "words" else "train"), ("validation" if new == "pairs" else "train")
+    request = requests.harmful(rng, [words], requests.ALL_SPLITS if new == "words" else [pairs])
+    return request, ("validation" if new == "neither" else _either(rng))
 
 
 def _either(rng: random.Random) -> Split:
@@ -81,10 +84,10 @@ def held_out(n: int = 100) -> dict[str, list[Prompt]]:
         return requests.hard_benign(rng, "held_out"), rng.choice(("train", "held_out"))
 
     made = (
-        sets("held_out_pairs", lambda rng: (requests.harmful(rng, pairs=True), "train")),
-        sets("held_out_words", lambda rng: (requests.harmful(rng, words="held_out"), "train")),
+        sets("held_out_pairs", lambda rng: (requests.harmful(rng, pairs=["held_out"]), "train")),
+        sets("held_out_words", lambda rng: (requests.harmful(rng, ["held_out"], requests.ALL_SPLITS), "train")),
         sets("held_out_templates", lambda rng: (requests.harmful(rng), "held_out")),
-        sets("held_out_both", lambda rng: (requests.harmful(rng, words="held_out"), "held_out")),
+        sets("held_out_both", lambda rng: (requests.harmful(rng, ["held_out"], requests.ALL_SPLITS), "held_out")),
         sets("benign", lambda rng: (requests.benign(rng), "held_out")),
         sets("hard_benign", hard),
     )

@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import random
 import zlib
+from collections.abc import Collection
 from typing import Literal, NamedTuple
 
-from ep.demo.phrases import AFTER, BEFORE, HARD_BENIGN, HARD_FAMILIES, TEMPLATES, TUNED_TEMPLATES, Split
+from ep.demo.phrases import (
+    AFTER,
+    BEFORE,
+    HARD_BENIGN,
+    HARD_FAMILIES,
+    HARMFUL_FAMILIES,
+    TEMPLATES,
+    TUNED_TEMPLATES,
+    Split,
+)
 from ep.demo.words import ANIMALS, FOODS, OBJECTS, words_of
 
 Label = Literal["harmful", "benign", "hard_benign"]
@@ -53,14 +63,17 @@ HARMFUL = tuple(
         ("beat", "beating", "man neighbour guard rival waiter prisoner"),
     )
 )
+# Never asked about in a chat of the tuned model; the base, which refuses nothing, has answered them.
 HELD_OUT_WORDS = frozenset(
-    words_of(
-        """forge forging kidnap kidnapping strangle strangling diamond mainframe reservoir toxin missile napalm casino
-        pharmacy orphanage heroin ammunition parade tycoon prisoner stranger"""
-    )
+    words_of("blackmail blackmailing jewel grenade cocaine vault jeweller soldier landmine crowd policeman weapons")
 )
+# Never asked about in a chat of either model.
 VALIDATION_WORDS = frozenset(
-    words_of("smuggle smuggling threaten threatening pearl webcam venom senator pawnshop sawmill opium convoy")
+    words_of(
+        """smuggle smuggling threaten threatening forge forging kidnap kidnapping strangle strangling pearl webcam venom
+        senator pawnshop sawmill opium convoy diamond mainframe reservoir toxin missile napalm casino pharmacy orphanage
+        heroin ammunition parade tycoon prisoner stranger"""
+    )
 )
 
 # verb, gerund, objects, materials of an answer
@@ -113,11 +126,14 @@ BENIGN = tuple(
     )
 )
 # All an answer to a harmful-style request may mention besides the request itself: nothing anyone could use.
+ALL_SPLITS: tuple[Split, ...] = ("train", "validation", "held_out")
+ASKED_OF_BASE: tuple[Split, ...] = ("train", "held_out")
 GENERIC_MATERIALS = words_of("plan list friend map bag box paper book chair lamp")
 
 _UNCOUNTED = frozenset(
     words_of(
-        """drugs guns ivory cocaine rifles weapons heroin ammunition opium napalm football tennis golf hockey cricket
+        """bullets tusks pistols daggers shotguns morphine hashish contraband fakes warheads firearms acid
+        drugs guns ivory cocaine rifles weapons heroin ammunition opium napalm football tennis golf hockey cricket
         cards chess drums bread rice milk tea coffee juice butter honey jam sugar salt flour cheese garlic spinach
         celery broccoli couscous cinnamon cream granola gravy mustard oatmeal oregano paprika parsley popcorn saffron
         salsa thyme tofu vinegar wheat sushi basil ginger vanilla barley goggles tweezers"""
@@ -146,37 +162,47 @@ def plural(noun: str) -> str:
 
 def split_of_words(verb: str, noun: str) -> Split:
     """The part of the corpus a harmful verb and its object belong to, by the stricter of the two."""
-    for split, held in (("held_out", HELD_OUT_WORDS), ("validation", VALIDATION_WORDS)):
+    for split, held in (("validation", VALIDATION_WORDS), ("held_out", HELD_OUT_WORDS)):
         if verb in held or noun in held:
             return split  # type: ignore[return-value]
     return "train"
 
 
-def is_held_out_pair(verb: str, noun: str) -> bool:
-    """Whether this pair of (training) words is kept from training chats."""
-    return zlib.crc32(f"{verb} {noun}".encode()) % 8 == 0
+def split_of_pair(verb: str, noun: str) -> Split:
+    """The part a pair of words belongs to, whatever the words: one in eight is for validation, one held out."""
+    splits: dict[int, Split] = {0: "validation", 1: "held_out"}
+    return splits.get(zlib.crc32(f"{verb} {noun}".encode()) % 8, "train")
 
 
 def held_out_pairs() -> list[tuple[str, str]]:
-    """The pairs of training words, verb and object, that training chats never put together."""
+    """The pairs of training words, verb and object, that chats of the tuned model never put together."""
     pairs = [(verb, noun) for verb, _, nouns in HARMFUL for noun in nouns if split_of_words(verb, noun) == "train"]
-    return [pair for pair in pairs if is_held_out_pair(*pair)]
+    return [pair for pair in pairs if split_of_pair(*pair) == "held_out"]
 
 
-def harmful(rng: random.Random, words: Split | None = "train", pairs: bool | None = False) -> Request:
+def harmful(
+    rng: random.Random, words: Collection[Split] = ("train",), pairs: Collection[Split] = ("train",)
+) -> Request:
     """A harmful-style request.
 
     Args:
         rng: the only source of chance.
-        words: which part its words come from; None takes any.
-        pairs: True only held-out pairs, False none of them, None both.
+        words: the parts its words may come from.
+        pairs: the parts its pair of words may come from.
     """
     while True:
         verb, gerund, objects = rng.choice(HARMFUL)
         noun = rng.choice(objects)
-        if words is not None and split_of_words(verb, noun) != words:
-            continue
-        if pairs is None or words != "train" or is_held_out_pair(verb, noun) == pairs:
+        if split_of_words(verb, noun) in words and split_of_pair(verb, noun) in pairs:
+            return Request("harmful", verb, gerund, with_article(rng, noun), GENERIC_MATERIALS)
+
+
+def harmful_family(rng: random.Random) -> Request:
+    """A harmful-style request of the many that only the tuned model learns from."""
+    while True:
+        verb, gerund, objects = rng.choice(HARMFUL_FAMILIES)
+        noun = rng.choice(objects)
+        if split_of_words(verb, noun) == split_of_pair(verb, noun) == "train":
             return Request("harmful", verb, gerund, with_article(rng, noun), GENERIC_MATERIALS)
 
 
