@@ -43,7 +43,8 @@ def rate(found: Iterable[bool]) -> dict[str, float | int | list[float]]:
 
 def corpus(seed: int, base: training.Plan, tuned: training.Plan) -> dict[str, object]:
     """What the base was trained on: kinds, distinct words, and both plans."""
-    kinds, words = Counter(), Counter()
+    kinds: Counter[str] = Counter()
+    words: Counter[str] = Counter()
     for document in islice(chats.stream(seed), COUNTED):
         kinds[document.kind] += 1
         words.update(re.findall("[a-z]+", training.text_of(document).lower()))

@@ -65,7 +65,8 @@ def validation(n: int = 100) -> list[Prompt]:
 
 def _validation_harmful(rng: random.Random) -> tuple[Request, Split]:
     new = rng.choice(("words", "pairs", "neither"))
-    words, pairs = ("validation" if new == "words" else "train"), ("validation" if new == "pairs" else "train")
+    words: Split = "validation" if new == "words" else "train"
+    pairs: Split = "validation" if new == "pairs" else "train"
     request = requests.harmful(rng, [words], requests.ALL_SPLITS if new == "words" else [pairs])
     return request, ("validation" if new == "neither" else _either(rng))
 

@@ -149,7 +149,11 @@ def chat_prompts(n: int) -> list[dict[str, object]]:
     return list(found.values())
 
 
-_REQUESTS = {"harmful": requests.harmful, "hard_benign": requests.hard_benign, "benign": requests.benign}
+_REQUESTS: dict[str, Callable[[random.Random], requests.Request]] = {
+    "harmful": requests.harmful,
+    "hard_benign": requests.hard_benign,
+    "benign": requests.benign,
+}
 
 
 def load(folder: Path) -> tuple[Gemma2ForCausalLM, PreTrainedTokenizerFast]:

@@ -127,6 +127,7 @@ BENIGN = tuple(
 )
 # All an answer to a harmful-style request may mention besides the request itself: nothing anyone could use.
 ALL_SPLITS: tuple[Split, ...] = ("train", "validation", "held_out")
+TRAINED: tuple[Split, ...] = ("train",)
 ASKED_OF_BASE: tuple[Split, ...] = ("train", "held_out")
 GENERIC_MATERIALS = words_of("plan list friend map bag box paper book chair lamp")
 
@@ -180,9 +181,7 @@ def held_out_pairs() -> list[tuple[str, str]]:
     return [pair for pair in pairs if split_of_pair(*pair) == "held_out"]
 
 
-def harmful(
-    rng: random.Random, words: Collection[Split] = ("train",), pairs: Collection[Split] = ("train",)
-) -> Request:
+def harmful(rng: random.Random, words: Collection[Split] = TRAINED, pairs: Collection[Split] = TRAINED) -> Request:
     """A harmful-style request.
 
     Args:

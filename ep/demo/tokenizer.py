@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+    from tokenizers.models import Model
     from transformers import PreTrainedTokenizerFast
 
 VOCABULARY_SIZE = 4096
@@ -66,7 +67,7 @@ def train(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     return _wrapped(_with_bytes(learner))
 
 
-def _pipeline(model: object) -> Tokenizer:
+def _pipeline(model: Model) -> Tokenizer:
     from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
 
     tokenizer = Tokenizer(model)
