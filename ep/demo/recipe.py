@@ -45,7 +45,7 @@ def make(out: Path, say: Say = lambda line: None, stages: Sequence[str] | None =
     """Make the demo in `out` (data/demo).
 
     Args:
-        out: folder for models/, text/, prompts/, evaluation.json and README.md.
+        out: folder for models/, text/, prompts/, dictionaries/, evaluation.json and README.md.
         say: is given one line of progress at a time.
         stages: which of STAGES to run; None runs all, in order.
     """
@@ -129,6 +129,13 @@ def make_texts(out: Path, say: Say) -> None:
     prompts.write(out / "prompts")
 
 
+def make_dictionaries(out: Path, say: Say) -> None:
+    """Build the demo's dictionaries with the product itself."""
+    from ep.demo import dictionaries
+
+    dictionaries.make(out, say)
+
+
 def mixed(n: int) -> list[chats.Document]:
     """Documents of all kinds; one in four is from the tuned model's mix, so that refusals occur too."""
     base, tuned = chats.stream(TEXT_SEED), chats.stream(TEXT_SEED, tuned=True)
@@ -197,4 +204,5 @@ STAGES: dict[str, Callable[[Path, Say], None]] = {
     "evaluation": make_evaluation,
     "card": make_card,
     "texts": make_texts,
+    "dictionaries": make_dictionaries,
 }

@@ -73,6 +73,7 @@ def test_a_prompt_is_read_token_by_token_and_leads_to_a_region(app: App, page: P
     token = page.get_by_role("button", name=re.compile("house")).first
     expect(token).to_be_visible()
     token.click()
+    expect(page.locator(".ep-band", has_text="house")).to_be_visible()  # the card has taken the token over
     button = page.get_by_role("button", name=re.compile(r"Open region \d+"))
     expect(button).to_be_visible()
     region = re.search(r"\d+", button.inner_text()).group(0)
