@@ -5,15 +5,12 @@ layer, and the bridge's plain forward, which runs every block and the unembeddin
 a busy machine slows both; the ratio is the median over rounds.
 
     python -m benchmarks.extraction
-
-The demo model where it is built (data/demo/models/base), else a random Gemma-2 of the same size.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,9 +27,7 @@ TARGET = 3.0
 
 def run(layers: tuple[int, ...] = (2, 4), rounds: int = ROUNDS) -> list[dict[str, Any]]:
     """One row per layer: tokens/s of extraction and of the full forward, their median ratio."""
-    with tempfile.TemporaryDirectory() as directory:
-        name = str(DEMO) if DEMO.is_dir() else str(_stand_in(Path(directory)))
-        model = load(name)
+    model = load(str(DEMO))
     return [_measure(model, layer, rounds) for layer in layers]
 
 
@@ -43,7 +38,7 @@ def _measure(model: LanguageModel, layer: int, rounds: int) -> dict[str, Any]:
     times = [(_seconds(extract), _seconds(forward)) for _ in range(rounds)]
     return {
         "what": f"extraction at layer {layer} of {model.n_layers} against a full forward with logits",
-        "model": "demo base" if DEMO.is_dir() else "random Gemma-2 of the demo's size",
+        "model": "demo base",
         "device": f"{model.device}, {model.dtype}",
         "extraction_tokens_per_s": round(batch.n_tokens / statistics.median(ours for ours, _ in times)),
         "forward_tokens_per_s": round(batch.n_tokens / statistics.median(theirs for _, theirs in times)),
@@ -78,30 +73,6 @@ def _seconds(action: Callable[[], Any]) -> float:
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
-
-
-def _stand_in(directory: Path) -> Path:
-    """A random Gemma-2 with the demo's shape and a tokenizer of single characters."""
-    import torch
-    from tokenizers import Tokenizer, models
-    from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedTokenizerFast
-
-    torch.manual_seed(0)
-    config = Gemma2Config(
-        vocab_size=4096,
-        hidden_size=128,
-        intermediate_size=512,
-        num_hidden_layers=6,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=32,
-        max_position_embeddings=512,
-        sliding_window=256,
-    )
-    Gemma2ForCausalLM(config).save_pretrained(directory)
-    words = Tokenizer(models.WordLevel({"<bos>": 0, "<unk>": 1}, unk_token="<unk>"))
-    PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<bos>", unk_token="<unk>").save_pretrained(directory)
-    return directory
 
 
 if __name__ == "__main__":

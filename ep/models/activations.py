@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64, UInt64
 
 from ep.errors import ActivationError, ModelError
+from ep.method.priority import GOLDEN, mix
 from ep.models.loading import LanguageModel
 from ep.models.tokens import TokenBatch
 
@@ -107,15 +108,8 @@ def fold(ids: Int64[np.ndarray, "b t"]) -> UInt64[np.ndarray, "b t"]:
         before = np.zeros(ids.shape, dtype=np.uint64)  # 0 stands for "before the passage"
         width = max(ids.shape[1] - back, 0)
         before[:, ids.shape[1] - width :] = ids[:, :width].astype(np.uint64) + np.uint64(1)
-        hashed = _splitmix64(hashed ^ before)
+        hashed = mix((hashed ^ before) + np.uint64(GOLDEN))
     return hashed
-
-
-def _splitmix64(value: np.ndarray) -> np.ndarray:
-    value = value + np.uint64(0x9E3779B97F4A7C15)
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
 
 
 def _chosen(batch: TokenBatch, positions: str) -> Bool[np.ndarray, "b t"]:

@@ -1,0 +1,56 @@
+"""How often the logit lens of an exemplar names what comes next, beside the lens of another region as control.
+
+For every region of a demo dictionary with at least five Voronoi members that have a next token: is the members' most
+common next token among the five strongest tokens of the exemplar's lens? Counted on the stream the dictionary was built
+from. The interval is Wilson's, 95 %.
+
+    python -m benchmarks.lens
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import ep
+
+FOLDER = Path("data/demo/dictionaries/all-tokens")
+FEWEST, STRONGEST, Z = 5, 5, 1.96
+
+
+def run() -> list[dict[str, Any]]:
+    """One row per layer and percentile of the tuned demo model."""
+    return [measure(layer, percentile) for layer in (2, 4) for percentile in (1, 2, 4)]
+
+
+def measure(layer: int, percentile: int) -> dict[str, Any]:
+    dictionary = ep.open(FOLDER / f"tuned-L{layer}-p{percentile}.ep.h5")
+    following = dictionary.column("next_ids")[:, 0]
+    asked = np.flatnonzero((dictionary.column("count_voronoi") >= FEWEST) & (following >= 0))
+    lens = dictionary.column("lens_exemplar_up_ids")[:, :STRONGEST]
+    others = np.random.default_rng(0).permutation(asked)
+    hits = int((lens[asked] == following[asked, None]).any(axis=1).sum())
+    low, high = wilson(hits, len(asked))
+    return {
+        "what": f"lens names the next token: demo tuned, layer {layer}, p = {percentile}, K = {len(dictionary):,}",
+        "share": round(hits / len(asked), 3),
+        "interval": f"{low:.2f} to {high:.2f}",
+        "n": len(asked),
+        "control": round(float((lens[others] == following[asked, None]).any(axis=1).mean()), 3),
+    }
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """The 95 % Wilson interval of hits out of n."""
+    share, spread = hits / n, Z * Z / n
+    middle = (share + spread / 2) / (1 + spread)
+    half = Z * np.sqrt(share * (1 - share) / n + spread / n / 4) / (1 + spread)
+    return middle - half, middle + half
+
+
+if __name__ == "__main__":
+    for row in run():
+        print(json.dumps(row))
