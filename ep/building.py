@@ -12,7 +12,9 @@ the dictionaries, never by the stream. It knows no screen; whoever calls it draw
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -91,6 +93,7 @@ class Job:
         self.read = {"stream": 0, "assign": 0}  # passages taken from the corpus, in each pass
         self.truncated = {"stream": 0, "assign": 0}
         self.started = monotonic()
+        self.workers = ThreadPoolExecutor(os.cpu_count() or 1)
 
     @classmethod
     def open(cls, config: BuildConfig, resume: bool) -> Job:
@@ -271,13 +274,12 @@ class Job:
         harvest: Harvest,
         events: Events,
     ) -> None:
-        """Hand one batch to the drafts; directions are computed once a layer."""
-        for layer in self.config.layers:
-            listening = [draft for key, draft in drafts.items() if key[0] == layer]
-            if listening:
-                rows = directions(harvest.x[layer], self.calibrations[layer].center)
-                for draft in listening:
-                    step(draft, rows, events)
+        """Hand one batch to the drafts, side by side: none knows of another. Directions are computed once a layer."""
+        layers = {layer for layer, _ in drafts}
+        rows = {layer: directions(harvest.x[layer], self.calibrations[layer].center) for layer in layers}
+        waiting = [self.workers.submit(step, draft, rows[layer], events) for (layer, _), draft in drafts.items()]
+        for done in waiting:
+            done.result()
 
     def _progress(self, stage: str, total: int | None) -> Progress:
         done = self._streamed() if stage == "stream" else self._assigned()
