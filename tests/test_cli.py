@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -155,3 +156,35 @@ def test_ctrl_c_keeps_a_state_that_resumes_to_the_same_files(tmp_path: Path) -> 
     subprocess.run([*cut, "--resume"], cwd=ROOT, check=True, capture_output=True)
     one, other = (next((tmp_path / name).glob("*.ep.h5")) for name in ("whole", "cut"))
     assert ep.digest(one) == ep.digest(other)
+
+
+@pytest.mark.slow
+def test_the_app_starts_in_an_empty_home_without_asking_anything(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "ep", "app", "--host", "127.0.0.1", "--port", str(port)]
+    environment = os.environ | {"HOME": str(tmp_path), "BROWSER": "true", "HF_HUB_OFFLINE": "1"}
+    log = (tmp_path / "log").open("wb")
+    streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, **streams)
+    try:
+        answer = wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+        log.close()
+    said = (tmp_path / "log").read_text()
+    assert answer == "ok", said
+    assert "email" not in said.lower()
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes], seconds: float = 90) -> str:
+    """What the address answers once it does; "" when the server ends or time is up."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            return urlopen(url, timeout=2).read().decode()
+        except OSError:
+            time.sleep(0.3)
+    return ""
