@@ -121,8 +121,11 @@ def region(arguments: argparse.Namespace) -> None:
         print(f"{name:22} {' '.join(label(score.token) for score in scores)}")
     print(f"{'nearest':22} {' '.join(f'{k} ({d:.2f})' for k, d in region.nearest)}")
     for excerpt in ([region.founder] if region.founder else []) + list(region.excerpts):
-        before, after = "".join(excerpt.pieces[: excerpt.marked]), "".join(excerpt.pieces[excerpt.marked + 1 :])
-        marked = f"{label(before[-40:])}[{label(excerpt.token)}]{label(after[:30])}"
+        before, after = (
+            "".join(excerpt.pieces[: excerpt.marked])[-40:],
+            "".join(excerpt.pieces[excerpt.marked + 1 :])[:30],
+        )
+        marked = f"{before and label(before)}[{label(excerpt.token)}]{after and label(after)}"
         print(f"{excerpt.band:8} {excerpt.distance:.3f}  {marked}")
 
 

@@ -40,7 +40,7 @@ def signed(path: str | os.PathLike[str]) -> None:
         raise DictionaryFileError(f"the file cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if head != SIGNATURE:
         what = "the file is empty" if not head else "this is not an HDF5 file"
-        raise DictionaryFileError(f"{what}: expected an .ep.h5 dictionary; `ep import` converts published pickles")
+        raise DictionaryFileError(f"{what}: expected an .ep.h5 dictionary, as `ep build` writes them")
 
 
 def version(file: h5py.File) -> None:
