@@ -153,7 +153,7 @@ def _card(dictionary: Dictionary, region: int) -> None:
             f'<div class="ep-split"><div class="ep-clip"><span class="ep-sw" style="--c:{color}"></span>'
             f'<b class="ep-card-name">Region {region}</b> <span class="ep-k">&nbsp;{tokens.escape(group)}</span></div>'
             f'<span class="ep-k" style="white-space:nowrap">{about}</span></div>'
-            + f'<div class="ep-line">{tokens.chips(shown, color, 0.26)}</div>'
+            + tokens.row((tokens.chip(token, color, 0.26) for token in shown), one_line=True)
             + '<div class="ep-gap"></div>'
             + tokens.facts(*_facts(dictionary, region))
             + '<div class="ep-gap"></div>'

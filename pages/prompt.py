@@ -78,7 +78,7 @@ def _ask(request: Request) -> None:
     st.session_state[_CHAT] = request.chat
     st.session_state[_SYSTEM] = request.system
     state.change(prompt=request.text)
-    st.rerun()
+    state.rerun()
 
 
 def _edit() -> None:
@@ -125,7 +125,7 @@ def _result(key: str, dictionary: Dictionary, request: Request) -> Result:
         st.session_state[_RESULT] = kept
         st.session_state[_LOCKED] = None
         if loading.model_state(dictionary.info) != known:
-            st.rerun()  # the side bar was drawn before the model was there
+            state.rerun()  # the side bar was drawn before the model was there
     return kept[1]
 
 

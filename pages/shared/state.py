@@ -25,6 +25,7 @@ LONGEST_PROMPT = 1500
 """A longer prompt stays in the session and out of the URL, which servers cut."""
 _KEY = "ep_selection"
 _NOTES = "ep_notes"
+_TAKEN = "ep_notes_taken"
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,14 @@ def note(text: str) -> None:
 
 def take_notes() -> list[str]:
     """The sentences left since the last call."""
-    return st.session_state.pop(_NOTES, [])
+    st.session_state[_TAKEN] = st.session_state.pop(_NOTES, [])
+    return st.session_state[_TAKEN]
+
+
+def rerun() -> NoReturn:
+    """Starts the page again without losing what its head had just said."""
+    st.session_state[_NOTES] = st.session_state.pop(_TAKEN, []) + st.session_state.get(_NOTES, [])
+    st.rerun()
 
 
 def synchronise() -> None:
@@ -114,7 +122,7 @@ def synchronise() -> None:
     asked = {name: st.query_params.get(short) for name, short in PARAMETERS.items()}
     if asked["dictionary"] and loading.find(asked["dictionary"]) is None:
         note(_unknown(asked["dictionary"]))
-        asked = dict.fromkeys(asked)
+        asked |= {"dictionary": None, "region": None, "second": None}
     key = asked["dictionary"] or current().dictionary
     if loading.find(key) is None:
         key = first.key if (first := loading.opening()) else None

@@ -79,3 +79,10 @@ def test_a_prompt_is_read_token_by_token_and_leads_to_a_region(app: App, page: P
     region = re.search(r"\d+", button.inner_text()).group(0)
     button.click()
     expect(page.get_by_role("heading", name=f"Region {region}")).to_be_visible()
+
+
+def test_a_link_to_a_dictionary_that_is_not_here_keeps_its_prompt_and_says_so(app: App, page: Page) -> None:
+    page.goto(app.link("prompt", d="nobody/has/this", q="One morning, Lily went to the harbour."))
+    expect(page.get_by_text("is on the shelf")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("harbour")).first).to_be_visible()
+    expect(page.get_by_text("is on the shelf")).to_be_visible()
