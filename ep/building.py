@@ -76,6 +76,9 @@ def build(config: BuildConfig, resume: bool = False) -> Generator[Progress, None
     except GeneratorExit:
         job.keep()
         raise
+    finally:
+        job.workers.shutdown()
+    job.save_state()  # closed while writing, it resumes with the files that are missing
     yield from job.write()  # 5, 6
 
 

@@ -106,6 +106,22 @@ def test_interrupted_and_resumed_equals_never_stopped(settings: Callable[..., Bu
     assert not (config.folder / NAME).exists()
 
 
+def test_closed_while_writing_it_resumes_and_what_is_written_stays(settings: Callable[..., BuildConfig]) -> None:
+    whole = digests(finished(settings("whole")))
+    config = settings("cut")
+    steps = build(config)
+    progress = next(p for p in steps if p.stage == "write" and p.done == 2)
+    steps.close()
+    assert digests(progress) == whole[:2]
+    assert digests(finished(config, resume=True)) == whole
+    steps = build(config)
+    next(p for p in steps if p.stage == "done")
+    steps.close()  # after the end there is nothing to keep, and nothing is written again
+    assert [ep.digest(path) for path in progress.files] == whole[:2]
+    assert all(ep.open(path).info["complete"] for path in config.folder.glob("*.ep.h5"))
+    assert not (config.folder / NAME).exists()
+
+
 def test_counts_add_up_to_the_stream(settings: Callable[..., BuildConfig]) -> None:
     for path in finished(settings()).files:
         dictionary = ep.open(path)

@@ -10,7 +10,7 @@ from codecs import getincrementaldecoder
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -75,18 +75,11 @@ class Excerpt:
         return self.pieces[self.position]
 
 
-class TokenScore(tuple[str, float]):
+class TokenScore(NamedTuple):
     """(token text, value): a logit, a count or a share."""
 
-    __slots__ = ()
-
-    @property
-    def token(self) -> str:
-        return self[0]
-
-    @property
-    def value(self) -> float:
-        return self[1]
+    token: str
+    value: float
 
 
 @dataclass(frozen=True)
@@ -245,7 +238,7 @@ class Dictionary:
         if ids not in self.source:
             return ()
         pairs = zip(self.row(ids, region), self.row(values, region), strict=True)
-        return tuple(TokenScore((self.piece(int(i)), float(v))) for i, v in pairs if i >= 0)
+        return tuple(TokenScore(self.piece(int(i)), float(v)) for i, v in pairs if i >= 0)
 
     # -- text --------------------------------------------------------------------------------------------------------
 
