@@ -1,51 +1,36 @@
-"""What each command does: open, ask, print. Every reading command prints a table for people or, with --json, JSON."""
+"""The reading commands: open, ask, print a table for people or, with --json, JSON."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from ep.errors import EPError, InputError
+from ep.commands.options import command
+from ep.errors import InputError
 
 
-def app(arguments: argparse.Namespace) -> None:
-    """Serve the explorer until interrupted."""
-    from ep.serving import serve
-
-    serve(arguments.host, arguments.port, open_browser=not arguments.no_browser)
-
-
-def build(arguments: argparse.Namespace) -> None:
-    """Build dictionaries, drawing progress on stderr; the written files go to stdout."""
-    from ep.building import build
-    from ep.config import BuildConfig
-
-    names = set(BuildConfig.__dataclass_fields__)
-    given = {key: value for key, value in vars(arguments).items() if key in names and value is not None}
-    config = BuildConfig(**given)
-    steps = build(config, resume=arguments.resume)
-    with _polite_interrupt() as asked_to_stop, _progress_bar() as show:
-        for progress in steps:
-            show(progress)
-            if asked_to_stop() and progress.stage != "done":
-                steps.close()
-                raise InterruptedBuild(f"interrupted: the state is kept in {config.out}; go on with --resume")
-    for path in progress.files:
-        print(path)
-    if progress.truncated:
-        print(f"{progress.truncated:,} passages were longer than {config.context} tokens and cut", file=sys.stderr)
-
-
-class InterruptedBuild(EPError):
-    """Ctrl-C during a build, after the state was kept."""
-
-    exit_code = 130
+def add(kinds: Any) -> None:
+    """Adds info, regions, region and assign."""
+    whole = command(kinds, "info", "what a dictionary is and where it comes from", info)
+    whole.add_argument("--digest", action="store_true", help="also the content hash, equal for equal builds")
+    whole.add_argument("--check", action="store_true", help="read and check every number in the file")
+    listing = command(kinds, "regions", "list regions, largest first", regions)
+    listing.add_argument(
+        "--find", default="", metavar="TEXT", help="only regions whose lens, tokens or excerpts hold TEXT"
+    )
+    listing.add_argument("--sort", default="members", choices=sorted(SORTS), help="column to sort by")
+    listing.add_argument("--limit", type=int, default=50, metavar="N", help="at most N rows; 0 lists all")
+    one = command(kinds, "region", "everything about one region", region)
+    prompt = command(kinds, "assign", "which region each token of a prompt falls into", assign)
+    for reader in (whole, listing, one, prompt):
+        reader.add_argument("file", help="an .ep.h5 file")
+        reader.add_argument("--json", action="store_true", help="print JSON")
+    one.add_argument("id", type=int, help="the region's id")
+    prompt.add_argument("--prompt", required=True, metavar="TEXT", help="the text to read")
+    prompt.add_argument("--chat", action="store_true", help="treat the text as a user turn")
+    prompt.add_argument("--model", default=None, help="the model, when it is not where the dictionary says")
 
 
 def info(arguments: argparse.Namespace) -> None:
@@ -191,13 +176,6 @@ def assign(arguments: argparse.Namespace) -> None:
         print(f"{label(row['token']):<18} {row['region']:>7} {row['distance']:>7.3f}{beyond}  {lens}")
 
 
-def demo(arguments: argparse.Namespace) -> None:
-    """Rebuild the bundled demo."""
-    from ep.demo.recipe import make
-
-    make(Path(arguments.out), say=lambda text: print(text, flush=True))
-
-
 # -- printing --------------------------------------------------------------------------------------------------------
 
 
@@ -212,54 +190,3 @@ def _plain(value: Any) -> str:
 
 def _count(value: int | None) -> str:
     return f"{'–' if value is None else format(value, ','):>9}"
-
-
-@contextmanager
-def _polite_interrupt() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C asks the build to stop between two batches; the second stops at once."""
-    asked = False
-
-    def ask(number: int, frame: Any) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        print("\nep: stopping after this batch; press Ctrl-C again to drop it", file=sys.stderr)
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[Any], None]]:
-    """A bar for each stage, on stderr."""
-    from tqdm import tqdm
-
-    bar: tqdm | None = None
-    stage = ""
-
-    def show(progress: Any) -> None:
-        nonlocal bar, stage
-        if progress.stage != stage:
-            if bar is not None:
-                bar.close()
-            stage = progress.stage
-            unit = " files" if stage == "write" else " activations"
-            bar = (
-                None
-                if stage == "done"
-                else tqdm(total=progress.total, desc=stage, unit=unit, unit_scale=stage != "write")
-            )
-        if bar is not None:
-            bar.n = progress.done
-            regions = " ".join(f"L{layer}p{p:g}:{k:,}" for (layer, p), k in progress.regions.items())
-            bar.set_postfix_str(regions if len(regions) < 60 else f"{sum(progress.regions.values()):,} regions")
-
-    try:
-        yield show
-    finally:
-        if bar is not None:
-            bar.close()
