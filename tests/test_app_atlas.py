@@ -219,3 +219,9 @@ def test_a_dictionary_of_exemplars_alone_is_shown(visit: Visit, library: Path) -
     save(Dictionary(MemorySource({n: full.source.read(n) for n in kept}), full.info, 40), library / "bare.ep.h5")
     app = visit(d="bare/2/4")
     assert not app.exception and "holds no map coordinates" in said(app) and "Something went wrong" not in said(app)
+
+
+def test_settings_of_a_page_live_in_the_url_beside_the_selection(visit: Visit) -> None:
+    app = visit(d="fam/4/4", r="7", layout="flat", xss="<img src=x>", A1="no", x="no")
+    assert url(app) == {"d": "fam/4/4", "r": "7", "layout": "flat", "xss": "<img src=x>"}
+    assert state.Selection(settings={"layout": "flat"}).settings["layout"] == "flat"

@@ -2,12 +2,14 @@
 
 The URL wins at the start of every run, so a link restores the view; navigation drops it, and then the session wins and
 writes it back. Widgets lose their state between pages: the canonical values live in the session under keys of our own.
-Knows nothing of what is drawn.
+What one page alone needs to be seen again (a layout, a basis, a second text) are its *settings*: short names of its own
+in the same URL. Knows nothing of what is drawn.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -23,6 +25,7 @@ PARAMETERS = {"dictionary": "d", "region": "r", "second": "b", "color": "c", "pr
 COLORINGS = ("neighbourhood", "members", "coherence", "distance")
 LONGEST_PROMPT = 1500
 """A longer prompt stays in the session and out of the URL, which servers cut."""
+MOST_SETTINGS = 24
 _KEY = "ep_selection"
 _NOTES = "ep_notes"
 _TAKEN = "ep_notes_taken"
@@ -37,6 +40,7 @@ class Selection:
     second: id of the region held as B, or None.
     color: what colours the map, one of `COLORINGS`.
     prompt: the text on the Prompt page, or None.
+    settings: what single pages keep in the URL, by short name; see `setting`.
     """
 
     dictionary: str | None = None
@@ -44,6 +48,7 @@ class Selection:
     second: int | None = None
     color: str = COLORINGS[0]
     prompt: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def current() -> Selection:
@@ -59,11 +64,26 @@ def opened() -> tuple[Selection, Dictionary] | None:
 
 def change(**parts: Any) -> Selection:
     """Replaces parts of the selection, in the session and in the URL; call it from callbacks, pages and fragments."""
-    now = current()
-    new = Selection(**{name: parts.get(name, getattr(now, name)) for name in PARAMETERS})
+    new = replace(current(), **parts)
     st.session_state[_KEY] = new
     _mirror(new)
     return new
+
+
+def setting(name: str, default: str = "", options: Sequence[str] = ()) -> str:
+    """What a page keeps in the URL under `name`, two to twelve letters of its own; `default` when it says nothing.
+
+    options: the values that make sense; anything else in a link counts as `default`. Without options any text is taken:
+    check it as you would what a stranger typed.
+    """
+    value = current().settings.get(name, default)
+    return value if not options or value in options else default
+
+
+def keep(**settings: str | None) -> None:
+    """Keeps settings of a page in the session and the URL; None or "" forgets one. Long values stay out."""
+    new = {**current().settings, **settings}
+    change(settings={name: value for name, value in new.items() if value})
 
 
 def select_region(region: int) -> None:
@@ -120,6 +140,7 @@ def rerun() -> NoReturn:
 def synchronise() -> None:
     """Brings URL and session together at the start of a run; what the URL has wrong becomes a note, never an error."""
     asked = {name: st.query_params.get(short) for name, short in PARAMETERS.items()}
+    settings = {**current().settings, **_settings()}
     if asked["dictionary"] and loading.find(asked["dictionary"]) is None:
         note(_unknown(asked["dictionary"]))
         asked |= {"dictionary": None, "region": None, "second": None}
@@ -132,7 +153,15 @@ def synchronise() -> None:
         regions = {name: _region(found[1], asked[name], getattr(found[0], name)) for name in ("region", "second")}
         change(**regions)
     color = asked["color"] if asked["color"] in COLORINGS else current().color
-    change(color=color, prompt=asked["prompt"] or current().prompt)
+    change(color=color, prompt=asked["prompt"] or current().prompt, settings=settings)
+
+
+def _settings() -> dict[str, str]:
+    """The settings a URL holds: every parameter of the right form that is no part of the selection."""
+    given = st.query_params.to_dict()
+    named = {name: value for name, value in given.items() if name not in PARAMETERS.values()}
+    plain = [(n, v) for n, v in named.items() if n.isascii() and n.isalpha() and 2 <= len(n) <= 12 and v]
+    return dict(plain[:MOST_SETTINGS])
 
 
 def _unknown(key: str) -> str:
@@ -182,7 +211,8 @@ def _query(selection: Selection) -> dict[str, str]:
         parts["color"] = None
     if parts["prompt"] and len(parts["prompt"]) > LONGEST_PROMPT:
         parts["prompt"] = None
-    return {PARAMETERS[name]: str(value) for name, value in parts.items() if value is not None}
+    settings = {name: value for name, value in selection.settings.items() if len(value) <= LONGEST_PROMPT}
+    return {PARAMETERS[name]: str(value) for name, value in parts.items() if value is not None} | settings
 
 
 def _mirror(selection: Selection) -> None:

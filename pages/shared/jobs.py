@@ -1,0 +1,154 @@
+"""Long work beside the pages: one thread per job, its progress on screen, cancel, and an outcome that waits to be seen.
+
+Jobs belong to the server, not to a visitor: two who ask for the same thing share one, and closing the browser ends
+nothing. The work itself never calls Streamlit; it tells its `Job` how far it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import Any, Literal
+
+import streamlit as st
+
+from ep.errors import EPError
+from pages.shared import messages
+from pages.shared.tokens import escape
+
+log = logging.getLogger("ep.app")
+LOOK_EVERY_S = 0.7
+State = Literal["running", "done", "failed", "cancelled"]
+
+
+class Cancelled(Exception):
+    """Raised inside the work when the job was asked to stop."""
+
+
+class Job:
+    """One piece of work and how it goes. title: a few words for the screen."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.state: State = "running"
+        self.said = ""
+        self.share: float | None = None
+        self.result: Any = None
+        self.error = ""
+        self.started = monotonic()
+        self._stop = Event()
+
+    def tell(self, said: str, share: float | None = None) -> None:
+        """How far the work is: a few words, and a share in [0, 1] where known. Raises Cancelled when asked to stop."""
+        self.said, self.share = said, None if share is None else min(1.0, max(0.0, share))
+        if self._stop.is_set():
+            raise Cancelled
+
+    def cancel(self) -> None:
+        """Asks the work to stop at its next `tell`."""
+        self._stop.set()
+
+    @property
+    def cancelling(self) -> bool:
+        return self._stop.is_set() and self.state == "running"
+
+    def run(self, work: Callable[[Job], Any]) -> None:
+        """Does the work in the calling thread and keeps what came of it; raises nothing."""
+        try:
+            self.result = work(self)
+            self.state = "done"
+        except Cancelled:
+            self.state = "cancelled"
+        except EPError as error:
+            self.error, self.state = messages.sentence(error), "failed"
+        except Exception:
+            log.exception("a job failed: %s", self.title)
+            self.error, self.state = "Something went wrong; the server's log says what.", "failed"
+
+
+class Board:
+    """The server's jobs by key."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._lock = Lock()
+
+    def get(self, key: str) -> Job | None:
+        return self._jobs.get(key)
+
+    def start(self, key: str, title: str, work: Callable[[Job], Any]) -> Job:
+        """Starts the work, or returns the job of this key that is running already."""
+        with self._lock:
+            running = self._jobs.get(key)
+            if running is not None and running.state == "running":
+                return running
+            job = self._jobs[key] = Job(title)
+        Thread(target=job.run, args=(work,), name=f"job {key[:40]}", daemon=True).start()
+        return job
+
+    def forget(self, key: str) -> None:
+        """Drops a job that has ended."""
+        with self._lock:
+            if (job := self._jobs.get(key)) is not None and job.state != "running":
+                del self._jobs[key]
+
+
+@st.cache_resource(show_spinner=False)
+def board() -> Board:
+    """The one board of this server."""
+    return Board()
+
+
+def get(key: str) -> Job | None:
+    """The job of this key, running or ended; None when there was none or it was forgotten."""
+    return board().get(key)
+
+
+def start(key: str, title: str, work: Callable[[Job], Any]) -> Job:
+    """Starts `work(job)` in the background, once per key; call `watch(key)` where its progress belongs."""
+    return board().start(key, title, work)
+
+
+def forget(key: str) -> None:
+    """Drops an ended job, so that its panel goes and it can be started anew."""
+    board().forget(key)
+
+
+def watch(key: str) -> None:
+    """Draws a job: a bar with cancel while it runs, its error with a way on when it failed; nothing when there is none.
+
+    The page is drawn again once the work is done, so that what it made can be shown; nothing is drawn then.
+    """
+    job = get(key)
+    if job is None or job.state == "done":
+        return
+    if job.state == "running":
+        _running(key)
+    else:
+        _ended(key, job)
+
+
+@st.fragment(run_every=LOOK_EVERY_S)
+def _running(key: str) -> None:
+    job = get(key)
+    if job is None or job.state != "running":
+        st.rerun()
+        return
+    seconds = monotonic() - job.started
+    with st.container(border=True, gap="xsmall"):
+        about = "stopping…" if job.cancelling else job.said
+        st.html(
+            f'<div class="ep-split"><b>{escape(job.title)}</b>'
+            f'<span class="ep-k ep-num">{escape(about)} · {seconds:.0f} s</span></div>'
+        )
+        st.progress(job.share or 0.0)
+        st.button("Cancel", key=f"job_cancel {key}", on_click=job.cancel, disabled=job.cancelling)
+
+
+def _ended(key: str, job: Job) -> None:
+    with st.container(border=True, gap="xsmall"):
+        about = job.error if job.state == "failed" else "It was cancelled; nothing was changed."
+        st.html(f'<div><b>{escape(job.title)}</b> <span class="ep-k">{escape(about)}</span></div>')
+        st.button("Close", key=f"job_close {key}", on_click=forget, args=(key,))

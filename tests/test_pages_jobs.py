@@ -1,0 +1,80 @@
+"""Long work beside the pages: one job a key, cancelled between two steps, its error a sentence, its outcome kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+from time import monotonic, sleep
+
+import pytest
+
+from ep.errors import ServiceError
+from pages.shared.jobs import Board, Job
+
+
+@pytest.fixture
+def board() -> Board:
+    return Board()
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = monotonic() + 10
+    while not true():
+        assert monotonic() < deadline
+        sleep(0.005)
+
+
+def test_the_result_waits_to_be_seen(board: Board) -> None:
+    job = board.start("k", "Work", lambda job: job.tell("half", 0.5) or 7)
+    until(lambda: job.state == "done")
+    assert (job.result, job.said, job.share) == (7, "half", 0.5)
+    assert board.get("k") is job
+    board.forget("k")
+    assert board.get("k") is None
+
+
+def test_two_who_ask_share_one_job(board: Board) -> None:
+    go = Event()
+    first = board.start("k", "Work", lambda job: go.wait(10))
+    assert board.start("k", "Work", lambda job: pytest.fail("started twice")) is first
+    board.forget("k")
+    assert board.get("k") is first, "a running job cannot be forgotten"
+    go.set()
+    until(lambda: first.state == "done")
+    assert board.start("k", "Work", lambda job: None) is not first
+
+
+def test_cancel_takes_hold_at_the_next_step(board: Board) -> None:
+    steps = []
+
+    def work(job: Job) -> None:
+        while True:
+            steps.append(1)
+            job.tell("working", 7.0)
+            sleep(0.001)
+
+    job = board.start("k", "Work", work)
+    until(lambda: len(steps) > 3)
+    assert job.share == 1.0
+    job.cancel()
+    until(lambda: job.state == "cancelled")
+    done = len(steps)
+    sleep(0.02)
+    assert len(steps) == done and not job.cancelling
+
+
+def test_failures_become_sentences_and_surprises_stay_in_the_log(
+    board: Board, caplog: pytest.LogCaptureFixture
+) -> None:
+    def expected(job: Job) -> None:
+        raise ServiceError("the hub does not answer: try again")
+
+    def surprise(job: Job) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    job = board.start("a", "Work", expected)
+    until(lambda: job.state == "failed")
+    assert job.error == "The hub does not answer: try again."
+    job = board.start("b", "Work", surprise)
+    until(lambda: job.state == "failed")
+    assert "secret" not in job.error and "secret detail" in caplog.text
