@@ -3,8 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
+PEERS := .venv-peers
 
-.PHONY: app test quick setup setup-dev check bench demo clean
+.PHONY: app test quick setup setup-dev check bench peers demo clean
 .DEFAULT_GOAL := app
 
 app: setup  ## open the explorer on the bundled demo
@@ -26,6 +27,13 @@ check: setup-dev  ## format, lint, import walls, types
 
 bench: setup-dev  ## speed and memory against named rivals; rewrites benchmarks/README.md
 	$(BIN)/python -m benchmarks
+
+peers: setup-dev  ## asks SAELens and SAEBench about our exports, in an environment of their own
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps sae-bench==0.6.0
+	rm -rf $(PEERS)/asked && $(BIN)/python -m tests.peers.prepare $(PEERS)/asked
+	$(PEERS)/bin/python tests/peers/check.py $(PEERS)/asked
 
 demo: setup  ## rebuild the demo models, texts and dictionaries from nothing (about an hour on two cores)
 	$(BIN)/python -m ep demo make

@@ -1,0 +1,121 @@
+"""A dictionary as the object SAEBench evaluates: encode, decode, unit decoder rows, and a config with its fields.
+
+Six read-outs, as in the paper's adapter (protocol 3.2); SAEBench's sparse probing is usually run with "signed", its
+other evaluations with "topk". The default basis is the exemplars, the directions membership is decided by; the paper's
+adapter takes the means (protocol W24). Knows no SAEBench: the object has the shape it asks for and needs none of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ep.errors import ConfigError
+from ep.method.dictionary import Dictionary
+from ep.method.readouts import FEATURES
+
+EPSILON = 1e-12
+
+
+@dataclass
+class ReadoutConfig:
+    """The fields SAEBench reads; those without meaning for a dictionary keep its own neutral values."""
+
+    model_name: str
+    d_in: int
+    d_sae: int
+    hook_layer: int
+    hook_name: str
+    architecture: str
+    dtype: str = "float32"
+    device: str = "cpu"
+    context_size: int | None = None
+    hook_head_index: int | None = None
+    apply_b_dec_to_input: bool = True
+    finetuning_scaling_factor: bool = False
+    activation_fn_str: str = ""
+    activation_fn_kwargs: dict[str, Any] = field(default_factory=dict)
+    prepend_bos: bool = True
+    normalize_activations: str = "none"
+    model_from_pretrained_kwargs: dict[str, Any] = field(default_factory=dict)
+    dataset_path: str = ""
+    dataset_trust_remote_code: bool = True
+    seqpos_slice: tuple[int | None, ...] = (None,)
+    training_tokens: int = -100_000
+    sae_lens_training_version: str | None = None
+    neuronpedia_id: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Readout(nn.Module):
+    """A dictionary with one of six read-outs.
+
+    readout: a name of `ep.method.readouts.FEATURES`. basis: "exemplar" or "mean". k: regions kept by "topk" and
+    "topk_norm". x: (..., d) raw activations → features (..., K); `decode` gives f B + c (not an inverse).
+    ConfigError for another read-out or k.
+    """
+
+    def __init__(self, dictionary: Dictionary, readout: str = "topk", basis: str = "exemplar", k: int = 1) -> None:
+        super().__init__()
+        if readout not in FEATURES:
+            raise ConfigError(f"read-out {readout!r} is unknown: use one of {', '.join(FEATURES)}")
+        if not 1 <= k <= len(dictionary):
+            raise ConfigError(f"k = {k} was asked for: expected 1 to {len(dictionary)}, the number of regions")
+        rows = torch.from_numpy(np.array(dictionary.basis(basis), np.float32))
+        self.readout, self.k = readout, k
+        self.W_dec = nn.Parameter(rows, requires_grad=False)
+        self.W_enc = nn.Parameter(rows.T.contiguous(), requires_grad=False)
+        self.b_enc = nn.Parameter(torch.zeros(len(rows)), requires_grad=False)
+        self.b_dec = nn.Parameter(torch.from_numpy(np.array(dictionary.center, np.float32)), requires_grad=False)
+        info = dictionary.info
+        self.cfg = ReadoutConfig(
+            model_name=str(info.get("model_name") or ""),
+            d_in=dictionary.width,
+            d_sae=len(dictionary),
+            hook_layer=int(info.get("layer") or 0),
+            hook_name=str(info.get("hook") or ""),
+            architecture=f"ep_{basis}_{readout}",
+            context_size=info.get("context"),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        return self.W_dec.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.W_dec.dtype
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Features (..., K) of raw activations x (..., d)."""
+        u = x.to(self.dtype) - self.b_dec
+        if self.readout in ("cosine", "signed_norm", "topk_norm", "binary"):
+            u = u / u.norm(dim=-1, keepdim=True).clamp_min(EPSILON)
+        scores = u @ self.W_enc
+        if self.readout in ("cosine", "signed_norm"):
+            return scores.clamp(-1, 1)
+        if self.readout == "signed":
+            return scores
+        k = 1 if self.readout == "binary" else self.k
+        values, regions = torch.topk(scores, k, dim=-1)
+        values = torch.ones_like(values) if self.readout == "binary" else values.relu()
+        return torch.zeros_like(scores).scatter_(-1, regions, values)
+
+    def decode(self, features: torch.Tensor) -> torch.Tensor:
+        """Activations (..., d) of features (..., K): f B + c."""
+        return features @ self.W_dec + self.b_dec
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """decode(encode(x))."""
+        return self.decode(self.encode(x))
+
+    def check_decoder_norms(self) -> bool:
+        """Whether the decoder's rows are unit rows, as SAEBench asks."""
+        norms = self.W_dec.norm(dim=1)
+        return bool(torch.allclose(norms, torch.ones_like(norms), atol=1e-5 if self.dtype == torch.float32 else 1e-2))

@@ -1,0 +1,68 @@
+"""One region's direction as a GGUF control vector, for llama.cpp and whatever reads its format.
+
+llama.cpp adds `direction.L` to the output of block L (counted from 0) at every position, times the scale given on its
+command line: our hook after block L, so the numbers go over unchanged. It has no place for block 0.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ep.errors import ConfigError, StorageError
+from ep.method.dictionary import Dictionary
+
+ARCHITECTURE = "controlvector"
+
+
+def write(
+    dictionary: Dictionary,
+    region: int,
+    path: str | os.PathLike[str],
+    basis: str = "exemplar",
+    strength: float = 1.0,
+    model_hint: str | None = None,
+) -> Path:
+    """Writes α·r·v for one region's unit direction v; returns the path.
+
+    strength: α in units of the layer's typical norm r = `info["typical_norm"]` (1 when the file does not say), so that
+    scale 1 in llama.cpp is a step of that length. model_hint: the architecture's name in llama.cpp ("gemma2").
+    ConfigError at layer 0 and for a strength that is not finite, UnknownRegion, StorageError.
+    """
+    from gguf import GGUFWriter
+
+    k, layer = dictionary.check(region), int(dictionary.info.get("layer") or 0)
+    if layer < 1:
+        raise ConfigError("control vectors start at block 1 and this dictionary is of layer 0: choose a later layer")
+    if not np.isfinite(strength):
+        raise ConfigError(f"strength {strength} was asked for: expected a finite number")
+    direction = strength * typical_norm(dictionary) * dictionary.basis(basis)[k].astype(np.float64)
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        writer = GGUFWriter(str(partial), ARCHITECTURE)
+        writer.add_string(f"{ARCHITECTURE}.model_hint", model_hint or str(dictionary.info.get("model_name") or ""))
+        writer.add_uint32(f"{ARCHITECTURE}.layer_count", 1)
+        writer.add_string("ep.title", str(dictionary.info.get("title") or ""))
+        writer.add_string("ep.basis", basis)
+        writer.add_uint32("ep.region", k)
+        writer.add_float32("ep.strength", strength)
+        writer.add_float32("ep.typical_norm", typical_norm(dictionary))
+        writer.add_tensor(f"direction.{layer}", direction.astype(np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        partial.replace(target)
+    except OSError as error:
+        raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def typical_norm(dictionary: Dictionary) -> float:
+    """The layer's typical norm r, the length of a step of strength 1; 1 when the file does not say."""
+    return float(dictionary.info.get("typical_norm") or 1.0)
