@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from math import log
 from pathlib import Path
@@ -18,6 +19,9 @@ import streamlit as st
 from ep.errors import DictionaryFileError, ModelError, RequestError
 from ep.method.dictionary import Dictionary
 from ep.storage import Entry, Shelf
+from ep.storage.labels import Labels
+from ep.storage.sidecar import LABELS, beside
+from ep.studies.naming import automatic
 from ep.views.search import Index
 from ep.views.text import segments
 
@@ -131,6 +135,32 @@ def search_index(key: str) -> Index:
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _index(fingerprint: str, _key: str) -> Index:
     return Index(dictionary(_key))
+
+
+def labels(key: str) -> Labels:
+    """What people and models said of a dictionary's regions, as it is on disk now; automatic labels stand in.
+
+    Nothing is raised for a damaged side-car: `problem` says what is wrong with it, and it holds nothing then.
+    """
+    path = _entry(key).path
+    try:
+        status = beside(path, LABELS).stat()
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+    except OSError:
+        stamp = (0, 0, 0)
+    return _labels(fingerprint(key), stamp, key)
+
+
+@st.cache_resource(show_spinner=False, max_entries=24)
+def _labels(fingerprint: str, stamp: tuple[int, ...], _key: str) -> Labels:
+    """`stamp` is part of the cache's key: what somebody else saved is read at the next look."""
+    found = Labels.open(_entry(_key).path, dictionary(_key))
+    return replace(found, automatic_texts=lambda: _automatic(fingerprint, _key))
+
+
+@st.cache_resource(show_spinner=False, max_entries=24)
+def _automatic(fingerprint: str, _key: str) -> list[str]:
+    return automatic(dictionary(_key))
 
 
 def language_model(info: Mapping[str, Any]) -> LanguageModel:

@@ -1,0 +1,235 @@
+"""Automatic labels: a few quoted tokens that set a region apart from its nearest regions. No key, no model, no network.
+
+A label says what it is made of: `" am" → " sorry"` is a token of the region's members and the one that follows it,
+`"ance" after " bal"` the one in front, `lens " Paris"` a token its exemplar promotes. What a file does not hold is done
+without; a file without any tokens names its regions by number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64, Integer, Num
+
+from ep.method.dictionary import Dictionary
+from ep.views.text import segments, shorten
+
+PRIOR = 20.0
+"""Weight of the prior, in members: a token must be seen this often before its own counts speak louder."""
+CLEAR = 1.96
+"""z above which a token sets a region apart from its neighbours: the two-sided 5 % point."""
+HEADS, HEAD_SHARE, SIDE_SHARE = 3, 0.1, 0.25
+LONGEST_TOKEN = 24
+BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One place around the marked token, over all regions.
+
+    ids: (K, m) token ids, −1 for none. share: (K, m) share of the region's members with that token there, in [0, 1].
+    z: (K, m) how clearly that is more than among the members of the nearest regions, in standard errors.
+    """
+
+    ids: Integer[np.ndarray, "K m"]
+    share: Float64[np.ndarray, "K m"]
+    z: Float64[np.ndarray, "K m"]
+
+    def best(self, least: float) -> Int64[np.ndarray, " K"]:
+        """The clearest token of each region that has at least this share and is clear at all; −1 where none is."""
+        fits = (self.ids >= 0) & (self.share >= least) & (self.z >= CLEAR)
+        at = np.argmax(np.where(fits, self.z * self.share, -np.inf), axis=1)
+        return np.where(fits.any(axis=1), np.take_along_axis(self.ids, at[:, None], 1)[:, 0], -1).astype(np.int64)
+
+    def heads(self) -> Int64[np.ndarray, "K h"]:
+        """Up to `HEADS` tokens that make up a region: frequent ones, the clearest first; the most frequent at least."""
+        often = (self.ids >= 0) & (self.share >= HEAD_SHARE)
+        often[:, :1] = self.ids[:, :1] >= 0
+        order = np.argsort(np.where(often, -self.share, np.inf), axis=1, kind="stable")[:, :HEADS]
+        return np.where(np.take_along_axis(often, order, 1), np.take_along_axis(self.ids, order, 1), -1)
+
+
+def automatic(dictionary: Dictionary, regions: Sequence[int] | None = None) -> list[str]:
+    """The automatic label of every region, or of the given ones, in their order. Same file, same labels.
+
+    Members' tokens and next tokens from the stored counts (the ten most frequent of each), the token in front from the
+    excerpts; each compared with the pooled members of the region's nearest regions.
+    """
+    names = _names(dictionary)
+    return names if regions is None else [names[dictionary.check(k)] for k in regions]
+
+
+def distinct(names: Sequence[str]) -> float:
+    """The share of labels, in [0, 1], that no other region has."""
+    if not names:
+        return 1.0
+    _, counts = np.unique(np.asarray(names, object).astype(str), return_counts=True)
+    return float((counts == 1).sum() / len(names))
+
+
+def contrast(
+    ids: Integer[np.ndarray, "K m"], counts: Num[np.ndarray, "K m"], nearest: Integer[np.ndarray, "K r"]
+) -> Float64[np.ndarray, "K m"]:
+    """How clearly each token is more frequent in a region than in its nearest ones, in standard errors.
+
+    Log-odds ratio with an informative Dirichlet prior (Monroe, Colaresi, Quinn 2008): the prior is the whole
+    dictionary's share of the token, worth `PRIOR` members. nearest: −1 for none. Tokens a region's own list of the most
+    frequent leaves out count as not seen there.
+    """
+    counts = np.where(ids >= 0, counts, 0).astype(np.float64)
+    total = counts.sum(axis=1)
+    vocabulary, column = np.unique(ids, return_inverse=True)
+    overall = np.bincount(column.ravel(), counts.ravel(), len(vocabulary))
+    prior = (PRIOR * overall / max(1.0, overall.sum()))[column.reshape(ids.shape)] + 0.01
+    z = np.empty(ids.shape)
+    for start in range(0, len(ids), BLOCK):
+        rows = slice(start, start + BLOCK)
+        around = nearest[rows]
+        there = around >= 0
+        theirs = np.where(there[:, :, None], counts[around], 0)
+        same = ids[rows][:, :, None, None] == ids[around][:, None]
+        rival = np.einsum("kmrj,krj->km", same, theirs)
+        rivals = np.where(there, total[around], 0).sum(axis=1)
+        z[rows] = _log_odds(counts[rows], total[rows], rival, rivals, prior[rows])
+    return z
+
+
+def _log_odds(
+    own: Float64[np.ndarray, "k m"],
+    total: Float64[np.ndarray, " k"],
+    rival: Float64[np.ndarray, "k m"],
+    rivals: Float64[np.ndarray, " k"],
+    prior: Float64[np.ndarray, "k m"],
+) -> Float64[np.ndarray, "k m"]:
+    def odds(count: np.ndarray, of: np.ndarray) -> np.ndarray:
+        return np.log(count + prior) - np.log(np.maximum(of[:, None] - count, 0) + PRIOR)
+
+    return (odds(own, total) - odds(rival, rivals)) / np.sqrt(1 / (own + prior) + 1 / (rival + prior))
+
+
+# -- what a file holds -------------------------------------------------------------------------------------------------
+
+
+def slots(dictionary: Dictionary) -> dict[str, Slot]:
+    """The slots "token", "next" and "before", those a file can fill."""
+    found = {}
+    nearest = _nearest(dictionary)
+    for name in ("token", "next"):
+        if f"{name}_ids" in dictionary:
+            ids, counts = dictionary.column(f"{name}_ids"), dictionary.column(f"{name}_counts")
+            found[name] = _slot(ids, counts, _members(dictionary, counts), nearest)
+    if (before := _before(dictionary)) is not None:
+        found["before"] = _slot(*before, nearest)
+    return found
+
+
+def _slot(
+    ids: Integer[np.ndarray, "K m"],
+    counts: Num[np.ndarray, "K m"],
+    members: Num[np.ndarray, " K"],
+    nearest: Integer[np.ndarray, "K r"],
+) -> Slot:
+    share = np.where(ids >= 0, counts, 0) / np.maximum(1, members)[:, None]
+    return Slot(ids, np.minimum(share, 1.0), contrast(ids, counts, nearest))
+
+
+def _members(dictionary: Dictionary, counts: Num[np.ndarray, "K m"]) -> Num[np.ndarray, " K"]:
+    if "count_voronoi" in dictionary:
+        return dictionary.column("count_voronoi")
+    return counts.sum(axis=1, dtype=np.int64)
+
+
+def _nearest(dictionary: Dictionary) -> Integer[np.ndarray, "K r"]:
+    if "nearest_ids" in dictionary:
+        return dictionary.column("nearest_ids")
+    return np.full((len(dictionary), 1), -1)
+
+
+def _before(dictionary: Dictionary) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(ids (K, m), counts (K, m), excerpts (K,)) of the tokens in front of the marked ones, in distinct excerpts."""
+    if not {"excerpt_offsets", "passage_tokens"} <= {n for n in _TEXT if n in dictionary}:
+        return None
+    row = np.searchsorted(dictionary.column("passage_ids"), dictionary.column("excerpt_passage"))
+    position = dictionary.column("excerpt_position").astype(np.int64)
+    at = dictionary.column("passage_offsets")[row] + position
+    size = len(dictionary)
+    region = np.repeat(np.arange(size), np.diff(dictionary.column("excerpt_offsets")))
+    inside = position > 0
+    events = np.unique(np.stack([region[inside], at[inside]]), axis=1)
+    tokens = dictionary.column("passage_tokens")[events[1] - 1].astype(np.int64)
+    pairs, counts = np.unique(np.stack([events[0], tokens]), axis=1, return_counts=True)
+    order = np.lexsort((pairs[1], -counts, pairs[0]))
+    pairs, counts = pairs[:, order], counts[order]
+    place = np.arange(len(counts)) - np.searchsorted(pairs[0], pairs[0])
+    kept = place < _KEPT
+    ids, table = np.full((size, _KEPT), -1, np.int64), np.zeros((size, _KEPT), np.int64)
+    ids[pairs[0][kept], place[kept]] = pairs[1][kept]
+    table[pairs[0][kept], place[kept]] = counts[kept]
+    return ids, table, np.bincount(events[0], minlength=size)
+
+
+_TEXT = ("excerpt_offsets", "passage_tokens")
+_KEPT = 10
+
+
+# -- the words ---------------------------------------------------------------------------------------------------------
+
+
+def _names(dictionary: Dictionary) -> list[str]:
+    size = len(dictionary)
+    found = slots(dictionary)
+    none = np.full(size, -1, np.int64)
+    heads = found["token"].heads() if "token" in found else none[:, None]
+    after = found["next"].best(SIDE_SHARE) if "next" in found else none
+    before = found["before"].best(2 * SIDE_SHARE) if "before" in found else none
+    lens = dictionary.column("lens_exemplar_up_ids")[:, :HEADS].astype(np.int64) if _lens(dictionary) else none[:, None]
+    quote = _Quotes(dictionary)
+    names = [
+        quote.label(*parts)
+        for parts in zip(heads.tolist(), after.tolist(), before.tolist(), lens.tolist(), strict=True)
+    ]
+    names = [name or f"region {k}" for k, name in enumerate(names)]
+    return _told_apart(names, lens.tolist(), quote)
+
+
+def _lens(dictionary: Dictionary) -> bool:
+    return "lens_exemplar_up_ids" in dictionary
+
+
+class _Quotes:
+    """Token ids as quoted text on one line, each spelled once."""
+
+    def __init__(self, dictionary: Dictionary) -> None:
+        self._dictionary = dictionary
+        self._known: dict[int, str] = {}
+
+    def __call__(self, token: int) -> str:
+        if token not in self._known:
+            piece = shorten(self._dictionary.piece(token), LONGEST_TOKEN)
+            text = "".join(segment.text for segment in segments(piece, spaces=not piece.strip(" ")))
+            self._known[token] = f'"{text}"'
+        return self._known[token]
+
+    def label(self, heads: list[int], after: int, before: int, lens: list[int]) -> str:
+        """The label of one region; empty when nothing is known of it."""
+        tokens = " / ".join(self(token) for token in heads if token >= 0)
+        if not tokens:
+            promoted = " ".join(self(token) for token in lens if token >= 0)
+            return f"lens {promoted}" if promoted else ""
+        if before >= 0:
+            tokens = f"{tokens} after {self(before)}"
+        return f"{tokens} → {self(after)}" if after >= 0 else tokens
+
+
+def _told_apart(names: list[str], lens: list[list[int]], quote: _Quotes) -> list[str]:
+    """Labels several regions share get the first lens token, where that says something new."""
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    out = []
+    for name, promoted in zip(names, lens, strict=True):
+        new = next((quote(token) for token in promoted if token >= 0 and quote(token) not in name), "")
+        out.append(f"{name}, lens {new}" if counts[name] > 1 and new else name)
+    return out
