@@ -9,7 +9,7 @@ from ep.method.dictionary import Dictionary, Region, TokenScore
 from ep.views import excerpts, figures
 from ep.views.palette import OTHER, region_color
 from ep.views.tables import name
-from pages.shared import frame, messages, state, tokens
+from pages.shared import frame, labelling, messages, state, tokens
 from pages.shared.chart import chart
 from pages.shared.chips import Chip, chips
 
@@ -51,6 +51,7 @@ def show() -> None:
         _walk(dictionary, region.id)
     left, right = st.columns([13, 8], gap="medium")
     with left:
+        labelling.card(found[0].dictionary, dictionary, region.id)
         _decode(dictionary, region, color)
         _nearest(dictionary, region)
         _founder(region, color)

@@ -44,6 +44,8 @@ def label(region: int, text: str, source: str = HAND, score: Score | None = None
             edit["control"] = score.control
     if replaces is not None:
         edit["replaces"] = replaces
+    if locked:
+        edit["locked"] = True
     return edit
 
 
@@ -170,7 +172,10 @@ _REGION: Mapping[str, Rule] = {"region": _whole}
 _LIST: Mapping[str, Rule] = {"list": _text(LONGEST_NAME)}
 _SCORE: Mapping[str, Rule] = {"score": _share, "n": _whole, "interval": _interval, "control": _share}
 RULES: Mapping[str, tuple[dict[str, Rule], dict[str, Rule]]] = {
-    "label": ({**_REGION, "text": _text(LONGEST), "source": _text(LONGEST_NAME)}, {**_SCORE, "replaces": _whole}),
+    "label": (
+        {**_REGION, "text": _text(LONGEST), "source": _text(LONGEST_NAME)},
+        {**_SCORE, "replaces": _whole, "locked": _flag},
+    ),
     "remove": ({**_REGION, "label": _whole}, {}),
     "lock": ({**_REGION, "label": _whole, "on": _flag}, {}),
     "note": ({**_REGION, "text": _text(LONGEST, empty=True)}, {}),

@@ -200,6 +200,7 @@ class _State:
             edit.get("n", 0),
             edit["by"],
             edit["at"],
+            edit.get("locked", False),
             id=edit["id"],
             interval=interval,
             control=edit.get("control"),

@@ -1,0 +1,297 @@
+"""What a region is called: its best label to read and edit in place, the others, a note, and the lists it is in.
+
+Draws the card of the Region page and the panel of a dictionary's lists. Everything written goes through
+`ep.storage.labels`; what the disk refuses is kept in the session until it can be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import streamlit as st
+
+from ep.errors import EPError, StorageError
+from ep.method.dictionary import Dictionary
+from ep.storage import edits
+from ep.storage.edits import AUTOMATIC, HAND, MODEL, Edit
+from ep.storage.labels import NOBODY, Label, Labels
+from ep.views.palette import region_color
+from ep.views.tables import name
+from ep.views.text import shorten
+from pages.shared import frame, loading, messages, state
+from pages.shared.chips import Chip, chips
+from pages.shared.tokens import escape
+
+OTHERS_SHOWN = 4
+LONGEST_SHOWN = 160
+_KEPT, _WHO, _CHANGED, _SAID = "labelling_kept", "labelling_who", "labelling_changed", "labelling_said"
+
+
+@frame.fragment
+def card(key: str, dictionary: Dictionary, region: int) -> None:
+    """The card of one region: label, source, score, other labels, note and lists.
+
+    key: of the dictionary on the shelf; region: an id it has.
+    """
+    labels = current(key)
+    with st.container(border=True, gap="small"):
+        if labels.problem:
+            st.html(f'<div class="ep-band ep-flush"><b>{shown(labels.automatic(region))}</b></div>')
+            messages.quiet(messages.sentence(labels.problem))
+            return
+        given = labels.of(region)
+        best = given[0] if given else Label("")
+        _head(key, labels, region, best)
+        _name(key, labels, region, best)
+        for label in given[1 : OTHERS_SHOWN + 1]:
+            _other(key, region, best, label)
+        if len(given) > OTHERS_SHOWN + 1:
+            messages.quiet(f"{len(given) - OTHERS_SHOWN - 1} more labels are in the file.")
+        _remarks(key, labels, region)
+        _unsaved(key)
+    if st.session_state.pop(_CHANGED, False):
+        state.rerun()
+
+
+def lists_panel(key: str) -> None:
+    """The lists of a dictionary, each with its regions as chips that select; nothing but a line when there are none."""
+    labels, dictionary = current(key), loading.dictionary(key)
+    if labels.problem:
+        messages.quiet(messages.sentence(labels.problem))
+        return
+    if not labels.lists:
+        messages.quiet("No lists yet: put a region on one on its page.")
+        return
+    for number, (title, held) in enumerate(labels.lists.items()):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            about = f"{len(held.regions):,} region{'s' if len(held.regions) != 1 else ''}"
+            st.html(f'<div class="ep-band ep-flush"><b>{shown(title)}</b><span>{about}</span></div>')
+            st.button(
+                "Drop the list",
+                icon=":material/close:",
+                type="tertiary",
+                key=f"labelling_drop {number}",
+                on_click=do,
+                args=(key, edits.drop(title)),
+            )
+        items = [
+            Chip(k, name(dictionary, k), region_color(dictionary, k), 0.24, before=str(k), title=cut(labels.best(k)))
+            for k in held.regions
+        ]
+        if items:
+            chips(items, f"labelling_list {key} {number}", state.select_region)
+
+
+# -- what is written, and what waits to be -----------------------------------------------------------------------------
+
+
+def current(key: str) -> Labels:
+    """The labels of a dictionary as this visitor sees them: those on disk, and what could not be written yet."""
+    found, kept = loading.labels(key), st.session_state.get(_KEPT, {}).get(key, [])
+    if not kept or found.problem:
+        return found
+    return found.after(*kept, by=who())
+
+
+def who() -> str:
+    """The name the visitor gave; "someone" until then."""
+    return st.session_state.get(_WHO) or NOBODY
+
+
+def do(key: str, *changes: Edit) -> None:
+    """Saves edits, for callbacks; what the disk refuses stays in this session, with a sentence and a second try."""
+    kept = st.session_state.setdefault(_KEPT, {})
+    waiting = [*kept.get(key, []), *changes]
+    st.session_state[_SAID] = ""
+    try:
+        loading.labels(key).save(*waiting, by=who())
+        kept.pop(key, None)
+    except StorageError as error:
+        kept[key] = waiting
+        st.session_state[_SAID] = messages.sentence(error)
+    except EPError as error:
+        st.session_state[_SAID] = messages.sentence(error)
+    st.session_state[_CHANGED] = True
+
+
+def _unsaved(key: str) -> None:
+    if said := st.session_state.get(_SAID):
+        messages.note(said)
+    if waiting := st.session_state.get(_KEPT, {}).get(key):
+        n = len(waiting)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.button("Save again", icon=":material/refresh:", key="labelling_again", on_click=do, args=(key,))
+            messages.quiet(
+                f"{n} edit{'s' if n != 1 else ''} of yours {'are' if n != 1 else 'is'} in this session only."
+            )
+
+
+# -- the label ---------------------------------------------------------------------------------------------------------
+
+
+def _head(key: str, labels: Labels, region: int, best: Label) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.html(f'<div class="ep-band ep-flush"><b>Label</b><span>{escape(cut(origin(best)))}</span></div>')
+        if best.id:
+            st.button(
+                "Unlock" if best.locked else "Lock",
+                icon=f":material/{'lock_open' if best.locked else 'lock'}:",
+                type="tertiary",
+                key="labelling_lock",
+                help="A locked label stays the best, and nothing replaces it.",
+                on_click=do,
+                args=(key, edits.lock(region, best.id, not best.locked)),
+            )
+        if (last := labels.last(region=region)) is not None:
+            st.button(
+                "Undo",
+                icon=":material/undo:",
+                type="tertiary",
+                key="labelling_undo",
+                help=f"Take back the last change here, a {WORDS.get(last['do'], 'change')} of {_when(last['at'])}",
+                on_click=do,
+                args=(key, edits.undo(last["id"])),
+            )
+
+
+WORDS = {"label": "label", "remove": "removal", "lock": "lock or unlock", "note": "note"}
+
+
+def _name(key: str, labels: Labels, region: int, best: Label) -> None:
+    """The label in a box: typing over it makes a label by hand; Enter saves."""
+    box = f"labelling_name {key} {region}"
+    st.session_state[box] = best.text if best.id else ""
+    st.text_input(
+        "Label",
+        key=box,
+        placeholder=cut(best.text) or "A few words for this region",
+        max_chars=edits.LONGEST,
+        label_visibility="collapsed",
+        disabled=best.locked,
+        on_change=_named,
+        args=(key, region, best, box),
+    )
+
+
+def _named(key: str, region: int, best: Label, box: str) -> None:
+    text = st.session_state[box].strip()
+    if text == best.text:
+        return
+    if text:
+        do(key, edits.label(region, text, replaces=best.id if best.source == HAND and best.id else None))
+    elif best.id:
+        do(key, edits.remove(region, best.id))
+
+
+def _other(key: str, region: int, best: Label, label: Label) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.html(
+            f'<div class="ep-row"><span class="ep-clip">{shown(label.text)}</span>'
+            f'<span class="ep-k" style="white-space:nowrap">{escape(cut(origin(label)))}</span></div>'
+        )
+        st.button(
+            "Use",
+            icon=":material/arrow_upward:",
+            type="tertiary",
+            key=f"labelling_use {label.id}",
+            help="Make it the label, and lock it.",
+            on_click=do,
+            args=(key, *_use(region, best, label)),
+        )
+        if label.id and not label.locked:
+            st.button(
+                "Remove",
+                icon=":material/close:",
+                type="tertiary",
+                key=f"labelling_remove {label.id}",
+                on_click=do,
+                args=(key, edits.remove(region, label.id)),
+            )
+
+
+def _use(region: int, best: Label, label: Label) -> Sequence[Edit]:
+    """The edits that make a label the best."""
+    freed = [edits.lock(region, best.id, False)] if best.locked else []
+    if not label.id:
+        return [*freed, edits.label(region, label.text, AUTOMATIC, locked=True)]
+    return [*freed, edits.lock(region, label.id)]
+
+
+def origin(label: Label) -> str:
+    """Where a label comes from and how good it is, in half a sentence."""
+    if not label.text:
+        return "nothing is known of this region yet"
+    if label.source == AUTOMATIC:
+        return "automatic: tokens that set it apart from its nearest regions"
+    if label.source == HAND:
+        return f"by hand, {label.by}, {_when(label.at)}"
+    parts = [label.source.removeprefix(MODEL)]
+    if label.score is not None:
+        low, high = label.interval or (label.score, label.score)
+        parts.append(f"detection {label.score:.2f} ({low:.2f} to {high:.2f}), n = {label.n}")
+    else:
+        parts.append("not scored")
+    if label.control is not None:
+        parts.append(f"another region's label {label.control:.2f}")
+    return " · ".join(parts)
+
+
+def _when(at: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(at):%-d %b %Y, %H:%M} UTC"
+    except ValueError:
+        return "an unknown time"
+
+
+# -- note and lists ----------------------------------------------------------------------------------------------------
+
+
+def _remarks(key: str, labels: Labels, region: int) -> None:
+    note, chosen = f"labelling_note {key} {region}", f"labelling_lists {key} {region}"
+    held = [title for title, content in labels.lists.items() if region in content.regions]
+    st.session_state[note] = labels.notes.get(region, "")
+    st.session_state[chosen] = held
+    left, right = st.columns([3, 2], gap="small")
+    with left:
+        st.text_input(
+            "Note",
+            key=note,
+            placeholder="A note",
+            max_chars=edits.LONGEST,
+            label_visibility="collapsed",
+            on_change=lambda: do(key, edits.note(region, st.session_state[note])),
+        )
+    with right:
+        st.multiselect(
+            "Lists",
+            list(labels.lists),
+            key=chosen,
+            placeholder="On no list: choose one or type a name",
+            label_visibility="collapsed",
+            accept_new_options=True,
+            format_func=cut,
+            on_change=_listed,
+            args=(key, region, held, chosen),
+        )
+
+
+def _listed(key: str, region: int, held: list[str], box: str) -> None:
+    wanted = [title.strip() for title in st.session_state[box] if title.strip()]
+    added = [edits.put(title, [region]) for title in wanted if title not in held]
+    taken = [edits.take(title, [region]) for title in held if title not in wanted]
+    if added or taken:
+        do(key, *added, *taken)
+
+
+# -- text on screen ----------------------------------------------------------------------------------------------------
+
+
+def cut(text: str) -> str:
+    """A label as one line of bearable length; still plain text."""
+    return shorten(" ".join(text[: 4 * edits.LONGEST].split()), LONGEST_SHOWN)
+
+
+def shown(text: str) -> str:
+    """A label as HTML: one line, cut, escaped, its direction its own."""
+    return f'<span style="unicode-bidi:isolate">{escape(cut(text))}</span>'
