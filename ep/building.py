@@ -1,8 +1,8 @@
 """The whole method as one readable flow: model and text in, `.ep.h5` files out.
 
-    1 open the model and the text     4 give the stream again to the finished regions (Voronoi members, excerpts)
-    2 calibrate: centre and θ         5 describe: lens, surroundings, passages
-    3 stream: found regions           6 write one file for each layer and percentile
+    1 open the model and the text   4 give the stream again to the finished regions (Voronoi members, rivals, excerpts)
+    2 calibrate: centre and θ       5 describe: lens, surroundings, passages
+    3 stream: found regions         6 write one file for each layer and percentile
 
 One forward pass serves every layer, one calibration every percentile, one stream the whole ladder. Memory is bounded by
 the dictionaries, never by the stream. It knows no screen; whoever calls it draws the progress.
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 300
 Key = tuple[int, float]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,13 @@ class Job:
         """Phase 4: the same activations once more, each to its nearest exemplar in the finished dictionary."""
         if self._assigned() >= self._streamed():
             return
+        pairs = self._adjacent()
+        for finer, coarser in pairs:
+            self.drafts[coarser].reach = max(self.drafts[coarser].reach, self.drafts[finer].n_seen)
         for harvest, events in self._pass("assign"):
-            self._feed(Draft.reassign, self.drafts, harvest, events)
+            regions = self._feed(Draft.reassign, self.drafts, harvest, events)
+            for finer, coarser in pairs:
+                self.drafts[finer].nest(regions[finer], regions[coarser], events)
             yield self._progress("assign", self._streamed())
             if self._assigned() >= self._streamed():
                 break
@@ -228,6 +234,7 @@ class Job:
                 context=config.context,
                 rule=rule,
                 seed=config.seed,
+                rival_budget=config.rival_budget,
                 device=self.model.device if self.model.device.startswith("cuda") else "cpu",  # mps has no float64
             )
             for layer in config.layers
@@ -272,17 +279,21 @@ class Job:
 
     def _feed(
         self,
-        step: Callable[[Draft, np.ndarray, Events], None],
+        step: Callable[[Draft, np.ndarray, Events], T],
         drafts: Mapping[Key, Draft],
         harvest: Harvest,
         events: Events,
-    ) -> None:
+    ) -> dict[Key, T]:
         """Hand one batch to the drafts, side by side: none knows of another. Directions are computed once a layer."""
         layers = {layer for layer, _ in drafts}
         rows = {layer: directions(harvest.x[layer], self.calibrations[layer].center) for layer in layers}
-        waiting = [self.workers.submit(step, draft, rows[layer], events) for (layer, _), draft in drafts.items()]
-        for done in waiting:
-            done.result()
+        waiting = {key: self.workers.submit(step, draft, rows[key[0]], events) for key, draft in drafts.items()}
+        return {key: done.result() for key, done in waiting.items()}
+
+    def _adjacent(self) -> list[tuple[Key, Key]]:
+        """(finer, next coarser) of every layer."""
+        coarser = {key: self.config.coarser(key[1]) for key in self.drafts}
+        return [(key, (key[0], percentile)) for key, percentile in coarser.items() if percentile is not None]
 
     def _progress(self, stage: str, total: int | None) -> Progress:
         done = self._streamed() if stage == "stream" else self._assigned()

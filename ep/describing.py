@@ -170,6 +170,7 @@ class Describer:
             "chat": config.chat,
             "corpus": {"name": _names(config.text), "digest": self.corpus_digest, **counts},
             "percentile": percentile,
+            "coarser_percentile": None if draft.coarser is None else config.coarser(percentile),
             "threshold": float(calibration.thresholds[percentile]),
             "protocol": config.protocol,
             "batch": config.batch,
@@ -198,7 +199,7 @@ class Describer:
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-_NOT_TOKENS = ("passage_ids", "nearest_ids")
+_NOT_TOKENS = ("passage_ids", "nearest_ids", "rival_ids", "coarser_ids")
 
 
 def version_of(package: str) -> str:

@@ -111,7 +111,7 @@ def test_the_size_law(tmp_path, width):
     size = 1000
     path = storage.save(synthetic(size, width), tmp_path / "x.ep.h5")
     with h5py.File(path, locking=False) as file:
-        groups = [file[name] for name in ("text", "excerpts", "lens", "lens_shift")]
+        groups = [file[name] for name in ("text", "excerpts", "lens", "lens_shift", "rivals", "coarser")]
         text = sum(node.id.get_storage_size() for group in groups for node in group.values())
         counted = ("token_ids", "token_counts", "next_ids", "next_counts")
         text += sum(file["profile"][name].id.get_storage_size() for name in counted)

@@ -94,6 +94,8 @@ class Region:
     nearest: tuple[tuple[int, float], ...]
     founder: Excerpt | None
     excerpts: tuple[Excerpt, ...]
+    rivals: tuple[tuple[int, int], ...] = ()
+    coarser: tuple[tuple[int, int], ...] = ()
 
     @property
     def count_arrival(self) -> int:
@@ -228,11 +230,20 @@ class Dictionary:
             nearest=near,
             founder=self._founder(k),
             excerpts=self.excerpts(k),
+            rivals=self._counted("rival", k),
+            coarser=self._counted("coarser", k),
         )
 
     def lens(self, region: int, name: str = "exemplar_up") -> tuple[TokenScore, ...]:
         """(token, logit) pairs of one of `LENSES`, strongest first; empty when the file holds no lens."""
         return self._scores(f"lens_{name}_ids", f"lens_{name}_values", region)
+
+    def _counted(self, name: str, region: int) -> tuple[tuple[int, int], ...]:
+        """(region id, members) pairs of "rival" (of this dictionary) or "coarser" (of the next coarser one)."""
+        if f"{name}_ids" not in self.source:
+            return ()
+        pairs = zip(self.row(f"{name}_ids", region), self.row(f"{name}_counts", region), strict=True)
+        return tuple((int(i), int(n)) for i, n in pairs if i >= 0)
 
     def _scores(self, ids: str, values: str, region: int) -> tuple[TokenScore, ...]:
         if ids not in self.source:
@@ -324,4 +335,6 @@ SCALARS = (
     "founder_token",
     "neighbourhood",
     "exemplar_mean_cosine",
+    "rival_seen",
+    "contested",
 )

@@ -1,6 +1,7 @@
 """A dictionary in the making: one layer, one percentile, fed the same stream as its siblings.
 
-It joins the parts of the method (leaders, arrival members, stopping rule, Voronoi members) and knows no model or file.
+It joins the parts of the method (leaders, arrival members, stopping rule, Voronoi members and their rivals) and knows
+no model or file.
 """
 
 from __future__ import annotations
@@ -9,27 +10,47 @@ from typing import Any
 
 import numpy as np
 
+from ep.config import RIVAL_BUDGET
+from ep.method.assignment import Assignment
+from ep.method.counting import PairCounter
 from ep.method.leaders import Leaders
 from ep.method.members import ArrivalMembers, Events, VoronoiMembers
+from ep.method.rivals import Rivals, share_within
 from ep.method.saturation import StopRule
 
 GROWTH_POINTS = 256
 FOUNDER = ("passage", "position", "token")
+COARSER = 4
+"""Regions of the next coarser dictionary kept for each region."""
 
 
 class Draft:
     """Feed `stream` until `stop_reason` is set, then feed the same activations again to `reassign`.
 
-    threshold: θ in (0, 2). width: d. context: longest passage in tokens. rule: when to stop. seed: of the excerpts.
+    threshold: θ in (0, 2). width: d. context: longest passage in tokens. rule: when to stop. seed: of the excerpts and
+    of the draw of members whose rivals are looked up. rival_budget: multiply-adds that may cost.
     """
 
     def __init__(
-        self, threshold: float, width: int, context: int, rule: StopRule, seed: int = 0, device: str = "cpu"
+        self,
+        threshold: float,
+        width: int,
+        context: int,
+        rule: StopRule,
+        seed: int = 0,
+        device: str = "cpu",
+        rival_budget: float = RIVAL_BUDGET,
     ) -> None:
         self.rule = rule
+        self.seed = seed
+        self.rival_budget = rival_budget
         self.leaders = Leaders(threshold, width=width, device=device)
         self.arrival = ArrivalMembers(width)
         self.voronoi = VoronoiMembers(threshold, context=context, seed=seed)
+        self.rivals: Rivals | None = None
+        self.coarser: PairCounter | None = None
+        self.reach = 0
+        """Activations another draft needs this one's regions for, however few it streamed itself; see `nest`."""
         self.stop_reason: str | None = None
         self.growth: list[tuple[int, int]] = []
         self._quiet = 0
@@ -72,13 +93,40 @@ class Draft:
 
     # -- second pass: who is nearest in the end ----------------------------------------------------------------------
 
-    def reassign(self, rows: np.ndarray, events: Events) -> None:
-        """Give a batch of the same stream to the finished exemplars (protocol 2.4, W17)."""
-        rest = self.n_seen - self.voronoi.n_seen
-        if rest <= 0:
-            return
-        rows, events = rows[:rest], events[:rest]
-        self.voronoi.observe(self.leaders.assign(rows), events)
+    def reassign(self, rows: np.ndarray, events: Events) -> np.ndarray:
+        """Give a batch of the same stream to the finished exemplars (protocol 2.4, W17).
+
+        Returns the region of every row (n,) int64; shorter where the batch goes beyond what this draft streamed and
+        what `reach` asks for.
+        """
+        start = self._start(events)
+        rows = rows[: max(0, max(self.n_seen, self.reach) - start)]
+        assignment = self.leaders.assign(rows)
+        own = slice(0, max(0, self.n_seen - start))
+        cut = Assignment(*(column[own] for column in assignment))
+        self.voronoi.observe(cut, events[own])
+        self._look_up_rivals(rows[own], cut.region, events[own])
+        return assignment.region
+
+    def _look_up_rivals(self, rows: np.ndarray, region: np.ndarray, events: Events) -> None:
+        if self.rivals is None:  # K and n are final now, and so is the share
+            share = share_within(self.rival_budget, self.n_seen, len(self), rows.shape[1])
+            self.rivals = Rivals(self.leaders.threshold, share, self.seed)
+        chosen = self.rivals.examines(events.index)
+        rival, margin = self.leaders.runner_up(rows[chosen], region[chosen])
+        self.rivals.observe(region[chosen], rival, margin)
+
+    def nest(self, region: np.ndarray, coarser: np.ndarray, events: Events) -> None:
+        """Count in which regions of the next coarser draft this one's members lie.
+
+        region, coarser: what both drafts' `reassign` gave for the batch of `events`.
+        """
+        own = slice(0, max(0, self.n_seen - self._start(events)))
+        self.coarser = self.coarser or PairCounter()
+        self.coarser.add(region[own], coarser[own])
+
+    def _start(self, events: Events) -> int:
+        return int(events.index[0]) if len(events) else self.n_seen
 
     # -- results and state -------------------------------------------------------------------------------------------
 
@@ -88,7 +136,11 @@ class Draft:
         columns = {"exemplars": self.leaders.exemplars, "founded_at": self.leaders.founded_at, **founders}
         columns |= self.arrival.columns()
         if self.voronoi.n_seen:
-            columns |= self.voronoi.columns(len(self.leaders))
+            columns |= self.voronoi.columns(len(self))
+        if self.rivals is not None:
+            columns |= self.rivals.columns(len(self))
+        if self.coarser is not None:
+            columns["coarser_ids"], columns["coarser_counts"] = self.coarser.top(len(self), COARSER)
         columns["exemplar_mean_cosine"] = np.einsum(
             "kd,kd->k", columns["exemplars"], columns["mean_directions"], dtype=np.float32
         )
@@ -97,7 +149,9 @@ class Draft:
     def state(self) -> dict[str, np.ndarray]:
         """Everything needed to go on as if never interrupted."""
         parts: dict[str, Any] = {"leaders": self.leaders, "arrival": self.arrival, "voronoi": self.voronoi}
-        state = {f"{part}.{name}": array for part, owner in parts.items() for name, array in owner.state().items()}
+        parts |= {"rivals": self.rivals, "coarser": self.coarser}
+        begun = {part: owner for part, owner in parts.items() if owner is not None}
+        state = {f"{part}.{name}": array for part, owner in begun.items() for name, array in owner.state().items()}
         state |= {f"founders.{name}": _joined(arrays) for name, arrays in self._founders.items()}
         state["growth"] = np.array(self.growth, np.int64).reshape(-1, 2)
         state["quiet"] = np.array(self._quiet)
@@ -113,6 +167,8 @@ class Draft:
         self.leaders = Leaders.from_state(part("leaders"), device=self.leaders.device)
         self.arrival = ArrivalMembers.from_state(part("arrival"))
         self.voronoi = VoronoiMembers.from_state(part("voronoi"))
+        self.rivals = Rivals.from_state(part("rivals")) if part("rivals") else None
+        self.coarser = PairCounter.from_state(part("coarser")) if part("coarser") else None
         self._founders = {name: [part("founders")[name]] for name in FOUNDER}
         self.growth = [(int(n), int(k)) for n, k in state["growth"]]
         self._quiet = int(state["quiet"])

@@ -16,7 +16,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
 
 from ep.errors import ActivationError, ConfigError
 from ep.method.assignment import Assignment
@@ -92,6 +92,19 @@ class Leaders:
         cosine, region = self._index.nearest(x)
         distance = np.clip(1.0 - cosine, 0.0, 2.0).astype(np.float32)
         return Assignment(region, distance, np.zeros(len(x), bool))
+
+    def runner_up(
+        self, directions: np.ndarray, region: Int64[np.ndarray, " n"]
+    ) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+        """The exemplar that comes second for every direction, and by how much.
+
+        directions: (n, d) float32, unit rows. region: (n,) their nearest regions, as `assign` gives them. Returns the
+        second region (n,), -1 where there is only one, and the margin (n,): distance to the second less distance to the
+        first, at least 0 (infinite where there is none), the difference of the two float64 cosines.
+        """
+        assert self._index is not None
+        first, second, rival = self._index.runner_up(_checked(directions, self._index.width), region)
+        return rival, first - second
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything `from_state` needs to go on, as arrays."""

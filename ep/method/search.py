@@ -36,6 +36,7 @@ INT8_FROM = 128  # exemplars from which quantising the activations pays
 INT8_WIDEST = (2**31 - 1) // 127**2  # beyond this width an int32 could overflow
 HEADROOM = 1.05  # a tile's code range over its widest row, so that a slightly wider newcomer needs no new codes
 DEVICE_NUMBERS = 1 << 24  # float64 numbers held at a time by the recheck on a GPU (128 MB)
+LEAST = -2.0  # a floor below every cosine and above what a barred exemplar is given
 FLOAT64_MARGIN = 1e-9  # more than float64 loses anywhere in a bound or a fold
 
 
@@ -94,8 +95,32 @@ class ExemplarIndex:
             cosine[rows], region[rows] = best.cpu().numpy(), winner.cpu().numpy()
         return cosine, region
 
-    def nearest_on_device(self, x: torch.Tensor, floor: float = -math.inf) -> tuple[torch.Tensor, torch.Tensor]:
-        """`nearest` for one block of rows that already lies on the device; so does the result."""
+    def runner_up(
+        self, directions: np.ndarray, first: np.ndarray
+    ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
+        """Who comes second: the nearest exemplar of every direction with its nearest one left out.
+
+        directions: (n, d) float32, unit rows. first: (n,) int64, the region each is nearest to, as `nearest` gives it.
+        Returns the cosine with the first, the cosine with the second (n,) float64, and the second's region (n,) int64;
+        -inf and -1 where there is only one exemplar. The same law: float64 decides, ties go to the older.
+        """
+        leading, cosine = np.empty(len(directions)), np.empty(len(directions))
+        region = np.empty(len(directions), np.int64)
+        for start in range(0, len(directions), ROWS_AT_A_TIME):
+            rows = slice(start, start + ROWS_AT_A_TIME)
+            x, barred = self.on_device(directions[rows]), self._ids(first[rows])
+            best, winner = self.nearest_on_device(x, LEAST, barred)
+            cosine[rows], region[rows] = best.cpu().numpy(), winner.cpu().numpy()
+            leading[rows] = self._cosines(x, barred).cpu().numpy()
+        return leading, cosine, region
+
+    def nearest_on_device(
+        self, x: torch.Tensor, floor: float = -math.inf, barred: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`nearest` for one block of rows that already lies on the device; so does the result.
+
+        barred: one id for each row that must not win (with a finite floor, since its product is put below any).
+        """
         import torch
 
         cosine = torch.full((len(x),), -math.inf, dtype=torch.float64, device=self.device)
@@ -103,8 +128,26 @@ class ExemplarIndex:
         codes = self._codes(x) if len(self) >= INT8_FROM else None
         for t, tile in enumerate(self._tiles):
             products, unit, slack = float_screen(x, tile.exemplars) if codes is None else tile.int8_screen(codes)
+            if barred is not None:
+                _bar(products, barred - t * TILE)
             challenge(products, unit, slack, x, tile.exemplars, t * TILE, floor, cosine, region)
         return cosine, region
+
+    def _ids(self, ids: np.ndarray) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(np.require(ids, np.int64, ["C", "W"])).to(self.device)
+
+    def _cosines(self, x: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """(n,) float64: the folded cosine of each row with the exemplar of that id."""
+        import torch
+
+        out = torch.empty(len(x), dtype=torch.float64, device=self.device)
+        for t, tile in enumerate(self._tiles):
+            (row,) = torch.nonzero((ids >= t * TILE) & (ids < (t + 1) * TILE), as_tuple=True)
+            if len(row):
+                out[row] = pair_cosines(x, tile.exemplars, row, ids[row] - t * TILE)
+        return out
 
     def on_device(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
         """Rows as a contiguous float32 tensor on this index's device (without a copy where that is possible)."""
@@ -186,6 +229,15 @@ def float_screen(x: torch.Tensor, exemplars: torch.Tensor) -> tuple[torch.Tensor
     products = x.double() @ exemplars.double().T if short else x @ exemplars.T
     ones = torch.ones(len(x), dtype=torch.float64, device=x.device)
     return products, ones, ones * rounding_bound(x.shape[1], np.float64 if short else np.float32)
+
+
+def _bar(products: torch.Tensor, column: torch.Tensor) -> None:
+    """Put one product a row (that of `column`, where this tile has it) below everything a screen can give."""
+    import torch
+
+    (row,) = torch.nonzero((column >= 0) & (column < products.shape[1]), as_tuple=True)
+    lowest = -math.inf if products.is_floating_point() else torch.iinfo(products.dtype).min
+    products[row, column[row]] = lowest
 
 
 def _short_products() -> bool:

@@ -22,7 +22,7 @@ UNIT_TOLERANCE = 1e-3
 SPREAD_BLOCKS, SPREAD_ROWS = 8, 32
 """A large array is sampled in this many places, this many rows each, first and last rows included."""
 
-STEERING = ("region", "count", "rising", "offsets", "band")
+STEERING = ("region", "elsewhere", "count", "rising", "offsets", "band")
 """Rules of arrays that are followed as indices or counts."""
 
 
@@ -142,6 +142,7 @@ RULES: dict[str, Callable[[np.ndarray, Content], np.ndarray]] = {
     "band": lambda rows, content: rows > 2,
     "token": lambda rows, content: rows < -1,
     "free": lambda rows, content: np.zeros(len(rows), bool),
+    "elsewhere": lambda rows, content: rows < -1,
     "region": lambda rows, content: (rows < -1) | (rows >= content.sizes["K"]),
 }
 MEANING = {
@@ -156,5 +157,6 @@ MEANING = {
     "count": "a number that is not negative",
     "band": "0, 1 or 2",
     "token": "token ids, or -1 for none,",
+    "elsewhere": "region ids of another dictionary, or -1 for none,",
     "region": "region ids of this dictionary, or -1 for none,",
 }

@@ -106,7 +106,7 @@ _WHOLES = "layer seed context n_calibration n_activations n_tokens"
 KINDS = (
     dict.fromkeys(_TEXTS.split(), (_text, "text"))
     | dict.fromkeys(_WHOLES.split(), (_whole, "a whole number"))
-    | dict.fromkeys(("percentile", "typical_norm", "wall_time_s"), (_number, "a number"))
+    | dict.fromkeys(("percentile", "coarser_percentile", "typical_norm", "wall_time_s"), (_number, "a number"))
     | dict.fromkeys(("chat", "saturated", "complete"), (_flag, "true or false"))
     | dict.fromkeys(("corpus", "versions"), (_object, "an object"))
     | {

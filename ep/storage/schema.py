@@ -76,6 +76,12 @@ profile     token_ids              i4  K,10   token
 profile     token_counts           u4  K,10   free
 profile     next_ids               i4  K,10   token
 profile     next_counts            u4  K,10   free
+rivals      rival_ids              i4  K,4    region
+rivals      rival_counts           u4  K,4    free
+rivals      rival_seen             i8  K      count
+rivals      contested              i8  K      count
+coarser     coarser_ids            i4  K,4    elsewhere
+coarser     coarser_counts         u4  K,4    free
 lens        lens_exemplar_up_ids            i4  K,12  token
 lens        lens_exemplar_up_values         f4  K,12  finite
 lens        lens_exemplar_down_ids          i4  K,12  token
@@ -118,6 +124,8 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
     ("founder_passage", "founder_position", "founder_token"),
     ("token_ids", "token_counts"),
     ("next_ids", "next_counts"),
+    ("rival_ids", "rival_counts", "rival_seen", "contested"),
+    ("coarser_ids", "coarser_counts"),
     *((f"{lens}_ids", f"{lens}_values") for lens in _LENSES),
     ("vocabulary_ids", "vocabulary_offsets", "vocabulary_bytes"),
     ("passage_ids", "passage_offsets", "passage_tokens"),

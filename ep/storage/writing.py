@@ -100,7 +100,7 @@ def _storage(shape: tuple[int, ...], itemsize: int) -> dict[str, object]:
     if row * shape[0] < PLAIN_BELOW:
         return {}
     chunk = (min(shape[0], max(1, CHUNK_BYTES // row)), *shape[1:])
-    return {"chunks": chunk, "compression": "gzip", "compression_opts": 4, "shuffle": itemsize > 1}
+    return {"chunks": chunk, "compression": "gzip", "compression_opts": 9, "shuffle": itemsize > 1}
 
 
 def _flush(path: Path) -> None:
