@@ -21,6 +21,7 @@ from ep.errors import ModelError
 from ep.models.chat import Message
 from ep.models.source import ModelSource, find
 from ep.models.tokens import Prompt, Tokens
+from ep.models.turns import Turns
 
 _DTYPES = ("float32", "bfloat16", "float16")
 
@@ -53,6 +54,8 @@ class LanguageModel:
     forward_options: dict[str, bool] = field(repr=False)
     """Arguments that spare a forward pass what nobody reads (a key-value cache, attention maps)."""
     lock: Any = field(default_factory=threading.RLock, repr=False)
+    turns: Turns = field(default_factory=Turns, repr=False)
+    """The queue of those who want whole runs."""
 
     @property
     def digest(self) -> str:

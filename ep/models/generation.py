@@ -1,0 +1,302 @@
+"""Generation with variants: every row of one batch goes on from its prompt under interventions of its own.
+
+One key-value cache, one forward pass a step for all rows; greedy, or sampled with noise that depends on the seed and
+the step alone, so that a row's text is that of a run of its own and rows that agree keep agreeing. Only our own hooks
+are added, and always removed. Knows no dictionary and no screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from ep.errors import ConfigError, ModelError
+from ep.models.chat import render
+from ep.models.interventions import Applied, Intervention
+from ep.models.loading import LanguageModel
+
+Ending = Literal["end", "limit", "context", "not finite", "cancelled"]
+MOST_TOKENS = 2048
+MOST_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Row:
+    """One continuation to write: a prompt's token ids (BOS included) and what is done to the stream meanwhile."""
+
+    ids: tuple[int, ...]
+    interventions: tuple[Intervention, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen.
+
+    tokens: at most so many are written, 1 to 2,048. temperature: 0 is greedy. top_p: the smallest set of tokens with at
+    least this probability is sampled from, (0, 1]. seed: of the noise. stop: whether end-of-turn tokens end a row.
+    """
+
+    tokens: int = 64
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    stop: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.tokens <= MOST_TOKENS:
+            raise ConfigError(f"{self.tokens} tokens were asked for: expected 1 to {MOST_TOKENS:,}")
+        if not 0 <= self.temperature <= 100:
+            raise ConfigError(f"temperature {self.temperature:g} was asked for: expected 0 (greedy) to 100")
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(f"top_p {self.top_p:g} was asked for: expected above 0 and at most 1")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step added. tokens: (rows,) ids, −1 for rows that have ended. logprob: (rows,) natural logarithms of
+    the probabilities that the (changed) model gave those tokens; NaN for ended rows."""
+
+    number: int
+    tokens: np.ndarray
+    logprob: np.ndarray
+
+
+@dataclass
+class Written:
+    """A row when it has ended.
+
+    ids: written tokens, the one that ended the row left out. logprob: theirs. ending: why it ended.
+    moved: mean length of the change of the residual stream per touched position, at the hook, in units of the
+    intervention's typical norm; 0 without interventions. touched: positions (times layers) that were changed.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    logprob: list[float] = field(default_factory=list)
+    ending: Ending = "cancelled"
+    moved: float = 0.0
+    touched: int = 0
+
+
+GREEDY = Sampling()
+
+
+def generate(model: LanguageModel, rows: Sequence[Row], sampling: Sampling = GREEDY) -> Iterator[Step | list[Written]]:
+    """Writes all rows together, yielding each `Step` as it comes and at last the list of `Written`.
+
+    Closing the iterator cancels: the hooks are gone and the model is free at once. The model's lock is held for one
+    step at a time. ModelError for a prompt that is empty or leaves no room in the context, or a layer the model lacks.
+    """
+    batch = _Batch(model, rows, sampling)
+    try:
+        while batch.alive.any():
+            yield batch.step()
+    finally:
+        batch.close()
+    yield batch.written
+
+
+def stop_tokens(model: LanguageModel) -> frozenset[int]:
+    """Ids that end a turn: EOS, those of the checkpoint's generation config, and what the chat template closes with."""
+    config = getattr(model.bridge.original_model, "generation_config", None)
+    given = getattr(config, "eos_token_id", None)
+    ids = {model.tokenizer.eos_token_id, *(given if isinstance(given, list) else [given])}
+    return frozenset(int(i) for i in ids | {_closing(model)} if i is not None)
+
+
+def _closing(model: LanguageModel) -> int | None:
+    """The special token with which the chat template closes a reply, if it has a template and such a token."""
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    try:
+        text, contents = render(model.tokenizer, turns, False)
+    except ModelError:
+        return None
+    after = model.tokenizer(text[contents[-1].stop :], add_special_tokens=False, verbose=False)["input_ids"]
+    first = next((i for i in after if model.tokens.piece(i).strip()), None)
+    return first if first in model.tokenizer.all_special_ids else None
+
+
+class _Batch:
+    """The rows under way: their tensors, the cache, and what each intervention did."""
+
+    def __init__(self, model: LanguageModel, rows: Sequence[Row], sampling: Sampling) -> None:
+        import torch
+
+        _check(model, rows)
+        self.model, self.sampling = model, sampling
+        self.stops = stop_tokens(model) if sampling.stop else frozenset()
+        longest = max(len(row.ids) for row in rows)
+        ids = torch.zeros((len(rows), longest), dtype=torch.long)
+        self.mask = torch.zeros_like(ids)
+        for number, row in enumerate(rows):
+            ids[number, longest - len(row.ids) :] = torch.tensor(row.ids)
+            self.mask[number, longest - len(row.ids) :] = 1
+        self.next, self.mask = ids.to(model.device), self.mask.to(model.device)
+        self.room = model.context - np.array([len(row.ids) for row in rows])
+        self.written = [Written() for _ in rows]
+        self.alive = np.ones(len(rows), bool)
+        self.cache: Any = None
+        self.number = 0
+        self.hooks = _Hooks(model, rows, self.mask)
+
+    def step(self) -> Step:
+        """One forward pass and one token for every living row."""
+        import torch
+
+        with self.model.lock, torch.inference_mode(), ExitStack() as hooked:
+            hooked.enter_context(self.hooks.placed())
+            positions = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -self.next.shape[1] :]
+            out = self.model.bridge.original_model(
+                input_ids=self.next,
+                attention_mask=self.mask,
+                position_ids=positions,
+                past_key_values=self.cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            self.cache = out.past_key_values
+            logits = out.logits[:, -1].float()
+            tokens, logprob = self._choose(logits)
+        self._take(tokens, logprob, torch.isfinite(logits).all(-1).cpu().numpy())
+        self.next = torch.from_numpy(np.maximum(tokens, 0)[:, None]).to(self.model.device)
+        self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], 1)
+        self.number += 1
+        return Step(self.number, tokens, logprob)
+
+    def _choose(self, logits: Any) -> tuple[np.ndarray, np.ndarray]:
+        """A token for every row, and its log probability under the model as it is changed."""
+        import torch
+
+        sampling, logprobs = self.sampling, torch.log_softmax(torch.nan_to_num(logits), -1)
+        scores = logprobs
+        if sampling.temperature > 0:
+            scores = torch.log_softmax(torch.nan_to_num(logits) / sampling.temperature, -1)
+            if sampling.top_p < 1:
+                scores = _nucleus(scores, sampling.top_p)
+            scores = scores + self._noise(scores.shape[-1]).to(scores.device)
+        chosen = scores.argmax(-1)
+        return chosen.cpu().numpy(), logprobs.gather(-1, chosen[:, None])[:, 0].double().cpu().numpy()
+
+    def _noise(self, size: int) -> Any:
+        """Gumbel noise of this step, the same for every row: sampling as an argmax, and runs that can be compared."""
+        import torch
+
+        source = torch.Generator().manual_seed((self.sampling.seed * 1_000_003 + self.number) % 2**63)
+        uniform = torch.rand(size, generator=source, dtype=torch.float64).clamp(1e-300, 1 - 1e-16)
+        return -torch.log(-torch.log(uniform))
+
+    def _take(self, tokens: np.ndarray, logprob: np.ndarray, finite: np.ndarray) -> None:
+        """Notes what each row wrote and which rows end; ended ones read −1 and NaN."""
+        for number, row in enumerate(self.written):
+            if not self.alive[number]:
+                tokens[number], logprob[number] = -1, np.nan
+                continue
+            ending: Ending | None = None
+            if not finite[number]:
+                ending = "not finite"
+            elif int(tokens[number]) in self.stops:
+                ending = "end"
+            else:
+                row.ids.append(int(tokens[number]))
+                row.logprob.append(float(logprob[number]))
+                if len(row.ids) >= min(self.sampling.tokens, self.room[number]):
+                    ending = "limit" if len(row.ids) >= self.sampling.tokens else "context"
+            if ending is not None:
+                row.ending, self.alive[number] = ending, False
+                if ending in ("end", "not finite"):
+                    tokens[number], logprob[number] = -1, np.nan
+
+    def close(self) -> None:
+        """Lets the cache go and sums up what the interventions did."""
+        self.cache = None
+        for row, (moved, touched) in zip(self.written, self.hooks.sums(), strict=True):
+            row.moved, row.touched = (moved / touched if touched else 0.0), touched
+
+
+class _Hooks:
+    """The rows' interventions as forward hooks, placed for one step at a time; measures what they change."""
+
+    def __init__(self, model: LanguageModel, rows: Sequence[Row], mask: Any) -> None:
+        import torch
+
+        self.model = model
+        self.real = mask.bool()  # of the prompt: padding is never touched
+        self.by_layer: dict[int, list[tuple[int, Applied]]] = {}
+        made: dict[int, Applied] = {}
+        for number, row in enumerate(rows):
+            for one in row.interventions:
+                applied = made.setdefault(id(one), Applied(one, model.device))
+                for layer in one.layers:
+                    self.by_layer.setdefault(layer, []).append((number, applied))
+        self.moved = torch.zeros(len(rows), dtype=torch.float64)
+        self.touched = [0] * len(rows)
+        self.prefilled = False
+
+    def placed(self) -> ExitStack:
+        """The hooks, registered until the returned stack is left."""
+        stack = ExitStack()
+        for layer, changes in self.by_layer.items():
+            handle = self.model.hook_point(layer).register_forward_hook(self._hook(changes))
+            stack.callback(handle.remove)
+        stack.callback(setattr, self, "prefilled", True)
+        return stack
+
+    def _hook(self, changes: list[tuple[int, Applied]]) -> Any:
+        def change(_module: Any, _inputs: Any, x: Any) -> Any:
+            out = x.clone()
+            for number, applied in changes:
+                where = self._positions(number, applied.scope, x.shape[1])
+                if where is None:
+                    continue
+                before = out[number, where]
+                after = applied.apply(before)
+                self.moved[number] += float((after.float() - before.float()).norm(dim=-1).sum()) / applied.norm
+                self.touched[number] += int(before.shape[0])
+                out[number, where] = after
+            return out
+
+        return change
+
+    def _positions(self, number: int, scope: str, length: int) -> Any:
+        """Which positions of this pass a scope touches, as an index; None for none."""
+        if self.prefilled:
+            return slice(None) if scope in ("all", "generated") else None
+        if scope == "generated":
+            return None
+        return slice(length - 1, length) if scope == "last" else self.real[number]
+
+    def sums(self) -> list[tuple[float, int]]:
+        return list(zip(self.moved.tolist(), self.touched, strict=True))
+
+
+def _nucleus(logprobs: Any, top_p: float) -> Any:
+    """Log probabilities with everything outside the smallest set of mass top_p at −inf."""
+    import torch
+
+    ordered, order = logprobs.sort(-1, descending=True)
+    before = ordered.exp().cumsum(-1) - ordered.exp()
+    dropped = torch.zeros_like(before, dtype=torch.bool).scatter_(-1, order, before >= top_p)
+    return logprobs.masked_fill(dropped, float("-inf"))
+
+
+def _check(model: LanguageModel, rows: Sequence[Row]) -> None:
+    if not 1 <= len(rows) <= MOST_ROWS:
+        raise ConfigError(f"{len(rows)} rows were asked for: expected 1 to {MOST_ROWS}")
+    for row in rows:
+        if not row.ids:
+            raise ModelError("the prompt has no tokens: give at least one character of text")
+        if len(row.ids) >= model.context:
+            raise ModelError(
+                f"the prompt has {len(row.ids):,} tokens and {model.name} has a context of {model.context:,}: "
+                "shorten the prompt, so that there is room for an answer"
+            )
+        for one in row.interventions:
+            model.check_layers(one.layers)
+            if one.directions.shape[1] != model.width:
+                raise ModelError(
+                    f"the direction has {one.directions.shape[1]:,} dimensions and {model.name} has {model.width:,}: "
+                    "it belongs to another model"
+                )

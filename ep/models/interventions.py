@@ -1,0 +1,210 @@
+"""Interventions: what is done to the residual stream at a hook, as plain linear algebra with its formulas and sources.
+
+With x the stream after a block, c a reference point, Q (d, m) an orthonormal basis of the span of the directions v, r
+the layer's typical norm and α the strength:
+
+    add      x + α·r·v                                    steering (protocol 8.10), one direction, its sign kept
+    ablate   x − α·QQᵀ(x − c)                             project out about c (protocol 8.9); α = 1 takes all of it
+    swap     x − α·QQᵀ(x − c) + α·QQᵀ(t − c)              project out, put a target point t back (Appendix A3)
+    clamp    x + v·(α·r − v·(x − c))                      the coordinate along v set to α·r
+
+What an ablation does depends on c: it parks the stream at c along the span. Knows no model and no tokens: rows in, rows
+out, with how far each moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from ep.errors import ConfigError
+from ep.method.dictionary import Dictionary
+
+KINDS = ("add", "ablate", "swap", "clamp")
+SCOPES = ("all", "prompt", "generated", "last")
+STRONGEST = 1e6
+"""Beyond this many typical norms nothing but overflow is left."""
+DEPENDENT = 1e-4
+"""A direction with less than this outside the span of the ones before it adds nothing to the span."""
+
+
+@dataclass(frozen=True, eq=False)
+class Intervention:
+    """One change of the residual stream.
+
+    kind: one of `KINDS`. directions: (m, d) float32 unit rows; add and clamp take exactly one.
+    layers: the blocks after which it acts. reference: (d,) the point c. norm: r > 0, the length one unit of strength
+    stands for. strength: α; for ablate and swap the share that is projected out, 1 all of it.
+    target: (d,) the point t of a swap. scope: "all" positions, those of the "prompt", the "generated" ones, or the
+    "last" of the prompt, whose output is the first token written.
+
+    ConfigError for anything that contradicts itself.
+    """
+
+    kind: str
+    directions: Float32[np.ndarray, "m d"]
+    layers: tuple[int, ...]
+    reference: Float32[np.ndarray, " d"]
+    norm: float
+    strength: float = 1.0
+    target: Float32[np.ndarray, " d"] | None = None
+    scope: str = "all"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ConfigError(f"intervention {self.kind!r} is unknown: use one of {', '.join(KINDS)}")
+        if self.scope not in SCOPES:
+            raise ConfigError(f"scope {self.scope!r} is unknown: use one of {', '.join(SCOPES)}")
+        if not len(self.directions) or not self.layers:
+            raise ConfigError("an intervention needs at least one direction and one layer")
+        if self.kind in ("add", "clamp") and len(self.directions) > 1:
+            raise ConfigError(f"{self.kind} takes one direction and {len(self.directions)} were given")
+        if (self.kind == "swap") != (self.target is not None):
+            raise ConfigError("a swap needs a target point, and nothing else takes one")
+        if not abs(self.strength) <= STRONGEST:
+            raise ConfigError(
+                f"strength {self.strength:g} was asked for: expected between −{STRONGEST:g} and {STRONGEST:g}"
+            )
+        if not (np.isfinite(self.norm) and self.norm > 0):
+            raise ConfigError(f"the typical norm is {self.norm}: expected a positive number")
+        points = [self.directions, self.reference] + ([] if self.target is None else [self.target])
+        if any(not np.isfinite(point).all() for point in points):
+            raise ConfigError("a direction or point of the intervention is not finite")
+
+    @property
+    def basis(self) -> Float32[np.ndarray, "m d"]:
+        """Orthonormal rows of the directions' span; fewer than the directions where these are dependent.
+
+        For a single direction it is that direction itself, its sign kept.
+        """
+        kept: list[np.ndarray] = []
+        for row in self.directions.astype(np.float64):
+            for _ in range(2):  # twice is enough for orthogonality to the last bit
+                for other in kept:
+                    row = row - (row @ other) * other
+            if (length := np.linalg.norm(row)) > DEPENDENT:
+                kept.append(row / length)
+        return np.array(kept, np.float32)
+
+    def scaled(self, strength: float) -> Intervention:
+        """The same with another strength."""
+        return Intervention(
+            self.kind, self.directions, self.layers, self.reference, self.norm, strength, self.target, self.scope
+        )
+
+
+def of_regions(
+    dictionary: Dictionary,
+    kind: str,
+    regions: Sequence[int],
+    strength: float = 1.0,
+    *,
+    basis: str = "exemplar",
+    layers: Sequence[int] | None = None,
+    reference: str | int = "centre",
+    target: int | None = None,
+    scope: str = "all",
+) -> Intervention:
+    """An intervention along the directions of one or several regions, at the dictionary's layer unless told otherwise.
+
+    basis: "exemplar" or "mean". reference: "centre" (the dictionary's c), "origin", or a region's id: its mean point.
+    target: the region whose mean point a swap puts back. UnknownRegion, ConfigError.
+    """
+    ids = [dictionary.check(region) for region in regions]
+    if kind == "swap" and target is None:
+        raise ConfigError("a swap needs a region whose mean value is put back")
+    at = int(dictionary.info.get("layer") or 0)
+    return Intervention(
+        kind=kind,
+        directions=np.array(dictionary.basis(basis)[ids], np.float32).reshape(len(ids), -1),
+        layers=tuple(layers) if layers is not None else (at,),
+        reference=_point(dictionary, reference),
+        norm=typical_norm(dictionary),
+        strength=strength,
+        target=mean_point(dictionary, target) if kind == "swap" and target is not None else None,
+        scope=scope,
+    )
+
+
+def random_control(like: Intervention, seed: int = 0) -> Intervention:
+    """The same intervention along a random direction (a random span of the same size), seeded: the control.
+
+    Orthogonal to the original's span, so that none of the effect is left in it; nothing is when d ≤ m.
+    """
+    basis = like.basis.astype(np.float64)
+    rows = np.random.default_rng(seed).standard_normal((len(like.directions), basis.shape[1]))
+    rows = rows - (rows @ basis.T) @ basis
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if (lengths < DEPENDENT).any():
+        raise ConfigError(f"{len(basis)} directions fill a space of {basis.shape[1]} dimensions: no control is left")
+    return Intervention(
+        like.kind,
+        (rows / lengths).astype(np.float32),
+        like.layers,
+        like.reference,
+        like.norm,
+        like.strength,
+        like.target,
+        like.scope,
+    )
+
+
+def mean_point(dictionary: Dictionary, region: int) -> Float32[np.ndarray, " d"]:
+    """Where a region's members lie on average, c + r·‖Σû‖/N·m: its mean direction, at the typical norm r.
+
+    Files store unit sums, not raw ones, so every member counts as if it lay at distance r from the centre.
+    """
+    k = dictionary.check(region)
+    coherence = float(dictionary.row("coherence", k)) if "coherence" in dictionary else 1.0
+    step = typical_norm(dictionary) * coherence * dictionary.row("mean_directions", k).astype(np.float64)
+    return (dictionary.center + step).astype(np.float32)
+
+
+def typical_norm(dictionary: Dictionary) -> float:
+    """r, the typical distance of an activation from the centre; the centre's own norm when the file does not say."""
+    stored = dictionary.info.get("typical_norm")
+    return float(stored) if stored else max(float(np.linalg.norm(dictionary.center)), 1e-6)
+
+
+def _point(dictionary: Dictionary, reference: str | int) -> Float32[np.ndarray, " d"]:
+    if reference == "centre":
+        return np.array(dictionary.center, np.float32)
+    if reference == "origin":
+        return np.zeros(dictionary.width, np.float32)
+    if isinstance(reference, str):
+        raise ConfigError(f"reference {reference!r} is unknown: use 'centre', 'origin' or a region's id")
+    return mean_point(dictionary, reference)
+
+
+class Applied:
+    """An intervention as tensors on a device: `apply` is what the hook calls. float32 inside, cast back."""
+
+    def __init__(self, intervention: Intervention, device: Any) -> None:
+        import torch
+
+        def tensor(array: np.ndarray) -> Any:
+            return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device)
+
+        self.kind, self.scope, self.layers = intervention.kind, intervention.scope, intervention.layers
+        self.strength, self.norm = intervention.strength, intervention.norm
+        self.basis = tensor(intervention.basis)
+        self.at_reference = self.basis @ tensor(intervention.reference)
+        self.at_target = None if intervention.target is None else self.basis @ tensor(intervention.target)
+
+    def apply(self, x: Any) -> Any:
+        """x (..., d) changed, in x's dtype."""
+        rows = x.float()
+        if self.kind == "add":
+            return (rows + self.strength * self.norm * self.basis[0]).to(x.dtype)
+        coordinates = rows @ self.basis.T - self.at_reference
+        if self.kind == "clamp":
+            wanted = self.strength * self.norm - coordinates
+        elif self.at_target is not None:
+            wanted = self.strength * (self.at_target - self.at_reference - coordinates)
+        else:
+            wanted = -self.strength * coordinates
+        return (rows + wanted @ self.basis).to(x.dtype)
