@@ -59,7 +59,7 @@ _SETTINGS: tuple[tuple[str, type, str], ...] = (
     ("stop_rate", float, "stop when new regions per activation are surely below this"),
     ("stop_window", int, "activations in one window of --stop-rate (default 50000)"),
     ("quiet_batches", int, "the paper's rule: stop after this many batches without a new region"),
-    ("rival_budget", float, "multiply-adds a dictionary may spend on who comes second (default 1e13); decides no region"),
+    ("rival_budget", float, "multiply-adds for counting who comes second in a dictionary (default 1e13)"),
     ("seed", int, "default 0"),
     ("device", str, "auto, cpu, cuda, cuda:N or mps"),
     ("dtype", str, "auto, float32, bfloat16 or float16"),
