@@ -1,0 +1,31 @@
+"""The Hub: the published dictionaries, those of any dataset repository, and giving one's own to others.
+
+Importing this contacts nobody; every network call is made by `Hub`, when asked.
+"""
+
+from __future__ import annotations
+
+from ep.storage.hub.catalogue import KNOWN_REVISION, PUBLISHED, REPOSITORY, Published, lookup, meant
+from ep.storage.hub.importing import dictionaries, get, import_published, local_name
+from ep.storage.hub.pushing import Pushed, push
+from ep.storage.hub.remote import Hub, Listing, RemoteFile, in_bytes, owner_and_name
+
+__all__ = [
+    "KNOWN_REVISION",
+    "PUBLISHED",
+    "REPOSITORY",
+    "Hub",
+    "Listing",
+    "Published",
+    "Pushed",
+    "RemoteFile",
+    "dictionaries",
+    "get",
+    "import_published",
+    "in_bytes",
+    "local_name",
+    "lookup",
+    "meant",
+    "owner_and_name",
+    "push",
+]
