@@ -35,7 +35,14 @@ class Score:
     control: float | None = None
 
 
-def label(region: int, text: str, source: str = HAND, score: Score | None = None, replaces: int | None = None) -> Edit:
+def label(
+    region: int,
+    text: str,
+    source: str = HAND,
+    score: Score | None = None,
+    replaces: int | None = None,
+    locked: bool = False,
+) -> Edit:
     """Gives a region a label. replaces: the id of the label it takes the place of, unless that one is locked."""
     edit: Edit = {"do": "label", "region": int(region), "text": clean(text).strip(), "source": clean(source)}
     if score is not None:
