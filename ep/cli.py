@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ep.commands import making, reading
+from ep.commands import making, publishing, reading
 from ep.errors import EPError
 
-MODULES = (making, reading)
+MODULES = (making, reading, publishing)
 """In the order of `ep --help`."""
 
 

@@ -163,7 +163,8 @@ def provenance(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def escape(text: str) -> str:
     """Text as it is on one line of Markdown: every mark that could mean something gets a backslash."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", _one_line(text)[:300])
+    marked = re.sub(r"([!-%'-/:;=?@\[-`{-~])", r"\\\1", _one_line(text)[:300])
+    return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _one_line(text: str) -> str:

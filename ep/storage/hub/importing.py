@@ -7,26 +7,21 @@ reader. `hub:OWNER/REPO/path/to/file.ep.h5` is a file of any dataset repository,
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ep.errors import EPError, RequestError, StorageError
 from ep.storage.file import check
-from ep.storage.file import open as open_dictionary
-from ep.storage.hub.catalogue import KNOWN_REVISION, REPOSITORY, Published, lookup
+from ep.storage.hub.catalogue import KNOWN_REVISION, LICENCE, REPOSITORY, Published, lookup
 from ep.storage.hub.remote import Hub, Listing, Progress, owner_and_name, silent
 from ep.storage.schema import SUFFIX
-from ep.storage.writing import save
 
 DOWNLOADS = ".downloads"
 """Parts and pickles lie in this hidden folder beside the dictionaries; no shelf looks into it."""
-MAX_METADATA = 16 * 2**20
 _BY_REPOSITORY = re.compile(r"hub:(?P<repository>[^/@\s]+/[^/@\s]+)(?:@(?P<revision>[^/\s]+))?(?:/(?P<path>\S.*))?")
 
 
@@ -83,7 +78,8 @@ def get(listing: Listing, path: str, target: Path, progress: Progress = silent, 
     found, _ = (hub or Hub()).download(listing.repository, path, listing.revision, folder, progress)
     try:
         progress("checking every number", 1.0)
-        _named(found, f"{listing.repository}/{path}")
+        with _named(found, f"{listing.repository}/{path}"):
+            check(found)
         _move(found, target)
     finally:
         found.unlink(missing_ok=True)
@@ -117,55 +113,23 @@ def _published(published: Published, target: Path, progress: Progress, hub: Hub,
     if file is None:
         raise RequestError(f"{REPOSITORY} has no {published.path} at {listing.revision[:8]}: it was published once")
     folder = _folder(target)
-    room = (file.size or 0) // 4  # the converted file, twice for a moment
+    room = (file.size or 0) // 5  # the converted file
     at = (listing.repository, listing.revision)
     metadata, _ = hub.download(at[0], published.metadata, at[1], folder)
     pickle, sha256 = hub.download(at[0], published.path, at[1], folder, steps.download, room)
-    converted = folder / f"{pickle.name}{SUFFIX}"
-    try:
-        convert(pickle, converted, metadata=metadata, progress=steps.convert)
-        progress("writing the dictionary", 0.99)
-        _stamp(converted, target, _origin(published, listing, sha256, metadata))
-    finally:
-        converted.unlink(missing_ok=True)
+    origin = {
+        "repository": listing.repository,
+        "revision": listing.revision,
+        "file": published.path,
+        "licence": LICENCE,
+        "card_regions": published.regions,
+    }
+    with _named(pickle, f"{listing.repository}/{published.path}"):
+        convert(pickle, target, metadata=metadata, progress=steps.convert, origin=origin)
     for used in (metadata, *(() if keep else (pickle,))):
         used.unlink(missing_ok=True)
     _tidy(folder)
     return target
-
-
-def _origin(published: Published, listing: Listing, sha256: str, metadata: Path) -> dict[str, Any]:
-    """What the file will say of where it comes from, the counts of regions that others gave for it included."""
-    return {
-        "repository": listing.repository,
-        "revision": listing.revision,
-        "path": published.path,
-        "sha256": sha256,
-        "card_regions": published.regions,
-        "metadata_regions": _metadata_regions(metadata),
-    }
-
-
-def _metadata_regions(path: Path) -> int | None:
-    """K as the JSON beside the pickle has it; None when it does not say."""
-    if path.stat().st_size > MAX_METADATA:
-        return None
-    try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        return None
-    discovery = found.get("discovery") if isinstance(found, Mapping) else None
-    count = discovery.get("n_partitions") if isinstance(discovery, Mapping) else None
-    return count if isinstance(count, int) and not isinstance(count, bool) else None
-
-
-def _stamp(converted: Path, target: Path, origin: Mapping[str, Any]) -> None:
-    """Writes the converted dictionary to its place with where it comes from."""
-    dictionary = open_dictionary(converted)
-    said = dictionary.info.get("published")
-    dictionary.info["published"] = {**(said if isinstance(said, dict) else {}), **origin}
-    dictionary.info.pop("file", None)
-    save(dictionary, target)
 
 
 # -- places ----------------------------------------------------------------------------------------------------------
@@ -200,10 +164,11 @@ def _move(found: Path, target: Path) -> None:
         raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
-def _named(path: Path, name: str) -> None:
-    """Checks a file that was downloaded; what is wrong is said of its name on the Hub, not of a temporary path."""
+@contextmanager
+def _named(path: Path, name: str) -> Iterator[None]:
+    """What is wrong with a downloaded file is said of its name on the Hub, not of a temporary path."""
     try:
-        check(path)
+        yield
     except EPError as error:
         raise type(error)(str(error).replace(str(path), name)) from error
 

@@ -81,8 +81,10 @@ def _answered(what: str, error: Exception) -> EPError:
 
 
 def _status(what: str, status: int, retry_after: str) -> EPError:
+    if status == 401 and not _has_token():
+        return RequestError(f"{what}: there is no such dataset on the Hub, or it is private: then {LOG_IN}")
     if status == 401:
-        return RequestError(f"{what}: the Hub does not accept this token; {LOG_IN} again")
+        return RequestError(f"{what}: the Hub does not accept the token kept here; {LOG_IN} anew")
     if status == 403:
         return RequestError(f"{what}: this token has no right to do that; use one that has, or ask the owner")
     if status == 404:
