@@ -12,9 +12,9 @@ import streamlit as st
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.views import excerpts, palette, tables
-from ep.views import sphere as maps
+from ep.views import sphere as cells
 from ep.views.search import Found
-from pages.shared import frame, loading, messages, sphere, state, tokens
+from pages.shared import frame, loading, maps, messages, state, tokens
 
 MAP = "atlas_map"
 TABLE = "atlas_table"
@@ -69,7 +69,7 @@ def show() -> None:
 
 def _carried(key: str) -> tuple[str | None, str]:
     try:
-        return sphere.carrier(key), ""
+        return maps.carrier(key), ""
     except RequestError as error:
         return None, messages.sentence(error)
 
@@ -96,7 +96,7 @@ def _body(name: str | None, problem: str) -> None:
 
 
 def _map(name: str, dictionary: Dictionary, selection: state.Selection) -> None:
-    possible = maps.colorings(dictionary)
+    possible = cells.colorings(dictionary)
     coloring = selection.color if selection.color in possible else possible[0]
     st.session_state["atlas_coloring"] = coloring
     st.segmented_control(
@@ -109,7 +109,7 @@ def _map(name: str, dictionary: Dictionary, selection: state.Selection) -> None:
         on_change=_recolored,
     )
     coloring = state.current().color if state.current().color in possible else coloring
-    sphere.view(name, dictionary, selection.region, st.session_state[_SEQUENCE], coloring, MAP, _picked_on_map)
+    maps.view(name, dictionary, selection.region, st.session_state[_SEQUENCE], coloring, MAP, _picked_on_map)
 
 
 def _recolored() -> None:

@@ -18,8 +18,8 @@ from ep.views import palette, sphere
 from ep.views.sphere import Ramp
 from pages.shared import loading
 
-HERE = Path(__file__).with_name("sphere")
-PARTS = ("camera.js", "mesh.js", "shaders.js", "labels.js", "sphere.js")
+HERE = Path(sphere.__file__).with_name("browser")
+PARTS = ("camera.js", "mesh.js", "shaders.js", "labels.js", "view.js")
 
 
 def carrier(key: str) -> str:
@@ -93,4 +93,4 @@ def _carrier() -> Callable[..., Any]:
 
 @cache
 def _view() -> Callable[..., Any]:
-    return st.components.v2.component("ep.sphere", html=_read("sphere.html"), css=_read("sphere.css"), js=_read(*PARTS))
+    return st.components.v2.component("ep.sphere", html=_read("map.html"), css=_read("map.css"), js=_read(*PARTS))
