@@ -22,13 +22,12 @@ from ep.corpus import Corpus
 from ep.method.calibration import Calibration
 from ep.method.dictionary import Dictionary, MemorySource
 from ep.method.draft import Draft
-from ep.method.surroundings import group_names, nearest, neighbourhoods, principal_axes
+from ep.method.surroundings import group_names, surround
 
 if TYPE_CHECKING:
     from ep.models import LanguageModel, Lens
 
 LENS_TOKENS = 12
-NEAREST = 8
 NAMING_TOKENS = 4
 PACKAGES = ("torch", "transformers", "transformer_lens", "numpy")
 Passages = Mapping[int, np.ndarray]
@@ -75,73 +74,17 @@ class Describer:
         """The finished dictionary of one draft, in memory."""
         calibration = self.calibrations[layer]
         arrays = {"center": calibration.center, **draft.arrays()}
-        arrays |= self._lenses(arrays, calibration)
-        surroundings, names = self._surroundings(arrays)
-        arrays |= surroundings
-        arrays |= _stored_passages(_pointed_at(arrays), passages)
-        arrays |= self._vocabulary(arrays, names["group_token_ids"])
-        info = self._info(layer, percentile, draft, counts, wall_time, complete)
-        info["variance_kept"] = names["variance_kept"]
-        info["group_names"] = [[self._piece(t) for t in group] for group in names["group_token_ids"]]
-        return Dictionary(MemorySource(arrays), info, len(draft))
-
-    # -- what the model says -----------------------------------------------------------------------------------------
-
-    def _lenses(self, arrays: Mapping[str, np.ndarray], calibration: Calibration) -> dict[str, np.ndarray]:
-        """The paper's lens of exemplars and means, and the shift lens of the exemplars (protocol 5.1, 5.3)."""
-        from ep.models import logit_lens, shift_lens
-
-        exemplars, means = arrays["exemplars"], arrays["mean_directions"]
-        radius = calibration.typical_norm
-        shift = shift_lens(self.model, calibration.center, exemplars, radius, LENS_TOKENS)
-        return (
-            _lens_arrays("exemplar", logit_lens(self.model, exemplars, LENS_TOKENS))
-            | _lens_arrays("mean", logit_lens(self.model, means, LENS_TOKENS))
-            | _lens_arrays("exemplar_shift", shift)
-        )
-
-    def _piece(self, token: int) -> str:
-        return self.model.tokens.piece(int(token)).decode("utf-8", "replace")
-
-    def _vocabulary(self, arrays: Mapping[str, np.ndarray], group_ids: list[list[int]]) -> dict[str, np.ndarray]:
-        """The text of every token id that occurs anywhere in the file."""
-        used = [array for name, array in arrays.items() if name.endswith("_ids") and name not in _NOT_TOKENS]
-        used += [arrays["passage_tokens"], arrays["founder_token"], np.array(sum(group_ids, []), np.int64)]
-        ids = np.unique(np.concatenate([np.ravel(array).astype(np.int64) for array in used]))
-        ids = ids[ids >= 0].astype(np.int32)
-        pieces = np.empty(len(ids), object)
-        pieces[:] = [self.model.tokens.piece(int(token)) for token in ids]
-        return {"vocabulary_ids": ids, "vocabulary_pieces": pieces}
-
-    # -- what the map says -------------------------------------------------------------------------------------------
-
-    def _surroundings(self, arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Nearest regions, groups and map coordinates, all from the full space."""
-        exemplars = arrays["exemplars"]
+        arrays |= lenses(self.model, arrays, calibration.typical_norm)
         weight = arrays.get("count_voronoi", arrays["count_arrival"])
-        ids, distances = nearest(exemplars, min(NEAREST, len(exemplars) - 1))
-        missing = NEAREST - ids.shape[1]
-        coordinates, kept = principal_axes(exemplars)
-        groups = neighbourhoods(exemplars, weight, seed=self.config.seed)
-        names = self._group_names(groups, weight, arrays["lens_exemplar_up_ids"][:, :NAMING_TOKENS])
-        columns = {
-            "nearest_ids": np.pad(ids, ((0, 0), (0, missing)), constant_values=-1).astype(np.int32),
-            "nearest_distances": np.pad(distances, ((0, 0), (0, missing))).astype(np.float32),
-            "neighbourhood": groups,
-            "map_pca": coordinates,
-        }
-        return columns, {"variance_kept": [float(v) for v in kept], "group_token_ids": names}
-
-    def _group_names(self, groups: np.ndarray, weight: np.ndarray, lens: np.ndarray) -> list[list[int]]:
-        """Token ids that name each group: whole words where the group has any, since fragments name nothing."""
-        ids = np.unique(lens)
-        words = [token for token in ids.tolist() if _is_word(self._piece(token))]
-        by_word = group_names(groups, weight, np.where(np.isin(lens, words), lens, -1))
-        by_any = group_names(groups, weight, lens)
-        return [
-            [int(t) for t in (word_row if word_row[0] >= 0 else any_row) if t >= 0]
-            for word_row, any_row in zip(by_word, by_any, strict=True)
-        ]
+        around, kept = surround(arrays["exemplars"], weight, self.config.seed)
+        arrays |= around
+        names = name_groups(self.model, arrays, weight)
+        arrays |= stored_passages(_pointed_at(arrays), passages)
+        arrays |= vocabulary(self.model, arrays, names)
+        info = self._info(layer, percentile, draft, counts, wall_time, complete)
+        info["variance_kept"] = kept
+        info["group_names"] = spelled(self.model, names)
+        return Dictionary(MemorySource(arrays), info, len(draft))
 
     # -- provenance --------------------------------------------------------------------------------------------------
 
@@ -155,6 +98,7 @@ class Describer:
         complete: bool,
     ) -> dict[str, Any]:
         config, calibration = self.config, self.calibrations[layer]
+        homes = draft.homes.percentiles if draft.homes else ()
         return {
             "title": config.title or f"{config.model_name} on {_names(config.text)}",
             "family": self._family(),
@@ -170,7 +114,8 @@ class Describer:
             "chat": config.chat,
             "corpus": {"name": _names(config.text), "digest": self.corpus_digest, **counts},
             "percentile": percentile,
-            "coarser_percentile": None if draft.coarser is None else config.coarser(percentile),
+            "coarser_percentile": homes[0] if homes else None,
+            "farther_percentiles": list(homes[1:]),
             "threshold": float(calibration.thresholds[percentile]),
             "protocol": config.protocol,
             "batch": config.batch,
@@ -199,7 +144,7 @@ class Describer:
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-_NOT_TOKENS = ("passage_ids", "nearest_ids", "rival_ids", "coarser_ids")
+_NOT_TOKENS = ("passage_ids", "plain_ids", "nearest_ids", "rival_ids", "coarser_ids", "farther_ids")
 
 
 def version_of(package: str) -> str:
@@ -214,30 +159,10 @@ def version_of(package: str) -> str:
         return __version__ if package == "ep-explorer" else "not installed"
 
 
-def _lens_arrays(name: str, lens: Lens) -> dict[str, np.ndarray]:
-    return {
-        f"lens_{name}_{way}_{part}": getattr(lens, f"{way}_{part}")
-        for way in ("up", "down")
-        for part in ("ids", "values")
-    }
-
-
 def _pointed_at(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     """Ids of the passages that founders and excerpts point to, sorted."""
     pointers = [arrays[name] for name in ("founder_passage", "excerpt_passage") if name in arrays]
     return np.unique(np.concatenate(pointers))
-
-
-def _stored_passages(ids: np.ndarray, passages: Passages) -> dict[str, np.ndarray]:
-    tokens = [passages[int(i)] for i in ids]
-    offsets = np.concatenate([[0], np.cumsum([len(t) for t in tokens])]).astype(np.int64)
-    return {"passage_ids": ids.astype(np.int64), "passage_offsets": offsets, "passage_tokens": np.concatenate(tokens)}
-
-
-def _is_word(piece: str) -> bool:
-    """Whether a token begins a word: a space, then two letters or more."""
-    word = piece.strip()
-    return word.isalpha() and len(word) > 1 and piece != word
 
 
 def _names(text: Iterable[str]) -> str:
@@ -249,3 +174,74 @@ def _portable(model: str, folder: Path) -> str:
     if not Path(model).is_dir():
         return model
     return Path(os.path.relpath(Path(model).resolve(), folder.resolve())).as_posix()
+
+
+# -- what the model says, for any arrays of a dictionary ---------------------------------------------------------------
+
+
+def lenses(model: LanguageModel, arrays: Mapping[str, np.ndarray], typical_norm: float) -> dict[str, np.ndarray]:
+    """The paper's lens of exemplars and means, and the shift lens of the exemplars (protocol 5.1, 5.3)."""
+    from ep.models import logit_lens, shift_lens
+
+    exemplars, means = arrays["exemplars"], arrays["mean_directions"]
+    shift = shift_lens(model, arrays["center"], exemplars, typical_norm, LENS_TOKENS)
+    return (
+        _lens_arrays("exemplar", logit_lens(model, exemplars, LENS_TOKENS))
+        | _lens_arrays("mean", logit_lens(model, means, LENS_TOKENS))
+        | _lens_arrays("exemplar_shift", shift)
+    )
+
+
+def _lens_arrays(name: str, lens: Lens) -> dict[str, np.ndarray]:
+    return {
+        f"lens_{name}_{way}_{part}": getattr(lens, f"{way}_{part}")
+        for way in ("up", "down")
+        for part in ("ids", "values")
+    }
+
+
+def name_groups(model: LanguageModel, arrays: Mapping[str, np.ndarray], weight: np.ndarray) -> list[list[int]]:
+    """Token ids that name each group: whole words where the group has any, since fragments name nothing."""
+    groups, lens = arrays["neighbourhood"], arrays["lens_exemplar_up_ids"][:, :NAMING_TOKENS]
+    words = [token for token in np.unique(lens).tolist() if _is_word(_piece(model, token))]
+    by_word = group_names(groups, weight, np.where(np.isin(lens, words), lens, -1))
+    by_any = group_names(groups, weight, lens)
+    return [
+        [int(t) for t in (word_row if word_row[0] >= 0 else any_row) if t >= 0]
+        for word_row, any_row in zip(by_word, by_any, strict=True)
+    ]
+
+
+def spelled(model: LanguageModel, tokens: list[list[int]]) -> list[list[str]]:
+    """Lists of token ids as lists of texts."""
+    return [[_piece(model, token) for token in row] for row in tokens]
+
+
+def vocabulary(
+    model: LanguageModel, arrays: Mapping[str, np.ndarray], others: list[list[int]]
+) -> dict[str, np.ndarray]:
+    """The text of every token id that occurs anywhere in a file, `others` included."""
+    used = [array for name, array in arrays.items() if name.endswith("_ids") and name not in _NOT_TOKENS]
+    used += [arrays[name] for name in ("passage_tokens", "founder_token") if name in arrays]
+    ids = np.unique(np.concatenate([np.ravel(array).astype(np.int64) for array in [*used, np.array(sum(others, []))]]))
+    ids = ids[ids >= 0].astype(np.int32)
+    pieces = np.empty(len(ids), object)
+    pieces[:] = [model.tokens.piece(int(token)) for token in ids]
+    return {"vocabulary_ids": ids, "vocabulary_pieces": pieces}
+
+
+def stored_passages(ids: np.ndarray, passages: Passages) -> dict[str, np.ndarray]:
+    """The arrays that hold the tokens of some passages, by rising id."""
+    tokens = [passages[int(i)] for i in ids]
+    offsets = np.concatenate([[0], np.cumsum([len(t) for t in tokens])]).astype(np.int64)
+    return {"passage_ids": ids.astype(np.int64), "passage_offsets": offsets, "passage_tokens": np.concatenate(tokens)}
+
+
+def _piece(model: LanguageModel, token: int) -> str:
+    return model.tokens.piece(int(token)).decode("utf-8", "replace")
+
+
+def _is_word(piece: str) -> bool:
+    """Whether a token begins a word: a space, then two letters or more."""
+    word = piece.strip()
+    return word.isalpha() and len(word) > 1 and piece != word

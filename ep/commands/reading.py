@@ -106,12 +106,18 @@ def region(arguments: argparse.Namespace) -> None:
         print(f"{name:22} {' '.join(label(score.token) for score in scores)}")
     print(f"{'nearest':22} {' '.join(f'{k} ({d:.2f})' for k, d in region.nearest)}")
     for excerpt in ([region.founder] if region.founder else []) + list(region.excerpts):
-        before, after = (
-            "".join(excerpt.pieces[: excerpt.marked])[-40:],
-            "".join(excerpt.pieces[excerpt.marked + 1 :])[:30],
-        )
-        marked = f"{before and label(before)}[{label(excerpt.token)}]{after and label(after)}"
-        print(f"{excerpt.band:8} {excerpt.distance:.3f}  {marked}")
+        print(f"{excerpt.band:8} {excerpt.distance:.3f}  {_in_context(excerpt)}")
+
+
+def _in_context(excerpt: Any) -> str:
+    """The marked token in brackets with some of its text; without token ids, the beginning of the text."""
+    from ep.views.text import label
+
+    if excerpt.marked is None:
+        return f"{label(''.join(excerpt.pieces)[:72])} (token {excerpt.position})"
+    before = "".join(excerpt.pieces[: excerpt.marked])[-40:]
+    after = "".join(excerpt.pieces[excerpt.marked + 1 :])[:30]
+    return f"{before and label(before)}[{label(excerpt.token)}]{after and label(after)}"
 
 
 def _region_json(region: Any) -> dict[str, Any]:
@@ -130,6 +136,7 @@ def _region_json(region: Any) -> dict[str, Any]:
                 "position": e.position,
                 "distance": e.distance,
                 "tokens": list(e.pieces),
+                "marked": e.marked,
             }
             for e in excerpts
         ],

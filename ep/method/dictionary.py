@@ -54,10 +54,13 @@ class MemorySource:
 class Excerpt:
     """One passage with one position marked.
 
-    pieces: the passage's tokens as text, in order; "".join(pieces) is the passage.
-    marked: index of the marked token within `pieces`.
+    pieces: the passage's tokens as text, in order; "".join(pieces) is the passage. In a file without token ids (a
+    published dictionary no model has completed yet) it is the whole text in one piece.
+    position: index of the marked token in the model's input, the beginning-of-sequence token included.
+    marked: its index within `pieces`; None where there are no tokens.
     distance: cosine distance of the activation at that token to the exemplar, in [0, 2].
     band: "near", "spread", "far", or "founder" for the exemplar's own event.
+    agrees: whether a model that was asked later found the activation at that distance; None if none was asked.
     """
 
     passage: int
@@ -65,14 +68,16 @@ class Excerpt:
     pieces: tuple[str, ...]
     distance: float
     band: str
+    is_plain: bool = False
+    agrees: bool | None = None
 
     @property
-    def marked(self) -> int:
-        return self.position
+    def marked(self) -> int | None:
+        return None if self.is_plain else self.position
 
     @property
     def token(self) -> str:
-        return self.pieces[self.position]
+        return "" if self.is_plain else self.pieces[self.position]
 
 
 class TokenScore(NamedTuple):
@@ -266,7 +271,12 @@ class Dictionary:
         return f"<{token}>" if piece is None else piece.decode("utf-8", "replace")
 
     def passage(self, passage: int) -> tuple[str, ...]:
-        """The tokens of a stored passage as text. A character split over tokens appears on its first token."""
+        """The tokens of a stored passage as text. A character split over tokens appears on its first token.
+
+        A passage stored without tokens is one piece, its whole text.
+        """
+        if "plain_ids" in self.source:
+            return (self._plain(passage),)
         ids = self.column("passage_ids")
         at = int(np.searchsorted(ids, passage))
         if at == len(ids) or ids[at] != passage:
@@ -274,6 +284,14 @@ class Dictionary:
         start, stop = self.column("passage_offsets")[at : at + 2]
         tokens = self.source.read("passage_tokens", int(start), int(stop))
         return split_text([self._pieces.get(int(t), f"<{t}>".encode()) for t in tokens])
+
+    def _plain(self, passage: int) -> str:
+        ids = self.column("plain_ids")
+        at = int(np.searchsorted(ids, passage))
+        if at == len(ids) or ids[at] != passage:
+            raise DictionaryFileError(f"passage {passage} is not stored in this dictionary")
+        start, stop = self.column("plain_offsets")[at : at + 2]
+        return self.source.read("plain_bytes", int(start), int(stop)).tobytes().decode("utf-8", "replace")
 
     def _founder(self, region: int) -> Excerpt | None:
         if "founder_passage" not in self.source or "passage_ids" not in self.source:
@@ -287,15 +305,23 @@ class Dictionary:
             return ()
         start, stop = (int(v) for v in self.source.read("excerpt_offsets", region, region + 2))
         parts = (self.source.read(f"excerpt_{p}", start, stop) for p in ("passage", "position", "distance", "band"))
-        return tuple(self._excerpt(int(p), int(t), float(d), BANDS[int(b)]) for p, t, d, b in zip(*parts, strict=True))
+        agrees: list[bool | None] = [None] * (stop - start)
+        if "excerpt_agrees" in self.source:
+            agrees = [bool(flag) for flag in self.source.read("excerpt_agrees", start, stop)]
+        return tuple(
+            self._excerpt(int(p), int(t), float(d), BANDS[int(b)], agree)
+            for p, t, d, b, agree in zip(*parts, agrees, strict=True)
+        )
 
-    def _excerpt(self, passage: int, position: int, distance: float, band: str) -> Excerpt:
+    def _excerpt(self, passage: int, position: int, distance: float, band: str, agrees: bool | None = None) -> Excerpt:
         pieces = self.passage(passage)
+        if "plain_ids" in self.source:
+            return Excerpt(passage, position, pieces, distance, band, is_plain=True)
         if not 0 <= position < len(pieces):
             raise DictionaryFileError(
                 f"an excerpt points to token {position} of passage {passage}, which has {len(pieces)}"
             )
-        return Excerpt(passage, position, pieces, distance, band)
+        return Excerpt(passage, position, pieces, distance, band, agrees=agrees)
 
 
 def split_text(pieces: list[bytes]) -> tuple[str, ...]:

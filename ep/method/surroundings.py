@@ -17,6 +17,26 @@ GROUP_AXES = 64
 is decided by the broad directions."""
 SMOOTHING = 1.0
 NAME_TOKENS = 3
+NEAREST = 8
+
+
+def surround(
+    exemplars: Float32[np.ndarray, "K d"], weight: Num[np.ndarray, " K"], seed: int = 0
+) -> tuple[dict[str, np.ndarray], list[float]]:
+    """The stored columns that say where regions lie (nearest, map, groups), and the variance each map axis keeps.
+
+    weight: (K,) members, which order the groups. Names and shapes are those of `docs/format.md`.
+    """
+    ids, distances = nearest(exemplars, min(NEAREST, len(exemplars) - 1))
+    missing = NEAREST - ids.shape[1]
+    coordinates, kept = principal_axes(exemplars)
+    columns = {
+        "nearest_ids": np.pad(ids, ((0, 0), (0, missing)), constant_values=-1).astype(np.int32),
+        "nearest_distances": np.pad(distances, ((0, 0), (0, missing))).astype(np.float32),
+        "neighbourhood": neighbourhoods(exemplars, weight, seed=seed),
+        "map_pca": coordinates,
+    }
+    return columns, [float(share) for share in kept]
 
 
 def nearest(

@@ -50,9 +50,12 @@ def complete(names: tuple[str, ...]) -> None:
         lacking = [name for name in group if name not in names]
         if 0 < len(lacking) < len(group):
             raise DictionaryFileError(f"the array {lacking[0]} is missing, which others need ({', '.join(group)})")
-    for name, needed in NEEDS.items():
-        if name in names and needed not in names:
-            raise DictionaryFileError(f"the array {needed} is missing, which {name} points into")
+    for name, targets in NEEDS.items():
+        there = [target for target in targets if target in names]
+        if name in names and not there:
+            raise DictionaryFileError(f"the array {' or '.join(targets)} is missing, which {name} points into")
+        if name in names and len(there) > 1:
+            raise DictionaryFileError(f"{name} may point into {' or '.join(there)}: expected only one of them")
 
 
 def _values(content: Content, array: Array, thorough: bool) -> None:
@@ -97,6 +100,8 @@ def _monotone(content: Content, array: Array, target: str) -> None:
 
 def _references(content: Content, thorough: bool) -> None:
     """Excerpts and founders must lie inside passages the dictionary stores."""
+    if "plain_ids" in content and "excerpt_passage" in content:
+        _plain_references(content, thorough)
     if "passage_ids" not in content:
         return
     ids, lengths = content.read("passage_ids"), np.diff(content.read("passage_offsets"))
@@ -112,6 +117,19 @@ def _references(content: Content, thorough: bool) -> None:
                 row = int(np.argmax(bad))
                 where = f"token {position[row]} of passage {passage[row]}"
                 raise DictionaryFileError(f"{kind}_passage, row {start + row}: {where} is not stored in the dictionary")
+
+
+def _plain_references(content: Content, thorough: bool) -> None:
+    """Excerpts of passages without tokens: the passage must be there; which token it is cannot be checked."""
+    ids, passages = content.read("plain_ids"), ARRAYS["excerpt_passage"]
+    for start, stop in _ranges(content, passages, thorough):
+        passage = content.rows(passages, start, stop)
+        bad = ~np.isin(passage, ids)
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise DictionaryFileError(
+                f"excerpt_passage, row {start + row}: passage {passage[row]} is not stored in the dictionary"
+            )
 
 
 def _outside(low: float, high: float, undefined: bool = False) -> Callable[[np.ndarray, Content], np.ndarray]:
@@ -140,6 +158,7 @@ RULES: dict[str, Callable[[np.ndarray, Content], np.ndarray]] = {
     "amount": _outside(0, np.finfo(np.float64).max),
     "count": lambda rows, content: rows < 0,
     "band": lambda rows, content: rows > 2,
+    "flag": lambda rows, content: rows > 1,
     "token": lambda rows, content: rows < -1,
     "free": lambda rows, content: np.zeros(len(rows), bool),
     "elsewhere": lambda rows, content: rows < -1,
@@ -156,6 +175,7 @@ MEANING = {
     "amount": "a finite number that is not negative",
     "count": "a number that is not negative",
     "band": "0, 1 or 2",
+    "flag": "0 or 1",
     "token": "token ids, or -1 for none,",
     "elsewhere": "region ids of another dictionary, or -1 for none,",
     "region": "region ids of this dictionary, or -1 for none,",

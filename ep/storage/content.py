@@ -17,6 +17,15 @@ from ep.method.dictionary import Source
 from ep.storage.provenance import stable
 from ep.storage.schema import ARRAYS, BLOCK_BYTES, Array
 
+COUNTED = (
+    ("P", "passage_ids"),
+    ("V", "vocabulary_ids"),
+    ("B", "vocabulary_bytes"),
+    ("Q", "plain_ids"),
+    ("C", "plain_bytes"),
+)
+"""Sizes that are the length of an array."""
+
 
 class Content:
     """A source seen as the datasets of the file: the vocabulary's pieces appear as bytes and offsets.
@@ -31,7 +40,7 @@ class Content:
         if "center" not in self.names:
             raise DictionaryFileError("the dictionary holds no center")
         self.sizes = {"K": size, "d": int(self.read("center").size)}
-        for letter, name in (("P", "passage_ids"), ("V", "vocabulary_ids"), ("B", "vocabulary_bytes")):
+        for letter, name in COUNTED:
             self.sizes[letter] = len(self.read(name)) if name in self.names else 0
         for letter, name, last in (("E", "excerpt_offsets", size), ("T", "passage_offsets", self.sizes["P"])):
             tail = self.read(name, last, last + 1) if name in self.names else np.zeros(1, np.int64)

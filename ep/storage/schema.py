@@ -21,7 +21,7 @@ class Array:
     """One dataset.
 
     shape: numbers, or sizes by letter: K regions, d width, E excerpts, P passages, T their tokens, V vocabulary
-    entries, B their bytes; a letter with "+1" is an offsets array.
+    entries, B their bytes, Q passages without tokens, C their bytes; a letter with "+1" is an offsets array.
     rule: what its values must satisfy; see `ep.storage.checks`.
     """
 
@@ -82,6 +82,8 @@ rivals      rival_seen             i8  K      count
 rivals      contested              i8  K      count
 coarser     coarser_ids            i4  K,4    elsewhere
 coarser     coarser_counts         u4  K,4    free
+coarser     farther_ids            i4  K,8,4  elsewhere
+coarser     farther_counts         u4  K,8,4  free
 lens        lens_exemplar_up_ids            i4  K,12  token
 lens        lens_exemplar_up_values         f4  K,12  finite
 lens        lens_exemplar_down_ids          i4  K,12  token
@@ -97,6 +99,9 @@ lens_shift  lens_exemplar_shift_down_values f4  K,12  finite
 text        passage_ids            i8  P      rising
 text        passage_offsets        i8  P+1    offsets:T
 text        passage_tokens         i4  T      token
+text        plain_ids              i8  Q      rising
+text        plain_offsets          i8  Q+1    offsets:C
+text        plain_bytes            u1  C      free
 text        vocabulary_ids         i4  V      rising
 text        vocabulary_offsets     i8  V+1    offsets:B
 text        vocabulary_bytes       u1  B      free
@@ -105,6 +110,7 @@ excerpts    excerpt_passage        i8  E      free
 excerpts    excerpt_position       i4  E      count
 excerpts    excerpt_distance       f4  E      distance
 excerpts    excerpt_band           u1  E      band
+excerpts    excerpt_agrees         u1  E      flag
 """
 
 
@@ -126,12 +132,19 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
     ("next_ids", "next_counts"),
     ("rival_ids", "rival_counts", "rival_seen", "contested"),
     ("coarser_ids", "coarser_counts"),
+    ("farther_ids", "farther_counts"),
     *((f"{lens}_ids", f"{lens}_values") for lens in _LENSES),
     ("vocabulary_ids", "vocabulary_offsets", "vocabulary_bytes"),
     ("passage_ids", "passage_offsets", "passage_tokens"),
+    ("plain_ids", "plain_offsets", "plain_bytes"),
     ("excerpt_offsets", "excerpt_passage", "excerpt_position", "excerpt_distance", "excerpt_band"),
 )
 """Arrays that mean nothing without each other: a file holds all of a row or none."""
 
-NEEDS = {"excerpt_offsets": "passage_ids", "passage_ids": "vocabulary_ids", "token_ids": "vocabulary_ids"}
-"""Arrays that point into another."""
+NEEDS: dict[str, tuple[str, ...]] = {
+    "excerpt_offsets": ("passage_ids", "plain_ids"),
+    "excerpt_agrees": ("excerpt_offsets",),
+    "passage_ids": ("vocabulary_ids",),
+    "token_ids": ("vocabulary_ids",),
+}
+"""Arrays that point into another: exactly one of those named must be there."""

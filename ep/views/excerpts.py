@@ -1,10 +1,12 @@
 """Excerpts as rows to print: keyword in context (left, marked token, right), or the whole passage; by band.
 
-It knows no HTML. The marked token is found by its index, never by a character offset.
+It knows no HTML. The marked token is found by its index, never by a character offset; where a file has no token ids,
+no token is marked.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -15,11 +17,14 @@ RIGHT_CHARACTERS = 150
 
 
 class Row(NamedTuple):
-    """One excerpt cut in three: the pieces before the marked token, the token itself, the pieces after it."""
+    """One excerpt cut in three: the pieces before the marked token, the token itself, the pieces after it.
+
+    token: None in a file without token ids; `right` then holds the whole text, cut into words so that it can wrap.
+    """
 
     distance: float
     left: tuple[str, ...]
-    token: str
+    token: str | None
     right: tuple[str, ...]
     passage: int
     position: int
@@ -27,6 +32,8 @@ class Row(NamedTuple):
 
 def aligned(excerpt: Excerpt) -> Row:
     """The excerpt with as much context as one line can show: whole pieces, nearest to the token first."""
+    if excerpt.marked is None:
+        return _row(excerpt, (), _words(excerpt.pieces))
     before, after = excerpt.pieces[: excerpt.marked], excerpt.pieces[excerpt.marked + 1 :]
     left = _within(reversed(before), LEFT_CHARACTERS)[::-1]
     return _row(excerpt, left, _within(after, RIGHT_CHARACTERS))
@@ -34,6 +41,8 @@ def aligned(excerpt: Excerpt) -> Row:
 
 def full(excerpt: Excerpt) -> Row:
     """The excerpt with its whole passage."""
+    if excerpt.marked is None:
+        return _row(excerpt, (), _words(excerpt.pieces))
     return _row(excerpt, excerpt.pieces[: excerpt.marked], excerpt.pieces[excerpt.marked + 1 :])
 
 
@@ -46,7 +55,13 @@ def by_band(excerpts: Iterable[Excerpt]) -> dict[str, tuple[Excerpt, ...]]:
 
 
 def _row(excerpt: Excerpt, left: tuple[str, ...], right: tuple[str, ...]) -> Row:
-    return Row(excerpt.distance, left, excerpt.token, right, excerpt.passage, excerpt.position)
+    token = None if excerpt.marked is None else excerpt.token
+    return Row(excerpt.distance, left, token, right, excerpt.passage, excerpt.position)
+
+
+def _words(pieces: Iterable[str]) -> tuple[str, ...]:
+    """A text in words, each with the space before it, since a piece beyond a word's length is shortened on screen."""
+    return tuple(word for piece in pieces for word in re.findall(r"\s*\S+|\s+", piece))
 
 
 def _within(pieces: Iterable[str], characters: int) -> tuple[str, ...]:

@@ -80,11 +80,15 @@ def aligned(rows: Iterable[Row], color: str) -> str:
     """Excerpts with their marked tokens in one column, distance in front.
 
     The left column reaches over the grid's gap: a token that is the middle of a word must touch what stands before it.
+    Excerpts without a marked token (files without token ids) have no column to stand in: they are cut to one line each.
     """
+    rows = list(rows)
+    if any(r.token is None for r in rows):
+        return one_line(rows, color)
     lines = (
         f'<span class="n">{r.distance:.2f}</span>'
         f'<span class="l"><span>{running(r.left)}</span></span>'
-        f'<span class="r">{marked(r.token, color)}{running(r.right)}</span>'
+        f'<span class="r">{_marked(r, color)}{running(r.right)}</span>'
         for r in rows
     )
     return f'<div class="ep-kwic">{"".join(lines)}</div>'
@@ -103,7 +107,12 @@ def one_line(rows: Iterable[Row], color: str) -> str:
 def _listed(rows: Iterable[Row], color: str, name: str, breaks: bool) -> str:
     lines = (
         f"<span>{r.distance:.2f}</span>"
-        f"<div>{running(r.left, breaks)}{marked(r.token, color)}{running(r.right, breaks)}</div>"
+        f"<div>{running(r.left, breaks)}{_marked(r, color)}{running(r.right, breaks)}</div>"
         for r in rows
     )
     return f'<div class="{name}">{"".join(lines)}</div>'
+
+
+def _marked(row_: Row, color: str) -> str:
+    """The marked token, or nothing where a file without token ids does not know it."""
+    return "" if row_.token is None else marked(row_.token, color)
