@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ep.commands import making, publishing, reading
+from ep.commands import labelling, making, publishing, reading
 from ep.errors import EPError
 
-MODULES = (making, reading, publishing)
+MODULES = (making, reading, publishing, labelling)
 """In the order of `ep --help`."""
 
 

@@ -15,6 +15,7 @@ from ep.models.endpoint import Endpoint
 from ep.storage import edits
 from ep.storage.labels import NOBODY, Labels
 from ep.studies.explaining import Explanation, Failure, explain_all
+from ep.studies.naming import numbered
 
 Tell = Callable[[str, "float | None"], None]
 
@@ -40,7 +41,7 @@ class Outcome:
 
 
 def label_regions(
-    labels: Labels,
+    out: Outcome,
     dictionary: Dictionary,
     regions: Sequence[int],
     endpoint: Endpoint,
@@ -49,16 +50,17 @@ def label_regions(
     control: bool = True,
     tell: Tell = lambda said, share: None,
     seed: int = 0,
-) -> Outcome:
+) -> None:
     """Labels regions, saving each at once; a second label of the same model takes the place of its first.
 
-    by: in whose name. negatives: show look-alikes. control: also test another region's label. tell: hears how far it
-    is, several times a second while waiting; what it raises ends the work, and what is saved stays.
+    out: `Outcome(labels)`, filled as the work goes, so that what was done is known whatever ends it. by: in whose
+    name. negatives: show look-alikes. control: also test another region's label. tell: hears how far it is, several
+    times a second while waiting; what it raises ends the work, and what is saved stays.
     Regions whose best label is locked are left alone when several are asked for. Errors as `explain_all` and `save`.
     """
     if len(regions) > 1:
-        regions = [k for k in regions if not any(label.locked for label in labels.stored(k))]
-    out, share = Outcome(labels), 0.0
+        regions = [k for k in regions if not any(label.locked for label in out.labels.stored(k))]
+    share = 0.0
 
     def pulse() -> None:
         tell(f"{len(out.given) + len(out.failed):,} of {len(regions):,} regions", share)
@@ -75,13 +77,12 @@ def label_regions(
             out.given.append(found)
         share = (len(out.given) + len(out.failed)) / len(regions)
         pulse()
-    return out
 
 
 def control_label(labels: Labels, region: int, seed: int = 0) -> str:
     """The label of another region, drawn by seed among all that have one; empty when no other has any."""
     texts = labels.texts()
-    others = sorted(k for k in texts if k != region)
+    others = sorted(k for k, text in texts.items() if k != region and text != numbered(k))
     return texts[others[int(np.random.default_rng([seed, region, 1]).integers(len(others)))]] if others else ""
 
 

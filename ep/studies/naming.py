@@ -61,6 +61,11 @@ def automatic(dictionary: Dictionary, regions: Sequence[int] | None = None) -> l
     return names if regions is None else [names[dictionary.check(k)] for k in regions]
 
 
+def numbered(region: int) -> str:
+    """What a region is called of which nothing is known."""
+    return f"region {region}"
+
+
 def distinct(names: Sequence[str]) -> float:
     """The share of labels, in [0, 1], that no other region has."""
     if not names:
@@ -190,7 +195,7 @@ def _names(dictionary: Dictionary) -> list[str]:
         quote.label(*parts)
         for parts in zip(heads.tolist(), after.tolist(), before.tolist(), lens.tolist(), strict=True)
     ]
-    names = [name or f"region {k}" for k, name in enumerate(names)]
+    names = [name or numbered(k) for k, name in enumerate(names)]
     return _told_apart(names, lens.tolist(), quote)
 
 

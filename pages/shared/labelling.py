@@ -20,6 +20,7 @@ from ep.views.palette import region_color
 from ep.views.tables import name
 from ep.views.text import shorten
 from pages.shared import frame, loading, messages, state
+from pages.shared import labelling_model as asking
 from pages.shared.chips import Chip, chips
 from pages.shared.tokens import escape
 
@@ -35,21 +36,22 @@ def card(key: str, dictionary: Dictionary, region: int) -> None:
     key: of the dictionary on the shelf; region: an id it has.
     """
     labels = current(key)
-    with st.container(border=True, gap="small"):
+    with st.container(border=True, gap="xsmall"):
         if labels.problem:
             st.html(f'<div class="ep-band ep-flush"><b>{shown(labels.automatic(region))}</b></div>')
             messages.quiet(messages.sentence(labels.problem))
             return
         given = labels.of(region)
         best = given[0] if given else Label("")
-        _head(key, labels, region, best)
         _name(key, labels, region, best)
+        _foot(key, labels, region, best)
         for label in given[1 : OTHERS_SHOWN + 1]:
             _other(key, region, best, label)
         if len(given) > OTHERS_SHOWN + 1:
             messages.quiet(f"{len(given) - OTHERS_SHOWN - 1} more labels are in the file.")
-        _remarks(key, labels, region)
+        _remarks(labels, region)
         _unsaved(key)
+    asking.watch(key)
     if st.session_state.pop(_CHANGED, False):
         state.rerun()
 
@@ -130,9 +132,21 @@ def _unsaved(key: str) -> None:
 # -- the label ---------------------------------------------------------------------------------------------------------
 
 
-def _head(key: str, labels: Labels, region: int, best: Label) -> None:
+def _name(key: str, labels: Labels, region: int, best: Label) -> None:
+    """The label in a box: typing over it makes a label by hand; Enter saves. Beside it lock and undo."""
+    box = f"labelling_name {key} {region}"
+    st.session_state[box] = best.text if best.id else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.html(f'<div class="ep-band ep-flush"><b>Label</b><span>{escape(cut(origin(best)))}</span></div>')
+        st.text_input(
+            "Label",
+            key=box,
+            placeholder=cut(best.text) or "A few words for this region",
+            max_chars=edits.LONGEST,
+            label_visibility="collapsed",
+            disabled=best.locked,
+            on_change=_named,
+            args=(key, region, best, box),
+        )
         if best.id:
             st.button(
                 "Unlock" if best.locked else "Lock",
@@ -158,20 +172,16 @@ def _head(key: str, labels: Labels, region: int, best: Label) -> None:
 WORDS = {"label": "label", "remove": "removal", "lock": "lock or unlock", "note": "note"}
 
 
-def _name(key: str, labels: Labels, region: int, best: Label) -> None:
-    """The label in a box: typing over it makes a label by hand; Enter saves."""
-    box = f"labelling_name {key} {region}"
-    st.session_state[box] = best.text if best.id else ""
-    st.text_input(
-        "Label",
-        key=box,
-        placeholder=cut(best.text) or "A few words for this region",
-        max_chars=edits.LONGEST,
-        label_visibility="collapsed",
-        disabled=best.locked,
-        on_change=_named,
-        args=(key, region, best, box),
-    )
+def _foot(key: str, labels: Labels, region: int, best: Label) -> None:
+    """Where the label comes from, and what else can be done."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.html(f'<div class="ep-k ep-clip" title="{escape(origin(best))}">{escape(cut(origin(best)))}</div>')
+        with st.popover("Note", icon=":material/edit_note:", type="tertiary"):
+            _note(key, labels, region)
+        with st.popover("Lists", icon=":material/list:", type="tertiary"):
+            _lists(key, labels, region)
+        with st.popover("Ask a model", icon=":material/smart_toy:", type="tertiary"):
+            asking.form(key, region, who())
 
 
 def _named(key: str, region: int, best: Label, box: str) -> None:
@@ -247,33 +257,58 @@ def _when(at: str) -> str:
 # -- note and lists ----------------------------------------------------------------------------------------------------
 
 
-def _remarks(key: str, labels: Labels, region: int) -> None:
-    note, chosen = f"labelling_note {key} {region}", f"labelling_lists {key} {region}"
+def _remarks(labels: Labels, region: int) -> None:
+    """The note and the lists there are, one line each."""
+    lines = []
+    if note := labels.notes.get(region):
+        lines.append(f'<div class="ep-clip" title="{escape(note[:2000])}"><span class="ep-k">Note</span> {shown(note)}')
+    if held := [title for title, content in labels.lists.items() if region in content.regions]:
+        names = " · ".join(shown(title) for title in held[:OTHERS_SHOWN])
+        lines.append(
+            f'<div class="ep-clip"><span class="ep-k">On the list{"s" if len(held) > 1 else ""}</span> {names}'
+        )
+    if lines:
+        st.html("</div>".join(lines) + "</div>")
+
+
+def _note(key: str, labels: Labels, region: int) -> None:
+    box = f"labelling_note {key} {region}"
+    st.session_state[box] = labels.notes.get(region, "")
+    st.text_area(
+        "Note on this region",
+        key=box,
+        height=120,
+        max_chars=edits.LONGEST,
+        on_change=lambda: do(key, edits.note(region, st.session_state[box])),
+    )
+    st.session_state.setdefault("labelling_signed", st.session_state.get(_WHO, ""))
+    st.text_input(
+        "Your name, beside what you write",
+        key="labelling_signed",
+        placeholder=NOBODY,
+        max_chars=60,
+        on_change=_signed,
+    )
+
+
+def _signed() -> None:
+    st.session_state[_WHO] = st.session_state["labelling_signed"].strip()
+
+
+def _lists(key: str, labels: Labels, region: int) -> None:
+    box = f"labelling_lists {key} {region}"
     held = [title for title, content in labels.lists.items() if region in content.regions]
-    st.session_state[note] = labels.notes.get(region, "")
-    st.session_state[chosen] = held
-    left, right = st.columns([3, 2], gap="small")
-    with left:
-        st.text_input(
-            "Note",
-            key=note,
-            placeholder="A note",
-            max_chars=edits.LONGEST,
-            label_visibility="collapsed",
-            on_change=lambda: do(key, edits.note(region, st.session_state[note])),
-        )
-    with right:
-        st.multiselect(
-            "Lists",
-            list(labels.lists),
-            key=chosen,
-            placeholder="On no list: choose one or type a name",
-            label_visibility="collapsed",
-            accept_new_options=True,
-            format_func=cut,
-            on_change=_listed,
-            args=(key, region, held, chosen),
-        )
+    st.session_state[box] = held
+    st.multiselect(
+        "Lists this region is on",
+        list(labels.lists),
+        key=box,
+        placeholder="Choose one, or type a name",
+        accept_new_options=True,
+        format_func=cut,
+        on_change=_listed,
+        args=(key, region, held, box),
+    )
 
 
 def _listed(key: str, region: int, held: list[str], box: str) -> None:
