@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ep.commands import labelling, making, publishing, reading
+from ep.commands import importing, labelling, making, publishing, reading
 from ep.errors import EPError
 
-MODULES = (making, reading, publishing, labelling)
+MODULES = (making, reading, importing, publishing, labelling)
 """In the order of `ep --help`."""
 
 

@@ -41,7 +41,9 @@ def dictionary(
     arrays |= _excerpts(tape, found.regions)
     members = arrays.get("count_arrival", np.ones(len(found.regions), np.int64))
     around, kept = surround(found.exemplars, members)
-    info = _info(tape, found, path, describe(path, metadata), origin)
+    named = origin.get("file")
+    said = describe(Path(named) if isinstance(named, str) else path, metadata)
+    info = _info(tape, found, path, said, origin)
     info["variance_kept"] = kept
     return Dictionary(MemorySource(arrays | around), info, len(found.regions))
 
