@@ -1,0 +1,270 @@
+"""What can be said of every region in one number or one word: the columns behind the map's colourings.
+
+Each is computed for all K regions at once from the dictionary's arrays; definitions are those of `docs/format.md` and
+protocol 6.1 (stability). A category of tokens looks at the kinds of characters, never at meaning. Knows no colour.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ep.method.dictionary import Dictionary
+from ep.views import tables
+
+if TYPE_CHECKING:
+    from ep.storage.labels import Labels
+
+NO_LIST, NO_LABEL, NO_TOKEN = "in no list", "no label", "no token"
+SCRIPTS = (
+    *("LATIN", "CYRILLIC", "GREEK", "ARABIC", "HEBREW", "DEVANAGARI"),
+    *("HANGUL", "HIRAGANA", "KATAKANA", "THAI", "ARMENIAN", "GEORGIAN"),
+)
+
+
+def _two(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _whole(value: float) -> str:
+    return f"{round(value):,}"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f} %"
+
+
+def _factor(value: float) -> str:
+    return f"{2.0**value:.2g}×"
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number a region.
+
+    title: of the choice; about: of the ramp, with the unit. needs: the arrays it is made from. values: (K,) float, NaN
+    where a region has none. text: how a value is written. middle: the value that is neither much nor little, if any.
+    """
+
+    title: str
+    about: str
+    needs: tuple[str, ...]
+    values: Callable[[Dictionary], np.ndarray]
+    text: Callable[[float], str] = _two
+    is_log: bool = False
+    middle: float | None = None
+
+    def fits(self, dictionary: Dictionary) -> bool:
+        """Whether the dictionary's file holds what it is made from."""
+        return all(name in dictionary for name in self.needs)
+
+
+@dataclass(frozen=True)
+class Category:
+    """One word a region.
+
+    values: (K,) texts. grey: the value that stands for "nothing to say", drawn grey. fits: whether it can be told here.
+    """
+
+    title: str
+    values: Callable[[Dictionary, Labels | None], Sequence[str]]
+    fits: Callable[[Dictionary, Labels | None], bool]
+    grey: str = ""
+
+
+def _column(name: str) -> Callable[[Dictionary], np.ndarray]:
+    return lambda dictionary: dictionary.column(name).astype(np.float64)
+
+
+def _with_members(name: str) -> Callable[[Dictionary], np.ndarray]:
+    """A column that means nothing for regions that kept no Voronoi member."""
+
+    def values(dictionary: Dictionary) -> np.ndarray:
+        shown = dictionary.column(name).astype(np.float64)
+        return np.where(dictionary.column("count_voronoi") > 0, shown, np.nan)
+
+    return values
+
+
+def stability(dictionary: Dictionary) -> np.ndarray:
+    """(K,) D = log10(N·c²), N members at arrival and c their coherence (protocol 6.1); NaN where N or c is 0."""
+    count, coherence = (dictionary.column(n).astype(np.float64) for n in ("count_arrival", "coherence"))
+    product = count * coherence**2
+    return np.log10(product, out=np.full(len(product), np.nan), where=product > 0)
+
+
+def contested(dictionary: Dictionary) -> np.ndarray:
+    """(K,) share in [0, 1] of the examined members that a second exemplar nearly takes; NaN where none was examined."""
+    seen, close = (dictionary.column(n).astype(np.float64) for n in ("rival_seen", "contested"))
+    return np.divide(close, seen, out=np.full(len(seen), np.nan), where=seen > 0)
+
+
+def moved(dictionary: Dictionary) -> np.ndarray:
+    """(K,) log2 of Voronoi members over members at arrival: above 0 the region gained, below it lost to later ones."""
+    voronoi, arrival = (dictionary.column(n).astype(np.float64) for n in ("count_voronoi", "count_arrival"))
+    fits = (voronoi > 0) & (arrival > 0)
+    return np.log2(voronoi / np.where(fits, arrival, 1), out=np.full(len(fits), np.nan), where=fits)
+
+
+def _nearest(dictionary: Dictionary) -> np.ndarray:
+    """(K,) distance to the nearest other exemplar; NaN in a dictionary of one."""
+    return np.where(
+        dictionary.column("nearest_ids")[:, 0] >= 0, dictionary.column("nearest_distances")[:, 0].astype(float), np.nan
+    )
+
+
+NUMBERS: Mapping[str, Number] = {
+    "members": Number(
+        "Members",
+        "Voronoi members, log scale",
+        ("count_voronoi",),
+        _column("count_voronoi"),
+        _whole,
+        is_log=True,
+    ),
+    "arrival": Number(
+        "Members at arrival",
+        "members at arrival, log scale",
+        ("count_arrival",),
+        _column("count_arrival"),
+        _whole,
+        is_log=True,
+    ),
+    "moved": Number(
+        "Gained or lost since arrival",
+        "Voronoi members ÷ members at arrival",
+        ("count_voronoi", "count_arrival"),
+        moved,
+        _factor,
+        middle=0.0,
+    ),
+    "coherence": Number("Coherence", "coherence ‖Σû‖/N, at arrival", ("coherence",), _column("coherence")),
+    "stability": Number(
+        "Stability D", "stability D = log10(N·c²), N at arrival", ("count_arrival", "coherence"), stability
+    ),
+    "distance": Number(
+        "Mean distance",
+        "mean cosine distance of members to the exemplar",
+        ("mean_distance", "count_voronoi"),
+        _with_members("mean_distance"),
+    ),
+    "farthest": Number(
+        "Farthest member",
+        "cosine distance of the farthest member",
+        ("max_distance", "count_voronoi"),
+        _with_members("max_distance"),
+    ),
+    "nearest": Number(
+        "Nearest region", "cosine distance to the nearest exemplar", ("nearest_ids", "nearest_distances"), _nearest
+    ),
+    "agreement": Number(
+        "Exemplar and mean",
+        "cosine of exemplar and mean direction",
+        ("exemplar_mean_cosine",),
+        _column("exemplar_mean_cosine"),
+    ),
+    "contested": Number(
+        "Contested share", "members a second exemplar nearly takes", ("contested", "rival_seen"), contested, _share
+    ),
+    "founded": Number(
+        "Founded at",
+        "activations streamed before it was founded, log scale",
+        ("founded_at",),
+        _column("founded_at"),
+        _whole,
+        is_log=True,
+    ),
+}
+"""The numbers by the name they have in a link."""
+
+
+# -- tokens ---------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=65536)
+def kind(token: str) -> str:
+    """What a token looks like: "word" (begins one), "inside a word", "number", "punctuation", "whitespace", ..."""
+    text = token.strip()
+    if not text:
+        return "whitespace" if token else NO_TOKEN
+    if text.startswith("<") and text.endswith(">") and len(text) > 2:
+        return "special"
+    classes = {unicodedata.category(c)[0] for c in text}
+    if "N" in classes and not classes & {"L", "M"}:
+        return "number"
+    if not classes & {"L", "M"}:
+        return "punctuation" if "P" in classes else "symbol"
+    if token[0].isspace() or token[0] == "▁":
+        return "Capitalised word" if text[0].isupper() else "word"
+    return "Capitalised, no space" if text[0].isupper() else "inside a word"
+
+
+@lru_cache(maxsize=65536)
+def script(token: str) -> str:
+    """The script of a token's first letter as Unicode names it, "Latin" or "Han"; "no letter" where there is none."""
+    for character in token:
+        if not character.isalpha():
+            continue
+        word = unicodedata.name(character, "OTHER").split()[0]
+        if word in SCRIPTS:
+            return word.capitalize()
+        return "Han" if word == "CJK" else "another script"
+    return "no letter"
+
+
+def _of_lens(tell: Callable[[str], str]) -> Callable[[Dictionary, Labels | None], Sequence[str]]:
+    def values(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
+        ids = tables.token_ids(dictionary)
+        return [NO_TOKEN] * len(dictionary) if ids is None else _told(dictionary, ids[:, 0], tell)
+
+    return values
+
+
+def _founders(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
+    return _told(dictionary, dictionary.column("founder_token"), kind)
+
+
+def _told(dictionary: Dictionary, ids: np.ndarray, tell: Callable[[str], str]) -> Sequence[str]:
+    """What `tell` says of each region's token; every token is looked at once."""
+    known, place = np.unique(ids, return_inverse=True)
+    words = np.array([tell(dictionary.piece(i)) if i >= 0 else NO_TOKEN for i in known.tolist()], object)
+    return list(words[place])
+
+
+# -- what people said --------------------------------------------------------------------------------------------------
+
+
+def _sources(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
+    """Who named the region: by hand, which model, or made from tokens."""
+    if labels is None:
+        return [NO_LABEL] * len(dictionary)
+    said = {"hand": "by hand", "automatic": "automatic"}
+    found = labels.sources()
+    return [
+        said.get(source, source.removeprefix("model:").partition("@")[0]) if (source := found.get(k, "")) else NO_LABEL
+        for k in range(len(dictionary))
+    ]
+
+
+def _lists(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
+    """The list a region is in; of several the oldest."""
+    out = [NO_LIST] * len(dictionary)
+    for name, listed in reversed(list(labels.lists.items() if labels else ())):
+        for region in listed.regions:
+            out[region] = name
+    return out
+
+
+CATEGORIES: Mapping[str, Category] = {
+    "kind": Category("Kind of top token", _of_lens(kind), lambda d, _: tables.token_ids(d) is not None, NO_TOKEN),
+    "script": Category("Script of top token", _of_lens(script), lambda d, _: tables.token_ids(d) is not None, NO_TOKEN),
+    "founder": Category("Kind of founding token", _founders, lambda d, _: "founder_token" in d, NO_TOKEN),
+    "labels": Category("Who named it", _sources, lambda _, labels: labels is not None, NO_LABEL),
+    "lists": Category("Lists", _lists, lambda _, labels: bool(labels and labels.lists), NO_LIST),
+}
+"""The categories by the name they have in a link."""
