@@ -79,7 +79,8 @@ def _mixed(excerpts: Iterable[Excerpt], rng: np.random.Generator) -> Iterator[Ex
     """The excerpts in seeded order, the bands taking turns."""
     bands: dict[str, list[Excerpt]] = {band: [] for band in BANDS}
     for excerpt in excerpts:
-        bands[excerpt.band].append(excerpt)
+        if excerpt.agrees is not False:  # else the model does not place that token here
+            bands[excerpt.band].append(excerpt)
     drawn = [[rows[i] for i in rng.permutation(len(rows))] for rows in bands.values()]
     return (excerpt for turn in zip_longest(*drawn) for excerpt in turn if excerpt is not None)
 

@@ -1,8 +1,8 @@
 """Automatic labels: a few quoted tokens that set a region apart from its nearest regions. No key, no model, no network.
 
 A label says what it is made of: `" am" → " sorry"` is a token of the region's members and the one that follows it,
-`"ance" after " bal"` the one in front, `lens " Paris"` a token its exemplar promotes. What a file does not hold is done
-without; a file without any tokens names its regions by number.
+`"ance" after " bal"` the one in front, `lens " Paris"` a token its exemplar promotes, `texts with "harbour"` a word of
+the texts around. What a file does not hold is done without; of what says nothing at all there remains the number.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, Integer, Num
 
 from ep.method.dictionary import Dictionary
+from ep.studies.wording import words
 from ep.views.text import segments, shorten
 
 PRIOR = 20.0
@@ -44,11 +45,19 @@ class Slot:
         return np.where(fits.any(axis=1), np.take_along_axis(self.ids, at[:, None], 1)[:, 0], -1).astype(np.int64)
 
     def heads(self) -> Int64[np.ndarray, "K h"]:
-        """Up to `HEADS` tokens that make up a region: frequent ones, the clearest first; the most frequent at least."""
+        """Up to `HEADS` tokens that make up a region: the frequent ones, most frequent first, one at least."""
         often = (self.ids >= 0) & (self.share >= HEAD_SHARE)
         often[:, :1] = self.ids[:, :1] >= 0
-        order = np.argsort(np.where(often, -self.share, np.inf), axis=1, kind="stable")[:, :HEADS]
-        return np.where(np.take_along_axis(often, order, 1), np.take_along_axis(self.ids, order, 1), -1)
+        return self._first(np.where(often, -self.share, np.inf), HEADS)
+
+    def clearest(self) -> Int64[np.ndarray, "K h"]:
+        """Up to two tokens that are more frequent here than around, the clearest first."""
+        return self._first(np.where((self.ids >= 0) & (self.z > 0), -self.z, np.inf), 2)
+
+    def _first(self, cost: Float64[np.ndarray, "K m"], n: int) -> Int64[np.ndarray, "K h"]:
+        order = np.argsort(cost, axis=1, kind="stable")[:, :n]
+        fits = np.isfinite(np.take_along_axis(cost, order, 1))
+        return np.where(fits, np.take_along_axis(self.ids, order, 1), -1).astype(np.int64)
 
 
 def automatic(dictionary: Dictionary, regions: Sequence[int] | None = None) -> list[str]:
@@ -118,15 +127,15 @@ def _log_odds(
 
 
 def slots(dictionary: Dictionary) -> dict[str, Slot]:
-    """The slots "token", "next" and "before", those a file can fill."""
+    """The slots "token", "next" and "before", those a file can fill: from the members, else from the excerpts."""
     found = {}
     nearest = _nearest(dictionary)
-    for name in ("token", "next"):
+    for name, shift in (("before", -1), ("token", 0), ("next", 1)):
         if f"{name}_ids" in dictionary:
             ids, counts = dictionary.column(f"{name}_ids"), dictionary.column(f"{name}_counts")
             found[name] = _slot(ids, counts, _members(dictionary, counts), nearest)
-    if (before := _before(dictionary)) is not None:
-        found["before"] = _slot(*before, nearest)
+        elif (read := _around(dictionary, shift)) is not None:
+            found[name] = _slot(*read, nearest)
     return found
 
 
@@ -152,18 +161,17 @@ def _nearest(dictionary: Dictionary) -> Integer[np.ndarray, "K r"]:
     return np.full((len(dictionary), 1), -1)
 
 
-def _before(dictionary: Dictionary) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """(ids (K, m), counts (K, m), excerpts (K,)) of the tokens in front of the marked ones, in distinct excerpts."""
-    if not {"excerpt_offsets", "passage_tokens"} <= {n for n in _TEXT if n in dictionary}:
+def _around(dictionary: Dictionary, shift: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(ids (K, m), counts (K, m), excerpts (K,)) of the tokens `shift` places from the marked ones of all excerpts."""
+    if not all(name in dictionary for name in _TEXT):
         return None
+    offsets, size = dictionary.column("passage_offsets"), len(dictionary)
     row = np.searchsorted(dictionary.column("passage_ids"), dictionary.column("excerpt_passage"))
-    position = dictionary.column("excerpt_position").astype(np.int64)
-    at = dictionary.column("passage_offsets")[row] + position
-    size = len(dictionary)
+    at = offsets[row] + dictionary.column("excerpt_position") + shift
     region = np.repeat(np.arange(size), np.diff(dictionary.column("excerpt_offsets")))
-    inside = position > 0
+    inside = (at >= offsets[row]) & (at < offsets[row + 1])
     events = np.unique(np.stack([region[inside], at[inside]]), axis=1)
-    tokens = dictionary.column("passage_tokens")[events[1] - 1].astype(np.int64)
+    tokens = dictionary.column("passage_tokens")[events[1]].astype(np.int64)
     pairs, counts = np.unique(np.stack([events[0], tokens]), axis=1, return_counts=True)
     order = np.lexsort((pairs[1], -counts, pairs[0]))
     pairs, counts = pairs[:, order], counts[order]
@@ -175,7 +183,7 @@ def _before(dictionary: Dictionary) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return ids, table, np.bincount(events[0], minlength=size)
 
 
-_TEXT = ("excerpt_offsets", "passage_tokens")
+_TEXT = ("excerpt_offsets", "passage_ids", "passage_tokens")
 _KEPT = 10
 
 
@@ -195,12 +203,27 @@ def _names(dictionary: Dictionary) -> list[str]:
         quote.label(*parts)
         for parts in zip(heads.tolist(), after.tolist(), before.tolist(), lens.tolist(), strict=True)
     ]
-    names = [name or numbered(k) for k, name in enumerate(names)]
+    names = [
+        name or by_words or numbered(k)
+        for k, (name, by_words) in enumerate(zip(names, _words(dictionary), strict=True))
+    ]
     return _told_apart(names, lens.tolist(), quote)
 
 
 def _lens(dictionary: Dictionary) -> bool:
     return "lens_exemplar_up_ids" in dictionary
+
+
+def _words(dictionary: Dictionary) -> list[str]:
+    """A name from the words of the excerpts' texts, for every region; empty where there are none."""
+    if (read := words(dictionary)) is None:
+        return [""] * len(dictionary)
+    vocabulary, ids, counts = read
+    chosen = _slot(ids, counts, np.maximum(1, counts.max(axis=1)), _nearest(dictionary)).clearest()
+    return [
+        f"texts with {' / '.join(quoted)}" if (quoted := [f'"{vocabulary[i]}"' for i in row if i >= 0]) else ""
+        for row in chosen.tolist()
+    ]
 
 
 class _Quotes:
