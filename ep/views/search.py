@@ -1,27 +1,30 @@
-"""One search box over all regions: ids, lens tokens, members' tokens and the text around the marked token of excerpts.
+"""One search box over all regions: ids, labels, lens tokens, members' tokens and the text of excerpts.
 
-The index is built once from the columns; a search looks at the vocabulary and one run of text, not at regions one by
-one. Letters match whatever their case (ASCII letters inside excerpts). Knows no screen.
+The index is built once from the columns; a search looks at the vocabulary and at the places a phrase occurs in, not at
+regions one by one, so that results can follow every key. Letters match whatever their case. Knows no screen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from ep.method.dictionary import Dictionary
+from ep.views.passages import SHORTEST, Passages, PlainPassages, Texts, Vocabulary, fold
 from ep.views.tables import members
 
-BEFORE, AFTER = 16, 8
-"""How far from the marked token, in tokens, a phrase in an excerpt may start: about what one line shows."""
-REASONS = ("id", "lens tokens", "members' tokens", "excerpts")
+REASONS = ("id", "label", "lens tokens", "members' tokens", "excerpts", "meaning")
+ID, LABEL, LENS, MEMBERS, EXCERPTS, MEANING = range(len(REASONS))
 LONGEST = 200
-_NO = np.iinfo(np.int64).max
+MOST_WORDS = 8
+_STEP, _WORDS = 100, 1000
+_NO = np.iinfo(np.int32).max
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
     """Regions that match, best first, and where each was found (an index into `REASONS`)."""
 
@@ -41,91 +44,91 @@ class Found:
         return f"{n:,} region{'s' if n != 1 else ''}: {parts}"
 
 
+NOTHING = Found(np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
 class Index:
-    """What `find` needs of a dictionary, read once; a file without tokens can be searched by id only."""
+    """What `find` needs of a dictionary, read once; a file without tokens can be searched by id and label only."""
 
     def __init__(self, dictionary: Dictionary) -> None:
         self._size = len(dictionary)
         self._members = members(dictionary)
-        self._columns = [
-            (reason, dictionary.column(name))
-            for reason, name in ((1, "lens_exemplar_up_ids"), (2, "token_ids"))
-            if name in dictionary
-        ]
-        self._ids = np.zeros(0, np.int64)
-        self._words: list[str] = []
+        stored = [(r, n) for r, n in ((LENS, "lens_exemplar_up_ids"), (MEMBERS, "token_ids")) if n in dictionary]
+        self._vocabulary: Vocabulary | None = None
+        self._columns: list[tuple[int, np.ndarray]] = []
+        self._text: Passages | PlainPassages | None = None
         if "vocabulary_ids" in dictionary:
-            self._ids = dictionary.column("vocabulary_ids").astype(np.int64)
-            self._words = [dictionary.piece(int(token)).strip().lower() for token in self._ids]
-        self._text = _Text(dictionary) if _has_text(dictionary) else None
+            has_passages = all(n in dictionary for n in ("passage_tokens", "passage_ids", "excerpt_offsets"))
+            more = dictionary.column("passage_tokens") if has_passages else np.zeros(0, np.int64)
+            self._vocabulary = Vocabulary(dictionary, more)
+            self._columns = [(reason, self._vocabulary.number(dictionary.column(name))) for reason, name in stored]
+            self._text = Passages(dictionary, self._vocabulary) if has_passages else None
+        if self._text is None and "plain_ids" in dictionary and "excerpt_offsets" in dictionary:
+            self._text = PlainPassages(dictionary)
+        self._stored = lru_cache(64)(self._in_dictionary)
+        self._said: tuple[Mapping[int, str], np.ndarray, Texts] | None = None
 
-    def find(self, query: str) -> Found:
-        """Regions matching a phrase: its id first, then by lens token, member token, excerpt; larger regions first."""
-        phrase = " ".join(query.lower().split())[:LONGEST]
-        score = np.full(self._size, _NO)
-        if not phrase:
-            return Found(np.zeros(0, np.int64), np.zeros(0, np.int64))
-        number = phrase.removeprefix("#").removeprefix("region ")
-        if number.isascii() and number.isdigit() and len(number) < 12 and int(number) < self._size:
-            score[int(number)] = 0
-        whole, part = self._tokens(phrase.__eq__), self._tokens(lambda word: phrase in word)
-        for reason, ids in self._columns:
-            for offset, wanted in ((0, whole), (50, part)):
-                hits = np.isin(ids, wanted)
-                place = 100 * reason + offset + np.argmax(hits, axis=1)
-                score = np.where(hits.any(axis=1), np.minimum(score, place), score)
-        if self._text is not None:
-            near = self._text.regions(phrase.encode())
-            score[near] = np.minimum(score[near], 300)
+    def find(self, query: str, labels: Mapping[int, str] | None = None) -> Found:
+        """Regions with the whole query first, then those with all its words somewhere; larger regions first.
+
+        Within each: by id ("17", "#17", "region 17"), label, lens token, member token, excerpt. labels: text by region,
+        `Labels.texts()`; the same object again costs less. Excerpts are looked through from two letters on.
+        """
+        words = query[:LONGEST].split()
+        if not words:
+            return NOTHING
+        score = self._score(" ".join(words), labels)
+        if len(words) > 1:
+            each = [self._score(word, labels) for word in dict.fromkeys(words[:MOST_WORDS])]
+            all_words = np.max(each, axis=0)
+            score = np.where(score < _NO, score, np.where(all_words < _NO, all_words % _WORDS + _WORDS, _NO))
         found = np.flatnonzero(score < _NO)
         found = found[np.lexsort((found, -self._members[found], score[found]))]
-        return Found(found, score[found] // 100)
+        return Found(found, score[found] % _WORDS // _STEP)
 
-    def _tokens(self, matches: Callable[[str], bool]) -> np.ndarray:
-        return self._ids[[i for i, word in enumerate(self._words) if matches(word)]]
+    def _score(self, phrase: str, labels: Mapping[int, str] | None) -> np.ndarray:
+        """(K,) int32: lower is better, `_NO` where the phrase is not."""
+        score = self._stored(phrase)
+        if labels:
+            regions, texts = self._labels(labels)
+            folded = fold(phrase.encode("utf-8", "replace"))
+            hits = texts.containing(folded)
+            place = [_STEP * LABEL + (0 if texts.texts[i] == folded else 50) for i in hits.tolist()]
+            score = score.copy()
+            score[regions[hits]] = np.minimum(score[regions[hits]], np.array(place, np.int32))
+        return score
 
+    def _labels(self, labels: Mapping[int, str]) -> tuple[np.ndarray, Texts]:
+        said = self._said
+        if said is None or said[0] is not labels:
+            regions = np.array([k for k in labels if 0 <= k < self._size], np.int64)
+            said = (labels, regions, Texts([fold(labels[k].encode("utf-8", "replace")) for k in regions.tolist()]))
+            self._said = said
+        return said[1:]
 
-class _Text:
-    """All stored passages as one run of lower-cased bytes, with the place of every token and every excerpt in it."""
-
-    def __init__(self, dictionary: Dictionary) -> None:
-        ids = dictionary.column("vocabulary_ids")
-        pieces = dictionary.column("vocabulary_pieces").tolist()
-        tokens = dictionary.column("passage_tokens")
-        at = np.minimum(np.searchsorted(ids, tokens), len(ids) - 1)
-        known = ids[at] == tokens
-        lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
-        self._starts = np.concatenate([[0], np.cumsum(np.where(known, lengths[at], 0))])
-        self._bytes = b"".join(
-            [pieces[i] if k else b"" for i, k in zip(at.tolist(), known.tolist(), strict=True)]
-        ).lower()
-        self._passages = dictionary.column("passage_offsets")
-        row = np.searchsorted(dictionary.column("passage_ids"), dictionary.column("excerpt_passage"))
-        marked = self._passages[row] + dictionary.column("excerpt_position")
-        order = np.argsort(marked, kind="stable")
-        counts = np.diff(dictionary.column("excerpt_offsets"))
-        self._marked, self._region = marked[order], np.repeat(np.arange(len(counts)), counts)[order]
-
-    def regions(self, phrase: bytes) -> np.ndarray:
-        """Ids of the regions with an excerpt that has the phrase around its marked token."""
-        places, at = [], self._bytes.find(phrase)
-        while at >= 0:
-            places.append(at)
-            at = self._bytes.find(phrase, at + len(phrase))
-        starts = np.asarray(places, np.int64)
-        first = np.searchsorted(self._starts, starts, "right") - 1
-        last = np.searchsorted(self._starts, starts + len(phrase) - 1, "right") - 1
-        passage = np.searchsorted(self._passages, first, "right") - 1
-        inside = passage == np.searchsorted(self._passages, last, "right") - 1
-        first, last, passage = first[inside], last[inside], passage[inside]
-        low = np.searchsorted(self._marked, np.maximum(first - AFTER, self._passages[passage]), "left")
-        high = np.searchsorted(self._marked, np.minimum(last + BEFORE, self._passages[passage + 1] - 1), "right")
-        hit = np.zeros(len(self._marked) + 1, np.int64)
-        np.add.at(hit, low, 1)
-        np.add.at(hit, high, -1)
-        return np.unique(self._region[np.cumsum(hit[:-1]) > 0])
+    def _in_dictionary(self, phrase: str) -> np.ndarray:
+        score = np.full(self._size, _NO, np.int32)
+        folded = fold(phrase.encode("utf-8", "replace"))
+        number = folded.removeprefix(b"#").removeprefix(b"region ")
+        if self._vocabulary is not None:
+            part = self._vocabulary.containing(folded)
+            whole = np.array([i for i in part.tolist() if self._vocabulary.texts[i].strip() == folded], np.int64)
+            for reason, tokens in self._columns:
+                _lower(score, tokens, part, len(self._vocabulary.texts), _STEP * reason + 50)
+                _lower(score, tokens, whole, len(self._vocabulary.texts), _STEP * reason)
+        if self._text is not None and len(folded) >= SHORTEST:
+            near = self._text.regions(folded)
+            score[near] = np.minimum(score[near], _STEP * EXCERPTS)
+        if number.isdigit() and len(number) < 12 and int(number) < self._size:
+            score[int(number)] = _STEP * ID
+        score.setflags(write=False)
+        return score
 
 
-def _has_text(dictionary: Dictionary) -> bool:
-    needed = ("vocabulary_ids", "vocabulary_pieces", "passage_tokens", "passage_ids", "excerpt_offsets")
-    return all(name in dictionary for name in needed)
+def _lower(score: np.ndarray, tokens: np.ndarray, wanted: np.ndarray, size: int, place: int) -> None:
+    """Lowers the score of regions with one of the wanted tokens among theirs (K, n) to place + its column."""
+    is_wanted = np.zeros(size + 1, bool)
+    is_wanted[wanted] = True
+    hits = is_wanted[tokens]
+    some = np.flatnonzero(hits.any(axis=1))
+    score[some] = np.minimum(score[some], place + np.argmax(hits[some], axis=1))
