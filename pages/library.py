@@ -1,4 +1,4 @@
-"""Library: what can be opened, how to add a file, how to build a dictionary."""
+"""Library: what can be opened, what others published, how to add a file, how to build a dictionary."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.storage import Entry, Family
-from pages.shared import frame, intake, loading, messages, state, tokens
+from ep.storage.hub import in_bytes
+from pages.shared import completing, frame, intake, jobs, loading, messages, publishing, state, tokens
 
-BUILD = """python -m ep build MODEL --text FILE_OR_FOLDER \\
-    --layer 2 --layer 4 --percentile 1 --percentile 4 --percentile 8 \\
-    --out data/library"""
-_UPLOADED = "library_uploaded"
+BUILD = """python -m ep build MODEL \\
+  --text FILE_OR_FOLDER \\
+  --layer 2 --layer 4 \\
+  --percentile 1 --percentile 4 \\
+  --out data/library"""
+_UPLOADED, _READING = "library_uploaded", "library_reading"
 
 
 def show() -> None:
     frame.page(
-        "Library", "Every dictionary within reach: those that came with the explorer, those built or opened here."
+        "Library", "Every dictionary within reach: those that came with the explorer, your own, those others published."
     )
+    publishing.collect()
+    _collect()
     left, right = st.columns([15, 7], gap="medium")
     shelf = loading.shelf()
     with left:
@@ -34,9 +39,13 @@ def show() -> None:
             messages.quiet("There are more files than are listed here; give the path of one to open it.")
         if shelf.broken:
             _broken(shelf.broken)
+        publishing.section(_open)
     with right:
         _open_path()
         _open_upload()
+        for key in st.session_state.get(_READING, ()):
+            jobs.watch(key)
+        publishing.any_repository(_open)
         _how_to_build()
 
 
@@ -49,13 +58,16 @@ def _family(number: int, family: Family) -> None:
     with st.container(border=True, gap="small"):
         text, button = st.columns([5, 1], gap="small", vertical_alignment="center")
         with text:
-            st.html(tokens.heading(loading.title(family.id), _about(family)) + '<div class="ep-gap"></div>')
-            st.html(tokens.facts(*_facts(family)))
+            about = _about(family) + (" · open now" if is_open else "")
+            st.html(
+                f'{tokens.heading(loading.title(family.id), about)}<div class="ep-gap"></div>'
+                f"{tokens.facts(*_facts(family))}"
+            )
         with button, st.container(horizontal_alignment="right"):
-            if is_open:
-                st.html('<span class="ep-k">open now</span>', width="content")
-            if st.button("Go to it" if is_open else "Open", key=f"library_open {number}"):
+            kind = "primary" if is_open else "secondary"
+            if st.button("Go to it" if is_open else "Open", key=f"library_open {number}", type=kind):
                 _open(_entry(family, chosen if is_open else None))
+        completing.offers(family.entries)
 
 
 def _entry(family: Family, chosen: str | None) -> Entry:
@@ -87,9 +99,9 @@ def _facts(family: Family) -> list[tuple[str, str]]:
     if activations:
         facts.append(("activations", frame.short_count(max(activations))))
     facts.append(("files" if len(entries) > 1 else "file", f"{len(entries)}"))
-    facts.append(("on disk", _size(sum(_bytes(entry.path) for entry in entries))))
-    unfinished = sum(not entry.info.get("complete", True) for entry in entries)
-    facts.append(("build", "complete" if not unfinished else f"{unfinished} stopped early"))
+    facts.append(("on disk", in_bytes(sum(_bytes(entry.path) for entry in entries))))
+    if unfinished := sum(not entry.info.get("complete", True) for entry in entries):
+        facts.append(("build", f"{unfinished} stopped early"))
     return facts
 
 
@@ -108,14 +120,17 @@ def _broken(entries: tuple[Entry, ...]) -> None:
 
 def _open_path() -> None:
     with st.container(border=True, gap="small"):
-        st.html(tokens.heading("Open a file", "on the machine that runs this explorer"))
+        st.html(tokens.heading("Open a file", "an .ep.h5 or a published .pkl, on this server"))
         with st.form("library_path_form", border=False):
             given = st.text_input(
                 "Path", placeholder="/path/to/dictionary.ep.h5", key="library_path", label_visibility="collapsed"
             )
             asked = st.form_submit_button("Open the file")
-        if asked and given.strip():
-            _add(lambda: intake.link(given, loading.LIBRARY))
+        if asked and intake.is_pickle(given):
+            source = Path(given.strip().strip("'\"")).expanduser()
+            _read(source, source.name, remove=False)
+        elif asked and given.strip():
+            _add(lambda: intake.link(given, loading.kept_in()))
         elif asked:
             messages.quiet("Type the path of a file first.")
 
@@ -123,11 +138,49 @@ def _open_path() -> None:
 def _open_upload() -> None:
     limit = int(st.get_option("server.maxUploadSize"))
     with st.container(border=True, gap="small"):
-        st.html(tokens.heading("Upload a file", f"up to {limit} MB; larger ones open by their path"))
-        given = st.file_uploader("File", type=["h5"], key="library_upload", label_visibility="collapsed")
+        st.html(tokens.heading("Upload a file", f"up to {limit} MB; larger ones by path"))
+        given = st.file_uploader("File", type=["h5", "pkl"], key="library_upload", label_visibility="collapsed")
         if given is not None and st.session_state.get(_UPLOADED) != given.file_id:
             st.session_state[_UPLOADED] = given.file_id  # a rerun hands the same file over again
-            _add(lambda: intake.upload(given.name, given, loading.LIBRARY))
+            if intake.is_pickle(given.name):
+                _receive(given.name, given)
+            else:
+                _add(lambda: intake.upload(given.name, given, loading.kept_in()))
+
+
+def _receive(name: str, content: Any) -> None:
+    try:
+        _read(intake.keep(name, content, loading.kept_in()), name, remove=True)
+    except EPError as error:
+        messages.note(messages.sentence(error))
+
+
+def _read(source: Path, name: str, remove: bool) -> None:
+    """Starts the reader of published pickles on a file, beside the page."""
+    folder, key = loading.kept_in(), f"read {source}"
+
+    def work(job: jobs.Job) -> Path:
+        try:
+            return intake.read_pickle(source, name, folder, job.tell)
+        finally:
+            if remove:
+                source.unlink(missing_ok=True)
+
+    jobs.start(key, f"Reading {_cut(name, 40)}", work)
+    keys = st.session_state.setdefault(_READING, [])
+    if key not in keys:
+        keys.append(key)
+
+
+def _collect() -> None:
+    """Opens what a reader has finished."""
+    for key in list(st.session_state.get(_READING, ())):
+        job = jobs.get(key)
+        if job is None or job.state == "done":
+            st.session_state[_READING].remove(key)
+        if job is not None and job.state == "done":
+            jobs.forget(key)
+            _arrived(job.result)
 
 
 def _how_to_build() -> None:
@@ -143,8 +196,13 @@ def _add(bring: Any) -> None:
         with st.spinner("Checking the file…"):
             path: Path = bring()
     except EPError as error:
-        st.html(f'<div class="ep-note">{tokens.escape(messages.sentence(error))}</div>')
+        messages.note(messages.sentence(error))
         return
+    _arrived(path)
+
+
+def _arrived(path: Path) -> None:
+    """Puts a new file on the shelf and opens it."""
     loading.refresh()
     found = [entry for entry in loading.entries() if entry.path.resolve() == path.resolve()]
     if found:
@@ -177,13 +235,6 @@ def _bytes(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _size(n: int) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n >= size:
-            return f"{n / size:.3g} {unit}"
-    return f"{n} B"
 
 
 def _model(name: str) -> str:

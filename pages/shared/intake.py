@@ -1,6 +1,7 @@
 """Brings dictionary files from outside into the library's folder: an upload is checked and copied, a path is linked.
 
-Nothing is unpickled, nothing half-written is left, and no name from outside decides where a file goes.
+A published pickle goes through the restricted reader. Nothing is unpickled, nothing half-written is left, and no name
+from outside decides where a file goes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -60,6 +61,39 @@ def link(given: str, folder: Path) -> Path:
         target = _free(folder, source.name)
         target.symlink_to(source)
     return target
+
+
+def is_pickle(name: str) -> bool:
+    """Whether a file is called like a published dictionary rather than like one of ours."""
+    return name.strip().strip("'\"").lower().endswith((".pkl", ".pickle"))
+
+
+def keep(name: str, content: BinaryIO, folder: Path) -> Path:
+    """Puts an uploaded pickle into a hidden place of `folder`, unread; returns where. StorageError as `upload`."""
+    with _writing(folder):
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".upload-", suffix=".partial")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                shutil.copyfileobj(content, file)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    return Path(temporary)
+
+
+def read_pickle(source: Path, name: str, folder: Path, progress: Callable[[str, float | None], None]) -> Path:
+    """Turns a published pickle into a dictionary in `folder`, under a name no file has; returns where it is.
+
+    name: what messages call it. DictionaryFileError and StorageError as `ep.storage.published.convert`.
+    """
+    from ep.storage.published import convert
+
+    with _writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as place:
+        try:
+            made = convert(source, Path(place), progress=progress)
+        except DictionaryFileError as error:
+            raise DictionaryFileError(str(error).replace(str(source), name)) from error
+        return made.replace(_free(folder, made.name))
 
 
 def safe_name(name: str) -> str:

@@ -42,6 +42,11 @@ def folders() -> tuple[Path, ...]:
     return (DEMO, LIBRARY, Path(extra)) if extra else (DEMO, LIBRARY)
 
 
+def kept_in() -> Path:
+    """The folder new dictionaries go to: the one named by EP_LIBRARY, else the library's own."""
+    return folders()[-1]
+
+
 @st.cache_resource(show_spinner=False, ttl=LOOK_AGAIN_S)
 def _shelf(places: tuple[Path, ...]) -> Shelf:
     return Shelf(places)

@@ -17,6 +17,7 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
+from ep.storage.hub import meant
 from ep.views.tables import opening_region
 from pages.shared import loading
 
@@ -167,6 +168,9 @@ def _settings() -> dict[str, str]:
 def _unknown(key: str) -> str:
     """Why a link's dictionary cannot be opened, and what is shown instead."""
     broken = next((entry for entry in loading.shelf().broken if entry.key == key), None)
+    if broken is None and (published := meant(key)) is not None:
+        named = f"{published.short}, layer {published.layer}, p = {published.percentile}"
+        return f"{named} is a published dictionary that is not here yet: get it in the Library. Another one is shown."
     if broken is None:
         return f"No dictionary called {key[:80]!r} is on the shelf. Another one is shown: choose in the side bar."
     return f"That file cannot be read ({broken.error}). Another one is shown: choose in the side bar."

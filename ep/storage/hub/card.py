@@ -78,7 +78,8 @@ def card(repository: str, rows: Sequence[Mapping[str, Any]], licence: str | None
                 table(rows),
                 _MEANING,
                 "## Open one",
-                f"```\npip install ep-explorer\nep import {_code(f'hub:{repository}/{first}')} --out .\n"
+                "With EP Explorer installed:",
+                f"```\nep import {_code(f'hub:{repository}/{first}')} --out .\n"
                 f"ep info {_code(first.rsplit('/', 1)[-1])}\nep app\n```",
                 "In Python: `ep.open(path)` gives the centre, the exemplars (K, d), the mean directions (K, d), the"
                 " threshold and, region by region, counts, excerpts and the logit lens.",
@@ -163,7 +164,7 @@ def provenance(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def escape(text: str) -> str:
     """Text as it is on one line of Markdown: every mark that could mean something gets a backslash."""
-    marked = re.sub(r"([!-%'-/:;=?@\[-`{-~])", r"\\\1", _one_line(text)[:300])
+    marked = re.sub(r"([\\`*_{}\[\]()#+!|~$@:])", r"\\\1", _one_line(text)[:300]).replace("www.", "www\\.")
     return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -1,0 +1,89 @@
+"""Dictionaries that know no tokens and no logit lens, as published files do: what is missing, and adding it.
+
+The work is `ep.completing.complete`, in a job of the server; the model is loaded once for everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ep.errors import EPError, ModelError
+from ep.storage import Entry
+from pages.shared import jobs, loading, messages, state
+from pages.shared.tokens import escape
+
+WILL = (
+    "Completing reads the stored excerpts with the model once: token ids, the exact token of every excerpt, and the"
+    " logit lens of each exemplar and mean are added to the file. Regions, counts and distances stay as published."
+)
+
+
+def offers(entries: Iterable[Entry]) -> None:
+    """A line for each published dictionary that lacks token ids or lens, with the way to add them."""
+    lacking = [(e, words) for e in entries if "published" in e.info and (words := _lacking(e))]
+    for entry, words in lacking:
+        _offer(entry, words)
+    if lacking:
+        messages.quiet(WILL)
+
+
+def _lacking(entry: Entry) -> str:
+    """What the file does not hold, in words; nothing while it cannot be opened."""
+    try:
+        dictionary = loading.dictionary(entry.key)
+    except EPError:
+        return ""
+    parts = [("passage_ids", "token ids"), ("lens_exemplar_up_ids", "logit lens")]
+    return " and no ".join(words for name, words in parts if name not in dictionary)
+
+
+def _offer(entry: Entry, lacking: str) -> None:
+    key, model = f"complete {entry.key}", str(entry.info.get("model") or "its model")
+    if (job := jobs.get(key)) is not None and job.state == "done":
+        jobs.forget(key)
+        loading.refresh()
+        state.note("The model has completed it: token ids, exact highlights and the logit lens are in the file now.")
+        state.rerun()
+    where = f"layer {entry.layer}, p = {entry.percentile:g}" if entry.percentile is not None else entry.path.name
+    text, button = st.columns([5, 2], gap="small", vertical_alignment="center")
+    with text:
+        here = model_is_here(entry.info | {"file": str(entry.path)})
+        how = "" if here else f" {model} is not on this machine: `hf auth login`, then `hf download {model}`."
+        about = escape(f"no {lacking}.{how}")
+        st.html(f'<div><span class="ep-num">{escape(where)}</span> <span class="ep-k">{about}</span></div>')
+    if here:
+        with button, st.container(horizontal_alignment="right"):
+            if st.button("Complete with the model", key=f"library_{key}"):
+                _start(key, entry)
+        jobs.watch(key)
+
+
+def model_is_here(info: Mapping[str, Any]) -> bool:
+    """Whether the dictionary's model can be loaded without asking a network: a folder here, or in the Hub's cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        name = loading.model_path(info)
+        return Path(name).is_dir() or isinstance(try_to_load_from_cache(name, "config.json"), str)
+    except (ModelError, ValueError):  # no model named, or a name the Hub could not have
+        return False
+
+
+def _start(key: str, entry: Entry) -> None:
+    try:
+        model = loading.language_model(loading.dictionary(entry.key).info)
+    except EPError as error:
+        messages.note(messages.sentence(error))
+        return
+
+    def work(job: jobs.Job) -> Path:
+        from ep.completing import complete
+
+        return complete(entry.path, model, job.tell)
+
+    jobs.start(key, f"Completing {entry.title}", work)
+    state.rerun()

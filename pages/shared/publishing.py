@@ -1,0 +1,296 @@
+"""What others published, on the Library page: the thirteen known dictionaries, and any repository of the Hub.
+
+Nothing here asks the network before a visitor clicks. Downloads are jobs of the server: they go on when the visitor
+leaves, and a part that was downloaded is continued. Text from the Hub is escaped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+import streamlit as st
+
+from ep.errors import EPError
+from ep.storage import Entry
+from ep.storage.hub import (
+    KNOWN_REVISION,
+    PUBLISHED,
+    REPOSITORY,
+    Hub,
+    Listing,
+    Published,
+    dictionaries,
+    get,
+    import_published,
+    in_bytes,
+    local_name,
+    owner_and_name,
+)
+from pages.shared import jobs, loading, messages, state, tokens
+from pages.shared.frame import short_count
+
+Opener = Callable[[Entry], None]
+MOST_FILES = 40
+_LOOKED = "library_looked"
+_LISTED = "library_listed"
+_KINDS = {"gemma-2-2b": "the base model", "gemma-2-2b-it": "its instruction-tuned sibling"}
+_COLUMNS = (
+    ("layer", "of the residual stream"),
+    ("p", "percentile of pairwise distances that sets θ"),
+    ("regions, card", "K as the dataset's card states it"),
+    ("in the file", "K counted in the file: here, once it is here; in grey as readers of the file reported it"),
+    ("θ, cosine", "the threshold, as it was published; it is in every file"),
+    ("tokens", "streamed while building, from the card"),
+    ("size", "of the published file; ≈ as others rounded it, until the Hub is asked"),
+)
+
+
+def collect() -> None:
+    """Puts what finished downloads brought onto the shelf; runs the page again when there was one."""
+    arrived = [key for key in _keys() if (job := jobs.get(key)) is not None and job.state == "done"]
+    if arrived:
+        for key in arrived:
+            jobs.forget(key)
+        loading.refresh()
+        state.note("What was downloaded has been checked and is on the shelf: open it below.")
+        state.rerun()
+
+
+def _keys() -> Iterable[str]:
+    yield from (_job(published) for published in PUBLISHED)
+    listing = st.session_state.get(_LISTED)
+    if isinstance(listing, Listing):
+        yield from (_file_job(listing, path) for path in dictionaries(listing))
+
+
+def offline() -> bool:
+    """Whether this server was told never to ask the Hub."""
+    from huggingface_hub import is_offline_mode
+
+    return is_offline_mode()
+
+
+# -- the thirteen ----------------------------------------------------------------------------------------------------
+
+
+def section(open_entry: Opener) -> None:
+    """The published dictionaries: what is known of each, whether it is here, and the way to get it."""
+    looked = st.session_state.get(_LOOKED)
+    with st.container(border=True, gap="small"):
+        text, button = st.columns([5, 1.3], gap="small", vertical_alignment="center")
+        with text:
+            st.html(
+                tokens.heading("Published dictionaries", f"{len(PUBLISHED)} of Gemma-2-2B on the Pile, by the author")
+            )
+            messages.quiet(_about(looked))
+        with button, st.container(horizontal_alignment="right"):
+            st.button("Look on the Hub", key="library_look", on_click=_look, disabled=offline())
+        with st.container(gap=None):
+            st.html(_header())
+            for short, members in groupby(PUBLISHED, key=lambda published: published.short):
+                st.html(
+                    f'<div class="ep-pubh"><b>{tokens.escape(short)}</b>'
+                    f'<span class="ep-k">{tokens.escape(_KINDS.get(short, ""))}</span></div>'
+                )
+                for published in members:
+                    _row(published, looked if isinstance(looked, Listing) else None, open_entry)
+        keep = st.toggle("Keep the downloaded pickles", key="library_keep", value=False)
+        messages.quiet(_what_happens(keep))
+
+
+def _look() -> None:
+    """Asks the Hub what it has now; what went wrong is kept as a line."""
+    try:
+        st.session_state[_LOOKED] = Hub().pinned(REPOSITORY, KNOWN_REVISION)
+    except EPError as error:
+        st.session_state[_LOOKED] = messages.sentence(error)
+
+
+def _about(looked: Listing | str | None) -> str:
+    if isinstance(looked, str):
+        return looked
+    if looked is None:
+        if offline():
+            return f"{REPOSITORY}, Apache-2.0. The Hub is switched off here (HF_HUB_OFFLINE); this is known of them."
+        return f"{REPOSITORY}, Apache-2.0, revision {KNOWN_REVISION}…; the Hub has not been asked."
+    if looked.revision.startswith(KNOWN_REVISION):
+        return f"{REPOSITORY}, Apache-2.0, revision {looked.revision}; sizes are the Hub's."
+    return (
+        f"The repository no longer has the revision {KNOWN_REVISION}… these numbers are about; "
+        f"its newest is {looked.revision}, and that would be downloaded."
+    )
+
+
+def _what_happens(keep: bool) -> str:
+    after = "and kept" if keep else "and then removed"
+    free = in_bytes(shutil.disk_usage(_existing(loading.kept_in())).free)
+    return (
+        "A published file is a pickle: it is compared with the Hub's hash, read once by a reader that runs nothing in"
+        f" it, turned into an .ep.h5 file of about a tenth of its size {after}. It has excerpts but no logit lens and"
+        f" no token ids; the model can add them afterwards. {free} are free here."
+    )
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.resolve().parents) if path.exists())
+
+
+def _header() -> str:
+    cells = "".join(f'<span title="{tokens.escape(about)}">{tokens.escape(name)}</span>' for name, about in _COLUMNS)
+    return f'<div class="ep-pub ep-head">{cells}</div>'
+
+
+def _row(published: Published, listing: Listing | None, open_entry: Opener) -> None:
+    entry, job = here(published), jobs.get(_job(published))
+    running = job is not None and job.state == "running"
+    with st.container(key=f"library_pub_{published.short}_{published.layer}_{published.percentile}", gap=None):
+        facts, action = st.columns([5, 1.3], gap="small", vertical_alignment="center")
+        with facts:
+            st.html(_facts(published, entry, listing))
+        with action, st.container(horizontal_alignment="right"):
+            if entry is not None:
+                if st.button("Open", key=f"library_open_pub {published.key}", type="tertiary"):
+                    open_entry(entry)
+            elif running:
+                messages.quiet("on its way")
+            else:
+                st.button(
+                    "Get",
+                    key=f"library_get {published.key}",
+                    icon=":material/download:",
+                    type="tertiary",
+                    on_click=_start,
+                    args=(published,),
+                    disabled=offline(),
+                )
+        if entry is None:
+            jobs.watch(_job(published))
+
+
+def _facts(published: Published, entry: Entry | None, listing: Listing | None) -> str:
+    seen = entry.size if entry is not None else published.regions_seen
+    differs = seen is not None and seen != published.regions
+    theta = entry.info.get("threshold") if entry is not None else published.threshold
+    cells = [
+        f"<span>{published.layer}</span>",
+        f"<span><b>{published.percentile}</b></span>",
+        f"<span>{published.regions:,}</span>",
+        f'<span class="{"" if entry else "ep-faint"}{" ep-differs" if differs else ""}">'
+        f"{'–' if seen is None else f'{seen:,}'}</span>",
+        f"<span>{'–' if theta is None else f'{theta:.4f}'}</span>",
+        f"<span>{tokens.escape(short_count(published.tokens))}</span>",
+        f"<span>{tokens.escape(_size(published, listing))}</span>",
+        f'<span class="ep-pubs">{_here_mark(entry)}</span>',
+    ]
+    return f'<div class="ep-pub ep-num">{"".join(cells)}</div>'
+
+
+def _here_mark(entry: Entry | None) -> str:
+    if entry is None:
+        return ""
+    said = entry.info.get("published") or {}
+    about = f"revision {said.get('revision', 'unknown')}, SHA-256 of the pickle {said.get('sha256', 'unknown')}"
+    return f'<span title="{tokens.escape(about)}">● here</span>'
+
+
+def _size(published: Published, listing: Listing | None) -> str:
+    if listing is not None:
+        file = listing.find(published.path)
+        return "not there" if file is None else in_bytes(file.size or 0)
+    return "–" if published.size is None else f"≈ {in_bytes(published.size)}"
+
+
+def here(published: Published) -> Entry | None:
+    """The converted file of a published dictionary on the shelf, None when it is not here."""
+    for entry in loading.entries():
+        said = entry.info.get("published")
+        if isinstance(said, dict) and (said.get("repository"), said.get("file")) == (REPOSITORY, published.path):
+            return entry
+    return None
+
+
+def _job(published: Published) -> str:
+    return f"hub {published.key}"
+
+
+def _start(published: Published) -> None:
+    folder, keep = loading.kept_in(), bool(st.session_state.get("library_keep"))
+    title = f"{published.short}, layer {published.layer}, p = {published.percentile}"
+    jobs.start(_job(published), title, lambda job: import_published(published.name, folder, job.tell, keep=keep))
+
+
+# -- any repository --------------------------------------------------------------------------------------------------
+
+
+def any_repository(open_entry: Opener) -> None:
+    """A repository's name becomes the list of its dictionaries, each with the way to get it."""
+    with st.container(border=True, gap="small"):
+        st.html(tokens.heading("Any Hub repository", "that holds .ep.h5 files"))
+        if offline():
+            messages.quiet("The Hub is switched off here (HF_HUB_OFFLINE).")
+            return
+        with st.form("library_hub_form", border=False):
+            given = st.text_input(
+                "Repository", placeholder="OWNER/REPO", key="library_hub", label_visibility="collapsed"
+            )
+            if st.form_submit_button("List its dictionaries") and given.strip():
+                _list(given)
+        listed = st.session_state.get(_LISTED)
+        if isinstance(listed, str):
+            messages.note(listed)
+        elif listed is not None:
+            _files(listed, open_entry)
+
+
+def _list(given: str) -> None:
+    try:
+        with st.spinner("Asking the Hub…"):
+            st.session_state[_LISTED] = Hub().listing(owner_and_name(given))
+    except EPError as error:
+        st.session_state[_LISTED] = messages.sentence(error)
+
+
+def _files(listing: Listing, open_entry: Opener) -> None:
+    found = dictionaries(listing)
+    count = f"{len(found)} {'dictionary' if len(found) == 1 else 'dictionaries'}"
+    messages.quiet(f"{listing.repository}, revision {listing.revision[:8]}: {count}")
+    for path in found[:MOST_FILES]:
+        _file(listing, path, open_entry)
+    if len(found) > MOST_FILES:
+        messages.quiet(f"{len(found) - MOST_FILES} more are not listed: `ep import hub:OWNER/REPO/FILE` gets them.")
+
+
+def _file(listing: Listing, path: str, open_entry: Opener) -> None:
+    file, target = listing.find(path), loading.kept_in() / local_name(listing.repository, path)
+    entry = next((e for e in loading.entries() if e.path.resolve() == target.resolve()), None)
+    name, action = st.columns([3, 1], gap="small", vertical_alignment="center")
+    with name:
+        size = in_bytes(file.size) if file is not None and file.size is not None else ""
+        st.html(
+            f'<div class="ep-clip" title="{tokens.escape(path)}">{tokens.escape(path)} '
+            f'<span class="ep-k ep-num">{size}</span></div>'
+        )
+    with action, st.container(horizontal_alignment="right"):
+        if entry is not None:
+            if st.button("Open", key=f"library_open_hub {path}", type="tertiary"):
+                open_entry(entry)
+        else:
+            work = partial(_get, listing, path, target)
+            key = _file_job(listing, path)
+            st.button(
+                "Get", key=f"library_hub_get {path}", type="tertiary", on_click=jobs.start, args=(key, path, work)
+            )
+    if entry is None:
+        jobs.watch(_file_job(listing, path))
+
+
+def _get(listing: Listing, path: str, target: Path, job: jobs.Job) -> Path:
+    return get(listing, path, target, job.tell)
+
+
+def _file_job(listing: Listing, path: str) -> str:
+    return f"hub {listing.repository} {listing.revision} {path}"
