@@ -157,13 +157,15 @@ class Job:
         """Phase 4: the same activations once more, each to its nearest exemplar in the finished dictionary."""
         if self._assigned() >= self._streamed():
             return
-        pairs = self._adjacent()
-        for finer, coarser in pairs:
-            self.drafts[coarser].reach = max(self.drafts[coarser].reach, self.drafts[finer].n_seen)
+        coarser = {key: self.config.coarser(key[1]) for key in self.drafts}
+        for (layer, finer), above in coarser.items():
+            for p in above:
+                self.drafts[layer, p].reach = max(self.drafts[layer, p].reach, self.drafts[layer, finer].n_seen)
         for harvest, events in self._pass("assign"):
             regions = self._feed(Draft.reassign, self.drafts, harvest, events)
-            for finer, coarser in pairs:
-                self.drafts[finer].nest(regions[finer], regions[coarser], events)
+            for (layer, finer), above in coarser.items():
+                if above:
+                    self.drafts[layer, finer].nest(regions[layer, finer], {p: regions[layer, p] for p in above}, events)
             yield self._progress("assign", self._streamed())
             if self._assigned() >= self._streamed():
                 break
@@ -289,11 +291,6 @@ class Job:
         rows = {layer: directions(harvest.x[layer], self.calibrations[layer].center) for layer in layers}
         waiting = {key: self.workers.submit(step, draft, rows[key[0]], events) for key, draft in drafts.items()}
         return {key: done.result() for key, done in waiting.items()}
-
-    def _adjacent(self) -> list[tuple[Key, Key]]:
-        """(finer, next coarser) of every layer."""
-        coarser = {key: self.config.coarser(key[1]) for key in self.drafts}
-        return [(key, (key[0], percentile)) for key, percentile in coarser.items() if percentile is not None]
 
     def _progress(self, stage: str, total: int | None) -> Progress:
         done = self._streamed() if stage == "stream" else self._assigned()

@@ -110,9 +110,9 @@ class BuildConfig:
             if key not in ("out", "text", "title", "extra", "device", "rival_budget")
         }
 
-    def coarser(self, percentile: float) -> float | None:
-        """The next larger percentile of this build, or None for the coarsest."""
-        return min((p for p in self.percentiles if p > percentile), default=None)
+    def coarser(self, percentile: float) -> tuple[float, ...]:
+        """The larger percentiles of this build, the next one first; none for the coarsest."""
+        return tuple(p for p in self.percentiles if p > percentile)
 
     @property
     def folder(self) -> Path:

@@ -14,6 +14,7 @@ import ep
 from ep.building import build
 from ep.config import BuildConfig
 from ep.errors import ConfigError
+from ep.method.coarser import Homes
 from ep.method.draft import Draft
 from ep.method.leaders import Leaders
 from ep.method.members import Events
@@ -93,7 +94,7 @@ def second_pass(
             coarse.reach = fine.n_seen
         part, where = rows[start : start + size], events(len(rows[start : start + size]), start)
         mine, theirs = fine.reassign(part, where), coarse.reassign(part, where)
-        fine.nest(mine, theirs, where)
+        fine.nest(mine, {8.0: theirs}, where)
     return fine, coarse
 
 
@@ -158,6 +159,28 @@ def test_a_large_dictionary_examines_a_seeded_share_and_says_so() -> None:
     assert (other != Rivals(0.5, 0.25, seed=3).examines(np.arange(4000))).any()
 
 
+def test_homes_are_counted_for_every_coarser_percentile_and_resume() -> None:
+    rng = np.random.default_rng(9)
+    region, near, far = (rng.integers(0, n, 2000) for n in (30, 9, 5))
+    homes = Homes((16.0, 8.0))
+    assert homes.percentiles == (8.0, 16.0)
+    for part in (slice(0, 700), slice(700, 2000)):
+        homes = Homes.from_state({name: array.copy() for name, array in homes.state().items()})
+        homes.observe(region[part], {8.0: near[part], 16.0: far[part]})
+    columns = homes.columns(31)
+    for k in range(31):
+        for ids, counts, values in (
+            (columns["coarser_ids"][k], columns["coarser_counts"][k], near[region == k]),
+            (columns["farther_ids"][k, 0], columns["farther_counts"][k, 0], far[region == k]),
+        ):
+            expected = sorted(Counter(values.tolist()).items(), key=lambda pair: (-pair[1], pair[0]))[:4]
+            assert [pair for pair in zip(ids.tolist(), counts.tolist(), strict=True) if pair[0] >= 0] == expected
+    assert (columns["farther_ids"][:, 1:] == -1).all()
+    assert Homes().columns(3) == {}
+    many = Homes(tuple(map(float, range(1, 30))))
+    assert len(many.percentiles) == 9
+
+
 def test_the_share_follows_the_budget() -> None:
     assert share_within(1e13, 75_000, 3322, 128) == 1.0
     assert share_within(1e13, 15_000_000, 20_295, 2304) == pytest.approx(217_000 / 15e6, rel=0.02)
@@ -206,6 +229,14 @@ def test_the_files_of_a_build_nest_and_name_their_coarser(config: BuildConfig) -
         ladder.setdefault(dictionary.info["layer"], {})[dictionary.info["percentile"]] = dictionary
     for rungs in ladder.values():
         assert [rungs[p].info["coarser_percentile"] for p in (2.0, 10.0, 30.0)] == [10.0, 30.0, None]
+        assert [rungs[p].info["farther_percentiles"] for p in (2.0, 10.0, 30.0)] == [[30.0], [], []]
+        assert "farther_ids" in rungs[2.0] and "farther_ids" not in rungs[10.0]
+        ids, counts = rungs[2.0].column("farther_ids"), rungs[2.0].column("farther_counts")
+        assert ids.shape == counts.shape == (len(rungs[2.0]), 8, 4)
+        assert (ids[:, 1:] == -1).all() and ids.max() < len(rungs[30.0])
+        few, sums = (ids[:, 0] < 0).any(axis=1), counts[:, 0].sum(axis=1)
+        np.testing.assert_array_equal(sums[few], rungs[2.0].column("count_voronoi")[few])
+        assert (sums <= rungs[2.0].column("count_voronoi")).all()
         assert "coarser_ids" not in rungs[30.0]
         for p in (2.0, 10.0):
             coarser = rungs[rungs[p].info["coarser_percentile"]]

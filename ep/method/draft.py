@@ -6,13 +6,14 @@ no model or file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ep.config import RIVAL_BUDGET
 from ep.method.assignment import Assignment
-from ep.method.counting import PairCounter
+from ep.method.coarser import Homes
 from ep.method.leaders import Leaders
 from ep.method.members import ArrivalMembers, Events, VoronoiMembers
 from ep.method.rivals import Rivals, share_within
@@ -20,8 +21,6 @@ from ep.method.saturation import StopRule
 
 GROWTH_POINTS = 256
 FOUNDER = ("passage", "position", "token")
-COARSER = 4
-"""Regions of the next coarser dictionary kept for each region."""
 
 
 class Draft:
@@ -48,7 +47,7 @@ class Draft:
         self.arrival = ArrivalMembers(width)
         self.voronoi = VoronoiMembers(threshold, context=context, seed=seed)
         self.rivals: Rivals | None = None
-        self.coarser: PairCounter | None = None
+        self.homes: Homes | None = None
         self.reach = 0
         """Activations another draft needs this one's regions for, however few it streamed itself; see `nest`."""
         self.stop_reason: str | None = None
@@ -116,14 +115,15 @@ class Draft:
         rival, margin = self.leaders.runner_up(rows[chosen], region[chosen])
         self.rivals.observe(region[chosen], rival, margin)
 
-    def nest(self, region: np.ndarray, coarser: np.ndarray, events: Events) -> None:
-        """Count in which regions of the next coarser draft this one's members lie.
+    def nest(self, region: np.ndarray, coarser: Mapping[float, np.ndarray], events: Events) -> None:
+        """Count in which regions of the coarser drafts this one's members lie.
 
-        region, coarser: what both drafts' `reassign` gave for the batch of `events`.
+        region: what `reassign` gave for the batch of `events`; coarser: what it gave for each coarser draft, by
+        percentile.
         """
         own = slice(0, max(0, self.n_seen - self._start(events)))
-        self.coarser = self.coarser or PairCounter()
-        self.coarser.add(region[own], coarser[own])
+        self.homes = self.homes or Homes(tuple(coarser))
+        self.homes.observe(region[own], {percentile: regions[own] for percentile, regions in coarser.items()})
 
     def _start(self, events: Events) -> int:
         return int(events.index[0]) if len(events) else self.n_seen
@@ -139,8 +139,8 @@ class Draft:
             columns |= self.voronoi.columns(len(self))
         if self.rivals is not None:
             columns |= self.rivals.columns(len(self))
-        if self.coarser is not None:
-            columns["coarser_ids"], columns["coarser_counts"] = self.coarser.top(len(self), COARSER)
+        if self.homes is not None:
+            columns |= self.homes.columns(len(self))
         columns["exemplar_mean_cosine"] = np.einsum(
             "kd,kd->k", columns["exemplars"], columns["mean_directions"], dtype=np.float32
         )
@@ -149,7 +149,7 @@ class Draft:
     def state(self) -> dict[str, np.ndarray]:
         """Everything needed to go on as if never interrupted."""
         parts: dict[str, Any] = {"leaders": self.leaders, "arrival": self.arrival, "voronoi": self.voronoi}
-        parts |= {"rivals": self.rivals, "coarser": self.coarser}
+        parts |= {"rivals": self.rivals, "homes": self.homes}
         begun = {part: owner for part, owner in parts.items() if owner is not None}
         state = {f"{part}.{name}": array for part, owner in begun.items() for name, array in owner.state().items()}
         state |= {f"founders.{name}": _joined(arrays) for name, arrays in self._founders.items()}
@@ -168,7 +168,7 @@ class Draft:
         self.arrival = ArrivalMembers.from_state(part("arrival"))
         self.voronoi = VoronoiMembers.from_state(part("voronoi"))
         self.rivals = Rivals.from_state(part("rivals")) if part("rivals") else None
-        self.coarser = PairCounter.from_state(part("coarser")) if part("coarser") else None
+        self.homes = Homes.from_state(part("homes")) if part("homes") else None
         self._founders = {name: [part("founders")[name]] for name in FOUNDER}
         self.growth = [(int(n), int(k)) for n, k in state["growth"]]
         self._quiet = int(state["quiet"])

@@ -113,6 +113,7 @@ KINDS = (
         "threshold": (_threshold, "a cosine distance between 0 and 2"),
         "group_names": (_list_of(_list_of(_text)), "lists of texts"),
         "variance_kept": (_list_of(_number), "numbers"),
+        "farther_percentiles": (_list_of(_number), "numbers"),
         "growth": (_list_of(_step), "pairs of numbers"),
     }
 )
