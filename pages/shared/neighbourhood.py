@@ -1,0 +1,116 @@
+"""The neighbourhood figure on a page: one component with a column a dictionary, whose cards can be clicked.
+
+The browser side is `neighbourhood.js` and `neighbourhood.css`; text reaches the page as `textContent` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ep.studies.between import Carried
+from ep.views.excerpts import Row
+from ep.views.neighbourhood import Card, Column, Step
+from ep.views.text import segments
+
+HERE = Path(__file__).parent
+LEFT, RIGHT = 44, 56
+"""Characters of context in the card that shows on hover."""
+
+
+def figure(
+    columns: Sequence[Column],
+    current: str,
+    key: str,
+    on_pick: Callable[[str, int], None],
+    on_more: Callable[[str], None],
+    picked: tuple[str, int] | None = None,
+) -> None:
+    """Draws the columns; a click on a card calls `on_pick(dictionary, region)`, one on "and N more" `on_more`.
+
+    current: key of the open dictionary, whose column is wider. picked: the card drawn with a ring of ink.
+    """
+    data = {"columns": [_column(column, column.key == current) for column in columns], "picked": list(picked or ())}
+    _component()(
+        key=key,
+        data=data,
+        on_picked_change=lambda: _taken(key, "picked", lambda value: on_pick(str(value["key"]), int(value["region"]))),
+        on_listed_change=lambda: _taken(key, "listed", lambda value: on_more(str(value["key"]))),
+    )
+
+
+def _taken(key: str, name: str, act: Callable[[dict[str, Any]], None]) -> None:
+    value = st.session_state.get(key, {}).get(name)
+    if value is not None:
+        act(value)
+
+
+def _column(column: Column, current: bool) -> dict[str, Any]:
+    return {
+        "key": column.key,
+        "title": column.title,
+        "size": f"{column.size:,} regions",
+        "said": column.said,
+        "kind": column.kind,
+        "current": current,
+        "cosine": f"{column.cosine:.2f}",
+        "a": _card(column.a) | {"carried": carrying(column.carried_a)},
+        "b": _card(column.b) | {"carried": carrying(column.carried_b)},
+        "steps": [_step(step) for step in column.steps],
+        "more": column.total - len(column.steps) if column.kind == "between" else 0,
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        **_card(step.card),
+        "before": f"{step.before:.2f}",
+        "after": f"{step.after:.2f}",
+        "excess": f"misses by {step.excess:.3f}" if step.excess else "",
+    }
+
+
+def _card(card: Card) -> dict[str, Any]:
+    return {
+        "region": card.region,
+        "tokens": [_parts(token) for token in card.tokens],
+        "color": card.color,
+        "members": f"{card.members:,} members",
+        "excerpts": [_row(row) for row in card.excerpts],
+    }
+
+
+def _row(row: Row) -> list[list[Any]]:
+    """An excerpt as three runs: what stands before, the marked token, what stands after."""
+    left = "".join(text for text in _texts(row.left))[-LEFT:]
+    right = "".join(text for text in _texts(row.right))[: RIGHT if row.token is not None else LEFT + RIGHT]
+    return [[left, False], ["".join(_texts((row.token or "",))) if row.token else "", True], [right, False]]
+
+
+def _texts(pieces: Iterable[str]) -> Iterable[str]:
+    return ("".join(segment.text for segment in segments(piece, spaces=False)) for piece in pieces if piece)
+
+
+def _parts(token: str) -> list[list[Any]]:
+    return [[segment.text, segment.mark] for segment in segments(token)]
+
+
+def carrying(carried: Carried | None) -> str:
+    """How an anchor came into a dictionary, in a few words; empty where it was chosen."""
+    if carried is None:
+        return ""
+    return "same exemplar" if carried.same else f"nearest, cos {carried.cosine:.2f}"
+
+
+@cache
+def _component() -> Callable[..., Any]:
+    return st.components.v2.component(
+        "ep.neighbourhood",
+        html='<div class="figure"></div><div class="pop" hidden></div>',
+        css=(HERE / "neighbourhood.css").read_text(encoding="utf-8"),
+        js=(HERE / "neighbourhood.js").read_text(encoding="utf-8"),
+    )
