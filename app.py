@@ -24,6 +24,8 @@ page = st.navigation(
         st.Page("pages/atlas.py", title="Atlas", default=True),
         st.Page("pages/region.py", title="Region"),
         st.Page("pages/prompt.py", title="Prompt"),
+        st.Page("pages/between.py", title="Between"),
+        st.Page("pages/resolution.py", title="Resolution"),
     ],
     position="top",
 )

@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ep.commands import importing, labelling, making, publishing, reading
+from ep.commands import importing, labelling, making, publishing, reading, studying
 from ep.errors import EPError
 
-MODULES = (making, reading, importing, publishing, labelling)
+MODULES = (making, reading, importing, publishing, labelling, studying)
 """In the order of `ep --help`."""
 
 
