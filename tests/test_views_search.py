@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ep.method.dictionary import Dictionary, MemorySource
-from ep.views.passages import AFTER, BEFORE, Texts, fold
+from ep.views.passages import AFTER, BEFORE, fold
 from ep.views.search import EXCERPTS, LABEL, LENS, REASONS, Index
 from tests.fixtures.dictionaries import synthetic
 
@@ -108,12 +108,6 @@ def test_plain_passages_are_found_anywhere_in_their_text() -> None:
     found = index.find("ÄRGER")
     assert set(found.regions.tolist()) == wanted and set(found.reasons.tolist()) == {EXCERPTS}
     assert len(index.find("nowhere")) == 0
-
-
-def test_texts_are_told_apart_at_their_ends() -> None:
-    texts = Texts([b"ab", b"", b"ba", b"abab"])
-    assert texts.containing(b"ab").tolist() == [0, 3] and texts.containing(b"bb").tolist() == []
-    assert Texts([]).containing(b"x").tolist() == []
 
 
 def test_case_and_space_around_the_phrase_do_not_matter(index: Index) -> None:

@@ -18,8 +18,8 @@ BEFORE, AFTER = 16, 8
 """How far from the marked token, in tokens, a phrase in an excerpt may start: about what one line shows."""
 SHORTEST = 2
 """Bytes: one letter is in every passage."""
-_APART = b"\xff"
-"""Between texts; no phrase holds it, for it is not UTF-8."""
+_LAST = b"\xff" * 4
+"""Sorts after every UTF-8 text."""
 Hits = tuple[np.ndarray, np.ndarray]
 
 
@@ -31,26 +31,12 @@ def fold(text: bytes) -> bytes:
         return text.lower()
 
 
-class Texts:
-    """Many short texts as one run, to be looked through at once. texts: folded bytes, by index."""
-
-    def __init__(self, texts: Sequence[bytes]) -> None:
-        self.texts = texts
-        lengths = np.fromiter((len(t) + 1 for t in texts), np.int64, len(texts))
-        self._starts = np.concatenate([[0], np.cumsum(lengths)])
-        self._run = _APART.join(texts)
-
-    def containing(self, phrase: bytes) -> np.ndarray:
-        """The indices of the texts that hold the phrase, rising."""
-        places, at = [], self._run.find(phrase)
-        while at >= 0:
-            index = int(np.searchsorted(self._starts, at, "right")) - 1
-            places.append(index)
-            at = self._run.find(phrase, int(self._starts[index + 1]))
-        return np.array(places, np.int64)
+def containing(texts: Sequence[bytes], phrase: bytes) -> np.ndarray:
+    """The indices of the texts that hold the phrase, rising."""
+    return np.array([i for i, text in enumerate(texts) if phrase in text], np.int64)
 
 
-class Vocabulary(Texts):
+class Vocabulary:
     """The distinct folded pieces of a dictionary's tokens, sorted; `number` finds a token id's place among them."""
 
     def __init__(self, dictionary: Dictionary, more: np.ndarray) -> None:
@@ -59,7 +45,7 @@ class Vocabulary(Texts):
         folded = [fold(piece) for piece in dictionary.column("vocabulary_pieces").tolist()]
         strange = np.setdiff1d(more, known)
         folded += [f"<{token}>".encode() for token in strange.tolist()]
-        super().__init__(sorted(set(folded)))
+        self.texts = sorted(set(folded))
         place = {piece: i for i, piece in enumerate(self.texts)}
         ids = np.concatenate([known, strange])
         order = np.argsort(ids, kind="stable")
@@ -76,12 +62,12 @@ class Vocabulary(Texts):
 
     def beginning(self, text: bytes) -> range:
         """The pieces that begin with the text."""
-        return range(bisect_left(self.texts, text), bisect_left(self.texts, text + _APART * 4))
+        return range(bisect_left(self.texts, text), bisect_left(self.texts, text + _LAST))
 
     def ending(self, text: bytes) -> np.ndarray:
         """The pieces that end with the text."""
         low = bisect_left(self._reversed, (text[::-1], -1))
-        high = bisect_left(self._reversed, (text[::-1] + _APART * 4, -1))
+        high = bisect_left(self._reversed, (text[::-1] + _LAST, -1))
         return np.array([i for _, i in self._reversed[low:high]], np.int64)
 
     def opening(self, text: bytes) -> list[tuple[int, bytes]]:
@@ -122,7 +108,7 @@ class Passages:
         return np.unique(self._region[np.cumsum(change[:-1]) > 0])
 
     def _hits(self, phrase: bytes) -> Iterator[Hits]:
-        inside = self._where(self._vocabulary.containing(phrase))
+        inside = self._where(containing(self._vocabulary.texts, phrase))
         yield inside, inside
         for cut in range(1, len(phrase)):
             yield from self._across(phrase[:cut], phrase[cut:])
@@ -173,14 +159,14 @@ class PlainPassages:
     def __init__(self, dictionary: Dictionary) -> None:
         offsets = dictionary.column("plain_offsets").tolist()
         data = dictionary.column("plain_bytes").tobytes()
-        self._texts = Texts([fold(data[a:b]) for a, b in zip(offsets, offsets[1:], strict=False)])
+        self._texts = [fold(data[a:b]) for a, b in zip(offsets, offsets[1:], strict=False)]
         self._row = np.searchsorted(dictionary.column("plain_ids"), dictionary.column("excerpt_passage"))
         self._region = _region_of_excerpts(dictionary)
 
     def regions(self, phrase: bytes) -> np.ndarray:
         """Ids of the regions with an excerpt whose text holds the folded phrase, rising."""
-        wanted = np.zeros(len(self._texts.texts), bool)
-        wanted[self._texts.containing(phrase)] = True
+        wanted = np.zeros(len(self._texts), bool)
+        wanted[containing(self._texts, phrase)] = True
         return np.unique(self._region[wanted[self._row]])
 
 

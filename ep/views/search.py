@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from ep.method.dictionary import Dictionary
-from ep.views.passages import SHORTEST, Passages, PlainPassages, Texts, Vocabulary, fold
+from ep.views.passages import SHORTEST, Passages, PlainPassages, Vocabulary, containing, fold
 from ep.views.tables import members
 
 REASONS = ("id", "label", "lens tokens", "members' tokens", "excerpts", "meaning")
@@ -66,7 +66,7 @@ class Index:
         if self._text is None and "plain_ids" in dictionary and "excerpt_offsets" in dictionary:
             self._text = PlainPassages(dictionary)
         self._stored = lru_cache(64)(self._in_dictionary)
-        self._said: tuple[Mapping[int, str], np.ndarray, Texts] | None = None
+        self._said: tuple[Mapping[int, str], np.ndarray, list[bytes]] | None = None
 
     def find(self, query: str, labels: Mapping[int, str] | None = None) -> Found:
         """Regions with the whole query first, then those with all its words somewhere; larger regions first.
@@ -92,17 +92,17 @@ class Index:
         if labels:
             regions, texts = self._labels(labels)
             folded = fold(phrase.encode("utf-8", "replace"))
-            hits = texts.containing(folded)
-            place = [_STEP * LABEL + (0 if texts.texts[i] == folded else 50) for i in hits.tolist()]
+            hits = containing(texts, folded)
+            place = [_STEP * LABEL + (0 if texts[i] == folded else 50) for i in hits.tolist()]
             score = score.copy()
             score[regions[hits]] = np.minimum(score[regions[hits]], np.array(place, np.int32))
         return score
 
-    def _labels(self, labels: Mapping[int, str]) -> tuple[np.ndarray, Texts]:
+    def _labels(self, labels: Mapping[int, str]) -> tuple[np.ndarray, list[bytes]]:
         said = self._said
         if said is None or said[0] is not labels:
             regions = np.array([k for k in labels if 0 <= k < self._size], np.int64)
-            said = (labels, regions, Texts([fold(labels[k].encode("utf-8", "replace")) for k in regions.tolist()]))
+            said = (labels, regions, [fold(labels[k].encode("utf-8", "replace")) for k in regions.tolist()])
             self._said = said
         return said[1:]
 
@@ -111,7 +111,7 @@ class Index:
         folded = fold(phrase.encode("utf-8", "replace"))
         number = folded.removeprefix(b"#").removeprefix(b"region ")
         if self._vocabulary is not None:
-            part = self._vocabulary.containing(folded)
+            part = containing(self._vocabulary.texts, folded)
             whole = np.array([i for i in part.tolist() if self._vocabulary.texts[i].strip() == folded], np.int64)
             for reason, tokens in self._columns:
                 _lower(score, tokens, part, len(self._vocabulary.texts), _STEP * reason + 50)
