@@ -120,7 +120,7 @@ def _broken(entries: tuple[Entry, ...]) -> None:
 
 def _open_path() -> None:
     with st.container(border=True, gap="small"):
-        st.html(tokens.heading("Open a file", "an .ep.h5 or a published .pkl, on this server"))
+        st.html(tokens.heading("Open a file", "an .ep.h5 or a published .pkl"))
         with st.form("library_path_form", border=False):
             given = st.text_input(
                 "Path", placeholder="/path/to/dictionary.ep.h5", key="library_path", label_visibility="collapsed"

@@ -52,7 +52,7 @@ def _offer(entry: Entry, lacking: str) -> None:
     text, button = st.columns([5, 2], gap="small", vertical_alignment="center")
     with text:
         here = model_is_here(entry.info | {"file": str(entry.path)})
-        how = "" if here else f" {model} is not on this machine: `hf auth login`, then `hf download {model}`."
+        how = "" if here else f" {model} is not on this machine: get it with “hf download {model}”."
         about = escape(f"no {lacking}.{how}")
         st.html(f'<div><span class="ep-num">{escape(where)}</span> <span class="ep-k">{about}</span></div>')
     if here:

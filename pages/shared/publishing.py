@@ -51,12 +51,12 @@ _COLUMNS = (
 
 def collect() -> None:
     """Puts what finished downloads brought onto the shelf; runs the page again when there was one."""
-    arrived = [key for key in _keys() if (job := jobs.get(key)) is not None and job.state == "done"]
+    arrived = [(key, job) for key in _keys() if (job := jobs.get(key)) is not None and job.state == "done"]
     if arrived:
-        for key in arrived:
+        for key, job in arrived:
             jobs.forget(key)
+            state.note(f"{job.title}: downloaded, checked and on the shelf. Open it below.")
         loading.refresh()
-        state.note("What was downloaded has been checked and is on the shelf: open it below.")
         state.rerun()
 
 
@@ -115,7 +115,7 @@ def _about(looked: Listing | str | None) -> str:
         return looked
     if looked is None:
         if offline():
-            return f"{REPOSITORY}, Apache-2.0. The Hub is switched off here (HF_HUB_OFFLINE); this is known of them."
+            return f"{REPOSITORY}, Apache-2.0. The Hub is switched off here (HF_HUB_OFFLINE): nothing is downloaded."
         return f"{REPOSITORY}, Apache-2.0, revision {KNOWN_REVISION}…; the Hub has not been asked."
     if looked.revision.startswith(KNOWN_REVISION):
         return f"{REPOSITORY}, Apache-2.0, revision {looked.revision}; sizes are the Hub's."
@@ -155,8 +155,6 @@ def _row(published: Published, listing: Listing | None, open_entry: Opener) -> N
             if entry is not None:
                 if st.button("Open", key=f"library_open_pub {published.key}", type="tertiary"):
                     open_entry(entry)
-            elif running:
-                messages.quiet("on its way")
             else:
                 st.button(
                     "Get",
@@ -165,7 +163,7 @@ def _row(published: Published, listing: Listing | None, open_entry: Opener) -> N
                     type="tertiary",
                     on_click=_start,
                     args=(published,),
-                    disabled=offline(),
+                    disabled=offline() or running or (listing is not None and listing.find(published.path) is None),
                 )
         if entry is None:
             jobs.watch(_job(published))
@@ -257,7 +255,7 @@ def _list(given: str) -> None:
 def _files(listing: Listing, open_entry: Opener) -> None:
     found = dictionaries(listing)
     count = f"{len(found)} {'dictionary' if len(found) == 1 else 'dictionaries'}"
-    messages.quiet(f"{listing.repository}, revision {listing.revision[:8]}: {count}")
+    messages.quiet(f"{count} in {listing.repository} at {listing.revision[:8]}")
     for path in found[:MOST_FILES]:
         _file(listing, path, open_entry)
     if len(found) > MOST_FILES:

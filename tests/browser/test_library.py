@@ -1,0 +1,113 @@
+"""The Library against a Hub on loopback: a published dictionary is got, opened, and one of any repository too."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from playwright.sync_api import Page, expect
+
+import ep
+from ep.storage.hub import KNOWN_REVISION, REPOSITORY, Published, lookup
+from tests.browser.conftest import ROOT, free_port, wait_until_healthy
+from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.hub_server import HubServer
+from tests.fixtures.published import library, pickled
+
+NAME = "some-one/dictionaries"
+
+
+class Online(NamedTuple):
+    """An explorer that may ask a Hub on loopback, that Hub, and its library."""
+
+    url: str
+    hub: HubServer
+    shelf: Path
+
+
+def published() -> Published:
+    found = lookup("hub:gemma-2-2b-it/20/8")
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def online(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Online]:
+    shelf = tmp_path_factory.mktemp("online")
+    dictionary = synthetic(size=120, width=32, seed=5)
+    settings = {"model": "google/gemma-2-2b-it", "model_short": "gemma-2-2b-it", "layer": 20, "percentile": 8.0}
+    metadata = {"discovery_config": settings, "discovery": {"n_partitions": 120, "threshold": dictionary.threshold}}
+    theirs = ep.save(
+        synthetic(size=40, width=16, family="theirs", title="<b>Theirs</b>"), shelf / "theirs.tmp"
+    ).read_bytes()
+    (shelf / "theirs.tmp").unlink()
+    with HubServer().running() as hub:
+        files = {
+            published().path: pickled(library(dictionary, 60)),
+            published().metadata: json.dumps(metadata).encode(),
+        }
+        hub.add(REPOSITORY, files, KNOWN_REVISION.ljust(40, "b"))
+        hub.add(NAME, {"a/<i>x</i>.ep.h5": theirs, "README.md": b"hello"})
+        port = free_port()
+        environment = os.environ | {
+            "EP_LIBRARY": str(shelf),
+            "HF_ENDPOINT": hub.endpoint,
+            "HF_HOME": str(shelf / ".hf"),
+            "HF_HUB_OFFLINE": "0",
+            "HF_HUB_DISABLE_XET": "1",
+        }
+        command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)]
+        command += ["--server.address", "127.0.0.1", "--server.headless", "true"]
+        with (shelf / "server.log").open("wb") as log:
+            server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+            try:
+                wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health", server, shelf / "server.log")
+                yield Online(f"http://127.0.0.1:{port}", hub, shelf)
+            finally:
+                server.terminate()
+                server.wait(20)
+
+
+def test_a_published_dictionary_is_got_and_opens(online: Online, page: Page) -> None:
+    page.goto(f"{online.url}/library")
+    line = page.locator(f".st-key-library_pub_{published().short}_20_8")
+    expect(line).to_contain_text("252")
+    assert online.hub.asked == []
+    page.get_by_role("button", name="Look on the Hub").click()
+    expect(page.get_by_text(KNOWN_REVISION.ljust(40, "b"))).to_be_visible()
+    online.hub.behaviour.slow = 0.2
+    line.get_by_role("button", name="Get").click()
+    expect(line.get_by_role("progressbar")).to_be_visible()
+    line.get_by_role("button", name="Cancel").click()
+    expect(line.get_by_text("It was cancelled")).to_be_visible()
+    assert list((online.shelf / ".downloads").glob("*.partial"))
+    online.hub.behaviour.slow = 0.0
+    line.get_by_role("button", name="Get").click()
+    expect(line.get_by_text("● here")).to_be_visible()
+    expect(line).to_contain_text("120")
+    assert any(asked.startswith("bytes=") for _, _, asked in online.hub.asked)
+    line.get_by_role("button", name="Open").click()
+    expect(page).to_have_url(re.compile(r"d=published-gemma-2-2b-it"))
+    expect(page.get_by_test_id("stSidebar")).to_contain_text("120")
+    expect(page.get_by_role("heading", name="Atlas")).to_be_visible()
+
+
+def test_a_dictionary_of_any_repository_is_listed_and_got(online: Online, page: Page) -> None:
+    page.goto(f"{online.url}/library")
+    page.get_by_placeholder("OWNER/REPO").fill("nobody/nothing")
+    page.get_by_role("button", name="List its dictionaries").click()
+    expect(page.get_by_text("no such dataset on the Hub")).to_be_visible()
+    page.get_by_placeholder("OWNER/REPO").fill(NAME)
+    page.get_by_role("button", name="List its dictionaries").click()
+    expect(page.get_by_text("a/<i>x</i>.ep.h5")).to_be_visible()
+    page.locator("[class*=st-key-library_hub_get]").get_by_role("button", name="Get").click()
+    expect(page.get_by_text("<b>Theirs</b>").first).to_be_visible()
+    page.locator("[class*=st-key-library_open_hub]").get_by_role("button", name="Open").click()
+    expect(page).to_have_url(re.compile(r"d=theirs"))

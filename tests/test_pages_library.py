@@ -1,0 +1,100 @@
+"""The Library page's own parts: what is got from the Hub, pickles from outside, and dictionaries to complete."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import ep
+from ep.errors import DictionaryFileError
+from ep.storage.hub import PUBLISHED, REPOSITORY, Listing, RemoteFile
+from pages.shared import intake, loading, publishing, state
+from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.published import library, pickled, without_tokens
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A library of the test's own."""
+    monkeypatch.setenv("EP_LIBRARY", str(tmp_path))
+    loading.refresh()
+    yield tmp_path
+    loading.refresh()
+
+
+def opened() -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    return app.switch_page("pages/library.py").run()
+
+
+def markup(app: AppTest) -> str:
+    """Everything `st.html` drew."""
+    return " ".join(element.proto.body for element in app.get("html"))
+
+
+@pytest.mark.slow
+def test_offline_the_catalogue_is_there_and_nothing_can_be_got(shelf: Path) -> None:
+    app = opened()
+    assert not app.exception
+    text = markup(app)
+    assert "HF_HUB_OFFLINE" in text and "20,295" in text and "0.8744" in text
+    assert app.button(key="library_look").disabled
+    assert all(app.button(key=f"library_get {p.key}").disabled for p in PUBLISHED)
+
+
+@pytest.mark.slow
+def test_one_that_is_here_opens_and_shows_both_counts(shelf: Path) -> None:
+    published = next(p for p in PUBLISHED if p.key == "gemma-2-2b-it/20/8")
+    dictionary = without_tokens(synthetic(size=30, width=16))
+    origin = {"repository": REPOSITORY, "file": published.path, "revision": "0" * 40, "sha256": "1" * 64}
+    dictionary.info.update(family="published-x", model="nobody/nothing", published=origin, layer=20, percentile=8.0)
+    ep.save(dictionary, shelf / "x.ep.h5")
+    loading.refresh()
+    app = opened()
+    text = markup(app)
+    assert "● here" in text and "0" * 40 in text
+    assert "252" in text and 'ep-differs">30<' in text
+    assert "no token ids and no logit lens" in text and "nobody/nothing is not on this machine" in text
+    assert not app.button(key=f"library_open_pub {published.key}").disabled
+
+
+def test_sizes_are_the_hubs_once_it_was_asked() -> None:
+    published = PUBLISHED[0]
+    listing = Listing(REPOSITORY, "0" * 40, (RemoteFile(published.path, 5_912_000_000, None),))
+    assert publishing._size(published, None) == "≈ 6 GB"
+    assert publishing._size(published, listing) == "5.91 GB"
+    assert publishing._size(PUBLISHED[1], listing) == "not there"
+
+
+def test_a_revision_that_is_not_the_known_one_is_said() -> None:
+    assert "no longer has the revision" in publishing._about(Listing(REPOSITORY, "f" * 40, ()))
+    known = "0ec26618".ljust(40, "0")
+    assert known in publishing._about(Listing(REPOSITORY, known, ()))
+
+
+@pytest.mark.parametrize("key", ["gemma-2-2b/12/1", "published-gemma-2-2b/12/1"])
+def test_a_link_to_a_published_one_says_where_to_get_it(key: str, shelf: Path) -> None:
+    assert "get it in the Library" in state._unknown(key)
+    assert "get it in the Library" not in state._unknown("gemma-2-2b/12/99")
+
+
+def test_a_pickle_is_read_under_a_free_name_and_a_foreign_one_is_refused(tmp_path: Path) -> None:
+    data = pickled(library(synthetic(size=12, width=8)))
+    folder = tmp_path / "library"
+    assert intake.is_pickle(" 'x.PKL' ") and not intake.is_pickle("x.ep.h5")
+    made = [
+        intake.read_pickle(intake.keep("a.pkl", io.BytesIO(data), folder), "a.pkl", folder, lambda said, share: None)
+        for _ in range(2)
+    ]
+    assert len(set(made)) == 2 and all(len(ep.open(path)) == 12 for path in made)
+    kept = intake.keep("bad.pkl", io.BytesIO(b"\x80\x05garbage"), folder)
+    with pytest.raises(DictionaryFileError, match=r"bad\.pkl") as caught:
+        intake.read_pickle(kept, "bad.pkl", folder, lambda said, share: None)
+    assert str(tmp_path) not in str(caught.value)
+    assert sorted(folder.glob("*.ep.h5")) == sorted(made)
