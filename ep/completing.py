@@ -148,7 +148,7 @@ def _read(dictionary: Dictionary, model: LanguageModel, tell: Callable[[float], 
 
 
 def _with_tokens(arrays: Mapping[str, np.ndarray], reading: _Reading) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays with token ids for text, and what the check found; excerpts at tokens that are not there are dropped."""
+    """The arrays with token ids for text, and what the check found; excerpts at tokens nowhere are left out."""
     passage, position = arrays["excerpt_passage"], arrays["excerpt_position"]
     length = {number: len(tokens) for number, tokens in reading.tokens.items()}
     exists = np.array([p < length.get(int(n), 0) for n, p in zip(passage, position, strict=True)], bool)
