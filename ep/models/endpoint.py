@@ -10,13 +10,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from email.message import Message
 from http.client import HTTPException
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from socket import getaddrinfo
 from threading import Event, Thread
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 from urllib.error import HTTPError, URLError
 from urllib.parse import SplitResult, urljoin, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
@@ -93,24 +94,21 @@ class Endpoint:
 
     def _once(self, body: bytes, pulse: Callable[[], None]) -> bytes:
         """One request in a thread of its own, so that waiting can be stopped and its whole length bounded."""
-        done = Event()
-        outcome: list[bytes | Exception] = []
+        done, outcome = Event(), Future[bytes]()
 
         def work() -> None:
             try:
-                outcome.append(self._exchange(body))
-            except (_TryAgain, RequestError, ServiceError) as error:
-                outcome.append(error)
+                outcome.set_result(self._exchange(body))
+            except BaseException as error:  # whatever it is, it belongs to the one who waits
+                outcome.set_exception(error)
             finally:
                 done.set()
 
         Thread(target=work, name="endpoint", daemon=True).start()
         _sleep(self.timeout, pulse, done)
-        if not outcome:
+        if not done.is_set():
             raise _TryAgain(f"did not answer in {self.timeout:g} s")
-        if isinstance(outcome[0], Exception):
-            raise outcome[0]
-        return outcome[0]
+        return outcome.result()
 
     def _exchange(self, body: bytes) -> bytes:
         headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "ep-explorer"}
@@ -204,11 +202,12 @@ class _SameHost(HTTPRedirectHandler):
     """Follows a redirect within the server that was asked, as the same POST; to another host it refuses."""
 
     def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+        self, req: Request, fp: Any, code: int, msg: str, headers: Message, newurl: str
     ) -> Request | None:
         old, new = urlsplit(req.full_url), urlsplit(urljoin(req.full_url, newurl))
         secured = (old.scheme, new.scheme) == ("http", "https") and not old.port and not new.port
         if new.hostname != old.hostname or not (secured or (new.scheme, new.port) == (old.scheme, old.port)):
+            fp.close()
             raise RequestError(f"{old.netloc} sends on to {new.netloc[:80]}: give that address if you trust it")
         return Request(newurl, req.data, dict(req.header_items()), method="POST")
 

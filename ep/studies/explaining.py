@@ -20,6 +20,8 @@ from ep.studies.rates import balanced
 Ask = Callable[[Sequence[Mapping[str, str]]], str]
 LONGEST = 200
 """Characters of a label that are kept; more is no label."""
+FEWEST = 2
+"""Excerpts without which there is nothing in common to find."""
 GIVE_UP_AFTER = 3
 """Regions in a row that failed before the rest is left alone."""
 
@@ -63,8 +65,12 @@ def explain(
     RequestError when the file holds too few excerpts to show; whatever `ask` raises goes through.
     """
     evidence = gather(dictionary, dictionary.check(region), negatives, seed)
-    if len(evidence.shown) < 2:
+    if len(evidence.shown) < FEWEST:
         raise RequestError(f"region {region} has {len(evidence.shown)} excerpts to show: a label needs at least two")
+    return _explained(region, evidence, ask, control)
+
+
+def _explained(region: int, evidence: Evidence, ask: Ask, control: str) -> Explanation:
     text = read_label(ask(naming(evidence)))
     if not evidence.can_test:
         return Explanation(region, text, None, "too few excerpts were left to test it")
@@ -93,10 +99,10 @@ def explain_all(
     for region in regions:
         try:
             evidence = gather(dictionary, dictionary.check(region), negatives, seed)
-            if len(evidence.shown) < 2:
-                yield Failure(region, "too few excerpts to show")
+            if len(evidence.shown) < FEWEST:
+                yield Failure(region, "it has too few excerpts to show")
                 continue
-            yield explain(dictionary, region, ask, negatives, control(region), seed)
+            yield _explained(region, evidence, ask, control(region))
             failed = 0
         except ServiceError as error:
             failed += 1
