@@ -11,8 +11,7 @@ import streamlit as st
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
-from ep.views import excerpts, palette, tables
-from ep.views import sphere as cells
+from ep.views import colorings, excerpts, palette, tables
 from ep.views.search import Found
 from pages.shared import frame, loading, maps, messages, state, tokens
 
@@ -96,7 +95,8 @@ def _body(name: str | None, problem: str) -> None:
 
 
 def _map(name: str, dictionary: Dictionary, selection: state.Selection) -> None:
-    possible = cells.colorings(dictionary)
+    known = {column.name for column in colorings.columns(dictionary)}
+    possible = [name for name in COLORINGS if name in known]
     coloring = selection.color if selection.color in possible else possible[0]
     st.session_state["atlas_coloring"] = coloring
     st.segmented_control(
@@ -109,7 +109,15 @@ def _map(name: str, dictionary: Dictionary, selection: state.Selection) -> None:
         on_change=_recolored,
     )
     coloring = state.current().color if state.current().color in possible else coloring
-    maps.view(name, dictionary, selection.region, st.session_state[_SEQUENCE], coloring, MAP, _picked_on_map)
+    maps.view(
+        name,
+        dictionary,
+        key=MAP,
+        selected=selection.region,
+        sequence=st.session_state[_SEQUENCE],
+        coloring=colorings.coloring(dictionary, coloring),
+        on_pick=_picked_on_map,
+    )
 
 
 def _recolored() -> None:

@@ -1,96 +1,115 @@
-"""The sphere component: mounts the invisible carrier of a dictionary's map and the view that draws it.
+"""The map component: mounts the invisible carriers of a map and its colours, and the view that draws them.
 
-The browser side is in `sphere/`: plain JavaScript files, joined in order into one module, without a build step. The
-view gets a small object on every run; cells, names and colours travel once, as bytes named by the file's fingerprint.
+The browser side is in `ep/views/browser/`: plain JavaScript files, joined in order into one module, without a build
+step. A view gets a small object on every run; cells, names and colours travel once, as bytes under a name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from ep.method.dictionary import Dictionary
-from ep.views import palette, sphere
-from ep.views.sphere import Ramp
+from ep.views import blob, layouts, standalone
+from ep.views.standalone import read
 from pages.shared import loading
 
-HERE = Path(sphere.__file__).with_name("browser")
-PARTS = ("camera.js", "mesh.js", "shaders.js", "labels.js", "view.js")
+if TYPE_CHECKING:
+    from ep.views.colorings import Coloring
 
 
-def carrier(key: str) -> str:
+def carrier(key: str, layout: str = "pca-sphere") -> str:
     """Sends the map of a dictionary to the browser, unless it is there; returns the name views know it by.
 
-    Mount it outside fragments, so that a click sends nothing. RequestError when there is nothing to draw.
+    Mount it outside fragments, so that a click sends nothing. layout: one of `ep.views.layouts.LAYOUTS`.
+    RequestError when there is nothing to draw.
     """
-    name = loading.fingerprint(key)
-    _carrier()(key=f"map {name}", data=_blob(name, key))
+    name = f"{loading.fingerprint(key)} {layouts.stamp(loading.dictionary(key), layout)}"
+    _carrier()(key=f"map {name}", data=_blob(name, key, layout))
     return name
 
 
 def view(
     name: str,
     dictionary: Dictionary,
+    *,
+    key: str,
     selected: int | None,
     sequence: int,
-    coloring: str,
-    key: str,
+    coloring: Coloring,
     on_pick: Callable[[int], None],
+    on_brush: Callable[[list[int]], None] | None = None,
+    brushed: Iterable[int] = (),
+    brush_sequence: int = 0,
+    path: Sequence[int] = (),
+    path_labels: Sequence[str] = (),
+    link: str | None = None,
+    height: int | None = None,
+    note: str | None = None,
+    names: Mapping[int, str] | None = None,
 ) -> None:
     """Draws the map that `carrier` called `name`; a click or Enter on a cell calls `on_pick(region)`.
 
-    sequence: the map takes over `selected` when this number changes, so that a slow answer never undoes a quick click.
-    coloring: one of `ep.views.sphere.COLORINGS` the dictionary can fill.
+    key: of this place on the page; the camera is kept by it. sequence: the map takes over `selected`, and flies there
+    when it is out of view, when this number changes, so that a slow answer never undoes a quick click.
+    on_brush: called with the region ids after a lasso or box, with [] when cleared; None offers no brush tools.
+    brushed, brush_sequence: the same for the brush, from Python. path: region ids a prompt's tokens visit, in order
+    (a negative id, for a token in no region, breaks the line); path_labels: the tokens, as plain text.
+    link: views with one link name share hover and brush when they show one dictionary, and the camera when they show
+    one kind of map. height: in px, None fills the window. note: the line under the map, None says what a projection
+    keeps. names: texts that stand on the map in place of a region's token, for example labels given by hand.
     """
-    info = dictionary.info
-    marks = (("layer", info.get("layer")), ("p", info.get("percentile")))
-    made_at = "-".join(f"{mark}{value:g}" for mark, value in marks if value is not None)
+    layout = name.rpartition(" ")[2]
+    color_name, color_bytes = blob.colors(coloring, name.partition(" ")[0])
+    _carrier()(key=f"colors {key}", data=color_bytes)
     data = {
         "blob": name,
+        "colors": color_name,
         "name": key,
         "selected": selected,
         "sequence": sequence,
-        "coloring": coloring,
-        "legend": sphere.legend(dictionary),
-        "ramp": _ramp(sphere.scale(dictionary, coloring)),
-        "note": sphere.note(dictionary),
-        "file": f"atlas-{made_at}-{coloring}.png",
-    }
-    _view()(key=key, data=data, on_picked_change=lambda: _picked(key, on_pick))
+        "coloring": coloring.title,
+        "note": blob.note(dictionary, layout) if note is None else note,
+        "file": standalone.file_name(dictionary, layout, coloring),
+        "title": standalone.title(dictionary),
+        "brushable": on_brush is not None,
+        "brushed": [int(region) for region in brushed],
+        "brush_sequence": brush_sequence,
+        "path": [int(region) for region in path],
+        "path_labels": [str(text) for text in path_labels],
+        "link": link,
+        "height": height,
+        "names": {str(region): text for region, text in (names or {}).items()},
+    } | blob.legend(coloring)
+    _view()(
+        key=key,
+        data=data,
+        on_picked_change=lambda: _answered(key, "picked", int, on_pick),
+        on_brushed_change=lambda: _answered(key, "brushed", list, on_brush),
+    )
 
 
-def _picked(key: str, on_pick: Callable[[int], None]) -> None:
-    value = st.session_state.get(key, {}).get("picked")
-    if isinstance(value, int):
-        on_pick(value)
+def _answered(key: str, what: str, kind: type, tell: Callable[[Any], None] | None) -> None:
+    value = st.session_state.get(key, {}).get(what)
+    if tell is not None and isinstance(value, kind):
+        tell(value)
 
 
-def _ramp(scaled: tuple[Any, Ramp] | None) -> dict[str, Any] | None:
-    if scaled is None:
-        return None
-    ramp = scaled[1]
-    colors = {"light": palette.SEQUENTIAL_LIGHT, "dark": palette.SEQUENTIAL_DARK}
-    return {"name": ramp.name, "low": ramp.low, "high": ramp.high, **colors}
-
-
-@st.cache_resource(show_spinner=False, max_entries=12)
-def _blob(name: str, _key: str) -> bytes:
-    return sphere.blob(loading.dictionary(_key), name)
-
-
-def _read(*names: str) -> str:
-    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _blob(name: str, _key: str, layout: str) -> bytes:
+    dictionary = loading.dictionary(_key)
+    return blob.blob(dictionary, layouts.coordinates(dictionary, layout), layout, name)
 
 
 @cache
 def _carrier() -> Callable[..., Any]:
-    return st.components.v2.component("ep.carrier", js=_read("carrier.js"))
+    return st.components.v2.component("ep.carrier", js=read("unpack.js", "carrier.js"))
 
 
 @cache
 def _view() -> Callable[..., Any]:
-    return st.components.v2.component("ep.sphere", html=_read("map.html"), css=_read("map.css"), js=_read(*PARTS))
+    parts = (*standalone.PARTS, "streamlit.js")
+    return st.components.v2.component("ep.map", html=read("map.html"), css=read("map.css"), js=read(*parts))

@@ -1,18 +1,25 @@
-// Draws nothing: unpacks one blob of named arrays and keeps it, while mounted, for the views that ask for it by id.
-// Layout (see pack() in ep/views/sphere.py): uint32 length of a JSON head, the head, then the arrays it lists.
+// Draws nothing: unpacks one blob and keeps it, while mounted, for the views that ask for it by name.
 
-const ARRAYS = { i2: Int16Array, u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array };
+const HELD = new WeakMap(); // by mount point: the name of the blob it carries
 
-export default function ({ data }) {
+export default function ({ data, parentElement }) {
   const blobs = (window.epBlobs ??= new Map());
-  const length = new DataView(data.buffer, data.byteOffset, data.byteLength).getUint32(0, true);
-  const head = JSON.parse(new TextDecoder().decode(data.subarray(4, 4 + length)));
-  if (!blobs.has(head.id)) {
-    const bytes = data.slice(4 + length).buffer;
-    const blob = { ...head.texts };
-    for (const [name, type, offset, count] of head.arrays) blob[name] = new ARRAYS[type](bytes, offset, count);
-    blobs.set(head.id, blob);
-    window.dispatchEvent(new CustomEvent("ep-blob", { detail: head.id }));
+  const holders = (window.epHolders ??= new Map()); // two places may carry one blob
+  const release = (id) => {
+    holders.get(id)?.delete(parentElement);
+    if (holders.get(id)?.size) return;
+    holders.delete(id);
+    blobs.delete(id);
+  };
+  const { id, read } = unpack(data);
+  const before = HELD.get(parentElement);
+  HELD.set(parentElement, id);
+  if (!holders.has(id)) holders.set(id, new Set());
+  holders.get(id).add(parentElement);
+  if (!blobs.has(id)) {
+    blobs.set(id, read());
+    window.dispatchEvent(new CustomEvent("ep-blob", { detail: id }));
   }
-  return () => blobs.delete(head.id);
+  if (before !== undefined && before !== id) release(before);
+  return () => release(HELD.get(parentElement));
 }

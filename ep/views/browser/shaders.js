@@ -1,81 +1,147 @@
-// Two programs: the cells, and the halo behind the sphere. Everything is tinted towards the page's colour, so the
-// same code serves light and dark.
+// The programs: cells as triangles; cells as ids on a texture, which are drawn through one triangle however many there
+// are; the halo behind the sphere. Everything is tinted towards the page's colour, so one code serves light and dark.
 
 const CELL_VERTEX = `#version 300 es
-layout(location = 0) in vec4 position; // xyz on the sphere; w: 1 at the cell's centre, 0 on its border, -1 on a wall
+layout(location = 0) in vec4 position; // xyz; w: 1 at the cell's centre, 0 on its border, -1 on a wall
 layout(location = 1) in uint region;
 uniform mat4 view;
-uniform sampler2D colors; // one texel per region, 256 to a row
-flat out vec4 color; flat out uint id; out vec3 normal; out float e;
+uniform sampler2D colors; // one texel per region, 256 to a row; alpha 0 when another region is brushed and it is not
+flat out vec4 color; flat out uint id; out vec3 place; out float e;
 void main() {
-  normal = position.xyz; e = position.w; id = region;
+  place = position.xyz; e = position.w; id = region;
   int i = int(region);
   color = texelFetch(colors, ivec2(i & 255, i >> 8), 0);
   gl_Position = view * vec4(position.xyz, 1.);
 }`;
 
-const CELL_FRAGMENT = `#version 300 es
+// Light, limb, shadow of the raised cell and brush: the same for triangles and ids.
+const SHADE = `
 precision highp float;
-flat in vec4 color; flat in uint id; in vec3 normal; in float e;
-out vec4 pixel;
 uniform vec3 eye, light, page, ink;
-uniform uint selected, hovered;
-uniform vec4 shadow;      // centre of the raised cell, and the cosine at which its shadow ends
+uniform vec4 shadow;      // centre of the raised cell, and where its shadow ends: a cosine, or on a plane a distance
 uniform float dark;       // 1 on a dark page
 uniform float raised;     // 1 while the selected cell is drawn, lifted
-uniform float halfEdge;   // half the width of an edge, in pixels of the canvas
 uniform float lit;        // strength of the light; lower when colour stands for a number
+out vec4 pixel;
 
-void main() {
-  float isSelected = float(id == selected), isHovered = float(id == hovered);
-  float strong = max(isSelected * raised, isHovered), wall = step(e, -.5);
-  vec3 N = normalize(normal), V = normalize(eye - N), H = normalize(light + V);
-  float width = max(fwidth(e), 1e-5), toBorder = e / width, cellPixels = 1. / width;
+float limbAt(vec3 place) {
+#ifdef FLAT
+  return 0.;
+#else
+  return 1. - max(dot(normalize(place), normalize(eye - normalize(place))), 0.);
+#endif
+}
 
-  vec3 c = color.rgb * mix(.955, 1.02, smoothstep(0., .8, e));                           // a cushion in every cell
+vec3 shade(vec4 color, vec3 place, float cushion) {
+  vec3 c = color.rgb * mix(.955, 1.02, cushion);                                         // a cushion in every cell
+#ifdef FLAT
+  c *= mix(1., mix(.97, .86, dark), lit);
+  if (raised < .5) c *= 1. - .30 * (1. - smoothstep(shadow.w * .72, shadow.w, distance(place.xy, shadow.xy)));
+#else
+  vec3 N = normalize(place), V = normalize(eye - N), H = normalize(light + V);
   float d = .5 + .5 * dot(N, light);                                                     // half-Lambert light
   c *= mix(1., mix(mix(.80, .62, dark), 1.05, d * d * (3. - 2. * d)), lit);
   c += lit * (.10 - .03 * dark) * pow(max(dot(N, H), 0.), 28.);                          // soft sheen
-
-  float limb = 1. - max(dot(N, V), 0.);                                                  // crowded rim fades to the page
+  float limb = limbAt(place);                                                            // crowded rim fades to the page
   c = mix(c, page, smoothstep(.5, 1., limb) * mix(.62, .55, dark) * mix(.6, 1., lit));
   c += dark * .10 * vec3(.55, .65, 1.) * pow(limb, 3.);
-
   if (raised < .5) c *= 1. - .34 * smoothstep(shadow.w, mix(shadow.w, 1., .75), dot(N, shadow.xyz));
-  c = mix(c, mix(vec3(1.), c, .72), isHovered * .8 * (1. - isSelected));
+#endif
+  vec3 faint = mix(page, vec3(dot(c, vec3(.3, .59, .11))), .16 + .10 * dark);
+  return mix(mix(faint, c, .10), c, color.a);
+}`;
 
+const CELL_FRAGMENT = `
+flat in vec4 color; flat in uint id; in vec3 place; in float e;
+uniform uint selected;
+uniform float halfEdge;   // half the width of an edge, in pixels of the canvas
+
+void main() {
+  float strong = float(id == selected) * raised, wall = step(e, -.5);
+  float width = max(fwidth(e), 1e-5), toBorder = e / width, cellPixels = 1. / width;
+  vec3 c = shade(color, place, smoothstep(0., .8, e));
   float unit = halfEdge / .55;
-  if (isSelected * raised > .5) {                                                        // brighter, white inside the ink
+  if (strong > .5) {                                                                     // brighter, white inside the ink
     c = mix(c, vec3(1.), .14);
     c = mix(vec3(1.), c, max(wall, smoothstep(2.5 * unit, 3.3 * unit, toBorder) * .9 + .1));
   }
-  float line = mix(halfEdge, mix(1.2, 1.7, isSelected) * unit, strong);
+  float line = mix(halfEdge, 1.7 * unit, strong);
   float edge = (1. - smoothstep(line - .6, line + .6, toBorder)) * (1. - wall);
-  float seen = smoothstep(2., 8., cellPixels) * (1. - .6 * smoothstep(.6, 1., limb));    // tiny cells lose their edges
+  float seen = smoothstep(2., 8., cellPixels) * (1. - .6 * smoothstep(.6, 1., limbAt(place))); // tiny cells have no edges
   c = mix(c, mix(page, ink, strong), edge * mix(.80 * seen, 1., strong));
   c = mix(c, color.rgb * .58, wall * raised);
   pixel = vec4(c, 1.);
 }`;
 
-const HALO_VERTEX = `#version 300 es
-out vec2 place;
+const ID_FRAGMENT = `#version 300 es
+precision highp float;
+flat in uint id;
+out highp uint pixel;
+void main() { pixel = id + 1u; }`;
+
+const FULL_VERTEX = `#version 300 es
+out vec2 corner;
 void main() {
-  place = vec2((gl_VertexID << 1) & 2, gl_VertexID & 2) * 2. - 1.;
-  gl_Position = vec4(place, .9999, 1.);
+  corner = vec2((gl_VertexID << 1) & 2, gl_VertexID & 2) * 2. - 1.;
+  gl_Position = vec4(corner, .9999, 1.);
+}`;
+
+const COARSE_FRAGMENT = `
+precision highp usampler2DArray;
+in vec2 corner;
+uniform usampler2DArray ids; // region + 1: six faces of a cube around the sphere, or the plane's box
+uniform sampler2D colors;
+uniform vec3 right, up, toward;
+uniform vec4 box;         // on a plane: its extent, and where the viewer stands
+uniform float aspect, focal, edges;
+
+void main() {
+  float N = float(textureSize(ids, 0).x);
+#ifdef FLAT
+  vec3 place = vec3(box.zw + vec2(corner.x * aspect, corner.y) / focal, 0.);
+  vec2 at = place.xy / box.xy;
+  if (max(abs(at.x), abs(at.y)) >= 1.) discard;
+  int face = 0;
+#else
+  vec3 ray = normalize((corner.x * aspect * right + corner.y * up) / focal - toward);
+  float along = dot(ray, eye), inside = along * along - dot(eye, eye) + 1.;
+  if (inside < 0.) discard;
+  vec3 place = eye + (-along - sqrt(inside)) * ray, size = abs(place);
+  int axis = size.x >= size.y && size.x >= size.z ? 0 : size.y >= size.z ? 1 : 2;
+  int face = 2 * axis + int(place[axis] < 0.);
+  vec2 at = vec2(place[(axis + 1) % 3], place[(axis + 2) % 3]) / size[axis];
+#endif
+  uint id = texelFetch(ids, ivec3(clamp(ivec2((at * .5 + .5) * N), ivec2(0), ivec2(N) - 1), face), 0).r;
+  if (id == 0u) discard;
+  int i = int(id) - 1;
+  vec3 c = shade(texelFetch(colors, ivec2(i & 255, i >> 8), 0), place, .75);
+  float step = min(fwidth(float(id)), 1.);                                               // another cell beside this pixel
+  pixel = vec4(mix(c, page, step * edges * (1. - .6 * smoothstep(.6, 1., limbAt(place)))), 1.);
 }`;
 
 const HALO_FRAGMENT = `#version 300 es
 precision highp float;
-in vec2 place;
+in vec2 corner;
 out vec4 pixel;
 uniform float disc, aspect, dark;
 uniform vec3 tint;
 void main() {
-  vec2 p = vec2(place.x * aspect, place.y + (1. - dark) * .035 * disc); // by day a shadow, a little lower
+  vec2 p = vec2(corner.x * aspect, corner.y + (1. - dark) * .035 * disc); // by day a shadow, a little lower
   float t = length(p) / disc;
   float a = mix(.22, .30, dark) * exp(-max(t - .97, 0.) * mix(16., 11., dark)) * (1. - smoothstep(1., 1.075, t));
   pixel = vec4(tint * a, a);
 }`;
+
+const fragment = (body, flat) => `#version 300 es\n${flat ? "#define FLAT\n" : ""}${SHADE}${body}`;
+
+function programs(gl, flat) {
+  return {
+    cells: program(gl, CELL_VERTEX, fragment(CELL_FRAGMENT, flat)),
+    coarse: program(gl, FULL_VERTEX, fragment(COARSE_FRAGMENT, flat)),
+    ids: program(gl, CELL_VERTEX, ID_FRAGMENT),
+    halo: program(gl, FULL_VERTEX, HALO_FRAGMENT),
+  };
+}
 
 function program(gl, vertex, fragment) {
   const p = gl.createProgram();
@@ -84,6 +150,7 @@ function program(gl, vertex, fragment) {
     gl.shaderSource(shader, source);
     gl.compileShader(shader);
     gl.attachShader(p, shader);
+    gl.deleteShader(shader);
   }
   gl.linkProgram(p);
   if (!gl.getProgramParameter(p, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(p) || "shaders did not link");

@@ -1,68 +1,109 @@
-// The map: cells on a sphere that can be turned, zoomed, hovered and clicked. Geometry, names and all colourings arrive
-// once as a blob (carrier.js); what changes with a click is a small object. Follows camera, mesh, shaders and labels.js.
+// The map: cells that can be turned or moved, zoomed, hovered, clicked and brushed. Geometry and names arrive once as a
+// blob, colours as another; what changes with a click is a small object. Uses every part before it in PARTS.
 
-const LIFT = 1.028; // radius of the selected cell
 const SHADOW = 0.05; // radians the raised cell's shadow reaches at most
+const RISE = 7; // how far the selected cell of a flat map is raised, in pixels
 const NONE = 0xffffffff;
-const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-const VIEWS = new WeakMap(); // by mount point: a rerun finds its view, and so its camera, again
-const CAMERAS = (window.epCameras ??= {}); // by view: coming back to a page finds the camera too
+const FLIGHT = 420; // milliseconds a flight to a region takes
+const REST = 160; // milliseconds without movement before the map is drawn in full again
+const FAILED = "This browser cannot draw the map: WebGL 2 is missing or switched off. The table holds every region and works without it.";
+const CAMERAS = (window.epCameras ??= {}); // by place on the page: coming back to a page finds the camera too
+const LINKS = (window.epLinks ??= new Map()); // by link name: the views that move and brush together
 
 class View {
   selected = null;
   hovered = null;
-  pick = () => {};
+  bright = null; // the brushed regions as a set, null when none
+  path = [];
+  pathLabels = [];
+  names = {};
+  placed = [];
+  tell = () => {};
 
   constructor(root, name) {
-    const find = (selector) => root.querySelector(selector);
     this.root = root;
-    [this.canvas, this.tip, this.labels, this.stage] = [".stage canvas", ".tip", ".labels", ".wrap"].map(find);
-    this.returning = name in CAMERAS;
-    this.camera = CAMERAS[name] ??= new Camera();
+    this.name = name;
+    this.find = (selector) => root.querySelector(selector);
+    [this.canvas, this.tip, this.labels, this.stage, this.wrap] = [".cells", ".tip", ".labels", ".stage", ".wrap"].map(this.find);
+    this.overlay = new Overlay(this.find(".over"));
     this.start();
     this.listen();
     this.resized = new ResizeObserver(() => this.request());
     this.resized.observe(this.canvas);
-    this.stage.addEventListener("transitionend", () => this.request()); // the ink changed: another theme
+    this.wrap.addEventListener("transitionend", (event) => event.target === this.wrap && this.request()); // another theme
   }
 
   start() {
     const gl = (this.gl = this.canvas.getContext("webgl2", { antialias: true, premultipliedAlpha: true }));
-    try {
-      if (!gl) throw new Error("no WebGL 2");
-      this.cells = program(gl, CELL_VERTEX, CELL_FRAGMENT);
-      this.halo = program(gl, HALO_VERTEX, HALO_FRAGMENT);
-    } catch (error) {
-      console.warn("The map cannot be drawn:", error.message);
-      this.gl = null;
-      const failed = this.root.querySelector(".failed");
-      failed.hidden = false;
-      failed.textContent = "This browser cannot draw the map: WebGL 2 is missing or switched off. The table holds every region and works without it.";
-      this.root.querySelector(".tools").hidden = true;
-    }
+    this.programs = {};
+    if (!gl) this.fail("no WebGL 2");
   }
 
-  // --- what Python says ---
+  fail(message) {
+    console.warn("The map cannot be drawn:", message);
+    this.gl = null;
+    const failed = this.find(".failed");
+    failed.hidden = false;
+    failed.textContent = FAILED;
+    this.find(".tools").hidden = true;
+  }
+
+  // --- what it shows ---
 
   setBlob(blob) {
     if (this.blob === blob) return false;
     this.blob = blob;
-    this.mesh = new Mesh(blob);
-    this.rgba = undefined;
+    this.kind = blob.kind;
+    this.mesh = new (this.kind === "flat" ? FlatMesh : SphereMesh)(blob);
+    const place = this.kind === "flat" ? `${this.name} flat` : this.name;
+    this.returning = place in CAMERAS;
+    this.camera = CAMERAS[place] ??= new (this.kind === "flat" ? FlatCamera : SphereCamera)();
+    if (this.kind === "flat") this.camera.extent = this.mesh.extent;
     this.hover(null);
-    if (this.gl) this.all = this.upload(this.mesh.triangles(), this.all);
+    this.selected = null;
+    this.land();
+    this.wrap.dataset.kind = this.kind;
+    this.canvas.setAttribute("aria-label", ABOUT[this.kind]);
+    if (this.gl) this.build();
     return true;
   }
 
-  // Colours live in a texture of one texel per region: a change of colouring or theme touches no geometry.
-  setColors(dark) {
-    const rgba = this.blob[`colors_${this.coloring}${this.ramp && dark ? "_dark" : ""}`];
-    if (this.rgba === rgba) return;
-    this.rgba = rgba;
+  build() {
+    try {
+      this.programs[this.kind] ??= programs(this.gl, this.kind === "flat");
+    } catch (error) {
+      return this.fail(error.message);
+    }
+    this.all = this.upload(this.mesh.triangles(), this.all);
+    this.coarse?.close();
+    this.coarse = this.mesh.size > MANY ? new Coarse(this.gl, this.kind) : null;
+    return undefined;
+  }
+
+  // The name that stands on the map for a region; one given by hand goes before its token.
+  nameOf = (k) => this.names[k] ?? this.blob.words[this.blob.names[k]];
+
+  setColors(blob) {
+    if (this.colorBlob === blob) return;
+    this.colorBlob = blob;
+    this.colors = undefined;
+    this.request();
+  }
+
+  // Colours live in a texture of one texel per region: a change of colouring, theme or brush touches no geometry.
+  paint(dark) {
+    const colors = (dark && this.colorBlob.dark) || this.colorBlob.light;
+    if (this.colors === colors) return;
+    this.colors = colors;
     const gl = this.gl;
-    const rows = Math.ceil(rgba.length / 1024);
+    const rows = Math.ceil(this.mesh.size / 256);
     const texels = new Uint8Array(1024 * rows);
-    texels.set(rgba);
+    for (let k = 0; k < this.mesh.size; k++) {
+      texels[4 * k] = colors[3 * k];
+      texels[4 * k + 1] = colors[3 * k + 1];
+      texels[4 * k + 2] = colors[3 * k + 2];
+      texels[4 * k + 3] = !this.bright || this.bright.has(k) ? 255 : 0;
+    }
     this.texture ??= gl.createTexture();
     gl.bindTexture(gl.TEXTURE_2D, this.texture);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, 256, rows, 0, gl.RGBA, gl.UNSIGNED_BYTE, texels);
@@ -73,11 +114,26 @@ class View {
   select(k) {
     this.selected = this.mesh && k !== null && k < this.mesh.size ? k : null;
     if (this.selected !== null && this.gl) {
-      const raised = this.mesh.raised(k, LIFT);
-      this.top = this.upload(raised, this.top);
-      this.selectedRadius = raised.radius;
-      this.shadow = [...this.mesh.center(k), Math.cos(raised.radius + Math.min(0.28 * raised.radius, SHADOW))];
+      this.top = this.upload(this.mesh.raised(k), this.top);
+      const [radius, center] = [this.mesh.radius(k), this.mesh.center(k)];
+      const end = radius + Math.min(0.28 * radius, SHADOW);
+      this.shadow = [...center, this.kind === "flat" ? 1.35 * radius : Math.cos(end)];
     }
+    this.request();
+  }
+
+  // Regions that stay bright while the others pale; an empty list brings all back.
+  setBrush(regions) {
+    this.bright = regions.length ? new Set(regions) : null;
+    this.colors = undefined;
+    const badge = this.find(".brushed");
+    badge.hidden = !this.bright;
+    this.find(".brushed span").textContent = `${regions.length.toLocaleString("en")} ${regions.length === 1 ? "region" : "regions"}`;
+    this.request();
+  }
+
+  setPath(path, labels) {
+    [this.path, this.pathLabels] = [path, labels];
     this.request();
   }
 
@@ -101,157 +157,165 @@ class View {
     return { array, buffers, count: indices.length };
   }
 
-  // --- what the visitor does ---
+  // --- where it is seen from ---
 
-  listen() {
-    const canvas = this.canvas;
-    let [last, travelled] = [null, 0];
-    canvas.onpointerdown = (event) => {
-      [last, travelled] = [[event.clientX, event.clientY], 0];
-      canvas.setPointerCapture(event.pointerId);
-    };
-    canvas.onpointermove = (event) => {
-      if (!last) return this.hoverAt(event.clientX, event.clientY);
-      const [dx, dy] = [event.clientX - last[0], event.clientY - last[1]];
-      const slow = 0.0021 * (this.camera.distance - 1); // the surface keeps up with the pointer
-      last = [event.clientX, event.clientY];
-      travelled += Math.abs(dx) + Math.abs(dy);
-      this.dragging = travelled >= 5;
-      this.camera.turn(-dx * slow, dy * slow);
-      this.hover(null);
-      this.request();
-    };
-    canvas.onpointerup = (event) => {
-      if (last && travelled < 5) this.choose(this.cellAt(event.clientX, event.clientY));
-      this.release();
-      last = null;
-    };
-    canvas.onpointercancel = () => this.release((last = null));
-    canvas.onpointerleave = () => this.hover(null);
-    canvas.onblur = () => this.hover(null);
-    canvas.onwheel = (event) => {
-      event.preventDefault();
-      this.zoom(Math.exp(event.deltaY * 0.001));
-    };
-    canvas.onkeydown = (event) => this.key(event);
-    canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
-    canvas.addEventListener("webglcontextrestored", () => this.restore());
-    const tools = { in: () => this.zoom(0.85), out: () => this.zoom(1 / 0.85), face: () => this.face(), save: () => this.save() };
-    for (const button of this.root.querySelectorAll(".tools button")) button.onclick = tools[button.dataset.tool];
+  get aspect() {
+    return this.canvas.clientWidth / this.canvas.clientHeight;
   }
 
-  release() {
-    this.dragging = false;
-    this.request();
-  }
-
-  key(event) {
-    const step = 0.12 * (this.camera.distance - 1) / 2;
-    if (event.key in KEYS) this.camera.turn(KEYS[event.key][0] * step, KEYS[event.key][1] * step);
-    else if (event.key === "+" || event.key === "=") this.zoom(0.85);
-    else if (event.key === "-") this.zoom(1 / 0.85);
-    else if (event.key !== "Enter") return;
-    event.preventDefault();
-    const box = this.canvas.getBoundingClientRect();
-    const middle = [box.x + box.width / 2, box.y + box.height / 2];
-    if (event.key === "Enter") this.choose(this.cellAt(...middle));
-    else this.hoverAt(...middle);
-  }
-
-  choose(k) {
-    if (k === null) return;
-    this.select(k);
-    this.pick(k);
-  }
-
-  zoom(factor) {
-    this.camera.zoom(factor);
-    this.request();
-  }
-
-  face() {
-    if (this.selected !== null) this.camera.face(this.mesh.center(this.selected));
-    this.request();
-  }
-
-  cellAt(clientX, clientY) {
-    if (!this.mesh) return null;
-    const box = this.canvas.getBoundingClientRect();
-    const [u, v] = [(2 * (clientX - box.x)) / box.width - 1, 1 - (2 * (clientY - box.y)) / box.height];
-    const point = this.camera.hit(u, v, box.width / box.height);
-    return point && this.mesh.at(point);
-  }
-
-  hoverAt(clientX, clientY) {
-    const k = this.cellAt(clientX, clientY);
-    this.hover(k);
-    if (k === null) return;
-    const [box, tip] = [this.stage.getBoundingClientRect(), this.tip];
-    const x = Math.min(clientX - box.x + 14, box.width - tip.offsetWidth - 6);
-    const below = clientY - box.y + 16;
-    const y = below + tip.offsetHeight > box.height ? below - tip.offsetHeight - 28 : below;
-    tip.style.transform = `translate(${Math.max(0, x)}px,${y}px)`;
-  }
-
-  hover(k) {
-    this.tip.hidden = k === null;
-    if (k === this.hovered) return;
-    this.hovered = k;
-    if (k !== null) {
-      const { tips, groups, members, membersKind, coherence, palette } = this.blob;
-      const [swatch, title, facts] = this.tip.children;
-      swatch.style.background = palette[groups[k]];
-      title.textContent = `${k}  ${tips[k].join("  ")}`;
-      const kind = membersKind ? ` (${membersKind})` : "";
-      const parts = [`${members[k].toLocaleString("en")} ${members[k] === 1 ? "member" : "members"}${kind}`];
-      if (Number.isFinite(coherence[k])) parts.push(`coherence ${coherence[k].toFixed(2)}`);
-      facts.textContent = parts.join(" · ");
+  // After every change of the camera, by hand or in flight: linked views of one kind of map follow.
+  moved() {
+    this.moving = true;
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.rest(), REST);
+    for (const other of this.linked()) {
+      if (other.kind !== this.kind || !other.camera) continue;
+      other.camera.look = this.camera.look;
+      other.followed();
     }
     this.request();
+  }
+
+  followed() {
+    this.moving = true;
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.rest(), REST);
+    this.land();
+    this.request();
+  }
+
+  rest() {
+    if (this.dragging || this.flight) return;
+    this.moving = false;
+    this.request();
+  }
+
+  // Turns to the selected region: in flight, or at once for who wants less motion.
+  face(quick = false) {
+    if (this.selected === null) return;
+    this.flyTo(this.camera.facing(this.mesh.center(this.selected)), quick);
+  }
+
+  flyTo(look, quick = false) {
+    this.land();
+    if (quick || matchMedia("(prefers-reduced-motion: reduce)").matches) {
+      this.camera.look = look;
+      return this.moved();
+    }
+    const [from, start] = [this.camera.look, performance.now()];
+    const step = () => {
+      const t = clamp((performance.now() - start) / FLIGHT, 0, 1);
+      this.camera.look = this.camera.between(from, look, t * t * (3 - 2 * t));
+      this.flight = t < 1 ? requestAnimationFrame(step) : undefined;
+      this.moved();
+    };
+    this.flight = requestAnimationFrame(step);
+    return undefined;
+  }
+
+  land() {
+    cancelAnimationFrame(this.flight);
+    this.flight = undefined;
+  }
+
+  // Whether the selected region stands well inside the picture.
+  comfortable() {
+    if (this.selected === null || !this.canvas.clientWidth) return true;
+    const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight];
+    const center = this.mesh.center(this.selected);
+    if (this.kind === "sphere" && dot(center, this.camera.axes().toward) < Math.max(0.5, 1.05 / this.camera.distance)) return false;
+    const [x, y] = onScreen(this.camera.matrix(this.aspect), center, width, height);
+    return x > 0.08 * width && x < 0.92 * width && y > 0.1 * height && y < 0.94 * height;
+  }
+
+  // --- the other views ---
+
+  setLink(name) {
+    if (this.link === name) return;
+    this.unlink();
+    this.link = name;
+    if (!name) return;
+    if (!LINKS.has(name)) LINKS.set(name, new Set());
+    LINKS.get(name).add(this);
+  }
+
+  unlink() {
+    LINKS.get(this.link)?.delete(this);
+    if (LINKS.get(this.link)?.size === 0) LINKS.delete(this.link);
+  }
+
+  linked() {
+    return [...(LINKS.get(this.link) ?? [])].filter((view) => view !== this);
+  }
+
+  // Views that show the same dictionary: a region id means the same in both.
+  siblings() {
+    const file = this.blob.id.split(" ")[0];
+    return this.linked().filter((view) => view.blob?.id.split(" ")[0] === file);
   }
 
   // --- drawing ---
 
   request() {
-    this.frame ??= requestAnimationFrame(() => {
-      this.frame = undefined;
+    this.drawing ??= requestAnimationFrame(() => {
+      this.drawing = undefined;
       this.draw();
     });
   }
 
   theme() {
-    const style = getComputedStyle(this.stage);
-    const [page, ink, font] = ["--st-background-color", "--st-text-color", "--st-code-font"].map((name) => style.getPropertyValue(name).trim());
-    return { page, ink, font };
+    const style = getComputedStyle(this.wrap);
+    const read = (name) => style.getPropertyValue(name).trim();
+    const theme = { page: read("--st-background-color"), ink: read("--st-text-color"), font: read("--st-code-font"), primary: read("--st-primary-color") };
+    const [r, g, b] = rgb(theme.page);
+    return { ...theme, dark: r + g + b < 1.2 ? 1 : 0 };
+  }
+
+  // Everything that exports and overlays need to know of this moment.
+  scene() {
+    const { canvas, mesh, camera, selected, hovered, loop, path, bright, ramp, legend, note, title } = this;
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+    const theme = this.theme();
+    const view = camera.matrix(width / height);
+    return { canvas, mesh, camera, selected, hovered, loop, path, bright, ramp, legend, note, title, width, height, theme, view, colors: this.colors };
   }
 
   draw() {
-    const gl = this.gl;
+    if (!this.gl || this.gl.isContextLost() || !this.all || !this.colorBlob || !this.canvas.clientWidth || !this.canvas.clientHeight) return;
+    this.drawCells(this.moving ? 1 : clamp(devicePixelRatio, 1.5, 2));
+    this.drawLabels();
+    this.drawOverlay();
+    if (!this.moving) this.prepare();
+  }
+
+  drawCells(scale) {
+    const { gl, camera } = this;
     const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight];
-    if (!gl || !this.mesh || !width || !height) return;
-    const scale = this.dragging ? 1 : clamp(devicePixelRatio, 1.5, 2);
     const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
     if (this.canvas.width !== w || this.canvas.height !== h) [this.canvas.width, this.canvas.height] = [w, h];
     const theme = this.theme();
-    const [page, ink] = [theme.page, theme.ink].map(rgb);
-    const dark = page[0] + page[1] + page[2] < 1.2 ? 1 : 0;
-    this.setColors(dark);
-    if (this.ramp) this.root.querySelector(".ramp i").style.background = gradient(dark ? this.ramp.dark : this.ramp.light);
+    this.paint(theme.dark);
+    if (this.ramp) this.find(".ramp i").style.background = gradient(theme.dark ? this.ramp.dark : this.ramp.light);
+    camera.rise = (2 * RISE) / height;
     gl.viewport(0, 0, w, h);
     gl.clearColor(0, 0, 0, 0);
+    gl.depthMask(true);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-    this.drawHalo(w / h, dark);
-    this.drawCells(w / h, dark, page, ink, 0.55 * scale);
-    this.drawLabels(width, height);
+    if (this.kind === "sphere") this.drawHalo(w / h, theme.dark);
+    const coarse = this.moving && this.coarse?.ready && this.coarse.sharp(camera, this.mesh, w / h, height);
+    if (coarse) this.drawIds(theme, w / h, h);
+    else this.drawMesh(theme, w / h, scale);
+    this.drawRaised(theme, w / h, scale);
   }
 
   drawHalo(aspect, dark) {
-    const [gl, u] = [this.gl, this.halo.uniforms];
+    const { gl } = this;
+    const { p, uniforms: u } = this.programs[this.kind].halo;
     gl.disable(gl.DEPTH_TEST);
     gl.disable(gl.CULL_FACE);
-    gl.useProgram(this.halo.p);
+    gl.useProgram(p);
     gl.uniform1f(u.disc, this.camera.disc(aspect));
     gl.uniform1f(u.aspect, aspect);
     gl.uniform1f(u.dark, dark);
@@ -260,85 +324,163 @@ class View {
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 
-  drawCells(aspect, dark, page, ink, halfEdge) {
-    const [gl, u] = [this.gl, this.cells.uniforms];
+  // What the shading of cells needs, however they are drawn.
+  setShading({ p, uniforms: u }, theme, raised) {
+    const { gl } = this;
     const { right, up, toward, eye } = this.camera.axes();
-    const light = unit([0, 1, 2].map((i) => -0.45 * right[i] + 0.62 * up[i] + 0.64 * toward[i]));
+    const light = unit([0, 1, 2].map((i) => LIGHT[0] * right[i] + LIGHT[1] * up[i] + LIGHT[2] * toward[i]));
+    gl.useProgram(p);
+    for (const [name, value] of Object.entries({ eye, light, right, up, toward, page: rgb(theme.page), ink: rgb(theme.ink) })) {
+      if (u[name]) gl.uniform3fv(u[name], value);
+    }
+    for (const [name, value] of Object.entries({ dark: theme.dark, lit: this.ramp ? 0.45 : 1, raised })) gl.uniform1f(u[name], value);
+    gl.uniform4fv(u.shadow, this.selected !== null ? this.shadow : this.kind === "flat" ? [99, 99, 0, 0.01] : [0, 0, 0, 2]);
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_2D, this.texture);
+    if (u.colors) gl.uniform1i(u.colors, 0);
+    return u;
+  }
+
+  drawMesh(theme, aspect, scale) {
+    const { gl } = this;
     gl.enable(gl.DEPTH_TEST);
     gl.enable(gl.CULL_FACE);
-    gl.useProgram(this.cells.p);
+    const u = this.setShading(this.programs[this.kind].cells, theme, 0);
     gl.uniformMatrix4fv(u.view, false, this.camera.matrix(aspect));
     gl.uniform1ui(u.selected, this.selected ?? NONE);
-    gl.uniform1ui(u.hovered, this.hovered ?? NONE);
-    for (const [name, value] of Object.entries({ eye, light, page, ink })) gl.uniform3fv(u[name], value);
-    for (const [name, value] of Object.entries({ dark, halfEdge, lit: this.ramp ? 0.45 : 1, raised: 0 })) gl.uniform1f(u[name], value);
-    gl.uniform4fv(u.shadow, this.selected === null ? [0, 0, 0, 2] : this.shadow);
-    gl.bindTexture(gl.TEXTURE_2D, this.texture);
+    gl.uniform1f(u.halfEdge, 0.55 * scale);
     gl.bindVertexArray(this.all.array);
-    gl.drawElements(gl.TRIANGLES, this.all.count, gl.UNSIGNED_INT, 0);
-    if (this.selected === null) return;
-    gl.uniform1f(u.raised, 1);
+    for (const [start, length] of this.mesh.runs(this.camera, aspect)) gl.drawElements(gl.TRIANGLES, length, gl.UNSIGNED_INT, 4 * start);
+  }
+
+  drawIds(theme, aspect, height) {
+    const { gl, camera, mesh } = this;
+    gl.disable(gl.DEPTH_TEST);
     gl.disable(gl.CULL_FACE);
+    const u = this.setShading(this.programs[this.kind].coarse, theme, 0);
+    gl.activeTexture(gl.TEXTURE1);
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.coarse.texture);
+    gl.uniform1i(u.ids, 1);
+    gl.activeTexture(gl.TEXTURE0);
+    const cell = camera.density(aspect, height) * Math.sqrt((this.kind === "flat" ? 1 : Math.PI) / mesh.size); // half a cell, in pixels
+    if (u.box) gl.uniform4fv(u.box, [...mesh.extent, camera.x, camera.y]);
+    gl.uniform1f(u.aspect, aspect);
+    gl.uniform1f(u.focal, camera.focal(aspect));
+    gl.uniform1f(u.edges, 0.55 * clamp((1.5 * cell - 2) / 6, 0, 1));
+    gl.bindVertexArray(this.all.array);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
+  }
+
+  // The selected cell alone stands above what is drawn already.
+  drawRaised(theme, aspect, scale) {
+    const { gl, camera, mesh } = this;
+    if (this.selected === null || !this.top) return;
+    const reach = this.kind === "sphere" ? mesh.radius(this.selected) : 0;
+    if (this.kind === "sphere" && dot(mesh.center(this.selected), camera.axes().toward) < Math.cos(Math.acos(1 / camera.distance) + reach)) return;
+    const behind = this.coarse && this.moving; // ids leave no depth
+    if (behind) gl.clear(gl.DEPTH_BUFFER_BIT);
+    if (behind && !camera.sees(mesh.center(this.selected))) return;
+    gl.enable(gl.DEPTH_TEST);
+    gl.disable(gl.CULL_FACE);
+    const u = this.setShading(this.programs[this.kind].cells, theme, 1);
+    gl.uniformMatrix4fv(u.view, false, camera.matrix(aspect));
+    gl.uniform1ui(u.selected, this.selected);
+    gl.uniform1f(u.halfEdge, 0.55 * scale);
     gl.bindVertexArray(this.top.array);
     gl.drawElements(gl.TRIANGLES, this.top.count, gl.UNSIGNED_INT, 0);
   }
 
-  drawLabels(width, height) {
-    const { mesh, camera, selected, selectedRadius } = this;
-    const { names, ranking } = this.blob;
-    this.placed = placeLabels({ mesh, names, ranking, selected, lift: LIFT, selectedRadius, camera, width, height });
+  // Draws the ids of many cells in pauses, a layer at a time, so that movement is quick when it comes.
+  prepare() {
+    if (!this.coarse || this.coarse.ready || this.preparing) return;
+    this.preparing = setTimeout(() => {
+      this.preparing = undefined;
+      if (!this.gl || !this.coarse || this.gl.isContextLost()) return;
+      if (!this.moving) this.coarse.draw(this.programs[this.kind].ids, this.mesh, this.all);
+      this.prepare();
+    }, 60);
+  }
+
+  drawLabels() {
+    const { mesh, camera, selected, nameOf } = this;
+    const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight];
+    this.placed = placeLabels({ mesh, nameOf, selected, camera, width, height, taken: this.taken(width, height) });
     while (this.labels.children.length < this.placed.length) this.labels.append(document.createElement("span"));
     [...this.labels.children].forEach((span, i) => {
       const label = this.placed[i];
       span.hidden = !label;
       if (!label) return;
-      span.textContent = label.text;
-      span.className = label.on ? "on" : needsLightText(this.rgba, label.k) ? "light" : "";
+      if (span.textContent !== label.text) span.textContent = label.text;
+      span.className = label.on ? "on" : needsLightText(this.colors, label.k) && !(this.bright && !this.bright.has(label.k)) ? "light" : "";
       span.style.transform = `translate(-50%,-50%) translate(${label.x.toFixed(1)}px,${label.y.toFixed(1)}px)`;
     });
-    const away = selected !== null && dot(mesh.center(selected), camera.axes().toward) < 1 / camera.distance;
-    this.root.querySelector("[data-tool=face]").classList.toggle("away", away);
+    this.find("[data-tool=face]").classList.toggle("away", !this.comfortable());
   }
 
-  save() {
-    if (!this.gl || !this.mesh) return;
-    this.draw(); // the drawing buffer can be read in the same tick only
-    const picture = document.createElement("canvas");
-    [picture.width, picture.height] = [this.canvas.width, this.canvas.height];
-    const context = picture.getContext("2d");
-    const theme = this.theme();
-    context.fillStyle = theme.page;
-    context.fillRect(0, 0, picture.width, picture.height);
-    context.drawImage(this.canvas, 0, 0);
-    paintLabels(context, this.placed, this.rgba, picture.width / this.canvas.clientWidth, theme);
-    const link = document.createElement("a");
-    [link.href, link.download] = [picture.toDataURL("image/png"), this.file];
-    link.click();
+  // Boxes names keep clear of: the tools at the right, the brush's count at the left, the dots of a way.
+  taken(width, height) {
+    const boxes = [{ x: width - 16, y: height - 110, halfWidth: 12, halfHeight: 110 }];
+    if (this.bright) boxes.push({ x: 60, y: 14, halfWidth: 60, halfHeight: 10 });
+    if (!this.path.length) return boxes;
+    const view = this.camera.matrix(width / height);
+    const seen = [...new Set(this.path)].filter((k) => k >= 0 && k < this.mesh.size && this.camera.sees(this.mesh.center(k)));
+    return boxes.concat(seen.slice(0, MOST_DOTS).map((k) => {
+      const [x, y] = onScreen(view, this.mesh.center(k), width, height);
+      return { x, y, halfWidth: 0, halfHeight: 2 };
+    }));
+  }
+
+  drawOverlay() {
+    this.overlay.draw(this.scene());
+  }
+
+  // --- files ---
+
+  save(format) {
+    if (!this.gl || !this.colors) return;
+    this.drawLabels();
+    const scene = this.scene();
+    const picture = () => painted(scene, (scale) => this.drawCells(scale), this.placed, 2).toDataURL("image/png");
+    const cells = () => {
+      this.drawCells(2);
+      return this.canvas.toDataURL("image/png");
+    };
+    this.moving = false;
+    if (format === "png") download(picture(), `${this.file}.png`);
+    else download(URL.createObjectURL(new Blob([svg(scene, this.placed, cells)], { type: "image/svg+xml" })), `${this.file}.svg`);
+    this.request();
   }
 
   // After a lost context everything on the graphics card is gone: made anew from the blob.
   restore() {
-    const { blob, selected } = this;
-    for (const gone of ["all", "top", "texture", "blob"]) this[gone] = undefined;
+    for (const gone of ["all", "top", "texture", "colors", "coarse"]) this[gone] = undefined;
     this.start();
-    if (!blob || !this.gl) return;
-    this.setBlob(blob);
-    this.select(selected);
+    if (!this.blob || !this.gl) return;
+    this.build();
+    this.select(this.selected);
   }
 
   close() {
+    this.unlink();
+    this.land();
     this.resized.disconnect();
-    cancelAnimationFrame(this.frame);
+    cancelAnimationFrame(this.drawing);
+    clearTimeout(this.resting);
+    clearTimeout(this.preparing);
     this.gl?.getExtension("WEBGL_lose_context")?.loseContext(); // else page switches run out of contexts
     this.gl = null;
   }
 }
 
 // Any CSS colour as three numbers from 0 to 1.
+const RGB = new Map();
 function rgb(color) {
-  const context = document.createElement("canvas").getContext("2d");
-  context.fillStyle = color || "#fff";
-  return [1, 3, 5].map((i) => parseInt(context.fillStyle.slice(i, i + 2), 16) / 255);
+  if (!RGB.has(color)) {
+    const context = document.createElement("canvas").getContext("2d");
+    context.fillStyle = color || "#fff";
+    RGB.set(color, [1, 3, 5].map((i) => parseInt(context.fillStyle.slice(i, i + 2), 16) / 255));
+  }
+  return RGB.get(color);
 }
 
 function element(tag, text, css) {
@@ -350,7 +492,7 @@ function element(tag, text, css) {
 
 const gradient = (colors) => `linear-gradient(90deg,${colors.join()})`;
 
-// Neighbourhoods with their colours and sizes, or the ramp of a number between its ends.
+// Groups with their colours and sizes, or the ramp of a number between its ends.
 function drawLegend(place, { legend, ramp }) {
   const row = (...parts) => {
     const div = element("div");
@@ -364,39 +506,4 @@ function drawLegend(place, { legend, ramp }) {
   const bar = row(element("span", ramp.name), element("b", ramp.low), element("i", "", gradient(ramp.light)), element("b", ramp.high));
   bar.className = "ramp";
   place.replaceChildren(bar);
-}
-
-export default function ({ parentElement, data, setTriggerValue }) {
-  let view = VIEWS.get(parentElement);
-  if (!view) VIEWS.set(parentElement, (view = new View(parentElement, data.name)));
-  view.pick = (k) => setTriggerValue("picked", k);
-  view.file = data.file;
-  const decor = JSON.stringify([data.blob, data.coloring]);
-  if (view.decor !== decor) {
-    [view.decor, view.coloring, view.ramp, view.rgba] = [decor, data.coloring, data.ramp, undefined];
-    drawLegend(parentElement.querySelector(".legend"), data);
-    view.request();
-  }
-  parentElement.querySelector(".note").textContent = data.note;
-
-  const blobs = (window.epBlobs ??= new Map());
-  const show = () => {
-    const blob = blobs.get(data.blob);
-    if (!blob) return false;
-    const swapped = view.setBlob(blob);
-    if (swapped || data.sequence !== view.sequence) view.select(data.selected);
-    view.sequence = data.sequence;
-    if (!view.returning) view.face(); // only the very first picture turns by itself
-    view.returning = true;
-    return true;
-  };
-  window.removeEventListener("ep-blob", view.waiting);
-  view.waiting = () => show() && window.removeEventListener("ep-blob", view.waiting);
-  if (!show()) window.addEventListener("ep-blob", view.waiting);
-
-  return () => {
-    window.removeEventListener("ep-blob", view.waiting);
-    view.close();
-    VIEWS.delete(parentElement);
-  };
 }

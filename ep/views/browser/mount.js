@@ -1,0 +1,40 @@
+// The map as a Streamlit component: finds its view again on every run and tells it only what changed.
+
+const VIEWS = new WeakMap(); // by mount point: a rerun finds its view, and so its camera, again
+
+// Takes over what Python says: everything that is not a blob.
+function tellView(view, data) {
+  Object.assign(view, { file: data.file, note: data.note, title: data.title, legend: data.legend, names: data.names, brushable: data.brushable });
+  view.find(".wrap").style.height = data.height ? `${data.height}px` : "";
+  view.find(".modes").hidden = !data.brushable;
+  if (!data.brushable && view.tool !== "move") view.use("move");
+  const decor = JSON.stringify([data.colors, data.legend, data.ramp, data.names]);
+  if (view.decor !== decor) {
+    [view.decor, view.ramp] = [decor, data.ramp];
+    drawLegend(view.find(".legend"), data);
+    view.request();
+  }
+  view.find(".note").textContent = data.note;
+  const path = JSON.stringify([data.path, data.path_labels]);
+  if (view.way !== path) {
+    view.way = path;
+    view.setPath(data.path, data.path_labels);
+  }
+}
+
+// Shows the blobs as soon as both are here; false while one is missing.
+function showBlobs(view, data, blobs) {
+  const [blob, colors] = [blobs.get(data.blob), blobs.get(data.colors)];
+  if (!blob || !colors) return false;
+  const swapped = view.setBlob(blob);
+  view.setColors(colors);
+  view.setLink(data.link);
+  if (swapped || data.brush_sequence !== view.brushSequence) view.setBrush(data.brushed);
+  const chosen = data.sequence !== view.sequence;
+  if (swapped || chosen) view.select(data.selected);
+  [view.sequence, view.brushSequence] = [data.sequence, data.brush_sequence];
+  if (swapped && !view.returning) {
+    if (view.kind === "sphere") view.face(true); // only the very first picture turns by itself
+  } else if ((swapped || chosen) && !view.comfortable()) view.face();
+  return true;
+}

@@ -1,0 +1,133 @@
+"""The map as one HTML file that works offline, opened from a disk; and the browser's code for whoever mounts it.
+
+The same renderer as on screen, with the blobs in the page as base64. Every text is escaped, so that nothing in a
+dictionary can end a script. Knows no Streamlit.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ep.method.dictionary import Dictionary
+from ep.views import blob, layouts
+from ep.views.text import label
+
+if TYPE_CHECKING:
+    from ep.views.colorings import Coloring
+
+HERE = Path(__file__).with_name("browser")
+PARTS = (
+    *("unpack.js", "camera.js", "mesh.js", "shaders.js", "labels.js", "coarse.js", "overlay.js"),
+    *("picture.js", "view.js", "gestures.js", "mount.js"),
+)
+THEMES = {
+    "light": ("#ffffff", "#1d2433", "#dde1e9", "#3f4fc4"),
+    "dark": ("#11141b", "#e4e8f0", "#2c3340", "#6a7af2"),
+}
+_NAMES = ("background-color", "text-color", "border-color", "primary-color")
+_COMMON = (
+    "--st-base-radius:6px;--st-font:'Source Sans','Source Sans 3',system-ui,sans-serif;"
+    "--st-code-font:'Source Code Pro',ui-monospace,monospace;"
+)
+
+
+def read(*names: str) -> str:
+    """Files of the browser's code, one after the other."""
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
+
+
+def html(
+    dictionary: Dictionary,
+    layout: str,
+    coloring: Coloring,
+    selected: int | None = None,
+    *,
+    brushed: Iterable[int] = (),
+    path: Sequence[int] = (),
+    path_labels: Sequence[str] = (),
+    note: str | None = None,
+    names: Mapping[int, str] | None = None,
+) -> str:
+    """One page that draws the map without a network: camera, hover, labels, legend, provenance and kept variance.
+
+    selected, brushed, path: as in the view it was saved from. note: None says what the projection keeps.
+    RequestError when there is no map of that layout.
+    """
+    cells = blob.blob(dictionary, layouts.coordinates(dictionary, layout), layout, f"alone {layout}")
+    color_name, colors = blob.colors(coloring, "alone")
+    data: dict[str, Any] = {
+        "blob": f"alone {layout}",
+        "colors": color_name,
+        "selected": selected,
+        "sequence": 0,
+        "brushed": [int(k) for k in brushed],
+        "brush_sequence": 0,
+        "brushable": True,
+        "path": [int(k) for k in path],
+        "path_labels": list(path_labels),
+        "link": None,
+        "height": None,
+        "names": {str(k): text for k, text in (names or {}).items()},
+        "note": blob.note(dictionary, layout) if note is None else note,
+        "file": file_name(dictionary, layout, coloring),
+        "title": title(dictionary),
+        "made": provenance(dictionary),
+    } | blob.legend(coloring)
+    by_day, by_night = (
+        "".join(f"--st-{n}:{c};" for n, c in zip(_NAMES, THEMES[t], strict=True)) for t in ("light", "dark")
+    )
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(data["title"])}</title>\n'
+        '<meta name="viewport" content="width=device-width">\n<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:\">\n"
+        f"<style>:root{{color-scheme:light dark;{_COMMON}{by_day}}}\n"
+        f"@media(prefers-color-scheme:dark){{:root{{{by_night}}}}}\n"
+        f"{read('map.css')}\n{read('alone.css')}</style></head>\n"
+        f'<body><header><h1></h1><p class="made"></p></header>\n{read("map.html")}\n'
+        f'<script type="application/json" id="data">{_inert(data)}</script>\n'
+        f'<script type="text/plain" id="map">{b64encode(cells).decode()}</script>\n'
+        f'<script type="text/plain" id="colors">{b64encode(colors).decode()}</script>\n'
+        f'<script type="module">\n{read(*PARTS, "alone.js")}\n</script></body></html>\n'
+    )
+
+
+def title(dictionary: Dictionary) -> str:
+    """What a saved map is called: model, layer and percentile, on one line."""
+    info = dictionary.info
+    parts = [label(str(info.get("model", "dictionary")).replace(" ", "\u2002")).replace("\u2002", " ")]
+    parts += [f"layer {info['layer']}"] if info.get("layer") is not None else []
+    parts += [f"p = {info['percentile']:g}"] if isinstance(info.get("percentile"), int | float) else []
+    return " · ".join(parts)
+
+
+def provenance(dictionary: Dictionary) -> str:
+    """Where a dictionary comes from, in one line of plain text."""
+    info = dictionary.info
+    corpus = info.get("corpus") or {}
+    said = [f"{len(dictionary):,} regions"]
+    if isinstance(info.get("n_activations"), int):
+        said.append(f"{info['n_activations']:,} activations")
+    if isinstance(corpus, Mapping) and corpus.get("name"):
+        said.append(f"text: {corpus['name']}")
+    said += [f"protocol: {info['protocol']}"] if info.get("protocol") else []
+    said += [f"built {str(info['created'])[:10]}"] if info.get("created") else []
+    return "".join(c if c.isprintable() else " " for c in "Exemplar Partitioning dictionary · " + " · ".join(said))
+
+
+def file_name(dictionary: Dictionary, layout: str, coloring: Coloring) -> str:
+    """The name of a saved map, without its ending: only letters, digits, dots and dashes."""
+    marks = (("layer", dictionary.info.get("layer")), ("p", dictionary.info.get("percentile")))
+    made_at = [f"{mark}{value:g}" for mark, value in marks if isinstance(value, int | float)]
+    name = "-".join(["atlas", *made_at, layout, coloring.name])
+    return "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in name)
+
+
+def _inert(data: Mapping[str, Any]) -> str:
+    """JSON that no HTML parser finds a tag or a line end in."""
+    text = json.dumps(data)  # everything beyond ASCII is escaped by json already
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
