@@ -1,0 +1,120 @@
+"""What a region says: its logit lens, its numbers, and the event that founded it. Cards of the Region page."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ep.method.dictionary import Dictionary, Region, TokenScore
+from ep.studies.rates import wilson
+from ep.studies.stability import strength
+from ep.views import excerpts
+from ep.views.palette import OTHER
+from pages.shared import messages, tokens
+
+DIRECTION, SHIFT = "Direction", "Shift"
+LENS_ROWS = {
+    DIRECTION: (
+        ("exemplar ↑", "exemplar_up"),
+        ("mean ↑", "mean_up"),
+        ("exemplar ↓", "exemplar_down"),
+        ("mean ↓", "mean_down"),
+    ),
+    SHIFT: (("shift ↑", "exemplar_shift_up"), ("shift ↓", "exemplar_shift_down")),
+}
+LENS_ABOUT = {
+    DIRECTION: "Logit lens: final norm and unembedding of the unit direction; hover for logits.",
+    SHIFT: "lens(c + r·v) − lens(c): what a step of the typical length r along it adds.",
+}
+
+
+def decode(dictionary: Dictionary, region: Region, color: str) -> None:
+    """The card with the lens and the numbers."""
+    with st.container(border=True, gap="small"):
+        if region.lens:
+            kind = DIRECTION
+            if "exemplar_shift_up" in region.lens:
+                kind = st.session_state.get("region_lens") or DIRECTION
+            st.html(_lens(region, kind, color))
+            if "exemplar_shift_up" in region.lens:
+                with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                    st.segmented_control(
+                        "Lens", [DIRECTION, SHIFT], default=DIRECTION, key="region_lens", label_visibility="collapsed"
+                    )
+                    st.html(f'<span class="ep-k">{tokens.escape(LENS_ABOUT[kind])}</span>')
+        else:
+            messages.quiet("This file holds no logit lens: it is computed once the model is available.")
+        st.html(tokens.facts(*_facts(dictionary, region)))
+
+
+def _lens(region: Region, kind: str, color: str) -> str:
+    rows = []
+    for title, lens in LENS_ROWS[kind]:
+        if lens in region.lens:
+            shade = color if lens.endswith("up") else OTHER
+            rows.append(f'<span class="ep-k">{title}</span>{_lens_chips(region.lens[lens], shade)}')
+    return f'<div class="ep-lens">{"".join(rows)}</div>'
+
+
+def _lens_chips(scores: tuple[TokenScore, ...], color: str) -> str:
+    """Chips tinted by the size of the logit, the strongest most."""
+    sizes = np.abs([score.value for score in scores])
+    spread = max(1e-6, float(sizes.max(initial=0) - sizes.min(initial=np.inf)))
+    top = 0.54 if color != OTHER else 0.26
+    strengths = 0.12 + (top - 0.12) * (sizes - sizes.min(initial=np.inf)) / spread
+    chips_ = (
+        tokens.chip(score.token, color, float(strength), title=f"logit {score.value:+.2f}")
+        for score, strength in zip(scores, strengths, strict=True)
+    )
+    return tokens.row(chips_, one_line=True)
+
+
+def _facts(dictionary: Dictionary, region: Region) -> list[tuple[str, str, str]]:
+    """What the file knows of the region, in one row: label, value, and what it means."""
+    columns, n = region.columns, int(dictionary.info.get("n_activations") or 0)
+    facts = []
+    if "count_voronoi" in columns:
+        members = region.count_voronoi
+        facts.append(("members, Voronoi", f"{members:,}", "activations nearest to it in the finished dictionary"))
+    if "count_arrival" in columns:
+        facts.append(("at arrival", f"{region.count_arrival:,}", "activations that joined it while the build ran"))
+    if n and "count_voronoi" in columns:
+        facts.append(("share of all", _percent(members / n), f"share of Voronoi members among {n:,} activations"))
+    if "coherence" in columns:
+        about = "length of the mean unit direction of its arrival members; 1: all alike"
+        facts.append(("coherence", f"{region.coherence:.2f}", about))
+    if "mean_distance" in columns:
+        value = "–" if columns.get("count_voronoi") == 0 else f"{float(columns['mean_distance']):.2f}"
+        facts.append(("mean distance", value, "mean cosine distance of Voronoi members to the exemplar"))
+    if region.nearest:
+        facts.append(("nearest", f"{region.nearest[0][1]:.2f}", "cosine distance to the nearest other exemplar"))
+    if "exemplar_mean_cosine" in columns:
+        value = f"{float(columns['exemplar_mean_cosine']):.2f}"
+        facts.append(("cos to mean", value, "cosine of the exemplar with the mean direction"))
+    if (seen := int(columns.get("rival_seen", 0))) > 0:
+        low, high = (100 * part for part in wilson(int(columns["contested"]), seen))
+        about = f"of {seen:,} members examined (95 %: {low:.0f} to {high:.0f} %): margin d₂ − d₁ below 0.1 θ"
+        facts.append(("contested", _percent(int(columns["contested"]) / seen), about))
+    if {"coherence", "count_arrival"} <= columns.keys():
+        value = float(strength(np.array([region.count_arrival]), np.array([region.coherence]))[0])
+        facts.append(("stability D", f"{value:.2f}", "log10(N·c²), N members at arrival, c coherence; see Stability"))
+    return facts
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
+
+
+def founder(region: Region, color: str) -> None:
+    """The card with the passage whose activation is the exemplar."""
+    with st.container(border=True, gap="xsmall"):
+        at = region.columns.get("founded_at")
+        stream = "" if at is None else f"activation {int(at):,} of the stream"
+        if region.founder is None:
+            st.html(tokens.heading("Founded by", stream))
+            messages.quiet("This file does not hold the passage that founded the region.")
+            return
+        event = region.founder
+        where = f"token {event.position} of passage {event.passage:,}"
+        st.html(tokens.heading("Founded by", f"{where}, {stream}: this event is the exemplar" if stream else where))
+        st.html(tokens.aligned([excerpts.aligned(event)], color))

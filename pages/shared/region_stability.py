@@ -1,0 +1,63 @@
+"""Would another stream find this region again? Its strength D, and what D foretold where it was tried. Region page."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ep.method.dictionary import Dictionary, Region
+from ep.studies import stability
+from pages.shared import loading, messages, tokens
+
+FIFTHS = (0.70, 0.78, 0.81, 0.87, 0.92)
+"""Mean cosine with the same region of another seed, from the weakest fifth by D to the strongest: the demo's
+base model, layer 4, p = 2: `python -m benchmarks.stability`, told in docs/stability.md."""
+MEASURED = "Bars: two seeds of the demo's base model, n = 1,200 regions; rank correlation with D 0.49 (0.44 to 0.53)."
+PUBLISHED = "Published for gemma-2-2b, five seeds, n of regions not given: 0.68; from 0.60 to 0.82 (paper, A.7)."
+
+
+def card(key: str, dictionary: Dictionary, region: Region, color: str) -> None:
+    """D with its percentile in this dictionary, and how regions of each fifth were found again elsewhere."""
+    with st.container(border=True, gap="xsmall"):
+        st.html(tokens.heading("Stability", "would another stream find it again?"))
+        values = _strengths(loading.fingerprint(key), key)
+        if values is None:
+            messages.quiet("This file holds no arrival counts or coherence, from which stability is told.")
+            return
+        share = stability.share_below(values, region.id)
+        st.html(tokens.facts(*_facts(region, float(values[region.id]), share, len(dictionary))))
+        st.html(_bars(min(len(FIFTHS) - 1, int(share * len(FIFTHS))), color))
+        messages.quiet(f"{MEASURED} {PUBLISHED}")
+
+
+def _facts(region: Region, value: float, share: float, size: int) -> list[tuple[str, str, str]]:
+    facts = [
+        ("D = log10(N·c²)", f"{value:.2f}", "N members at arrival, c coherence: the members' agreement, in members"),
+        (
+            "percentile here",
+            f"{100 * share:.0f} %",
+            f"share of the other {size - 1:,} regions of this dictionary with a smaller D",
+        ),
+    ]
+    if "exemplar_mean_cosine" in region.columns:
+        cosine = float(region.columns["exemplar_mean_cosine"])
+        facts.append(("cos exemplar, mean", f"{cosine:.2f}", "how far the founding event stands for its members"))
+    return facts
+
+
+def _bars(fifth: int, color: str) -> str:
+    """Five bars, one for each fifth by D; the region's own in its colour."""
+    bars = "".join(
+        f'<div{" class=on" if i == fifth else ""} style="--c:{color};--h:{100 * value:.0f}%">'
+        f"<b>{value:.2f}</b><i></i></div>"
+        for i, value in enumerate(FIFTHS)
+    )
+    return (
+        f'<div class="ep-fifths">{bars}</div><div class="ep-split ep-k"><span>weakest fifth by D</span>'
+        "<span>cosine with its like in another seed</span><span>strongest</span></div>"
+    )
+
+
+@st.cache_resource(show_spinner=False, max_entries=24)
+def _strengths(fingerprint: str, _key: str) -> np.ndarray | None:
+    return stability.strengths(loading.dictionary(_key))

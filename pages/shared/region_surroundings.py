@@ -1,0 +1,98 @@
+"""What lies around a region: the nearest, who comes second for its members, the farthest. A card of the Region page."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ep.method.dictionary import Dictionary, Region
+from ep.studies.rates import wilson
+from ep.views.palette import region_color
+from ep.views.tables import name
+from pages.shared import frame, messages, state
+from pages.shared.chips import Chip, chips
+
+NEAREST, SECOND, FARTHEST = "Nearest regions", "Comes second", "Farthest"
+ABOUT = {
+    NEAREST: "Cosine distance between exemplars, full space.",
+    SECOND: "Where its Voronoi members would go without it, and what share of them.",
+    FARTHEST: "Cosine distance between exemplars, full space; above 1 they point apart.",
+}
+FARTHEST_SHOWN = 8
+_BETWEEN = "region_between_with"
+
+
+@frame.fragment
+def card(dictionary: Dictionary, region: Region) -> None:
+    """Three groups of other regions, each a click away, and the way to what lies between."""
+    if (other := st.session_state.pop(_BETWEEN, None)) is not None:
+        state.goto("between", second=other)
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            group = st.segmented_control(
+                "Around", list(ABOUT), default=NEAREST, key="region_around", label_visibility="collapsed"
+            )
+            items = _items(dictionary, region, group or NEAREST)
+            if items:
+                with st.popover("Between", icon=":material/timeline:", type="tertiary", key="region_between"):
+                    messages.quiet("Shows what lies between this region and:")
+                    chips(items, "region_between_chips", _between)
+        messages.quiet(ABOUT[group or NEAREST])
+        if not items:
+            messages.quiet(_why_none(dictionary, region, group or NEAREST))
+            return
+        chips(items, "region_nearest", _select)
+        if group == SECOND:
+            messages.quiet(_contested(region))
+    if st.session_state.pop("region_went", False):
+        st.rerun()
+
+
+def _select(region: int) -> None:
+    state.select_region(region)
+    st.session_state["region_went"] = True
+
+
+def _between(region: int) -> None:
+    st.session_state[_BETWEEN] = region
+
+
+def _items(dictionary: Dictionary, region: Region, group: str) -> list[Chip]:
+    if group == SECOND:
+        seen = max(1, int(region.columns.get("rival_seen", 0)))
+        rows = [(k, f"{100 * n / seen:.0f} %", f"{n:,} of {seen:,} members examined") for k, n in region.rivals]
+    else:
+        found = region.nearest if group == NEAREST else farthest(dictionary, region.id)
+        rows = [(k, f"{distance:.2f}", f"cosine distance {distance:.4f}") for k, distance in found]
+    return [
+        Chip(k, name(dictionary, k), region_color(dictionary, k), 0.24, before=str(k), after=after, title=title)
+        for k, after, title in rows
+    ]
+
+
+def farthest(dictionary: Dictionary, region: int, n: int = FARTHEST_SHOWN) -> list[tuple[int, float]]:
+    """The n regions whose exemplars lie farthest, and their cosine distances: one product with all exemplars."""
+    distance = np.clip(1.0 - dictionary.exemplars @ dictionary.row("exemplars", region), 0, 2)
+    ids = np.argsort(-distance, kind="stable")[: min(n, len(distance) - 1)]
+    return [(int(k), float(distance[k])) for k in ids if k != region]
+
+
+def _contested(region: Region) -> str:
+    seen, contested = int(region.columns.get("rival_seen", 0)), int(region.columns.get("contested", 0))
+    if not seen:
+        return ""
+    low, high = (100 * part for part in wilson(contested, seen))
+    return (
+        f"Contested: {100 * contested / seen:.0f} % of n = {seen:,} members examined (95 % interval {low:.0f} to "
+        f"{high:.0f} %) have their second exemplar less than 0.1 θ farther than their own."
+    )
+
+
+def _why_none(dictionary: Dictionary, region: Region, group: str) -> str:
+    if len(dictionary) == 1:
+        return "This is the only region there is."
+    if group != SECOND:
+        return "This file does not list neighbours."
+    if "rival_ids" not in dictionary:
+        return "This file does not say who comes second: it was written before that was counted, or elsewhere."
+    return "None of its members was examined for a second exemplar."
