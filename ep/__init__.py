@@ -32,6 +32,15 @@ _HOMES = {
     "calibrate": "ep.method.calibration",
     "Leaders": "ep.method.leaders",
     "load": "ep.models",
+    "read": "ep.models",
+    "model_of": "ep.models",
+    "Labels": "ep.storage.labels",
+    "automatic": "ep.studies.naming",
+    "between": "ep.studies.between",
+    "follow": "ep.studies.resolution",
+    "coordinates": "ep.views.layouts",
+    "Index": "ep.views.search",
+    "rank": "ep.views.meaning",
     "EPError": "ep.errors",
 }
 __all__ = ["__version__", *sorted(_HOMES)]

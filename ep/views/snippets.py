@@ -1,0 +1,160 @@
+"""The Python behind each view: code that runs as shown and prints what the page shows. Only names of `ep` are used.
+
+Text from prompts, files and links enters as a Python literal, never as code. Knows no screen and runs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ep.method.dictionary import Dictionary
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The project's folder: files inside it are named relative to it."""
+MOST_LISTED = 2000
+Regions = Sequence[int] | np.ndarray
+
+
+def opening(dictionary: Dictionary) -> str:
+    """import, and the dictionary as `d`."""
+    return f"import ep\n\nfile = {_file(dictionary)!r}\nd = ep.open(file)\n"
+
+
+def atlas(dictionary: Dictionary, layout: str = "pca-sphere", regions: Regions | None = None) -> str:
+    """The map's coordinates and the table beside it: the listed regions, or the largest.
+
+    layout: one of `ep.views.layouts.LAYOUTS`. regions: in the table's order; None for all, largest first.
+    """
+    if regions is None:
+        shown = "shown = (-members).argsort(kind='stable')[:20]\n"
+    else:
+        cut = "" if len(regions) <= MOST_LISTED else f"  # the first {MOST_LISTED:,} of {len(regions):,}"
+        shown = f"shown = {[int(k) for k in regions[:MOST_LISTED]]}{cut}\n"
+    beside = "d.info['file'] = file  # the computed map lies beside it\n" if layout.startswith("umap") else ""
+    return (
+        opening(dictionary)
+        + beside
+        + f"place = ep.coordinates(d, {layout!r})  # one row a region\n"
+        + f"members = d.column({_members(dictionary)!r})\n"
+        + shown
+        + "print(d)\n"
+        + "for k in shown:\n"
+        + "    lens = [score.token for score in d.lens(k)[:4]]\n"
+        + "    print(k, members[k], place[k].round(3), lens)\n"
+    )
+
+
+def listed(dictionary: Dictionary, regions: Regions) -> str:
+    """A list of regions (brushed, found or kept) with what is stored of each."""
+    return (
+        opening(dictionary)
+        + f"for k in {[int(k) for k in regions[:MOST_LISTED]]}:\n"
+        + "    region = d.region(k)\n"
+        + "    print(k, region.columns, [score.token for score in d.lens(k)])\n"
+    )
+
+
+def search(dictionary: Dictionary, query: str) -> str:
+    """What the search box finds, with labels as the page has them."""
+    return (
+        opening(dictionary)
+        + "labels = dict(enumerate(ep.automatic(d))) | ep.Labels.open(file).texts()\n"
+        + f"found = ep.Index(d).find({query!r}, labels)\n"
+        + "print(found.summary())\n"
+        + "for k in found.regions[:20]:\n"
+        + "    print(k, repr(labels.get(int(k), '')), [score.token for score in d.lens(k)[:4]])\n"
+    )
+
+
+def meaning(dictionary: Dictionary, text: str) -> str:
+    """The regions ranked by how many tokens of a text come how near."""
+    return (
+        _reading(dictionary, text, False, "")
+        + "ours = [not (t or b) for t, b in zip(template, model.tokens.bos_only(ids))]\n"
+        + "ranked = ep.rank(d, x, ours)\n"
+        + "for k, score, n in list(zip(ranked.regions, ranked.score, ranked.nearest))[:20]:\n"
+        + "    print(k, f'{score:.2f}', n, [score.token for score in d.lens(k)[:4]])\n"
+    )
+
+
+def region(dictionary: Dictionary, region: int) -> str:
+    """Everything the page of one region shows."""
+    return (
+        opening(dictionary)
+        + f"r = d.region({int(region)})\n"
+        + "for name, value in r.columns.items():\n"
+        + "    print(name, value)\n"
+        + "for name, scores in r.lens.items():\n"
+        + "    print(name, [(score.token, round(score.value, 2)) for score in scores])\n"
+        + "print('tokens', [(score.token, int(score.value)) for score in r.tokens])\n"
+        + "print('next', [(score.token, int(score.value)) for score in r.next_tokens])\n"
+        + "print('nearest', [(k, round(distance, 3)) for k, distance in r.nearest])\n"
+        + "for label in ep.Labels.open(file, d).of(r.id):\n"
+        + "    print('label', label.source, label.text)\n"
+        + "for e in ([r.founder] if r.founder else []) + list(r.excerpts):\n"
+        + "    print(e.band, f'{e.distance:.3f}', repr(e.token), repr(''.join(e.pieces)))\n"
+    )
+
+
+def prompt(dictionary: Dictionary, text: str, chat: bool = False, system: str = "") -> str:
+    """A prompt read token by token: the nearest region of each and its distance."""
+    return (
+        _reading(dictionary, text, chat, system)
+        + "region, distance, _ = d.assign(x)\n"
+        + "for token, k, far in zip(tokens, region, distance):\n"
+        + "    lens = [score.token for score in d.lens(k)[:4]]\n"
+        + "    print(f'{token!r:16} {k:6} {far:.2f}', lens if far <= d.threshold else 'beyond θ')\n"
+    )
+
+
+def between(dictionary: Dictionary, a: int, b: int, basis: str = "exemplar") -> str:
+    """The regions between A and B on one basis, with their cosines to both."""
+    return (
+        opening(dictionary)
+        + f"found = ep.between(d.basis({basis!r}), {int(a)}, {int(b)})\n"
+        + "print(f'cosine of A and B {1 - found.distance:.3f}, regions between: {len(found)}')\n"
+        + "for k, to_a, to_b in zip(found.regions, found.from_a, found.to_b):\n"
+        + "    print(k, f'{1 - to_a:.3f} {1 - to_b:.3f}', [score.token for score in d.lens(k)[:4]])\n"
+    )
+
+
+def resolution(ladder: Sequence[Dictionary], origin: int, region: int) -> str:
+    """One region of ladder[origin] followed through dictionaries from coarse to fine."""
+    files = "".join(f"    {_file(dictionary)!r},\n" for dictionary in ladder)
+    return (
+        f"import ep\n\nfiles = [\n{files}]\n"
+        + "ladder = [ep.open(file) for file in files]  # coarse to fine\n"
+        + f"flow = ep.follow(ladder, {int(origin)}, {int(region)})\n"
+        + "for level in flow.levels:\n"
+        + "    print(f'p = {level.percentile:g}, nearest region {level.carried} at cosine {level.cosine:.3f}')\n"
+        + "    for node in level.nodes:\n"
+        + "        print('   ', node.region, f'{node.members:.0f} of its members, {node.share:.0%}')\n"
+    )
+
+
+def _reading(dictionary: Dictionary, text: str, chat: bool, system: str) -> str:
+    turns = [{"role": "system", "content": system}] if system.strip() else []
+    given = [*turns, {"role": "user", "content": text}] if chat else text
+    return (
+        opening(dictionary)
+        + "model = ep.load(ep.model_of(d.info, file))\n"
+        + f"prompt = model.encode_prompt({given!r})\n"
+        + "ids, template = prompt.ids[:1024], prompt.is_template[:1024]\n"
+        + "tokens = [model.tokens.piece(i).decode(errors='replace') for i in ids]\n"
+        + "layer = d.info['layer']\n"
+        + "x = ep.read(model, ids, [layer])[layer]  # raw activations\n"
+    )
+
+
+def _members(dictionary: Dictionary) -> str:
+    return "count_voronoi" if "count_voronoi" in dictionary else "count_arrival"
+
+
+def _file(dictionary: Dictionary) -> str:
+    path = Path(str(dictionary.info.get("file") or "my.ep.h5"))
+    inside = path.is_absolute() and path.is_relative_to(ROOT)
+    return os.fspath(path.relative_to(ROOT) if inside else path)

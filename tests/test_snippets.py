@@ -1,0 +1,119 @@
+"""The code a page shows runs as it stands, in a fresh interpreter, and prints what the page shows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ep
+from ep.method.dictionary import Dictionary
+from ep.studies.between import between
+from ep.studies.naming import automatic
+from ep.views import snippets
+from ep.views.layouts import coordinates
+from ep.views.search import Index
+from tests.fixtures.dictionaries import HOSTILE, synthetic
+
+ROOT = Path(__file__).resolve().parents[1]
+DEMO = ROOT / "data" / "demo" / "dictionaries" / "all-tokens"
+TEXT = "Lily went to the harbour."
+
+
+def opened(name: str) -> Dictionary:
+    """A demo dictionary as the pages have it: it knows its file."""
+    dictionary = ep.open(DEMO / name)
+    dictionary.info["file"] = str(DEMO / name)
+    return dictionary
+
+
+@pytest.fixture(scope="module")
+def demo() -> Dictionary:
+    return opened("tuned-L4-p4.ep.h5")
+
+
+def ran(code: str, folder: Path = ROOT) -> str:
+    """What the code prints, run from the project's folder by an interpreter that knows nothing of this one."""
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_atlas(demo: Dictionary) -> None:
+    out = ran(snippets.atlas(demo))
+    members = demo.column("count_voronoi")
+    place = coordinates(demo, "pca-sphere")
+    assert repr(demo) in out
+    for k in np.argsort(-members, kind="stable")[:20]:
+        assert f"{k} {members[k]} {place[k].round(3)}" in out
+    assert str([s.token for s in demo.lens(5)[:4]]) in ran(snippets.atlas(demo, "pca-flat", [5, 9]))
+
+
+def test_a_region(demo: Dictionary) -> None:
+    out = ran(snippets.region(demo, 17))
+    region = demo.region(17)
+    assert f"count_voronoi {region.count_voronoi}" in out
+    assert all(repr("".join(e.pieces)) in out for e in region.excerpts)
+    assert str([(k, round(d, 3)) for k, d in region.nearest]) in out
+
+
+def test_a_search(demo: Dictionary) -> None:
+    found = Index(demo).find("cake", dict(enumerate(automatic(demo))))
+    assert len(found)
+    assert found.summary() in ran(snippets.search(demo, "cake"))
+
+
+def test_a_list_of_regions(demo: Dictionary) -> None:
+    out = ran(snippets.listed(demo, np.array([3, 1])))
+    assert out.startswith("3 ") and "\n1 " in out and str([s.token for s in demo.lens(1)]) in out
+
+
+def test_between(demo: Dictionary) -> None:
+    found = between(demo.basis("mean"), 3, 40)
+    out = ran(snippets.between(demo, 3, 40, "mean"))
+    assert f"{1 - found.distance:.3f}, regions between: {len(found)}" in out
+    for k, a, b in zip(found.regions, found.from_a, found.to_b, strict=True):
+        assert f"{k} {1 - a:.3f} {1 - b:.3f}" in out
+
+
+def test_resolution(demo: Dictionary) -> None:
+    ladder = [opened("tuned-L4-p8.ep.h5"), demo]
+    out = ran(snippets.resolution(ladder, 1, 12))
+    assert "p = 8, nearest region" in out and "p = 4, nearest region 12 at cosine 1.000" in out
+
+
+@pytest.mark.slow
+def test_a_prompt_and_its_meaning(demo: Dictionary) -> None:
+    out = ran(snippets.prompt(demo, TEXT))
+    assert "' harbour'" in out and len(out.splitlines()) > 5
+    assert "'How'" in ran(snippets.prompt(demo, "How do I bake a cake?", chat=True, system="Be brief."))
+    model = ep.load(ep.model_of(demo.info, demo.info["file"]))
+    prompt = model.encode_prompt(TEXT)
+    x = ep.read(model, prompt.ids, [4])[4]
+    for region, distance in zip(*demo.assign(x)[:2], strict=True):
+        assert f"{region:6} {distance:.2f}" in out
+    ranked = ep.rank(demo, x[1:])
+    assert f"{ranked.regions[0]} {ranked.score[0]:.2f} {ranked.nearest[0]}" in ran(snippets.meaning(demo, TEXT))
+
+
+def test_hostile_text_stays_a_literal(tmp_path: Path) -> None:
+    file = tmp_path / "a'); import os; os._exit(3); ('.ep.h5"
+    ep.save(synthetic(20, 8, hostile=True), file)
+    dictionary = ep.open(file)
+    dictionary.info["file"] = str(file)
+    for text in HOSTILE:
+        ran_code = snippets.search(dictionary, text[:200])
+        compile(ran_code, "shown", "exec")
+        compile(snippets.prompt(dictionary, text, chat=True, system=text), "shown", "exec")
+    assert ran(snippets.search(dictionary, "'); raise SystemExit(3) #")).startswith("no region")
+
+
+def test_files_of_the_project_are_named_from_its_folder(demo: Dictionary) -> None:
+    assert "file = 'data/demo/dictionaries/all-tokens/tuned-L4-p4.ep.h5'" in snippets.opening(demo)
