@@ -9,6 +9,7 @@ import torch
 import ep
 from ep.errors import ConfigError, ModelError, UnknownRegion
 from ep.models import LanguageModel, read
+from ep.models.divergence import divergence
 from ep.models.generation import Row, Sampling, Step, Written, generate, stop_tokens
 from ep.models.interventions import KINDS, SCOPES, Applied, Intervention, mean_point, of_regions, random_control
 from tests.fixtures import tiny
@@ -249,3 +250,38 @@ def test_prompts_and_directions_that_do_not_fit_are_refused(model: LanguageModel
     for wrong in ({"tokens": 0}, {"temperature": -1}, {"top_p": 0}):
         with pytest.raises(ConfigError):
             Sampling(**wrong)
+
+
+# -- divergence ------------------------------------------------------------------------------------------------------
+
+
+def test_doing_nothing_diverges_by_nothing_and_more_diverges_more(
+    model: LanguageModel, dictionary: ep.Dictionary
+) -> None:
+    ids = tuple(model.encode_prompt("The cat sat on the mat").ids)
+    (row,) = written(model, [Row(ids)], Sampling(6, stop=False))
+    one = of_regions(dictionary, "add", [3])
+    found = divergence(model, ids, row.ids, [(), (one.scaled(0.0),), (one.scaled(0.5),), (one.scaled(4.0),)])
+    assert found.shape == (4, 6)
+    np.testing.assert_allclose(found[:2], 0, atol=1e-6)
+    assert 0 < found[2].mean() < found[3].mean()
+    last = divergence(model, ids, row.ids, [(of_regions(dictionary, "add", [3], 2.0, scope="generated"),)])[0]
+    assert last[0] == pytest.approx(0, abs=1e-6), "the first token is written before anything generated is read"
+    assert last[1:].max() > 0
+    with pytest.raises(ModelError, match="nothing to compare"):
+        divergence(model, ids, [], [()])
+
+
+def test_divergence_is_the_plain_formula(model: LanguageModel, dictionary: ep.Dictionary) -> None:
+    ids = tuple(model.encode_prompt("The cat sat on the mat").ids)
+    one = of_regions(dictionary, "ablate", [3, 4])
+    found = divergence(model, ids[:4], ids[4:], [(one,)])[0]
+    tokens = torch.tensor([ids])
+    plain = torch.log_softmax(model.bridge.original_model(input_ids=tokens).logits[0].double(), -1)
+    handle = model.hook_point(LAYER).register_forward_hook(lambda _m, _i, x: Applied(one, "cpu").apply(x))
+    try:
+        changed = torch.log_softmax(model.bridge.original_model(input_ids=tokens).logits[0].double(), -1)
+    finally:
+        handle.remove()
+    expected = (plain.exp() * (plain - changed)).sum(-1)[3:-1]
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)

@@ -140,14 +140,14 @@ class _Batch:
         self.alive = np.ones(len(rows), bool)
         self.cache: Any = None
         self.number = 0
-        self.hooks = _Hooks(model, rows, self.mask)
+        self.hooks = Hooks(model, [row.interventions for row in rows], self.mask.bool())
 
     def step(self) -> Step:
         """One forward pass and one token for every living row."""
         import torch
 
         with self.model.lock, torch.inference_mode(), ExitStack() as hooked:
-            hooked.enter_context(self.hooks.placed())
+            hooked.enter_context(self.hooks.placed(self.next.shape[1]))
             positions = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -self.next.shape[1] :]
             out = self.model.bridge.original_model(
                 input_ids=self.next,
@@ -216,42 +216,44 @@ class _Batch:
             row.moved, row.touched = (moved / touched if touched else 0.0), touched
 
 
-class _Hooks:
-    """The rows' interventions as forward hooks, placed for one step at a time; measures what they change."""
+class Hooks:
+    """The rows' interventions as forward hooks, placed for one pass at a time; measures what they change.
 
-    def __init__(self, model: LanguageModel, rows: Sequence[Row], mask: Any) -> None:
-        import torch
+    prompt: (rows, t) bool, the prompts' real tokens, padded on the left; later positions are generated ones.
+    """
 
+    def __init__(self, model: LanguageModel, interventions: Sequence[Sequence[Intervention]], prompt: Any) -> None:
         self.model = model
-        self.real = mask.bool()  # of the prompt: padding is never touched
+        self.prompt_end = prompt.shape[1]
+        self.padding = (prompt.shape[1] - prompt.sum(-1)).tolist()
         self.by_layer: dict[int, list[tuple[int, Applied]]] = {}
         made: dict[int, Applied] = {}
-        for number, row in enumerate(rows):
-            for one in row.interventions:
+        for number, row in enumerate(interventions):
+            for one in row:
                 applied = made.setdefault(id(one), Applied(one, model.device))
                 for layer in one.layers:
                     self.by_layer.setdefault(layer, []).append((number, applied))
-        self.moved = torch.zeros(len(rows), dtype=torch.float64)
-        self.touched = [0] * len(rows)
-        self.prefilled = False
+        self.moved = [0.0] * len(interventions)
+        self.touched = [0] * len(interventions)
+        self.seen = 0
 
-    def placed(self) -> ExitStack:
-        """The hooks, registered until the returned stack is left."""
+    def placed(self, length: int) -> ExitStack:
+        """The hooks for a pass over the next `length` positions, registered until the returned stack is left."""
         stack = ExitStack()
         for layer, changes in self.by_layer.items():
             handle = self.model.hook_point(layer).register_forward_hook(self._hook(changes))
             stack.callback(handle.remove)
-        stack.callback(setattr, self, "prefilled", True)
+        stack.callback(setattr, self, "seen", self.seen + length)
         return stack
 
     def _hook(self, changes: list[tuple[int, Applied]]) -> Any:
         def change(_module: Any, _inputs: Any, x: Any) -> Any:
             out = x.clone()
             for number, applied in changes:
-                where = self._positions(number, applied.scope, x.shape[1])
-                if where is None:
-                    continue
+                where = self._span(number, applied.scope, x.shape[1])
                 before = out[number, where]
+                if not len(before):
+                    continue
                 after = applied.apply(before)
                 self.moved[number] += float((after.float() - before.float()).norm(dim=-1).sum()) / applied.norm
                 self.touched[number] += int(before.shape[0])
@@ -260,16 +262,16 @@ class _Hooks:
 
         return change
 
-    def _positions(self, number: int, scope: str, length: int) -> Any:
-        """Which positions of this pass a scope touches, as an index; None for none."""
-        if self.prefilled:
-            return slice(None) if scope in ("all", "generated") else None
-        if scope == "generated":
-            return None
-        return slice(length - 1, length) if scope == "last" else self.real[number]
+    def _span(self, number: int, scope: str, length: int) -> slice:
+        """Which positions of this pass a scope touches; never padding."""
+        first = self.prompt_end if scope == "generated" else self.padding[number]
+        first = self.prompt_end - 1 if scope == "last" else first
+        end = self.prompt_end if scope in ("prompt", "last") else self.seen + length
+        return slice(max(0, first - self.seen), max(0, end - self.seen))
 
     def sums(self) -> list[tuple[float, int]]:
-        return list(zip(self.moved.tolist(), self.touched, strict=True))
+        """(moved, touched) of every row: lengths of change in typical norms, added up, and positions."""
+        return list(zip(self.moved, self.touched, strict=True))
 
 
 def _nucleus(logprobs: Any, top_p: float) -> Any:

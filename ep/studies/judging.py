@@ -7,6 +7,7 @@ asked apart, since losing the phrases of a refusal need not mean that sense is l
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -80,6 +81,7 @@ class Fluency:
     words: int
     distinct: float
     repeated: int
+    compressed: float
     ended: bool
 
     @property
@@ -93,7 +95,9 @@ def fluency(answer: str, ended: bool) -> Fluency:
     words = _words(answer)
     runs = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
     most = max((runs.count(run) for run in set(runs)), default=int(bool(words)))
-    return Fluency(len(words), len(set(words)) / max(1, len(words)), most, ended)
+    data = answer.encode("utf-8", "replace")
+    compressed = min(1.0, len(zlib.compress(data, 9)) / len(data)) if data else 1.0
+    return Fluency(len(words), len(set(words)) / max(1, len(words)), most, compressed, ended)
 
 
 @dataclass(frozen=True)
