@@ -21,22 +21,7 @@ from ep.storage.published import convert
 from tests.fixtures import tiny
 from tests.fixtures.published import library, pickled, write
 
-WORDS = [
-    "cat",
-    "sat",
-    "bird",
-    "sang",
-    "old",
-    "garden",
-    "child",
-    "moon",
-    "two",
-    "three",
-    "five",
-    "door",
-    "said",
-    "small",
-]
+WORDS = ("cat", "sat", "bird", "sang", "old", "garden", "child", "moon", "two", "three", "five", "door")
 LENSES = [f"lens_{name}_ids" for name in ("exemplar_up", "mean_down", "exemplar_shift_up")]
 
 

@@ -21,7 +21,7 @@ import ep
 from ep.errors import DictionaryFileError, StorageError
 from ep.method.dictionary import Dictionary
 from ep.storage import check, published
-from ep.storage.published import conversion, convert, layout, metadata
+from ep.storage.published import conversion, convert, layout, machine, metadata
 from ep.storage.published.machine import MAX_MARKS, MAX_STACK
 from ep.storage.published.tape import Tape
 from ep.views import excerpts
@@ -147,7 +147,7 @@ def test_nothing_of_the_reservoirs_and_counts_is_kept_and_memory_does_not_follow
         tracemalloc.stop()
         return taken
 
-    assert peak(100, 60_000) < peak(1, 600) + 2**20
+    assert peak(30, 60_000) < peak(1, 600) + 4 * 2**20
 
 
 def test_older_layouts_lack_fields_and_only_those(path, original):
@@ -506,6 +506,12 @@ def test_bombs_end_in_one_line(path, tmp_path, bomb):
     with pytest.raises(DictionaryFileError) as caught:
         convert(path, tmp_path / "x.ep.h5", timeout=120)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_file_may_make_and_have_remembered_is_bounded(path, monkeypatch):
+    monkeypatch.setattr(machine, "MAX_OBJECTS", 1000)
+    for data in (b"N" + b"\x94" * 1001, b"](" + b"N\x85" * 1001 + b"e"):
+        refused(path, PROTO + data + b".", "more than 1,000 objects")
 
 
 def test_many_regions_with_one_vector_do_not_become_a_large_matrix(path, original):

@@ -139,16 +139,25 @@ class Machine:
         length = self._tape.whole(8)
         if length > self._tape.size - self._tape.position:
             raise self._tape.error(f"a frame of {length:,} bytes reaches beyond the end of the file")
+        if self._marks:
+            self._skim()  # a frame may begin in the middle of a run
 
     def _mark(self) -> None:
         if len(self._marks) >= MAX_MARKS:
             raise self._tape.error(f"more than {MAX_MARKS} open lists: nested too deeply")
         self._marks.append(len(self._stack))
-        below = self._stack[-1] if self._stack else None
-        if below is LEFT_OUT:
+        self._skim()
+
+    def _skim(self) -> None:
+        """Go past a run of integers at once where nobody will look at them, or at the first one only."""
+        start = self._marks[-1]
+        below, here = self._stack[start - 1] if start else None, self._stack[start:]
+        if below is LEFT_OUT and not here:
             self._tape.integers()
-        elif type(below) is First and (first := self._tape.integers()) is not None:
-            self._stack.append(first)
+        elif type(below) is First and (not here or (len(here) == 1 and type(here[0]) is int)):
+            first = self._tape.integers()
+            if first is not None and not here:
+                self._stack.append(first)
 
     # -- single values -----------------------------------------------------------------------------------------------
 
