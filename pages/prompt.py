@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,31 +11,33 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
-from ep.views import figures
+from ep.views import figures, full, snippets
 from ep.views import prompt as view
 from ep.views.palette import GROUP_COLORS, OTHER, region_color, region_colors
 from ep.views.tables import group_names, lens_tokens, name
-from pages.shared import frame, loading, messages, state, tokens
-from pages.shared.asking import EXAMPLES, editor
+from pages.shared import frame, loading, messages, sharing, state, tokens
+from pages.shared.asking import EXAMPLES, MOST_SYSTEM, editor
 from pages.shared.chart import chart
 from pages.shared.chips import Chip, chips
 from pages.shared.reading import Request, Result, read_request
 
 SENTENCE = "Each token takes the colour of the region its activation falls in; the stronger the colour, the closer."
-_EDITING, _LOCKED, _RESULT = "prompt_is_editing", "prompt_locked", "prompt_result"
-_CHAT, _SYSTEM = "prompt_is_chat", "prompt_system_kept"
+_EDITING, _RESULT = "prompt_is_editing", "prompt_result"
+TEXT, CHAT = "text", "chat"
 
 
 def show() -> None:
     found = state.opened()
-    frame.page("Prompt", SENTENCE)
+    head, share = st.columns([2, 1], gap="small", vertical_alignment="center")
+    with head:
+        frame.page("Prompt", SENTENCE)
     if found is None:
         messages.nothing_open()
         return
     selection, dictionary = found
     request = _request(dictionary, selection.prompt)
     if not selection.prompt or st.session_state.get(_EDITING):
-        asked = editor(request or Request("", st.session_state[_CHAT]), dictionary.info)
+        asked = editor(request or Request("", _is_chat(dictionary)), dictionary.info)
         if asked is not None:
             _ask(asked)
     if request is None:
@@ -44,9 +47,22 @@ def show() -> None:
     except EPError as error:
         _refused(error, request)
         return
+    with share:
+        _share(dictionary, request, result.reading)
     readout = _controls(can_edit=bool(selection.prompt))
     _warnings(result, dictionary)
     _results(dictionary, result, readout)
+
+
+def _share(dictionary: Dictionary, request: Request, reading: view.Reading) -> None:
+    sharing.bar(
+        "prompt",
+        {
+            "Tokens of this text": partial(full.tokens, dictionary, reading),
+            "Regions in this text": partial(full.regions, dictionary, view.regions(reading)["region"]),
+        },
+        snippets.prompt(dictionary, request.text, request.chat, request.system),
+    )
 
 
 # -- asking ----------------------------------------------------------------------------------------------------------
@@ -54,12 +70,16 @@ def show() -> None:
 
 def _request(dictionary: Dictionary, text: str | None) -> Request | None:
     """What the session or the URL asks for; without either, the first example where the model is at hand."""
-    chat = st.session_state.setdefault(_CHAT, bool(dictionary.info.get("chat")))
+    chat = _is_chat(dictionary)
     if text is None or not text.strip():
         if not _is_at_hand(dictionary):
             return None
         text = EXAMPLES["A request" if chat else "A story"]
-    return Request(text, chat, st.session_state.get(_SYSTEM, ""))
+    return Request(text, chat, state.setting("sys")[:MOST_SYSTEM] if chat else "")
+
+
+def _is_chat(dictionary: Dictionary) -> bool:
+    return state.setting("as", CHAT if dictionary.info.get("chat") else TEXT, (TEXT, CHAT)) == CHAT
 
 
 def _is_at_hand(dictionary: Dictionary) -> bool:
@@ -75,8 +95,7 @@ def _ask(request: Request) -> None:
         messages.note("There is no text to read: type or paste some, or choose an example.")
         return
     st.session_state[_EDITING] = False
-    st.session_state[_CHAT] = request.chat
-    st.session_state[_SYSTEM] = request.system
+    state.keep(**{"as": CHAT if request.chat else TEXT, "sys": request.system, "token": None})
     state.change(prompt=request.text)
     state.rerun()
 
@@ -87,10 +106,16 @@ def _edit() -> None:
 
 def _controls(can_edit: bool) -> str:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        readout = st.segmented_control(
-            "Read-out", list(view.READOUTS), default="Nearest", key="prompt_readout", label_visibility="collapsed"
+        readout = state.setting("readout", "Nearest", tuple(view.READOUTS))
+        st.session_state["prompt_readout"] = readout
+        st.segmented_control(
+            "Read-out",
+            list(view.READOUTS),
+            key="prompt_readout",
+            required=True,
+            label_visibility="collapsed",
+            on_change=lambda: state.keep(readout=st.session_state["prompt_readout"] or "Nearest"),
         )
-        readout = readout or "Nearest"
         if can_edit:
             st.button("Edit", icon=":material/edit:", on_click=_edit, key="prompt_edit")
         st.html(f'<span class="ep-k">{tokens.escape(readout)}: {tokens.escape(view.READOUTS[readout])}</span>')
@@ -110,7 +135,7 @@ def _refused(error: EPError, request: Request) -> None:
 
 
 def _read_as_text() -> None:
-    st.session_state[_CHAT] = False
+    state.keep(**{"as": TEXT})
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
@@ -123,7 +148,6 @@ def _result(key: str, dictionary: Dictionary, request: Request) -> Result:
         known = loading.model_state(dictionary.info)
         kept = ((key, request), read_request(key, dictionary, request))
         st.session_state[_RESULT] = kept
-        st.session_state[_LOCKED] = None
         if loading.model_state(dictionary.info) != known:
             state.rerun()  # the side bar was drawn before the model was there
     return kept[1]
@@ -145,9 +169,7 @@ def _warnings(result: Result, dictionary: Dictionary) -> None:
 @frame.fragment
 def _results(dictionary: Dictionary, result: Result, readout: str) -> None:
     reading = result.reading
-    locked = st.session_state.get(_LOCKED)
-    if locked is None or locked >= len(reading):
-        locked = view.opening_token(reading, dictionary.info.get("positions") == "final")
+    locked = _locked(reading, dictionary)
     left, right = st.columns([15, 7], gap="medium")
     with left:
         _strip(dictionary, reading, readout, locked)
@@ -159,8 +181,16 @@ def _results(dictionary: Dictionary, result: Result, readout: str) -> None:
         _regions(dictionary, reading)
 
 
+def _locked(reading: view.Reading, dictionary: Dictionary) -> int:
+    """The token the card is about: the one the link names, else the one that says most."""
+    asked = state.setting("token")
+    if asked.isascii() and asked.isdigit() and len(asked) < 6 and int(asked) < len(reading):
+        return int(asked)
+    return view.opening_token(reading, dictionary.info.get("positions") == "final")
+
+
 def _lock(token: int) -> None:
-    st.session_state[_LOCKED] = token
+    state.keep(token=str(token))
 
 
 def _colors(dictionary: Dictionary, reading: view.Reading) -> list[str]:

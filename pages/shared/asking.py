@@ -12,7 +12,7 @@ from pages.shared import messages
 from pages.shared.reading import Request
 
 TEXT, CHAT = "Text", "Chat turn"
-MOST_CHARACTERS = 60_000
+MOST_CHARACTERS, MOST_SYSTEM = 60_000, 4000
 EXAMPLES = {
     "A story": "One morning, Lily went to the harbour. Tom was there with an old boat. Lily was curious, so Lily asked "
     'Tom to fix the boat. "Look at the boat!" said Tom. In the end, Lily was happy. The capital of France is Paris.',
@@ -46,7 +46,7 @@ def _form(shown: Request, chat: bool) -> Request | None:
     system = ""
     if chat:
         hint = "System message, if any"
-        system = st.text_input("System message", shown.system, placeholder=hint, max_chars=4000)
+        system = st.text_input("System message", shown.system, placeholder=hint, max_chars=MOST_SYSTEM)
     text = st.text_area(
         "User message" if chat else "Text",
         shown.text,
