@@ -10,7 +10,7 @@ import streamlit as st
 from ep.errors import EPError
 from ep.storage import Entry, Family
 from ep.storage.hub import in_bytes
-from pages.shared import completing, frame, intake, jobs, loading, messages, publishing, state, tokens
+from pages.shared import completing, frame, intake, jobs, loading, messages, publishing, repositories, state, tokens
 
 BUILD = """python -m ep build MODEL \\
   --text FILE_OR_FOLDER \\
@@ -24,7 +24,7 @@ def show() -> None:
     frame.page(
         "Library", "Every dictionary within reach: those that came with the explorer, your own, those others published."
     )
-    publishing.collect()
+    publishing.collect(repositories.keys())
     _collect()
     left, right = st.columns([15, 7], gap="medium")
     shelf = loading.shelf()
@@ -45,7 +45,7 @@ def show() -> None:
         _open_upload()
         for key in st.session_state.get(_READING, ()):
             jobs.watch(key)
-        publishing.any_repository(_open)
+        repositories.section(_open)
         _how_to_build()
 
 

@@ -274,7 +274,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("status", "code", "retry", "kind", "said"), REFUSED)
-@pytest.mark.parametrize("part", ["/api/", "/resolve/"])
+@pytest.mark.parametrize("part", ["/api/", "HEAD ", "GET /datasets/"])
 def test_a_refusal_is_one_clear_line(
     part: str, status: int, code: str, retry: str, kind: type[EPError], said: str, server: HubServer, tmp_path: Path
 ) -> None:
@@ -323,6 +323,17 @@ def test_the_token_goes_to_the_hub_that_was_asked_and_into_no_message(server: Hu
     with pytest.raises(RequestError) as caught:
         hub.listing(NAME)
     assert "secret" not in str(caught.value)
+
+
+def test_a_large_file_from_another_host_gets_no_token(server: HubServer, tmp_path: Path) -> None:
+    revision = server.add(NAME, {"big.bin": BIG})
+    with HubServer().running() as elsewhere:
+        elsewhere.add(NAME, {"big.bin": BIG}, revision)
+        elsewhere.behaviour.cut_after = [700_000]
+        server.behaviour.elsewhere = elsewhere
+        assert fetch(Hub(server.endpoint, token="hf_secretsecretsecret"), tmp_path) == BIG
+        assert [asked for method, _, asked in elsewhere.asked if method == "GET"][-1].startswith("bytes=")
+    assert server.tokens and not elsewhere.tokens
 
 
 # -- a dictionary from any repository --------------------------------------------------------------------------------

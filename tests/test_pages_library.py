@@ -60,7 +60,7 @@ def test_one_that_is_here_opens_and_shows_both_counts(shelf: Path) -> None:
     text = markup(app)
     assert "● here" in text and "0" * 40 in text
     assert "252" in text and 'ep-differs">30<' in text
-    assert "no token ids and no logit lens" in text and "nobody/nothing is not on this machine" in text
+    assert "no token ids and no logit lens" in text and "hf download nobody/nothing" in text
     assert not app.button(key=f"library_open_pub {published.key}").disabled
 
 
@@ -98,3 +98,13 @@ def test_a_pickle_is_read_under_a_free_name_and_a_foreign_one_is_refused(tmp_pat
         intake.read_pickle(kept, "bad.pkl", folder, lambda said, share: None)
     assert str(tmp_path) not in str(caught.value)
     assert sorted(folder.glob("*.ep.h5")) == sorted(made)
+
+
+@pytest.mark.slow
+def test_what_a_stopped_download_left_can_be_removed(shelf: Path) -> None:
+    (shelf / ".downloads").mkdir()
+    (shelf / ".downloads" / "x.partial").write_bytes(bytes(3_000_000))
+    app = opened()
+    assert "3 MB of unfinished or kept downloads" in markup(app)
+    app.button(key="library_remove").click().run()
+    assert not (shelf / ".downloads").exists() and "unfinished" not in markup(app)

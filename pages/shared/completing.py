@@ -27,7 +27,7 @@ def offers(entries: Iterable[Entry]) -> None:
     lacking = [(e, words) for e in entries if "published" in e.info and (words := _lacking(e))]
     for entry, words in lacking:
         _offer(entry, words)
-    if lacking:
+    if any(model_is_here(_info(entry)) for entry, _ in lacking):
         messages.quiet(WILL)
 
 
@@ -49,17 +49,22 @@ def _offer(entry: Entry, lacking: str) -> None:
         state.note("The model has completed it: token ids, exact highlights and the logit lens are in the file now.")
         state.rerun()
     where = f"layer {entry.layer}, p = {entry.percentile:g}" if entry.percentile is not None else entry.path.name
+    line = f'<div><span class="ep-num">{escape(where)}</span> <span class="ep-k">{{}}</span></div>'
+    if not model_is_here(_info(entry)):
+        how = f"no {lacking}; its model can add them once it is here: hf download {model}"
+        st.html(line.format(escape(how)))
+        return
     text, button = st.columns([5, 2], gap="small", vertical_alignment="center")
-    with text:
-        here = model_is_here(entry.info | {"file": str(entry.path)})
-        how = "" if here else f" {model} is not on this machine: get it with “hf download {model}”."
-        about = escape(f"no {lacking}.{how}")
-        st.html(f'<div><span class="ep-num">{escape(where)}</span> <span class="ep-k">{about}</span></div>')
-    if here:
-        with button, st.container(horizontal_alignment="right"):
-            if st.button("Complete with the model", key=f"library_{key}"):
-                _start(key, entry)
-        jobs.watch(key)
+    text.html(line.format(escape(f"no {lacking}")))
+    with button, st.container(horizontal_alignment="right"):
+        if st.button("Complete with the model", key=f"library_{key}"):
+            _start(key, entry)
+    jobs.watch(key)
+
+
+def _info(entry: Entry) -> dict[str, Any]:
+    """An entry's provenance with the file it is in, as `loading.model_path` wants it."""
+    return entry.info | {"file": str(entry.path)}
 
 
 def model_is_here(info: Mapping[str, Any]) -> bool:

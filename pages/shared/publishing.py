@@ -1,4 +1,4 @@
-"""What others published, on the Library page: the thirteen known dictionaries, and any repository of the Hub.
+"""The published dictionaries on the Library page: what is known of each, whether it is here, and the way to get it.
 
 Nothing here asks the network before a visitor clicks. Downloads are jobs of the server: they go on when the visitor
 leaves, and a part that was downloaded is continued. Text from the Hub is escaped.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -23,20 +22,16 @@ from ep.storage.hub import (
     Hub,
     Listing,
     Published,
-    dictionaries,
-    get,
     import_published,
     in_bytes,
-    local_name,
-    owner_and_name,
 )
+from ep.storage.hub.importing import DOWNLOADS
 from pages.shared import jobs, loading, messages, state, tokens
 from pages.shared.frame import short_count
 
 Opener = Callable[[Entry], None]
-MOST_FILES = 40
+_WIDTHS = (5, 1.3)
 _LOOKED = "library_looked"
-_LISTED = "library_listed"
 _KINDS = {"gemma-2-2b": "the base model", "gemma-2-2b-it": "its instruction-tuned sibling"}
 _COLUMNS = (
     ("layer", "of the residual stream"),
@@ -49,22 +44,19 @@ _COLUMNS = (
 )
 
 
-def collect() -> None:
-    """Puts what finished downloads brought onto the shelf; runs the page again when there was one."""
-    arrived = [(key, job) for key in _keys() if (job := jobs.get(key)) is not None and job.state == "done"]
+def collect(others: Iterable[str]) -> None:
+    """Puts what finished downloads brought onto the shelf; runs the page again when there was one.
+
+    others: keys of download jobs besides those of the published dictionaries.
+    """
+    keys = (*(_job(published) for published in PUBLISHED), *others)
+    arrived = [(key, job) for key in keys if (job := jobs.get(key)) is not None and job.state == "done"]
     if arrived:
         for key, job in arrived:
             jobs.forget(key)
             state.note(f"{job.title}: downloaded, checked and on the shelf. Open it below.")
         loading.refresh()
         state.rerun()
-
-
-def _keys() -> Iterable[str]:
-    yield from (_job(published) for published in PUBLISHED)
-    listing = st.session_state.get(_LISTED)
-    if isinstance(listing, Listing):
-        yield from (_file_job(listing, path) for path in dictionaries(listing))
 
 
 def offline() -> bool:
@@ -74,14 +66,11 @@ def offline() -> bool:
     return is_offline_mode()
 
 
-# -- the thirteen ----------------------------------------------------------------------------------------------------
-
-
 def section(open_entry: Opener) -> None:
     """The published dictionaries: what is known of each, whether it is here, and the way to get it."""
     looked = st.session_state.get(_LOOKED)
     with st.container(border=True, gap="small"):
-        text, button = st.columns([5, 1.3], gap="small", vertical_alignment="center")
+        text, button = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
         with text:
             st.html(
                 tokens.heading("Published dictionaries", f"{len(PUBLISHED)} of Gemma-2-2B on the Pile, by the author")
@@ -90,7 +79,8 @@ def section(open_entry: Opener) -> None:
         with button, st.container(horizontal_alignment="right"):
             st.button("Look on the Hub", key="library_look", on_click=_look, disabled=offline())
         with st.container(gap=None):
-            st.html(_header())
+            heads, _ = st.columns(_WIDTHS, gap="small")
+            heads.html(_header())
             for short, members in groupby(PUBLISHED, key=lambda published: published.short):
                 st.html(
                     f'<div class="ep-pubh"><b>{tokens.escape(short)}</b>'
@@ -100,6 +90,7 @@ def section(open_entry: Opener) -> None:
                     _row(published, looked if isinstance(looked, Listing) else None, open_entry)
         keep = st.toggle("Keep the downloaded pickles", key="library_keep", value=False)
         messages.quiet(_what_happens(keep))
+        _leftovers()
 
 
 def _look() -> None:
@@ -135,6 +126,21 @@ def _what_happens(keep: bool) -> str:
     )
 
 
+def _leftovers() -> None:
+    """Parts of downloads that stopped, and pickles that were kept: how much there is, and the way to be rid of it."""
+    folder = loading.kept_in() / DOWNLOADS
+    if not folder.is_dir() or any((job := jobs.get(_job(p))) is not None and job.state == "running" for p in PUBLISHED):
+        return
+    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    text, button = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
+    with text:
+        messages.quiet(f"{in_bytes(size)} of unfinished or kept downloads are here; getting the same file uses them.")
+    with button, st.container(horizontal_alignment="right"):
+        st.button(
+            "Remove", key="library_remove", on_click=shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}
+        )
+
+
 def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.resolve().parents) if path.exists())
 
@@ -148,7 +154,7 @@ def _row(published: Published, listing: Listing | None, open_entry: Opener) -> N
     entry, job = here(published), jobs.get(_job(published))
     running = job is not None and job.state == "running"
     with st.container(key=f"library_pub_{published.short}_{published.layer}_{published.percentile}", gap=None):
-        facts, action = st.columns([5, 1.3], gap="small", vertical_alignment="center")
+        facts, action = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
         with facts:
             st.html(_facts(published, entry, listing))
         with action, st.container(horizontal_alignment="right"):
@@ -191,8 +197,10 @@ def _here_mark(entry: Entry | None) -> str:
     if entry is None:
         return ""
     said = entry.info.get("published") or {}
-    about = f"revision {said.get('revision', 'unknown')}, SHA-256 of the pickle {said.get('sha256', 'unknown')}"
-    return f'<span title="{tokens.escape(about)}">● here</span>'
+    revision = str(said.get("revision") or "")
+    other = "" if revision.startswith(KNOWN_REVISION) else ", another revision"
+    about = f"revision {revision or 'unknown'}, SHA-256 of the pickle {said.get('sha256', 'unknown')}"
+    return f'<span title="{tokens.escape(about)}">● here{other}</span>'
 
 
 def _size(published: Published, listing: Listing | None) -> str:
@@ -219,76 +227,3 @@ def _start(published: Published) -> None:
     folder, keep = loading.kept_in(), bool(st.session_state.get("library_keep"))
     title = f"{published.short}, layer {published.layer}, p = {published.percentile}"
     jobs.start(_job(published), title, lambda job: import_published(published.name, folder, job.tell, keep=keep))
-
-
-# -- any repository --------------------------------------------------------------------------------------------------
-
-
-def any_repository(open_entry: Opener) -> None:
-    """A repository's name becomes the list of its dictionaries, each with the way to get it."""
-    with st.container(border=True, gap="small"):
-        st.html(tokens.heading("Any Hub repository", "that holds .ep.h5 files"))
-        if offline():
-            messages.quiet("The Hub is switched off here (HF_HUB_OFFLINE).")
-            return
-        with st.form("library_hub_form", border=False):
-            given = st.text_input(
-                "Repository", placeholder="OWNER/REPO", key="library_hub", label_visibility="collapsed"
-            )
-            if st.form_submit_button("List its dictionaries") and given.strip():
-                _list(given)
-        listed = st.session_state.get(_LISTED)
-        if isinstance(listed, str):
-            messages.note(listed)
-        elif listed is not None:
-            _files(listed, open_entry)
-
-
-def _list(given: str) -> None:
-    try:
-        with st.spinner("Asking the Hub…"):
-            st.session_state[_LISTED] = Hub().listing(owner_and_name(given))
-    except EPError as error:
-        st.session_state[_LISTED] = messages.sentence(error)
-
-
-def _files(listing: Listing, open_entry: Opener) -> None:
-    found = dictionaries(listing)
-    count = f"{len(found)} {'dictionary' if len(found) == 1 else 'dictionaries'}"
-    messages.quiet(f"{count} in {listing.repository} at {listing.revision[:8]}")
-    for path in found[:MOST_FILES]:
-        _file(listing, path, open_entry)
-    if len(found) > MOST_FILES:
-        messages.quiet(f"{len(found) - MOST_FILES} more are not listed: `ep import hub:OWNER/REPO/FILE` gets them.")
-
-
-def _file(listing: Listing, path: str, open_entry: Opener) -> None:
-    file, target = listing.find(path), loading.kept_in() / local_name(listing.repository, path)
-    entry = next((e for e in loading.entries() if e.path.resolve() == target.resolve()), None)
-    name, action = st.columns([3, 1], gap="small", vertical_alignment="center")
-    with name:
-        size = in_bytes(file.size) if file is not None and file.size is not None else ""
-        st.html(
-            f'<div class="ep-clip" title="{tokens.escape(path)}">{tokens.escape(path)} '
-            f'<span class="ep-k ep-num">{size}</span></div>'
-        )
-    with action, st.container(horizontal_alignment="right"):
-        if entry is not None:
-            if st.button("Open", key=f"library_open_hub {path}", type="tertiary"):
-                open_entry(entry)
-        else:
-            work = partial(_get, listing, path, target)
-            key = _file_job(listing, path)
-            st.button(
-                "Get", key=f"library_hub_get {path}", type="tertiary", on_click=jobs.start, args=(key, path, work)
-            )
-    if entry is None:
-        jobs.watch(_file_job(listing, path))
-
-
-def _get(listing: Listing, path: str, target: Path, job: jobs.Job) -> Path:
-    return get(listing, path, target, job.tell)
-
-
-def _file_job(listing: Listing, path: str) -> str:
-    return f"hub {listing.repository} {listing.revision} {path}"

@@ -82,7 +82,7 @@ def test_a_published_dictionary_is_got_and_opens(online: Online, page: Page) -> 
     assert online.hub.asked == []
     page.get_by_role("button", name="Look on the Hub").click()
     expect(page.get_by_text(KNOWN_REVISION.ljust(40, "b"))).to_be_visible()
-    online.hub.behaviour.slow = 0.2
+    online.hub.behaviour.slow = 1.0
     line.get_by_role("button", name="Get").click()
     expect(line.get_by_role("progressbar")).to_be_visible()
     line.get_by_role("button", name="Cancel").click()
