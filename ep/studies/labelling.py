@@ -35,6 +35,8 @@ class Outcome:
         text = f"{n:,} region{'s' if n != 1 else ''} labelled"
         if scores:
             text += f", mean detection {np.mean(scores):.2f} over {len(scores):,}"
+        if untested := [e.why for e in self.given if e.score is None]:
+            text += f"; {len(untested):,} not scored: {untested[-1]}"
         if self.failed:
             text += f"; {len(self.failed):,} got no label: {self.failed[-1].why}"
         return text

@@ -26,6 +26,10 @@ from pages.shared.tokens import escape
 
 OTHERS_SHOWN = 4
 LONGEST_SHOWN = 160
+SCORED = (
+    "Detection: how well the model tells held-back excerpts of this region from look-alikes by the label alone "
+    "(balanced accuracy, 95 % interval; 0.5 is chance). Control: the same with another region's label."
+)
 _KEPT, _WHO, _CHANGED, _SAID = "labelling_kept", "labelling_who", "labelling_changed", "labelling_said"
 
 
@@ -134,11 +138,11 @@ def _unsaved(key: str) -> None:
 
 def _name(key: str, labels: Labels, region: int, best: Label) -> None:
     """The label in a box: typing over it makes a label by hand; Enter saves. Beside it lock and undo."""
-    box = f"labelling_name {key} {region}"
-    st.session_state[box] = best.text if best.id else ""
+    box = f"labelling_name {key} {region} {best.id} {_times(labels, 'region', region)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.text_input(
             "Label",
+            best.text if best.id else "",
             key=box,
             placeholder=cut(best.text) or "A few words for this region",
             max_chars=edits.LONGEST,
@@ -174,14 +178,15 @@ WORDS = {"label": "label", "remove": "removal", "lock": "lock or unlock", "note"
 
 def _foot(key: str, labels: Labels, region: int, best: Label) -> None:
     """Where the label comes from, and what else can be done."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.html(f'<div class="ep-k ep-clip" title="{escape(origin(best))}">{escape(cut(origin(best)))}</div>')
+    about, more = st.columns([7, 6], gap="small", vertical_alignment="center")
+    with about:
+        st.html(_origin(best))
+    with more, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         with st.popover("Note", icon=":material/edit_note:", type="tertiary"):
             _note(key, labels, region)
         with st.popover("Lists", icon=":material/list:", type="tertiary"):
             _lists(key, labels, region)
-        with st.popover("Ask a model", icon=":material/smart_toy:", type="tertiary"):
-            asking.form(key, region, who())
+        asking.popover(key, region, who())
 
 
 def _named(key: str, region: int, best: Label, box: str) -> None:
@@ -198,7 +203,7 @@ def _other(key: str, region: int, best: Label, label: Label) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(
             f'<div class="ep-row"><span class="ep-clip">{shown(label.text)}</span>'
-            f'<span class="ep-k" style="white-space:nowrap">{escape(cut(origin(label)))}</span></div>'
+            f'<span style="min-width:0;flex-shrink:2">{_origin(label)}</span></div>'
         )
         st.button(
             "Use",
@@ -236,15 +241,18 @@ def origin(label: Label) -> str:
         return "automatic: tokens that set it apart from its nearest regions"
     if label.source == HAND:
         return f"by hand, {label.by}, {_when(label.at)}"
-    parts = [label.source.removeprefix(MODEL)]
-    if label.score is not None:
-        low, high = label.interval or (label.score, label.score)
-        parts.append(f"detection {label.score:.2f} ({low:.2f} to {high:.2f}), n = {label.n}")
-    else:
-        parts.append("not scored")
-    if label.control is not None:
-        parts.append(f"another region's label {label.control:.2f}")
-    return " · ".join(parts)
+    model = label.source.removeprefix(MODEL)
+    if label.score is None:
+        return f"not scored · {model}"
+    low, high = label.interval or (label.score, label.score)
+    control = "" if label.control is None else f", control {label.control:.2f}"
+    return f"detection {label.score:.2f} ({low:.2f}–{high:.2f}), n = {label.n}{control} · {model}"
+
+
+def _origin(label: Label) -> str:
+    about = cut(origin(label))
+    more = f"{about}. {SCORED}" if label.score is not None else about
+    return f'<div class="ep-k ep-clip" title="{escape(more)}">{escape(about)}</div>'
 
 
 def _when(at: str) -> str:
@@ -272,18 +280,18 @@ def _remarks(labels: Labels, region: int) -> None:
 
 
 def _note(key: str, labels: Labels, region: int) -> None:
-    box = f"labelling_note {key} {region}"
-    st.session_state[box] = labels.notes.get(region, "")
+    box = f"labelling_note {key} {region} {_times(labels, 'region', region)}"
     st.text_area(
         "Note on this region",
+        labels.notes.get(region, ""),
         key=box,
         height=120,
         max_chars=edits.LONGEST,
         on_change=lambda: do(key, edits.note(region, st.session_state[box])),
     )
-    st.session_state.setdefault("labelling_signed", st.session_state.get(_WHO, ""))
     st.text_input(
         "Your name, beside what you write",
+        st.session_state.get(_WHO, ""),
         key="labelling_signed",
         placeholder=NOBODY,
         max_chars=60,
@@ -296,12 +304,12 @@ def _signed() -> None:
 
 
 def _lists(key: str, labels: Labels, region: int) -> None:
-    box = f"labelling_lists {key} {region}"
     held = [title for title, content in labels.lists.items() if region in content.regions]
-    st.session_state[box] = held
+    box = f"labelling_lists {key} {region} {_times(labels, 'do', 'put')} {_times(labels, 'do', 'take')} {len(held)}"
     st.multiselect(
         "Lists this region is on",
         list(labels.lists),
+        held,
         key=box,
         placeholder="Choose one, or type a name",
         accept_new_options=True,
@@ -317,6 +325,11 @@ def _listed(key: str, region: int, held: list[str], box: str) -> None:
     taken = [edits.take(title, [region]) for title in held if title not in wanted]
     if added or taken:
         do(key, *added, *taken)
+
+
+def _times(labels: Labels, field: str, value: object) -> int:
+    """How often something was done: part of a box's key, so that it takes up what changed and keeps what is typed."""
+    return sum(edit.get(field) == value for edit in labels.edits)
 
 
 # -- text on screen ----------------------------------------------------------------------------------------------------

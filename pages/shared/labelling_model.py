@@ -6,7 +6,7 @@ job keeps what it has done.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,35 +20,40 @@ from ep.storage.labels import Labels
 from ep.studies.labelling import Outcome, label_regions
 from ep.views.tables import members
 from ep.views.text import shorten
-from pages.shared import jobs, loading, messages
+from pages.shared import jobs, loading, messages, state
 from pages.shared.tokens import escape
 
-THIS, LARGEST = "This region", "The largest"
-MOST = 500
-_GIVEN, _SAID = "labelling_endpoint", "labelling_endpoint_said"
-_FIELDS = {"url": "", "model": "", "key": "", "which": THIS, "many": 20, "negatives": True, "control": True}
+THIS = "This region"
+LARGEST = {f"The {n} largest": n for n in (20, 100, 500)}
+_GIVEN, _TIMES = "labelling_endpoint", "labelling_endpoint_times"
+_FIELDS = {"url": "", "model": "", "key": "", "negatives": True, "control": True}
 
 
-def form(key: str, region: int, by: str) -> None:
-    """Where the model answers, which regions it is to name, and the button; inside a popover. by: in whose name."""
-    given = st.session_state.setdefault(_GIVEN, dict(_FIELDS))
-    for name in given:  # written in every run: what is inside a closed popover hears of a value only when it opens
-        given[name] = st.session_state[f"endpoint_{name}"] = st.session_state.get(f"endpoint_{name}", given[name])
-    labels = loading.labels(key)
-    st.text_input("Address", key="endpoint_url", placeholder="http://localhost:11434/v1", max_chars=2000)
-    st.text_input("Model", key="endpoint_model", placeholder="its name on that server", max_chars=150)
-    st.text_input("Key, if it needs one", key="endpoint_key", type="password", autocomplete="off", max_chars=500)
-    choices = [THIS, LARGEST, *labels.lists]
-    if st.session_state["endpoint_which"] not in choices:
-        st.session_state["endpoint_which"] = THIS
-    st.selectbox("Regions", choices, key="endpoint_which", format_func=_short)
-    if st.session_state["endpoint_which"] == LARGEST:
-        st.number_input("How many", 1, MOST, key="endpoint_many")
-    st.toggle("Show it look-alikes too", key="endpoint_negatives", help="Excerpts of the nearest regions")
-    st.toggle("Test another region's label as control", key="endpoint_control", help="One more request a region")
-    st.button("Label", key="endpoint_start", icon=":material/play_arrow:", on_click=_start, args=(key, region, by))
-    if said := st.session_state.pop(_SAID, ""):
-        messages.note(said)
+def popover(key: str, region: int, by: str) -> None:
+    """A button that opens the form: where the model answers, which regions it is to name. by: in whose name."""
+    times = st.session_state.get(_TIMES, 0)  # another key is another popover, and that one is closed
+    with st.popover("Ask a model", icon=":material/smart_toy:", type="tertiary", key=f"endpoint_popover {times}"):
+        _form(key, region, by)
+
+
+def _form(key: str, region: int, by: str) -> None:
+    given, lists = {**_FIELDS, **st.session_state.get(_GIVEN, {})}, loading.labels(key).lists
+    which = [THIS, *LARGEST, *lists]
+    with st.form("endpoint_form", border=False):
+        url = st.text_input("Address", given["url"], placeholder="http://localhost:11434/v1", max_chars=2000)
+        model = st.text_input("Model", given["model"], placeholder="its name on that server", max_chars=150)
+        secret = st.text_input("Key, if it needs one", given["key"], type="password", autocomplete="off", max_chars=500)
+        asked = st.selectbox("Regions", which, format_func=_short)
+        negatives = st.toggle("Show it look-alikes too", given["negatives"], help="Excerpts of the nearest regions")
+        control = st.toggle(
+            "Test another region's label as control", given["control"], help="One more request a region"
+        )
+        sent = st.form_submit_button("Label", icon=":material/play_arrow:")
+    if sent:
+        given = {"url": url, "model": model, "key": secret, "negatives": negatives, "control": control}
+        st.session_state[_GIVEN] = given
+        regions = [region] if asked == THIS else LARGEST.get(asked) or lists[asked].regions
+        _start(key, regions, given, by)
     messages.quiet("Excerpts are sent there, by the computer this app runs on. The key is kept in this session only.")
 
 
@@ -72,29 +77,24 @@ def _short(text: str) -> str:
     return shorten(text, 60)
 
 
-def _start(key: str, region: int, by: str) -> None:
-    given: dict[str, Any] = {name: st.session_state[f"endpoint_{name}"] for name in _FIELDS}
+def _start(key: str, regions: int | Sequence[int], given: Mapping[str, Any], by: str) -> None:
+    """Starts the work beside the page. regions: ids, or how many of the largest."""
     try:
         endpoint = Endpoint(given["url"], given["model"], given["key"])
     except EPError as error:
-        st.session_state[_SAID] = messages.sentence(error)
+        messages.note(messages.sentence(error))
         return
     labels, dictionary = loading.labels(key), loading.dictionary(key)
-    regions = _regions(labels, dictionary, region, given)
+    if isinstance(regions, int):
+        regions = np.argsort(-members(dictionary), kind="stable")[:regions].tolist()
     texts = labels.automatic_texts()  # here: the work must not touch the session's caches
     labels = replace(labels, automatic_texts=lambda: texts)
     name, options = _job(key), (bool(given["negatives"]), bool(given["control"]))
-    title = f"Labels by {_short(endpoint.model)}"
     jobs.forget(name)
+    st.session_state[_TIMES] = st.session_state.get(_TIMES, 0) + 1
+    title = f"Labels by {_short(endpoint.model)}"
     jobs.start(name, title, lambda job: _work(job, labels, dictionary, regions, endpoint, by, *options))
-
-
-def _regions(labels: Labels, dictionary: Dictionary, region: int, given: dict[str, Any]) -> Sequence[int]:
-    if given["which"] == THIS:
-        return [region]
-    if given["which"] == LARGEST:
-        return np.argsort(-members(dictionary), kind="stable")[: int(given["many"])].tolist()
-    return labels.lists[given["which"]].regions
+    state.rerun()
 
 
 def _work(
