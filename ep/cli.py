@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ep.commands import importing, labelling, making, publishing, reading, studying
+from ep.commands import exporting, importing, labelling, making, publishing, reading, studying
 from ep.errors import EPError
 
-MODULES = (making, reading, importing, publishing, labelling, studying)
+MODULES = (making, reading, importing, publishing, labelling, studying, exporting)
 """In the order of `ep --help`."""
 
 

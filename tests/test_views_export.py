@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import ep
+from ep.cli import main
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary, MemorySource
 from ep.views import export, full
@@ -124,3 +127,36 @@ def test_names_of_files_are_plain(dictionary: Dictionary) -> None:
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(RequestError, match="csv, parquet, json"):
         export.write(pa.table({}), "xlsx", {})
+
+
+@pytest.mark.parametrize(("kind", "table"), [("csv", "regions"), ("parquet", "lens"), ("json", "excerpts")])
+def test_the_command_writes_what_the_page_downloads(
+    dictionary: Dictionary, tmp_path: Path, kind: str, table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "d.ep.h5"
+    ep.save(dictionary, file)
+    arguments = ["export", str(file), "--to", kind, "--table", table]
+    assert main([*arguments, "--region", "3"]) == 0
+    path = Path(capsys.readouterr().out.strip())
+    assert path == tmp_path / f"d-{table}.{kind}" and path.stat().st_size > 100
+    assert list(tmp_path.glob(".*")) == []
+    if kind == "json":
+        assert json.loads(path.read_text())["rows"] == full.excerpts(dictionary, 3).to_pylist()
+
+
+def test_the_command_writes_the_map_as_a_page(tmp_path: Path) -> None:
+    file, out = tmp_path / "d.ep.h5", tmp_path / "map.html"
+    ep.save(synthetic(30, 8), file)
+    assert main(["export", str(file), "--to", "html", "--out", str(out), "--region", "4"]) == 0
+    assert out.read_text().startswith("<!doctype html>")
+
+
+def test_mistakes_of_the_command_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "d.ep.h5"
+    ep.save(synthetic(30, 8), file)
+    wrong = (["--table", "lens"], ["--region", "99"], ["--out", str(tmp_path / "no" / "x.csv")])
+    for more in wrong:
+        assert main(["export", str(file), "--to", "csv", *more]) == 2
+    for more in (["--layout", "nonsense"], ["--color", "nonsense"]):
+        assert main(["export", str(file), "--to", "html", *more]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == len(wrong) + 2
