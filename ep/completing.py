@@ -79,7 +79,7 @@ def complete(path: str | os.PathLike[str], model: LanguageModel, progress: Progr
         reading = _read(dictionary, model, lambda share: tell("reading the excerpts", 0.9 * share))
         arrays, found = _with_tokens(arrays, reading)
         info |= {
-            "completed": {"model": model.name, "dtype": model.dtype, **found},
+            "completed": {"model": _name(model), "dtype": model.dtype, **found},
             "typical_norm": reading.typical_norm,
         }
     tell("reading every direction through the lens", 0.9)
@@ -100,6 +100,11 @@ def _admit(dictionary: Dictionary, model: LanguageModel) -> None:
         raise ModelError("this dictionary does not say which layer it was built from, so no model can complete it")
     if hook is not None and hook != model.hook_name(int(layer)):
         raise ModelError(f"this dictionary was built at {hook}; models are read at {model.hook_name(int(layer))} only")
+
+
+def _name(model: LanguageModel) -> str:
+    """The Hub name, or a local model's folder without the way to it, which is nobody else's business."""
+    return Path(model.name).resolve().name if Path(model.name).is_dir() else model.name
 
 
 def _of_vocabulary(name: str) -> bool:

@@ -24,7 +24,7 @@ OWNERS = {"gemma": "google", "llama": "meta-llama", "meta-llama": "meta-llama", 
 """Owners of models that the reference calls by their short names."""
 
 CORPUS = "monology/pile-uncopyrighted"
-"""What the published builds streamed (protocol 1.8)."""
+"""What the program that writes `discovery_config` streams, always (protocol 1.8)."""
 
 
 def beside(path: Path) -> Path | None:
@@ -64,9 +64,9 @@ def describe(path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
         "layer": layer,
         "hook": None if layer is None else _first_hook(either) or f"blocks.{layer}.hook_resid_post",
         "percentile": _percentile(either, named),
-        "context": _first_whole(either, "context_length", 1, 2**20) or 128,
+        "context": _first_whole(either, "context_length", 1, 2**20),
         "positions": "final" if "final" in extractor else "all",
-        "corpus": {"name": CORPUS},
+        "corpus": {"name": CORPUS} if found else None,
         "protocol": "paper",
         "batch": _first_whole(either, "model_batch_size", 1, 2**20),
         "seed": _first_whole(either, "seed", -(2**62), 2**62),
