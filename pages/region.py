@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from ep.method.dictionary import Dictionary
+from ep.views import full, snippets
 from ep.views.palette import region_color
 from pages.shared import (
     frame,
     labelling,
+    loading,
     messages,
     region_decode,
     region_passages,
@@ -16,6 +20,7 @@ from pages.shared import (
     region_stability,
     region_surroundings,
     region_trial,
+    sharing,
     state,
 )
 
@@ -43,9 +48,20 @@ def show() -> None:
         region_passages.card(dictionary, region, color)
         region_trial.card(key, dictionary, region, color)
     with right:
+        _share(key, dictionary, region.id)
         region_shape.shape(dictionary, region, color)
         region_shape.members(dictionary, region, color)
         region_stability.card(key, dictionary, region, color)
+
+
+def _share(key: str, dictionary: Dictionary, region: int) -> None:
+    tables = {
+        "Passages of this region": partial(full.excerpts, dictionary, region),
+        "Its lens and tokens": partial(full.lens, dictionary, region),
+        "Its nearest regions": partial(full.nearest, dictionary, region),
+        "All its columns": partial(full.regions, dictionary, [region], loading.labels(key)),
+    }
+    sharing.bar("region_share", tables, snippets.region(dictionary, region))
 
 
 def _walk(dictionary: Dictionary, region: int) -> None:

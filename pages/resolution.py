@@ -7,17 +7,20 @@ from contextlib import suppress
 from functools import partial
 
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.storage import Entry
 from ep.studies import resolution as study
+from ep.views import export, snippets
 from ep.views import flow as view
+from ep.views import snippets
 from ep.views.palette import OTHER, region_color
 from ep.views.tables import lens_tokens, name
 from ep.views.text import label
-from pages.shared import frame, jobs, loading, messages, state, tokens
+from pages.shared import frame, jobs, loading, messages, sharing, state, tokens
 from pages.shared.flow import flow as flow_picture
 from pages.shared.parting import parting
 
@@ -33,7 +36,9 @@ TABLE_HEIGHT = 553
 
 def show() -> None:
     found = state.opened()
-    frame.page("Resolution", SENTENCE)
+    head, share = st.columns([2, 1], gap="small", vertical_alignment="center")
+    with head:
+        frame.page("Resolution", SENTENCE)
     if found is None or found[0].region is None:
         messages.nothing_open()
         return
@@ -46,9 +51,29 @@ def show() -> None:
     overlaps = _overlaps(entries, ladder, origin)
     if overlaps is not None:
         flow = study.follow(ladder, origin, int(selection.region or 0), lambda f, c: overlaps[f, c])
+        with share:
+            code = snippets.resolution(ladder, origin, flow.region)
+            sharing.bar("resolution_share", {"Regions its members lie in": partial(_nodes, flow)}, code)
         _followed(entries, ladder, flow, dictionary)
     else:
         parting(str(selection.dictionary), dictionary, entries, ladder)
+
+
+def _nodes(flow: study.Flow) -> pa.Table:
+    """The picture as a table, coarse to fine; a negative region stands for all the others, or for what is missing."""
+    nodes = [(level, node) for level in flow.levels for node in level.nodes]
+    return export.table(
+        {
+            "followed": [flow.region] * len(nodes),
+            "percentile": [level.percentile for level, _ in nodes],
+            "region": [node.region for _, node in nodes],
+            "members": [float(node.members) for _, node in nodes],
+            "share": [float(node.share) for _, node in nodes],
+            "members_of_region": [node.total for _, node in nodes],
+            "merged": [node.merged for _, node in nodes],
+            "known": [str(level.known) for level, _ in nodes],
+        }
+    )
 
 
 def _one_rung(dictionary: Dictionary) -> None:
@@ -135,6 +160,8 @@ def _followed(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: stud
     if not beside:
         with right:
             _exemplar(entries, ladder, flow)
+    code = snippets.followed(ladder, flow.origin, flow.region)
+    sharing.bar("resolution_bar", {"Members at every p": lambda: view.table(flow, ladder)}, code)
 
 
 def _picture(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study.Flow, dictionary: Dictionary) -> None:
