@@ -14,7 +14,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-NAMES = ("leaders", "extraction", "ladder", "opening", "memory", "clicks", "searching", "lens", "generation")
+NAMES = (
+    "leaders",
+    "extraction",
+    "ladder",
+    "opening",
+    "memory",
+    "clicks",
+    "searching",
+    "lens",
+    "generation",
+    "between",
+    "stability",
+)
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 README = HERE / "README.md"

@@ -22,10 +22,10 @@ LENS, PATH = "lens", "path"
 VIEWS = {LENS: "Between", PATH: "Path"}
 BASES = {"mean": "Mean directions", "exemplar": "Exemplars"}
 HOPS, LENGTH = "hops", "length"
-WAYS = {HOPS: "Fewest hops", LENGTH: "Shortest way"}
+WAYS = {HOPS: "Hops", LENGTH: "Distance"}
 ABOUT = {
     LENS: "Nearer to both A and B than they are to each other; the cosine stands on each arrow, the closest on top.",
-    PATH: "From A to B through regions that list each other among their k nearest; the cosine stands on each arrow.",
+    PATH: "The shortest way from A to B among k nearest regions, by hops or by distance.",
 }
 ROWS_SHOWN = 12
 _CARD, _LIST = "between_card", "between_list"
@@ -61,7 +61,7 @@ def _controls(basis: str, kind: str) -> tuple[int, str]:
         _choice("basis", BASES, basis)
         if kind == PATH:
             _choice("way", WAYS, way)
-            with st.container(width=210):
+            with st.container(width=150):
                 st.session_state["between_k"] = k
                 st.slider(
                     "Neighbours k",

@@ -111,7 +111,7 @@ def lens_column(key: str, dictionary: Dictionary, pair: Pair, basis: str, make: 
     if len(found):
         steps = tuple(_steps(found, make, shown))
         return column(kind=MEANT, steps=steps, total=len(found), said=f"{len(found):,} between")
-    said = "nothing between; nearest misses" if found.misses else "nothing else is here"
+    said = "none; nearest misses:" if found.misses else "nothing else is here"
     return column(kind=MISSED, steps=_missed(dictionary, pair, basis, found, make), total=0, said=said)
 
 

@@ -23,7 +23,7 @@ from pages.shared.searchbox import searchbox
 
 FOUND_SHOWN = 16
 PAIRS = 5
-LIGHT = 4e10
+LIGHT = 2e10
 """Multiply-adds that may be spent before a page is drawn: about two seconds."""
 _PICKED = "anchors_picked"
 
@@ -84,7 +84,8 @@ def _set(a: int, b: int) -> None:
 def _anchor(letter: str, key: str, dictionary: Dictionary, region: int, basis: str) -> None:
     color = region_color(dictionary, region)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
-        st.html(f"<b>{letter}</b> {tokens.chip(name(dictionary, region, basis), color, 0.4)}", width="content")
+        chip = tokens.chip(name(dictionary, region, basis), color, 0.4)
+        st.html(f'<div class="ep-row"><b>{letter}</b>{chip}</div>', width="content")
         with st.popover(
             f"{region}", key=f"anchors_{letter}", help=f"Choose another region as {letter}", width="content"
         ):
@@ -123,9 +124,7 @@ def examples(key: str, dictionary: Dictionary, basis: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html('<span class="ep-k">Pairs to try</span>', width="content")
         items = [
-            Chip(
-                i, f"{_short(dictionary, a, basis)} – {_short(dictionary, b, basis)}", region_color(dictionary, a), 0.14
-            )
+            Chip(i, f"{_short(dictionary, a, basis)}–{_short(dictionary, b, basis)}", region_color(dictionary, a), 0.14)
             for i, (a, b) in enumerate(pairs)
         ]
         chips(items, "anchors_examples", lambda i: _set(*pairs[i]))

@@ -60,7 +60,7 @@ def _between(region: int) -> None:
 def _items(dictionary: Dictionary, region: Region, group: str) -> list[Chip]:
     if group == SECOND:
         seen = max(1, int(region.columns.get("rival_seen", 0)))
-        rows = [(k, f"{100 * n / seen:.0f} %", f"{n:,} of {seen:,} members examined") for k, n in region.rivals]
+        rows = [(k, _share(n, seen), f"{n:,} of {seen:,} members examined") for k, n in region.rivals]
     else:
         found = region.nearest if group == NEAREST else farthest(dictionary, region.id)
         rows = [(k, f"{distance:.2f}", f"cosine distance {distance:.4f}") for k, distance in found]
@@ -68,6 +68,10 @@ def _items(dictionary: Dictionary, region: Region, group: str) -> list[Chip]:
         Chip(k, name(dictionary, k), region_color(dictionary, k), 0.24, before=str(k), after=after, title=title)
         for k, after, title in rows
     ]
+
+
+def _share(n: int, of: int) -> str:
+    return f"{100 * n / of:.0f} %" if n >= 0.01 * of else "<1 %"
 
 
 def farthest(dictionary: Dictionary, region: int, n: int = FARTHEST_SHOWN) -> list[tuple[int, float]]:
@@ -82,9 +86,10 @@ def _contested(region: Region) -> str:
     if not seen:
         return ""
     low, high = (100 * part for part in wilson(contested, seen))
+    share = _share(contested, seen) if contested else "none"
     return (
-        f"Contested: {100 * contested / seen:.0f} % of n = {seen:,} members examined (95 % interval {low:.0f} to "
-        f"{high:.0f} %) have their second exemplar less than 0.1 θ farther than their own."
+        f"Contested: {share} of n = {seen:,} members examined (95 % interval {low:.0f} to {high:.0f} %) have their "
+        "second exemplar less than 0.1 θ farther than their own."
     )
 
 
