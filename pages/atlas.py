@@ -1,49 +1,33 @@
-"""Atlas: all regions of a dictionary on one sphere, beside a search, a table, and the selected region in short."""
+"""Atlas: all regions of a dictionary on one or two maps, beside a search, a table, and the selected region in short."""
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import streamlit as st
 
-from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
-from ep.views import colorings, excerpts, palette, tables
-from ep.views.search import Found
-from pages.shared import frame, loading, maps, messages, state, tokens
+from ep.storage.labels import Labels
+from ep.views import full, splash, standalone
+from pages.shared import atlas_maps, atlas_state, frame, labelling, messages, sharing, state
+from pages.shared.atlas_card import card
+from pages.shared.atlas_maps import Drawn, Path
+from pages.shared.atlas_table import table
 
-MAP = "atlas_map"
-TABLE = "atlas_table"
-_SEEN, _FIRST, _SEQUENCE, _TABLE = "atlas_seen", "atlas_first", "atlas_sequence", "atlas_table_key"
-COLORINGS = {"neighbourhood": "Neighbourhood", "members": "Members", "coherence": "Coherence", "distance": "Distance"}
-LENS_SHOWN, EXCERPTS_SHOWN = 7, 3
-LEAST_MEMBERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-HEXAGON = (
-    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-4 -4 28 28'><path fill='{}' d='M10 2l7 4v8l-7 4-7-4V6z'/></svg>"
-)
-_COLUMNS: dict[str, Any] = {
-    "color": st.column_config.ImageColumn("", width=26),
-    "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
-    "lens": st.column_config.ListColumn("Lens tokens", width=118),
-    "members": st.column_config.NumberColumn(
-        "Members", width=58, format="localized", help="Voronoi members: nearest to it in the finished dictionary"
-    ),
-    "arrival": st.column_config.NumberColumn(
-        "Arrival", width=56, format="localized", help="Members when streamed: nearest to it when they came"
-    ),
-    "coherence": st.column_config.ProgressColumn(
-        "Coherence", width=74, min_value=0, max_value=1, format="%.2f", color=palette.OTHER, help="‖Σû‖/N, at arrival"
-    ),
-    "mean_distance": st.column_config.NumberColumn(
-        "Mean", width=46, format="%.2f", help="Mean cosine distance of the Voronoi members to the exemplar"
-    ),
-    "nearest": st.column_config.NumberColumn(
-        "Nearest", width=52, format="%.2f", help="Cosine distance to the nearest other exemplar"
-    ),
-}
+TWO_HIGH = 500
+"""px of each of two maps, so that the card below them begins on the screen."""
+CODE = """import ep
+from ep.views import colorings, layouts, tables
+
+d = ep.open({file!r})
+places = layouts.coordinates(d, {layout!r})  # (K, 3) or (K, 2)
+colors = colorings.coloring(d, {color!r})  # .light (K, 3), .legend or .ramp
+print(layouts.quality(d, {layout!r}))
+print(tables.columns(d, tables.order(d, {region}, None)[:10]))
+"""
 
 
 def show() -> None:
@@ -58,218 +42,101 @@ def show() -> None:
         f"{len(dictionary):,} regions of layer {dictionary.info.get('layer', '?')}. "
         "Each cell holds the activations nearest to one exemplar.",
     )
-    _notice(selection)
-    body, foot = st.container(), st.container()  # the map's bytes travel outside the fragment: a click sends none
+    atlas_state.notice(selection)
+    labels = labelling.current(selection.dictionary)
+    asked = [layout for layout in (atlas_maps.chosen(), atlas_maps.chosen_second()) if layout]
+    atlas_maps.tools(dictionary, labels)
+    for layout in dict.fromkeys(asked):
+        atlas_maps.umap_panel(selection.dictionary, dictionary, layout)
+    path = atlas_maps.route(selection.dictionary, dictionary)
+    body, foot = st.container(), st.container()  # the maps' bytes travel outside the fragment: a click sends none
     with foot:
-        name, problem = _carried(selection.dictionary)
+        drawn = [atlas_maps.carried(selection.dictionary, dictionary, layout) for layout in asked]
+        for one in drawn:
+            if isinstance(one, Drawn):
+                atlas_maps.measure(dictionary, one)
     with body:
-        _body(name, problem)
-
-
-def _carried(key: str) -> tuple[str | None, str]:
-    try:
-        return maps.carrier(key), ""
-    except RequestError as error:
-        return None, messages.sentence(error)
+        _body(drawn, path)
 
 
 @frame.fragment
-def _body(name: str | None, problem: str) -> None:
-    """The whole screen below its title: one selection for map, card and table, so one fragment."""
+def _body(drawn: list[Drawn | str], path: Path) -> None:
+    """The whole screen below its tools: one selection for maps, card and table, so one fragment."""
     selection, dictionary = state.opened()
+    labels = labelling.current(selection.dictionary)
+    draw = partial(_draw, key=selection.dictionary, dictionary=dictionary, labels=labels, path=path)
+    height = None if len(drawn) == 1 else TWO_HIGH
     left, right = st.columns(2, gap="medium")
-    with right, st.container(height="stretch", gap="small"):
-        _card(dictionary, selection.region)  # first: it is what a click waits for
-        below = st.container(height="stretch", gap="small")
+    if len(drawn) > 1:
+        below = st.columns(2, gap="medium")
+        with below[0]:
+            _card(dictionary, selection.region, labels)
+        rows = below[1].container(height=330, border=False, gap="small")
+    else:
+        with right, st.container(height="stretch", gap="small"):
+            _card(dictionary, selection.region, labels)  # first: it is what a click waits for
+            rows = st.container(height="stretch", gap="small")
     frame.show_selected()
     with left:
-        if name is None:
-            messages.box("There is no map of this dictionary", problem)
-        else:
-            _map(name, dictionary, selection)
-    with below:
-        _table(selection, dictionary)
+        draw(drawn[0], atlas_state.MAP, height=height)
+    if len(drawn) > 1:
+        with right:
+            draw(drawn[1], atlas_state.SECOND, height=height)
+    with rows:
+        ids = table(selection, dictionary, labels)
+    _share(drawn[0], path, ids, selection, dictionary, labels)
 
 
-# -- the map ---------------------------------------------------------------------------------------------------------
+def _draw(
+    one: Drawn | str,
+    place: str,
+    *,
+    height: int | None,
+    key: str,
+    dictionary: Dictionary,
+    labels: Labels,
+    path: Path,
+) -> None:
+    if isinstance(one, str):
+        messages.box("There is no map of this dictionary", one)
+    else:
+        atlas_maps.draw(one, place, key, dictionary, labels, path, height)
 
 
-def _map(name: str, dictionary: Dictionary, selection: state.Selection) -> None:
-    known = {column.name for column in colorings.columns(dictionary)}
-    possible = [name for name in COLORINGS if name in known]
-    coloring = selection.color if selection.color in possible else possible[0]
-    st.session_state["atlas_coloring"] = coloring
-    st.segmented_control(
-        "Colour the cells by",
-        possible,
-        key="atlas_coloring",
-        required=True,
-        format_func=COLORINGS.get,
-        label_visibility="collapsed",
-        on_change=_recolored,
-    )
-    coloring = state.current().color if state.current().color in possible else coloring
-    maps.view(
-        name,
-        dictionary,
-        key=MAP,
-        selected=selection.region,
-        sequence=st.session_state[_SEQUENCE],
-        coloring=colorings.coloring(dictionary, coloring),
-        on_pick=_picked_on_map,
-    )
+def _card(dictionary: Dictionary, region: int, labels: Labels) -> None:
+    named = labels.stored(region)
+    card(dictionary, region, named[0].text if named else "")
 
 
-def _recolored() -> None:
-    state.change(color=st.session_state["atlas_coloring"] or state.COLORINGS[0])
-
-
-def _notice(selection: state.Selection) -> None:
-    """A region chosen on another page, or another dictionary: the map takes it over and the table starts with it."""
-    seen = (selection.dictionary, selection.region)
-    if st.session_state.get(_SEEN) != seen:
-        _remember(first=True, sequence=True)
-
-
-def _remember(first: bool, sequence: bool) -> None:
-    selection = state.current()
-    st.session_state[_SEEN] = (selection.dictionary, selection.region)
-    if first:
-        st.session_state[_FIRST] = selection.region
-        if _cells():  # a new key drops the mark on a cell whose row is about to hold another region
-            st.session_state[_TABLE] = f"{TABLE} {st.session_state.get(_SEQUENCE, 0)}"
-            sequence = True
-    st.session_state[_SEQUENCE] = st.session_state.get(_SEQUENCE, 0) + sequence
-
-
-def _picked_on_map(region: int) -> None:
-    state.select_region(region)
-    _remember(first=True, sequence=False)  # the map shows it already
-
-
-# -- the selected region ---------------------------------------------------------------------------------------------
-
-
-def _card(dictionary: Dictionary, region: int) -> None:
-    color = palette.region_color(dictionary, region)
-    group = tables.group_names(dictionary)[palette.group_of(dictionary, region)]
-    lens = [token for token, _ in dictionary.lens(region)[:LENS_SHOWN]]
-    about = "logit lens of the exemplar" if lens else "most common tokens of its members"
-    shown = lens or [token for token, _ in dictionary.region(region).tokens[:LENS_SHOWN]]
-    with st.container(border=True, gap="small"):
-        st.html(
-            f'<div class="ep-split"><div class="ep-clip"><span class="ep-sw" style="--c:{color}"></span>'
-            f'<b class="ep-card-name">Region {region}</b> <span class="ep-k">&nbsp;{tokens.escape(group)}</span></div>'
-            f'<span class="ep-k" style="white-space:nowrap">{about}</span></div>'
-            + tokens.row((tokens.chip(token, color, 0.26) for token in shown), one_line=True)
-            + '<div class="ep-gap"></div>'
-            + tokens.facts(*_facts(dictionary, region))
-            + '<div class="ep-gap"></div>'
-            + f'<div class="ep-three">{tokens.aligned(_near(dictionary, region), color)}</div>'
-        )
-        if st.button("Open region", type="primary", icon=":material/arrow_forward:", icon_position="right"):
-            state.goto("region")
-
-
-def _facts(dictionary: Dictionary, region: int) -> list[tuple[str, str, str]]:
-    counted = (
-        ("members, Voronoi", "count_voronoi", "activations nearest to it in the finished dictionary"),
-        ("at arrival", "count_arrival", "activations that joined it while the dictionary grew"),
-    )
-    measured = (
-        ("coherence", "coherence", "‖Σû‖/N of its members at arrival: 1 when all point the same way"),
-        ("nearest region", "nearest_distances", "cosine distance to the nearest other exemplar"),
-        ("mean distance", "mean_distance", "mean cosine distance of its Voronoi members to the exemplar"),
-    )
-    facts = [(a, f"{int(dictionary.row(c, region)):,}", why) for a, c, why in counted if c in dictionary]
-    for about, column, why in measured:
-        if column in dictionary:
-            value = dictionary.row(column, region)
-            facts.append((about, f"{float(value[0] if column == 'nearest_distances' else value):.2f}", why))
-    return facts
-
-
-def _near(dictionary: Dictionary, region: int) -> list[excerpts.Row]:
-    bands = excerpts.by_band(dictionary.excerpts(region))
-    return [excerpts.aligned(excerpt) for excerpt in bands.get("near", ())[:EXCERPTS_SHOWN]]
-
-
-# -- search and table ------------------------------------------------------------------------------------------------
-
-
-def _table(selection: state.Selection, dictionary: Dictionary) -> None:
-    with st.container(horizontal=True, gap="small"):
-        query = st.text_input(
-            "Find",
-            key="atlas_query",
-            placeholder="Find in lens tokens, excerpts and ids",
-            label_visibility="collapsed",
-            icon=":material/search:",
-            on_change=_remember,
-            kwargs={"first": True, "sequence": False},
-        )
-        least = st.selectbox(
-            "Members at least",
-            LEAST_MEMBERS,
-            key="atlas_least",
-            format_func=lambda n: "any size" if n == 1 else f"≥ {n:,} members",
-            label_visibility="collapsed",
-            width=128,
-        )
-    found = loading.search_index(selection.dictionary).find(query) if query.strip() else None
-    ids = tables.order(
-        dictionary,
-        st.session_state[_FIRST] if found is None else None,
-        None if found is None else found.regions,
-        least,
-    )
-    if found is not None:
-        st.html(f'<div class="ep-k">{tokens.escape(_said(found, len(ids), query))}</div>')
-    rows = _all_rows(loading.fingerprint(selection.dictionary), selection.dictionary)
-    st.session_state["atlas_listed"] = ids
-    st.dataframe(
-        rows.take(pa.array(ids)),
-        hide_index=True,
-        height="stretch",
-        row_height=29,
-        on_select=_picked_in_table,
-        selection_mode="single-cell",
-        key=_table_key(),
-        column_config=_COLUMNS,
-        placeholder="–",
-    )
-
-
-def _said(found: Found, listed: int, query: str) -> str:
-    if not len(found):
-        return f"No region has “{query.strip()[:40]}” among its lens tokens, members' tokens or excerpts."
-    return found.summary() + ("" if listed == len(found) else f" ({listed:,} large enough)")
-
-
-def _picked_in_table() -> None:
-    cells = _cells()
-    listed = st.session_state.get("atlas_listed", ())
-    if cells and cells[0][0] < len(listed):
-        state.select_region(int(listed[cells[0][0]]))
-        _remember(first=False, sequence=True)  # rows stay where they are while one clicks through them
-
-
-def _table_key() -> str:
-    return st.session_state.get(_TABLE, TABLE)
-
-
-def _cells() -> list[tuple[int, str]]:
-    """The cell marked in the table, as a list of none or one (row, column)."""
-    marked = st.session_state.get(_table_key())
-    return list(marked["selection"]["cells"]) if marked else []
-
-
-@st.cache_resource(show_spinner=False, max_entries=12)
-def _all_rows(fingerprint: str, _key: str) -> pa.Table:
-    """Every region's row, by id: taking rows of an Arrow table costs a click a few milliseconds at 20,000 regions."""
-    dictionary = loading.dictionary(_key)
-    colors = ["data:image/svg+xml;utf8," + quote(HEXAGON.format(c)) for c in palette.region_colors(dictionary)]
-    return pa.table({"color": colors} | tables.columns(dictionary, np.arange(len(dictionary))))
+def _share(
+    one: Drawn | str,
+    path: Path,
+    ids: np.ndarray,
+    selection: state.Selection,
+    dictionary: Dictionary,
+    labels: Labels,
+) -> None:
+    """Export of what is on screen, the code that makes it, the link; files are made when they are asked for."""
+    brushed = atlas_state.brushed()
+    chosen: dict[str, Callable[[], pa.Table]] = {}
+    if len(brushed):
+        chosen["brushed regions"] = partial(full.regions, dictionary, brushed, labels)
+    chosen["listed regions"] = partial(full.regions, dictionary, ids, labels)
+    chosen["all regions"] = partial(full.regions, dictionary, None, labels)
+    files: dict[str, Callable[[], bytes]] = {}
+    layout = atlas_maps.chosen()
+    if isinstance(one, Drawn):
+        layout = one.layout
+        shown = atlas_maps.coloring(selection.dictionary, dictionary, labels)
+        note, names = atlas_maps.note(dictionary, layout, shown), labels.texts(automatic=False)
+        told = {"brushed": brushed.tolist(), "path": path.regions, "path_labels": path.labels}
+        files["map.html"] = lambda: standalone.html(
+            dictionary, layout, shown, selection.region, note=note, names=names, **told
+        ).encode()
+    files["splash-figure.html"] = lambda: splash.html(dictionary, selection.region, brushed, labels).encode()
+    file = str(dictionary.info.get("file", "")).rpartition("/")[2]
+    code = CODE.format(file=file, layout=layout, color=selection.color, region=selection.region)
+    sharing.bar("atlas_share", chosen, code, files)
 
 
 show()

@@ -22,6 +22,7 @@ from ep.method.dictionary import Dictionary
 from ep.method.surroundings import principal_axes
 from ep.storage import maps
 from ep.storage.maps import StoredMap
+from ep.views.projecting import FEWEST_FOR_UMAP as FEWEST_FOR_UMAP
 from ep.views.projecting import SEED, Settings, Tell, umap_coordinates
 
 LAYOUTS = {"pca-sphere": 3, "pca-flat": 2, "umap-sphere": 3, "umap-flat": 2}

@@ -18,12 +18,13 @@ import streamlit as st
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.storage.hub import meant
+from ep.views import colorings
 from ep.views.tables import opening_region
 from pages.shared import loading
 
 PARAMETERS = {"dictionary": "d", "region": "r", "second": "b", "color": "c", "prompt": "q"}
 """Each part of the selection and its name in the URL."""
-COLORINGS = ("neighbourhood", "members", "coherence", "distance")
+COLORINGS = colorings.NAMES
 LONGEST_PROMPT = 1500
 """A longer prompt stays in the session and out of the URL, which servers cut."""
 MOST_SETTINGS = 24

@@ -1,0 +1,201 @@
+"""The Atlas' search box and table: all regions, those found, or those brushed on the map."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from ep.method.dictionary import Dictionary
+from ep.storage import edits
+from ep.storage.labels import Labels
+from ep.views import palette, tables
+from ep.views.search import Found
+from pages.shared import atlas_state, labelling, loading, messages, state, tokens
+from pages.shared.searchbox import searchbox
+
+LEAST_MEMBERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+HEXAGON = (
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-4 -4 28 28'><path fill='{}' d='M10 2l7 4v8l-7 4-7-4V6z'/></svg>"
+)
+_COLUMNS: dict[str, Any] = {
+    "color": st.column_config.ImageColumn("", width=26),
+    "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
+    "label": st.column_config.TextColumn("Label", width=130, help="Given by hand or by a model"),
+    "lens": st.column_config.ListColumn("Lens tokens", width=118),
+    "members": st.column_config.NumberColumn(
+        "Members", width=58, format="localized", help="Voronoi members: nearest to it in the finished dictionary"
+    ),
+    "arrival": st.column_config.NumberColumn(
+        "Arrival", width=56, format="localized", help="Members when streamed: nearest to it when they came"
+    ),
+    "coherence": st.column_config.ProgressColumn(
+        "Coherence", width=74, min_value=0, max_value=1, format="%.2f", color=palette.OTHER, help="‖Σû‖/N, at arrival"
+    ),
+    "mean_distance": st.column_config.NumberColumn(
+        "Mean", width=46, format="%.2f", help="Mean cosine distance of the Voronoi members to the exemplar"
+    ),
+    "nearest": st.column_config.NumberColumn(
+        "Nearest", width=52, format="%.2f", help="Cosine distance to the nearest other exemplar"
+    ),
+}
+
+
+def table(selection: state.Selection, dictionary: Dictionary, labels: Labels) -> np.ndarray:
+    """Draws search box, what is brushed, and the table; returns the ids it lists, in its order."""
+    query, least = _asked()
+    found = None
+    if query.strip():
+        found = loading.search_index(selection.dictionary).find(query, _said(selection.dictionary, labels))
+    ids = listed(dictionary, atlas_state.first(), found, atlas_state.brushed(), least)
+    if found is not None:
+        _found(found, len(ids), query, dictionary)
+    if len(atlas_state.brushed()):
+        _brushed(selection.dictionary, dictionary, atlas_state.brushed(), labels)
+    st.session_state["atlas_listed"] = ids
+    rows = _all_rows(loading.fingerprint(selection.dictionary), labels.revision, selection.dictionary, labels)
+    st.dataframe(
+        rows.take(pa.array(ids)),
+        hide_index=True,
+        height="stretch",
+        row_height=29,
+        on_select=_picked,
+        selection_mode="single-cell",
+        key=atlas_state.table_key(),
+        column_config=_COLUMNS,
+        placeholder="–",
+    )
+    return ids
+
+
+def listed(
+    dictionary: Dictionary, first: int | None, found: Found | None, brushed: np.ndarray, least_members: int
+) -> np.ndarray:
+    """The ids the table lists: of those brushed (if any) those found (if asked) with enough members.
+
+    The selected region comes first, unless a search or a brush leaves it out.
+    """
+    ids = tables.order(dictionary, None, None if found is None else found.regions, least_members)
+    if len(brushed):
+        ids = ids[np.isin(ids, brushed)]
+    if found is not None or first is None or (len(brushed) and first not in brushed):
+        return ids
+    return np.concatenate([[first], ids[ids != first]])
+
+
+def _asked() -> tuple[str, int]:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        with st.container():
+            query = searchbox(
+                "atlas_query",
+                value=state.setting("find"),
+                placeholder="Find in labels, lens tokens, excerpts, ids",
+                on_change=_typed,
+                label="Find regions",
+            )
+        least = st.selectbox(
+            "Members at least",
+            LEAST_MEMBERS,
+            key="atlas_least",
+            format_func=lambda n: "any size" if n == 1 else f"≥ {n:,} members",
+            label_visibility="collapsed",
+            width=128,
+        )
+    return query, least
+
+
+def _typed(text: str) -> None:
+    state.keep(find=text.strip()[:200])
+    atlas_state.restart_table()
+
+
+def _said(key: str, labels: Labels) -> dict[int, str]:
+    return _texts(loading.fingerprint(key), labels.revision, labels)
+
+
+@st.cache_resource(show_spinner=False, max_entries=12)
+def _texts(fingerprint: str, revision: int, _labels: Labels) -> dict[int, str]:
+    return _labels.texts()
+
+
+def _found(found: Found, shown: int, query: str, dictionary: Dictionary) -> None:
+    """What the search found; where it was an id, the way to that region."""
+    text = f"No region has “{query.strip()[:40]}” among its labels, lens tokens, members' tokens or excerpts."
+    if len(found):
+        text = found.summary() + ("" if shown == len(found) else f" ({shown:,} listed)")
+    number = query.strip().lower().removeprefix("region").strip().removeprefix("#")
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.html(f'<div class="ep-k">{tokens.escape(text)}</div>')
+        if number.isascii() and number.isdigit() and len(number) < 12 and int(number) < len(dictionary):
+            st.button(
+                f"Go to region {int(number)}",
+                key="atlas_go",
+                type="tertiary",
+                icon=":material/my_location:",
+                on_click=_go,
+                args=(int(number),),
+            )
+
+
+def _go(region: int) -> None:
+    state.select_region(region)
+    atlas_state.remember(first=True)
+
+
+def _brushed(key: str, dictionary: Dictionary, regions: np.ndarray, labels: Labels) -> None:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.html(f'<div class="ep-k">{tokens.escape(brush_text(dictionary, regions))}</div>')
+        st.button(
+            "Clear", key="atlas_clear", type="tertiary", icon=":material/close:", on_click=atlas_state.clear_brush
+        )
+        if labels.problem:
+            return
+        with st.popover("Save as list", type="tertiary", icon=":material/playlist_add:"):
+            st.text_input(
+                "Name of the list",
+                key="atlas_list",
+                max_chars=80,
+                on_change=_listed,
+                args=(key, regions.tolist()),
+                placeholder="A name, then Enter",
+            )
+            messages.quiet("A list of this name that exists already gets these regions too.")
+
+
+def brush_text(dictionary: Dictionary, regions: np.ndarray) -> str:
+    """ "112 regions brushed, 8.3 % of Voronoi members"."""
+    count = tables.members(dictionary)
+    kind = "Voronoi members" if "count_voronoi" in dictionary else "members at arrival"
+    share = 100 * float(count[regions].sum()) / max(float(count.sum()), 1.0)
+    n = len(regions)
+    return f"{n:,} region{'s' if n != 1 else ''} brushed, {share:.1f} % of {kind}"
+
+
+def _listed(key: str, regions: list[int]) -> None:
+    name = st.session_state["atlas_list"].strip()
+    if name:
+        labelling.do(key, edits.put(name, regions))
+        st.session_state["atlas_list"] = ""
+        st.toast(f"{len(regions):,} regions are on the list.", icon=":material/playlist_add_check:")
+
+
+def _picked() -> None:
+    cells = atlas_state.marked()
+    ids = st.session_state.get("atlas_listed", ())
+    if cells and cells[0][0] < len(ids):
+        state.select_region(int(ids[cells[0][0]]))
+        atlas_state.remember(first=False)  # rows stay where they are while one clicks through them
+
+
+@st.cache_resource(show_spinner=False, max_entries=12)
+def _all_rows(fingerprint: str, revision: int, _key: str, _labels: Labels) -> pa.Table:
+    """Every region's row, by id: taking rows of an Arrow table costs a click a few milliseconds at 20,000 regions."""
+    dictionary = loading.dictionary(_key)
+    colors = ["data:image/svg+xml;utf8," + quote(HEXAGON.format(c)) for c in palette.region_colors(dictionary)]
+    columns = tables.columns(dictionary, np.arange(len(dictionary)))
+    named = _labels.texts(automatic=False)
+    label = {"label": [named.get(k) for k in range(len(dictionary))]} if named else {}
+    return pa.table({"color": colors, "region": columns.pop("region")} | label | columns)
