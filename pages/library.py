@@ -164,7 +164,7 @@ def _read(source: Path, name: str, remove: bool) -> None:
             return intake.read_pickle(source, name, folder, job.tell)
         finally:
             if remove:
-                source.unlink(missing_ok=True)
+                intake.drop(source)
 
     jobs.start(key, f"Reading {_cut(name, 40)}", work)
     keys = st.session_state.setdefault(_READING, [])

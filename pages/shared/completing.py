@@ -24,11 +24,28 @@ WILL = (
 
 def offers(entries: Iterable[Entry]) -> None:
     """A line for each published dictionary that lacks token ids or lens, with the way to add them."""
-    lacking = [(e, words) for e in entries if "published" in e.info and (words := _lacking(e))]
+    published = [entry for entry in entries if "published" in entry.info]
+    _collect(published)
+    lacking = [(entry, words) for entry in published if (words := _lacking(entry))]
     for entry, words in lacking:
         _offer(entry, words)
     if any(model_is_here(_info(entry)) for entry, _ in lacking):
         messages.quiet(WILL)
+
+
+def _collect(entries: Iterable[Entry]) -> None:
+    """Takes note of what has been completed since the page was last drawn, and draws it again."""
+    done = [key for e in entries if (job := jobs.get(key := _job(e))) is not None and job.state == "done"]
+    if done:
+        for key in done:
+            jobs.forget(key)
+        loading.refresh()
+        state.note("The model has completed it: token ids, exact highlights and the logit lens are in the file now.")
+        state.rerun()
+
+
+def _job(entry: Entry) -> str:
+    return f"complete {entry.key}"
 
 
 def _lacking(entry: Entry) -> str:
@@ -42,12 +59,7 @@ def _lacking(entry: Entry) -> str:
 
 
 def _offer(entry: Entry, lacking: str) -> None:
-    key, model = f"complete {entry.key}", str(entry.info.get("model") or "its model")
-    if (job := jobs.get(key)) is not None and job.state == "done":
-        jobs.forget(key)
-        loading.refresh()
-        state.note("The model has completed it: token ids, exact highlights and the logit lens are in the file now.")
-        state.rerun()
+    key, model = _job(entry), str(entry.info.get("model") or "its model")
     where = f"layer {entry.layer}, p = {entry.percentile:g}" if entry.percentile is not None else entry.path.name
     line = f'<div><span class="ep-num">{escape(where)}</span> <span class="ep-k">{{}}</span></div>'
     if not model_is_here(_info(entry)):

@@ -69,16 +69,24 @@ def is_pickle(name: str) -> bool:
 
 
 def keep(name: str, content: BinaryIO, folder: Path) -> Path:
-    """Puts an uploaded pickle into a hidden place of `folder`, unread; returns where. StorageError as `upload`."""
+    """Puts an uploaded pickle, unread, into a hidden folder of its own under `folder`; `drop` removes both again.
+
+    Its name stays, made plain: the reader learns model and layer from it. StorageError as `upload`.
+    """
     with _writing(folder):
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".upload-", suffix=".partial")
+        path = Path(tempfile.mkdtemp(dir=folder, prefix=".upload-")) / f"{safe_name(name).removesuffix(SUFFIX)}"
         try:
-            with os.fdopen(handle, "wb") as file:
+            with path.open("wb") as file:
                 shutil.copyfileobj(content, file)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            drop(path)
             raise
-    return Path(temporary)
+    return path
+
+
+def drop(kept: Path) -> None:
+    """Removes what `keep` put there."""
+    shutil.rmtree(kept.parent, ignore_errors=True)
 
 
 def read_pickle(source: Path, name: str, folder: Path, progress: Callable[[str, float | None], None]) -> Path:
