@@ -9,7 +9,7 @@ import pytest
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary, MemorySource
-from ep.views import palette, sphere
+from ep.views import blob, colorings, layouts, sphere, tables
 from tests.fixtures.dictionaries import synthetic
 
 TYPES = {"i2": "<i2", "u1": "u1", "u2": "<u2", "u4": "<u4", "f4": "<f4"}
@@ -58,49 +58,61 @@ def test_fewer_than_four_regions_have_no_map() -> None:
         sphere.cells(np.eye(3))
 
 
-def test_the_blob_says_what_the_dictionary_says() -> None:
+@pytest.mark.parametrize("layout", ["pca-sphere", "pca-flat"])
+def test_the_blob_says_what_the_dictionary_says(layout: str) -> None:
     dictionary = synthetic(80, 16)
-    head, arrays = unpack(sphere.blob(dictionary, "name"))
-    assert head["id"] == "name" and len(head["texts"]["names"]) == len(head["texts"]["tips"]) == 80
+    head, arrays = unpack(blob.blob(dictionary, layouts.coordinates(dictionary, layout), layout, "name"))
+    texts = head["texts"]
+    assert head["id"] == "name" and texts["kind"] == layout.rpartition("-")[2]
     assert all(offset % 4 == 0 for _, _, offset, _ in head["arrays"])
     np.testing.assert_array_equal(arrays["members"], dictionary.column("count_voronoi"))
     np.testing.assert_array_equal(arrays["groups"], dictionary.column("neighbourhood"))
     assert sorted(arrays["ranking"]) == list(range(80))
-    for coloring in sphere.COLORINGS:
-        assert arrays[f"colors_{coloring}"].size == 4 * 80
+    for k in (0, 7, 79):
+        assert texts["words"][arrays["names"][k]] == tables.map_name(tables.name(dictionary, k))
+        tips = [texts["words"][i] for i in arrays["tips"][3 * k : 3 * k + 3]]
+        assert tips == tables.lens_tokens(dictionary, [k], 3)[0]
+
+
+def test_colours_travel_by_themselves_and_equal_ones_have_one_name() -> None:
+    dictionary = synthetic(80, 16)
+    for name in ("neighbourhood", "members"):
+        coloring = colorings.coloring(dictionary, name)
+        named, packed = blob.colors(coloring, "file")
+        head, arrays = unpack(packed)
+        assert head["id"] == named and named == blob.colors(colorings.coloring(dictionary, name), "file")[0]
+        np.testing.assert_array_equal(arrays["light"].reshape(-1, 3), coloring.light)
+        np.testing.assert_array_equal(arrays.get("dark", arrays["light"]).reshape(-1, 3), coloring.dark)
+    assert blob.legend(colorings.coloring(dictionary, "members"))["ramp"]["light"]
+
+
+def test_cells_turn_counter_clockwise_seen_from_outside() -> None:
+    found = sphere.cells(CLOUDS["scattered"])
+    starts = np.concatenate([[0], np.cumsum(found.counts, dtype=np.int64)])
+    for k in range(300):
+        corners = found.vertices[found.corners[starts[k] : starts[k + 1]]]
+        turns = np.cross(corners, np.roll(corners, -1, axis=0)).sum(axis=0) @ found.centers[k]
+        assert turns > 0
 
 
 def test_hostile_names_stay_short_and_on_one_line() -> None:
-    head, _ = unpack(sphere.blob(synthetic(60, 16, hostile=True), "h"))
-    for text in head["texts"]["names"]:
-        assert 0 < len(text) <= sphere.LONGEST_NAME
+    dictionary = synthetic(60, 16, hostile=True)
+    head, arrays = unpack(blob.blob(dictionary, dictionary.column("map_pca"), "pca-sphere", "h"))
+    for place in arrays["names"]:
+        text = head["texts"]["words"][place]
+        assert 0 < len(text) <= blob.LONGEST_NAME
         assert not set(text) & set("\n\t\0\u202e\u200f")
 
 
-@pytest.mark.parametrize("coloring", ["members", "coherence", "distance"])
-def test_numeric_colourings_keep_the_order_of_the_numbers(coloring: str) -> None:
-    dictionary = synthetic(200, 16)
-    values, ramp = sphere.scale(dictionary, coloring)
-    column = {"members": "count_voronoi", "coherence": "coherence", "distance": "mean_distance"}[coloring]
-    assert values.min() == 0 and values.max() == 1 and ramp.low and ramp.high
-    assert (np.diff(values[np.argsort(dictionary.column(column), kind="stable")]) >= 0).all()
-
-
-def test_a_file_without_numbers_offers_only_what_it_holds() -> None:
+def test_a_file_without_numbers_is_drawn_all_the_same() -> None:
     full = synthetic(30, 16)
     arrays = {name: full.source.read(name) for name in ("center", "exemplars", "mean_directions", "map_pca")}
     bare = Dictionary(MemorySource(arrays), full.info, 30)
-    assert sphere.colorings(bare) == ["neighbourhood"]
-    with pytest.raises(RequestError, match="colour"):
-        sphere.scale(bare, "coherence")
-    assert len(sphere.legend(bare)) == 1
-    _, packed = unpack(sphere.blob(bare, "bare"))
+    _, packed = unpack(blob.blob(bare, bare.column("map_pca"), "pca-sphere", "bare"))
     assert packed["members"].sum() == 0 and np.isnan(packed["coherence"]).all()
-    assert palette.region_color(bare, 0) == palette.OTHER
+    assert (packed["tips"] == blob.NONE).all()
 
 
-def test_the_legend_counts_every_region_once() -> None:
-    dictionary = synthetic(300, 16)
-    legend = sphere.legend(dictionary)
-    assert sum(int(n.replace(",", "")) for _, _, n in legend) == 300
-    assert [color for color, _, _ in legend] == list(palette.group_colors(dictionary))
+def test_the_wrong_number_of_places_is_refused() -> None:
+    with pytest.raises(RequestError, match="29 places"):
+        blob.blob(synthetic(30, 16), np.zeros((29, 3)), "pca-sphere", "x")

@@ -52,13 +52,15 @@ class Growing {
 }
 
 // What both maps share. cells: centers, vertices, corners (indices into vertices, cell after cell, counter-clockwise),
-// counts (corners per cell), ranking (all cells, the weightiest first). points holds the centres, then the vertices.
+// counts (corners per cell), ranking (all cells, the weightiest first). points holds each cell's middle, then the
+// vertices: a fan around the middle has even edges where the cell's site, which picking uses, lies close to its border.
 class Mesh {
   constructor(cells, points) {
     this.size = cells.counts.length;
-    Object.assign(this, { counts: cells.counts, corners: cells.corners, points });
+    Object.assign(this, { sites: cells.centers, counts: cells.counts, corners: cells.corners, points });
     this.first = new Uint32Array(this.size);
     for (let k = 1; k < this.size; k++) this.first[k] = this.first[k - 1] + this.counts[k - 1];
+    for (let k = 0; k < this.size; k++) this.points.set(this.middle(k), 3 * k);
     this.divide(cells.ranking);
   }
 
@@ -184,7 +186,6 @@ class SphereMesh extends Mesh {
   constructor(cells) {
     const [K, V] = [cells.counts.length, cells.vertices.length / 3];
     const points = new Float32Array(3 * (K + V));
-    points.set(cells.centers);
     for (let i = 0; i < V; i++) {
       const [x, y, z] = [cells.vertices[3 * i], cells.vertices[3 * i + 1], cells.vertices[3 * i + 2]];
       const length = Math.sqrt(x * x + y * y + z * z) || 1;
@@ -198,6 +199,18 @@ class SphereMesh extends Mesh {
   chunkCount() {
     this.grid = Math.max(1, Math.round(Math.sqrt(this.size / IN_A_CHUNK / 6)));
     return 6 * this.grid ** 2;
+  }
+
+  // The mean of a cell's corners; of a cell so large that its corners may surround the sphere, its site.
+  middle(k) {
+    const site = [this.sites[3 * k], this.sites[3 * k + 1], this.sites[3 * k + 2]];
+    const sum = [0, 0, 0];
+    for (let j = 0; j < this.counts[k]; j++) {
+      const corner = this.corner(k, j);
+      if (dot(corner, site) < 0.7) return site;
+      for (let i = 0; i < 3; i++) sum[i] += corner[i];
+    }
+    return unit(sum);
   }
 
   // Squares on the six faces of a cube around the sphere.
@@ -259,9 +272,9 @@ class SphereMesh extends Mesh {
     }
   }
 
-  // The cell whose centre is nearest to a point of the sphere: exactly the cell that holds it.
+  // The cell whose site is nearest to a point of the sphere: exactly the cell that holds it.
   at(point) {
-    const P = this.points;
+    const P = this.sites;
     let [best, found] = [-2, null];
     for (let k = 0, i = 0; k < this.size; k++, i += 3) {
       const cosine = P[i] * point[0] + P[i + 1] * point[1] + P[i + 2] * point[2];
@@ -282,14 +295,16 @@ class FlatMesh extends Mesh {
   constructor(cells) {
     const [K, V] = [cells.counts.length, cells.vertices.length / 2];
     const points = new Float32Array(3 * (K + V));
-    for (let i = 0; i < K + V; i++) {
-      const [from, j] = i < K ? [cells.centers, i] : [cells.vertices, i - K];
-      points[3 * i] = from[2 * j];
-      points[3 * i + 1] = from[2 * j + 1];
-    }
+    for (let i = 0; i < V; i++) [points[3 * (K + i)], points[3 * (K + i) + 1]] = [cells.vertices[2 * i], cells.vertices[2 * i + 1]];
     super(cells, points);
     this.outline = cells.outline;
     this.extent = [0, 1].map((axis) => Math.max(...cells.outline.filter((_, i) => i % 2 === axis).map(Math.abs)));
+  }
+
+  middle(k) {
+    const [sum, n] = [[0, 0, 0], this.counts[k]];
+    for (let j = 0; j < n; j++) this.corner(k, j).forEach((value, i) => (sum[i] += value / n));
+    return sum;
   }
 
   chunkCount() {
@@ -338,16 +353,16 @@ class FlatMesh extends Mesh {
     for (let j = 0; j < n; j++) indices.add(this.size + this.corners[start + j], this.size + this.corners[start + ((j + 1) % n)], k);
   }
 
-  // The cell whose centre is nearest, or null outside the outline.
+  // The cell whose site is nearest, or null outside the outline.
   at([x, y]) {
     const hull = this.outline;
     for (let i = 0; i < hull.length; i += 2) {
       const j = (i + 2) % hull.length;
       if ((hull[j] - hull[i]) * (y - hull[i + 1]) - (hull[j + 1] - hull[i + 1]) * (x - hull[i]) < 0) return null;
     }
-    const P = this.points;
+    const P = this.sites;
     let [best, found] = [Infinity, null];
-    for (let k = 0, i = 0; k < this.size; k++, i += 3) {
+    for (let k = 0, i = 0; k < this.size; k++, i += 2) {
       const away = (P[i] - x) ** 2 + (P[i + 1] - y) ** 2;
       if (away < best) [best, found] = [away, k];
     }

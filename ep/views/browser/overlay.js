@@ -21,6 +21,9 @@ class Overlay {
   }
 
   draw(scene) {
+    const empty = scene.hovered === null && !scene.path.length && !scene.loop;
+    if (empty && this.empty) return; // a canvas that is not touched costs a moving frame nothing
+    this.empty = empty;
     this.size(scene.width, scene.height);
     if (scene.hovered !== null) this.outline(scene);
     this.dots = paintWay(this.context, scene);

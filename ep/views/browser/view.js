@@ -5,6 +5,7 @@ const SHADOW = 0.05; // radians the raised cell's shadow reaches at most
 const RISE = 7; // how far the selected cell of a flat map is raised, in pixels
 const NONE = 0xffffffff;
 const FLIGHT = 420; // milliseconds a flight to a region takes
+const SLOW = 45; // milliseconds a moving frame may take before the next are drawn coarser
 const REST = 160; // milliseconds without movement before the map is drawn in full again
 const FAILED = "This browser cannot draw the map: WebGL 2 is missing or switched off. The table holds every region and works without it.";
 const CAMERAS = (window.epCameras ??= {}); // by place on the page: coming back to a page finds the camera too
@@ -18,6 +19,7 @@ class View {
   pathLabels = [];
   names = {};
   placed = [];
+  grain = 1; // canvas pixels to one of the page while moving: fewer on a slow machine
   tell = () => {};
 
   constructor(root, name) {
@@ -163,6 +165,17 @@ class View {
     return this.canvas.clientWidth / this.canvas.clientHeight;
   }
 
+  // Finds the grain at which this machine moves the map smoothly.
+  pace() {
+    const now = performance.now();
+    if (this.before !== undefined) {
+      this.usual = mixed(this.usual ?? SLOW / 2, now - this.before, 0.3);
+      if (this.usual > SLOW) this.grain = Math.max(0.5, 0.85 * this.grain);
+      else if (this.usual < SLOW / 2) this.grain = Math.min(1, 1.05 * this.grain);
+    }
+    this.before = this.moving ? now : undefined;
+  }
+
   // After every change of the camera, by hand or in flight: linked views of one kind of map follow.
   moved() {
     this.moving = true;
@@ -282,7 +295,9 @@ class View {
 
   draw() {
     if (!this.gl || this.gl.isContextLost() || !this.all || !this.colorBlob || !this.canvas.clientWidth || !this.canvas.clientHeight) return;
-    this.drawCells(this.moving ? 1 : clamp(devicePixelRatio, 1.5, 2));
+    this.pace();
+    this.stage.classList.toggle("moving", Boolean(this.moving));
+    this.drawCells(this.moving ? Math.round(20 * this.grain) / 20 : clamp(devicePixelRatio, 1.5, 2));
     this.drawLabels();
     this.drawOverlay();
     if (!this.moving) this.prepare();
