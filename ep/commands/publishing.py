@@ -74,7 +74,7 @@ def said_on_stderr() -> Iterator[Callable[[str, float | None], None]]:
     from tqdm import tqdm
 
     form = "{percentage:3.0f} %|{bar:24}| {desc}"
-    with tqdm(total=1.0, bar_format=form, file=sys.stderr, leave=False, disable=None, delay=0.2) as bar:
+    with tqdm(total=1.0, bar_format=form, file=sys.stderr, leave=False, disable=not sys.stderr.isatty()) as bar:
 
         def show(said: str, share: float | None = None) -> None:
             bar.n = bar.n if share is None else share
