@@ -135,9 +135,14 @@ class Labels:
         given = {k: self._state.ordered(k)[0].source for k in self._state.labels}
         return {k: given.get(k, AUTOMATIC) for k in self.texts()}
 
+    @property
+    def standing(self) -> Sequence[Edit]:
+        """The edits that count, oldest first: those taken back left out, and the undos themselves."""
+        return self._state.standing
+
     def last(self, region: int | None = None, name: str | None = None) -> Edit | None:
         """The newest edit that still counts, of a region, of a list, or of all: what an undo takes back."""
-        for edit in reversed(self._state.standing):
+        for edit in reversed(self.standing):
             about = (region is None or edit.get("region") == region) and (name is None or edit.get("list") == name)
             if about:
                 return edit

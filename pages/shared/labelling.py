@@ -1,36 +1,32 @@
 """What a region is called: its best label to read and edit in place, the others, a note, and the lists it is in.
 
-Draws the card of the Region page and the panel of a dictionary's lists. Everything written goes through
-`ep.storage.labels`; what the disk refuses is kept in the session until it can be written.
+Draws the card of the Region page; `lists_panel` draws a dictionary's lists. Everything written goes through
+`pages.shared.labelling_saving`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import streamlit as st
 
-from ep.errors import EPError, StorageError
 from ep.method.dictionary import Dictionary
 from ep.storage import edits
 from ep.storage.edits import AUTOMATIC, HAND, MODEL, Edit
 from ep.storage.labels import NOBODY, Label, Labels
-from ep.views.palette import region_color
-from ep.views.tables import name
-from ep.views.text import shorten
-from pages.shared import frame, loading, messages, state
+from pages.shared import frame, messages, state
 from pages.shared import labelling_model as asking
-from pages.shared.chips import Chip, chips
+from pages.shared.labelling_lists import lists_panel
+from pages.shared.labelling_saving import changed, current, cut, do, shown, sign, signed, times, unsaved, when, who
 from pages.shared.tokens import escape
 
+__all__ = ["card", "lists_panel", "origin"]
+
 OTHERS_SHOWN = 4
-LONGEST_SHOWN = 160
 SCORED = (
     "Detection: how well the model tells held-back excerpts of this region from look-alikes by the label alone "
     "(balanced accuracy, 95 % interval; 0.5 is chance). Control: the same with another region's label."
 )
-_KEPT, _WHO, _CHANGED, _SAID = "labelling_kept", "labelling_who", "labelling_changed", "labelling_said"
 
 
 @frame.fragment
@@ -54,83 +50,10 @@ def card(key: str, dictionary: Dictionary, region: int) -> None:
         if len(given) > OTHERS_SHOWN + 1:
             messages.quiet(f"{len(given) - OTHERS_SHOWN - 1} more labels are in the file.")
         _remarks(labels, region)
-        _unsaved(key)
+        unsaved(key)
     asking.watch(key)
-    if st.session_state.pop(_CHANGED, False):
+    if changed():
         state.rerun()
-
-
-def lists_panel(key: str) -> None:
-    """The lists of a dictionary, each with its regions as chips that select; nothing but a line when there are none."""
-    labels, dictionary = current(key), loading.dictionary(key)
-    if labels.problem:
-        messages.quiet(messages.sentence(labels.problem))
-        return
-    if not labels.lists:
-        messages.quiet("No lists yet: put a region on one on its page.")
-        return
-    for number, (title, held) in enumerate(labels.lists.items()):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            about = f"{len(held.regions):,} region{'s' if len(held.regions) != 1 else ''}"
-            st.html(f'<div class="ep-band ep-flush"><b>{shown(title)}</b><span>{about}</span></div>')
-            st.button(
-                "Drop the list",
-                icon=":material/close:",
-                type="tertiary",
-                key=f"labelling_drop {number}",
-                on_click=do,
-                args=(key, edits.drop(title)),
-            )
-        items = [
-            Chip(k, name(dictionary, k), region_color(dictionary, k), 0.24, before=str(k), title=cut(labels.best(k)))
-            for k in held.regions
-        ]
-        if items:
-            chips(items, f"labelling_list {key} {number}", state.select_region)
-
-
-# -- what is written, and what waits to be -----------------------------------------------------------------------------
-
-
-def current(key: str) -> Labels:
-    """The labels of a dictionary as this visitor sees them: those on disk, and what could not be written yet."""
-    found, kept = loading.labels(key), st.session_state.get(_KEPT, {}).get(key, [])
-    if not kept or found.problem:
-        return found
-    return found.after(*kept, by=who())
-
-
-def who() -> str:
-    """The name the visitor gave; "someone" until then."""
-    return st.session_state.get(_WHO) or NOBODY
-
-
-def do(key: str, *changes: Edit) -> None:
-    """Saves edits, for callbacks; what the disk refuses stays in this session, with a sentence and a second try."""
-    kept = st.session_state.setdefault(_KEPT, {})
-    waiting = [*kept.get(key, []), *changes]
-    st.session_state[_SAID] = ""
-    try:
-        loading.labels(key).save(*waiting, by=who())
-        kept.pop(key, None)
-    except StorageError as error:
-        kept[key] = waiting
-        st.session_state[_SAID] = messages.sentence(error)
-    except EPError as error:
-        st.session_state[_SAID] = messages.sentence(error)
-    st.session_state[_CHANGED] = True
-
-
-def _unsaved(key: str) -> None:
-    if said := st.session_state.get(_SAID):
-        messages.note(said)
-    if waiting := st.session_state.get(_KEPT, {}).get(key):
-        n = len(waiting)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.button("Save again", icon=":material/refresh:", key="labelling_again", on_click=do, args=(key,))
-            messages.quiet(
-                f"{n} edit{'s' if n != 1 else ''} of yours {'are' if n != 1 else 'is'} in this session only."
-            )
 
 
 # -- the label ---------------------------------------------------------------------------------------------------------
@@ -138,7 +61,7 @@ def _unsaved(key: str) -> None:
 
 def _name(key: str, labels: Labels, region: int, best: Label) -> None:
     """The label in a box: typing over it makes a label by hand; Enter saves. Beside it lock and undo."""
-    box = f"labelling_name {key} {region} {best.id} {_times(labels, 'region', region)}"
+    box = f"labelling_name {key} {region} {best.id} {times(labels, 'region', region)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.text_input(
             "Label",
@@ -167,7 +90,7 @@ def _name(key: str, labels: Labels, region: int, best: Label) -> None:
                 icon=":material/undo:",
                 type="tertiary",
                 key="labelling_undo",
-                help=f"Take back the last change here, a {WORDS.get(last['do'], 'change')} of {_when(last['at'])}",
+                help=f"Take back the last change here, a {WORDS.get(last['do'], 'change')} of {when(last['at'])}",
                 on_click=do,
                 args=(key, edits.undo(last["id"])),
             )
@@ -200,11 +123,13 @@ def _named(key: str, region: int, best: Label, box: str) -> None:
 
 
 def _other(key: str, region: int, best: Label, label: Label) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    text, actions = st.columns([8, 3], gap="small", vertical_alignment="center")
+    with text:
         st.html(
             f'<div class="ep-row"><span class="ep-clip">{shown(label.text)}</span>'
-            f'<span style="min-width:0;flex-shrink:2">{_origin(label)}</span></div>'
+            f'<span style="min-width:0;flex-shrink:9">{_origin(label)}</span></div>'
         )
+    with actions, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         st.button(
             "Use",
             icon=":material/arrow_upward:",
@@ -240,7 +165,7 @@ def origin(label: Label) -> str:
     if label.source == AUTOMATIC:
         return "automatic: tokens that set it apart from its nearest regions"
     if label.source == HAND:
-        return f"by hand, {label.by}, {_when(label.at)}"
+        return f"by hand, {label.by}, {when(label.at)}"
     model = label.source.removeprefix(MODEL)
     if label.score is None:
         return f"not scored · {model}"
@@ -253,13 +178,6 @@ def _origin(label: Label) -> str:
     about = cut(origin(label))
     more = f"{about}. {SCORED}" if label.score is not None else about
     return f'<div class="ep-k ep-clip" title="{escape(more)}">{escape(about)}</div>'
-
-
-def _when(at: str) -> str:
-    try:
-        return f"{datetime.fromisoformat(at):%-d %b %Y, %H:%M} UTC"
-    except ValueError:
-        return "an unknown time"
 
 
 # -- note and lists ----------------------------------------------------------------------------------------------------
@@ -280,7 +198,7 @@ def _remarks(labels: Labels, region: int) -> None:
 
 
 def _note(key: str, labels: Labels, region: int) -> None:
-    box = f"labelling_note {key} {region} {_times(labels, 'region', region)}"
+    box = f"labelling_note {key} {region} {times(labels, 'region', region)}"
     st.text_area(
         "Note on this region",
         labels.notes.get(region, ""),
@@ -291,7 +209,7 @@ def _note(key: str, labels: Labels, region: int) -> None:
     )
     st.text_input(
         "Your name, beside what you write",
-        st.session_state.get(_WHO, ""),
+        signed(),
         key="labelling_signed",
         placeholder=NOBODY,
         max_chars=60,
@@ -300,12 +218,12 @@ def _note(key: str, labels: Labels, region: int) -> None:
 
 
 def _signed() -> None:
-    st.session_state[_WHO] = st.session_state["labelling_signed"].strip()
+    sign(st.session_state["labelling_signed"])
 
 
 def _lists(key: str, labels: Labels, region: int) -> None:
     held = [title for title, content in labels.lists.items() if region in content.regions]
-    box = f"labelling_lists {key} {region} {_times(labels, 'do', 'put')} {_times(labels, 'do', 'take')} {len(held)}"
+    box = f"labelling_lists {key} {region} {times(labels, 'do', 'put')} {times(labels, 'do', 'take')} {len(held)}"
     st.multiselect(
         "Lists this region is on",
         list(labels.lists),
@@ -325,21 +243,3 @@ def _listed(key: str, region: int, held: list[str], box: str) -> None:
     taken = [edits.take(title, [region]) for title in held if title not in wanted]
     if added or taken:
         do(key, *added, *taken)
-
-
-def _times(labels: Labels, field: str, value: object) -> int:
-    """How often something was done: part of a box's key, so that it takes up what changed and keeps what is typed."""
-    return sum(edit.get(field) == value for edit in labels.edits)
-
-
-# -- text on screen ----------------------------------------------------------------------------------------------------
-
-
-def cut(text: str) -> str:
-    """A label as one line of bearable length; still plain text."""
-    return shorten(" ".join(text[: 4 * edits.LONGEST].split()), LONGEST_SHOWN)
-
-
-def shown(text: str) -> str:
-    """A label as HTML: one line, cut, escaped, its direction its own."""
-    return f'<span style="unicode-bidi:isolate">{escape(cut(text))}</span>'

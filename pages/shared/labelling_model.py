@@ -79,6 +79,9 @@ def _short(text: str) -> str:
 
 def _start(key: str, regions: int | Sequence[int], given: Mapping[str, Any], by: str) -> None:
     """Starts the work beside the page. regions: ids, or how many of the largest."""
+    if (running := jobs.get(_job(key))) is not None and running.state == "running":
+        messages.note("A model is labelling regions of this dictionary already: wait for it, or cancel it.")
+        return
     try:
         endpoint = Endpoint(given["url"], given["model"], given["key"])
     except EPError as error:
