@@ -19,6 +19,7 @@ NAMES = (
     "extraction",
     "ladder",
     "opening",
+    "importing",
     "memory",
     "clicks",
     "searching",

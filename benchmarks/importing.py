@@ -62,11 +62,11 @@ def run(size: int = SIZE, width: int = WIDTH) -> list[dict[str, Any]]:
         what = f"a {path.stat().st_size / 1e6:,.0f} MB published file, K = {size:,}, d = {width:,}"
         seconds, peak = _measure(READING, path, size, PEAK_MB)
         rival_seconds, rival_peak = _measure(RIVAL, path, size, PEAK_MB)
-        whole_seconds, whole_peak = _measure(WHOLE, path, size, CHILD_MB)
+        whole_seconds, whole_peak = _measure(WHOLE, path, size, CHILD_MB, "perf_counter")
     return [
         {"what": f"reading {what}: peak memory against the restricted unpickler", "ep_mb": round(peak),
          "unpickler_mb": round(rival_peak), "ratio": round(peak / rival_peak, 3), "target": 1, "at_most": True},
-        {"what": "the same, seconds", "ep_s": round(seconds, 2), "unpickler_s": round(rival_seconds, 2),
+        {"what": "the same, processor seconds", "ep_s": round(seconds, 2), "unpickler_s": round(rival_seconds, 2),
          "ratio": round(seconds / rival_seconds, 2)},
         {"what": "the whole conversion (map, neighbours, groups, writing) in its child process",
          "seconds": round(whole_seconds, 1), "peak_mb": round(whole_peak), "of": "peak_mb", "target": LIMIT_MB,
@@ -74,11 +74,11 @@ def run(size: int = SIZE, width: int = WIDTH) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _measure(code: str, path: Path, size: int, peak: str) -> tuple[float, float]:
-    """(seconds, peak MB) of a fresh process that runs `code`."""
+def _measure(code: str, path: Path, size: int, peak: str, clock: str = "process_time") -> tuple[float, float]:
+    """(processor seconds, or others by `clock`, and peak MB) of a fresh process that runs `code`."""
     program = (
-        f"import time\nstart = time.perf_counter()\npath, size = {str(path)!r}, {size}\n{code}\n"
-        f"print([time.perf_counter() - start, {peak}])"
+        f"import time\nstart = time.{clock}()\npath, size = {str(path)!r}, {size}\n{code}\n"
+        f"print([time.{clock}() - start, {peak}])"
     )
     seconds, megabytes = json.loads(subprocess.check_output([sys.executable, "-c", program], text=True))
     return seconds, megabytes

@@ -116,6 +116,7 @@ def test_excerpts_are_the_published_ones_in_order_and_nothing_is_marked(path, or
     assert len(set(texts)) == len(texts)
 
 
+@pytest.mark.slow
 def test_a_converted_file_opens_checks_and_equals_itself(path, good, tmp_path):
     write(path, good)
     first = convert(path, tmp_path)
@@ -128,6 +129,7 @@ def test_a_converted_file_opens_checks_and_equals_itself(path, good, tmp_path):
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_nothing_of_the_reservoirs_and_counts_is_kept_and_memory_does_not_follow_them(path, original):
     """A file a hundred times larger through what is left out takes no more memory to read."""
     import tracemalloc
@@ -464,6 +466,7 @@ def test_a_file_cut_anywhere_is_refused(path, good):
             read(path, good[:end])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [2, 5])
 def test_random_damage_never_raises_anything_else(path, original, protocol):
     whole, rng = pickled(library(original, members=1), protocol), np.random.default_rng(protocol)
@@ -541,6 +544,7 @@ def test_paths_that_are_no_pickle_are_refused_before_anything_starts(tmp_path):
         convert(write(tmp_path / "x.pkl", b"\x80\x04N."), tmp_path / "no" / "x.ep.h5")
 
 
+@pytest.mark.slow
 def test_cancelling_leaves_nothing_behind_and_the_old_file_as_it_was(path, good, tmp_path):
     write(path, good)
     target = tmp_path / "x.ep.h5"
@@ -574,6 +578,7 @@ def test_a_child_that_dies_is_one_line(path, good, tmp_path, monkeypatch, script
         convert(write(path, good), tmp_path / "x.ep.h5")
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_file_and_names_what_is_wrong(path, good, tmp_path):
     write(path, good)
     run = [sys.executable, "-m", "ep", "import", str(path), "--out", str(tmp_path / "x.ep.h5")]

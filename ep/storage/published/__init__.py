@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
@@ -144,31 +144,37 @@ def _run(request: Mapping[str, Any], tell: Progress, timeout: float) -> None:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, env=environment, text=True
         ) as child,
     ):
+        heard: Queue[str | None] = Queue()
+        ear = Thread(target=_hear, args=(child, heard), daemon=True)
+        ear.start()
         try:
-            _listen(child, json.dumps(request), tell, monotonic() + timeout)
+            _ask(child, json.dumps(request))
+            _listen(child, heard, tell, monotonic() + timeout)
         finally:
             child.kill()
             child.wait()
+            ear.join()
 
 
-def _listen(child: subprocess.Popen[str], request: str, tell: Progress, deadline: float) -> None:
-    """Until the child is done: pass its progress on; raise DictionaryFileError or StorageError for any other end."""
-    heard: Queue[str | None] = Queue()
+def _hear(child: subprocess.Popen[str], heard: Queue[str | None]) -> None:
+    """In a thread: every line the child says, and None when it says no more."""
+    assert child.stdout is not None
+    for line in child.stdout:
+        heard.put(line)
+    heard.put(None)
 
-    def hear() -> None:
-        assert child.stdout is not None
-        for line in child.stdout:
-            heard.put(line)
-        heard.put(None)
 
-    Thread(target=hear, daemon=True).start()
+def _ask(child: subprocess.Popen[str], request: str) -> None:
     assert child.stdin is not None
-    try:
+    with suppress(OSError):  # it ended already: what it said, or its exit code, tells why
         child.stdin.write(request)
         child.stdin.close()
-    except OSError:
-        pass  # it ended already: what it said, or its exit code, tells why
-    said, share = "reading", None
+
+
+def _listen(child: subprocess.Popen[str], heard: Queue[str | None], tell: Progress, deadline: float) -> None:
+    """Until the child is done: pass its progress on; raise DictionaryFileError or StorageError for any other end."""
+    said: str = "reading"
+    share: float | None = None
     while True:
         tell(said, share)
         if monotonic() > deadline:
