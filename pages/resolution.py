@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 
 import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
-from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.storage import Entry
 from ep.studies import resolution as study
 from ep.views import export, snippets
 from ep.views import flow as view
-from ep.views import snippets
 from ep.views.palette import OTHER, region_color
 from ep.views.tables import lens_tokens, name
 from ep.views.text import label
-from pages.shared import frame, jobs, loading, messages, sharing, state, tokens
+from pages.shared import frame, messages, sharing, state, tokens
 from pages.shared.flow import flow as flow_picture
+from pages.shared.ladder import overlapping, rungs
 from pages.shared.parting import parting
 
 SENTENCE = "One region followed through the percentiles of its build: how it splits, and what it is made of."
-QUICK = 2e10
-"""Multiply-adds an estimate may take while the visitor waits; a longer one runs as a job."""
-Overlaps = dict[tuple[int, int], study.Overlap]
 WIDTHS = (16, 10)
 HEIGHT, HEIGHT_PER_NODE = 470, 56
 FEW_ROWS = 7
@@ -43,12 +38,12 @@ def show() -> None:
         messages.nothing_open()
         return
     selection, dictionary = found
-    entries, ladder = _ladder(str(selection.dictionary), dictionary)
+    entries, ladder = rungs(str(selection.dictionary), dictionary)
     if len(ladder) < 2:
         _one_rung(dictionary)
         return
     origin = [entry.key for entry in entries].index(str(selection.dictionary))
-    overlaps = _overlaps(entries, ladder, origin)
+    overlaps = overlapping(entries, ladder, origin)
     if overlaps is not None:
         flow = study.follow(ladder, origin, int(selection.region or 0), lambda f, c: overlaps[f, c])
         with share:
@@ -89,57 +84,6 @@ def _one_rung(dictionary: Dictionary) -> None:
             state.goto("library")
 
 
-def _ladder(key: str, dictionary: Dictionary) -> tuple[list[Entry], list[Dictionary]]:
-    """The family's files of this layer, coarse to fine; one a percentile, damaged ones and other widths left out."""
-    here = loading.find(key)
-    if here is None or here.percentile is None:
-        return [], []
-    rungs: dict[float, tuple[Entry, Dictionary]] = {here.percentile: (here, dictionary)}
-    for entry in loading.families().get(here.family, ()):
-        p = entry.percentile
-        if p is not None and p not in rungs and (entry.layer, entry.width) == (here.layer, here.width):
-            with suppress(EPError):
-                rungs[p] = (entry, loading.dictionary(entry.key))
-    ordered = [rungs[p] for p in sorted(rungs, reverse=True)]
-    return [entry for entry, _ in ordered], [opened for _, opened in ordered]
-
-
-def _overlaps(entries: Sequence[Entry], ladder: Sequence[Dictionary], origin: int) -> Overlaps | None:
-    """The overlaps, by (finer, coarser) level, of adjacent rungs and of the origin with all; None while a job works."""
-    last = len(ladder) - 1
-    wanted = {(i + 1, i) for i in range(last)} | {(max(i, origin), min(i, origin)) for i in range(last + 1)}
-    pairs = sorted((f, c) for f, c in wanted if f != c)
-    prints = [loading.fingerprint(entry.key) for entry in entries]
-    costs = {pair: _cost(ladder[pair[0]], ladder[pair[1]]) for pair in pairs}
-    if sum(costs.values()) <= QUICK:
-        return {(f, c): _overlap(prints[f], prints[c], (ladder[f], ladder[c])) for f, c in pairs}
-    name_ = f"resolution {origin} " + " ".join(prints)
-    job = jobs.get(name_) or jobs.start(name_, "Comparing the dictionaries", lambda job: _compared(job, ladder, pairs))
-    if job.state == "done":
-        return job.result
-    jobs.watch(name_)
-    return None
-
-
-def _cost(finer: Dictionary, coarser: Dictionary) -> float:
-    """Multiply-adds an overlap takes."""
-    return 0.0 if study.recorded(finer, coarser) else float(len(finer)) * len(coarser) * finer.width
-
-
-@st.cache_resource(show_spinner=False, max_entries=128)
-def _overlap(finer: str, coarser: str, _pair: tuple[Dictionary, Dictionary]) -> study.Overlap:
-    """`finer` and `coarser` are the files' fingerprints: what was rebuilt is compared anew."""
-    return study.overlap(*_pair)
-
-
-def _compared(job: jobs.Job, ladder: Sequence[Dictionary], pairs: Sequence[tuple[int, int]]) -> Overlaps:
-    found = {}
-    for n, (finer, coarser) in enumerate(pairs):
-        job.tell(f"{len(ladder[finer]):,} with {len(ladder[coarser]):,} exemplars", n / len(pairs))
-        found[finer, coarser] = study.overlap(ladder[finer], ladder[coarser])
-    return found
-
-
 # -- the followed region -----------------------------------------------------------------------------------------------
 
 
@@ -160,8 +104,6 @@ def _followed(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: stud
     if not beside:
         with right:
             _exemplar(entries, ladder, flow)
-    code = snippets.followed(ladder, flow.origin, flow.region)
-    sharing.bar("resolution_bar", {"Members at every p": lambda: view.table(flow, ladder)}, code)
 
 
 def _picture(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study.Flow, dictionary: Dictionary) -> None:

@@ -21,6 +21,7 @@ from jaxtyping import Float64, Int64
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.method.nearest import nearest_exemplar
+from ep.studies.fitting import fit
 
 SHOWN = 8
 OTHERS, REST = -1, -2
@@ -29,7 +30,6 @@ LEAST = 1e-9
 """Links below this share of the followed members are left out: rounding."""
 SAME = 1e-4
 """An exemplar is the same when its cosine is at least 1 minus this (protocol 11.4)."""
-FIT_ROUNDS = 200
 Known = Literal["counted", "estimated"]
 
 
@@ -132,11 +132,13 @@ def recorded(finer: Dictionary, coarser: Dictionary) -> tuple[np.ndarray, np.nda
     return (ids, counts) if int(ids.max(initial=-1)) < len(coarser) else None
 
 
-def overlap(finer: Dictionary, coarser: Dictionary) -> Overlap:
-    """How two rungs overlap. Estimating costs one product of their exemplars, K·K·d; recorded counts cost nothing.
+def cost(finer: Dictionary, coarser: Dictionary) -> float:
+    """Multiply-adds that `overlap` takes: K·K·d where it must estimate, none where counts were recorded."""
+    return 0.0 if recorded(finer, coarser) else float(len(finer)) * len(coarser) * finer.width
 
-    RequestError when their widths differ.
-    """
+
+def overlap(finer: Dictionary, coarser: Dictionary) -> Overlap:
+    """How two rungs overlap. RequestError when their widths differ."""
     if finer.width != coarser.width:
         raise RequestError(f"dictionaries of {finer.width} and {coarser.width} dimensions have no regions in common")
     homes = recorded(finer, coarser)
@@ -278,22 +280,3 @@ def _links(coarser: Level, finer: Level, prior: Float64[np.ndarray, "n m"], exac
         for j, b in enumerate(finer.nodes)
         if fitted[i, j] > LEAST * max(1.0, given.sum())
     ]
-
-
-def fit(
-    table: Float64[np.ndarray, "n m"], rows: Float64[np.ndarray, " n"], columns: Float64[np.ndarray, " m"]
-) -> Float64[np.ndarray, "n m"]:
-    """The table nearest to a given one with these row and column sums (which have one total), nowhere negative.
-
-    Iterative proportional fitting (Deming and Stephan 1940); what a finite number of rounds leaves over is rounded away
-    as by Altschuler, Weed and Rigollet (2017), so that the sums hold exactly.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for _ in range(FIT_ROUNDS):
-            table = table * np.nan_to_num(rows / table.sum(1), posinf=0.0)[:, None]
-            table = table * np.nan_to_num(columns / table.sum(0), posinf=0.0)
-        table = table * np.minimum(1, np.nan_to_num(rows / table.sum(1), posinf=0.0))[:, None]
-        table = table * np.minimum(1, np.nan_to_num(columns / table.sum(0), posinf=0.0))
-    missing = np.maximum(rows - table.sum(1), 0), np.maximum(columns - table.sum(0), 0)
-    total = missing[0].sum()
-    return table + np.outer(*missing) / total if total > 0 else table
