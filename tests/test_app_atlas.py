@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +15,11 @@ from streamlit.testing.v1 import AppTest
 
 from ep.method.dictionary import Dictionary, MemorySource
 from ep.storage import save
+from ep.views import colorings
+from ep.views.search import Found
 from ep.views.tables import opening_region
-from pages.shared import loading, state
+from pages.shared import jobs, loading, state
+from pages.shared.atlas_table import brush_text, listed
 from tests.fixtures.dictionaries import synthetic
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
@@ -59,6 +65,16 @@ def said(app: AppTest) -> str:
 
 def url(app: AppTest) -> dict[str, str]:
     return {name: value[0] if isinstance(value, list) else value for name, value in app.query_params.items()}
+
+
+def views(app: AppTest) -> list[dict[str, Any]]:
+    """What each map of the page was told."""
+    told = (json.loads(e.proto.json) for e in app.get("bidi_component") if e.proto.component_name == "ep.map")
+    return list(told)
+
+
+def data(app: AppTest) -> dict[str, Any]:
+    return views(app)[0]
 
 
 def dictionary(library: Path, key: str) -> Dictionary:
@@ -138,12 +154,90 @@ def test_choosing_a_family_opens_it(visit: Visit) -> None:
 
 
 def test_colour_and_search_change_nothing_else(visit: Visit) -> None:
-    app = visit(d="fam/4/4", r="33")
-    app.text_input(key="atlas_query").set_value("cat").run()
-    assert "by lens tokens" in said(app) or "No region has" in said(app)
-    app.text_input(key="atlas_query").set_value("zzz :red[x] <b>").run()
+    app = visit(d="fam/4/4", r="33", find="cat")
+    assert " by " in said(app) or "No region has" in said(app)
+    app.selectbox(key="atlas_coloring").set_value("stability").run()
+    assert url(app) == {"d": "fam/4/4", "r": "33", "find": "cat", "c": "stability"}
+    app = visit(d="fam/4/4", r="33", find="zzz :red[x] <b>")
     assert "No region has" in said(app) and "<b> <" not in said(app) and "zzz :red[x] &lt;b&gt;" in said(app)
-    assert url(app) == {"d": "fam/4/4", "r": "33"} and not app.exception
+
+
+def test_an_id_in_the_search_leads_to_its_region(visit: Visit) -> None:
+    app = visit(d="fam/4/4", r="33", find="#17")
+    app.button(key="atlas_go").click().run()
+    assert url(app)["r"] == "17" and "Region 17" in said(app)
+    for wrong in ("200", "²", "9" * 400):
+        assert not [b for b in visit(d="fam/4/4", r="33", find=wrong).button if b.key == "atlas_go"]
+
+
+@pytest.mark.parametrize("layout", ["pca-flat", "umap-flat", "umap-sphere", "nonsense"])
+def test_a_layout_in_a_link_is_drawn_or_stood_in_for(visit: Visit, layout: str) -> None:
+    app = visit(d="fam/4/4", r="33", layout=layout)
+    assert ("stands in" in said(app)) == layout.startswith("umap")
+    assert "Neighbours, distances and membership" in data(app)["note"]
+    assert data(app)["note"].startswith("PCA, 2" if "flat" in layout else "PCA, 3")
+
+
+def test_layout_controls_write_the_url(visit: Visit) -> None:
+    app = visit(d="fam/4/4", r="33")
+    app.button_group(key="atlas_kind").set_value("Flat").run()
+    assert url(app)["layout"] == "pca-flat"
+    app.selectbox(key="atlas_two").set_value("pca-sphere").run()
+    assert url(app)["two"] == "pca-sphere" and len(views(app)) == 2
+    app.selectbox(key="atlas_two").set_value("one map").run()
+    assert "two" not in url(app) and len(views(app)) == 1
+
+
+def test_every_colouring_can_be_chosen(visit: Visit) -> None:
+    app = visit(d="fam/4/4", r="33")
+    for name in app.selectbox(key="atlas_coloring").options:
+        assert name.startswith("Colour: ")
+    for column in colorings.columns(dictionary(Path(), "fam/4/4")):
+        app = visit(d="fam/4/4", r="33", c=column.name)
+        assert data(app)["coloring"] == column.title
+        assert bool(data(app)["legend"]) == (column.kind == "category")
+
+
+def test_brushed_regions_are_what_the_table_lists(visit: Visit, library: Path) -> None:
+    found = dictionary(library, "fam/4/4")
+    brushed = [5, 17, 99]
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.query_params.update({"d": "fam/4/4", "r": "33"})
+    app.session_state["atlas_brush"] = ("fam/4/4", brushed)
+    app.run()
+    assert sorted(app.session_state["atlas_listed"].tolist()) == brushed == data(app)["brushed"]
+    assert brush_text(found, np.array(brushed)) in said(app)
+    app.button(key="atlas_clear").click().run()
+    assert len(app.session_state["atlas_listed"]) == 200 and data(app)["brushed"] == []
+
+
+def test_brush_text_counts_regions_and_members(library: Path) -> None:
+    found = dictionary(library, "fam/4/4")
+    everything = brush_text(found, np.arange(200))
+    assert everything == "200 regions brushed, 100.0 % of Voronoi members"
+    assert brush_text(found, np.array([3])).startswith("1 region brushed, ")
+
+
+def test_search_brush_and_size_narrow_the_table_together(library: Path) -> None:
+    found = dictionary(library, "fam/4/4")
+    count = found.column("count_voronoi")
+    hits = Found(np.array([9, 4, 150, 7]), np.zeros(4, np.int64))
+    brushed = np.array([4, 7, 9, 11])
+    least = int(np.sort(count[[4, 7, 9]])[1])
+    ids = listed(found, 33, hits, brushed, least)
+    assert ids.tolist() == [k for k in (9, 4, 7) if count[k] >= least]
+    assert listed(found, 33, None, np.array([], np.int64), 1)[0] == 33
+    assert 33 not in listed(found, 33, None, brushed, 1)
+
+
+def test_a_list_is_made_of_the_brushed_regions(visit: Visit, library: Path) -> None:
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.query_params.update({"d": "fam/4/4", "r": "33"})
+    app.session_state["atlas_brush"] = ("fam/4/4", [5, 17])
+    app.run()
+    app.text_input(key="atlas_list").set_value("Mine <b>").run()
+    assert loading.labels("fam/4/4").lists["Mine <b>"].regions == (5, 17)
+    assert "Mine <b>" not in said(app) and not app.exception
 
 
 def test_hostile_text_reaches_the_page_escaped_only(visit: Visit) -> None:
@@ -153,9 +247,26 @@ def test_hostile_text_reaches_the_page_escaped_only(visit: Visit) -> None:
             assert bad not in text
 
 
-def test_three_regions_have_a_table_and_no_map(visit: Visit) -> None:
+def test_three_regions_have_a_table_and_a_flat_map(visit: Visit) -> None:
     app = visit(d="tiny/2/4")
     assert not app.exception and "at least 4 regions" in said(app) and len(app.dataframe) == 1
+    assert "The flat map is shown" in said(app) and data(app)["note"].startswith("PCA, 2")
+    assert "at least 16 regions" in said(visit(d="tiny/2/4", layout="umap-flat"))
+
+
+@pytest.mark.slow
+def test_umap_is_computed_beside_the_page_and_kept(visit: Visit, library: Path) -> None:
+    app = visit(d="fam/2/4", layout="umap-flat")
+    app.button(key="atlas_compute umap-flat").click().run()
+    work = f"umap umap-flat {loading.fingerprint('fam/2/4')}"
+    deadline = time.monotonic() + 120
+    while jobs.get(work).state == "running" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert jobs.get(work).state == "done"
+    assert (library / "c.ep.maps.h5").exists()
+    app.run()
+    assert "stands in" not in said(app)
+    assert data(app)["note"].startswith("UMAP, 15 neighbours, minimum distance 0.1; trustworthiness")
 
 
 def test_an_empty_shelf_is_a_calm_page(visit: Visit, library: Path) -> None:
@@ -218,7 +329,7 @@ def test_a_dictionary_of_exemplars_alone_is_shown(visit: Visit, library: Path) -
     kept = ("center", "exemplars", "mean_directions", "count_arrival", "coherence")
     save(Dictionary(MemorySource({n: full.source.read(n) for n in kept}), full.info, 40), library / "bare.ep.h5")
     app = visit(d="bare/2/4")
-    assert not app.exception and "holds no map coordinates" in said(app) and "Something went wrong" not in said(app)
+    assert not app.exception and data(app)["note"].startswith("PCA, 3 of 16 directions: keeps")  # computed on the fly
 
 
 def test_settings_of_a_page_live_in_the_url_beside_the_selection(visit: Visit) -> None:

@@ -324,30 +324,31 @@ def route(key: str, dictionary: Dictionary) -> Path:
     """The path of the prompt being looked at, read by the model now that it is asked for; empty when it is off."""
     if state.setting("route") != "on":
         return Path()
-    _set(atlas_prompt=state.current().prompt or "")
-    st.text_input(
-        "Prompt",
-        key="atlas_prompt",
-        placeholder="A text whose path through the regions is drawn, then Enter",
-        label_visibility="collapsed",
-        icon=":material/route:",
-        on_change=lambda: state.change(prompt=st.session_state["atlas_prompt"].strip() or None),
-    )
-    text = state.current().prompt
-    if not text:
-        return Path()
-    try:
-        path = _read(key, dictionary, text)
-    except EPError as error:
-        messages.quiet(messages.sentence(error))
-        return Path()
-    inside = [k for k in path.regions if k >= 0]
-    messages.quiet(f"{len(inside):,} tokens fall in {len(set(inside)):,} regions, the nearest exemplar's each.")
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        _set(atlas_prompt=state.current().prompt or "")
+        st.text_input(
+            "Prompt",
+            key="atlas_prompt",
+            placeholder="A text whose path through the regions is drawn, then Enter",
+            label_visibility="collapsed",
+            icon=":material/route:",
+            on_change=lambda: state.change(prompt=st.session_state["atlas_prompt"].strip() or None),
+        )
+        try:
+            path = _read(key, dictionary, state.current().prompt or "")
+        except EPError as error:
+            messages.quiet(messages.sentence(error))
+            return Path()
+        inside = [k for k in path.regions if k >= 0]
+        if inside:
+            messages.quiet(f"{len(inside):,} tokens in {len(set(inside)):,} regions")
     return path
 
 
 def _read(key: str, dictionary: Dictionary, text: str) -> Path:
     """The path, read once and kept with this visitor."""
+    if not text:
+        return Path()
     known: tuple[tuple[str, str], Path] | None = st.session_state.get("atlas_path")
     asked = (loading.fingerprint(key), text)
     if known is None or known[0] != asked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,9 @@ def open_map(page: Page, url: str) -> None:
 
 
 def camera(page: Page) -> dict[str, Any]:
-    return json.loads(page.evaluate(CAMERA))
+    look = json.loads(page.evaluate(CAMERA))
+    look.pop("rise", None)  # how far the picture is moved up on the canvas, which follows the legend's height
+    return look
 
 
 def selected(page: Page) -> int:
@@ -77,7 +80,8 @@ def test_the_camera_survives_clicks_colourings_and_pages(app: App, page: Page) -
     page.mouse.click(*middle)
     page.wait_for_url(re.compile(r"r=(?!5(&|$))\d+"))
     assert camera(page) == turned
-    page.get_by_role("radio", name="Coherence").or_(page.get_by_text("Coherence", exact=True)).first.click()
+    page.get_by_role("combobox", name="Colour the cells by").click()
+    page.get_by_role("option", name="Colour: Coherence").click()
     page.wait_for_url(re.compile("c=coherence"))
     assert camera(page) == turned
     page.get_by_role("link", name="Region", exact=True).click()
@@ -118,7 +122,56 @@ def test_labels_never_overlap(app: App, page: Page) -> None:
             assert apart, (a, b)
 
 
-def test_too_few_regions_for_a_map_is_said_and_the_table_works(app: App, page: Page) -> None:
-    page.goto(app.link(d="tiny"))
+def test_too_few_regions_for_a_sphere_is_said_and_a_flat_map_drawn(app: App, page: Page) -> None:
+    open_map(page, app.link(d="tiny"))
     expect(page.get_by_text("at least 4 regions")).to_be_visible()
     expect(page.locator("[data-testid=stDataFrame]").first).to_be_visible()
+
+
+def test_a_lasso_brushes_the_regions_the_table_lists_until_it_is_cleared(app: App, page: Page) -> None:
+    open_map(page, app.link(d="plain", r=5, layout="pca-flat"))
+    page.locator("button[data-mode=box]").first.click()
+    box = page.locator(CANVAS).bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(middle[0] - 70, middle[1] - 70)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 70, middle[1] + 70, steps=6)
+    page.mouse.up()
+    said = page.get_by_text(re.compile(r"\d+ regions brushed, [\d.]+ % of Voronoi members"))
+    expect(said).to_be_visible()
+    caught = int(re.match(r"(\d+)", said.inner_text()).group(1))
+    assert 3 < caught < 300
+    expect(page.locator(".brushed span").first).to_contain_text(str(caught))  # the map says the same
+    page.get_by_text("Clear", exact=True).click()
+    expect(said).to_have_count(0)
+    expect(page.locator(".brushed").first).to_be_hidden()
+
+
+def test_two_maps_select_together(app: App, page: Page) -> None:
+    open_map(page, app.link(d="plain", r=5, two="pca-flat"))
+    canvases = page.locator(CANVAS)
+    expect(canvases).to_have_count(2)
+    for canvas in (canvases.nth(1), canvases.nth(0)):
+        before = selected(page)
+        box = canvas.bounding_box()
+        for share in (0.42, 0.55, 0.6):
+            page.mouse.click(box["x"] + share * box["width"], box["y"] + share * box["height"])
+            page.wait_for_timeout(700)
+            if selected(page) != before:
+                break
+        assert selected(page) != before
+        expect(page.get_by_text(f"Region {selected(page)}", exact=True).first).to_be_visible()
+
+
+def test_the_splash_figure_is_one_click_and_opens_by_itself(app: App, page: Page, tmp_path: Path) -> None:
+    open_map(page, app.link(d="hostile", r=3))
+    page.get_by_role("button", name="Export").first.click()
+    with page.expect_download() as download:
+        page.get_by_text("splash-figure.html", exact=True).click()
+    file = tmp_path / "splash.html"
+    download.value.save_as(file)
+    page.goto(file.as_uri())
+    expect(page.locator("article")).to_have_count(8)
+    boxes = [card.bounding_box() for card in page.locator("article").all()]
+    assert all(b["width"] > 150 and b["height"] > 60 for b in boxes)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
