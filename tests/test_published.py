@@ -21,8 +21,8 @@ import ep
 from ep.errors import DictionaryFileError, StorageError
 from ep.method.dictionary import Dictionary
 from ep.storage import check, published
-from ep.storage.published import conversion, convert, layout, machine, metadata
-from ep.storage.published.machine import MAX_MARKS, MAX_STACK
+from ep.storage.published import conversion, convert, layout, metadata, stack
+from ep.storage.published.stack import MAX_MARKS, MAX_STACK
 from ep.storage.published.tape import Tape
 from ep.views import excerpts
 from ep.views.search import Index
@@ -127,6 +127,16 @@ def test_a_converted_file_opens_checks_and_equals_itself(path, good, tmp_path):
     assert (opened.assign(opened.exemplars + opened.center).region == np.arange(SIZE)).all()
     assert check(first) == ep.digest(convert(path, tmp_path / "again.ep.h5"))
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_link_into_a_cache_keeps_its_name_and_the_metadata_beside_it(path, good, tmp_path):
+    """As the Hub's cache lies: names are links to blobs called by their hash."""
+    blob = write(tmp_path / "blobs" / "0af3", good)
+    path.parent.mkdir()
+    path.symlink_to(blob)
+    path.with_name("gemma-2-2b_layer12_metadata.json").write_text(json.dumps(GOOD_METADATA))
+    info = ep.open(convert(path, tmp_path)).info
+    assert (info["published"]["file"], info["layer"], info["published"]["metadata_regions"]) == (path.name, 20, 738)
 
 
 @pytest.mark.slow
@@ -512,7 +522,7 @@ def test_bombs_end_in_one_line(path, tmp_path, bomb):
 
 
 def test_what_a_file_may_make_and_have_remembered_is_bounded(path, monkeypatch):
-    monkeypatch.setattr(machine, "MAX_OBJECTS", 1000)
+    monkeypatch.setattr(stack, "MAX_OBJECTS", 1000)
     for data in (b"N" + b"\x94" * 1001, b"](" + b"N\x85" * 1001 + b"e"):
         refused(path, PROTO + data + b".", "more than 1,000 objects")
 

@@ -64,8 +64,7 @@ def convert(
     tell = progress or (lambda said, share: None)
     with _scratch(folder) as scratch:
         request: dict[str, Any] = {
-            "path": str(source.resolve()),
-            "name": str(source),
+            "path": str(source.absolute()),
             "out": str(scratch / f"x{SUFFIX}"),
         }
         request |= {"metadata": _metadata(metadata, scratch), "origin": dict(origin or {})}
@@ -125,7 +124,7 @@ def _metadata(given: str | os.PathLike[str] | Mapping[str, Any] | None, scratch:
     if given is None:
         return None
     if not isinstance(given, Mapping):
-        return str(Path(given).resolve())
+        return str(Path(given).absolute())
     path = scratch / "metadata.json"
     path.write_text(json.dumps(dict(given), default=str))
     return str(path)
@@ -148,7 +147,7 @@ def _run(request: Mapping[str, Any], tell: Progress, timeout: float) -> None:
         ear = Thread(target=_hear, args=(child, heard), daemon=True)
         ear.start()
         try:
-            _ask(child, json.dumps(request))
+            _ask(child, json.dumps(request, default=str))
             _listen(child, heard, tell, monotonic() + timeout)
         finally:
             child.kill()

@@ -16,45 +16,17 @@ from typing import Any, Literal
 
 from ep.errors import DictionaryFileError
 from ep.storage.published.numbers import array, build_array, build_dtype, dtype, frombuffer, scalar
+from ep.storage.published.stack import LONGEST_NAME, MAX_MARKS, MAX_TUPLE, SHORT_TEXT, Stack
+from ep.storage.published.tables import NUMPY, REFUSED
 from ep.storage.published.tape import Tape
 from ep.storage.published.values import LEFT_OUT, Array, Dtype, First, Latin, Name, Record, Span, Text
-
-LONGEST_NAME = 200
-SHORT_TEXT = 256
-"""Longer strings stay in the file."""
-
-MAX_STACK, MAX_MARKS, MAX_TUPLE = 100_000, 64, 16
-MAX_OBJECTS = 20_000_000
-"""Tuples, arrays, lists and objects in one file, and things it remembers; the largest published has about 6 million."""
 
 Field = Literal["value", "list", "first"]
 State = dict[str, Any]
 Made = Callable[[Record, State], None]
 
-_NUMPY = {
-    ("numpy", "dtype"): "dtype",
-    ("numpy", "ndarray"): "ndarray",
-    ("builtins", "set"): "set",
-    ("__builtin__", "set"): "set",
-    ("_codecs", "encode"): "encode",
-}
-for _core in ("numpy.core", "numpy._core"):
-    _NUMPY |= {
-        (f"{_core}.multiarray", "_reconstruct"): "reconstruct",
-        (f"{_core}.multiarray", "scalar"): "scalar",
-        (f"{_core}.numeric", "_frombuffer"): "frombuffer",
-    }
 
-REFUSED = {
-    b"P": "PERSID", b"Q": "BINPERSID", b"i": "INST", b"o": "OBJ", b"\x82": "EXT1", b"\x83": "EXT2", b"\x84": "EXT4",
-    b"\x97": "NEXT_BUFFER", b"\x98": "READONLY_BUFFER", b"\x92": "NEWOBJ_EX", b"\x91": "FROZENSET", b"\x8b": "LONG4",
-    b"I": "INT", b"L": "LONG", b"F": "FLOAT", b"S": "STRING", b"T": "BINSTRING", b"U": "SHORT_BINSTRING",
-    b"V": "UNICODE", b"p": "PUT", b"g": "GET", b"l": "LIST", b"d": "DICT", b"0": "POP", b"1": "POP_MARK", b"2": "DUP",
-}  # fmt: skip
-"""Opcodes of pickle that no published dictionary needs, by name for the message."""
-
-
-class Machine:
+class Machine(Stack):
     """One run over one file.
 
     classes: (module, name) of the allowed classes and what they are called here. fields: of their states, the fields
@@ -65,15 +37,12 @@ class Machine:
     def __init__(
         self, tape: Tape, classes: Mapping[tuple[str, str], str], fields: Mapping[str, Field], made: Made
     ) -> None:
-        self._tape = tape
-        self._names = {name: Name(kind) for name, kind in (_NUMPY | dict(classes)).items()}
+        super().__init__(tape)
+        self._names = {name: Name(kind) for name, kind in (NUMPY | dict(classes)).items()}
         self._classes = frozenset(classes.values())
         self._fields = fields
         self._made = made
-        self._stack: list[Any] = []
-        self._marks: list[int] = []
         self._memo: list[Any] = []
-        self._objects = 0
 
     def run(self) -> Any:
         """The file's one value. DictionaryFileError at the first thing that no published dictionary holds."""
@@ -92,36 +61,6 @@ class Machine:
         if self._tape.position != self._tape.size:
             raise self._tape.error(f"{self._tape.size - self._tape.position:,} bytes follow the end")
         return value
-
-    # -- the stack ---------------------------------------------------------------------------------------------------
-
-    def _push(self, value: Any) -> None:
-        if len(self._stack) >= MAX_STACK:
-            raise self._tape.error(f"more than {MAX_STACK:,} values wait at once: nested too deeply")
-        self._stack.append(value)
-
-    def _pop(self) -> Any:
-        if len(self._stack) <= (self._marks[-1] if self._marks else 0):
-            raise self._tape.error("a value is missing")
-        return self._stack.pop()
-
-    def _top(self) -> Any:
-        if len(self._stack) <= (self._marks[-1] if self._marks else 0):
-            raise self._tape.error("a value is missing")
-        return self._stack[-1]
-
-    def _since_mark(self) -> list[Any]:
-        if not self._marks:
-            raise self._tape.error("a mark is missing")
-        start = self._marks.pop()
-        items = self._stack[start:]
-        del self._stack[start:]
-        return items
-
-    def _count(self) -> None:
-        self._objects += 1
-        if self._objects > MAX_OBJECTS:
-            raise self._tape.error(f"more than {MAX_OBJECTS:,} objects")
 
     def _refusal(self, code: bytes) -> DictionaryFileError:
         name = REFUSED.get(code)
