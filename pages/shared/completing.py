@@ -5,6 +5,7 @@ The work is `ep.completing.complete`, in a job of the server; the model is loade
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,11 @@ def _lacking(entry: Entry) -> str:
 
 
 def _offer(entry: Entry, lacking: str) -> None:
-    key, model = _job(entry), str(entry.info.get("model") or "its model")
+    key = _job(entry)
     where = f"layer {entry.layer}, p = {entry.percentile:g}" if entry.percentile is not None else entry.path.name
     line = f'<div><span class="ep-num">{escape(where)}</span> <span class="ep-k">{{}}</span></div>'
     if not model_is_here(_info(entry)):
-        how = f"no {lacking}; its model can add them once it is here: hf download {model}"
-        st.html(line.format(escape(how)))
+        st.html(line.format(escape(f"no {lacking}; {_way(str(entry.info.get('model') or ''))}")))
         return
     text, button = st.columns([5, 2], gap="small", vertical_alignment="center")
     text.html(line.format(escape(f"no {lacking}")))
@@ -72,6 +72,15 @@ def _offer(entry: Entry, lacking: str) -> None:
         if st.button("Complete with the model", key=f"library_{key}"):
             _start(key, entry)
     jobs.watch(key)
+
+
+def _way(model: str) -> str:
+    """What has to be done before the model can complete a dictionary."""
+    if not model:
+        return "the file does not say which model it is of, so they cannot be added here"
+    if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", model):
+        return f"its model can add them once it is here: hf download {model}"
+    return "its model is not where the file says"
 
 
 def _info(entry: Entry) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def _what_happens(keep: bool) -> str:
     free = in_bytes(shutil.disk_usage(_existing(loading.kept_in())).free)
     return (
         "A published file is a pickle: it is compared with the Hub's hash, read once by a reader that runs nothing in"
-        f" it, turned into an .ep.h5 file of about a tenth of its size {after}. It has excerpts but no logit lens and"
+        f" it, turned into a much smaller .ep.h5 file {after}. It has excerpts but no logit lens and"
         f" no token ids; the model can add them afterwards. {free} are free here."
     )
 

@@ -155,7 +155,7 @@ class Hub:
             try:
                 self._connection(head, file, tell)
             except (NetworkError, RemoteProtocolError, TimeoutException):
-                if failures + 1 >= ATTEMPTS:
+                if file.tell() == have and failures + 1 >= ATTEMPTS:
                     raise
             failures = 0 if file.tell() > have else failures + 1
             if failures >= ATTEMPTS:
