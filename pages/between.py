@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +12,20 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.studies import between as study
 from ep.views import neighbourhood as view
+from ep.views import snippets
 from ep.views.palette import region_color
 from ep.views.tables import lens_tokens, members
-from pages.shared import anchors, frame, jobs, loading, messages, neighbourhood, sharing, state, tokens
+from pages.shared import (
+    anchors,
+    frame,
+    loading,
+    messages,
+    neighbour_lists,
+    neighbourhood,
+    sharing,
+    state,
+    tokens,
+)
 
 SENTENCE = "What lies between two regions, A and B, from the coarsest dictionary of the family to the finest."
 LENS, PATH = "lens", "path"
@@ -70,7 +80,8 @@ def _controls(basis: str, kind: str) -> tuple[int, str]:
                     key="between_k",
                     on_change=lambda: state.keep(neighbours=str(st.session_state["between_k"])),
                 )
-        st.html(f'<span class="ep-k">{tokens.escape(ABOUT[kind])}</span>')
+        else:
+            messages.quiet(ABOUT[LENS])
     return k, way
 
 
@@ -96,7 +107,7 @@ def _number(text: str) -> int:
 def _figure(key: str, dictionary: Dictionary, ends: tuple[int, int], basis: str, kind: str, k: int, way: str) -> None:
     ladder = anchors.ladder(key)
     pairs = {name: view.Pair.carry(dictionary, *ends, other, basis) for name, other in ladder.items()}
-    if kind == PATH and not _graphs_ready(ladder, basis):
+    if kind == PATH and not neighbour_lists.ready(ladder, basis):
         return
     columns = [
         _path(name, other, pairs[name], basis, k, way) if kind == PATH else _lens(name, other, pairs[name], basis)
@@ -114,7 +125,11 @@ def _figure(key: str, dictionary: Dictionary, ends: tuple[int, int], basis: str,
 
 
 def _card(key: str, basis: str, region: int) -> view.Card:
-    return _made(loading.fingerprint(key), key, basis, region)
+    card = _made(loading.fingerprint(key), key, basis, region)
+    labels = loading.labels(key)
+    given = labels.stored(region)
+    label = given[0].text if given else "" if card.tokens else labels.automatic(region)
+    return replace(card, label=label) if card.tokens else replace(card, tokens=(label or f"region {region}",))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4000)
@@ -127,7 +142,7 @@ def _lens(key: str, dictionary: Dictionary, pair: view.Pair, basis: str) -> view
 
 
 def _path(key: str, dictionary: Dictionary, pair: view.Pair, basis: str, k: int, way: str) -> view.Column:
-    listed = _graphs()[loading.fingerprint(key), basis]
+    listed = neighbour_lists.of(key, basis)
     return view.path_column(key, dictionary, pair, basis, partial(_card, key, basis), listed, k, way == LENGTH)
 
 
@@ -154,56 +169,10 @@ def _carrying(columns: list[view.Column], basis: str, kind: str) -> str:
     said += "mean direction." if basis == "mean" else "exemplar."
     if len(columns) == 1:
         said = "This dictionary has no siblings at other percentiles."
-    if kind == PATH and (cost := sum(_costs().values())):
-        said += f" Neighbour lists: computed once, {cost:.1f} s."
+    if kind == PATH:
+        cost = sum(neighbour_lists.cost(column.key, basis) for column in columns)
+        said = f"{ABOUT[PATH]} {said} Neighbour lists: computed once, {cost:.1f} s."
     return said
-
-
-# -- graphs ----------------------------------------------------------------------------------------------------------
-
-
-@st.cache_resource(show_spinner=False)
-def _graphs() -> dict[tuple[str, str], study.Neighbours]:
-    """Neighbour lists by (fingerprint, basis), shared by all visitors; the oldest go first."""
-    return {}
-
-
-@st.cache_resource(show_spinner=False)
-def _costs() -> dict[tuple[str, str], float]:
-    return {}
-
-
-def _graphs_ready(ladder: Ladder, basis: str) -> bool:
-    """Whether every dictionary's neighbour lists are here; light ones are made at once, heavy ones in a job."""
-    missing = {
-        loading.fingerprint(key): d for key, d in ladder.items() if (loading.fingerprint(key), basis) not in _graphs()
-    }
-    if not missing:
-        return True
-    if sum(float(len(d)) ** 2 * d.width for d in missing.values()) <= anchors.LIGHT:
-        for name, dictionary in missing.items():
-            _list(name, dictionary, basis)
-        return True
-    job = f"between {basis} {' '.join(sorted(missing))}"
-
-    def work(job: jobs.Job) -> None:
-        for i, (name, dictionary) in enumerate(missing.items()):
-            job.tell(f"{len(dictionary):,} regions", i / len(missing))
-            _list(name, dictionary, basis)
-
-    kept = jobs.get(job)
-    if kept is None or kept.state == "done":
-        jobs.start(job, "Finding every region's nearest regions, once", work)
-    jobs.watch(job)
-    return False
-
-
-def _list(name: str, dictionary: Dictionary, basis: str) -> None:
-    start = perf_counter()
-    made, graphs = study.neighbours(dictionary.basis(basis)), _graphs()
-    while len(graphs) >= 48:
-        graphs.pop(next(iter(graphs)), None)
-    graphs[name, basis], _costs()[name, basis] = made, perf_counter() - start
 
 
 # -- one card and the full list --------------------------------------------------------------------------------------
@@ -304,7 +273,7 @@ def _columns() -> dict[str, object]:
     return {
         "group": st.column_config.TextColumn("", width=26),
         "region": number("Region", width=70),
-        "lens": st.column_config.ListColumn("Lens tokens"),
+        "lens": st.column_config.ListColumn("Lens tokens", width=520),
         "cosine_a": number("cos A", format="%.3f", width=70),
         "cosine_b": number("cos B", format="%.3f", width=70),
         "members": number("Members", width=90),
@@ -312,17 +281,12 @@ def _columns() -> dict[str, object]:
 
 
 def _share(dictionary: Dictionary, ends: tuple[int, int], basis: str, kind: str, k: int, way: str) -> None:
-    (a, b), file = ends, Path(str(dictionary.info.get("file", "x.ep.h5"))).name
-    code = f"import ep\nfrom ep.studies import between\n\nd = ep.open({file!r})\n"
-    code += f'vectors = d.basis("{basis}")\n'
+    a, b = ends
     if kind == PATH:
-        code += (
-            f"path = between.path(vectors, between.neighbours(vectors), {a}, {b}, k={k}, weighted={way == LENGTH})\n"
-        )
-        sharing.bar("between_bar", code=code + "print(path)")
+        sharing.bar("between_bar", code=snippets.path(dictionary, a, b, basis, k, way == LENGTH))
         return
-    code += f"found = between.between(vectors, {a}, {b})\nprint(found.regions, 1 - found.from_a, 1 - found.to_b)"
-    sharing.bar("between_bar", {"Regions between": partial(table, dictionary, view.Pair(a, b), basis)}, code)
+    tables = {"Regions between": partial(table, dictionary, view.Pair(a, b), basis)}
+    sharing.bar("between_bar", tables, snippets.between(dictionary, a, b, basis))
 
 
 show()

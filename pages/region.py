@@ -43,7 +43,7 @@ def show() -> None:
     with left:
         labelling.card(key, dictionary, region.id)
         region_decode.decode(dictionary, region, color)
-        region_surroundings.card(dictionary, region)
+        region_surroundings.card(key, dictionary, region)
         region_decode.founder(region, color)
         region_passages.card(dictionary, region, color)
         region_trial.card(key, dictionary, region, color)

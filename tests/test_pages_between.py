@@ -16,6 +16,7 @@ from ep.studies import between as study
 from pages.shared import anchors, neighbourhood
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.published import without_tokens
 from tests.test_pages_reading import _html, _visit
 
 VITAL = ("center", "exemplars", "mean_directions", "count_arrival")
@@ -39,6 +40,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "tiny": synthetic(2, 8, seed=3, family="tiny", title="tiny"),
         "hostile": synthetic(60, 16, seed=4, hostile=True, family="hostile"),
         "bare": bare,
+        "published": without_tokens(synthetic(60, 16, seed=5, family="published", title="published")),
     }
     for name, dictionary in made.items():
         ep.save(dictionary, folder / f"{name}.ep.h5")
@@ -100,7 +102,7 @@ def test_a_region_looked_at_becomes_an_anchor_or_is_opened(keys: dict[str, str])
     assert at.query_params["r"] == "3" and at.query_params["b"] != "9"
 
 
-@pytest.mark.parametrize("key", ["alone", "hostile", "bare"])
+@pytest.mark.parametrize("key", ["alone", "hostile", "bare", "published"])
 @pytest.mark.parametrize("kind", ["lens", "path"])
 def test_a_dictionary_without_siblings_or_text_is_drawn(keys: dict[str, str], key: str, kind: str) -> None:
     page = well(_visit("between", keys[key], r="3", between=kind))
@@ -145,6 +147,12 @@ def test_farthest_regions_are_the_farthest(keys: dict[str, str]) -> None:
 def test_a_bare_file_says_what_it_cannot_tell(keys: dict[str, str]) -> None:
     page = well(group(_visit("region", keys["bare"], r="0"), "Comes second"))
     assert "does not say who comes second" in page and "from which stability is told" in page
+
+
+def test_excerpts_without_tokens_are_whole_and_said_to_be(keys: dict[str, str]) -> None:
+    page = well(_visit("region", keys["published"], r="3"))
+    assert "Published without token ids" in page and "computed once the model is available" in page
+    assert 'class="ep-tok ep-mark"' not in page
 
 
 def test_stability_names_its_sources(keys: dict[str, str]) -> None:

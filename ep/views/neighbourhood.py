@@ -26,13 +26,17 @@ MISSED, SAME, MEANT = "miss", "same", "between"
 
 @dataclass(frozen=True)
 class Card:
-    """One region: its first lens tokens on the basis, its colour, its members, its closest excerpts as rows."""
+    """One region: its first lens tokens on the basis, its colour, its members, its closest excerpts as rows.
+
+    label: what it is called; empty when nobody named it. It stands in for tokens where the file holds none.
+    """
 
     region: int
     tokens: tuple[str, ...]
     color: str
     members: int
     excerpts: tuple[excerpts.Row, ...]
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def card(dictionary: Dictionary, region: int, basis: str) -> Card:
     lens = dictionary.lens(region, f"{basis}_up") or dictionary.lens(region)
     return Card(
         region=region,
-        tokens=tuple(score.token for score in lens[:TOKENS]) or (f"region {region}",),
+        tokens=tuple(score.token for score in lens[:TOKENS]),
         color=region_color(dictionary, region),
         members=int(members(dictionary)[region]),
         excerpts=tuple(near),

@@ -22,6 +22,7 @@ from pages.shared.chips import Chip, chips
 from pages.shared.searchbox import searchbox
 
 FOUND_SHOWN = 16
+LONGEST_NAME = 24
 PAIRS = 5
 LIGHT = 2e10
 """Multiply-adds that may be spent before a page is drawn: about two seconds."""
@@ -57,10 +58,12 @@ def _partner(fingerprint: str, _key: str, region: int, basis: str) -> int | None
     return study.partner(loading.dictionary(_key), region, coarser, basis)
 
 
-def name(dictionary: Dictionary, region: int, basis: str) -> str:
-    """The first lens token of a region on a basis; what it is called elsewhere when the file holds no such lens."""
+def name(key: str, dictionary: Dictionary, region: int, basis: str) -> str:
+    """The first lens token of a region on a basis; else the token it is called by elsewhere; else its label."""
     lens = dictionary.lens(region, f"{basis}_up")
-    return lens[0].token if lens else plain_name(dictionary, region)
+    if lens:
+        return lens[0].token
+    return plain_name(dictionary, region) or loading.labels(key).best(region)[:LONGEST_NAME]
 
 
 def row(key: str, dictionary: Dictionary, a: int, b: int, basis: str, chosen: bool) -> None:
@@ -72,9 +75,9 @@ def row(key: str, dictionary: Dictionary, a: int, b: int, basis: str, chosen: bo
         )
         _anchor("B", key, dictionary, b, basis)
         if not chosen:
-            messages.quiet(
-                "B was found: the nearest region of another word that stays apart from A at every percentile."
-            )
+            coarser = next(iter(ladder(key))) != key
+            found = "stays apart from A at every percentile" if coarser else "has others between it and A"
+            messages.quiet(f"B was found: the nearest region of another word that {found}.")
 
 
 def _set(a: int, b: int) -> None:
@@ -84,7 +87,7 @@ def _set(a: int, b: int) -> None:
 def _anchor(letter: str, key: str, dictionary: Dictionary, region: int, basis: str) -> None:
     color = region_color(dictionary, region)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
-        chip = tokens.chip(name(dictionary, region, basis), color, 0.4)
+        chip = tokens.chip(name(key, dictionary, region, basis), color, 0.4)
         st.html(f'<div class="ep-row"><b>{letter}</b>{chip}</div>', width="content")
         with st.popover(
             f"{region}", key=f"anchors_{letter}", help=f"Choose another region as {letter}", width="content"
@@ -107,7 +110,9 @@ def _search(letter: str, key: str, dictionary: Dictionary, basis: str) -> None:
         if not found:
             messages.quiet("No region holds that: try another word, or an id.")
             return
-        items = [Chip(k, name(dictionary, k, basis), region_color(dictionary, k), 0.24, before=str(k)) for k in found]
+        items = [
+            Chip(k, name(key, dictionary, k, basis), region_color(dictionary, k), 0.24, before=str(k)) for k in found
+        ]
         chips(items, f"anchors_found_{letter}", lambda k: _picked(letter, k))
 
 
@@ -124,14 +129,19 @@ def examples(key: str, dictionary: Dictionary, basis: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html('<span class="ep-k">Pairs to try</span>', width="content")
         items = [
-            Chip(i, f"{_short(dictionary, a, basis)}–{_short(dictionary, b, basis)}", region_color(dictionary, a), 0.14)
+            Chip(
+                i,
+                f"{_short(key, dictionary, a, basis)}–{_short(key, dictionary, b, basis)}",
+                region_color(dictionary, a),
+                0.14,
+            )
             for i, (a, b) in enumerate(pairs)
         ]
         chips(items, "anchors_examples", lambda i: _set(*pairs[i]))
 
 
-def _short(dictionary: Dictionary, region: int, basis: str) -> str:
-    return name(dictionary, region, basis).strip()[:14] or str(region)
+def _short(key: str, dictionary: Dictionary, region: int, basis: str) -> str:
+    return name(key, dictionary, region, basis).strip()[:14] or str(region)
 
 
 @st.cache_data(show_spinner=False, max_entries=200)

@@ -100,7 +100,8 @@ const show = (pop, box) => {
   });
   const about = [item.carried, item.excess, item.before && `cos with A ${item.before}, with B ${item.after}`];
   if (!item.excerpts.length) rows.push(make("div", "quiet", "No excerpts in this file."));
-  pop.replaceChildren(head, lens, ...rows, make("div", "quiet", about.filter(Boolean).join(" · ") || "Click for more."));
+  const label = item.label ? [make("div", "label", item.label)] : [];
+  pop.replaceChildren(head, ...label, lens, ...rows, make("div", "quiet", about.filter(Boolean).join(" · ") || "Click for more."));
   pop.style.setProperty("--c", item.color);
   pop.hidden = false;
   const at = box.getBoundingClientRect();

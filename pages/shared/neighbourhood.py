@@ -15,7 +15,7 @@ import streamlit as st
 from ep.studies.between import Carried
 from ep.views.excerpts import Row
 from ep.views.neighbourhood import Card, Column, Step
-from ep.views.text import segments
+from ep.views.text import plain, segments
 
 HERE = Path(__file__).parent
 LEFT, RIGHT = 44, 56
@@ -80,6 +80,7 @@ def _card(card: Card) -> dict[str, Any]:
         "tokens": [_parts(token) for token in card.tokens],
         "color": card.color,
         "members": f"{card.members:,} members",
+        "label": plain(card.label),
         "excerpts": [_row(row) for row in card.excerpts],
     }
 

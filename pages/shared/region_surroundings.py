@@ -9,7 +9,7 @@ from ep.method.dictionary import Dictionary, Region
 from ep.studies.rates import wilson
 from ep.views.palette import region_color
 from ep.views.tables import name
-from pages.shared import frame, messages, state
+from pages.shared import frame, loading, messages, state
 from pages.shared.chips import Chip, chips
 
 NEAREST, SECOND, FARTHEST = "Nearest regions", "Comes second", "Farthest"
@@ -19,11 +19,12 @@ ABOUT = {
     FARTHEST: "Cosine distance between exemplars, full space; above 1 they point apart.",
 }
 FARTHEST_SHOWN = 8
+LONGEST_NAME = 24
 _BETWEEN = "region_between_with"
 
 
 @frame.fragment
-def card(dictionary: Dictionary, region: Region) -> None:
+def card(key: str, dictionary: Dictionary, region: Region) -> None:
     """Three groups of other regions, each a click away, and the way to what lies between."""
     if (other := st.session_state.pop(_BETWEEN, None)) is not None:
         state.goto("between", second=other)
@@ -32,7 +33,7 @@ def card(dictionary: Dictionary, region: Region) -> None:
             group = st.segmented_control(
                 "Around", list(ABOUT), default=NEAREST, key="region_around", label_visibility="collapsed"
             )
-            items = _items(dictionary, region, group or NEAREST)
+            items = _items(key, dictionary, region, group or NEAREST)
             if items:
                 with st.popover("Between", icon=":material/timeline:", type="tertiary", key="region_between"):
                     messages.quiet("Shows what lies between this region and:")
@@ -57,7 +58,7 @@ def _between(region: int) -> None:
     st.session_state[_BETWEEN] = region
 
 
-def _items(dictionary: Dictionary, region: Region, group: str) -> list[Chip]:
+def _items(key: str, dictionary: Dictionary, region: Region, group: str) -> list[Chip]:
     if group == SECOND:
         seen = max(1, int(region.columns.get("rival_seen", 0)))
         rows = [(k, _share(n, seen), f"{n:,} of {seen:,} members examined") for k, n in region.rivals]
@@ -65,9 +66,14 @@ def _items(dictionary: Dictionary, region: Region, group: str) -> list[Chip]:
         found = region.nearest if group == NEAREST else farthest(dictionary, region.id)
         rows = [(k, f"{distance:.2f}", f"cosine distance {distance:.4f}") for k, distance in found]
     return [
-        Chip(k, name(dictionary, k), region_color(dictionary, k), 0.24, before=str(k), after=after, title=title)
+        Chip(k, _called(key, dictionary, k), region_color(dictionary, k), 0.24, before=str(k), after=after, title=title)
         for k, after, title in rows
     ]
+
+
+def _called(key: str, dictionary: Dictionary, region: int) -> str:
+    """The one token that stands for a region; its label where the file holds no tokens."""
+    return name(dictionary, region) or loading.labels(key).best(region)[:LONGEST_NAME]
 
 
 def _share(n: int, of: int) -> str:
