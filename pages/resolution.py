@@ -99,11 +99,11 @@ def _followed(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: stud
         if beside:
             _exemplar(entries, ladder, flow)
     below, right = (st.container(), right) if beside else st.columns(WIDTHS, gap="medium")
-    with below:
-        parting(entries[flow.origin].key, dictionary, entries, ladder)
     if not beside:
         with right:
             _exemplar(entries, ladder, flow)
+    with below:  # last: it may have to wait for the model
+        parting(entries[flow.origin].key, dictionary, entries, ladder)
 
 
 def _picture(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study.Flow, dictionary: Dictionary) -> None:

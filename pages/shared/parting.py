@@ -31,7 +31,7 @@ MOST_CHARACTERS = 1500
 def parting(key: str, dictionary: Dictionary, entries: Sequence[Entry], ladder: Sequence[Dictionary]) -> None:
     """Draws the card. key: of the open dictionary, whose model reads; entries, ladder: its layer, coarse to fine."""
     with st.container(border=True, gap="small"):
-        about = "the coarsest p that tells them apart; the last token of each, or one you click"
+        about = "the coarsest p that tells them apart; last tokens, or those you click; below: cosine distances"
         st.html(tokens.heading("Where do two texts part?", about))
         _inputs()
         texts = state.setting("sa"), state.setting("sb")
@@ -62,10 +62,13 @@ def _inputs() -> None:
             asked = (first, second) if st.form_submit_button("Compare", type="primary") else None
             st.html('<span class="ep-k">or an example</span>', width="content")
             for title, pair in EXAMPLES.items():
-                if st.form_submit_button(title, key=f"parting_example {title}"):
-                    asked = pair
+                st.form_submit_button(title, key=f"parting_example {title}", on_click=_take, args=pair)
     if asked is not None:
-        state.keep(sa=asked[0], sb=asked[1], ta=None, tb=None)
+        _take(*asked)
+
+
+def _take(first: str, second: str) -> None:
+    state.keep(sa=first, sb=second, ta=None, tb=None)
 
 
 def _readings(key: str, dictionary: Dictionary, texts: tuple[str, str]) -> tuple[Reading, Reading]:
@@ -157,5 +160,6 @@ def _rung(entry: Entry, dictionary: Dictionary, rung: study.Rung) -> None:
     chips(items, f"parting_at_{rung.percentile:g}", lambda k: state.open_dictionary(entry.key, k))
     near = " · ".join(f"{'AB'[i]} {distance:.2f}" for i, distance in enumerate(rung.distances))
     beyond = np.array(rung.distances) > rung.threshold
-    about = f"distance {near}" + (", beyond θ" if beyond.any() else "")
-    st.html(f'<div class="ep-k ep-num">{tokens.escape(about)}</div>')
+    title = "cosine distance of each to its exemplar" + (f"; θ = {rung.threshold:.2f}" if beyond.any() else "")
+    about = near + (", beyond θ" if beyond.any() else "")
+    st.html(f'<div class="ep-k ep-num" title="{title}">{tokens.escape(about)}</div>')
