@@ -37,6 +37,8 @@ _HOMES = {
     "Labels": "ep.storage.labels",
     "automatic": "ep.studies.naming",
     "between": "ep.studies.between",
+    "neighbours": "ep.studies.between",
+    "path": "ep.studies.between",
     "follow": "ep.studies.resolution",
     "coordinates": "ep.views.layouts",
     "Index": "ep.views.search",

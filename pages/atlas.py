@@ -11,23 +11,14 @@ import streamlit as st
 
 from ep.method.dictionary import Dictionary
 from ep.storage.labels import Labels
-from ep.views import full, splash, standalone
-from pages.shared import atlas_maps, atlas_state, frame, labelling, messages, sharing, state
+from ep.views import full, snippets, splash, standalone
+from pages.shared import atlas_maps, atlas_state, frame, labelling, messages, searching, sharing, state
 from pages.shared.atlas_card import card
 from pages.shared.atlas_maps import Drawn, Path
 from pages.shared.atlas_table import table
 
 TWO_HIGH = 500
 """px of each of two maps, so that the card below them begins on the screen."""
-CODE = """import ep
-from ep.views import colorings, layouts, tables
-
-d = ep.open({file!r})
-places = layouts.coordinates(d, {layout!r})  # (K, 3) or (K, 2)
-colors = colorings.coloring(d, {color!r})  # .light (K, 3), .legend or .ramp
-print(layouts.quality(d, {layout!r}))
-print(tables.columns(d, tables.order(d, {region}, None)[:10]))
-"""
 
 
 def show() -> None:
@@ -134,9 +125,15 @@ def _share(
             dictionary, layout, shown, selection.region, note=note, names=names, **told
         ).encode()
     files["splash-figure.html"] = lambda: splash.html(dictionary, selection.region, brushed, labels).encode()
-    file = str(dictionary.info.get("file", "")).rpartition("/")[2]
-    code = CODE.format(file=file, layout=layout, color=selection.color, region=selection.region)
-    sharing.bar("atlas_share", chosen, code, files)
+    sharing.bar("atlas_share", chosen, _code(dictionary, layout, ids, brushed), files)
+
+
+def _code(dictionary: Dictionary, layout: str, ids: np.ndarray, brushed: np.ndarray) -> str:
+    """Python for what is on screen: a search, by words or by meaning; brushed regions; else map and table."""
+    query = state.setting("find")
+    if query.strip():
+        return (snippets.meaning if searching.is_by_meaning() else snippets.search)(dictionary, query)
+    return snippets.atlas(dictionary, layout, ids if len(brushed) else None)
 
 
 show()

@@ -12,7 +12,7 @@ import pytest
 
 import ep
 from ep.method.dictionary import Dictionary
-from ep.studies.between import between
+from ep.studies.between import between, neighbours, path
 from ep.studies.naming import automatic
 from ep.views import snippets
 from ep.views.layouts import coordinates
@@ -81,6 +81,13 @@ def test_between(demo: Dictionary) -> None:
     assert f"{1 - found.distance:.3f}, regions between: {len(found)}" in out
     for k, a, b in zip(found.regions, found.from_a, found.to_b, strict=True):
         assert f"{k} {1 - a:.3f} {1 - b:.3f}" in out
+
+
+def test_a_path(demo: Dictionary) -> None:
+    vectors = demo.basis("exemplar")
+    assert str(path(vectors, neighbours(vectors), 3, 40, k=4, weighted=True)) in ran(
+        snippets.path(demo, 3, 40, k=4, weighted=True)
+    )
 
 
 def test_resolution(demo: Dictionary) -> None:

@@ -122,6 +122,16 @@ def between(dictionary: Dictionary, a: int, b: int, basis: str = "exemplar") -> 
     )
 
 
+def path(dictionary: Dictionary, a: int, b: int, basis: str = "exemplar", k: int = 3, weighted: bool = False) -> str:
+    """The way from A to B over regions that list each other among their k nearest."""
+    return (
+        opening(dictionary)
+        + f"vectors = d.basis({basis!r})\n"
+        + f"found = ep.path(vectors, ep.neighbours(vectors), {int(a)}, {int(b)}, k={int(k)}, weighted={weighted})\n"
+        + "print(found)\n"
+    )
+
+
 def resolution(ladder: Sequence[Dictionary], origin: int, region: int) -> str:
     """One region of ladder[origin] followed through dictionaries from coarse to fine."""
     files = "".join(f"    {_file(dictionary)!r},\n" for dictionary in ladder)

@@ -14,7 +14,7 @@ from ep.storage import edits
 from ep.storage.labels import Labels
 from ep.views import palette, tables
 from ep.views.search import Found
-from pages.shared import atlas_state, labelling, loading, messages, state, tokens
+from pages.shared import atlas_state, labelling, loading, messages, searching, state, tokens
 from pages.shared.searchbox import searchbox
 
 LEAST_MEMBERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -47,12 +47,10 @@ _COLUMNS: dict[str, Any] = {
 def table(selection: state.Selection, dictionary: Dictionary, labels: Labels) -> np.ndarray:
     """Draws search box, what is brushed, and the table; returns the ids it lists, in its order."""
     query, least = _asked()
-    found = None
-    if query.strip():
-        found = loading.search_index(selection.dictionary).find(query, _said(selection.dictionary, labels))
+    found, said = searching.results(selection.dictionary, query, searching.is_by_meaning())
     ids = listed(dictionary, atlas_state.first(), found, atlas_state.brushed(), least)
     if found is not None:
-        _found(found, len(ids), query, dictionary)
+        _found(found, said, len(ids), query, dictionary)
     if len(atlas_state.brushed()):
         _brushed(selection.dictionary, dictionary, atlas_state.brushed(), labels)
     st.session_state["atlas_listed"] = ids
@@ -108,24 +106,13 @@ def _asked() -> tuple[str, int]:
 
 
 def _typed(text: str) -> None:
-    state.keep(find=text.strip()[:200])
+    state.keep(find=text.strip()[: state.LONGEST_PROMPT], by=None)
     atlas_state.restart_table()
 
 
-def _said(key: str, labels: Labels) -> dict[int, str]:
-    return _texts(loading.fingerprint(key), labels.revision, labels)
-
-
-@st.cache_resource(show_spinner=False, max_entries=12)
-def _texts(fingerprint: str, revision: int, _labels: Labels) -> dict[int, str]:
-    return _labels.texts()
-
-
-def _found(found: Found, shown: int, query: str, dictionary: Dictionary) -> None:
-    """What the search found; where it was an id, the way to that region."""
-    text = f"No region has “{query.strip()[:40]}” among its labels, lens tokens, members' tokens or excerpts."
-    if len(found):
-        text = found.summary() + ("" if shown == len(found) else f" ({shown:,} listed)")
+def _found(found: Found, said: str, shown: int, query: str, dictionary: Dictionary) -> None:
+    """What the search found, the offer to search by meaning; where it was an id, the way to that region."""
+    text = said + (f" ({shown:,} listed)" if len(found) and shown != len(found) else "")
     number = query.strip().lower().removeprefix("region").strip().removeprefix("#")
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.html(f'<div class="ep-k">{tokens.escape(text)}</div>')
@@ -138,6 +125,8 @@ def _found(found: Found, shown: int, query: str, dictionary: Dictionary) -> None
                 on_click=_go,
                 args=(int(number),),
             )
+        else:
+            searching.offer(found, query, "atlas_meaning", atlas_state.restart_table)
 
 
 def _go(region: int) -> None:

@@ -5,7 +5,7 @@ Knows the shelf, the labels and the model; draws nothing but the spinner of a mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import streamlit as st
@@ -15,11 +15,37 @@ from ep.models import LanguageModel, check_fits, read
 from ep.storage.labels import Labels
 from ep.views.meaning import Ranked, rank
 from ep.views.search import NOTHING, Found
-from pages.shared import loading, messages
+from pages.shared import loading, messages, state
 
 LONG_WORDS, LONG_CHARACTERS = 6, 60
 LONGEST = 512
 """Tokens of a pasted text that are read at most; what is cut is said."""
+
+
+BY, MEANING = "by", "meaning"
+
+
+def is_by_meaning() -> bool:
+    """Whether the visitor, or the link, asked for a search by meaning."""
+    return state.setting(BY, "", (MEANING,)) == MEANING
+
+
+def offer(found: Found | None, query: str, key: str, on_change: Callable[[], None] | None = None) -> None:
+    """A quiet button to search the other way: by meaning for a long text or one nobody has, by words afterwards.
+
+    By meaning loads the language model, so it is done when it is asked for. on_change: called after a click.
+    """
+    by_meaning = is_by_meaning()
+    if by_meaning or (query.strip() and (is_long(query) or not found)):
+        text = "Look for its words instead" if by_meaning else "Rank regions by what this text means"
+        icon = ":material/search:" if by_meaning else ":material/network_intelligence:"
+        st.button(text, key=key, type="tertiary", icon=icon, on_click=_turn, args=(not by_meaning, on_change))
+
+
+def _turn(by_meaning: bool, on_change: Callable[[], None] | None) -> None:
+    state.keep(**{BY: MEANING if by_meaning else None})
+    if on_change is not None:
+        on_change()
 
 
 def is_long(query: str) -> bool:
@@ -59,7 +85,10 @@ def _texts(fingerprint: str, revision: int, _labels: Labels) -> Mapping[int, str
 def _by_meaning(key: str, query: str) -> tuple[Found, str]:
     dictionary = loading.dictionary(key)
     try:
+        known = loading.model_state(dictionary.info)
         model = loading.language_model(dictionary.info)
+        if loading.model_state(dictionary.info) != known:
+            state.rerun()  # the side bar was drawn before the model was there
         check_fits(model, dictionary.info, dictionary.width)
         ranked, cut = _ranked(loading.fingerprint(key), query, key, model)
     except EPError as error:
@@ -69,8 +98,8 @@ def _by_meaning(key: str, query: str) -> tuple[Found, str]:
         )
     if not len(ranked):
         return NOTHING, f"None of the {ranked.of:,} tokens lies within θ of any region: this text is unfamiliar here."
-    said = f"{len(ranked):,} regions by meaning: those that most of the {ranked.of:,} tokens come nearest to"
-    return ranked.found(), said + (f"; only the first {LONGEST:,} tokens were read." if cut else ".")
+    said = f"{len(ranked):,} regions by meaning: within θ of its {ranked.of:,} tokens, nearest first"
+    return ranked.found(), said + (f"; only the first {LONGEST:,} tokens were read." if cut else "")
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
