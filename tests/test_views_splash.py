@@ -81,7 +81,7 @@ def test_a_file_with_geometry_alone_has_a_figure_and_a_wrong_region_is_refused()
 
 
 def test_the_selected_cell_lies_up_left_and_every_front_card_is_marked() -> None:
-    turned = splash._turned(PLAIN, 17)
+    turned = splash._turned(splash._cells(PLAIN), 17)
     assert np.allclose(np.linalg.norm(turned, axis=1), 1, atol=1e-5)
     assert np.allclose(turned[17, :2], splash.PLACE[:2], atol=1e-5)
     chosen = splash.choose(PLAIN, 17, front=turned[:, 2] > 0.3)

@@ -137,7 +137,7 @@ NUMBERS: Mapping[str, Number] = {
     ),
     "moved": Number(
         "Gained or lost since arrival",
-        "Voronoi members ÷ members at arrival",
+        "Voronoi ÷ arrival members",
         ("count_voronoi", "count_arrival"),
         moved,
         _factor,

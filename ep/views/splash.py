@@ -45,10 +45,11 @@ def html(
     no such region.
     """
     region = dictionary.check(region)
-    turned = _turned(dictionary, region)
+    found = _cells(dictionary)
+    turned = None if found is None else _turned(found, region)
     front = turned[:, 2] > 0.3 if turned is not None else np.ones(len(dictionary), bool)
     chosen = choose(dictionary, region, brushed, front)
-    picture = _picture(dictionary, chosen, turned) if turned is not None else _no_picture()
+    picture = _no_picture() if found is None or turned is None else _picture(dictionary, chosen, found, turned)
     cards = "".join(_card(dictionary, k, n + 1, labels) for n, k in enumerate(chosen))
     title = _title(dictionary)
     style = Path(__file__).with_name("browser").joinpath("splash.css").read_text(encoding="utf-8")
@@ -108,12 +109,15 @@ def _is_word(name: str) -> bool:
 # -- the sphere --------------------------------------------------------------------------------------------------------
 
 
-def _turned(dictionary: Dictionary, region: int) -> Float64[np.ndarray, "K 3"] | None:
-    """The cells' centres as the camera sees them (x right, y up, z to the viewer); None where there is no sphere."""
+def _cells(dictionary: Dictionary) -> sphere.Cells | None:
     try:
-        found = sphere.cells(layouts.coordinates(dictionary, "pca-sphere"))
+        return sphere.cells(layouts.coordinates(dictionary, "pca-sphere"))
     except RequestError:
         return None
+
+
+def _turned(found: sphere.Cells, region: int) -> Float64[np.ndarray, "K 3"]:
+    """The cells' centres as the camera sees them (x right, y up, z to the viewer)."""
     return found.centers.astype(np.float64) @ _rotation(found.centers[region].astype(np.float64)).T
 
 
@@ -129,8 +133,9 @@ def _rotation(center: Float64[np.ndarray, " 3"]) -> Float64[np.ndarray, "3 3"]:
     return np.eye(3) + skew + skew @ skew / (1 + cosine)
 
 
-def _picture(dictionary: Dictionary, chosen: Sequence[int], turned: Float64[np.ndarray, "K 3"]) -> str:
-    found = sphere.cells(layouts.coordinates(dictionary, "pca-sphere"))
+def _picture(
+    dictionary: Dictionary, chosen: Sequence[int], found: sphere.Cells, turned: Float64[np.ndarray, "K 3"]
+) -> str:
     vertices = found.vertices @ _rotation(found.centers[chosen[0]].astype(np.float64)).T
     colors = palette.map_colors(dictionary)
     starts = np.concatenate([[0], np.cumsum(found.counts.astype(np.int64))])
@@ -163,11 +168,10 @@ def _outline(corners: Float64[np.ndarray, "n 3"]) -> Float64[np.ndarray, "m 2"] 
     """A cell's outline on the disc, edges bent along the sphere; what lies behind is brought to the rim."""
     following = np.roll(corners, -1, axis=0)
     angles = np.arccos(np.clip(np.einsum("ij,ij->i", corners, following), -1, 1))
-    pieces = []
-    for a, b, angle in zip(corners, following, angles.tolist(), strict=True):
-        share = np.arange(max(1, int(np.ceil(angle / STEP))))[:, None] / max(1, int(np.ceil(angle / STEP)))
-        pieces.append(a + (b - a) * share)
-    points = np.concatenate(pieces)
+    steps = np.maximum(1, np.ceil(angles / STEP)).astype(np.int64)
+    edge = np.repeat(np.arange(len(corners)), steps)
+    share = (np.arange(len(edge)) - np.repeat(np.cumsum(steps) - steps, steps)) / steps[edge]
+    points = corners[edge] + (following - corners)[edge] * share[:, None]
     points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
     behind = points[:, 2] < 0
     if behind.all():
