@@ -1,8 +1,9 @@
 """Automatic labels: a few quoted tokens that set a region apart from its nearest regions. No key, no model, no network.
 
 A label says what it is made of: `" am" → " sorry"` is a token of the region's members and the one that follows it,
-`"ance" after " bal"` the one in front, `lens " Paris"` a token its exemplar promotes, `texts with "harbour"` a word of
-the texts around. What a file does not hold is done without; of what says nothing at all there remains the number.
+`"ance" after " bal"` the one in front, `lens " Paris"` a token its exemplar promotes, `in texts with " bomb"` a token
+of the text before, `texts with "harbour"` a word of a text stored without tokens. What a file does not hold is done
+without; where nothing is known there remains the number.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64, Integer, Num
+from jaxtyping import Bool, Float64, Int64, Integer, Num
 
 from ep.method.dictionary import Dictionary
-from ep.studies.wording import words
+from ep.studies.wording import context, pairs_of, words
 from ep.views.text import segments, shorten
 
 PRIOR = 20.0
@@ -170,9 +171,9 @@ def _around(dictionary: Dictionary, shift: int) -> tuple[np.ndarray, np.ndarray,
     at = offsets[row] + dictionary.column("excerpt_position") + shift
     region = np.repeat(np.arange(size), np.diff(dictionary.column("excerpt_offsets")))
     inside = (at >= offsets[row]) & (at < offsets[row + 1])
-    events = np.unique(np.stack([region[inside], at[inside]]), axis=1)
+    events, _ = pairs_of(region[inside], at[inside])
     tokens = dictionary.column("passage_tokens")[events[1]].astype(np.int64)
-    pairs, counts = np.unique(np.stack([events[0], tokens]), axis=1, return_counts=True)
+    pairs, counts = pairs_of(events[0], tokens)
     order = np.lexsort((pairs[1], -counts, pairs[0]))
     pairs, counts = pairs[:, order], counts[order]
     place = np.arange(len(counts)) - np.searchsorted(pairs[0], pairs[0])
@@ -207,7 +208,7 @@ def _names(dictionary: Dictionary) -> list[str]:
         name or by_words or numbered(k)
         for k, (name, by_words) in enumerate(zip(names, _words(dictionary), strict=True))
     ]
-    return _told_apart(names, lens.tolist(), quote)
+    return _placed(dictionary, _told_apart(names, lens.tolist(), quote), quote)
 
 
 def _lens(dictionary: Dictionary) -> bool:
@@ -251,13 +252,31 @@ class _Quotes:
         return f"{tokens} → {self(after)}" if after >= 0 else tokens
 
 
+def _shared(names: list[str]) -> Bool[np.ndarray, " K"]:
+    """Which regions have a label another region has too."""
+    _, place, counts = np.unique(np.asarray(names, object).astype(str), return_inverse=True, return_counts=True)
+    return counts[place] > 1
+
+
 def _told_apart(names: list[str], lens: list[list[int]], quote: _Quotes) -> list[str]:
     """Labels several regions share get the first lens token, where that says something new."""
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
     out = []
-    for name, promoted in zip(names, lens, strict=True):
+    for name, promoted, shared in zip(names, lens, _shared(names).tolist(), strict=True):
         new = next((quote(token) for token in promoted if token >= 0 and quote(token) not in name), "")
-        out.append(f"{name}, lens {new}" if counts[name] > 1 and new else name)
+        out.append(f"{name}, lens {new}" if shared and new else name)
+    return out
+
+
+def _placed(dictionary: Dictionary, names: list[str], quote: _Quotes) -> list[str]:
+    """Labels still shared get one or two tokens of the text before, more frequent here than around."""
+    shared, nearest = _shared(names) if names else np.zeros(0, bool), _nearest(dictionary)
+    wanted = shared.copy()
+    wanted[nearest[shared][nearest[shared] >= 0]] = True
+    if not shared.any() or (read := context(dictionary, wanted)) is None:
+        return names
+    clear = _slot(*read, np.maximum(1, read[1].max(axis=1)), nearest).clearest().tolist()
+    out = []
+    for name, tokens, needed in zip(names, clear, shared.tolist(), strict=True):
+        quoted = " / ".join(quote(token) for token in tokens if token >= 0)
+        out.append(f"{name}, in texts with {quoted}" if needed and quoted else name)
     return out
