@@ -125,8 +125,8 @@ def _found(found: Found, said: str, shown: int, query: str, dictionary: Dictiona
                 on_click=_go,
                 args=(int(number),),
             )
-        else:
-            searching.offer(found, query, "atlas_meaning", atlas_state.restart_table)
+            return
+    searching.offer(found, query, "atlas_meaning", atlas_state.restart_table)  # left: the table's tools lie right
 
 
 def _go(region: int) -> None:

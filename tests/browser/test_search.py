@@ -41,6 +41,27 @@ def test_enter_asks_at_once_and_escape_empties(app: App, page: Page) -> None:
     expect(page.get_by_text(re.compile(r"\d+ regions: \d+ by "))).to_be_hidden()
 
 
+def test_a_pasted_text_ranks_regions_by_meaning_and_the_link_keeps_it(app: App, page: Page, browser: Browser) -> None:
+    page.goto(app.link())
+    search_box(page).fill("Could you tell me how to bake a chocolate cake for my sister?")
+    page.get_by_role("button", name="Rank regions by what this text means").click()
+    said = page.get_by_text(re.compile(r"\d+ regions by meaning"))
+    expect(said).to_be_visible()
+    other = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    other.goto(page.url)
+    expect(other.get_by_text(said.inner_text())).to_be_visible()
+    other.context.close()
+    page.get_by_role("button", name="Look for its words instead").click()
+    expect(page.get_by_text(re.compile("No region has|by excerpts"))).to_be_visible()
+
+
+def test_without_the_model_a_text_is_still_looked_for_by_its_words(app: App, page: Page) -> None:
+    page.goto(app.link(d="plain", r=17, find="the dog sees one cat and it likes this bird", by="meaning"))
+    expect(page.get_by_text("only its words can be looked for")).to_be_visible()
+    page.get_by_role("button", name="Look for its words instead").click()
+    expect(page.get_by_text(re.compile("No region has|by excerpts"))).to_be_visible()
+
+
 @pytest.mark.parametrize("text", ["<img src=x onerror=alert(1)>", "$x$ :red[x] **b**", "\u202eabc", "="])
 def test_hostile_text_is_text(app: App, page: Page, text: str) -> None:
     page.goto(app.link(d="hostile", r=3))
