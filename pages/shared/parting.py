@@ -31,7 +31,7 @@ MOST_CHARACTERS = 1500
 def parting(key: str, dictionary: Dictionary, entries: Sequence[Entry], ladder: Sequence[Dictionary]) -> None:
     """Draws the card. key: of the open dictionary, whose model reads; entries, ladder: its layer, coarse to fine."""
     with st.container(border=True, gap="small"):
-        about = "the coarsest p that tells them apart; last tokens, or those you click; below: cosine distances"
+        about = "the coarsest p that tells them apart; last tokens, or those you click"
         st.html(tokens.heading("Where do two texts part?", about))
         _inputs()
         texts = state.setting("sa"), state.setting("sb")
