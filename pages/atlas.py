@@ -12,7 +12,7 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.storage.labels import Labels
 from ep.views import full, snippets, splash, standalone
-from pages.shared import atlas_maps, atlas_state, frame, labelling, messages, searching, sharing, state
+from pages.shared import atlas_maps, atlas_state, atlas_umap, frame, labelling, messages, searching, sharing, state
 from pages.shared.atlas_card import card
 from pages.shared.atlas_maps import Drawn, Path
 from pages.shared.atlas_table import table
@@ -38,7 +38,7 @@ def show() -> None:
     asked = [layout for layout in (atlas_maps.chosen(), atlas_maps.chosen_second()) if layout]
     atlas_maps.tools(dictionary, labels)
     for layout in dict.fromkeys(asked):
-        atlas_maps.umap_panel(selection.dictionary, dictionary, layout)
+        atlas_umap.umap_panel(selection.dictionary, dictionary, layout)
     path = atlas_maps.route(selection.dictionary, dictionary)
     body, foot = st.container(), st.container()  # the maps' bytes travel outside the fragment: a click sends none
     with foot:
