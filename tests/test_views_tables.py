@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary, MemorySource
+from ep.storage import edits
+from ep.storage.labels import Labels
 from ep.views import tables
 from tests.fixtures.dictionaries import synthetic
 
@@ -73,3 +77,12 @@ def test_no_region_no_opening() -> None:
     nothing = Dictionary(MemorySource({"center": np.zeros(4, np.float32)}), {"threshold": 0.5}, 0)
     with pytest.raises(RequestError, match="no regions"):
         tables.opening_region(nothing)
+
+
+def test_labels_come_with_their_source() -> None:
+    dictionary = synthetic(20, 8)
+    labels = Labels(Path("x.ep.h5"), 20, {}, automatic_texts=lambda: [f"automatic {k}" for k in range(20)])
+    labels = labels.after(edits.label(7, "by hand"))
+    table = tables.columns(dictionary, np.array([7, 3]), labels)
+    assert table["label"] == ["by hand", "automatic 3"] and table["label_source"] == ["hand", "automatic"]
+    assert list(tables.columns(dictionary, np.array([7]))) == [c for c in table if not c.startswith("label")]

@@ -12,6 +12,7 @@ import numpy as np
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
+from ep.storage.labels import Labels
 from ep.views.text import label
 
 LENS_SHOWN = 4
@@ -85,13 +86,19 @@ def opening_region(dictionary: Dictionary) -> int:
     return next((k for k in best if len(word := name(dictionary, k).strip()) > 3 and word.isalpha()), best[0])
 
 
-def columns(dictionary: Dictionary, regions: np.ndarray) -> dict[str, Any]:
+def columns(dictionary: Dictionary, regions: np.ndarray, labels: Labels | None = None) -> dict[str, Any]:
     """The table of the given regions, in their order: one entry per column the file can fill.
 
+    labels: adds label and label_source, the best one of each region and where it comes from, empty where there is none.
     region int · lens lists of text · members, arrival int · coherence [0, 1] · mean_distance, nearest cosine distance.
     """
     regions = np.asarray(regions, np.int64)
-    table: dict[str, Any] = {"region": regions, "lens": lens_tokens(dictionary, regions)}
+    table: dict[str, Any] = {"region": regions}
+    if labels is not None:
+        texts, sources = labels.texts(), labels.sources()
+        table["label"] = [texts.get(k, "") for k in regions.tolist()]
+        table["label_source"] = [sources.get(k, "") for k in regions.tolist()]
+    table["lens"] = lens_tokens(dictionary, regions)
     for shown, stored in (
         ("members", "count_voronoi"),
         ("arrival", "count_arrival"),
