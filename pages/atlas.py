@@ -10,6 +10,7 @@ import pyarrow as pa
 import streamlit as st
 
 from ep.method.dictionary import Dictionary
+from ep.storage.interop import packed
 from ep.storage.labels import Labels
 from ep.views import full, snippets, splash, standalone
 from pages.shared import atlas_maps, atlas_state, atlas_umap, frame, labelling, messages, searching, sharing, state
@@ -125,6 +126,8 @@ def _share(
             dictionary, layout, shown, selection.region, note=note, names=names, **told
         ).encode()
     files["splash-figure.html"] = lambda: splash.html(dictionary, selection.region, brushed, labels).encode()
+    files["saelens.zip"] = partial(packed.autoencoder, dictionary)
+    files["neuronpedia-features.json"] = lambda: packed.features(dictionary, labels.texts())
     sharing.bar("atlas_share", chosen, _code(dictionary, layout, ids, brushed), files)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from ep.method.dictionary import Dictionary
+from ep.storage.interop import packed
 from ep.views import full, snippets
 from ep.views.palette import region_color
 from pages.shared import (
@@ -61,7 +62,14 @@ def _share(key: str, dictionary: Dictionary, region: int) -> None:
         "Its nearest regions": partial(full.nearest, dictionary, region),
         "All its columns": partial(full.regions, dictionary, [region], loading.labels(key)),
     }
-    sharing.bar("region_share", tables, snippets.region(dictionary, region))
+    name, label = f"region-{region}", loading.labels(key).best(region)
+    files = {
+        f"{name}.gguf": partial(packed.control_vector, dictionary, region),
+        f"{name}-neuronpedia.json": partial(packed.vector, dictionary, region, label),
+    }
+    if not dictionary.info.get("layer"):
+        del files[f"{name}.gguf"]  # a control vector has no place for block 0
+    sharing.bar("region_share", tables, snippets.region(dictionary, region), files)
 
 
 def _walk(dictionary: Dictionary, region: int) -> None:

@@ -5,8 +5,10 @@ The peers' own code is asked in an environment of its own: see `tests/peers` and
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,11 @@ from gguf import GGUFReader
 from safetensors.numpy import load_file
 
 import ep
+from ep.cli import main
 from ep.errors import ConfigError, StorageError, UnknownRegion
 from ep.method.readouts import FEATURES, decode
 from ep.models.saebench import Readout
-from ep.storage.interop import gguf, neuronpedia, saelens
+from ep.storage.interop import gguf, neuronpedia, packed, saelens
 from tests.fixtures.dictionaries import synthetic
 
 DEMO = Path(__file__).resolve().parents[1] / "data/demo/dictionaries/all-tokens/tuned-L4-p2.ep.h5"
@@ -166,3 +169,33 @@ def test_an_unknown_readout_is_refused(dictionary: ep.Dictionary) -> None:
         Readout(dictionary, "softmax")
     with pytest.raises(ConfigError, match="k = 0"):
         Readout(dictionary, k=0)
+
+
+# -- as files --------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_each_format(dictionary: ep.Dictionary, tmp_path: Path, capsys: object) -> None:
+    file = tmp_path / "d.ep.h5"
+    ep.save(dictionary, file)
+    for target, ending, more in (
+        ("saelens", "d-saelens", []),
+        ("neuronpedia", "d-neuronpedia.json", []),
+        ("neuronpedia", "d-region-3-neuronpedia.json", ["--region", "3", "--model-id", "gemma-2-2b"]),
+        ("gguf", "d-region-3.gguf", ["--region", "3", "--strength", "2"]),
+    ):
+        assert main(["export", str(file), "--to", target, *more]) == 0
+        assert capsys.readouterr().out.strip() == str(tmp_path / ending)
+        assert (tmp_path / ending).exists()
+    assert json.loads((tmp_path / "d-region-3-neuronpedia.json").read_text())["modelId"] == "gemma-2-2b"
+    for arguments in (["--to", "gguf"], ["--to", "gguf", "--region", "999"], ["--to", "saelens"]):
+        assert main(["export", str(file), *arguments]) in (1, 2)
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_browser_gets_the_same_bytes(dictionary: ep.Dictionary, tmp_path: Path) -> None:
+    assert packed.control_vector(dictionary, 3) == gguf.write(dictionary, 3, tmp_path / "v.gguf").read_bytes()
+    assert json.loads(packed.vector(dictionary, 3, "x"))["vectorLabel"] == "x"
+    assert sum(len(batch["features"]) for batch in json.loads(packed.features(dictionary))) > 0
+    with zipfile.ZipFile(io.BytesIO(packed.autoencoder(dictionary))) as archive:
+        assert sorted(archive.namelist()) == ["sae/cfg.json", "sae/sae_weights.safetensors"]
+        assert archive.testzip() is None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ep.commands import interop
 from ep.commands.options import command
 from ep.errors import ConfigError
 
@@ -30,6 +31,10 @@ def add(kinds: Any) -> None:
     export.add_argument("--region", type=int, metavar="ID", help="the region a table is about, or the map selects")
     export.add_argument("--layout", default="pca-sphere", help="the map's layout: pca-sphere, pca-flat, umap-…")
     export.add_argument("--color", default="neighbourhood", metavar="COLUMN", help="what colours the map's cells")
+    export.add_argument("--basis", choices=("exemplar", "mean"), default="exemplar", help="which directions go over")
+    export.add_argument("--strength", type=float, default=1.0, help="of a vector, in the layer's typical norms")
+    export.add_argument("--model-id", metavar="NAME", help="the model's name on Neuronpedia")
+    export.add_argument("--model-hint", metavar="NAME", help="the architecture's name in llama.cpp, such as gemma2")
 
 
 def _about() -> list[str]:
@@ -98,5 +103,10 @@ TARGETS: dict[str, Target] = {
     "parquet": Target("a table, exact, provenance in its schema", _table("parquet")),
     "json": Target("a table with its provenance", _table("json")),
     "html": Target("the map as one page that needs no network", _html),
+    "saelens": Target("a folder for SAELens, exact (topk, k = 1)", interop.saelens),
+    "neuronpedia": Target(
+        "Neuronpedia's JSON: one region's vector with --region, else all features", interop.neuronpedia
+    ),
+    "gguf": Target("one region's direction as a control vector for llama.cpp", interop.gguf),
 }
 """What `--to` takes, by name; formats of other tools join here."""
