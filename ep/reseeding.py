@@ -1,0 +1,82 @@
+"""The same build from another order of the stream: what the matching of two dictionaries is held against.
+
+Finds the model and the text a dictionary was built from where they are still beside it, and builds one file of the same
+setting with another seed: hand `settings` to `ep.build`. It knows settings and files, no screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from ep.config import BuildConfig
+from ep.corpus import SUFFIXES, Corpus
+from ep.errors import CorpusError, EPError
+from ep.method.dictionary import Dictionary
+from ep.models import model_of
+from ep.storage import open as open_dictionary
+from ep.studies.matching import same_setting
+
+HIDDEN = ".other-seeds"
+"""Folder, inside a folder of dictionaries, that such builds are kept in: shelves leave hidden folders out."""
+PARENTS = 4
+"""Folders above a dictionary's file in which its text is looked for."""
+
+
+def text_of(dictionary: Dictionary) -> Path:
+    """The file of text a dictionary was built from, found by its name near the dictionary and known by its digest.
+
+    CorpusError when it is not there any more, or was made of several files.
+    """
+    corpus = dictionary.info.get("corpus") or {}
+    name, digest = Path(str(corpus.get("name") or "")).name, corpus.get("digest")
+    where = Path(str(dictionary.info.get("file") or "")).resolve()
+    if name and digest and Path(name).suffix.lower() in SUFFIXES:
+        for folder in list(where.parents)[: PARENTS + 1]:
+            for path in (folder / name, folder / "text" / name):
+                if path.is_file() and Corpus((str(path),)).digest() == digest:
+                    return path
+    raise CorpusError(
+        f"the text {name or 'of this dictionary'} is not near its file: put it into a folder called text beside it, or "
+        "build a dictionary of the same setting with another --seed and name that one"
+    )
+
+
+def settings(dictionary: Dictionary, out: Path, seed: int | None = None) -> BuildConfig:
+    """The build of one dictionary over again with another seed. Errors as `text_of` and `model_of`.
+
+    seed: by default the dictionary's own, plus one. out: the folder that gets a folder for this build.
+    """
+    info = dictionary.info
+    seed = int(info.get("seed") or 0) + 1 if seed is None else seed
+    model, text = model_of(info, info.get("file")), text_of(dictionary)
+    name = f"{info.get('family') or 'build'}-L{info['layer']}-p{info['percentile']:g}-seed{seed}"
+    return BuildConfig(
+        model=model,
+        text=(str(text),),
+        layers=(int(info["layer"]),),
+        percentiles=(float(info["percentile"]),),
+        out=str(out / HIDDEN / name),
+        tokens=int(info["n_activations"]),
+        context=int(info.get("context") or 128),
+        positions=str(info.get("positions") or "all"),
+        chat=bool(info.get("chat")),
+        protocol=str(info.get("protocol") or "paper"),
+        calibration=int(info.get("n_calibration") or info["n_activations"]),
+        batch=int(info.get("batch") or 128),
+        seed=seed,
+        title=f"{info.get('title') or 'Build'} · seed {seed}",
+    )
+
+
+def kept(dictionary: Dictionary, folders: Sequence[Path], files: Sequence[Path] = ()) -> Dictionary | None:
+    """A dictionary of the same setting and another seed among `files` or kept in the hidden folder of `folders`."""
+    hidden = [path for folder in folders for path in sorted((folder / HIDDEN).glob("*/*.ep.h5"))]
+    for path in (*files, *hidden):
+        with suppress(EPError):
+            other = open_dictionary(path)
+            if same_setting(dictionary.info, other.info) and other.width == dictionary.width:
+                other.info["file"] = str(path)
+                return other
+    return None
