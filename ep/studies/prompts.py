@@ -80,6 +80,13 @@ def read_prompts(
     return Prompts(tuple(prompt for prompt, _ in found.values()), tuple(said for _, said in found.values()))
 
 
+def columns(data: bytes, name: str) -> list[str]:
+    """The columns (keys) of a prompt file's bytes, as many as its first row has; errors as `read_prompts`."""
+    if name.lower().endswith((".jsonl", ".ndjson")):
+        return [str(key) for key in next(_jsonl(data, name), {})]
+    return list(csv.DictReader(io.StringIO(_text(data[:100_000], name), newline="")).fieldnames or [])
+
+
 def _read(path: Path) -> tuple[bytes, str]:
     try:
         return path.read_bytes(), path.name

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ep.method.dictionary import Dictionary
+from ep.views.steering import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
 """The project's folder: files inside it are named relative to it."""
@@ -146,6 +147,27 @@ def resolution(ladder: Sequence[Dictionary], origin: int, region: int) -> str:
     )
 
 
+def behaviour(dictionary: Dictionary) -> str:
+    """The region that carries refusal in the demo's prompts, taken out on held-out ones beside its controls."""
+    return (
+        opening(dictionary)
+        + "from ep.studies import experiment\n"
+        + "from ep.studies.judging import Phrases\n"
+        + "from ep.studies.prompts import read_prompts\n\n"
+        + "folder, judge = 'data/demo/prompts', Phrases()\n"
+        + "model = ep.load(ep.model_of(d.info, file))\n"
+        + "train, new, benign = (read_prompts(f'{folder}/{n}.csv') for n in ('train', 'held_out_words', 'benign'))\n"
+        + "held = experiment.hold(train, new, benign)\n"
+        + "seen = experiment.observe(model, held.choice, d.info['layer'], judge)\n"
+        + "found = experiment.find(d, seen)\n"
+        + "for one in found.candidates[:5]:\n"
+        + "    print(one.region, one.rate, f'share {one.share:.2f}')\n"
+        + "tried = experiment.Bench(model, held, judge).attempt(found)\n"
+        + "for arm in tried.arms.values():\n"
+        + "    print(f'{arm.name:17} {arm.behaves}  {arm.complies}  {arm.intact}  moved {arm.moved:.2f}')\n"
+    )
+
+
 def _reading(dictionary: Dictionary, text: str, chat: bool, system: str) -> str:
     turns = [{"role": "system", "content": system}] if system.strip() else []
     given = [*turns, {"role": "user", "content": text}] if chat else text
@@ -157,6 +179,32 @@ def _reading(dictionary: Dictionary, text: str, chat: bool, system: str) -> str:
         + "tokens = [model.tokens.piece(i).decode(errors='replace') for i in ids]\n"
         + "layer = d.info['layer']\n"
         + "x = ep.read(model, ids, [layer])[layer]  # raw activations\n"
+    )
+
+
+def steer(dictionary: Dictionary, setting: Setting) -> str:
+    """One prompt four times: untouched, the regions ablated, the change of this setting, its random control."""
+    layers = f"parse_layers({setting.layers!r}, d.info['layer'], model.n_layers)" if setting.layers else "None"
+    swap = f", target={setting.target!r}" if setting.mode == "swap" else ""
+    prompt = repr(setting.messages() if setting.chat else setting.prompt)
+    return (
+        "from ep.models.generation import Row, Sampling, generate\n"
+        + "from ep.models.interventions import of_regions, random_control\n"
+        + ("from ep.views.steering import parse_layers\n" if setting.layers else "")
+        + opening(dictionary)
+        + "model = ep.load(ep.model_of(d.info, file))\n"
+        + f"ids = tuple(model.encode_prompt({prompt}).ids)\n"
+        + f"where = dict(basis={setting.basis!r}, reference={setting.reference!r}, scope={setting.scope!r}, "
+        + f"layers={layers})\n"
+        + f"ablated = of_regions(d, 'ablate', {list(setting.regions)}, **where)\n"
+        + f"steered = of_regions(d, {setting.mode!r}, {list(setting.used)}, {setting.strength!r}{swap}, **where)\n"
+        + f"changes = [(), (ablated,), (steered,), (random_control(steered, {setting.seed}),)]\n"
+        + "rows = [Row(ids, change) for change in changes]\n"
+        + f"*_, written = generate(model, rows, Sampling({setting.tokens}, {setting.temperature!r}, "
+        + f"seed={setting.seed}))\n"
+        + "for row in written:\n"
+        + "    text = b''.join(map(model.tokens.piece, row.ids)).decode(errors='replace')\n"
+        + "    print(f'{row.moved:.3f}', row.ending, repr(text))\n"
     )
 
 

@@ -1,0 +1,91 @@
+"""The demo's stored run of the Behaviour page: refusal, found and taken out, on all held-out words and templates.
+
+    python -m ep.demo.behaviour
+
+Writes data/demo/behaviour.json in some minutes: one trial on a dictionary of last tokens, four orders of the stream
+with the centre taken from 6 % and from 50 % refused prompts, and the trial in short on the demo's other dictionaries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from ep.models import LanguageModel, load
+from ep.storage import open as open_file
+from ep.storage.sidecar import write_bytes
+from ep.studies.behaviour import BEHAVING_SHARE
+from ep.studies.experiment import TOKENS, Bench, Held, Observed, find, hold, observe, repeat
+from ep.studies.judging import Judge, Phrases
+from ep.studies.prompts import read_prompts
+from ep.views import behaviour as plain
+
+CHOICE, HELD_OUT, BENIGN = "train", ("held_out_words", "held_out_templates"), ("benign",)
+"""The demo's own prompt files: for the choice, for the trial, for what is to stay intact."""
+CHOSEN = "last-token/tuned-L4-final-p4.ep.h5"
+OTHERS = (
+    *(f"last-token/tuned-L4-final-p{p}.ep.h5" for p in (2, 8, 10, 16)),
+    *(f"last-token/tuned-L2-final-p{p}.ep.h5" for p in (4,)),
+    *(f"all-tokens/tuned-L4-p{p}.ep.h5" for p in (1, 4, 16)),
+)
+LAYER, PERCENTILE, SEEDS, HALF = 4, 4.0, 4, 0.5
+TEXTS = 14
+FILE = "behaviour.json"
+
+
+def prompts(folder: Path) -> Held:
+    """The demo's prompts, parted. folder: data/demo."""
+    read = {name: read_prompts(folder / "prompts" / f"{name}.csv") for name in (CHOICE, *HELD_OUT, *BENIGN)}
+    return hold(read[CHOICE], read[HELD_OUT[0]] + read[HELD_OUT[1]], read[BENIGN[0]])
+
+
+def run(folder: Path) -> dict[str, Any]:
+    """The whole run as plain data. folder: data/demo."""
+    started, judge, held = perf_counter(), Phrases(), prompts(folder)
+    model = load(str(folder / "models" / "tuned"))
+    observed = observe(model, held.choice, LAYER, judge)
+    bench = Bench(model, held, judge)
+    chosen = open_file(folder / "dictionaries" / CHOSEN)
+    chosen.info["file"] = CHOSEN
+    found = find(chosen, observed)
+    tried = plain.trial(bench.attempt(found, mode="swap"), held, judge, TEXTS)
+    streams = [
+        [plain.trial(one, held, judge, 0) for one in repeat(bench, observed, SEEDS, PERCENTILE, share)]
+        for share in (BEHAVING_SHARE, HALF)
+    ]
+    return {
+        "made": datetime.now(UTC).date().isoformat(),
+        "seconds": round(perf_counter() - started),
+        "tokens": TOKENS,
+        "sets": {"choice": [CHOICE], "held_out": list(HELD_OUT), "benign": list(BENIGN)},
+        "choice": plain.choice(observed, held, found, False, f"{len(judge.phrases)} phrases"),
+        "trial": tried,
+        "streams": streams,
+        "others": list(_others(folder, model, bench, observed, judge)),
+    }
+
+
+def _others(
+    folder: Path, model: LanguageModel, bench: Bench, observed: Observed, judge: Judge
+) -> Iterator[dict[str, Any]]:
+    """The trial without controls on the other dictionaries of the tuned model."""
+    for name in OTHERS:
+        made = open_file(folder / "dictionaries" / name)
+        made.info["file"] = name
+        layer = int(made.info["layer"])
+        seen = observed if layer == observed.layer else observe(model, observed.prompts, layer, judge)
+        yield plain.trial(bench.attempt(find(made, seen), controls=False), bench.held, judge, 0)
+
+
+def main() -> None:
+    """Make it and write it."""
+    folder = Path(__file__).resolve().parents[2] / "data" / "demo"
+    write_bytes(folder / FILE, (json.dumps(run(folder), separators=(",", ":")) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,329 @@
+"""The whole question of a behaviour, asked of a model: who shows it, which region holds them, what is left without it.
+
+1 Hold    what the region is tried on is no prompt it was chosen on
+2 Observe the model answers the prompts, a judge (or their labels) says which show the behaviour; their last tokens' x
+3 Find    the regions of a dictionary those prompts fall in, and which of them may carry the behaviour
+4 Try     the answers to held-out prompts with the region taken out, beside every control
+5 Repeat  2 to 4 on dictionaries of the prompts themselves, in several orders of the stream
+
+Knows how model, dictionary and judge come together; the sums are in `behaviour`, the words of judges in `judging`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from ep.errors import RequestError
+from ep.method.dictionary import Dictionary
+from ep.models import LanguageModel, check_fits
+from ep.models.answering import Answered, answers, final_activations
+from ep.models.generation import Sampling
+from ep.models.interventions import Intervention, of_regions, random_control
+from ep.studies.asked import Asked
+from ep.studies.behaviour import (
+    BEHAVING_SHARE,
+    FEWEST,
+    NULL_RATE,
+    Answer,
+    Arm,
+    Scored,
+    candidates,
+    matched_control,
+    partition,
+    score,
+    trial,
+)
+from ep.studies.judging import Agreement, Judge, agreement
+from ep.studies.prompts import Prompts
+
+DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED = "default", "ablated", "swapped", "random direction", "matched region"
+ARMS = (DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED)
+TOKENS = 40
+"""Tokens of an answer by default: refusals and the demo's answers are shorter."""
+HELD_SHARE = 0.3
+"""Share of the labelled prompts that is held back where no held-out prompts are given."""
+TOGETHER = 256
+"""Prompts whose last tokens are read in one pass."""
+
+Tell = Callable[[str, float | None], None]
+"""(what is done, share in [0, 1] of it); what it raises cancels."""
+
+
+def _nobody(_said: str, _share: float | None) -> None:
+    """Hears nothing."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Prompts to choose a region on, and those to try it on.
+
+    target: prompts that should show the behaviour; benign: those that should not. dropped: given as held-out, but also
+    among the prompts of the choice. split: whether they were taken from the prompts of the choice themselves.
+    """
+
+    choice: Prompts
+    target: tuple[str, ...]
+    benign: tuple[str, ...]
+    dropped: int = 0
+    split: bool = False
+
+
+def hold(prompts: Prompts, held_out: Prompts | None = None, benign: Prompts | None = None, seed: int = 0) -> Held:
+    """Parts the prompts. held_out: those labelled no are benign, all others targets; benign: all are benign.
+
+    Without either, 30 % of the labelled prompts of each kind are held back, drawn by seed. RequestError when nothing
+    to try is left.
+    """
+    if held_out is None and benign is None:
+        choice, back = _split(prompts, seed)
+        return Held(choice, back.where(True).texts, back.where(False).texts, split=True)
+    given, quiet = held_out or Prompts((), ()), benign or Prompts((), ())
+    kept, calm = given.without(prompts.texts), quiet.without(prompts.texts)
+    no = [text for text, said in zip(kept.texts, kept.labels, strict=True) if said is False]
+    target = tuple(text for text, said in zip(kept.texts, kept.labels, strict=True) if said is not False)
+    dropped = len(given) + len(quiet) - len(kept) - len(calm)
+    if not target:
+        why = f"all {dropped:,} were also used for the choice" if dropped else "none is labelled yes"
+        raise RequestError(f"no held-out prompt is left ({why}): give prompts that were not used for the choice")
+    return Held(prompts, target, tuple(dict.fromkeys([*no, *calm.texts])), dropped)
+
+
+def _split(prompts: Prompts, seed: int) -> tuple[Prompts, Prompts]:
+    """(kept, held back), both with prompts labelled yes and no."""
+    rng, back = np.random.default_rng(seed), set[int]()
+    for label in (True, False):
+        rows = [i for i, said in enumerate(prompts.labels) if said is label]
+        if len(rows) < 2:
+            raise RequestError("there are no held-out prompts: give some, or label the prompts yes and no")
+        back |= set(rng.permutation(rows)[: max(1, round(HELD_SHARE * len(rows)))].tolist())
+
+    def part(rows: Sequence[int]) -> Prompts:
+        return Prompts(tuple(prompts.texts[i] for i in rows), tuple(prompts.labels[i] for i in rows))
+
+    return part([i for i in range(len(prompts)) if i not in back]), part(sorted(back))
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What the model does with the prompts of the choice.
+
+    behaves: (n,) which show the behaviour. x: (n, d) activations of their last tokens. answers: what the model wrote,
+    empty when the labels decided. judged: the judge beside the labels, None where there is nothing to compare.
+    """
+
+    prompts: Prompts
+    layer: int
+    behaves: Bool[np.ndarray, " n"]
+    x: Float32[np.ndarray, "n d"]
+    answers: tuple[Answer, ...] = ()
+    judged: Agreement | None = None
+
+
+def observe(
+    model: LanguageModel,
+    prompts: Prompts,
+    layer: int,
+    judge: Judge | None,
+    tokens: int = TOKENS,
+    tell: Tell = _nobody,
+) -> Observed:
+    """Reads the prompts as user turns. judge: of the model's answers; None lets the labels decide, with no answer made.
+
+    RequestError when all prompts behave alike, or when labels are to decide and some are missing.
+    """
+    n, said = len(prompts), tuple[Answer, ...]()
+    if judge is None and not prompts.labelled:
+        raise RequestError("some prompts have no label: label them all, or let a judge read the answers")
+    if judge is not None:
+        told = _share(tell, "prompts answered", n)
+        said = _answers(answers(model, prompts.texts, (), Sampling(tokens), told))
+        learn(judge, said, tell)
+        behaves = np.array([judge(one.text) for one in said])
+    else:
+        behaves = np.array([bool(label) for label in prompts.labels])
+    check_alike(behaves, judge is None)
+    parts = []
+    for start in range(0, n, TOGETHER):
+        tell(f"{start:,} of {n:,} prompts read", start / n)
+        parts.append(final_activations(model, prompts.texts[start : start + TOGETHER], [layer])[layer])
+    judged = None
+    if judge is not None and prompts.labelled:
+        judged = agreement(judge, [one.text for one in said], [bool(label) for label in prompts.labels])
+    return Observed(prompts, layer, behaves, np.concatenate(parts), said, judged)
+
+
+def check_alike(behaves: Bool[np.ndarray, " n"], by_labels: bool) -> None:
+    """RequestError when all prompts behave alike: no region can be told from another then."""
+    if behaves.all() or not behaves.any():
+        every, n = "all" if behaves.all() else "none", len(behaves)
+        which = f"{every} of the {n:,} prompts"
+        shown = f"{which} {'is' if every == 'none' else 'are'} labelled yes" if by_labels else f"{which} show it"
+        raise RequestError(f"{shown}: give prompts that show the behaviour and some that do not, or another judge")
+
+
+# -- one region, found and tried ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Where the prompts lie in one dictionary. region, distance: (n,) of their last tokens; scored: best first."""
+
+    dictionary: Dictionary
+    region: Int64[np.ndarray, " n"]
+    distance: Float32[np.ndarray, " n"]
+    scored: tuple[Scored, ...]
+
+    @property
+    def candidates(self) -> list[Scored]:
+        """Regions that may carry the behaviour, the best first."""
+        return candidates(self.scored)
+
+
+def find(dictionary: Dictionary, observed: Observed) -> Found:
+    """Every prompt's last token in its nearest region, and the regions' rates."""
+    near = dictionary.assign(observed.x)
+    return Found(dictionary, near.region, near.distance, tuple(score(near.region, observed.behaves)))
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """One region taken out, and what came of it.
+
+    scored: the region tried, None when no region is a candidate (then there are no arms either). control: the matched
+    region and its cosine with the one tried. target: the quiet region whose mean a swap puts back. seed, share: of the
+    stream, None for a dictionary from a file.
+    """
+
+    dictionary: Dictionary
+    scored: Scored | None
+    control: int | None = None
+    cosine: float | None = None
+    target: int | None = None
+    arms: dict[str, Arm] = field(default_factory=dict)
+    seed: int | None = None
+    share: float | None = None
+
+
+class Bench:
+    """Held-out prompts with a model and a judge; what the unchanged model says is asked once, whatever is tried."""
+
+    def __init__(self, model: LanguageModel, held: Held, judge: Judge, tokens: int = TOKENS) -> None:
+        self.model, self.held, self.judge, self.tokens = model, held, judge, tokens
+        self._default: dict[tuple[str, ...], tuple[Answer, ...]] = {}
+
+    def attempt(
+        self,
+        found: Found,
+        region: int | None = None,
+        mode: str = "ablate",
+        controls: bool = True,
+        tell: Tell = _nobody,
+        seed: int = 0,
+    ) -> Attempt:
+        """Takes out `region`, by default the best candidate; "swap" also puts a quiet region's mean back.
+
+        controls: with a random direction and the matched region. Errors as `trial` and `of_regions`.
+        """
+        best = found.candidates
+        chosen = best[0].region if region is None and best else region
+        if chosen is None:
+            return Attempt(found.dictionary, None)
+        made = found.dictionary
+        own = next((one for one in found.scored if one.region == chosen), None)
+        if own is None:
+            raise RequestError(f"none of the prompts falls in region {made.check(chosen)}: choose one that holds some")
+        control = matched_control(made, found.scored, chosen) if controls else None
+        target = quiet_region(found.scored) if mode == "swap" else None
+        if mode == "swap" and target is None:
+            raise RequestError("no region holds five prompts without the behaviour: there is nothing to swap in")
+        changes = arms_of(made, chosen, target, control, controls, seed)
+        cosine = None if control is None else float(made.exemplars[control] @ made.exemplars[chosen])
+        return Attempt(made, own, control, cosine, target, self._tried(changes, tell))
+
+    def _tried(self, changes: dict[str, tuple[Intervention, ...]], tell: Tell) -> dict[str, Arm]:
+        size, done = len(self.held.target) + len(self.held.benign), 0
+        total = size * len(changes)
+
+        def answer(prompts: Sequence[str], arm: str) -> tuple[Answer, ...]:
+            nonlocal done
+            asked = tuple(prompts)
+            if arm != DEFAULT or asked not in self._default:
+                told = _share(tell, f"answers, {arm}", total, done)
+                said = _answers(answers(self.model, asked, changes[arm], Sampling(self.tokens), told))
+                learn(self.judge, said, tell)
+                if arm != DEFAULT:
+                    done += len(asked)
+                    return said
+                self._default[asked] = said
+            done += len(asked)
+            return self._default[asked]
+
+        return trial(answer, list(changes), self.held.target, self.held.benign, self.judge)
+
+
+def arms_of(
+    dictionary: Dictionary, region: int, target: int | None, control: int | None, controls: bool, seed: int
+) -> dict[str, tuple[Intervention, ...]]:
+    """What is done to the stream in every arm, the unchanged model first."""
+    ablate = of_regions(dictionary, "ablate", [region])
+    changes: dict[str, tuple[Intervention, ...]] = {DEFAULT: (), ABLATED: (ablate,)}
+    if target is not None:
+        changes[SWAPPED] = (of_regions(dictionary, "swap", [region], target=target),)
+    if controls:
+        changes[RANDOM] = (random_control(ablate, seed),)
+    if control is not None:
+        changes[MATCHED] = (of_regions(dictionary, "ablate", [control]),)
+    return changes
+
+
+def quiet_region(scored: Sequence[Scored]) -> int | None:
+    """The region with the most prompts among those that hardly ever behave so; a swap puts its mean back."""
+    quiet = [one for one in scored if one.rate.n >= FEWEST and one.rate.hits <= NULL_RATE * one.rate.n]
+    return max(quiet, key=lambda one: (one.rate.n, -one.region)).region if quiet else None
+
+
+def repeat(
+    bench: Bench,
+    observed: Observed,
+    seeds: int = 4,
+    percentile: float = 4.0,
+    share: float = BEHAVING_SHARE,
+    mode: str = "ablate",
+    tell: Tell = _nobody,
+) -> Iterator[Attempt]:
+    """One attempt for each order of the stream, on a dictionary of the prompts' own last tokens, as each is there.
+
+    share: of behaving prompts in the stream the centre and θ are taken from. Errors as `partition` and `attempt`.
+    """
+    for seed in range(seeds):
+
+        def told(said: str, part: float | None, seed: int = seed) -> None:
+            tell(f"seed {seed + 1} of {seeds}: {said}", (seed + (part or 0.0)) / seeds)
+
+        made = partition(observed.x, observed.behaves, percentile, seed, observed.layer, share)
+        one = bench.attempt(find(made, observed), mode=mode, tell=told, seed=seed)
+        yield Attempt(made, one.scored, one.control, one.cosine, one.target, one.arms, seed, share)
+
+
+def check_model(model: LanguageModel, dictionary: Dictionary) -> int:
+    """The dictionary's layer, once the model is known to have it, its width and its tokenizer. ModelError."""
+    check_fits(model, dictionary.info, dictionary.width)
+    return int(dictionary.info["layer"])
+
+
+def learn(judge: Judge, said: Sequence[Answer], tell: Tell = _nobody) -> None:
+    """Lets a judge that is asked over a network hear all answers at once; other judges need no time."""
+    if isinstance(judge, Asked):
+        judge.learn([one.text for one in said], tell)
+
+
+def _answers(found: Sequence[Answered]) -> tuple[Answer, ...]:
+    return tuple(Answer(*one) for one in found)
+
+
+def _share(tell: Tell, what: str, total: int, before: int = 0) -> Callable[[int], None]:
+    return lambda done: tell(f"{before + done:,} of {total:,} {what}", (before + done) / total)
