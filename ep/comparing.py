@@ -1,0 +1,181 @@
+"""Two dictionaries and their two models on the same inputs: prompts at the last token, stored passages, round trips.
+
+Joins what reads (models) to what is asked (studies); used by the Compare page and by `ep match`. Knows no screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ep.errors import RequestError
+from ep.method.dictionary import Dictionary
+from ep.models import LanguageModel
+from ep.models.together import Positions, positions, recut, turns
+from ep.studies import final_token, inputs
+from ep.studies.matching import Match
+from ep.studies.prompts import Prompts
+
+MOST_REGIONS = 2000
+"""Regions of a round trip: of a larger dictionary a seeded sample."""
+PASSAGES = 300
+"""Stored passages read of either dictionary."""
+LONGEST = 24
+"""Places before a prompt's last token that are told apart."""
+Told = Callable[[float], None]
+Pair = tuple[Dictionary, Dictionary]
+Models = tuple[LanguageModel, LanguageModel]
+
+
+@dataclass(frozen=True, eq=False)
+class Final:
+    """Both dictionaries on the same prompts.
+
+    a, b: how each separates; gap: AUROC of A minus that of B, with its interval. region_b: the region of B nearest to
+    A's, with their cosine; without a matching the one that holds most behaving prompts, and None. places: of all
+    behaving prompts, the share in A's region and in B's at 0, 1, … tokens before the last. chosen: prompts of the
+    choice; held: those of the measure.
+    """
+
+    a: final_token.Separation
+    b: final_token.Separation
+    gap: tuple[float, float, float]
+    region_b: int
+    cosine: float | None
+    places: tuple[np.ndarray, np.ndarray]
+    chosen: int
+    held: Prompts
+
+
+def final(pair: Pair, models: Models, chosen: Prompts, held: Prompts, found: Match | None, told: Told) -> Final:
+    """Reads all prompts as user turns with both models. found: the matching of the pair, None across widths.
+
+    told(share) rises to 1; what it raises ends the work. RequestError unless both sets hold labelled prompts of both
+    kinds, ModelError when a model does not fit.
+    """
+    if not (chosen.labelled and held.labelled):
+        raise RequestError("some prompts have no label: say of each whether it should show the behaviour")
+    labels = [np.array(one.labels, bool) for one in (chosen, held)]
+    read, regions, separated = [], [], []
+    for side, (dictionary, model) in enumerate(zip(pair, models, strict=True)):
+        at = turns(model, [*chosen.texts, *held.texts], _layer(dictionary), _part(told, side / 2, 0.5))
+        region = dictionary.assign(at.x).region
+        last = region[at.back == 0]
+        n = len(chosen)
+        separated.append(final_token.separate(last[:n], labels[0], last[n:], labels[1], len(dictionary)))
+        read.append(at)
+        regions.append(region)
+    one, other = separated
+    region_b, cosine = other.region, None
+    if found is not None:
+        region_b, cosine = int(found.a.nearest[one.region]), float(found.a.nearest_cosine[one.region])
+    behaving = np.flatnonzero(np.concatenate(labels))
+    places = (
+        _places(read[0], regions[0], one.region, behaving),
+        _places(read[1], regions[1], region_b, behaving),
+    )
+    gap = final_token.gap(one, other, labels[1])
+    return Final(one, other, gap, region_b, cosine, places, len(chosen), held)
+
+
+def _places(at: Positions, region: np.ndarray, wanted: int, prompts: np.ndarray) -> np.ndarray:
+    kept = np.isin(at.text, prompts)
+    return final_token.from_end(region[kept], at.text[kept], at.back[kept], wanted, LONGEST)
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """Both relations through inputs. every: every position was compared, else the last of each text. texts: read."""
+
+    together: inputs.Together
+    trip: inputs.RoundTrip | None
+    texts: int
+    every: bool
+
+
+def shared(pair: Pair, models: Models, told: Told, texts: Sequence[str] = ()) -> Shared:
+    """The same texts read by both models, and the round trip of the regions' founding passages.
+
+    texts: read instead of the passages stored in the files. Positions are compared one by one where the tokenizers are
+    the same and both dictionaries were built on every position, else at the last token of each text. The round trip is
+    None where a file does not hold founding passages. RequestError without any text.
+    """
+    every = models[0].digest == models[1].digest and all(d.info.get("positions") != "final" for d in pair)
+    rows = [[m.tokens.encode(text) for text in texts] for m in models] if texts else _stored(pair, models)
+    if not rows[0]:
+        raise RequestError("neither file stores passages with tokens: give texts to read")
+    both = []
+    for side, (dictionary, model) in enumerate(zip(pair, models, strict=True)):
+        at = positions(model, rows[side], _layer(dictionary), _part(told, 0.25 * side, 0.25), only_last=not every)
+        both.append(dictionary.assign(at.x).region)
+    table = inputs.together(both[0], both[1], (len(pair[0]), len(pair[1])))
+    return Shared(table, _trip(pair, models, _part(told, 0.5, 0.5)), len(rows[0]), every)
+
+
+def _trip(pair: Pair, models: Models, told: Told) -> inputs.RoundTrip | None:
+    """The founding passage of each region to the other model, and from the region found there back again."""
+    if not all("founder_passage" in d and "passage_ids" in d for d in pair):
+        return None
+    a, b = pair
+    regions = np.sort(np.random.default_rng(0).permutation(len(a))[:MOST_REGIONS])
+    there = _cross(a, models[0], regions, b, models[1], _part(told, 0.0, 0.5))
+    met, at = np.unique(there, return_inverse=True)
+    back = _cross(b, models[1], met, a, models[0], _part(told, 0.5, 0.5))[at]
+    return inputs.round_trip(regions, there, back)
+
+
+def _cross(
+    here: Dictionary, mine: LanguageModel, regions: np.ndarray, there: Dictionary, other: LanguageModel, told: Told
+) -> np.ndarray:
+    """The region of `there` in which the founding token of each region of `here` falls, its passage cut off after it.
+
+    The models are causal: what came after the token had no part in its activation.
+    """
+    rows = [_in_other(mine, other, _founding(here, int(region))) for region in regions]
+    found = positions(other, rows, _layer(there), told, only_last=True)
+    return there.assign(found.x).region
+
+
+def _founding(dictionary: Dictionary, region: int) -> list[int]:
+    passage, position = (int(dictionary.row(f"founder_{part}", region)) for part in ("passage", "position"))
+    return _passage(dictionary, int(np.searchsorted(dictionary.column("passage_ids"), passage)))[: position + 1]
+
+
+def _passage(dictionary: Dictionary, row: int) -> list[int]:
+    start, stop = (int(at) for at in dictionary.column("passage_offsets")[row : row + 2])
+    return dictionary.column("passage_tokens")[start:stop].tolist()
+
+
+def _stored(pair: Pair, models: Models) -> list[list[list[int]]]:
+    """A seeded sample of both files' passages, as token ids of the first model and of the second."""
+    rows: list[list[list[int]]] = [[], []]
+    known: set[tuple[int, ...]] = set()
+    for dictionary, mine in zip(pair, models, strict=True):
+        if "passage_ids" not in dictionary:
+            continue
+        chosen = np.random.default_rng(0).permutation(len(dictionary.column("passage_ids")))[:PASSAGES]
+        for row in np.sort(chosen):
+            ids = _passage(dictionary, int(row))
+            if len(ids) > 1 and tuple(ids) not in known:
+                known.add(tuple(ids))
+                for side, model in enumerate(models):
+                    rows[side].append(_in_other(mine, model, ids))
+    return rows
+
+
+def _in_other(mine: LanguageModel, other: LanguageModel, ids: list[int]) -> list[int]:
+    """Token ids as another model cuts the same text."""
+    if mine.digest == other.digest:
+        return ids
+    outside = mine.tokens.bos_only(ids)
+    return recut(other, [mine.tokens.piece(i) for i, out in zip(ids, outside, strict=True) if not out])
+
+
+def _layer(dictionary: Dictionary) -> int:
+    return int(dictionary.info["layer"])
+
+
+def _part(told: Told, start: float, width: float) -> Told:
+    return lambda share: told(start + width * share)

@@ -1,0 +1,224 @@
+"""A matching as a screen, a table and a report show it: colours by verdict, rows of pairs, one page of HTML.
+
+Knows dictionaries and studies, no screen. Every text in the report is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ep.method.dictionary import Dictionary
+from ep.studies import matching as study
+from ep.studies.matching import MOVED, ONLY, PERSISTED, Match, Null, Share, Side, Summary
+from ep.views import palette
+from ep.views.colorings import Coloring, Entry, Ramp
+from ep.views.export import table
+from ep.views.tables import lens_tokens, members
+from ep.views.text import label, plain
+
+COLORS = {PERSISTED: "#65c6b0", MOVED: "#edd362", ONLY: "#f38d65"}
+THERE = "#c370aa"
+"""The colour of regions found in B only."""
+WORDS = {PERSISTED: "persisted", MOVED: "moved", ONLY: "only here"}
+VERDICT, COSINE = "verdict", "cosine"
+
+
+def words(kind: int, is_b: bool = False) -> str:
+    """A verdict in words: of a region of A, or of B."""
+    return "only there" if is_b and kind == ONLY else WORDS[kind]
+
+
+def color(kind: int, is_b: bool = False) -> str:
+    """The colour of a verdict on maps, cards and tables."""
+    return THERE if is_b and kind == ONLY else COLORS[kind]
+
+
+def by_verdict(verdicts: np.ndarray, is_b: bool = False) -> Coloring:
+    """The cells of a map by verdict, the legend with counts."""
+    count = np.bincount(verdicts, minlength=3)
+    kinds = (PERSISTED, MOVED, ONLY)
+    cells = palette.rgb([color(kind, is_b) for kind in kinds])[verdicts]
+    legend = tuple(Entry(color(kind, is_b), words(kind, is_b), int(count[kind])) for kind in kinds)
+    return Coloring(VERDICT, "Verdict", cells, cells, legend, entry=verdicts.astype(np.int64))
+
+
+def by_cosine(side: Side) -> Coloring:
+    """The cells of a map by the cosine with their one-to-one partner; those without one are grey."""
+    share = np.clip(side.cosine.astype(np.float64), 0, 1)
+    ramps = palette.sequential(), palette.sequential(True)
+    light, dark = (_on_ramp(share, steps) for steps in ramps)
+    low = "≤ 0" if (side.matched < 0).any() else "0"
+    ramp = Ramp("cosine with the partner", low, "1", *ramps, missing=int(np.isnan(share).sum()))
+    return Coloring(COSINE, "Matched cosine", light, dark, ramp=ramp)
+
+
+def _on_ramp(share: np.ndarray, colors: Sequence[str]) -> np.ndarray:
+    steps = palette.rgb(colors).astype(np.float64)
+    at = np.nan_to_num(share) * (len(steps) - 1)
+    mixed = np.stack([np.interp(at, np.arange(len(steps)), steps[:, j]) for j in range(3)], 1)
+    return np.where(np.isnan(share)[:, None], palette.rgb([palette.OTHER]), mixed.round()).astype(np.uint8)
+
+
+def name(dictionary: Dictionary) -> str:
+    """A dictionary in a few words: its model, layer and percentile, as plain text on one line."""
+    info = dictionary.info
+    model = str(info.get("model_name") or info.get("model") or "unknown model").rsplit("/", 1)[-1]
+    final = ", last token" if info.get("positions") == "final" else ""
+    p = info.get("percentile")
+    return label(f"{model} L{info.get('layer', '?')}{'' if p is None else f' p{p:g}'}{final}").replace("·", " ")
+
+
+def pairs(a: Dictionary, b: Dictionary, found: Match, cutoff: float, level: float | None) -> pa.Table:
+    """One row a pair or a region without one: side, verdicts, cosine, distance in both θ, members, lens, counterparts.
+
+    Regions of A first, by id, each with its one-to-one partner; then the regions of B that have none.
+    """
+    kinds = [study.verdicts(side, cutoff, level) for side in (found.a, found.b)]
+    alone = np.flatnonzero(found.b.partner < 0)
+    here = np.concatenate([np.arange(len(found.a)), np.full(len(alone), -1)])
+    there = np.concatenate([found.a.partner, alone])
+    cosine = np.concatenate([found.a.cosine, np.full(len(alone), np.nan, np.float32)]).astype(np.float64)
+    near_a, near_b = found.a.nearest, found.b.nearest
+    columns: dict[str, Any] = {
+        "verdict_a": [None if k < 0 else words(int(kinds[0][k])) for k in here],
+        "verdict_b": [None if k < 0 else words(int(kinds[1][k]), True) for k in there],
+        "region_a": _ids(here),
+        "region_b": _ids(there),
+        "cosine": cosine,
+        "distance_in_theta_a": (1 - cosine) / a.threshold,
+        "distance_in_theta_b": (1 - cosine) / b.threshold,
+        "nearest_b": _ids(_take(near_a, here)),
+        "nearest_b_cosine": _take(found.a.nearest_cosine.astype(np.float64), here, np.nan),
+        "nearest_a": _ids(_take(near_b, there)),
+        "nearest_a_cosine": _take(found.b.nearest_cosine.astype(np.float64), there, np.nan),
+        "members_a": _ids(_take(members(a).astype(np.int64), here)),
+        "members_b": _ids(_take(members(b).astype(np.int64), there)),
+        "lens_a": _lens(a, here),
+        "lens_b": _lens(b, there),
+    }
+    return table(columns)
+
+
+def _ids(values: np.ndarray) -> pa.Array:
+    return pa.array(values.astype(np.int64), mask=values < 0)
+
+
+def _take(values: np.ndarray, at: np.ndarray, missing: float = -1) -> np.ndarray:
+    return np.where(at >= 0, values[np.maximum(at, 0)], missing)
+
+
+def _lens(dictionary: Dictionary, regions: np.ndarray) -> pa.Array:
+    known = lens_tokens(dictionary, regions[regions >= 0])
+    rest = iter(known)
+    return pa.array([list(next(rest)) if k >= 0 else None for k in regions], pa.list_(pa.string()))
+
+
+# -- the report --------------------------------------------------------------------------------------------------------
+
+_STYLE = (
+    "body{font:14px/1.5 system-ui,sans-serif;max-width:74em;margin:2em auto;padding:0 1em;"
+    "color:#1d2433;background:#fff}"
+    "table{border-collapse:collapse;width:100%;font-size:13px}td,th{padding:.25em .6em;border-bottom:1px solid #dde1e9;"
+    "text-align:left;vertical-align:top}.n{text-align:right;font-variant-numeric:tabular-nums}h1{font-size:1.5em}"
+    "code{background:#f1f3f7;padding:0 .3em;border-radius:3px;white-space:pre}small{color:#5b6477}"
+    "@media(prefers-color-scheme:dark){body{color:#e4e8f0;background:#11141b}td,th{border-color:#2c3340}"
+    "code{background:#1c222d}small{color:#9aa4b6}}"
+)
+MOST_ROWS = 2000
+
+
+def report(
+    a: Dictionary, b: Dictionary, found: Match, cutoff: float, level: float | None, null: Null | None = None
+) -> str:
+    """One offline page: both settings, the verdicts beside the null, distances, and the pairs (at most 2,000 rows)."""
+    counted = study.summary(found, cutoff, level)
+    rows = pairs(a, b, found, cutoff, level).to_pylist()
+    shown = "".join(_report_row(row) for row in rows[:MOST_ROWS])
+    cut = f"<p><small>The first {MOST_ROWS:,} of {len(rows):,} rows.</small></p>" if len(rows) > MOST_ROWS else ""
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Two dictionaries matched</title>'
+        f"<style>{_STYLE}</style><h1>Two dictionaries matched</h1>{_settings(a, b)}"
+        f"<p>{escape(method(found))}</p>{_verdict_table(counted, null)}<p>{escape(told(found, counted, null))}</p>"
+        "<h2>Pairs</h2><table><tr><th>verdict<th class=n>A<th>lens<th class=n>B<th>lens<th class=n>cosine"
+        f"<th class=n>distance, θ of A</tr>{shown}</table>{cut}</html>\n"
+    )
+
+
+def method(found: Match) -> str:
+    """How the regions were compared, in one sentence."""
+    basis = "exemplars" if found.basis == "exemplar" else "mean directions"
+    where = {
+        "own": "each about its own centre",
+        "common": "recentred on the middle of both centres, an approximation",
+        "a": "recentred on the centre of A, an approximation",
+        "b": "recentred on the centre of B, an approximation",
+    }[found.centre]
+    apart = "" if found.centres.apart is None else f", {found.centres.apart:.3f} r apart"
+    return (
+        f"Compared by {basis}, {where}. The centres have cosine {found.centres.cosine:.3f}{apart} "
+        "(r: typical norm about the centre)."
+    )
+
+
+def told(found: Match, counted: Summary, null: Null | None) -> str:
+    """The result in one or two sentences, the null beside it."""
+    a = counted.a[PERSISTED]
+    text = f"{share(a)} of A's regions persist in B at a cosine of {counted.cutoff:.2f}"
+    if counted.pairs == len(found.a) == len(found.b) and found.a.matched.min(initial=1) > 1 - 1e-4:
+        return f"{text}: the two hold the same regions."
+    if null is None:
+        return f"{text}. Without another seed nothing says how many a mere reordering of the stream would keep."
+    other = null.persisted(counted.cutoff)
+    return f"{text}; {share(other)} persist in another seed of A itself."
+
+
+def share(one: Share) -> str:
+    """ "48 % (45 to 51)"."""
+    low, high = one.interval
+    return f"{100 * one.value:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+
+
+def _settings(a: Dictionary, b: Dictionary) -> str:
+    def row(letter: str, d: Dictionary) -> str:
+        return (
+            f"<tr><td>{letter}<td>{escape(plain(str(d.info.get('title') or '')))}<td>{escape(name(d))}"
+            f"<td class=n>{len(d):,}<td class=n>{d.threshold:.3f}"
+            f"<td class=n>{escape(str(d.info.get('seed', '–')))}</tr>"
+        )
+
+    head = "<tr><th><th>dictionary<th>model<th class=n>K<th class=n>θ<th class=n>seed</tr>"
+    return f"<table>{head}{row('A', a)}{row('B', b)}</table>"
+
+
+def _verdict_table(counted: Summary, null: Null | None) -> str:
+    rows = ""
+    other = None if null is None else study.summary(null.match, counted.cutoff, null.level)
+    for kind in (PERSISTED, MOVED, ONLY):
+        a, b = counted.a[kind], counted.b[kind]
+        beside = "–" if other is None else share(other.a[kind])
+        rows += (
+            f"<tr><td>{words(kind)}<td class=n>{a.hits:,}<td class=n>{share(a)}<td class=n>{b.hits:,}"
+            f"<td class=n>{share(b)}<td class=n>{beside}</tr>"
+        )
+    head = "<tr><th>verdict<th class=n>of A<th class=n>share<th class=n>of B<th class=n>share<th class=n>null (A)</tr>"
+    return f"<table>{head}{rows}</table>"
+
+
+def _report_row(row: dict[str, Any]) -> str:
+    def tokens(found: list[str] | None) -> str:
+        return " ".join(f"<code>{escape(label(token))}</code>" for token in (found or [])[:4])
+
+    def number(value: Any, form: str) -> str:
+        return "–" if value is None or np.isnan(value) else format(value, form)
+
+    verdict = row["verdict_a"] or row["verdict_b"]
+    return (
+        f"<tr><td>{escape(verdict)}<td class=n>{number(row['region_a'], 'd')}<td>{tokens(row['lens_a'])}"
+        f"<td class=n>{number(row['region_b'], 'd')}<td>{tokens(row['lens_b'])}"
+        f"<td class=n>{number(row['cosine'], '.3f')}<td class=n>{number(row['distance_in_theta_a'], '.2f')}</tr>"
+    )

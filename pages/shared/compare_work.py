@@ -1,0 +1,198 @@
+"""What the Compare page computes, once for everybody: matchings, the null, prompts and passages read by two models.
+
+Quick things are cached; long ones are jobs whose outcome stays on the board. Knows the shelf, draws nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from ep import comparing, reseeding
+from ep.building import build
+from ep.comparing import Models
+from ep.errors import EPError
+from ep.method.dictionary import Dictionary
+from ep.studies import matching as study
+from ep.studies.matching import Match, Null
+from ep.studies.prompts import Prompts, read_prompts
+from pages.shared import jobs, loading
+from pages.shared.jobs import Job
+
+AT_ONCE = 4e9
+"""Multiply-adds of a matching that may run while the page is drawn: about two seconds."""
+QUICK_NULL = 100_000
+"""Activations of another seed that are built without being asked for, where the model is a folder here."""
+DEMO_PROMPTS = loading.DEMO / "prompts"
+CHOICE = ("train",)
+HELD_OUT = ("held_out_both", "held_out_pairs", "held_out_templates", "held_out_words", "benign", "hard_benign")
+
+
+# -- matchings ---------------------------------------------------------------------------------------------------------
+
+
+def match_job(a: str, b: str, basis: str, centre: str) -> str:
+    """The name of the job behind a matching."""
+    return f"match {loading.fingerprint(a)} {loading.fingerprint(b)} {basis} {centre}"
+
+
+def matched(a: str, b: str, basis: str, centre: str) -> Match | None:
+    """The matching of two dictionaries on the shelf; None while a job computes it. RequestError as `study.match`."""
+    name = match_job(a, b, basis, centre)
+    job = jobs.get(name)
+    if job is not None and job.state == "done":
+        return job.result  # type: ignore[no-any-return]
+    first, second = loading.dictionary(a), loading.dictionary(b)
+    if float(len(first)) * len(second) * first.width <= AT_ONCE:
+        return _matched(name, first, second, basis, centre)
+    if job is None:
+        jobs.start(name, "Pairing the regions", lambda job: _match(job, first, second, basis, centre))
+    return None
+
+
+@st.cache_resource(show_spinner=False, max_entries=24)
+def _matched(name: str, _a: Dictionary, _b: Dictionary, basis: str, centre: str) -> Match:
+    return study.match(_a, _b, basis, centre)
+
+
+def _match(job: Job, a: Dictionary, b: Dictionary, basis: str, centre: str) -> Match:
+    return study.match(a, b, basis, centre, lambda share: job.tell("pairing", share))
+
+
+# -- the null ----------------------------------------------------------------------------------------------------------
+
+
+def null_job(key: str) -> str:
+    """The name of the job that builds another seed of a dictionary."""
+    return f"null {loading.fingerprint(key)}"
+
+
+def null(key: str, basis: str, centre: str) -> Null | None:
+    """A matching with another seed of the same setting, from the shelf or built before; None when there is none."""
+    dictionary = loading.dictionary(key)
+    files = [e.path for e in loading.entries() if study.same_setting(dictionary.info, e.info)]
+    hidden = [p for folder in loading.folders() for p in (folder / reseeding.HIDDEN).glob("*/*.ep.h5")]
+    return _null(loading.fingerprint(key), tuple(map(str, (*files, *sorted(hidden)))), basis, centre, dictionary)
+
+
+@st.cache_resource(show_spinner=False, max_entries=24)
+def _null(fingerprint: str, paths: tuple[str, ...], basis: str, centre: str, _dictionary: Dictionary) -> Null | None:
+    other = reseeding.kept(_dictionary, (), [Path(path) for path in paths])
+    if other is None:
+        return None
+    return study.null(_dictionary, other, basis, centre, f"seed {other.info.get('seed')}")
+
+
+def null_settings(key: str) -> reseeding.BuildConfig | str:
+    """The build another seed would take, or the sentence that says why it cannot be built here."""
+    try:
+        return reseeding.settings(loading.dictionary(key), loading.kept_in())
+    except (EPError, KeyError) as error:
+        return str(error)
+
+
+def is_quick(config: reseeding.BuildConfig) -> bool:
+    """Whether it is built without being asked for."""
+    return (config.tokens or QUICK_NULL + 1) <= QUICK_NULL and Path(config.model).is_dir()
+
+
+def build_null(key: str, config: reseeding.BuildConfig) -> None:
+    """Starts building another seed in the background."""
+    jobs.start(
+        null_job(key),
+        f"Building the same dictionary from another order of its text, seed {config.seed}",
+        _build(config),
+    )
+
+
+def _build(config: reseeding.BuildConfig) -> Callable[[Job], None]:
+    weights = {"calibrate": (0.0, 0.35), "stream": (0.35, 0.3), "assign": (0.65, 0.25), "write": (0.9, 0.1)}
+
+    def work(job: Job) -> None:
+        for progress in build(config):
+            start, width = weights.get(progress.stage, (1.0, 0.0))
+            share = progress.done / progress.total if progress.total else 0.5
+            job.tell(progress.stage, start + width * min(1.0, share))
+
+    return work
+
+
+# -- prompts at their last token ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Prompts of the choice, and prompts never used for it, with where they come from."""
+
+    chosen: Prompts
+    held: Prompts
+    source: str
+
+
+@st.cache_data(show_spinner=False)
+def demo_sets() -> Sets | None:
+    """The demo's own prompts; None when they are not here."""
+    if not all((DEMO_PROMPTS / f"{name}.csv").is_file() for name in CHOICE + HELD_OUT):
+        return None
+    chosen, held = (_joined([DEMO_PROMPTS / f"{n}.csv" for n in names]) for names in (CHOICE, HELD_OUT))
+    return Sets(chosen, held.without(chosen.texts), "the demo's prompts")
+
+
+def given_sets(data: bytes, name: str) -> Sets:
+    """A visitor's labelled prompts, every second one for the choice. CorpusError as `read_prompts`."""
+    every = read_prompts(data, name)
+    parts = [Prompts(every.texts[at::2], every.labels[at::2]) for at in (0, 1)]
+    return Sets(parts[0], parts[1], name)
+
+
+def _joined(paths: Sequence[Path]) -> Prompts:
+    total = Prompts((), ())
+    for path in paths:
+        total = total + read_prompts(path)
+    return total
+
+
+def models_of(a: str, b: str) -> Models:
+    """Both models, loaded now. ModelError when one is not here or does not fit its dictionary."""
+    from ep.models import check_fits
+
+    found = []
+    for key in (a, b):
+        dictionary = loading.dictionary(key)
+        model = loading.language_model(dictionary.info)
+        check_fits(model, dictionary.info, dictionary.width)
+        found.append(model)
+    return found[0], found[1]
+
+
+def final_job(a: str, b: str, basis: str, centre: str, sets: Sets) -> str:
+    """The name of the job that reads the prompts."""
+    texts = hash((sets.chosen.texts, sets.held.texts, sets.chosen.labels, sets.held.labels))
+    return f"final {loading.fingerprint(a)} {loading.fingerprint(b)} {basis} {centre} {texts}"
+
+
+def read_final(name: str, pair: comparing.Pair, models: Models, sets: Sets, found: Match | None) -> None:
+    """Starts reading the prompts with both models."""
+    title = f"Reading {len(sets.chosen) + len(sets.held):,} prompts with both models"
+
+    def work(job: Job) -> comparing.Final:
+        return comparing.final(pair, models, sets.chosen, sets.held, found, lambda s: job.tell("reading", s))
+
+    jobs.start(name, title, work)
+
+
+def inputs_job(a: str, b: str) -> str:
+    """The name of the job that reads the stored passages."""
+    return f"inputs {loading.fingerprint(a)} {loading.fingerprint(b)}"
+
+
+def read_inputs(name: str, pair: comparing.Pair, models: Models) -> None:
+    """Starts reading the stored passages of both dictionaries with both models."""
+    jobs.start(
+        name,
+        "Reading stored passages with both models",
+        lambda job: comparing.shared(pair, models, lambda share: job.tell("reading", share)),
+    )
