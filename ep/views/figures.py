@@ -47,7 +47,7 @@ def histogram(
         customdata=spans,
         hovertemplate=f"%{{customdata}}: %{{y:,}} {noun}<extra></extra>",
     )
-    figure = _figure(bars, dark, height, x_title)
+    figure = drawn(bars, dark, height, x_title)
     most = max(1, int(np.max(counts, initial=0)))
     room = 1.22 if threshold else 1.08  # for the line's label
     figure.update_xaxes(range=[float(low[0]), float(high[-1]) * 1.02])
@@ -98,11 +98,11 @@ def token_distances(
     bars = Bar(
         x=np.arange(len(values), dtype=np.int32),
         y=values,
-        marker={"color": list(colors), "line": {"width": outline, "color": _ink(dark, strong=True)}},
+        marker={"color": list(colors), "line": {"width": outline, "color": ink(dark, strong=True)}},
         customdata=[_escape(label(token)) for token in tokens],
         hovertemplate="token %{x} · %{customdata} · distance %{y:.2f}<extra></extra>",
     )
-    figure = _figure(bars, dark, 140)
+    figure = drawn(bars, dark, 140)
     figure.update_layout(bargap=0.18)
     top = max(threshold * 1.2, float(np.nanmax(values, initial=0)) * 1.06)
     figure.update_yaxes(range=[0, top])
@@ -139,7 +139,7 @@ def layer_path(
         customdata=np.broadcast_to(np.array([_escape(label(token)) for token in tokens]), cells.shape).tolist(),
         hovertemplate="%{y} · token %{x} · %{customdata}<extra></extra>",
     )
-    figure = _figure(heat, dark, 44 + 20 * len(layers))
+    figure = drawn(heat, dark, 44 + 20 * len(layers))
     figure.update_yaxes(showgrid=False, ticks="", nticks=0, dtick=1)
     figure.update_xaxes(range=[-0.7, max(len(tokens), 12) * 1.05])  # aligned with the chart of distances
     return figure
@@ -161,7 +161,7 @@ def _named_bars(
         cliponaxis=False,
         hoverinfo="skip",
     )
-    figure = _figure(bars, dark, 26 + 24 * max(1, len(names)) + (22 if x_title else 0), x_title)
+    figure = drawn(bars, dark, 26 + 24 * max(1, len(names)) + (22 if x_title else 0), x_title)
     figure.update_layout(bargap=0.28)
     figure.update_yaxes(
         tickvals=rows,
@@ -174,7 +174,8 @@ def _named_bars(
     return figure
 
 
-def _figure(trace: Bar | Heatmap, dark: bool, height: int, x_title: str | None = None) -> Figure:
+def drawn(trace: Bar | Heatmap | None, dark: bool, height: int, x_title: str | None = None) -> Figure:
+    """A figure with the look all charts share: no frame, a faint grid, no legend, no tools. height: in pixels."""
     figure = Figure(trace)
     figure.update_layout(
         height=height,
@@ -184,7 +185,7 @@ def _figure(trace: Bar | Heatmap, dark: bool, height: int, x_title: str | None =
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         hoverlabel={"font": {"size": 12, "family": SANS}},
-        font={"size": 11.5, "family": SANS, "color": _ink(dark)},
+        font={"size": 11.5, "family": SANS, "color": ink(dark)},
         dragmode=False,
     )
     axes = {
@@ -206,7 +207,8 @@ def _figure(trace: Bar | Heatmap, dark: bool, height: int, x_title: str | None =
     return figure
 
 
-def _ink(dark: bool, strong: bool = False) -> str:
+def ink(dark: bool, strong: bool = False) -> str:
+    """The colour of writing on a chart; `strong` is that of the page's text."""
     if strong:
         return "#e4e8f0" if dark else "#1d2433"
     return "#9aa4b6" if dark else "#5b6477"

@@ -151,13 +151,13 @@ def behaviour(dictionary: Dictionary) -> str:
     """The region that carries refusal in the demo's prompts, taken out on held-out ones beside its controls."""
     return (
         opening(dictionary)
-        + "from ep.studies import experiment\n"
+        + "from ep.studies import experiment, holding\n"
         + "from ep.studies.judging import Phrases\n"
         + "from ep.studies.prompts import read_prompts\n\n"
         + "folder, judge = 'data/demo/prompts', Phrases()\n"
         + "model = ep.load(ep.model_of(d.info, file))\n"
         + "train, new, benign = (read_prompts(f'{folder}/{n}.csv') for n in ('train', 'held_out_words', 'benign'))\n"
-        + "held = experiment.hold(train, new, benign)\n"
+        + "held = holding.hold(train, new, benign)\n"
         + "seen = experiment.observe(model, held.choice, d.info['layer'], judge)\n"
         + "found = experiment.find(d, seen)\n"
         + "for one in found.candidates[:5]:\n"

@@ -1,0 +1,92 @@
+"""What a steering run can be taken away as: tables, JSON, and its direction for other tools.
+
+Functions here run when a download is clicked, outside the page's run: they know all they need, and no `st`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ep.method.dictionary import Dictionary
+from ep.models.interventions import typical_norm
+from ep.storage.interop import gguf, neuronpedia
+from ep.views import export
+from ep.views import steering as view
+from ep.views.steering import Column, Setting
+
+
+def tables(columns: Sequence[Column]) -> dict[str, Callable[[], pa.Table]]:
+    """The tokens of a run, by the name a reader sees; none before there is a run."""
+    return {"Tokens of this run": partial(_tokens, columns)} if any(column.ids for column in columns) else {}
+
+
+def files(dictionary: Dictionary, setting: Setting, columns: Sequence[Column]) -> Mapping[str, Callable[[], bytes]]:
+    """Downloads by file name: the whole run as JSON, and the first region's direction at this strength."""
+    k = setting.regions[0]
+    stem = f"region-{k}"
+    made: dict[str, Callable[[], bytes]] = {}
+    if any(column.ids for column in columns):
+        made["steering-run.json"] = partial(_run, dictionary, setting, columns)
+    made[f"{stem}-direction.npz"] = partial(_npz, dictionary, setting)
+    if int(dictionary.info.get("layer") or 0) > 0:
+        made[f"{stem}-control-vector.gguf"] = partial(_gguf, dictionary, setting)
+    if dictionary.width <= neuronpedia.WIDEST_VECTOR:
+        made[f"{stem}-neuronpedia.json"] = partial(_neuronpedia, dictionary, setting)
+    return made
+
+
+def _tokens(columns: Sequence[Column]) -> pa.Table:
+    rows = [(column, i) for column in columns for i in range(len(column.ids))]
+    return export.table(
+        {
+            "column": [column.name for column, _ in rows],
+            "position": [i for _, i in rows],
+            "token": [column.tokens[i] for column, i in rows],
+            "token_id": [column.ids[i] for column, i in rows],
+            "logprob": [column.logprob[i] for column, i in rows],
+            "region": [column.regions[i] if column.regions else None for column, i in rows],
+            "distance": [column.distances[i] if column.distances else None for column, i in rows],
+        }
+    )
+
+
+def _run(dictionary: Dictionary, setting: Setting, columns: Sequence[Column]) -> bytes:
+    about = export.provenance(dictionary, table="Steering run")
+    return json.dumps({"provenance": about, **view.as_json(dictionary, setting, columns)}, indent=1).encode()
+
+
+def _npz(dictionary: Dictionary, setting: Setting) -> bytes:
+    """direction (m, d) unit rows, strength, typical_norm, layer, and provenance as JSON."""
+    out = io.BytesIO()
+    about = json.dumps(export.provenance(dictionary, table="Direction", setting=setting.mode))
+    np.savez(
+        out,
+        direction=np.asarray(dictionary.basis(setting.basis)[list(setting.used)], np.float32),
+        regions=np.array(setting.used, np.int64),
+        center=np.asarray(dictionary.center, np.float32),
+        strength=np.float64(setting.strength),
+        typical_norm=np.float64(typical_norm(dictionary)),
+        layer=np.int64(dictionary.info.get("layer") or 0),
+        provenance=np.array(about),
+    )
+    return out.getvalue()
+
+
+def _gguf(dictionary: Dictionary, setting: Setting) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "direction.gguf"
+        return gguf.write(dictionary, setting.regions[0], path, setting.basis, setting.strength).read_bytes()
+
+
+def _neuronpedia(dictionary: Dictionary, setting: Setting) -> bytes:
+    name = str(dictionary.info.get("model_name") or "model")
+    request = neuronpedia.vector(dictionary, setting.regions[0], name, basis=setting.basis, strength=setting.strength)
+    return json.dumps(request, indent=1).encode()

@@ -1,0 +1,151 @@
+"""The four columns of a steering run, drawn by one component: before it, while it is written, and measured.
+
+The browser side is `stream.js` and `stream.css`; texts of the model reach the page as `textContent` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from math import exp
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ep.method.dictionary import Dictionary
+from ep.views.palette import OTHER, region_colors
+from ep.views.prompt import STRONGEST, WEAKEST
+from ep.views.steering import Column, Setting, abouts, differing
+from ep.views.tables import name
+from ep.views.text import label, plain
+
+HERE = Path(__file__).parent
+COLORS = ("#8a93a6", "#65c6b0", "#5199e5", "#c370aa")
+EXPLAINED = (
+    "The model's own answer, untouched. The other three columns start from the same prompt and the same seed.",
+    "The same with the region's direction taken out of the residual stream: what the model does without it.",
+    "The same under the change you set above.",
+    "The same change along a random direction: what any push of this kind does. "
+    "If it does as much as the steered one, the region is not the reason.",
+)
+ENDINGS = {
+    "end": "ended its turn",
+    "limit": "cut at the limit of tokens",
+    "context": "the model's context is full",
+    "not finite": "not finite: the change is too strong for numbers",
+    "cancelled": "stopped",
+}
+
+
+def stream(
+    key: str,
+    dictionary: Dictionary,
+    setting: Setting,
+    columns: Sequence[Column],
+    status: str,
+    on_pick: Callable[[int], None],
+    ended: Sequence[bool] = (),
+) -> None:
+    """Draws the columns. status: "explained" (nothing run yet), "waiting", "writing", "stopped" or "done".
+
+    on_pick: called with the region of a cell of a strip that was clicked.
+    """
+    done = list(ended) or [False] * len(columns)
+    data = {
+        "columns": [
+            _column(dictionary, column, about, columns[0], number, status, done[number])
+            for number, (column, about) in enumerate(zip(columns, abouts(setting), strict=True))
+        ]
+    }
+    _component()(key=key, data=data, on_picked_change=lambda: _picked(key, on_pick))
+
+
+def _picked(key: str, on_pick: Callable[[int], None]) -> None:
+    value = st.session_state.get(key, {}).get("picked")
+    if value is not None:
+        on_pick(int(value))
+
+
+def _column(
+    dictionary: Dictionary, column: Column, about: str, default: Column, number: int, status: str, ended: bool
+) -> dict[str, Any]:
+    changed = [False] * len(column.tokens) if number == 0 else differing(default.tokens, column.tokens)
+    names = {k: f"region {k} {label(name(dictionary, k))}" for k in set(column.regions)}
+    tokens = [
+        [plain(token), int(new), _hint(column, i, names)]
+        for i, (token, new) in enumerate(zip(column.tokens, changed, strict=True))
+    ]
+    return {
+        "name": column.name,
+        "about": about,
+        "color": COLORS[number],
+        "explain": EXPLAINED[number] if status == "explained" else "(nothing was written)",
+        "tokens": tokens,
+        "writing": status in ("writing", "waiting") and not ended,
+        "note": _note(column, status),
+        "strong": column.ending == "not finite",
+        "facts": _facts(column, number),
+        "strip": _strip(dictionary, column, names),
+    }
+
+
+def _hint(column: Column, i: int, names: dict[int, str]) -> str:
+    value = column.logprob[i]
+    said = f"{label(column.tokens[i])} · log-probability {value:.2f} ({100 * exp(value):.1f} %)"
+    if not column.regions:
+        return said
+    return f"{said} · {names[column.regions[i]]} at {column.distances[i]:.2f}"
+
+
+def _note(column: Column, status: str) -> str:
+    if column.ending:
+        said = ENDINGS[column.ending]
+        return said if column.behaves is None or not column.ids else f"{_verdict(column)} · {said}"
+    return "stopped" if status == "stopped" else ""
+
+
+def _verdict(column: Column) -> str:
+    return "refuses" if column.behaves else "does not refuse"
+
+
+def _facts(column: Column, number: int) -> list[list[str]]:
+    if column.mean_logprob is None:
+        return []
+    reads = column.fluency
+    facts = [
+        ["log-prob", f"{column.mean_logprob:.2f}", "mean log-probability per token, under the model of this column"],
+        [
+            "repetition",
+            f"{1 - reads.distinct:.2f}",
+            f"share of words said before; the most frequent run of four words occurs {reads.repeated} times",
+        ],
+        ["zipped", f"{reads.compressed:.2f}", "size after compression; far below that of the default: it repeats"],
+    ]
+    if column.ending:
+        kl = "–" if column.kl is None else f"{column.kl:.2f}"
+        about = "mean KL divergence of this model from the default's, in nats, token by token on the default's text"
+        facts.append(["KL", "—" if number == 0 else kl, about])
+    return [[value, said, about] for said, value, about in facts]
+
+
+def _strip(dictionary: Dictionary, column: Column, names: dict[int, str]) -> list[list[Any]]:
+    cells = []
+    for i, color in enumerate(region_colors(dictionary, column.regions)):
+        k, distance = column.regions[i], column.distances[i]
+        far = distance > dictionary.threshold
+        strength = min(STRONGEST, max(WEAKEST, STRONGEST * (1 - distance / dictionary.threshold)))
+        where = f"{names[k]}, distance {distance:.2f}" + (" (beyond θ)" if far else "")
+        title = f"{label(column.tokens[i])} · {where}"
+        cells.append([OTHER if far else color, round(strength, 3), title, k])
+    return cells
+
+
+@cache
+def _component() -> Callable[..., Any]:
+    return st.components.v2.component(
+        "ep.stream",
+        html='<div class="stream"></div>',
+        css=(HERE / "stream.css").read_text(encoding="utf-8"),
+        js=(HERE / "stream.js").read_text(encoding="utf-8"),
+    )
