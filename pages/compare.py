@@ -1,0 +1,113 @@
+"""Compare: two dictionaries side by side, what persisted, what moved, what is only in one; and both models at work."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from ep.errors import EPError
+from ep.method.dictionary import Dictionary
+from ep.studies import matching as study
+from ep.studies.matching import Match, Null
+from ep.views import matching as view
+from ep.views import snippets
+from pages.shared import (
+    atlas_maps,
+    compare_final,
+    compare_inputs,
+    compare_pairs,
+    compare_pick,
+    compare_prompt,
+    compare_verdicts,
+    frame,
+    jobs,
+    loading,
+    messages,
+    sharing,
+    state,
+)
+from pages.shared import compare_work as work
+from pages.shared.compare_pick import FINAL, INPUTS, PROMPT, VERDICTS, Asked
+
+SENTENCE = "Two dictionaries matched region by region: what persisted, what moved, what is only in one of them."
+
+
+def show() -> None:
+    found = state.opened()
+    head, share = st.columns([2, 1], gap="small", vertical_alignment="center")
+    with head:
+        frame.page("Compare", SENTENCE)
+    if found is None or found[0].dictionary is None:
+        messages.nothing_open()
+        return
+    ask = compare_pick.asked(found[0].dictionary)
+    if ask is None:
+        messages.box(
+            "There is nothing to compare with",
+            "Comparing takes two dictionaries and the shelf holds one: build or get another in the Library.",
+        )
+        return
+    a, b = found[1], loading.dictionary(ask.b)
+    one_width = a.width == b.width
+    compare_pick.controls(ask, one_width)
+    compare_pick.facts(ask, a, b, study.centres(a, b) if one_width else None)
+    compare_pick.remarks(ask, a, b)
+    matched = _matched(ask, one_width)
+    if ask.view == FINAL:
+        compare_final.show(ask, matched)
+    elif ask.view == PROMPT:
+        compare_prompt.show(ask, matched)
+    elif ask.view == INPUTS or not one_width:
+        if not one_width and ask.view == VERDICTS:
+            messages.note(
+                f"A is {a.width:,} and B {b.width:,} dimensions wide, so directions cannot be compared: "
+                "regions are matched through inputs that both models read."
+            )
+        compare_inputs.show(ask)
+    elif matched is not None:
+        null = _regions(ask, matched)
+        with share:
+            _share(ask, a, b, matched, null)
+
+
+def _matched(ask: Asked, one_width: bool) -> Match | None:
+    """The matching; a job's panel or a calm box in its place while there is none."""
+    if not one_width:
+        return None
+    try:
+        found = work.matched(ask.a, ask.b, ask.basis, ask.centre)
+    except EPError as error:
+        messages.box("These two cannot be matched in this way", messages.sentence(error))
+        return None
+    if found is None:
+        jobs.watch(work.match_job(ask.a, ask.b, ask.basis, ask.centre))
+    return found
+
+
+def _regions(ask: Asked, found: Match) -> Null | None:
+    """Verdicts beside the null; maps, pair and table below."""
+    null = work.null(ask.a, ask.basis, ask.centre)
+    counted = compare_verdicts.panel(ask, found, null)
+    compare_verdicts.null_panel(ask.a, null)
+    body, foot = st.container(), st.container()  # the maps' bytes travel outside the fragment: a click sends none
+    with foot:
+        drawn = tuple(
+            atlas_maps.carried(key, loading.dictionary(key), atlas_maps.layouts.DEFAULT) for key in (ask.a, ask.b)
+        )
+    with body:
+        compare_pairs.body(ask, found, counted, (drawn[0], drawn[1]))
+    return null
+
+
+def _share(ask: Asked, a: Dictionary, b: Dictionary, found: Match, null: Null | None) -> None:
+    level = null.level if null else None
+    sharing.bar(
+        "compare",
+        {"Pairs of regions": partial(view.pairs, a, b, found, ask.cutoff, level)},
+        snippets.match(a, b, ask.basis, ask.centre, ask.cutoff),
+        {"report.html": lambda: view.report(a, b, found, ask.cutoff, level, null).encode()},
+    )
+
+
+show()
