@@ -21,11 +21,15 @@ st.logo(str(ASSETS / "logo.svg"), size="medium")
 page = st.navigation(
     [
         st.Page("pages/library.py", title="Library"),
-        st.Page("pages/atlas.py", title="Atlas", default=True),
+        st.Page("pages/atlas.py", title="Atlas", default=True, url_path="map"),
         st.Page("pages/region.py", title="Region"),
         st.Page("pages/prompt.py", title="Prompt"),
         st.Page("pages/between.py", title="Between"),
         st.Page("pages/resolution.py", title="Resolution"),
+        st.Page("pages/compare.py", title="Compare"),
+        st.Page("pages/steer.py", title="Steer"),
+        st.Page("pages/behaviour.py", title="Behaviour"),
+        st.Page(lambda: state.goto("atlas"), title="Atlas", url_path="atlas", visibility="hidden"),  # for links
     ],
     position="top",
 )

@@ -40,6 +40,8 @@ _HOMES = {
     "neighbours": "ep.studies.between",
     "path": "ep.studies.between",
     "follow": "ep.studies.resolution",
+    "match": "ep.studies.matching",
+    "summary": "ep.studies.matching",
     "coordinates": "ep.views.layouts",
     "Index": "ep.views.search",
     "rank": "ep.views.meaning",

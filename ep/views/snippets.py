@@ -168,6 +168,20 @@ def behaviour(dictionary: Dictionary) -> str:
     )
 
 
+def match(a: Dictionary, b: Dictionary, basis: str = "mean", centre: str = "own", cutoff: float = 0.7) -> str:
+    """Two dictionaries paired region by region, and the verdicts counted."""
+    return (
+        f"import ep\n\na = ep.open({_file(a)!r})\nb = ep.open({_file(b)!r})\n"
+        + f"found = ep.match(a, b, basis={basis!r}, centre={centre!r})\n"
+        + f"counted = ep.summary(found, cutoff={cutoff:g})\n"
+        + "print(f'{counted.pairs} pairs persist; the centres have cosine {found.centres.cosine:.3f}')\n"
+        + "for name, side in (('A', counted.a), ('B', counted.b)):\n"
+        + "    print(name, {kind: share.hits for kind, share in side.items()})  # 0 persisted, 1 moved, 2 only here\n"
+        + "for k in found.a.cosine.argsort()[:20]:  # the regions of A that changed most\n"
+        + "    print(k, found.a.partner[k], f'{found.a.cosine[k]:.3f}')\n"
+    )
+
+
 def _reading(dictionary: Dictionary, text: str, chat: bool, system: str) -> str:
     turns = [{"role": "system", "content": system}] if system.strip() else []
     given = [*turns, {"role": "user", "content": text}] if chat else text
