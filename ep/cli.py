@@ -10,10 +10,21 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ep.commands import exporting, importing, labelling, making, publishing, reading, studying
+from ep.commands import (
+    behaviour,
+    exporting,
+    importing,
+    labelling,
+    making,
+    matching,
+    publishing,
+    reading,
+    steering,
+    studying,
+)
 from ep.errors import EPError
 
-MODULES = (making, reading, importing, publishing, labelling, studying, exporting)
+MODULES = (making, reading, importing, publishing, labelling, studying, matching, steering, behaviour, exporting)
 """In the order of `ep --help`."""
 
 

@@ -14,7 +14,7 @@ from pages.shared import behaviour_regions as regions
 from pages.shared import behaviour_seeds as seeds
 from pages.shared import behaviour_trial as trials
 from pages.shared import behaviour_work as work
-from pages.shared import frame, jobs, loading, messages, sharing, state
+from pages.shared import frame, jobs, loading, messages, sharing, state, tokens
 from pages.shared.atlas_maps import Drawn
 from pages.shared.behaviour_work import Names, Run
 
@@ -54,6 +54,7 @@ def show() -> None:
     with body:
         _body(run, of, drawn)
         seeds.card(run, given.numbers if given else inputs.numbers(), _streams)
+        _others(run)
         _share(run, of, given)
 
 
@@ -124,9 +125,9 @@ def _origin(run: Run, of: Dictionary, key: str, dictionary: Dictionary) -> None:
     if not run.stored:
         return
     name = f"{plain.about(of)['title']}, layer {of.info.get('layer')}, p = {of.info.get('percentile'):g}"
-    text = f"Stored run of {run.stored} on {name}, with the demo's prompts and {run.choice['judge']}."
+    text = f"Stored run of {run.stored}: {name}, the demo's prompts, {run.choice['judge']}."
     if run.key != key:
-        text += " The open dictionary has not been tried with these settings."
+        text += " The open dictionary is not tried yet."
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         messages.note(text)
         if run.key != key:
@@ -144,12 +145,20 @@ def _body(run: Run, of: Dictionary, drawn: Drawn | str) -> None:
         regions.map_card(run, of, drawn)
     with right:
         trials.arms_card(run)
-    left, right = st.columns([9, 10], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left:
         regions.table_card(run, of, LOW)
         trials.retry(run, _instead)
     with right:
         trials.texts_card(run, LOW - 30)
+
+
+def _others(run: Run) -> None:
+    """The stored run in short on the demo's other dictionaries, those where it fails among them."""
+    if run.others:
+        with st.container(border=True, gap="small"):
+            st.html(tokens.heading("On other dictionaries of this model", "their best region ablated, same prompts"))
+            st.html(markup.others(run.others))
 
 
 def _instead(region: int) -> None:
@@ -168,7 +177,7 @@ def _share(run: Run, of: Dictionary, given: inputs.Inputs | None) -> None:
         tables |= {"Arms": lambda: plain.arm_table([run.trial]), "Texts": lambda: plain.text_table(run.trial)}
     if streams:
         tables["Orders of the stream"] = lambda: plain.arm_table([one for several in streams for one in several])
-    told = [regions.summary(run.choice), *(trials.sentences(run.trial, run.choice["held"]) if run.trial else ())]
+    told = [plain.summary(run.choice), *(plain.sentences(run.trial, run.choice["held"]) if run.trial else ())]
     files = {"behaviour.html": lambda: markup.report(run.choice, run.trial, streams, told).encode()}
     sharing.bar("behaviour_share", tables, snippets.behaviour(of), files)
 

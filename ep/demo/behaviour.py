@@ -19,7 +19,8 @@ from ep.models import LanguageModel, load
 from ep.storage import open as open_file
 from ep.storage.sidecar import write_bytes
 from ep.studies.behaviour import BEHAVING_SHARE
-from ep.studies.experiment import TOKENS, Bench, Held, Observed, find, hold, observe, repeat
+from ep.studies.experiment import TOKENS, Bench, Observed, find, observe, repeat
+from ep.studies.holding import Held, hold
 from ep.studies.judging import Judge, Phrases
 from ep.studies.prompts import read_prompts
 from ep.views import behaviour as plain

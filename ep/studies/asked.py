@@ -60,9 +60,10 @@ class Asked:
         try:
             waiting = [pool.submit(one, text) for text in new]
             for number, task in enumerate(waiting):
+                tell(f"{number:,} of {len(new):,} answers judged", number / len(new))
                 while not task.done():
-                    tell(f"{number:,} of {len(new):,} answers judged", number / len(new))
                     wait([task], PULSE_S)
+                    tell(f"{number:,} of {len(new):,} answers judged", number / len(new))
                 task.result()
         finally:
             stop.set()

@@ -1,6 +1,6 @@
 """The whole question of a behaviour, asked of a model: who shows it, which region holds them, what is left without it.
 
-1 Hold    what the region is tried on is no prompt it was chosen on
+1 Hold    what the region is tried on is no prompt it was chosen on (`holding`)
 2 Observe the model answers the prompts, a judge (or their labels) says which show the behaviour; their last tokens' x
 3 Find    the regions of a dictionary those prompts fall in, and which of them may carry the behaviour
 4 Try     the answers to held-out prompts with the region taken out, beside every control
@@ -37,6 +37,7 @@ from ep.studies.behaviour import (
     score,
     trial,
 )
+from ep.studies.holding import Held
 from ep.studies.judging import Agreement, Judge, agreement
 from ep.studies.prompts import Prompts
 
@@ -44,8 +45,6 @@ DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED = "default", "ablated", "swapped", "r
 ARMS = (DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED)
 TOKENS = 40
 """Tokens of an answer by default: refusals and the demo's answers are shorter."""
-HELD_SHARE = 0.3
-"""Share of the labelled prompts that is held back where no held-out prompts are given."""
 TOGETHER = 256
 """Prompts whose last tokens are read in one pass."""
 
@@ -55,56 +54,6 @@ Tell = Callable[[str, float | None], None]
 
 def _nobody(_said: str, _share: float | None) -> None:
     """Hears nothing."""
-
-
-@dataclass(frozen=True)
-class Held:
-    """Prompts to choose a region on, and those to try it on.
-
-    target: prompts that should show the behaviour; benign: those that should not. dropped: given as held-out, but also
-    among the prompts of the choice. split: whether they were taken from the prompts of the choice themselves.
-    """
-
-    choice: Prompts
-    target: tuple[str, ...]
-    benign: tuple[str, ...]
-    dropped: int = 0
-    split: bool = False
-
-
-def hold(prompts: Prompts, held_out: Prompts | None = None, benign: Prompts | None = None, seed: int = 0) -> Held:
-    """Parts the prompts. held_out: those labelled no are benign, all others targets; benign: all are benign.
-
-    Without either, 30 % of the labelled prompts of each kind are held back, drawn by seed. RequestError when nothing
-    to try is left.
-    """
-    if held_out is None and benign is None:
-        choice, back = _split(prompts, seed)
-        return Held(choice, back.where(True).texts, back.where(False).texts, split=True)
-    given, quiet = held_out or Prompts((), ()), benign or Prompts((), ())
-    kept, calm = given.without(prompts.texts), quiet.without(prompts.texts)
-    no = [text for text, said in zip(kept.texts, kept.labels, strict=True) if said is False]
-    target = tuple(text for text, said in zip(kept.texts, kept.labels, strict=True) if said is not False)
-    dropped = len(given) + len(quiet) - len(kept) - len(calm)
-    if not target:
-        why = f"all {dropped:,} were also used for the choice" if dropped else "none is labelled yes"
-        raise RequestError(f"no held-out prompt is left ({why}): give prompts that were not used for the choice")
-    return Held(prompts, target, tuple(dict.fromkeys([*no, *calm.texts])), dropped)
-
-
-def _split(prompts: Prompts, seed: int) -> tuple[Prompts, Prompts]:
-    """(kept, held back), both with prompts labelled yes and no."""
-    rng, back = np.random.default_rng(seed), set[int]()
-    for label in (True, False):
-        rows = [i for i, said in enumerate(prompts.labels) if said is label]
-        if len(rows) < 2:
-            raise RequestError("there are no held-out prompts: give some, or label the prompts yes and no")
-        back |= set(rng.permutation(rows)[: max(1, round(HELD_SHARE * len(rows)))].tolist())
-
-    def part(rows: Sequence[int]) -> Prompts:
-        return Prompts(tuple(prompts.texts[i] for i in rows), tuple(prompts.labels[i] for i in rows))
-
-    return part([i for i in range(len(prompts)) if i not in back]), part(sorted(back))
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,8 +160,10 @@ class Attempt:
 class Bench:
     """Held-out prompts with a model and a judge; what the unchanged model says is asked once, whatever is tried."""
 
-    def __init__(self, model: LanguageModel, held: Held, judge: Judge, tokens: int = TOKENS) -> None:
-        self.model, self.held, self.judge, self.tokens = model, held, judge, tokens
+    def __init__(
+        self, model: LanguageModel, held: Held, judge: Judge, tokens: int = TOKENS, basis: str = "exemplar"
+    ) -> None:
+        self.model, self.held, self.judge, self.tokens, self.basis = model, held, judge, tokens, basis
         self._default: dict[tuple[str, ...], tuple[Answer, ...]] = {}
 
     def attempt(
@@ -240,7 +191,7 @@ class Bench:
         target = quiet_region(found.scored) if mode == "swap" else None
         if mode == "swap" and target is None:
             raise RequestError("no region holds five prompts without the behaviour: there is nothing to swap in")
-        changes = arms_of(made, chosen, target, control, controls, seed)
+        changes = arms_of(made, chosen, target, control, controls, seed, self.basis)
         cosine = None if control is None else float(made.exemplars[control] @ made.exemplars[chosen])
         return Attempt(made, own, control, cosine, target, self._tried(changes, tell))
 
@@ -266,17 +217,23 @@ class Bench:
 
 
 def arms_of(
-    dictionary: Dictionary, region: int, target: int | None, control: int | None, controls: bool, seed: int
+    dictionary: Dictionary,
+    region: int,
+    target: int | None,
+    control: int | None,
+    controls: bool,
+    seed: int,
+    basis: str = "exemplar",
 ) -> dict[str, tuple[Intervention, ...]]:
-    """What is done to the stream in every arm, the unchanged model first."""
-    ablate = of_regions(dictionary, "ablate", [region])
+    """What is done to the stream in every arm, the unchanged model first. basis: "exemplar" or "mean"."""
+    ablate = of_regions(dictionary, "ablate", [region], basis=basis)
     changes: dict[str, tuple[Intervention, ...]] = {DEFAULT: (), ABLATED: (ablate,)}
     if target is not None:
-        changes[SWAPPED] = (of_regions(dictionary, "swap", [region], target=target),)
+        changes[SWAPPED] = (of_regions(dictionary, "swap", [region], target=target, basis=basis),)
     if controls:
         changes[RANDOM] = (random_control(ablate, seed),)
     if control is not None:
-        changes[MATCHED] = (of_regions(dictionary, "ablate", [control]),)
+        changes[MATCHED] = (of_regions(dictionary, "ablate", [control], basis=basis),)
     return changes
 
 

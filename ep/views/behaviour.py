@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from ep.method.dictionary import Dictionary
 from ep.studies.behaviour import Arm, Rate, candidates, difference
-from ep.studies.experiment import ABLATED, DEFAULT, SWAPPED, Attempt, Found, Held, Observed
+from ep.studies.experiment import ABLATED, DEFAULT, SWAPPED, Attempt, Found, Observed
+from ep.studies.holding import Held
 from ep.studies.judging import Judge
 from ep.views import palette
 from ep.views.colorings import Coloring, Ramp
@@ -134,9 +135,50 @@ def _texts(arms: Mapping[str, Arm], kind: str, prompts: Sequence[str], judge: Ju
     ]
 
 
-def works(tried: Plain) -> bool:
-    """Whether the trial lowered the behaviour by at least half."""
-    return tried["effect"] is not None and tried["effect"][0] <= WORKS
+def verdict(tried: Plain) -> str:
+    """ "works" when behaviour falls by half or more and coherent compliance rises so; "loses sense" when only the
+
+    first holds: the words of the behaviour are gone and no answer has come in their place; else "little".
+    """
+    if tried["effect"] is None or tried["effect"][0] > WORKS:
+        return "little"
+    before, after = (Rate(*row["complies"]).value or 0.0 for row in tried["arms"][:2])
+    return "works" if after - before >= -WORKS else "loses sense"
+
+
+# -- what is said of it ------------------------------------------------------------------------------------------------
+
+
+def summary(choice: Plain) -> str:
+    """ "201 of 500 prompts show it, by 26 phrases (precision 1.00, recall 0.99 against the labels, n = 500)"."""
+    by = "by their labels" if choice["by"] == "labels" else f"by {choice['judge']}"
+    text = f"{choice['behaving']:,} of {choice['n']:,} prompts show it, {by}"
+    if choice["judged"]:
+        hits, said, labelled, n = choice["judged"]
+        precision = f"{hits / said:.2f}" if said else "–"
+        recall = f"{hits / labelled:.2f}" if labelled else "–"
+        text += f" (against the labels: precision {precision}, recall {recall}, n = {n:,})"
+    return text
+
+
+def sentences(tried: Plain, held: Plain) -> list[str]:
+    """What has to be said beside the numbers."""
+    out = []
+    if tried["effect"]:
+        value, low, high = tried["effect"]
+        out.append(f"Paired change of the behaviour: {value:+.2f} ({low:+.2f} to {high:+.2f}, bootstrap).")
+    if tried["control"] is None:
+        out[-1:] = [*out[-1:], "No quiet region points elsewhere: there is no matched control."]
+    else:
+        out.append(
+            f"The matched region is {tried['control']}, at cosine {tried['cosine']:+.2f}: a control must point "
+            "elsewhere, or ablating it ablates the same axis."
+        )
+    if held["dropped"]:
+        out.append(f"{held['dropped']:,} held-out prompts were also used for the choice and are left out.")
+    if held["split"]:
+        out.append("No held-out prompts were given: 30 % of the labelled ones were held back.")
+    return out
 
 
 # -- what is drawn of it -----------------------------------------------------------------------------------------------
@@ -150,7 +192,7 @@ def coloring(dictionary: Dictionary, regions: Sequence[Plain]) -> Coloring:
             rate[row["region"]] = row["rate"][0] / row["rate"][1]
     there, grey = np.isfinite(rate)[:, None], palette.rgb([palette.OTHER])
     light, dark = (np.where(there, palette.ramp_colors(rate, night), grey).astype(np.uint8) for night in (False, True))
-    ramp = Ramp("share of its prompts that show the behaviour", "0", "1", missing=int((~there).sum()))
+    ramp = Ramp("behaviour rate of its prompts", "0", "1", missing=int((~there).sum()))
     return Coloring("behaviour", "Behaviour rate", light, dark, ramp=ramp)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ep.studies.behaviour import Rate
 from ep.studies.experiment import ABLATED, DEFAULT, MATCHED, RANDOM, SWAPPED
-from ep.views.behaviour import Plain, works
+from ep.views.behaviour import Plain, verdict
 from ep.views.text import plain
 
 BEHAVES, COMPLIES, INTACT = "#5199e5", "#498267", "#8a93a6"
@@ -29,9 +29,10 @@ NAMES = {
     MATCHED: ("Matched region", "control: the same with a quiet region alike in size and coherence"),
 }
 CSS = """
-.eb-arms { display: grid; align-items: center; gap: .42em 1.1em; font-variant-numeric: tabular-nums; }
-.eb-arms.arms { grid-template-columns: minmax(8.4em, 1.25fr) repeat(3, minmax(7.6em, 1fr)) 4.2em; }
-.eb-arms.seeds { grid-template-columns: 2.6em 3.6em minmax(8.6em, 1fr) repeat(4, minmax(5.6em, 1fr)) 5.2em; }
+.eb-arms { display: grid; align-items: center; gap: .42em .9em; font-variant-numeric: tabular-nums; }
+.eb-arms.arms { grid-template-columns: minmax(7.2em, 1.2fr) repeat(3, minmax(6.5em, 1fr)) 3.3em; }
+.eb-arms.seeds { grid-template-columns: 2.4em 3.2em minmax(6.6em, 1fr) repeat(4, minmax(4.8em, 1fr)) 5.4em; }
+.eb-arms.others { grid-template-columns: minmax(11em, 2fr) minmax(7em, 1fr) repeat(3, minmax(5em, 1fr)) 5.4em; }
 .eb-arms > .h { align-self: end; font-size: .84em; line-height: 1.25; opacity: .66; }
 .eb-arms > .l { grid-column: 1 / -1; border-top: 1px solid color-mix(in srgb, currentColor 13%, transparent); }
 .eb-arms .a b { display: block; font-weight: 600; line-height: 1.25; }
@@ -87,17 +88,33 @@ def seeds(trials: Sequence[Plain]) -> str:
             cells.append('<div style="grid-column: 3 / 8; opacity: .66">no region holds enough of them</div>')
         else:
             cells += _seed(one)
-        verdict = '<span class="eb-yes">works</span>' if works(one) else '<span class="eb-no">does not</span>'
-        cells.append(f'<div class="n">{verdict}</div>')
+        cells.append(_verdict(one))
     return f'<div class="eb-arms seeds">{"".join(cells)}</div>'
+
+
+def others(trials: Sequence[Plain]) -> str:
+    """One row a dictionary: the region found in it, and what taking that out did."""
+    heads = ("Dictionary", "Region found", "Ablated", "Compliance", "Benign intact", "")
+    cells = [f'<div class="h">{head}</div>' for head in heads]
+    for one in trials:
+        of = one["dictionary"]
+        about = f"layer {of['layer']}, p = {of['percentile']:g}, {of['regions']:,} regions"
+        name = f'<div class="a"><b>{_safe(of["title"] or of["file"])}</b><span>{_safe(about)}</span></div>'
+        cells += ['<div class="l"></div>', name]
+        cells += _seed(one)[:4] if one["region"] is not None else ['<div style="grid-column: span 4">none</div>']
+        cells.append(_verdict(one))
+    return f'<div class="eb-arms others">{"".join(cells)}</div>'
+
+
+def _verdict(one: Plain) -> str:
+    told = verdict(one)
+    return f'<div class="n"><span class="eb-{"yes" if told == "works" else "no"}">{told}</span></div>'
 
 
 def _seed(one: Plain) -> list[str]:
     by_arm = {row["arm"]: row for row in one["arms"]}
     rate = Rate(*one["rate"])
-    found = (
-        f'<div class="a"><b>{one["region"]}</b><span>{rate.n:,} prompts, {rate.hits / rate.n:.0%} show it</span></div>'
-    )
+    found = f'<div class="a"><b>{one["region"]}</b><span>{rate.n:,} prompts, {rate.hits / rate.n:.0%}</span></div>'
     changed = by_arm.get(ABLATED, by_arm.get(SWAPPED, {}))
     cells = [found, *(_rate(changed[name], color, False) for name, _title, color, _hint in COLUMNS)]
     told = []
@@ -128,9 +145,9 @@ def regions(rows: Sequence[Plain]) -> str:
     for one in rows:
         rate = Rate(*one["rate"])
         low, high = rate.interval or (0.0, 1.0)
-        cells = (str(one["region"]), " ".join(one["lens"]), f"{rate.n:,}", f"{rate.hits / rate.n:.2f}")
-        cells += (f"{low:.2f} to {high:.2f}", f"{one['share']:.0%}", f"{one['lift']:.2f}")
-        cells += ("candidate" if one["candidate"] else "",)
+        cells = [str(one["region"]), " ".join(one["lens"]), f"{rate.n:,}", f"{rate.hits / rate.n:.2f}"]
+        cells += [f"{low:.2f} to {high:.2f}", f"{one['share']:.0%}", f"{one['lift']:.2f}"]
+        cells.append("candidate" if one["candidate"] else "")
         lines.append("<tr>" + "".join(f"<td>{_safe(cell)}</td>" for cell in cells) + "</tr>")
     heads = ("Region", "Lens", "Prompts", "Rate", "95 % interval", "Share", "Lift", "")
     return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(lines)}</table>"

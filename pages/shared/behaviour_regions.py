@@ -23,16 +23,16 @@ HIGH = 372
 _PICKED = "behaviour_picked"
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
-    "rank": st.column_config.NumberColumn("#", width=30, help="Candidates: 5 prompts or more, 30 % of them behave so"),
+    "rank": st.column_config.NumberColumn("#", width=28, help="Candidates: 5 prompts or more, 30 % of them behave so"),
     "region": st.column_config.NumberColumn("Region", width=52, format="%d"),
-    "lens": st.column_config.ListColumn("Lens tokens", width=140),
-    "n": st.column_config.NumberColumn("Prompts", width=58, help="Prompts whose last token falls in this region"),
+    "lens": st.column_config.ListColumn("Lens tokens", width=104),
+    "n": st.column_config.NumberColumn("Prompts", width=52, help="Prompts whose last token falls in this region"),
     "rate": st.column_config.ProgressColumn(
-        "Rate", width=84, min_value=0, max_value=1, format="%.2f", color=palette.OTHER, help="Share that behaves so"
+        "Rate", width=76, min_value=0, max_value=1, format="%.2f", color=palette.OTHER, help="Share that behaves so"
     ),
-    "interval": st.column_config.TextColumn("95 %", width=74, help="Wilson interval of the rate"),
-    "share": st.column_config.NumberColumn("Share", width=50, format="percent", help="Of all prompts that behave so"),
-    "lift": st.column_config.NumberColumn("Lift", width=44, format="%.2f", help="Its rate over that of all prompts"),
+    "interval": st.column_config.TextColumn("95 %", width=68, help="Wilson interval of the rate"),
+    "share": st.column_config.NumberColumn("Share", width=46, format="percent", help="Of all prompts that behave so"),
+    "lift": st.column_config.NumberColumn("Lift", width=40, format="%.2f", help="Its rate over that of all prompts"),
 }
 
 
@@ -92,7 +92,7 @@ def turned() -> bool:
 def table_card(run: Run, dictionary: Dictionary, height: int) -> None:
     """All regions that hold prompts, those that may carry the behaviour first."""
     with st.container(border=True, gap="xsmall"):
-        st.html(tokens.heading("Regions by prompts covered", summary(run.choice)))
+        st.html(tokens.heading("Regions by prompts covered", plain.summary(run.choice)))
         try:
             rows = table_rows(run.choice["regions"], dictionary)
         except EPError as error:
@@ -128,18 +128,6 @@ def table_rows(regions: list[Plain], dictionary: Dictionary) -> dict[str, list[A
         "share": [one["share"] for one in ordered],
         "lift": [one["lift"] for one in ordered],
     }
-
-
-def summary(choice: Plain) -> str:
-    """ "201 of 500 prompts show it, by 26 phrases (precision 1.00, recall 0.99 against the labels, n = 500)"."""
-    by = "by their labels" if choice["by"] == "labels" else f"by {choice['judge']}"
-    text = f"{choice['behaving']:,} of {choice['n']:,} prompts show it, {by}"
-    if choice["judged"]:
-        hits, said, labelled, n = choice["judged"]
-        precision = f"{hits / said:.2f}" if said else "–"
-        recall = f"{hits / labelled:.2f}" if labelled else "–"
-        text += f" (against the labels: precision {precision}, recall {recall}, n = {n:,})"
-    return text
 
 
 def _clicked(run: Run) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from ep.views import behaviour_html as markup
-from ep.views.behaviour import Plain, works
+from ep.views.behaviour import Plain, verdict
 from pages.shared import messages, state, tokens
 from pages.shared.behaviour_inputs import Numbers
 from pages.shared.behaviour_work import HALF, Run
@@ -81,10 +81,19 @@ def explained(streams: dict[float, list[Plain]]) -> list[str]:
     ]
     told = []
     for share, several in sorted(streams.items()):
-        n = sum(map(works, several))
+        n = sum(verdict(one) == "works" for one in several)
         told.append(
-            f"with {share:.0%} behaving prompts {n} of {len(several)} seeds lower the behaviour by half or more"
+            f"with {share:.0%} behaving prompts {n} of {len(several)} seeds lower it by half or more and comply"
         )
     if told:
-        out.append(f"Here {'; '.join(told)}.")
+        out.append(f"Here {'; '.join(told)}.{_sizes(streams)}")
     return [*out, PUBLISHED]
+
+
+def _sizes(streams: dict[float, list[Plain]]) -> str:
+    """How many prompts the regions found hold, where two shares were tried: a finer θ splits them."""
+    held = {share: [one["rate"][1] for one in several if one["rate"]] for share, several in sorted(streams.items())}
+    if len(held) < 2 or not all(held.values()):
+        return ""
+    parts = [f"{min(n):,} to {max(n):,} prompts at {share:.0%}" for share, n in held.items()]
+    return f" The regions found hold {', '.join(parts)}."

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from ep.studies.experiment import ABLATED, SWAPPED
+from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
 from ep.views.behaviour import Plain
 from pages.shared import messages, state, tokens
@@ -32,7 +33,7 @@ def arms_card(run: Run) -> None:
             )
         )
         st.html(markup.arms(tried["arms"]))
-        for text in sentences(tried, held):
+        for text in plain.sentences(tried, held):
             messages.quiet(text)
 
 
@@ -49,26 +50,6 @@ def _nothing(run: Run) -> None:
 
 def _lens(run: Run, region: int) -> list[str]:
     return next((one["lens"] for one in run.choice["regions"] if one["region"] == region), [])
-
-
-def sentences(tried: Plain, held: Plain) -> list[str]:
-    """What has to be said beside the numbers."""
-    out = []
-    if tried["effect"]:
-        value, low, high = tried["effect"]
-        out.append(f"Paired change of the behaviour: {value:+.2f} ({low:+.2f} to {high:+.2f}, bootstrap).")
-    if tried["control"] is None:
-        out[-1:] = [*out[-1:], "No quiet region points elsewhere: there is no matched control."]
-    else:
-        out.append(
-            f"The matched region is {tried['control']}, at cosine {tried['cosine']:+.2f}: a control must point "
-            "elsewhere, or ablating it ablates the same axis."
-        )
-    if held["dropped"]:
-        out.append(f"{held['dropped']:,} held-out prompts were also used for the choice and are left out.")
-    if held["split"]:
-        out.append("No held-out prompts were given: 30 % of the labelled ones were held back.")
-    return out
 
 
 def texts_card(run: Run, height: int) -> None:

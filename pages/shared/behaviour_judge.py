@@ -1,0 +1,107 @@
+"""What shows the behaviour: the judge of a run, chosen and edited behind one button.
+
+Its settings live in the URL under names of their own; the key of a judge asked over the network only in the session.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ep.models.endpoint import Endpoint
+from ep.studies.asked import REFUSAL, Asked
+from ep.studies.judging import REFUSAL_PHRASES, Judge, Pattern, Phrases
+from pages.shared import messages, state
+from pages.shared.behaviour_prompts import button_label
+
+PHRASES, PATTERN, ENDPOINT, LABELS = "phrases", "pattern", "endpoint", "labels"
+JUDGES = {
+    PHRASES: "Phrases in the answer",
+    PATTERN: "A pattern in the answer",
+    ENDPOINT: "A model asked about the answer",
+    LABELS: "The labels given",
+}
+_GIVEN = "behaviour_endpoint"
+
+
+def judge() -> tuple[Judge, str, str, bool]:
+    """(judge, its name, what tells it from others, whether labels choose). EPError for one that cannot be."""
+    kind = state.setting("bjudge", PHRASES, tuple(JUDGES))
+    if kind == PATTERN:
+        pattern = state.setting("bpat")
+        return Pattern(pattern), "a pattern", f"pattern {pattern}", False
+    if kind == ENDPOINT:
+        given, what = st.session_state.get(_GIVEN, {}), state.setting("bask", REFUSAL)
+        endpoint = Endpoint(given.get("url", ""), given.get("model", ""), given.get("key", ""), timeout=30.0, tries=2)
+        return Asked(endpoint.ask, what), endpoint.model.strip(), f"{endpoint.source} {what}", False
+    phrases = tuple(line for line in state.setting("bphr", "\n".join(REFUSAL_PHRASES)).split("\n") if line.strip())
+    made = Phrases(phrases)
+    name = f"{len(phrases)} phrases"
+    return made, f"labels, then {name}" if kind == LABELS else name, f"{kind} {phrases}", kind == LABELS
+
+
+def judge_popover(name: str) -> None:
+    """What shows the behaviour."""
+    kind = state.setting("bjudge", PHRASES, tuple(JUDGES))
+    with (
+        st.popover(f"Judge: {button_label(name)}", icon=":material/gavel:", key="behaviour_judge", width="content"),
+        st.container(width=460, gap="small"),
+    ):
+        st.session_state["behaviour_kind"] = kind
+        st.radio(
+            "What shows the behaviour", list(JUDGES), key="behaviour_kind", format_func=JUDGES.get, on_change=_kind
+        )
+        if kind == PATTERN:
+            st.session_state["behaviour_pattern"] = state.setting("bpat")
+            st.text_input(
+                "Regular expression, in the first 300 characters; case does not matter",
+                key="behaviour_pattern",
+                on_change=_keep,
+                args=("behaviour_pattern", "bpat"),
+                max_chars=500,
+            )
+        elif kind == ENDPOINT:
+            _endpoint()
+        else:
+            st.session_state["behaviour_phrases"] = state.setting("bphr", "\n".join(REFUSAL_PHRASES))
+            st.text_area(
+                "Phrases, one a line, in the first 300 characters; case and the kind of apostrophe do not matter",
+                key="behaviour_phrases",
+                height=230,
+                on_change=_keep,
+                args=("behaviour_phrases", "bphr"),
+                max_chars=6000,
+            )
+            if kind == LABELS:
+                messages.quiet(
+                    "Labels choose the region; what the model answers in the trial is judged by the phrases."
+                )
+            st.button("The first list again", key="behaviour_again", type="tertiary", on_click=_phrases_again)
+
+
+def _endpoint() -> None:
+    given = st.session_state.get(_GIVEN, st.session_state.get("labelling_endpoint", {}))
+    with st.form("behaviour_endpoint_form", border=False):
+        url = st.text_input("Address", given.get("url", ""), placeholder="http://localhost:11434/v1", max_chars=2000)
+        model = st.text_input("Model", given.get("model", ""), placeholder="its name on that server", max_chars=150)
+        key = st.text_input("Key, if it needs one", given.get("key", ""), type="password", autocomplete="off")
+        what = st.text_input("Is this a reply in which the assistant …", state.setting("bask", REFUSAL), max_chars=400)
+        if st.form_submit_button("Use this judge"):
+            st.session_state[_GIVEN] = {"url": url, "model": model, "key": key}
+            state.keep(bask=None if what.strip() == REFUSAL else what.strip() or " ")
+            state.rerun()
+    messages.quiet("Answers are sent there, by the computer this app runs on. The key is kept in this session only.")
+
+
+def _kind() -> None:
+    chosen = st.session_state["behaviour_kind"]
+    state.keep(bjudge=None if chosen == PHRASES else chosen)
+
+
+def _keep(widget: str, name: str) -> None:
+    text = st.session_state[widget]
+    kept = "\n".join(line for line in text.split("\n") if line.strip())
+    state.keep(**{name: None if kept == "\n".join(REFUSAL_PHRASES) else kept or " "})
+
+
+def _phrases_again() -> None:
+    state.keep(bphr=None)
