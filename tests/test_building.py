@@ -205,6 +205,12 @@ def test_resuming_what_is_not_there_or_not_the_same_is_refused(settings: Callabl
     steps.close()
     with pytest.raises(ConfigError, match="seed"):
         finished(settings("cut", seed=5), resume=True)
+    with np.load(config.folder / NAME) as kept:
+        earlier = {name: kept[name] for name in kept.files if name != "version"}
+    with (config.folder / NAME).open("wb") as file:
+        np.savez(file, **earlier)  # as kept before rivals and coarser regions were counted
+    with pytest.raises(ConfigError, match="another version"):
+        finished(config, resume=True)
     (config.folder / NAME).write_bytes(b"not a state")
     with pytest.raises(ConfigError, match="damaged"):
         finished(config, resume=True)

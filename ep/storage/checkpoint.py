@@ -19,6 +19,8 @@ import numpy as np
 from ep.errors import ConfigError, StorageError
 
 NAME = ".ep-build.npz"
+VERSION = 2
+"""Of what a state holds. 2: rivals and coarser regions are counted; a state without those counts would lose members."""
 
 
 class Checkpoint:
@@ -42,7 +44,8 @@ class Checkpoint:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:
-                np.savez(file, allow_pickle=False, **{"settings": np.array(self.settings), **arrays})
+                about = {"settings": np.array(self.settings), "version": np.array(VERSION)}
+                np.savez(file, allow_pickle=False, **{**about, **arrays})
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.path)
@@ -51,15 +54,22 @@ class Checkpoint:
             raise StorageError(f"the build's state could not be kept in {self.folder} ({error.strerror})") from error
 
     def load(self) -> dict[str, np.ndarray]:
-        """The kept arrays. ConfigError when there is no state here, or it belongs to another build."""
+        """The kept arrays. ConfigError when there is no state here, it belongs to another build, or
+        another version kept it."""
         if not self.path.exists():
             raise ConfigError(f"{self.folder} holds no unfinished build: run once without --resume")
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             kept = json.loads(str(arrays.pop("settings")))
+            version = int(arrays.pop("version", np.array(1)))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ConfigError(f"{self.path} is damaged: delete it and start the build again") from error
+        if version != VERSION:
+            raise ConfigError(
+                f"the unfinished build in {self.folder} was kept by another version of this program and cannot be "
+                "completed rightly: run once without --resume"
+            )
         wanted = json.loads(self.settings)
         differing = sorted(key for key in kept.keys() | wanted.keys() if kept.get(key) != wanted.get(key))
         if differing:
