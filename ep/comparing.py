@@ -15,6 +15,7 @@ from ep.method.dictionary import Dictionary
 from ep.models import LanguageModel
 from ep.models.together import Positions, positions, recut, turns
 from ep.studies import final_token, inputs
+from ep.studies.behaviour import Rate, rate_of
 from ep.studies.matching import Match
 from ep.studies.prompts import Prompts
 
@@ -33,17 +34,20 @@ Models = tuple[LanguageModel, LanguageModel]
 class Final:
     """Both dictionaries on the same prompts.
 
-    a, b: how each separates; gap: AUROC of A minus that of B, with its interval. region_b: the region of B nearest to
-    A's, with their cosine; without a matching the one that holds most behaving prompts, and None. places: of all
-    behaving prompts, the share in A's region and in B's at 0, 1, … tokens before the last. chosen: prompts of the
-    choice; held: those of the measure.
+    a, b: how each separates; gap: AUROC of A minus that of B, with its interval. leads: 0 when A separates better, else
+    1. regions: of A and of B: the leader's that holds most behaving prompts, and the other's nearest to it, with their
+    cosine; without a matching both hold most, and the cosine is None. held_by: held-out (behaving, other) prompts in
+    the two. places: of all behaving prompts, the share in either at 0, 1, … tokens before the last. chosen: prompts of
+    the choice; held: those of the measure.
     """
 
     a: final_token.Separation
     b: final_token.Separation
     gap: tuple[float, float, float]
-    region_b: int
+    leads: int
+    regions: tuple[int, int]
     cosine: float | None
+    held_by: tuple[tuple[Rate, Rate], tuple[Rate, Rate]]
     places: tuple[np.ndarray, np.ndarray]
     chosen: int
     held: Prompts
@@ -68,16 +72,27 @@ def final(pair: Pair, models: Models, chosen: Prompts, held: Prompts, found: Mat
         read.append(at)
         regions.append(region)
     one, other = separated
-    region_b, cosine = other.region, None
-    if found is not None:
-        region_b, cosine = int(found.a.nearest[one.region]), float(found.a.nearest_cosine[one.region])
+    leads = int(other.auroc > one.auroc)
+    shown, cosine = _shown((one.region, other.region), leads, found)
     behaving = np.flatnonzero(np.concatenate(labels))
-    places = (
-        _places(read[0], regions[0], one.region, behaving),
-        _places(read[1], regions[1], region_b, behaving),
-    )
+    held_by, places = [], []
+    for at, region, wanted in zip(read, regions, shown, strict=True):
+        inside = region[at.back == 0][len(chosen) :] == wanted
+        held_by.append((rate_of(inside[labels[1]]), rate_of(inside[~labels[1]])))
+        places.append(_places(at, region, wanted, behaving))
     gap = final_token.gap(one, other, labels[1])
-    return Final(one, other, gap, region_b, cosine, places, len(chosen), held)
+    sides = (held_by[0], held_by[1]), (places[0], places[1])
+    return Final(one, other, gap, leads, shown, cosine, *sides, len(chosen), held)
+
+
+def _shown(most: tuple[int, int], leads: int, found: Match | None) -> tuple[tuple[int, int], float | None]:
+    """The leader's region that holds most, and the other's nearest to it, as (of A, of B), with their cosine."""
+    if found is None:
+        return most, None
+    side = (found.a, found.b)[leads]
+    there = int(side.nearest[most[leads]])
+    shown = (most[0], there) if leads == 0 else (there, most[1])
+    return shown, float(side.nearest_cosine[most[leads]])
 
 
 def _places(at: Positions, region: np.ndarray, wanted: int, prompts: np.ndarray) -> np.ndarray:

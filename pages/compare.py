@@ -13,7 +13,6 @@ from ep.studies.matching import Match, Null
 from ep.views import matching as view
 from ep.views import snippets
 from pages.shared import (
-    atlas_maps,
     compare_final,
     compare_inputs,
     compare_pairs,
@@ -30,12 +29,12 @@ from pages.shared import (
 from pages.shared import compare_work as work
 from pages.shared.compare_pick import FINAL, INPUTS, PROMPT, VERDICTS, Asked
 
-SENTENCE = "Two dictionaries matched region by region: what persisted, what moved, what is only in one of them."
+SENTENCE = "Two dictionaries, region by region: what persisted, what moved, what is only in one."
 
 
 def show() -> None:
     found = state.opened()
-    head, share = st.columns([2, 1], gap="small", vertical_alignment="center")
+    head, share = st.columns([8, 5], gap="small", vertical_alignment="center")
     with head:
         frame.page("Compare", SENTENCE)
     if found is None or found[0].dictionary is None:
@@ -89,14 +88,11 @@ def _regions(ask: Asked, found: Match) -> Null | None:
     """Verdicts beside the null; maps, pair and table below."""
     null = work.null(ask.a, ask.basis, ask.centre)
     counted = compare_verdicts.panel(ask, found, null)
-    compare_verdicts.null_panel(ask.a, null)
     body, foot = st.container(), st.container()  # the maps' bytes travel outside the fragment: a click sends none
     with foot:
-        drawn = tuple(
-            atlas_maps.carried(key, loading.dictionary(key), atlas_maps.layouts.DEFAULT) for key in (ask.a, ask.b)
-        )
+        drawn = compare_pairs.carried(ask)
     with body:
-        compare_pairs.body(ask, found, counted, (drawn[0], drawn[1]))
+        compare_pairs.body(ask, found, counted, drawn)
     return null
 
 

@@ -89,6 +89,19 @@ def coordinates(dictionary: Dictionary, layout: str) -> Float32[np.ndarray, "K a
     return _axes(dictionary)[0][:, : LAYOUTS[layout]]
 
 
+def on_axes_of(axes: Dictionary, dictionary: Dictionary, layout: str) -> Float32[np.ndarray, "K a"]:
+    """The PCA coordinates of a dictionary's exemplars on the axes of another one as wide.
+
+    The axes are those that give the other's coordinates from its exemplars. RequestError for UMAP, which has none.
+    """
+    if is_umap(layout):
+        raise RequestError("UMAP has no axes that another dictionary could be laid out on: use PCA")
+    place = coordinates(axes, layout).astype(np.float64)
+    ones = [np.concatenate([d.exemplars, np.ones((len(d), 1), np.float32)], axis=1) for d in (axes, dictionary)]
+    linear = np.linalg.lstsq(ones[0].astype(np.float64), place, rcond=None)[0]
+    return (ones[1] @ linear).astype(np.float32)
+
+
 def quality(dictionary: Dictionary, layout: str) -> Quality:
     """How much of the variance the layout keeps, and its trustworthiness; measured once and kept with the dictionary.
 

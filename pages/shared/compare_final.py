@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import streamlit as st
 
 from ep.comparing import Final
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
+from ep.studies.behaviour import Rate
 from ep.studies.final_token import Separation
 from ep.studies.matching import Match
 from ep.views import excerpts, figures_matching
@@ -81,25 +83,21 @@ def _result(ask: Asked, found: Final, sets: Sets) -> None:
     with left, st.container(border=True, gap="small", height="stretch"):
         _separation((a, b), found)
     with right, st.container(border=True, gap="xsmall", height="stretch"):
-        _places((a, b), found)
-    for column, d, region, other, color in zip(
-        st.columns(2, gap="medium"), (a, b), (found.a.region, found.region_b), (found.a, found.b), COLORS, strict=True
-    ):
+        _places(found)
+    for side, column in enumerate(st.columns(2, gap="medium")):
         with column, st.container(border=True, gap="small", height="stretch"):
-            _region(d, region, other, found, d is b, color)
+            _region((a, b)[side], side, found)
 
 
 def _separation(pair: Sequence[Dictionary], found: Final) -> None:
-    value, low, high = found.gap
-    ahead, behind = ("A", "B") if value >= 0 else ("B", "A")
+    value, low, high = found.gap if found.leads == 0 else (-found.gap[0], -found.gap[2], -found.gap[1])
+    said = f"{'AB'[found.leads]} tells them apart better than {'BA'[found.leads]}, by"
     if low <= 0 <= high:
-        said = "Both separate harmful-style prompts about equally"
-    else:
-        said = f"{ahead} separates harmful-style prompts better than {behind}"
+        said = "A and B tell them apart about equally: they differ by"
     st.html(
-        tokens.heading("Harmful-style or not, by the region of the last token", "held-out prompts", flush=False)
-        + f'<div style="font-size:1.14em"><b>{said}: <span class="ep-num">AUROC {value:+.2f} for A</span></b> '
-        f'<span class="ep-k ep-num">95 % {low:+.2f} to {high:+.2f}, paired bootstrap</span></div>'
+        tokens.heading("Harmful-style prompts or others, by the region of the last token", flush=False)
+        + f'<div style="font-size:1.14em"><b>{said} <span class="ep-num">{value:.2f} AUROC</span></b> '
+        f'<span class="ep-k ep-num" title="paired bootstrap over prompts">95 % {low:.2f} to {high:.2f}</span></div>'
     )
     names = [f"{letter}  {escape(name(d))}" for letter, d in zip("AB", pair, strict=True)]
     sides = (found.a, found.b)
@@ -109,43 +107,59 @@ def _separation(pair: Sequence[Dictionary], found: Final) -> None:
         ),
         "compare_aurocs",
     )
-    st.html("".join(_line(letter, one, color) for letter, one, color in zip("AB", sides, COLORS, strict=True)))
+    st.html("".join(_line(side, one) for side, one in enumerate(sides)))
 
 
-def _line(letter: str, one: Separation, color: str) -> str:
+def _line(side: int, one: Separation) -> str:
+    regions = f"{one.used} region{'s hold' if one.used != 1 else ' holds'} every prompt of the choice; the fullest, "
     return (
-        f'<div class="ep-num"><span class="ep-sw" style="--c:{color}"></span>{letter}: region {one.region} holds '
-        f"<b>{escape(str(one.yes))}</b> of harmful-style and <b>{escape(str(one.no))}</b> of other last tokens; "
-        f"{one.used} region{'s' if one.used != 1 else ''} hold all that chose</div>"
+        f'<div class="ep-num"><span class="ep-sw" style="--c:{COLORS[side]}"></span>{"AB"[side]}: {regions}'
+        f"{one.region}, holds <b>{_share(one.yes)}</b> of harmful-style "
+        f"and <b>{_share(one.no)}</b> of other prompts</div>"
     )
 
 
-def _places(pair: Sequence[Dictionary], found: Final) -> None:
-    st.html(tokens.heading("Where these regions fire in harmful-style prompts", "share of prompts, by place"))
-    names = (f"A {found.a.region}", f"B {found.region_b}")
+def _share(rate: Rate) -> str:
+    low, high = rate.interval or (0.0, 1.0)
+    return f"{100 * (rate.value or 0):.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+
+
+def _places(found: Final) -> None:
+    st.html(tokens.heading("Where they fire in harmful-style prompts", "share of prompts"))
+    names = [f"{'AB'[side]} {region}" for side, region in enumerate(found.regions)]
     chart(figures_matching.places(found.places, names, COLORS, frame.is_dark()), "compare_firing")
     legend = "".join(
         f'<span><span class="ep-sw" style="--c:{color}"></span>{text}</span>'
         for color, text in zip(COLORS, names, strict=True)
     )
     st.html(f'<div class="ep-legend">{legend}</div>')
-    if not found.places[1].any():
-        messages.quiet(f"No token of these prompts falls in B {found.region_b}, as far back as 24 tokens.")
-    elif found.places[1][0] < found.places[0][0] / 2:
-        messages.quiet(f"B {found.region_b} is rarer at the last token than A {found.a.region}, or fires earlier.")
+    other = 1 - found.leads
+    here, there = found.places[found.leads], found.places[other]
+    if not np.nan_to_num(there).any():
+        messages.quiet(f"No token of these prompts falls in {names[other]}, as far back as {len(there)} tokens.")
+    elif there[0] < here[0] / 2:
+        early = int(np.argmax(np.nan_to_num(there)))
+        where = f"{early} tokens before it" if early else "nowhere more often"
+        messages.quiet(f"{names[other]} is rarer at the last token; most often it fires {where}.")
 
 
-def _region(dictionary: Dictionary, region: int, one: Separation, found: Final, is_b: bool, color: str) -> None:
+def _region(dictionary: Dictionary, side: int, found: Final) -> None:
+    region, letter = found.regions[side], "AB"[side]
     about = dictionary.region(region)
-    if not is_b:
-        text = "holds most harmful-style last tokens of A"
-    elif found.cosine is None:
-        text = "holds most harmful-style last tokens of B"
+    if side == found.leads or found.cosine is None:
+        text = f"holds most harmful-style last tokens of {letter}"
     else:
-        text = f"of B's regions the nearest to A {found.a.region}, cosine {found.cosine:.2f}"
+        lead = f"{'AB'[found.leads]} {found.regions[found.leads]}"
+        text = f"of {letter}'s regions the nearest to {lead}, cosine {found.cosine:.2f}"
+    yes, no = found.held_by[side]
     st.html(
-        f'<div class="ep-band ep-flush"><b><span class="ep-sw" style="--c:{color}"></span>'
-        f"{'B' if is_b else 'A'} {region}</b><span>{text} · {int(members(dictionary)[region]):,} members</span></div>"
+        f'<div class="ep-band ep-flush"><b><span class="ep-sw" style="--c:{COLORS[side]}"></span>'
+        f"{letter} {region}</b><span>{text}</span></div>"
+        + tokens.facts(
+            ("of harmful-style last tokens", _share(yes), f"{yes.hits} of {yes.n}, 95 % Wilson interval"),
+            ("of other last tokens", _share(no), f"{no.hits} of {no.n}, 95 % Wilson interval"),
+            ("members", f"{int(members(dictionary)[region]):,}"),
+        )
     )
     lens = about.lens.get("mean_up") or about.lens.get("exemplar_up") or about.tokens
     if lens:
@@ -156,4 +170,4 @@ def _region(dictionary: Dictionary, region: int, one: Separation, found: Final, 
     else:
         messages.quiet("This file holds no excerpt of this region.")
     if "position_histogram" in dictionary:
-        positions(dictionary, region, color, f"compare_final_{'b' if is_b else 'a'}")
+        positions(dictionary, region, COLORS[side], f"compare_final_{letter}")

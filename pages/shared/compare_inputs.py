@@ -25,8 +25,8 @@ _COLUMNS = {
     "region_b": st.column_config.NumberColumn("B", width=56, format="%d"),
     "lens_b": st.column_config.ListColumn("Lens of B", width=170),
     "shared": st.column_config.NumberColumn("Shared", width=70, format="localized", help="Positions in both"),
-    "share_of_a": st.column_config.NumberColumn("of A", width=62, format="percent", help="Share of A's positions"),
-    "share_of_b": st.column_config.NumberColumn("of B", width=62, format="percent", help="Share of B's positions"),
+    "share_of_a": st.column_config.NumberColumn("of A", width=62, format="%.2f", help="Share of A's positions"),
+    "share_of_b": st.column_config.NumberColumn("of B", width=62, format="%.2f", help="Share of B's positions"),
     "overlap": st.column_config.ProgressColumn(
         "Overlap", width=90, min_value=0, max_value=1, format="%.2f", color="#8a93a6", help="Shared over either"
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
+from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.studies import matching as study
 from ep.studies.matching import ONLY, Match, Summary
@@ -19,7 +21,6 @@ from ep.views.colorings import Coloring
 from ep.views.palette import region_color
 from ep.views.tables import members
 from pages.shared import frame, loading, maps, messages, state, tokens
-from pages.shared.atlas_maps import Drawn
 from pages.shared.chart import chart
 from pages.shared.compare_pick import Asked
 
@@ -49,8 +50,19 @@ _COLUMNS: dict[str, Any] = {
 }
 
 
+def carried(ask: Asked) -> tuple[str | None, str | None]:
+    """Sends both maps to the browser, B's on the axes of A, and returns their names; spheres, or flat for few regions.
+
+    None for a map that cannot be drawn. Call it outside `body`: a click then sends nothing.
+    """
+    for layout in ("pca-sphere", "pca-flat"):
+        with suppress(RequestError):
+            return maps.carrier(ask.a, layout), maps.carrier(ask.b, layout, axes_of=ask.a)
+    return None, None
+
+
 @frame.fragment
-def body(ask: Asked, found: Match, counted: Summary, drawn: tuple[Drawn | str, Drawn | str]) -> None:
+def body(ask: Asked, found: Match, counted: Summary, drawn: tuple[str | None, str | None]) -> None:
     """Maps, pair and table under one selection: a click on any of them moves all."""
     a, b = loading.dictionary(ask.a), loading.dictionary(ask.b)
     level = counted.level
@@ -104,18 +116,18 @@ def _color_choice() -> str:
             "Colour", list(COLORS), format_func=COLORS.__getitem__, key="compare_map", label_visibility="collapsed",
             on_change=lambda: state.keep(cmap=st.session_state["compare_map"] or value),
         )  # fmt: skip
-        messages.quiet("A left, B right, each on axes of its own; a click selects the region and its partner.")
+        messages.quiet("A left, B right, both on the axes of A; a click selects a region and its partner.")
     return value
 
 
 def _map(
-    drawn: Drawn | str, key: str, dictionary: Dictionary, region: int, colors: Coloring, is_b: bool, found: Match
+    drawn: str | None, key: str, dictionary: Dictionary, region: int, colors: Coloring, is_b: bool, found: Match
 ) -> None:
-    if isinstance(drawn, str):
-        messages.box("There is no map of this dictionary", drawn)
+    if drawn is None:
+        messages.box("There is no map of this dictionary", "It has too few regions to be drawn as cells.")
         return
     maps.view(
-        drawn.name,
+        drawn,
         dictionary,
         key=f"compare_map_{'b' if is_b else 'a'}",
         selected=region,
@@ -123,7 +135,9 @@ def _map(
         coloring=colors,
         on_pick=partial(pick_b if is_b else pick_a, found),
         link="compare",
+        partners=(found.b if is_b else found.a).partner,
         height=MAP_HIGH,
+        note="Its exemplars on the first three principal axes of A." if is_b else None,
         names=loading.labels(key).texts(automatic=False),
     )
 

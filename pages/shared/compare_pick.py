@@ -103,7 +103,7 @@ def controls(ask: Asked, one_width: bool) -> None:
             key="compare_b",
             format_func=lambda key: f"B: {title(key)}",
             label_visibility="collapsed",
-            width=290,
+            width=240,
             on_change=lambda: state.keep(cb=st.session_state["compare_b"], creg=None),
         )
         st.button(
@@ -111,8 +111,8 @@ def controls(ask: Asked, one_width: bool) -> None:
         )
         _choice("cview", VIEWS, ask.view)
         if one_width and ask.view != PROMPT and ask.view != INPUTS:
-            _box("cbasis", BASES, ask.basis, 148)
-            _box("ccentre", CENTRES, ask.centre, 138)
+            _box("cbasis", BASES, ask.basis, 142)
+            _box("ccentre", CENTRES, ask.centre, 136)
 
 
 def facts(ask: Asked, a: Dictionary, b: Dictionary, centres: Centres | None) -> None:

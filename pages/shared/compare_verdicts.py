@@ -27,9 +27,11 @@ def panel(ask: Asked, found: Match, null: Null | None) -> Summary:
     left, right = st.columns([11, 9], gap="medium")
     with left, st.container(border=True, gap="small", height="stretch"):
         st.html(tokens.heading("What became of each region", _level(counted, null)))
+        st.html(f'<div style="font-size:1.07em"><b>{tokens.escape(view.told(found, counted, null))}</b></div>')
         other = study.summary(null.match, ask.cutoff, null.level) if null else None
         st.html(_cards(counted, other))
         _cutoff(ask.cutoff)
+        null_panel(ask.a, null)
     with right, st.container(border=True, gap="xsmall", height="stretch"):
         about = "bars: A and B; line: A and another seed of A" if null else "regions of A and their partners in B"
         st.html(tokens.heading("Cosine of partners", about))

@@ -7,9 +7,11 @@ step. A view gets a small object on every run; cells, names and colours travel o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from ep.method.dictionary import Dictionary
@@ -20,15 +22,28 @@ from pages.shared import loading
 if TYPE_CHECKING:
     from ep.views.colorings import Coloring
 
+MANY = 10_000
+"""Regions from which dividing a map into cells takes long enough to be said."""
 
-def carrier(key: str, layout: str = "pca-sphere") -> str:
+
+def carrier(key: str, layout: str = "pca-sphere", axes_of: str | None = None) -> str:
     """Sends the map of a dictionary to the browser, unless it is there; returns the name views know it by.
 
     Mount it outside fragments, so that a click sends nothing. layout: one of `ep.views.layouts.LAYOUTS`.
+    axes_of: key of another dictionary as wide, on whose PCA axes this one is laid out, so that both can be compared.
     RequestError when there is nothing to draw.
     """
+    axes_of = None if axes_of == key else axes_of
     name = f"{loading.fingerprint(key)} {layouts.stamp(loading.dictionary(key), layout)}"
-    _carrier()(key=f"map {name}", data=_blob(name, key, layout))
+    if axes_of is not None:
+        name = f"{loading.fingerprint(key)} on {loading.fingerprint(axes_of)} {layout}"
+    size = len(loading.dictionary(key))
+    waiting = (
+        st.spinner(f"Dividing the map into {size:,} cells, once…", show_time=True) if size > MANY else nullcontext()
+    )
+    with waiting:  # shows only where the cells are not kept already
+        data = _blob(name, key, layout, axes_of)
+    _carrier()(key=f"map {name}", data=data)
     return name
 
 
@@ -47,6 +62,7 @@ def view(
     path: Sequence[int] = (),
     path_labels: Sequence[str] = (),
     link: str | None = None,
+    partners: np.ndarray | None = None,
     height: int | None = None,
     note: str | None = None,
     names: Mapping[int, str] | None = None,
@@ -59,12 +75,18 @@ def view(
     brushed, brush_sequence: the same for the brush, from Python. path: region ids a prompt's tokens visit, in order
     (a negative id, for a token in no region, breaks the line); path_labels: the tokens, as plain text.
     link: views with one link name share hover and brush when they show one dictionary, and the camera when they show
-    one kind of map. height: in px, None fills the window. note: the line under the map, None says what a projection
-    keeps. names: texts that stand on the map in place of a region's token, for example labels given by hand.
+    one kind of map. partners: (K,) ids in the linked map's dictionary, −1 for none: hover, selection and brush made on
+    this map cross over to a map of another dictionary by it; that map needs its own for the way back. height: in px,
+    None fills the window. note: the line under the map, None says what a projection keeps. names: texts that stand on
+    the map in place of a region's token, for example labels given by hand.
     """
     layout = name.rpartition(" ")[2]
     color_name, color_bytes = blob.colors(coloring, name.partition(" ")[0])
     _carrier()(key=f"colors {key}", data=color_bytes)
+    partner_name = None
+    if partners is not None:
+        partner_name, partner_bytes = blob.partners(partners, name.partition(" ")[0])
+        _carrier()(key=f"partners {key}", data=partner_bytes)
     data = {
         "blob": name,
         "colors": color_name,
@@ -81,6 +103,7 @@ def view(
         "path": [int(region) for region in path],
         "path_labels": [str(text) for text in path_labels],
         "link": link,
+        "partners": partner_name,
         "height": height,
         "names": {str(region): text for region, text in (names or {}).items()},
     } | blob.legend(coloring)
@@ -99,9 +122,13 @@ def _answered(key: str, what: str, kind: type, tell: Callable[[Any], None] | Non
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _blob(name: str, _key: str, layout: str) -> bytes:
+def _blob(name: str, _key: str, layout: str, _axes_of: str | None) -> bytes:
     dictionary = loading.dictionary(_key)
-    return blob.blob(dictionary, layouts.coordinates(dictionary, layout), layout, name)
+    if _axes_of is None:
+        place = layouts.coordinates(dictionary, layout)
+    else:
+        place = layouts.on_axes_of(loading.dictionary(_axes_of), dictionary, layout)
+    return blob.blob(dictionary, place, layout, name)
 
 
 @cache

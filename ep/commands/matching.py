@@ -1,0 +1,199 @@
+"""`ep match`: two dictionaries matched region by region, as a table, JSON or a report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ep.commands.options import command
+from ep.errors import InputError, RequestError
+
+
+def add(kinds: Any) -> None:
+    """Adds match."""
+    made = command(kinds, "match", "what persisted, moved, or is only in one of two dictionaries", match)
+    made.add_argument("a", help="an .ep.h5 file")
+    made.add_argument("b", help="another .ep.h5 file")
+    made.add_argument("--basis", choices=("exemplar", "mean"), default="mean", help="the directions compared")
+    made.add_argument(
+        "--centre",
+        choices=("own", "common", "A", "B"),
+        default="own",
+        help="about which point directions stand; other than own is an approximation",
+    )
+    made.add_argument("--cutoff", type=float, default=0.7, metavar="C", help="cosine from which a pair persists")
+    made.add_argument("--null", metavar="FILE", help="a dictionary of A's setting and another seed, to compare with")
+    made.add_argument(
+        "--texts", metavar="FILE", help="match through texts that both models read: .txt, .jsonl or .csv; - for stored"
+    )
+    made.add_argument("--limit", type=int, default=20, metavar="N", help="at most N pairs; 0 lists all")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    made.add_argument("--report", metavar="OUT", help="write a report: .html, or every pair as .csv")
+
+
+def match(arguments: argparse.Namespace) -> None:
+    """Pairs two dictionaries by directions, or through shared inputs with --texts."""
+    from ep import storage
+
+    if not -1 < arguments.cutoff <= 1:
+        raise InputError(f"cutoff is {arguments.cutoff:g}: expected a cosine above -1 and up to 1")
+    a, b = (storage.open(path) for path in (arguments.a, arguments.b))
+    for d, path in ((a, arguments.a), (b, arguments.b)):
+        d.info["file"] = str(path)
+    if arguments.texts:
+        return _through_inputs(arguments, a, b)
+    if a.width != b.width:
+        raise RequestError(
+            f"the dictionaries are {a.width:,} and {b.width:,} wide: match them through inputs, --texts FILE "
+            "(or --texts - for the passages stored in them)"
+        )
+    return _by_directions(arguments, a, b)
+
+
+def _by_directions(arguments: argparse.Namespace, a: Any, b: Any) -> None:
+    from ep import storage
+    from ep.studies import matching as study
+
+    centre = arguments.centre.lower()
+    found = study.match(a, b, arguments.basis, centre)
+    null = None
+    if arguments.null:
+        other = storage.open(arguments.null)
+        if not study.same_setting(a.info, other.info):
+            raise InputError(f"{arguments.null} is no other seed of {arguments.a}: build one with the same settings")
+        null = study.null(a, other, arguments.basis, centre)
+    level = null.level if null else None
+    counted = study.summary(found, arguments.cutoff, level)
+    if arguments.report:
+        _report(arguments, a, b, found, level, null)
+    if arguments.json:
+        print(json.dumps(_facts(found, counted, null), indent=1))
+        return
+    _print(arguments, a, b, found, counted, null)
+
+
+def _facts(found: Any, counted: Any, null: Any) -> dict[str, Any]:
+    from ep.studies import matching as study
+    from ep.views.matching import words
+
+    def sides(one: Any) -> dict[str, Any]:
+        return {
+            letter: {
+                words(kind, letter == "b"): {"n": share.hits, "share": share.value, "interval": share.interval}
+                for kind, share in side.items()
+            }
+            for letter, side in (("a", one.a), ("b", one.b))
+        }
+
+    facts: dict[str, Any] = {
+        "basis": found.basis,
+        "centre": found.centre,
+        "centres": {"cosine": found.centres.cosine, "apart_in_r": found.centres.apart},
+        "cutoff": counted.cutoff,
+        "level": counted.level,
+        "K": [len(found.a), len(found.b)],
+        "pairs": counted.pairs,
+        **sides(counted),
+        "matched": study.distances(found.a),
+        "null": None,
+    }
+    if null is not None:
+        other = study.summary(null.match, counted.cutoff, null.level)
+        facts["null"] = {"name": null.name, **sides(other), "matched": study.distances(null.match.a)}
+    return facts
+
+
+def _print(arguments: argparse.Namespace, a: Any, b: Any, found: Any, counted: Any, null: Any) -> None:
+    from ep.studies import matching as study
+    from ep.views import matching as view
+    from ep.views.text import label
+
+    print(f"A  {view.name(a)}, K = {len(a):,}, θ = {a.threshold:.3f}")
+    print(f"B  {view.name(b)}, K = {len(b):,}, θ = {b.threshold:.3f}")
+    print(view.method(found))
+    print(view.told(found, counted, null))
+    print(f"\n{'':10} {'of A':>7} {'share':>18} {'of B':>7} {'share':>18}{'' if null is None else '  null, of A'}")
+    other = None if null is None else study.summary(null.match, counted.cutoff, null.level)
+    for kind in (study.PERSISTED, study.MOVED, study.ONLY):
+        one, two = counted.a[kind], counted.b[kind]
+        beside = "" if other is None else f"  {view.share(other.a[kind])}"
+        shares = f"{one.hits:>7,} {view.share(one):>18} {two.hits:>7,} {view.share(two):>18}"
+        print(f"{('only' if kind == study.ONLY else view.words(kind)):10} {shares}{beside}")
+    rows = view.pairs(a, b, found, counted.cutoff, counted.level).slice(0, arguments.limit or None).to_pylist()
+    print(f"\n{'A':>6} {'B':>6} {'cosine':>7} {'d / θ':>6}  {'verdict':10} lens of A | lens of B")
+    for row in rows:
+        ids = f"{_number(row['region_a'], '6')} {_number(row['region_b'], '6')}"
+        numbers = f"{_number(row['cosine'], '7.3f')} {_number(row['distance_in_theta_a'], '6.2f')}"
+        lens = " | ".join(" ".join(label(t) for t in (row[f"lens_{side}"] or [])[:4]) for side in "ab")
+        print(f"{ids} {numbers}  {row['verdict_a'] or row['verdict_b']:10} {lens}")
+
+
+def _number(value: Any, form: str) -> str:
+    width = int(form.split(".")[0])
+    return f"{'–':>{width}}" if value is None or value != value else format(value, form)
+
+
+def _report(arguments: argparse.Namespace, a: Any, b: Any, found: Any, level: float | None, null: Any) -> None:
+    from ep.storage.sidecar import write_bytes
+    from ep.views import export
+    from ep.views import matching as view
+
+    out = Path(arguments.report)
+    if out.suffix.lower() == ".html":
+        data = view.report(a, b, found, arguments.cutoff, level, null).encode()
+    elif out.suffix.lower() == ".csv":
+        about = export.provenance(a, table="pairs", matched_with=Path(arguments.b).name, basis=found.basis)
+        data = export.write(view.pairs(a, b, found, arguments.cutoff, level), "csv", about)
+    else:
+        raise InputError(f"{out.name} is no report this command writes: name it .html or .csv")
+    write_bytes(out, data)
+
+
+def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
+    from ep import comparing, models
+    from ep.corpus import Corpus
+
+    texts: list[str] = []
+    if arguments.texts != "-":
+        texts = [passage.text for passage in Corpus((arguments.texts,), seed=None) if passage.text]
+        if not texts:
+            raise InputError(f"{arguments.texts} holds no plain text: give .txt, .jsonl or .csv with texts")
+    loaded = []
+    for d, path in ((a, arguments.a), (b, arguments.b)):
+        loaded.append(models.load(models.model_of(d.info, path)))
+        models.check_fits(loaded[-1], d.info, d.width)
+    found = comparing.shared((a, b), (loaded[0], loaded[1]), lambda share: None, texts)
+    trip, table = found.trip, found.together
+    facts: dict[str, Any] = {
+        "texts": found.texts,
+        "every_position": found.every,
+        "positions": table.n,
+        "in_mutually_best_regions": table.agreement,
+        "by_chance": table.chance,
+        "mutual_pairs": int(table.mutual.sum()),
+        "round_trip": None,
+    }
+    if trip is not None:
+        numbers = {"returns": trip.hits, "n": len(trip.regions), "interval": trip.interval}
+        facts["round_trip"] = numbers | {"null_mean": trip.null_mean, "null_most": trip.null_most}
+    shown = slice(None, arguments.limit or None)
+    columns = (table.a[shown], table.b[shown], table.both[shown], table.overlap[shown])
+    rows = [
+        {"a": int(x), "b": int(y), "shared": int(n), "overlap": float(share)}
+        for x, y, n, share in zip(*columns, strict=True)
+    ]
+    if arguments.json:
+        print(json.dumps(facts | {"pairs": rows}, indent=1))
+        return
+    where = "every position" if found.every else "the last token of each"
+    print(f"{found.texts:,} texts read by both models, {where}: {table.n:,} positions")
+    print(f"in mutually best regions {table.agreement:.1%}, by chance {table.chance:.1%}")
+    if trip is not None:
+        low, high = trip.interval
+        print(f"round trip: {trip.hits:,} of {len(trip.regions):,} regions return ({low:.1%} to {high:.1%}),", end=" ")
+        print(f"by chance {trip.null_mean:.1f}, at most {trip.null_most}")
+    print(f"{'A':>6} {'B':>6} {'shared':>7} {'overlap':>8}")
+    for row in rows:
+        print(f"{row['a']:>6} {row['b']:>6} {row['shared']:>7,} {row['overlap']:>8.2f}")
