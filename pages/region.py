@@ -87,6 +87,8 @@ def _walk(dictionary: Dictionary, region: int) -> None:
         st.session_state["region_id"] = str(region)
         st.text_input("Region id", key="region_id", on_change=_jump, label_visibility="collapsed", width=76)
         st.html(f'<span class="ep-k">0 to {last:,}</span>', width="content")
+        if st.button("Steer", icon=":material/swap_driving_apps_wheel:", key="region_steer"):
+            state.goto("steer")
 
 
 def _jump() -> None:

@@ -30,32 +30,31 @@ from pages.shared import (
 from pages.shared.stream import stream
 
 LOOK_EVERY_S = 0.25
-WIDTHS = (15, 11)
+WIDTHS = (14, 11)
 
 
 def show() -> None:
     found = state.opened()
-    head, share = st.columns([3, 1], gap="small", vertical_alignment="center")
     if found is None or found[0].region is None:
-        with head:
-            frame.page("Steer", "The same prompt and seed four times, with and without a region.")
+        frame.page("Steer", "The same prompt and seed four times, with and without a region.")
         messages.nothing_open()
         return
     key, dictionary = str(found[0].dictionary), found[1]
     setting = steering_controls.now()
     steering.settle()
-    with head:
-        frame.page("Steer", _sentence(setting))
-    with share:
-        _share(key, dictionary, setting)
+    frame.page("Steer", _sentence(setting))
     what = steering_sweep.asked(key, dictionary, setting)
     left, right = st.columns(WIDTHS, gap="medium")
     with left:
-        asked = steering_controls.card(dictionary, setting, steering_sweep.found(what))
+        steering_controls.card(dictionary, setting, steering_sweep.found(what))
     with right:
         steering_sweep.card(what, dictionary, setting.strength)
-    steering_examples.row(dictionary)
-    if asked or _is_replayed(key):
+    examples, share = st.columns(WIDTHS, gap="medium", vertical_alignment="center")
+    with examples:
+        steering_examples.row()
+    with share:
+        _share(key, dictionary, setting)
+    if steering.is_wanted() or _is_replayed(key):
         _run(key, dictionary, setting)
     _columns(key, dictionary, setting)
     _kept(key)
@@ -64,10 +63,10 @@ def show() -> None:
 def _sentence(setting: Setting) -> str:
     first = setting.regions[0]
     what = {
-        "add": f"pushed towards region {first}, and pushed as far in a random direction",
-        "ablate": f"region {first} taken out as set below, and a random direction instead",
-        "swap": f"region {first} swapped for another, and a random direction instead",
-        "clamp": f"held along region {first}, and held along a random direction",
+        "add": "pushed towards it, and pushed as far in a random direction",
+        "ablate": "taken out as set below, and a random direction taken out",
+        "swap": "swapped for another, and a random direction swapped",
+        "clamp": "held along it, and held along a random direction",
     }[setting.mode]
     return f"The same prompt and seed four times: untouched, region {first} taken out, {what}."
 
@@ -91,17 +90,23 @@ def _is_replayed(key: str) -> bool:
     if not state.setting("srun") or st.session_state.get("steer_replayed"):
         return False
     st.session_state["steer_replayed"] = True
-    return steering.shown(key) is None
+    if steering.shown(key) is None:
+        steering.want()
+    return steering.is_wanted()
 
 
 def _run(key: str, dictionary: Dictionary, setting: Setting) -> None:
-    """Starts the run, or says why there is none and what to do."""
+    """Starts the run, or says why there is none and what to do.
+
+    The wish stands until the model is there: another control may start the page again while it is loaded.
+    """
     st.session_state["steer_replayed"] = True
     steering.keep(setting, ran=True)
     try:
         model = loading.language_model(dictionary.info)
         steering.begin(key, dictionary, model, setting)
     except EPError as error:
+        steering.want(False)
         _refused(error, setting)
         return
     state.rerun()

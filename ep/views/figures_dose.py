@@ -35,6 +35,8 @@ def dose(
     degenerates: float | None,
     effect: str,
     dark: bool,
+    *,
+    x_title: str = "strength, in typical norms",
     height: int = 262,
 ) -> Figure:
     """Share of prompts over strength in typical norms, 95 % intervals shaded.
@@ -44,21 +46,23 @@ def dose(
     """
     x = np.array([one.strength for one in steered], np.float32)
     curves = [
-        _curve("control", CONTROL, [one.effect for one in control], "dot"),
+        _curve("random control", CONTROL, [one.effect for one in control], "dot"),
         _curve("coherent", "#65c6b0" if dark else COHERENCE, [one.coherence for one in steered], "solid"),
         _curve(effect, EFFECT, [one.effect for one in steered], "solid"),
     ]
-    figure = drawn(None, dark, height, "strength, in typical norms")
-    if degenerates is not None:
-        _zone(figure, degenerates, float(x[-1]), dark)
+    figure = drawn(None, dark, height, x_title)
+    stop = float(x[-1])
+    if degenerates is not None:  # far into the zone there is nothing left to see
+        stop = min(stop, max(2 * degenerates, strength))
+        _zone(figure, degenerates, stop, dark)
     for curve in curves:
         _band(figure, x, curve)
     for curve in curves:
         _line(figure, x, curve)
     if x[0] <= strength <= x[-1]:
         _present(figure, x, curves, strength, dark)
-    _labels(figure, x, curves, strength, dark)
-    figure.update_xaxes(range=[float(x[0]), float(x[-1])], nticks=6)
+    _labels(figure, x, curves, strength, degenerates or stop, dark)
+    figure.update_xaxes(range=[float(x[0]), stop], nticks=6)
     figure.update_yaxes(range=[-0.03, 1.13], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
     return figure
 
@@ -141,27 +145,32 @@ def _present(figure: Figure, x: np.ndarray, curves: Sequence[_Curve], strength: 
     )
 
 
-def _labels(figure: Figure, x: np.ndarray, curves: Sequence[_Curve], strength: float, dark: bool) -> None:
-    """Each curve's name beside it, where it is farthest from the others and from the present strength."""
-    grid = np.linspace(float(x[0]), float(x[-1]), 41)[4:-4]
+def _labels(figure: Figure, x: np.ndarray, curves: Sequence[_Curve], strength: float, stop: float, dark: bool) -> None:
+    """Each curve's name above it (the control's below, if there is room), where it is flat and clear of the others.
+
+    stop: names stand at strengths below this one.
+    """
+    span = stop - float(x[0])
+    grid = np.linspace(float(x[0]) + 0.12 * span, stop - 0.12 * span, 49)
     heights = np.array([np.interp(grid, x, curve.share) for curve in curves])
+    slopes = np.abs(np.gradient(heights, grid / span, axis=1))
     placed: list[tuple[float, float]] = []
     for number, curve in enumerate(curves):
-        others = np.delete(heights, number, axis=0)
-        room = np.abs(others - heights[number] - 0.06).min(axis=0)
-        away = np.minimum(np.abs(grid - strength) / float(x[-1] - x[0]), 0.12)
-        clear = np.array([min([abs(g - a) / float(x[-1]) + abs(h - b) for a, b in placed] or [1.0])
-                          for g, h in zip(grid, heights[number], strict=True)])  # fmt: skip
-        best = int(np.argmax(np.minimum(room, 0.3) + 1.5 * away + np.minimum(clear, 0.4)))
-        placed.append((float(grid[best]), float(heights[number, best])))
-        color = curve.color if dark else _darker(curve.color)
+        above = curve.dash == "solid" or float(heights[number].max()) < 0.2
+        at = heights[number] + (0.06 if above else -0.06)
+        room = np.minimum(np.abs(np.delete(heights, number, axis=0) - at).min(axis=0), 0.15)
+        away = np.minimum(np.abs(grid - strength) / span, 0.16)
+        near = np.array([[abs(g - a) / span + abs(h - b) for a, b in placed] for g, h in zip(grid, at, strict=True)])
+        clear = np.minimum(near.min(axis=1), 0.35) if placed else 0.0
+        best = int(np.argmax(room + away + clear - 0.08 * np.minimum(slopes[number], 6)))
+        placed.append((float(grid[best]), float(at[best])))
         figure.add_annotation(
             x=grid[best],
             y=heights[number, best],
             text=curve.title,
             showarrow=False,
-            yshift=11,
-            font={"color": color, "size": 11.5, "family": SANS},
+            yshift=11 if above else -11,
+            font={"color": curve.color if dark else _darker(curve.color), "size": 11.5, "family": SANS},
         )
 
 

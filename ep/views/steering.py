@@ -161,13 +161,21 @@ def encoded(model: LanguageModel, setting: Setting) -> Prompt:
 
 
 def rows(dictionary: Dictionary, model: LanguageModel, setting: Setting) -> list[Row]:
-    """The four rows of one batch, in the order of `COLUMNS`. ModelError for a dictionary of another model."""
+    """The four rows of one batch, in the order of `COLUMNS`.
+
+    ModelError for a dictionary of another model, or a prompt that leaves no room in the context.
+    """
     if model.width != dictionary.width:
         raise ModelError(
             f"{model.name} has {model.width} dimensions, this dictionary has {dictionary.width}: "
             "it was built from another model; open a dictionary of this one"
         )
-    ids = tuple(encoded(model, setting).ids)
+    prompt = encoded(model, setting)
+    if prompt.truncated or len(prompt.ids) >= model.context:
+        raise ModelError(
+            f"the prompt fills the model's context of {model.context:,} tokens: shorten it, to leave room to go on"
+        )
+    ids = tuple(prompt.ids)
     return [Row(ids, changes) for changes in variants(dictionary, setting, model.n_layers)]
 
 

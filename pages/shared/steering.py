@@ -35,7 +35,7 @@ GONE_AFTER_S = 10.0
 MOST_KEPT = 12
 MOST_SYSTEM = 4000
 MOST_SEED = 2**31 - 1
-_VISITOR, _LIVE, _KEPT, _SHOWN = "steer_visitor", "steer_live", "steer_kept", "steer_shown"
+_VISITOR, _LIVE, _KEPT, _SHOWN, _WANTED = "steer_visitor", "steer_live", "steer_kept", "steer_shown", "steer_wanted"
 
 
 # -- the setting and the URL -------------------------------------------------------------------------------------------
@@ -201,10 +201,21 @@ def outcome() -> tuple[str, str]:
     return ("", "") if job is None else (job.state, job.error)
 
 
+def want(run: bool = True) -> None:
+    """Notes that this visitor wants a run; `begin` takes the note away."""
+    st.session_state[_WANTED] = run
+
+
+def is_wanted() -> bool:
+    """Whether a run is wanted that has not begun."""
+    return bool(st.session_state.get(_WANTED))
+
+
 def begin(key: str, dictionary: Dictionary, model: LanguageModel, setting: Setting) -> None:
     """Starts a run of the dictionary with this key, after stopping the one before. What is wrong raises its error here,
     before anything is queued."""
     batch = view.rows(dictionary, model, view.checked(setting, dictionary))
+    want(False)
     stop()
     forget()
     context = get_script_run_ctx()

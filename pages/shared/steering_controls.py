@@ -1,6 +1,6 @@
 """What is steered, how, where and how strongly: the card of controls on the Steer page.
 
-Every control writes into the URL; the card draws what the URL says and returns whether a run was asked for.
+Every control writes into the URL, and the card draws what the URL says.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ TEXT, CHAT = "Text", "Chat turn"
 LONGEST_PROMPT = 20_000
 WIDEST_MARKED = 20.0
 FOUND = 12
+NEAREST_MARKS = 14.0
+"""Marks of the slider closer than this, in percent of its length, would run into each other."""
 
 
 def opening(dictionary: Dictionary) -> tuple[str, bool]:
@@ -59,8 +61,8 @@ def _set(widget: str, part: str) -> None:
         change(**{part: value})
 
 
-def card(dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> bool:
-    """Draws the card; True when a run was asked for."""
+def card(dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> None:
+    """Draws the card. swept: the sweep of this setting, whose marks the slider shows."""
     with st.container(border=True, gap="small", height="stretch"):
         st.session_state["steer_prompt"] = setting.prompt
         st.text_area(
@@ -76,7 +78,7 @@ def card(dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> bool:
         _what(dictionary, setting)
         _where(dictionary, setting)
         _strength(dictionary, setting, swept)
-        return _buttons(dictionary, setting)
+        _buttons(dictionary, setting)
 
 
 # -- what and where ----------------------------------------------------------------------------------------------------
@@ -242,40 +244,40 @@ def _ruler(low: float, high: float, swept: Sweep | None) -> str:
 
     marks = [(1.0, "1.0 default")]
     begins = None if swept is None else first_effect(swept)
-    if begins is not None and abs(at(begins) - at(1.0)) > 14:
+    if begins is not None and abs(at(begins) - at(1.0)) > NEAREST_MARKS:
         marks.append((begins, "first effect"))
-    parts = [f'<i style="left:{at(v):.2f}%"></i><span style="left:{at(v):.2f}%">{text}</span>' for v, text in marks]
+    zone = ""
     if swept is not None and swept.degenerates is not None and swept.degenerates < high:
         start = at(swept.degenerates)
-        parts = [
-            part for part, (v, _) in zip(parts, marks, strict=True) if v < swept.degenerates or start > 60
-        ] or parts
-        middle = max((start + 100) / 2, at(1.0) + 22 if start < 40 else 0)
-        parts.append(
+        middle = (start + 100) / 2
+        marks = [mark for mark in marks if at(mark[0]) < middle - NEAREST_MARKS]
+        zone = (
             f'<div class="z" style="left:{start:.2f}%"></div><span style="left:{middle:.2f}%">degenerates here</span>'
         )
     elif swept is None:
-        parts.append('<span style="right:0;transform:none">a sweep finds where it degenerates</span>')
-    return f'<div class="ep-ruler">{"".join(parts)}</div>'
+        zone = '<span style="right:0;transform:none">a sweep finds where it degenerates</span>'
+    else:
+        zone = '<span style="right:0;transform:none">no strength up to here degenerates</span>'
+    drawn = [f'<i style="left:{at(v):.2f}%"></i><span style="left:{at(v):.2f}%">{text}</span>' for v, text in marks]
+    return f'<div class="ep-ruler">{"".join(drawn)}{zone}</div>'
 
 
 # -- running -----------------------------------------------------------------------------------------------------------
 
 
-def _buttons(dictionary: Dictionary, setting: Setting) -> bool:
+def _buttons(dictionary: Dictionary, setting: Setting) -> None:
     with _row():
-        asked = st.button(
-            "Generate", type="primary", icon=":material/play_arrow:", key="steer_generate", shortcut="Ctrl+Enter"
-        )
+        st.button(
+            "Generate", type="primary", icon=":material/play_arrow:", key="steer_generate", on_click=steering.want,
+            shortcut="Ctrl+Enter",
+        )  # fmt: skip
         st.button(
             "Stop", icon=":material/stop:", key="steer_stop", on_click=steering.stop, disabled=not steering.running()
         )
         with st.popover(_summary(dictionary, setting), type="tertiary", key="steer_more"):
             _more(setting)
-        if setting.chat:
-            with st.popover("As it is sent", type="tertiary", key="steer_template"):
+            if setting.chat:
                 _template(dictionary, setting)
-    return asked
 
 
 def _summary(dictionary: Dictionary, setting: Setting) -> str:
@@ -317,7 +319,9 @@ def _field(widget: Any, title: str, part: str, value: Any, **options: Any) -> No
 
 @frame.fragment
 def _template(dictionary: Dictionary, setting: Setting) -> None:
-    """The prompt exactly as the model gets it, its template faint."""
+    """The prompt exactly as the model gets it, its template faint; shown when asked for."""
+    if not st.toggle("Show it as it is sent", key="steer_template"):
+        return
     if not loading.model_state(dictionary.info).startswith("ready"):
         messages.quiet("Shown once the model is loaded: generate first.")
         return

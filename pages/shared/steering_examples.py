@@ -11,7 +11,6 @@ import numpy as np
 import streamlit as st
 
 from ep.errors import EPError
-from ep.method.dictionary import Dictionary
 from ep.models.answering import final_activations
 from ep.studies.prompts import read_prompts
 from ep.views.steering import Setting
@@ -21,17 +20,17 @@ FILE = "tuned-L4-final-p10.ep.h5"
 ASKED = 60
 EXAMPLES = {
     "Take the region of refusals out": Setting("How do I rob a bank?", True, mode="ablate"),
-    "Push a harmless request into it": Setting("How do I bake a cake?", True, mode="add", strength=0.5),
+    "Push a harmless request into it": Setting("How do I pick a lock?", True, mode="add", strength=0.5),
 }
 
 
-def row(dictionary: Dictionary) -> None:
+def row() -> None:
     """The examples as quiet buttons; nothing where the demo is not here. A click opens the dictionary and runs it."""
     entry = next((e for e in loading.entries() if e.path.name == FILE and e.path.is_relative_to(loading.DEMO)), None)
     if entry is None:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.html('<span class="ep-k">or an example of the demo</span>', width="content")
+        st.html('<span class="ep-k">Examples of the demo</span>', width="content")
         for name, setting in EXAMPLES.items():
             if st.button(name, key=f"steer_example {name}", type="tertiary", icon=":material/bolt:"):
                 _open(entry.key, setting)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.models import LanguageModel
 from ep.models.answering import answers
@@ -28,13 +29,13 @@ from ep.views.steering import Setting
 from pages.shared import frame, jobs, loading, messages, state, steering, tokens
 from pages.shared.chart import chart
 
-TOKENS = 40
-MOST_PROMPTS = 40
+TOKENS = 32
+MOST_PROMPTS = 24
 MOST_RESULTS = 32
 RANGE = {"add": 4.0, "clamp": 4.0, "ablate": 2.0, "swap": 2.0}
 """How far the slider and the sweep reach, in typical norms; for ablate and swap in shares, 2 mirrors."""
 STRENGTHS = {
-    4.0: (0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0),
+    4.0: (0.0, 0.1, 0.25, 0.4, 0.55, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0),
     2.0: (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0),
 }
 _LINES, _PHRASES = "steer_sweep_lines", "steer_sweep_phrases"
@@ -125,6 +126,16 @@ def first_effect(result: Sweep) -> float | None:
 # -- the work ----------------------------------------------------------------------------------------------------------
 
 
+def _begin(what: Asked, dictionary: Dictionary) -> None:
+    """Starts the sweep and draws the page anew, or says why there is none."""
+    try:
+        _start(what, dictionary)
+    except EPError as error:
+        messages.note(messages.sentence(error))
+        return
+    state.rerun()
+
+
 def _start(what: Asked, dictionary: Dictionary) -> None:
     model = loading.language_model(dictionary.info)
     setting = replace(what.setting, prompt="-")
@@ -171,11 +182,13 @@ def card(what: Asked, dictionary: Dictionary, strength: float) -> None:
         if result is None:
             _invitation(what, dictionary)
             return
-        _heading(f"{len(result.prompts)} {what.about} a point, 95 % intervals")
+        _heading(f"{len(result.prompts)} {what.about}, 95 % intervals")
         effect = "has your phrases" if what.phrases else "refuses"
+        title = "share projected out" if what.setting.mode in view.SPANNING else "strength, in typical norms"
         figure = figures_dose.dose(
-            result.steered, result.control, strength, result.degenerates, effect, frame.is_dark(), height=268
-        )
+            result.steered, result.control, strength, result.degenerates, effect, frame.is_dark(),
+            x_title=title, height=268,
+        )  # fmt: skip
         chart(figure, "steer_dose")
 
 
@@ -212,8 +225,7 @@ def _invitation(what: Asked, dictionary: Dictionary) -> None:
         st.html(f'<div class="ep-empty"><b>How much is enough?</b><span>{tokens.escape(said)}</span></div>')
         with st.container(horizontal=True, horizontal_alignment="center"):
             if st.button("Sweep strengths", icon=":material/ssid_chart:", key="steer_sweep"):
-                _start(what, dictionary)
-                state.rerun()
+                _begin(what, dictionary)
     else:
         said = "Give some prompts under Prompts, one a line: each is answered at every strength, beside a random push."
         st.html(f'<div class="ep-empty"><b>How much is enough?</b><span>{tokens.escape(said)}</span></div>')

@@ -64,6 +64,7 @@ const foot = (part, column, pick) => {
       return fact;
     }),
   );
+  part.strip.title = "where this text falls in the dictionary, token by token, as the unchanged model reads it";
   part.strip.className = column.strip.length ? "strip" : "strip empty";
   part.strip.replaceChildren(
     ...column.strip.map(([color, strength, title, region]) => {

@@ -21,6 +21,7 @@ from ep.views.tables import name
 from ep.views.text import label, plain
 
 HERE = Path(__file__).parent
+MINUS = "\N{MINUS SIGN}"
 COLORS = ("#8a93a6", "#65c6b0", "#5199e5", "#c370aa")
 EXPLAINED = (
     "The model's own answer, untouched. The other three columns start from the same prompt and the same seed.",
@@ -126,7 +127,7 @@ def _facts(column: Column, number: int) -> list[list[str]]:
         kl = "–" if column.kl is None else f"{column.kl:.2f}"
         about = "mean KL divergence of this model from the default's, in nats, token by token on the default's text"
         facts.append(["KL", "—" if number == 0 else kl, about])
-    return [[value, said, about] for said, value, about in facts]
+    return [[value.replace("-", MINUS), said, about] for said, value, about in facts]
 
 
 def _strip(dictionary: Dictionary, column: Column, names: dict[int, str]) -> list[list[Any]]:
