@@ -12,7 +12,7 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.storage.interop import packed
 from ep.storage.labels import Labels
-from ep.views import full, snippets, splash, standalone
+from ep.views import full, snippets, splash, standalone, tables
 from pages.shared import atlas_maps, atlas_state, atlas_umap, frame, labelling, messages, searching, sharing, state
 from pages.shared.atlas_card import card
 from pages.shared.atlas_maps import Drawn, Path
@@ -34,7 +34,6 @@ def show() -> None:
         f"{len(dictionary):,} regions of layer {dictionary.info.get('layer', '?')}. "
         "Each cell holds the activations nearest to one exemplar.",
     )
-    atlas_state.notice(selection)
     labels = labelling.current(selection.dictionary)
     asked = [layout for layout in (atlas_maps.chosen(), atlas_maps.chosen_second()) if layout]
     atlas_maps.tools(dictionary, labels)
@@ -43,10 +42,10 @@ def show() -> None:
     path = atlas_maps.route(selection.dictionary, dictionary)
     body, foot = st.container(), st.container()  # the maps' bytes travel outside the fragment: a click sends none
     with foot:
-        drawn = [atlas_maps.carried(selection.dictionary, dictionary, layout) for layout in asked]
-        for one in drawn:
-            if isinstance(one, Drawn):
-                atlas_maps.measure(dictionary, one)
+        sent: dict[str, str] = {}
+        drawn = [atlas_maps.carried(selection.dictionary, dictionary, layout, sent) for layout in asked]
+        for one in {one.name: one for one in drawn if isinstance(one, Drawn)}.values():
+            atlas_maps.measure(dictionary, one)
     with body:
         _body(drawn, path)
 
@@ -55,6 +54,7 @@ def show() -> None:
 def _body(drawn: list[Drawn | str], path: Path) -> None:
     """The whole screen below its tools: one selection for maps, card and table, so one fragment."""
     selection, dictionary = state.opened()
+    atlas_state.notice(selection)
     labels = labelling.current(selection.dictionary)
     draw = partial(_draw, key=selection.dictionary, dictionary=dictionary, labels=labels, path=path)
     height = None if len(drawn) == 1 else TWO_HIGH
@@ -97,7 +97,8 @@ def _draw(
 
 def _card(dictionary: Dictionary, region: int, labels: Labels) -> None:
     named = labels.stored(region)
-    card(dictionary, region, named[0].text if named else "")
+    known = tables.token_ids(dictionary) is not None
+    card(dictionary, region, named[0].text if named else "" if known else labels.automatic(region))
 
 
 def _share(

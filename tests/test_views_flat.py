@@ -60,10 +60,34 @@ def test_the_cell_that_holds_a_point_is_that_of_the_nearest_site() -> None:
 
 
 def test_the_shape_of_the_cloud_is_kept() -> None:
-    points = CLOUDS["scattered"] * [3.0, 1.0]
+    points = np.random.default_rng(1).uniform(-1, 1, (300, 2)) * [3.0, 1.0]
+    assert flat.spread(points) == 1
     found = flat.cells(points)
     scale = np.ptp(found.centers, axis=0) / np.ptp(points, axis=0)
     np.testing.assert_allclose(scale[0], scale[1], rtol=1e-5)
+
+
+def test_a_crowded_middle_is_spread_but_no_direction_and_no_order_is_lost() -> None:
+    points = RNG.normal(size=(400, 2)) * RNG.exponential(size=(400, 1))
+    power = flat.spread(points)
+    assert 0.5 <= power < 1
+    found = flat.cells(points).centers.astype(np.float64)
+    away = points - np.median(points, axis=0)
+    r = np.linalg.norm(away, axis=1)
+    there = away / r[:, None] * (r / r.max())[:, None] ** power
+    scale = np.ptp(found, axis=0) / np.ptp(there, axis=0)
+    np.testing.assert_allclose(found, there * scale + (found[0] - there[0] * scale), atol=1e-5)
+
+
+def test_the_outline_has_no_sharp_corner_and_stands_off_every_site() -> None:
+    for name in ("scattered", "more than thousand", "on one line"):
+        found = flat.cells(CLOUDS[name])
+        sides = np.roll(found.outline, -1, axis=0) - found.outline
+        turns = np.angle(np.exp(1j * np.diff(np.angle(sides[:, 0] + 1j * sides[:, 1]), append=0)))[:-1]
+        assert turns.min() > 0 and turns.max() < np.radians(20), name
+        for (x, y), (dx, dy) in zip(found.outline, sides, strict=True):
+            off = (dx * (found.centers[:, 1] - y) - dy * (found.centers[:, 0] - x)) / np.hypot(dx, dy)
+            assert off.min() > 0.03, name
 
 
 def test_no_region_has_no_map() -> None:

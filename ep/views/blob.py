@@ -15,8 +15,8 @@ import numpy as np
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
-from ep.views import flat, palette, sphere, tables
-from ep.views.layouts import LAYOUTS
+from ep.studies.naming import automatic
+from ep.views import flat, layouts, palette, sphere, tables
 from ep.views.text import label
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ NONE = 2**32 - 1
 
 def kind(layout: str) -> str:
     """ "sphere" or "flat". RequestError for an unknown layout."""
-    if layout not in LAYOUTS:
-        raise RequestError(f"no layout is called {layout[:40]!r}: choose one of {', '.join(LAYOUTS)}")
+    if layout not in layouts.LAYOUTS:
+        raise RequestError(f"no layout is called {layout[:40]!r}: choose one of {', '.join(layouts.LAYOUTS)}")
     return layout.rpartition("-")[2]
 
 
@@ -89,6 +89,17 @@ def colors(coloring: Coloring, of: str) -> tuple[str, bytes]:
     return name, pack(name, arrays, {})
 
 
+def partners(regions: np.ndarray, of: str) -> tuple[str, bytes]:
+    """Each region's partner in another dictionary ((K,) ids, −1 for none) as a blob, and the name views ask for it by.
+
+    of: the name of the dictionary's file the regions are of.
+    """
+    ids = np.asarray(regions, np.int64)
+    array = np.where(ids >= 0, ids, NONE).astype("<u4")
+    name = f"{of} partners {blake2b(array.tobytes(), digest_size=6).hexdigest()}"
+    return name, pack(name, {"partners": array}, {})
+
+
 def legend(coloring: Coloring) -> dict[str, Any]:
     """What explains the colours: `{"legend": rows of (colour, name, count)}`, or a ramp with two ends."""
     if coloring.ramp is None:
@@ -107,7 +118,15 @@ def note(dictionary: Dictionary, layout: str) -> str:
         return f"UMAP: near regions of all {width:,} directions stay near, other distances mean little. {rest}"
     kept = list(dictionary.info.get("variance_kept") or [])[:axes]
     share = f", keeping {100 * float(sum(kept)):.0f} % of the variance" if kept else ""
-    return f"PCA: {axes} of {width:,} directions{share}. {rest}"
+    return " ".join(filter(None, (f"PCA: {axes} of {width:,} directions{share}.", spread(dictionary, layout), rest)))
+
+
+def spread(dictionary: Dictionary, layout: str) -> str:
+    """A sentence on how far a flat map spreads its crowded middle; empty where it does not, or is not there yet."""
+    if kind(layout) == "sphere" or not layouts.is_ready(dictionary, layout):
+        return ""
+    power = flat.spread(layouts.coordinates(dictionary, layout))
+    return f"The crowded middle is spread: distances from it are drawn to the power {power:g}." if power < 1 else ""
 
 
 def pack(name: str, arrays: Mapping[str, np.ndarray], texts: Mapping[str, Any]) -> bytes:
@@ -126,6 +145,9 @@ def _words(dictionary: Dictionary) -> tuple[list[str], np.ndarray, np.ndarray]:
     texts: dict[str, int] = {}
     first = _first_tokens(dictionary)
     names = _placed(first, texts, lambda token: _short(tables.map_name(dictionary.piece(token) if token >= 0 else "")))
+    if (nameless := np.flatnonzero(first < 0)).size:
+        labels = automatic(dictionary, nameless.tolist())
+        names[nameless] = [texts.setdefault(_short(tables.brief(label)), len(texts)) for label in labels]
     ids = tables.token_ids(dictionary)
     if ids is None:
         tips = np.full((len(dictionary), TIPS), NONE, np.uint32)

@@ -1,6 +1,8 @@
-"""The flat map: regions as Voronoi cells in the plane, cut off by a rounded hull around the points.
+"""The flat map: regions as Voronoi cells in the plane, cut off by a smooth convex outline around the points.
 
-Like the sphere a picture of a projection: nothing is ever measured on it. Knows no screen.
+Principal axes crowd most regions into the middle: there the distance from the middle is drawn to a power below 1
+(`spread`), which keeps every direction and the order from the middle outward. Like the sphere a picture of a
+projection: nothing is ever measured on it. Knows no screen.
 """
 
 from __future__ import annotations
@@ -14,8 +16,12 @@ from ep.errors import RequestError
 
 SAME_PLACE = 1e-6  # sites nearer than this are moved apart by about as much
 RING, FAR = 64, 12.0  # sites far outside, which make every cell finite before it is cut
-MARGIN = 0.06  # of the largest extent: how far the hull stands off the outermost points
-ROUND = 24  # points that make the hull's corners round
+MARGIN = 0.05  # of the largest extent: how far the outline stands off the outermost points at least
+ROUND = 96  # points of the outline
+SMOOTH = 0.28  # radians over which the outline's corners are rounded
+WANTED = 0.56  # share of the way out at which the median region is drawn, at least as far as FLATTEST allows
+FLATTEST = 0.5  # the smallest power
+FEWEST_TO_SPREAD = 16
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,19 @@ class Cells:
     counts: UInt[np.ndarray, " k"]
     areas: Float[np.ndarray, " k"]
     outline: Float[np.ndarray, "h 2"]
+
+
+def spread(coordinates: np.ndarray) -> float:
+    """The power in [0.5, 1] to which distances from the median point are drawn; 1 where the middle is not crowded."""
+    if len(coordinates) < FEWEST_TO_SPREAD:
+        return 1.0
+    points = np.nan_to_num(np.asarray(coordinates, np.float64)[:, :2], posinf=0, neginf=0)
+    away = points - np.median(points, axis=0)
+    away = np.linalg.norm(away / np.maximum(away.std(axis=0), 1e-9 * np.abs(away).max() or 1.0), axis=1)
+    share = float(np.median(away)) / (float(np.quantile(away, 0.99)) or 1.0)
+    if not 0 < share < WANTED:
+        return 1.0
+    return round(max(FLATTEST, float(np.log(WANTED) / np.log(share))), 2)
 
 
 def cells(coordinates: np.ndarray) -> Cells:
@@ -84,8 +103,10 @@ def _cut(centers: np.ndarray, vertices: np.ndarray, regions: list[list[int]], ou
 
 def _clip(polygon: np.ndarray, outline: np.ndarray) -> np.ndarray:
     """A convex polygon cut by a convex outline, both counter-clockwise: one cut for each of the outline's sides."""
-    for a, b in zip(outline, np.roll(outline, -1, axis=0), strict=True):
-        side = b - a
+    sides = np.roll(outline, -1, axis=0) - outline
+    heights = sides[:, :1] * (polygon[:, 1] - outline[:, 1:]) - sides[:, 1:] * (polygon[:, 0] - outline[:, :1])
+    for i in np.flatnonzero((heights < 0).any(axis=1)).tolist():  # the others have nothing to cut
+        a, side = outline[i], sides[i]
         height = side[0] * (polygon[:, 1] - a[1]) - side[1] * (polygon[:, 0] - a[0])
         keep = height >= 0
         if keep.all():
@@ -121,22 +142,35 @@ def _inside(points: np.ndarray, outline: np.ndarray) -> np.ndarray:
 
 
 def _outline(sites: np.ndarray) -> np.ndarray:
-    """(H, 2) the hull of discs of one radius around all sites."""
+    """(H, 2) a smooth convex curve at least MARGIN off all sites.
+
+    The extent of the sites in every direction is averaged over neighbouring directions: a mean of turned copies of
+    their hull, so convex again, and without corners. What the averaging cut off is added all around.
+    """
     from scipy.spatial import ConvexHull
 
     turn = np.arange(ROUND) * (2 * np.pi / ROUND)
-    disc = MARGIN * np.stack([np.cos(turn), np.sin(turn)], 1) * (1 if len(sites) > 1 else 1 / MARGIN)
-    outermost = sites
-    if len(sites) > 1000:  # the hull of the hull's corners is the hull
-        outermost = sites[ConvexHull(sites, qhull_options="QJ").vertices]
-    rim = (outermost[:, None] + disc).reshape(-1, 2)
-    return rim[ConvexHull(rim).vertices]
+    along = np.stack([np.cos(turn), np.sin(turn)], 1)
+    reach = np.array([float((sites @ direction).max()) for direction in along])
+    waves = np.fft.rfft(reach)
+    order = np.arange(len(waves))
+    waves *= np.exp(-0.5 * (SMOOTH * order) ** 2) * (order != 1) + (order == 1)  # the middle stays where it is
+    smooth = np.fft.irfft(waves, ROUND)
+    margin = MARGIN if len(sites) > 1 else 1.0
+    smooth += float((reach - smooth).max()) + margin
+    slope = np.fft.irfft(waves * 1j * order, ROUND)
+    curve = smooth[:, None] * along + slope[:, None] * np.stack([-along[:, 1], along[:, 0]], 1)
+    return curve[ConvexHull(curve).vertices]
 
 
 def _in_square(coordinates: np.ndarray) -> np.ndarray:
-    """(K, 2) float64 within ±1, no two in one place, the middle of their range at 0."""
+    """(K, 2) float64 within ±1, spread, no two in one place, the middle of their range at 0."""
     rng = np.random.default_rng(0)
     points = np.nan_to_num(np.asarray(coordinates, np.float64)[:, :2], posinf=0, neginf=0)
+    if (power := spread(points)) < 1:
+        points = points - np.median(points, axis=0)
+        away = np.linalg.norm(points, axis=1, keepdims=True)
+        points = points * np.maximum(away / away.max(), 1e-9) ** (power - 1)
     low, high = points.min(axis=0), points.max(axis=0)
     points = (points - (low + high) / 2) / (float((high - low).max()) / 2 or 1.0)
     for _ in range(8):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ep.method.dictionary import Dictionary
-from ep.views import blob, layouts
+from ep.views import blob, layouts, tables
 from ep.views.text import label
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def html(
         "path": [int(k) for k in path],
         "path_labels": list(path_labels),
         "link": None,
+        "partners": None,
         "height": None,
         "names": {str(k): text for k, text in (names or {}).items()},
         "note": blob.note(dictionary, layout) if note is None else note,
@@ -99,7 +100,7 @@ def html(
 def title(dictionary: Dictionary) -> str:
     """What a saved map is called: model, layer and percentile, on one line."""
     info = dictionary.info
-    parts = [label(str(info.get("model", "dictionary")).replace(" ", "\u2002")).replace("\u2002", " ")]
+    parts = [label(tables.model_name(info, "dictionary").replace(" ", "\u2002")).replace("\u2002", " ")]
     parts += [f"layer {info['layer']}"] if info.get("layer") is not None else []
     parts += [f"p = {info['percentile']:g}"] if isinstance(info.get("percentile"), int | float) else []
     return " · ".join(parts)

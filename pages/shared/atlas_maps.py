@@ -15,7 +15,7 @@ import streamlit as st
 from ep.errors import EPError, RequestError
 from ep.method.dictionary import Dictionary
 from ep.storage.labels import Labels
-from ep.views import colorings, layouts
+from ep.views import blob, colorings, layouts
 from ep.views.colorings import Coloring
 from ep.views.layouts import LAYOUTS
 from ep.views.text import label
@@ -37,11 +37,10 @@ AT_ONCE = 4e8
 
 @dataclass(frozen=True)
 class Drawn:
-    """One map as it can be drawn now. asked: the layout chosen; layout: the one shown instead until that is there."""
+    """One map as it can be drawn now: of the layout asked for, or of the one shown instead until that is there."""
 
     name: str
     layout: str
-    asked: str
     problem: str = ""
 
 
@@ -152,21 +151,24 @@ def _coloring(fingerprint: str, name: str, revision: int, _dictionary: Dictionar
 # -- maps that can be drawn --------------------------------------------------------------------------------------------
 
 
-def carried(key: str, dictionary: Dictionary, asked: str) -> Drawn | str:
+def carried(key: str, dictionary: Dictionary, asked: str, sent: dict[str, str] | None = None) -> Drawn | str:
     """Sends what a map needs to the browser. A layout that is not there yet is stood in for by PCA of the same kind,
 
-    a sphere of too few regions by a flat map. A sentence when nothing can be drawn.
+    a sphere of too few regions by a flat map. A sentence when nothing can be drawn. sent: names by layout of what this
+    run sent for this dictionary already, for a second map; what is sent now is added.
     """
     layout = asked if layouts.is_ready(dictionary, asked) else asked.replace("umap", "pca")
-    try:
-        return Drawn(maps.carrier(key, layout), layout, asked)
-    except RequestError as error:
-        why = messages.sentence(error)
-    try:
-        flat = layout.replace("sphere", "flat")
-        return Drawn(maps.carrier(key, flat), flat, asked, f"{why} The flat map is shown.")
-    except RequestError as error:
-        return messages.sentence(error)
+    sent = {} if sent is None else sent
+    why = ""
+    for shown in dict.fromkeys((layout, layout.replace("sphere", "flat"))):
+        try:
+            if shown not in sent:
+                sent[shown] = maps.carrier(key, shown)
+        except RequestError as error:
+            why = why or messages.sentence(error)
+        else:
+            return Drawn(sent[shown], shown, f"{why} The flat map is shown." if why else "")
+    return why
 
 
 def draw(
@@ -209,7 +211,10 @@ def note(dictionary: Dictionary, layout: str, shown: Coloring) -> str:
     how = f"PCA, {axes} of {width:,} directions"
     if told:
         how = f"UMAP, {told['neighbours']} neighbours, minimum distance {told['min_dist']:g}"
-    text = [f"{how}{_quality(dictionary, layout)}. Neighbours, distances and membership come from the full space."]
+    spread = f" {told}" if (told := blob.spread(dictionary, layout)) else ""
+    text = [
+        f"{how}{_quality(dictionary, layout)}.{spread} Neighbours, distances and membership come from the full space."
+    ]
     if shown.ramp is not None:
         missing = f"{shown.ramp.missing:,} regions have no value: grey" if shown.ramp.missing else ""
         text += [f"{part}." for part in (shown.ramp.clipped, missing) if part]

@@ -17,6 +17,10 @@ from ep.views.search import Found
 from pages.shared import atlas_state, labelling, loading, messages, searching, state, tokens
 from pages.shared.searchbox import searchbox
 
+LEFT_OUT = ("arrival", "mean_distance")
+"""Columns that make room for labels beside lens tokens; the region's page and every export have them."""
+MOST_ROWS = 10_000
+"""Rows sent to the browser at most, again after every click on a map; search, brush and exports know all regions."""
 LEAST_MEMBERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 HEXAGON = (
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-4 -4 28 28'><path fill='{}' d='M10 2l7 4v8l-7 4-7-4V6z'/></svg>"
@@ -24,7 +28,7 @@ HEXAGON = (
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
     "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
-    "label": st.column_config.TextColumn("Label", width=130, help="Given by hand or by a model"),
+    "label": st.column_config.TextColumn("Label", width=100, help="By hand, by a model, or published with the file"),
     "lens": st.column_config.ListColumn("Lens tokens", width=118),
     "members": st.column_config.NumberColumn(
         "Members", width=58, format="localized", help="Voronoi members: nearest to it in the finished dictionary"
@@ -46,7 +50,7 @@ _COLUMNS: dict[str, Any] = {
 
 def table(selection: state.Selection, dictionary: Dictionary, labels: Labels) -> np.ndarray:
     """Draws search box, what is brushed, and the table; returns the ids it lists, in its order."""
-    query, least = _asked()
+    query, least = _asked(selection.dictionary)
     found, said = searching.results(selection.dictionary, query, searching.is_by_meaning())
     ids = listed(dictionary, atlas_state.first(), found, atlas_state.brushed(), least)
     if found is not None:
@@ -56,7 +60,7 @@ def table(selection: state.Selection, dictionary: Dictionary, labels: Labels) ->
     st.session_state["atlas_listed"] = ids
     rows = _all_rows(loading.fingerprint(selection.dictionary), labels.revision, selection.dictionary, labels)
     st.dataframe(
-        rows.take(pa.array(ids)),
+        rows.take(pa.array(ids[:MOST_ROWS])),
         hide_index=True,
         height="stretch",
         row_height=29,
@@ -66,6 +70,8 @@ def table(selection: state.Selection, dictionary: Dictionary, labels: Labels) ->
         column_config=_COLUMNS,
         placeholder="–",
     )
+    if len(ids) > MOST_ROWS:
+        messages.quiet(f"The first {MOST_ROWS:,} of {len(ids):,} are listed: a search or a brush finds the others.")
     return ids
 
 
@@ -84,7 +90,7 @@ def listed(
     return np.concatenate([[first], ids[ids != first]])
 
 
-def _asked() -> tuple[str, int]:
+def _asked(key: str) -> tuple[str, int]:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         with st.container():
             query = searchbox(
@@ -94,15 +100,25 @@ def _asked() -> tuple[str, int]:
                 on_change=_typed,
                 label="Find regions",
             )
+        st.session_state["atlas_least"] = int(state.setting("least", "1", tuple(map(str, LEAST_MEMBERS))))
         least = st.selectbox(
             "Members at least",
             LEAST_MEMBERS,
             key="atlas_least",
+            on_change=_least_chosen,
             format_func=lambda n: "any size" if n == 1 else f"≥ {n:,} members",
             label_visibility="collapsed",
             width=128,
         )
+        with st.popover("Lists", icon=":material/list:", key="atlas_lists"):
+            labelling.lists_panel(key)
     return query, least
+
+
+def _least_chosen() -> None:
+    least = st.session_state["atlas_least"]
+    state.keep(least=None if least == 1 else str(least))
+    atlas_state.restart_table()
 
 
 def _typed(text: str) -> None:
@@ -185,6 +201,9 @@ def _all_rows(fingerprint: str, revision: int, _key: str, _labels: Labels) -> pa
     dictionary = loading.dictionary(_key)
     colors = ["data:image/svg+xml;utf8," + quote(HEXAGON.format(c)) for c in palette.region_colors(dictionary)]
     columns = tables.columns(dictionary, np.arange(len(dictionary)))
-    named = _labels.texts(automatic=False)
+    has_tokens = tables.token_ids(dictionary) is not None
+    named = _labels.texts(automatic=not has_tokens)
     label = {"label": [named.get(k) for k in range(len(dictionary))]} if named else {}
+    for name in LEFT_OUT if has_tokens and named else () if has_tokens else ("lens",):
+        columns.pop(name, None)
     return pa.table({"color": colors, "region": columns.pop("region")} | label | columns)

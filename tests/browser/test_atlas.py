@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from playwright.sync_api import Page, expect
 
 import ep
@@ -161,6 +162,34 @@ def test_two_maps_select_together(app: App, page: Page) -> None:
                 break
         assert selected(page) != before
         expect(page.get_by_text(f"Region {selected(page)}", exact=True).first).to_be_visible()
+
+
+@pytest.mark.parametrize("layouts", [("pca-sphere", "pca-flat"), ("umap-flat", "pca-flat")])
+def test_two_maps_hover_brush_and_move_together(app: App, page: Page, layouts: tuple[str, str]) -> None:
+    open_map(page, app.link(d="plain", r=5, layout=layouts[0], two=layouts[1]))
+    page.wait_for_function("() => [...(window.epLinks?.get('atlas') ?? [])].filter((v) => v.colors).length === 2")
+    both = "[...window.epLinks.get('atlas')].sort((a, b) => a.name < b.name ? -1 : 1)"  # atlas_map, atlas_second
+    box = page.locator(CANVAS).nth(0).bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(*middle)
+    first, second = page.evaluate(f"{both}.map((v) => v.hovered)")
+    assert first is not None and first == second
+    assert page.evaluate(f"{both}.map((v) => v.tip.hidden)") == [False, True]  # the card is under the pointer only
+    before = page.evaluate(f"{both}.map((v) => v.camera.look)")
+    page.mouse.wheel(0, -300)
+    page.wait_for_timeout(300)
+    after = page.evaluate(f"{both}.map((v) => v.camera.look)")
+    assert after[0] != before[0]
+    assert (after[1] == after[0]) is (layouts[0] == "umap-flat")  # which PCA of the same kind stands in for
+    page.locator("button[data-mode=box]").nth(1).click()
+    box = page.locator(CANVAS).nth(1).bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.7 * box["height"], steps=4)
+    page.mouse.up()
+    expect(page.get_by_text(re.compile("regions? brushed"))).to_be_visible()
+    first, second = page.evaluate(f"{both}.map((v) => [...v.bright])")
+    assert first and first == second
 
 
 def test_the_splash_figure_is_one_click_and_opens_by_itself(app: App, page: Page, tmp_path: Path) -> None:

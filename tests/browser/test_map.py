@@ -235,6 +235,36 @@ def test_png_and_svg_hold_the_view(opened: Opened, layout: str) -> None:
     assert kinds["wrong"] == 0 and kinds["odd"] == 0 and kinds["cells"] > 60 and kinds["words"] > 5
 
 
+def test_hover_selection_and_brush_cross_over_to_the_map_of_another_dictionary(opened: Opened) -> None:
+    page = opened(synthetic(60, 16), "pca-sphere")
+    page.evaluate(
+        """() => { const root = document.createElement("div"); root.append(only.wrap.cloneNode(true));
+        document.body.append(root); const View = only.constructor; window.other = new View(root, "other");
+        const renamed = (blob) => ({ ...blob, id: "another " + blob.id });
+        other.setBlob(renamed(only.blob)); other.setColors(renamed(only.colorBlob)); other.brushable = true;
+        other.tell = (what, value) => heard.push(["other " + what, value]);
+        for (const view of [only, other]) view.setLink("pair");
+        only.partners = Uint32Array.from({ length: 60 }, (_, k) => (k < 50 ? (k + 7) % 60 : 0xffffffff)); }"""
+    )
+    page.evaluate("only.choose(3)")
+    assert page.evaluate("[only.selected, other.selected]") == [3, 10]
+    page.evaluate("only.choose(55)")  # has no partner: the other map stays as it is
+    assert page.evaluate("[only.selected, other.selected]") == [55, 10]
+    page.evaluate("only.brush([1, 2, 55])")
+    assert page.evaluate("[[...only.bright], [...other.bright]]") == [[1, 2, 55], [8, 9]]
+    page.evaluate("() => { const b = only.canvas.getBoundingClientRect(); only.hoverAt(b.x + 200, b.y + 200); }")
+    here, there = page.evaluate("[only.hovered, other.hovered]")
+    assert here is not None and there == ((here + 7) % 60 if here < 50 else None)
+    page.evaluate("other.choose(4)")  # no way back was given
+    assert page.evaluate("[only.selected, other.selected]") == [55, 4]
+    assert page.evaluate("heard.filter((h) => h[0])") == [
+        ["picked", 3],
+        ["picked", 55],
+        ["brushed", [1, 2, 55]],
+        ["other picked", 4],
+    ]
+
+
 def test_a_lost_context_is_drawn_anew(opened: Opened) -> None:
     page = opened(synthetic(300, 16), "pca-sphere")
     colored = """() => { only.drawCells(1); const p = new Uint8Array(4), gl = only.gl, c = only.canvas;

@@ -133,6 +133,7 @@ class FlatCamera {
   closer = 1;
   extent = [1, 1]; // half the map's width and height
   rise = 0; // how far up the screen one unit of height lifts, of half the stage's height
+  gutter = 0; // share of the stage's width left free, so that tools lie beside the map
 
   get look() {
     return [this.x, this.y, this.closer];
@@ -180,7 +181,7 @@ class FlatCamera {
 
   // Fits the map to the stage, in drawing and picking alike.
   focal(aspect) {
-    return (this.closer * Math.min(1 / this.extent[1], aspect / this.extent[0])) / 1.03;
+    return (this.closer * Math.min(1 / this.extent[1], (aspect * (1 - this.gutter)) / this.extent[0])) / 1.03;
   }
 
   matrix(aspect) {

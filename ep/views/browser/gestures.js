@@ -76,7 +76,9 @@ Object.assign(View.prototype, {
   },
 
   release() {
+    const drawn = this.loop;
     [this.last, this.loop] = [null, undefined];
+    if (drawn) this.drawOverlay(); // at once: the cells may take a while
     if (this.dragging) {
       this.dragging = false;
       this.moved();
@@ -111,7 +113,10 @@ Object.assign(View.prototype, {
   choose(k) {
     if (k === null) return;
     this.select(k);
-    for (const view of this.siblings()) view.select(k);
+    for (const view of this.siblings()) {
+      const there = this.idIn(view, k);
+      if (there !== null) view.select(there);
+    }
     this.tell("picked", k);
   },
 
@@ -119,7 +124,9 @@ Object.assign(View.prototype, {
   brush(regions) {
     if (!this.brushable) return;
     this.setBrush(regions);
-    for (const view of this.siblings()) view.setBrush(regions);
+    for (const view of this.siblings()) {
+      view.setBrush([...new Set(regions.map((k) => this.idIn(view, k)).filter((k) => k !== null))]);
+    }
     this.tell("brushed", regions);
   },
 
@@ -175,7 +182,7 @@ Object.assign(View.prototype, {
     const spot = this.overlay.dots?.find((d) => Math.hypot(d.x - x, d.y - y) <= DOT + 1);
     const k = spot ? spot.k : this.cellAt(clientX, clientY);
     this.hover(k, spot);
-    for (const view of this.siblings()) view.hover(k, null, false);
+    for (const view of this.siblings()) view.hover(this.idIn(view, k), null, false);
     if (k !== null) this.moveTip(clientX, clientY);
   },
 

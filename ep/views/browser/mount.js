@@ -25,7 +25,8 @@ function tellView(view, data) {
 // Shows the blobs as soon as both are here; false while one is missing.
 function showBlobs(view, data, blobs) {
   const [blob, colors] = [blobs.get(data.blob), blobs.get(data.colors)];
-  if (!blob || !colors) return false;
+  if (!blob || !colors || (data.partners && !blobs.has(data.partners))) return false;
+  view.partners = data.partners ? blobs.get(data.partners).partners : null;
   const swapped = view.setBlob(blob);
   view.setColors(colors);
   view.setLink(data.link);

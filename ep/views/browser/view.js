@@ -3,6 +3,7 @@
 
 const SHADOW = 0.05; // radians the raised cell's shadow reaches at most
 const RISE = 7; // how far the selected cell of a flat map is raised, in pixels
+const GUTTER = 30; // pixels beside a flat map on either side
 const NONE = 0xffffffff;
 const FLIGHT = 420; // milliseconds a flight to a region takes
 const SLOW = 45; // milliseconds a moving frame may take before the next are drawn coarser
@@ -18,6 +19,7 @@ class View {
   path = [];
   pathLabels = [];
   names = {};
+  partners = null; // by region: its partner in the linked map of another dictionary
   placed = [];
   grain = 1; // canvas pixels to one of the page while moving: fewer on a slow machine
   tell = () => {};
@@ -261,10 +263,19 @@ class View {
     return [...(LINKS.get(this.link) ?? [])].filter((view) => view !== this);
   }
 
-  // Views that show the same dictionary: a region id means the same in both.
+  // Linked views that know this view's regions: of the same dictionary, or of another one whose partners were given.
   siblings() {
-    const file = this.blob.id.split(" ")[0];
-    return this.linked().filter((view) => view.blob?.id.split(" ")[0] === file);
+    return this.linked().filter((view) => view.blob && (this.partners || this.sameFile(view)));
+  }
+
+  sameFile(view) {
+    return view.blob.id.split(" ")[0] === this.blob.id.split(" ")[0];
+  }
+
+  // What a region of this view is called in a sibling, or null when it has no partner there.
+  idIn(view, k) {
+    if (k === null || this.sameFile(view)) return k;
+    return this.partners[k] === NONE ? null : this.partners[k];
   }
 
   // --- drawing ---
@@ -311,7 +322,7 @@ class View {
     const theme = this.theme();
     this.paint(theme.dark);
     if (this.ramp) this.find(".ramp i").style.background = gradient(theme.dark ? this.ramp.dark : this.ramp.light);
-    camera.rise = (2 * RISE) / height;
+    [camera.rise, camera.gutter] = [(2 * RISE) / height, Math.min(0.2, (2 * GUTTER) / width)];
     gl.viewport(0, 0, w, h);
     gl.clearColor(0, 0, 0, 0);
     gl.depthMask(true);
