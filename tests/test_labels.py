@@ -140,12 +140,12 @@ def test_undoing_any_edits_returns_what_was_said_before(first: list[Edit], then:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(some_edit, min_size=1, max_size=10), regions)
 def test_undoing_what_was_done_to_one_region_leaves_the_others(done: list[Edit], region: int) -> None:
-    labels = in_memory.after(*done)
+    labels = given = in_memory.after(*done)
     while (last := labels.last(region=region)) is not None:
         labels = labels.after(edits.undo(last["id"]))
     assert not labels.stored(region) and region not in labels.notes
     others = [k for k in range(4) if k != region]
-    assert [labels.stored(k) for k in others] == [in_memory.after(*done).stored(k) for k in others]
+    assert [labels.stored(k) for k in others] == [given.stored(k) for k in others]
 
 
 # -- several at once ---------------------------------------------------------------------------------------------------

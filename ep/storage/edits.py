@@ -17,7 +17,7 @@ Edit = dict[str, Any]
 LONGEST = 10_000
 """Characters a label or a note may have."""
 LONGEST_NAME = 200
-HAND, AUTOMATIC, MODEL = "hand", "automatic", "model:"
+HAND, AUTOMATIC, MODEL, PUBLISHED = "hand", "automatic", "model:", "published"
 
 
 @dataclass(frozen=True)

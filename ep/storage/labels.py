@@ -17,7 +17,7 @@ from typing import Any
 from ep.errors import DictionaryFileError
 from ep.method.dictionary import Dictionary
 from ep.storage import labelfile
-from ep.storage.edits import AUTOMATIC, HAND, LONGEST_NAME, Edit, check, clean
+from ep.storage.edits import AUTOMATIC, HAND, LONGEST, LONGEST_NAME, PUBLISHED, Edit, check, clean
 from ep.storage.file import open as open_dictionary
 from ep.storage.sidecar import LABELS, beside
 
@@ -28,7 +28,8 @@ NOBODY = "someone"
 class Label:
     """One label of a region.
 
-    source: "hand", "model:NAME@HOST", or "automatic" (made from tokens).
+    source: "hand", "model:NAME@HOST", "published" (came in the dictionary's own file, which nobody edits), or
+    "automatic" (made from tokens).
     score, n: balanced accuracy in [0, 1] and the excerpts it rests on; None and 0 where nobody measured it.
     by, at: who, and when (UTC, ISO 8601). id: of the edit that made it; 0 for a computed one, which no file holds.
     interval: 95 %, around the score. control: the score of another region's label on the same excerpts.
@@ -61,6 +62,7 @@ class Labels:
     path: the dictionary's. size: its K. about: what the file says of the dictionary it belongs to.
     edits: everything done so far, oldest first, each with `id`, `at`, `by` and what `ep.storage.edits` made.
     problem: a sentence when there is a file that cannot be used; then all is empty and nothing can be saved.
+    published: the labels in the dictionary's own file, by region; below those of people and models here.
     automatic: gives the (K,) computed labels that stand in where nobody said anything; by default there are none.
     """
 
@@ -69,6 +71,7 @@ class Labels:
     about: Mapping[str, Any]
     edits: tuple[Edit, ...] = ()
     problem: str = ""
+    published: Mapping[int, str] = field(default_factory=dict, repr=False, compare=False)
     automatic_texts: Callable[[], Sequence[str]] = field(default=tuple, repr=False, compare=False)
 
     @classmethod
@@ -78,7 +81,8 @@ class Labels:
         dictionary: the one in that file when it is open already. DictionaryFileError when that cannot be read.
         """
         dictionary = open_dictionary(path) if dictionary is None else dictionary
-        empty = cls(Path(path), len(dictionary), labelfile.about(dictionary))
+        published = _published(dictionary.info.get("published_labels"), len(dictionary))
+        empty = cls(Path(path), len(dictionary), labelfile.about(dictionary), published=published)
         try:
             return replace(empty, edits=labelfile.read(beside(path, LABELS), empty.about))
         except DictionaryFileError as error:
@@ -106,8 +110,14 @@ class Labels:
         return self._state.lists
 
     def stored(self, region: int) -> tuple[Label, ...]:
-        """The labels people and models gave a region, best first: locked, then by hand, then by score, newest first."""
-        return self._state.ordered(region)
+        """The labels people and models gave a region, best first: locked, then by hand, then by score, newest first.
+
+        Behind them the published one, unless somebody took it over.
+        """
+        given, text = self._state.ordered(region), self.published.get(region, "")
+        if not text or any(label.text == text for label in given):
+            return given
+        return (*given, Label(text, PUBLISHED, by=PUBLISHED))
 
     def of(self, region: int) -> tuple[Label, ...]:
         """The same, and the automatic one behind them."""
@@ -128,12 +138,16 @@ class Labels:
         """The best label of every region that has one; `automatic=False` leaves out the computed ones."""
         computed = self.automatic_texts() if automatic else ()
         texts = {k: text for k, text in enumerate(computed) if text}
-        return texts | {k: self._state.ordered(k)[0].text for k in sorted(self._state.labels)}
+        return texts | {k: self.stored(k)[0].text for k in self._named()}
 
     def sources(self) -> dict[int, str]:
         """Where each text of `texts` comes from."""
-        given = {k: self._state.ordered(k)[0].source for k in self._state.labels}
+        given = {k: self.stored(k)[0].source for k in self._named()}
         return {k: given.get(k, AUTOMATIC) for k in self.texts()}
+
+    def _named(self) -> list[int]:
+        """The regions somebody named, in rising order."""
+        return sorted(self._state.labels.keys() | self.published.keys())
 
     @property
     def standing(self) -> Sequence[Edit]:
@@ -173,6 +187,13 @@ class Labels:
             new = now.after(*edits, by=by)
             labelfile.write(path, new.about, new.edits)
         return new
+
+
+def _published(given: Any, size: int) -> dict[int, str]:
+    """The labels that came in a dictionary's file, [[region, text], …]; what has another form is left out."""
+    pairs = [pair for pair in given if isinstance(pair, list) and len(pair) == 2] if isinstance(given, list) else []
+    fits = [(k, text) for k, text in pairs if type(k) is int and 0 <= k < size and isinstance(text, str)]
+    return {k: cut for k, text in fits if (cut := clean(text).strip()[:LONGEST])}
 
 
 class _State:

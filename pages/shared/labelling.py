@@ -12,7 +12,7 @@ import streamlit as st
 
 from ep.method.dictionary import Dictionary
 from ep.storage import edits
-from ep.storage.edits import AUTOMATIC, HAND, MODEL, Edit
+from ep.storage.edits import AUTOMATIC, HAND, MODEL, PUBLISHED, Edit
 from ep.storage.labels import NOBODY, Label, Labels
 from pages.shared import frame, messages, state
 from pages.shared import labelling_model as asking
@@ -154,7 +154,7 @@ def _use(region: int, best: Label, label: Label) -> Sequence[Edit]:
     """The edits that make a label the best."""
     freed = [edits.lock(region, best.id, False)] if best.locked else []
     if not label.id:
-        return [*freed, edits.label(region, label.text, AUTOMATIC, locked=True)]
+        return [*freed, edits.label(region, label.text, label.source, locked=True)]
     return [*freed, edits.lock(region, label.id)]
 
 
@@ -164,6 +164,8 @@ def origin(label: Label) -> str:
         return "nothing is known of this region yet"
     if label.source == AUTOMATIC:
         return "automatic: tokens that set it apart from its nearest regions"
+    if label.source == PUBLISHED:
+        return "published with the dictionary"
     if label.source == HAND:
         return f"by hand, {label.by}, {when(label.at)}"
     model = label.source.removeprefix(MODEL)
