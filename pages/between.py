@@ -11,10 +11,11 @@ import streamlit as st
 
 from ep.method.dictionary import Dictionary
 from ep.studies import between as study
+from ep.studies.naming import numbered
 from ep.views import neighbourhood as view
 from ep.views import snippets
 from ep.views.palette import region_color
-from ep.views.tables import lens_tokens, members
+from ep.views.tables import brief, lens_tokens, members
 from pages.shared import (
     anchors,
     frame,
@@ -129,7 +130,7 @@ def _card(key: str, basis: str, region: int) -> view.Card:
     labels = loading.labels(key)
     given = labels.stored(region)
     label = given[0].text if given else "" if card.tokens else labels.automatic(region)
-    return replace(card, label=label) if card.tokens else replace(card, tokens=(label or f"region {region}",))
+    return replace(card, label=label) if card.tokens else replace(card, tokens=(brief(label or numbered(region)),))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4000)

@@ -14,7 +14,7 @@ from ep.method.dictionary import Dictionary
 from ep.views import figures, full, snippets
 from ep.views import prompt as view
 from ep.views.palette import GROUP_COLORS, OTHER, region_color, region_colors
-from ep.views.tables import group_names, lens_tokens, name
+from ep.views.tables import group_names, lens_tokens
 from pages.shared import frame, loading, messages, sharing, state, tokens
 from pages.shared.asking import EXAMPLES, MOST_SYSTEM, editor
 from pages.shared.chart import chart
@@ -308,7 +308,7 @@ def _bars(dictionary: Dictionary, reading: view.Reading, readout: str, i: int) -
     st.html(tokens.heading("Nearest regions", "coloured: in the read-out" if readout != "Nearest" else ""))
     kept = set(picked.tolist()) if readout != "Nearest" else set(ids.tolist())
     colors = [region_color(dictionary, int(k)) if int(k) in kept else OTHER for k in ids]
-    names = [name(dictionary, int(k)) for k in ids]
+    names = [loading.region_name(str(state.current().dictionary), int(k)) for k in ids]
     figure = figures.cosines(ids.tolist(), names, 1 - reading.near_distances[i][:6], colors, frame.is_dark())
     chart(figure, "prompt_bars")
 

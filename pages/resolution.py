@@ -17,7 +17,7 @@ from ep.views import flow as view
 from ep.views.palette import OTHER, region_color
 from ep.views.tables import lens_tokens, name
 from ep.views.text import label
-from pages.shared import frame, messages, sharing, state, tokens
+from pages.shared import frame, loading, messages, sharing, state, tokens
 from pages.shared.flow import flow as flow_picture
 from pages.shared.ladder import overlapping, rungs
 from pages.shared.parting import parting
@@ -107,11 +107,11 @@ def _followed(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: stud
 
 
 def _picture(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study.Flow, dictionary: Dictionary) -> None:
-    color = region_color(dictionary, flow.region)
+    color, called = region_color(dictionary, flow.region), loading.region_name(entries[flow.origin].key, flow.region)
     with st.container(border=True, gap="small"):
         st.html(
             f'<div class="ep-band ep-flush"><b>Where the members of region {flow.region} lie</b>'
-            f"{tokens.chip(name(dictionary, flow.region), color, 0.4)}"
+            f"{tokens.chip(called, color, 0.4)}"
             f"<span>height: share of its {flow.members:,} members</span></div>"
         )
         if not flow.members:
@@ -122,7 +122,7 @@ def _picture(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study
             return
         keys = [entry.key for entry in entries]
         flow_picture(
-            view.picture(flow, ladder),
+            view.picture(flow, ladder, lambda level, region: loading.region_name(keys[level], region)),
             "resolution_flow",
             lambda level, region: state.open_dictionary(keys[level], region),
             frame.is_dark(),
@@ -156,7 +156,7 @@ def _exemplar(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: stud
             key="resolution_exemplar",
             on_select="rerun",
             selection_mode="single-cell",
-            column_order=("p", "group", "region", "lens", "reached", "near"),
+            column_order=_filled(rows, "p", "group", "region", "lens", "reached", "near"),
             column_config={
                 "p": st.column_config.NumberColumn("p", width=32, format="%g"),
                 "group": st.column_config.TextColumn("", width=26),
@@ -171,11 +171,17 @@ def _exemplar(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: stud
         _turn_to(entries[row], int(rows[row]["region"]), "resolution_exemplar")
 
 
+def _filled(rows: Sequence[dict[str, object]], *columns: str) -> list[str]:
+    """The columns in their order, lens tokens only where some file holds them."""
+    return [column for column in columns if column != "lens" or any(row["lens"] for row in rows)]
+
+
 def _exemplar_row(dictionary: Dictionary, level: study.Level) -> dict[str, object]:
     k = level.carried
     near: list[str] = []
     if "nearest_ids" in dictionary:
-        near = [f"{i} {label(name(dictionary, int(i)))}" for i in dictionary.row("nearest_ids", k)[:3] if i >= 0]
+        ids = [int(i) for i in dictionary.row("nearest_ids", k)[:3] if i >= 0]
+        near = [f"{i} {label(token)}" if (token := name(dictionary, i)) else str(i) for i in ids]
     return {
         "p": level.percentile,
         "group": "⬢",
@@ -208,7 +214,7 @@ def _members(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study
             key="resolution_members",
             on_select="rerun",
             selection_mode="single-cell",
-            column_order=("p", "group", "region", "lens", "members", "share", "total"),
+            column_order=_filled(rows, "p", "group", "region", "lens", "members", "share", "total"),
             column_config={
                 "p": st.column_config.NumberColumn("p", width=32, format="%g"),
                 "group": st.column_config.TextColumn("", width=26),

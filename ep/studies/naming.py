@@ -24,6 +24,8 @@ CLEAR = 1.96
 """z above which a token sets a region apart from its neighbours: the two-sided 5 % point."""
 HEADS, HEAD_SHARE, SIDE_SHARE = 3, 0.1, 0.25
 LONGEST_TOKEN = 24
+WORDED = "texts with "
+"""How the label of a region begins whose texts are known, but not their tokens."""
 BLOCK = 2048
 
 
@@ -222,7 +224,7 @@ def _words(dictionary: Dictionary) -> list[str]:
     vocabulary, ids, counts = read
     chosen = _slot(ids, counts, np.maximum(1, counts.max(axis=1)), _nearest(dictionary)).clearest()
     return [
-        f"texts with {' / '.join(quoted)}" if (quoted := [f'"{vocabulary[i]}"' for i in row if i >= 0]) else ""
+        f"{WORDED}{' / '.join(quoted)}" if (quoted := [f'"{vocabulary[i]}"' for i in row if i >= 0]) else ""
         for row in chosen.tolist()
     ]
 

@@ -20,6 +20,7 @@ class Row(NamedTuple):
     """One excerpt cut in three: the pieces before the marked token, the token itself, the pieces after it.
 
     token: None in a file without token ids; `right` then holds the whole text, cut into words so that it can wrap.
+    agrees: False where the model was asked and did not find the activation at that distance.
     """
 
     distance: float
@@ -28,6 +29,7 @@ class Row(NamedTuple):
     right: tuple[str, ...]
     passage: int
     position: int
+    agrees: bool | None = None
 
 
 def aligned(excerpt: Excerpt) -> Row:
@@ -56,7 +58,7 @@ def by_band(excerpts: Iterable[Excerpt]) -> dict[str, tuple[Excerpt, ...]]:
 
 def _row(excerpt: Excerpt, left: tuple[str, ...], right: tuple[str, ...]) -> Row:
     token = None if excerpt.marked is None else excerpt.token
-    return Row(excerpt.distance, left, token, right, excerpt.passage, excerpt.position)
+    return Row(excerpt.distance, left, token, right, excerpt.passage, excerpt.position, excerpt.agrees)
 
 
 def _words(pieces: Iterable[str]) -> tuple[str, ...]:

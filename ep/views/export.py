@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
+from ep.views.tables import model_name
 
 KEY = b"provenance"
 """Where a Parquet file's schema metadata holds the provenance, as JSON."""
@@ -111,8 +112,7 @@ def _csv(table: pa.Table, about: Mapping[str, Any]) -> bytes:
 def short(about: Mapping[str, Any]) -> str:
     """A provenance as one phrase: the file, the model, layer and percentile."""
     built = about.get("built", {})
-    model = Path(str(built.get("model_name") or built.get("model") or "unknown model")).name
-    where = f"{model}, layer {built.get('layer', '?')}, p = {built.get('percentile', '?')}"
+    where = f"{model_name(built)}, layer {built.get('layer', '?')}, p = {built.get('percentile', '?')}"
     return f"{about.get('dictionary', 'unnamed')} ({where})"
 
 

@@ -6,7 +6,7 @@ an order only; whoever draws knows the width. It knows no screen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ep.method.dictionary import Dictionary
@@ -22,9 +22,12 @@ KNOWN = {
 LONGEST_NAME = 14
 
 
-def picture(flow: Flow, ladder: Sequence[Dictionary]) -> dict[str, Any]:
+def picture(
+    flow: Flow, ladder: Sequence[Dictionary], called: Callable[[int, int], str] | None = None
+) -> dict[str, Any]:
     """The data of the drawing: columns (title, about, nodes in order from the top) and links by node id.
 
+    called: names a region (level, region) of a file that knows no token of it; by default its number does.
     A node's id is its level and region, "2:117"; `share` is of the followed members, so a column adds up to 1.
     """
     order = _order(flow)
@@ -32,7 +35,9 @@ def picture(flow: Flow, ladder: Sequence[Dictionary]) -> dict[str, Any]:
         {
             "title": f"p = {level.percentile:g}",
             "about": f"{len(dictionary):,} regions",
-            "nodes": [_node(flow, level, dictionary, node) for node in sorted(level.nodes, key=order.__getitem__)],
+            "nodes": [
+                _node(flow, level, dictionary, node, called) for node in sorted(level.nodes, key=order.__getitem__)
+            ],
         }
         for level, dictionary in zip(flow.levels, ladder, strict=True)
     ]
@@ -64,17 +69,22 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share >= 0.001 else "< 0.1 %"
 
 
-def node_name(dictionary: Dictionary, node: Node) -> str:
+def node_name(dictionary: Dictionary, node: Node, called: Callable[[int, int], str] | None = None) -> str:
     """What stands beside a node, as plain one-line text: its lens token, or what stands behind it."""
     if node.region == OTHERS:
         return f"{node.merged:,} other{'s' if node.merged > 1 else ''}"
     if node.region == REST:
         return "not recorded"
-    text = label(name(dictionary, node.region))
+    token = name(dictionary, node.region)
+    text = label(token)
+    if not token:
+        text = called(node.level, node.region) if called else f"region {node.region}"
     return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
 
 
-def _node(flow: Flow, level: Level, dictionary: Dictionary, node: Node) -> dict[str, Any]:
+def _node(
+    flow: Flow, level: Level, dictionary: Dictionary, node: Node, called: Callable[[int, int], str] | None
+) -> dict[str, Any]:
     own = node.region >= 0
     exact = level.known == "counted"
     lines = [f"{amount(node.members, exact)} of its {flow.members:,} members, {percent(node.share)}"]
@@ -90,7 +100,7 @@ def _node(flow: Flow, level: Level, dictionary: Dictionary, node: Node) -> dict[
     return {
         "id": f"{node.level}:{node.region}",
         "region": node.region if own else None,
-        "name": node_name(dictionary, node),
+        "name": node_name(dictionary, node, called),
         "color": region_color(dictionary, node.region) if own else OTHER,
         "share": node.share,
         "followed": node.level == flow.origin and node.region == flow.region,

@@ -41,7 +41,7 @@ def cells(coordinates: np.ndarray) -> Cells:
     """
     if len(coordinates) < FEWEST:
         raise RequestError(
-            f"a map needs at least {FEWEST} regions and this dictionary has {len(coordinates)}: "
+            f"a sphere needs at least {FEWEST} regions and this dictionary has {len(coordinates)}: "
             "a smaller percentile or more text gives more"
         )
     # float32 is what the browser picks with: sites are parted until they differ there too

@@ -5,7 +5,8 @@ Everything comes from the dictionary's columns; an array a file lacks leaves its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ import numpy as np
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.storage.labels import Labels
+from ep.studies.naming import WORDED
 from ep.views.text import label
 
 LENS_SHOWN = 4
+LONGEST_BRIEF = 22
 NAMELESS = "▯"
 
 
@@ -45,6 +48,22 @@ def name(dictionary: Dictionary, region: int) -> str:
         if column in dictionary and (token := int(dictionary.row(column, region)[0])) >= 0:
             return dictionary.piece(token)
     return ""
+
+
+def brief(text: str) -> str:
+    """A label as short as a token, where no token can stand for a region: the words without what introduces them.
+
+    Its spaces are wide ones, which chips leave as they are: in a token a space would be marked.
+    """
+    words = " ".join(text.removeprefix(WORDED).split())
+    cut = words if len(words) <= LONGEST_BRIEF else f"{words[: LONGEST_BRIEF - 1].rstrip()}…"
+    return cut.replace(" ", "\N{EN SPACE}")
+
+
+def model_name(info: Mapping[str, Any], otherwise: str = "unknown model") -> str:
+    """What a dictionary's model is called: a Hub name as it is; of a folder, its name and not the way to it."""
+    name = str(info.get("model_name") or info.get("model") or otherwise)
+    return Path(name).name if name.startswith((".", "/", "~")) or name.count("/") > 1 else name
 
 
 def map_name(token: str) -> str:

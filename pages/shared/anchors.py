@@ -16,13 +16,11 @@ from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.studies import between as study
 from ep.views.palette import region_color
-from ep.views.tables import name as plain_name
 from pages.shared import frame, loading, messages, state, tokens
 from pages.shared.chips import Chip, chips
 from pages.shared.searchbox import searchbox
 
 FOUND_SHOWN = 16
-LONGEST_NAME = 24
 PAIRS = 5
 LIGHT = 2e10
 """Multiply-adds that may be spent before a page is drawn: about two seconds."""
@@ -63,7 +61,7 @@ def name(key: str, dictionary: Dictionary, region: int, basis: str) -> str:
     lens = dictionary.lens(region, f"{basis}_up")
     if lens:
         return lens[0].token
-    return plain_name(dictionary, region) or loading.labels(key).best(region)[:LONGEST_NAME]
+    return loading.region_name(key, region)
 
 
 def row(key: str, dictionary: Dictionary, a: int, b: int, basis: str, chosen: bool) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from ep.views.tables import model_name
 from pages.shared import messages
+from pages.shared.completing import model_is_here
 from pages.shared.reading import Request
 
 TEXT, CHAT = "Text", "Chat turn"
@@ -36,8 +37,9 @@ def editor(shown: Request, info: Mapping[str, Any]) -> Request | None:
                 key="asking_kind",
                 label_visibility="collapsed",
             )
-            model = Path(str(info.get("model") or "an unknown model")).name
-            messages.quiet(f"Read by {model}, residual stream after layer {info.get('layer')}.")
+            model = model_name(info, "an unknown model")
+            absent = "" if model_is_here(info) else " Its model is not on this machine."
+            messages.quiet(f"Read by {model}, residual stream after layer {info.get('layer')}.{absent}")
         with st.form("asking_form", border=False):
             return _form(shown, kind == CHAT)
 

@@ -9,6 +9,7 @@ from ep.views import excerpts, palette, tables
 from pages.shared import state, tokens
 
 LENS_SHOWN, EXCERPTS_SHOWN = 7, 3
+LACKING = '<div class="ep-k">No tokens and no logit lens in this file: its model adds them, in the Library.</div>'
 
 
 def card(dictionary: Dictionary, region: int, label: str = "") -> None:
@@ -16,15 +17,16 @@ def card(dictionary: Dictionary, region: int, label: str = "") -> None:
     color = palette.region_color(dictionary, region)
     group = tables.group_names(dictionary)[palette.group_of(dictionary, region)]
     lens = [token for token, _ in dictionary.lens(region)[:LENS_SHOWN]]
-    about = "logit lens of the exemplar" if lens else "most common tokens of its members"
     shown = lens or [token for token, _ in dictionary.region(region).tokens[:LENS_SHOWN]]
+    about = "logit lens of the exemplar" if lens else "most common tokens of its members" if shown else ""
+    chips = tokens.row((tokens.chip(token, color, 0.26) for token in shown), one_line=True) if shown else LACKING
     with st.container(border=True, gap="small"):
         st.html(
             f'<div class="ep-split"><div class="ep-clip"><span class="ep-sw" style="--c:{color}"></span>'
             f'<b class="ep-card-name">Region {region}</b> <span class="ep-k">&nbsp;'
             f"{tokens.escape(label or group)}</span></div>"
             f'<span class="ep-k" style="white-space:nowrap">{about}</span></div>'
-            + tokens.row((tokens.chip(token, color, 0.26) for token in shown), one_line=True)
+            + chips
             + '<div class="ep-gap"></div>'
             + tokens.facts(*_facts(dictionary, region))
             + '<div class="ep-gap"></div>'

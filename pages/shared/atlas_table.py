@@ -12,6 +12,7 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.storage import edits
 from ep.storage.labels import Labels
+from ep.studies.naming import WORDED
 from ep.views import palette, tables
 from ep.views.search import Found
 from pages.shared import atlas_state, labelling, loading, messages, searching, state, tokens
@@ -48,6 +49,11 @@ _COLUMNS: dict[str, Any] = {
 }
 
 
+_ALONE = st.column_config.TextColumn(
+    "Label", width=200, help="Of people, a model or the author; else words its excerpts share"
+)
+
+
 def table(selection: state.Selection, dictionary: Dictionary, labels: Labels) -> np.ndarray:
     """Draws search box, what is brushed, and the table; returns the ids it lists, in its order."""
     query, least = _asked(selection.dictionary)
@@ -67,7 +73,7 @@ def table(selection: state.Selection, dictionary: Dictionary, labels: Labels) ->
         on_select=_picked,
         selection_mode="single-cell",
         key=atlas_state.table_key(),
-        column_config=_COLUMNS,
+        column_config=_COLUMNS if "lens" in rows.column_names else _COLUMNS | {"label": _ALONE},
         placeholder="–",
     )
     if len(ids) > MOST_ROWS:
@@ -202,7 +208,7 @@ def _all_rows(fingerprint: str, revision: int, _key: str, _labels: Labels) -> pa
     colors = ["data:image/svg+xml;utf8," + quote(HEXAGON.format(c)) for c in palette.region_colors(dictionary)]
     columns = tables.columns(dictionary, np.arange(len(dictionary)))
     has_tokens = tables.token_ids(dictionary) is not None
-    named = _labels.texts(automatic=not has_tokens)
+    named = {k: text.removeprefix(WORDED) for k, text in _labels.texts(automatic=not has_tokens).items()}
     label = {"label": [named.get(k) for k in range(len(dictionary))]} if named else {}
     for name in LEFT_OUT if has_tokens and named else () if has_tokens else ("lens",):
         columns.pop(name, None)

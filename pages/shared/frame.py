@@ -19,7 +19,6 @@ from streamlit.runtime.pages_manager import PagesManager
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.views.palette import region_color
-from ep.views.tables import name
 from pages.shared import loading, messages, state, tokens
 
 log = logging.getLogger("ep.app")
@@ -169,11 +168,11 @@ def show_selected() -> None:
     found, place = state.opened(), st.session_state.get(_SLOT)
     if found is None or found[0].region is None or place is None:
         return
-    region, dictionary = found[0].region, found[1]
-    color = region_color(dictionary, region)
+    region, key = found[0].region, str(found[0].dictionary)
+    color = region_color(found[1], region)
     place.html(
         '<div class="ep-k" style="margin-bottom:.35em">Selected region</div><div class="ep-row">'
-        f'{tokens.chip(name(dictionary, region), color, 0.35)}<span class="ep-num">'
+        f'{tokens.chip(loading.region_name(key, region), color, 0.35)}<span class="ep-num ep-fixed">'
         f'<span class="ep-sw" style="--c:{color}"></span>{region}</span></div>'
     )
 

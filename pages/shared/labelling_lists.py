@@ -7,7 +7,6 @@ import streamlit as st
 from ep.storage import edits
 from ep.storage.labels import Labels
 from ep.views.palette import region_color
-from ep.views.tables import name
 from pages.shared import loading, messages, state
 from pages.shared.chips import Chip, chips
 from pages.shared.labelling_saving import changed, current, cut, do, shown, times, unsaved, when
@@ -69,7 +68,14 @@ def _list(key: str, labels: Labels, title: str, number: int) -> None:
             args=(key, edits.drop(title)),
         )
     items = [
-        Chip(k, name(dictionary, k), region_color(dictionary, k), 0.24, before=str(k), title=cut(labels.best(k)))
+        Chip(
+            k,
+            loading.region_name(key, k),
+            region_color(dictionary, k),
+            0.24,
+            before=str(k),
+            title=cut(labels.best(k)),
+        )
         for k in held.regions[:LISTED]
     ]
     if items:

@@ -7,6 +7,7 @@ spinner of a model that is being loaded.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import blake2b
@@ -23,6 +24,7 @@ from ep.storage.labels import Labels
 from ep.storage.sidecar import LABELS, beside
 from ep.studies.naming import automatic
 from ep.views.search import Index
+from ep.views.tables import brief, model_name, name
 from ep.views.text import segments
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ def shelf() -> Shelf:
 def refresh() -> None:
     """Looks at the folders again at once, after a file was added or removed."""
     _shelf.clear()
+    _titles.clear()
 
 
 def entries() -> tuple[Entry, ...]:
@@ -78,9 +81,28 @@ def families() -> dict[str, tuple[Entry, ...]]:
 
 
 def title(family: str) -> str:
-    """What a family is called in a list: plain text from its files, on one line, never markup."""
-    named = next((f.title for f in shelf().families if f.id == family), family)
-    return "".join(segment.text for segment in segments(str(named), spaces=False))
+    """What a family is called in a list: plain text from its files, on one line, never markup.
+
+    Families of one title are told apart by their models, or else by their names: a box of equal options confuses the
+    reader, and picks the wrong one.
+    """
+    return _titles(folders()).get(family) or _line(family)
+
+
+@st.cache_resource(show_spinner=False, ttl=LOOK_AGAIN_S)
+def _titles(places: tuple[Path, ...]) -> dict[str, str]:
+    found = _shelf(places).families
+    plain = {family.id: _line(family.title) for family in found}
+    by_model = {f.id: f"{plain[f.id]} · {_line(model_name(f.entries[0].info))}" for f in found}
+    titles = {i: f"{text} · {_line(i)}" for i, text in plain.items()}
+    for better in (by_model, plain):
+        seen = Counter(better.values())
+        titles |= {i: text for i, text in better.items() if seen[text] == 1}
+    return titles
+
+
+def _line(text: object) -> str:
+    return "".join(segment.text for segment in segments(str(text), spaces=False))
 
 
 def closest(family: str, layer: int | None, percentile: float | None) -> Entry:
@@ -166,6 +188,11 @@ def _labels(fingerprint: str, stamp: tuple[int, ...], _key: str) -> Labels:
 @st.cache_resource(show_spinner=False, max_entries=24)
 def _automatic(fingerprint: str, _key: str) -> list[str]:
     return automatic(dictionary(_key))
+
+
+def region_name(key: str, region: int) -> str:
+    """What stands for a region in a chip: its one token; where the file knows none, the beginning of its best label."""
+    return name(dictionary(key), region) or brief(labels(key).best(region))
 
 
 def language_model(info: Mapping[str, Any]) -> LanguageModel:

@@ -13,7 +13,6 @@ from ep.storage import Entry
 from ep.studies import parting as study
 from ep.views.palette import OTHER, region_color, region_colors
 from ep.views.prompt import Reading
-from ep.views.tables import name
 from pages.shared import frame, loading, messages, state, tokens
 from pages.shared.chips import Chip, chips
 from pages.shared.reading import Request, read_request
@@ -148,7 +147,7 @@ def _rung(entry: Entry, dictionary: Dictionary, rung: study.Rung) -> None:
     items = [
         Chip(
             k,
-            name(dictionary, k),
+            loading.region_name(entry.key, k),
             region_color(dictionary, k),
             0.34,
             before=str(k),

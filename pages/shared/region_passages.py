@@ -38,6 +38,8 @@ def card(dictionary: Dictionary, region: Region, color: str) -> None:
             )
         if any(excerpt.marked is None for excerpt in region.excerpts):
             messages.quiet(NO_TOKENS)
+        if said := _doubted(region):
+            messages.quiet(said)
         for key, rows in groups.items():
             title, about = BANDS[key]
             if band in (None, "All bands", title):
@@ -49,6 +51,15 @@ def _printed(rows: tuple[excerpts.Excerpt, ...], color: str, whole: bool) -> str
     if whole:
         return tokens.full_text(map(excerpts.full, rows), color)
     return tokens.aligned(map(excerpts.aligned, rows), color)
+
+
+def _doubted(region: Region) -> str:
+    """How many excerpts the model did not confirm; empty when it was never asked, or confirmed all."""
+    asked = [excerpt.agrees for excerpt in region.excerpts if excerpt.agrees is not None]
+    doubted = asked.count(False)
+    if not doubted:
+        return ""
+    return f"? before the distance: {doubted:,} of {len(asked):,} excerpts are not confirmed by the model."
 
 
 def _why_no_excerpts(dictionary: Dictionary, region: Region) -> str:

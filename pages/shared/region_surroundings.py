@@ -8,7 +8,6 @@ import streamlit as st
 from ep.method.dictionary import Dictionary, Region
 from ep.studies.rates import wilson
 from ep.views.palette import region_color
-from ep.views.tables import name
 from pages.shared import frame, loading, messages, state
 from pages.shared.chips import Chip, chips
 
@@ -19,7 +18,6 @@ ABOUT = {
     FARTHEST: "Cosine distance between exemplars, full space; above 1 they point apart.",
 }
 FARTHEST_SHOWN = 8
-LONGEST_NAME = 24
 _BETWEEN = "region_between_with"
 
 
@@ -66,14 +64,9 @@ def _items(key: str, dictionary: Dictionary, region: Region, group: str) -> list
         found = region.nearest if group == NEAREST else farthest(dictionary, region.id)
         rows = [(k, f"{distance:.2f}", f"cosine distance {distance:.4f}") for k, distance in found]
     return [
-        Chip(k, _called(key, dictionary, k), region_color(dictionary, k), 0.24, before=str(k), after=after, title=title)
+        Chip(k, loading.region_name(key, k), region_color(dictionary, k), 0.24, before=str(k), after=after, title=title)
         for k, after, title in rows
     ]
-
-
-def _called(key: str, dictionary: Dictionary, region: int) -> str:
-    """The one token that stands for a region; its label where the file holds no tokens."""
-    return name(dictionary, region) or loading.labels(key).best(region)[:LONGEST_NAME]
 
 
 def _share(n: int, of: int) -> str:

@@ -20,6 +20,13 @@ HERE = Path(__file__).parent
 _BUTTON = """<button type="button"><svg viewBox="0 0 24 24" aria-hidden="true">
 <path d="M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1"/>
 </svg><span aria-live="polite"></span></button>"""
+FILES = {
+    "map.html": "Map as a page (HTML)",
+    "splash-figure.html": "Splash figure (HTML)",
+    "saelens.zip": "SAELens directory (ZIP)",
+    "neuronpedia-features.json": "Neuronpedia features (JSON)",
+}
+"""What ready-made files are called; others by their file names."""
 Tables = Mapping[str, Callable[[], pa.Table]]
 Files = Mapping[str, Callable[[], bytes]]
 
@@ -62,7 +69,7 @@ def _export(key: str, tables: Tables, files: Files) -> None:
                 )
         messages.quiet("Each file names the dictionary it comes from.")
     for name, make in files.items():
-        st.download_button(name, make, file_name=name, key=f"{key} file {name}", on_click="ignore")
+        st.download_button(FILES.get(name, name), make, file_name=name, key=f"{key} file {name}", on_click="ignore")
 
 
 def _made(table: Callable[[], pa.Table], name: str, about: Mapping[str, Any]) -> bytes:

@@ -14,6 +14,7 @@ from ep.views.palette import OTHER
 from ep.views.text import label, plain, segments
 
 NEWLINE = "↵"
+DOUBT = "Not confirmed: the model finds the activation of the marked token at another distance."
 
 
 def escape(text: str) -> str:
@@ -86,7 +87,7 @@ def aligned(rows: Iterable[Row], color: str) -> str:
     if any(r.token is None for r in rows):
         return one_line(rows, color)
     lines = (
-        f'<span class="n">{r.distance:.2f}</span>'
+        f'<span class="n">{_distance(r)}</span>'
         f'<span class="l"><span>{running(r.left)}</span></span>'
         f'<span class="r">{_marked(r, color)}{running(r.right)}</span>'
         for r in rows
@@ -106,11 +107,17 @@ def one_line(rows: Iterable[Row], color: str) -> str:
 
 def _listed(rows: Iterable[Row], color: str, name: str, breaks: bool) -> str:
     lines = (
-        f"<span>{r.distance:.2f}</span>"
-        f"<div>{running(r.left, breaks)}{_marked(r, color)}{running(r.right, breaks)}</div>"
+        f"<span>{_distance(r)}</span><div>{running(r.left, breaks)}{_marked(r, color)}{running(r.right, breaks)}</div>"
         for r in rows
     )
     return f'<div class="{name}">{"".join(lines)}</div>'
+
+
+def _distance(row_: Row) -> str:
+    """The distance in front; with a quiet mark where the model does not find the marked token there."""
+    if row_.agrees is False:
+        return f'<span class="ep-doubt" title="{DOUBT}">?{row_.distance:.2f}</span>'
+    return f"{row_.distance:.2f}"
 
 
 def _marked(row_: Row, color: str) -> str:

@@ -1,0 +1,126 @@
+"""What a demanding visitor brings: equal titles, files without tokens, published labels, doubts, links to nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from ep.method.dictionary import Dictionary, MemorySource
+from ep.storage import edits, save
+from ep.storage.labels import Labels
+from ep.storage.schema import ARRAYS
+from ep.views.excerpts import aligned
+from pages.shared import loading
+from pages.shared.region_passages import _doubted
+from pages.shared.tokens import aligned as printed
+from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.published import without_tokens
+
+APP = Path(__file__).resolve().parents[1] / "app.py"
+Visit = Callable[..., AppTest]
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Two families of one title and one of neither tokens nor lens, with labels its author published."""
+    st.cache_resource.clear()
+    monkeypatch.setattr(loading, "DEMO", tmp_path)
+    monkeypatch.setattr(loading, "LIBRARY", tmp_path / "none")
+    monkeypatch.delenv("EP_LIBRARY", raising=False)
+    for name in ("one", "other"):
+        save(synthetic(30, 16, seed=5, family=name, title="Twin"), tmp_path / f"{name}.ep.h5")
+    told = [[3, "<b>the author's</b> words"], [99, "no such region"], [4, 5], "nonsense", [5, " "]]
+    plain = without_tokens(synthetic(30, 16, seed=6, family="plain", title="Plain", published_labels=told))
+    save(plain, tmp_path / "plain.ep.h5")
+    yield tmp_path
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def visit(shelf: Path) -> Visit:
+    def go(page: str = "", **query: str) -> AppTest:
+        app = AppTest.from_file(str(APP), default_timeout=60)
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        if page:
+            app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception and "Something went wrong" not in said(app)
+        return app
+
+    return go
+
+
+def said(app: AppTest) -> str:
+    bodies = (str(element.proto.body) for element in app.get("html"))
+    return " ".join(body for body in bodies if "The whole app's stylesheet" not in body)
+
+
+def test_families_of_one_title_have_options_of_their_own_and_stay_open(visit: Visit) -> None:
+    app = visit(d="other/2/4")
+    options = app.sidebar.selectbox(key="frame_family").options
+    assert len(set(options)) == len(options) and "Twin · other" in options and "Plain" in options
+    app.selectbox(key="atlas_least").set_value(5).run()
+    assert app.sidebar.selectbox(key="frame_family").value == "other"
+    assert "5" in app.query_params["least"] and "other/2/4" in app.query_params["d"]
+    again = visit(d="other/2/4", least="5")
+    assert again.selectbox(key="atlas_least").value == 5
+    assert visit(d="other/2/4", least="7").selectbox(key="atlas_least").value == 1
+
+
+@pytest.mark.parametrize("page", ["", "region", "between", "resolution"])
+def test_a_region_without_tokens_has_a_name_everywhere(visit: Visit, page: str) -> None:
+    text = said(visit(page, d="plain/2/4", r="3"))
+    assert "▯" not in text and "&lt;b&gt;the\u2002author" in text and "<b>the" not in text
+    assert "most common tokens" not in text
+
+
+def test_published_labels_stand_below_those_of_people_and_above_the_computed(shelf: Path) -> None:
+    labels = loading.labels("plain/2/4")
+    assert labels.best(3) == "<b>the author's</b> words" and labels.sources()[3] == "published"
+    assert labels.texts(automatic=False) == {3: labels.best(3)}
+    assert [label.source for label in labels.of(3)] == ["published", "automatic"]
+    mine = labels.after(edits.label(3, "mine"), edits.label(4, "by a model", "model:m@h"))
+    assert [label.source for label in mine.of(3)] == ["hand", "published", "automatic"]
+    assert mine.texts(automatic=False) == {3: "mine", 4: "by a model"}
+    taken = labels.after(edits.label(3, labels.best(3), "published", locked=True))
+    assert [label.source for label in taken.of(3)] == ["published", "automatic"]
+    assert Labels.open(shelf / "one.ep.h5").texts() == {}
+
+
+def test_excerpts_the_model_does_not_confirm_are_marked_and_counted() -> None:
+    made = synthetic(10, 16, seed=7)
+    arrays = {name: made.column(name) for name in ARRAYS if name in made}
+    arrays["vocabulary_pieces"] = made.column("vocabulary_pieces")
+    arrays["excerpt_agrees"] = (np.arange(len(arrays["excerpt_passage"])) % 2).astype(np.uint8)
+    region = Dictionary(MemorySource(arrays), made.info, 10).region(0)
+    rows = [aligned(excerpt) for excerpt in region.excerpts]
+    doubts = sum(row.agrees is False for row in rows)
+    assert 0 < doubts < len(rows) and printed(rows, "#000000").count("Not confirmed") == doubts
+    assert f"{doubts} of {len(rows)} excerpts" in _doubted(region)
+    assert not _doubted(made.region(0)) and "Not confirmed" not in printed(map(aligned, made.excerpts(0)), "#000000")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_very_few_regions_are_shown_flat_and_the_sphere_says_why(shelf: Path, visit: Visit, size: int) -> None:
+    save(synthetic(size, 8, seed=size, family="few"), shelf / "few.ep.h5")
+    loading.refresh()
+    for page in ("", "region", "between", "resolution"):
+        text = said(visit(page, d="few/2/4"))
+        assert "nan" not in text.lower().split()
+        if not page:
+            assert "A sphere needs at least 4 regions" in text and "The flat map is shown" in text
+
+
+def test_lists_have_their_place_on_the_atlas(visit: Visit) -> None:
+    assert "No lists yet" in said(visit(d="one/2/4"))
+
+
+def test_a_link_to_a_dictionary_that_is_not_here_says_so(visit: Visit) -> None:
+    assert "is on the shelf. Another one is shown" in said(visit(d="nowhere/1/2"))
+    assert "is a published dictionary that is not here yet" in said(visit(d="hub:gemma-2-2b/12/10"))
