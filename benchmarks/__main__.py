@@ -22,6 +22,7 @@ NAMES = (
     "importing",
     "memory",
     "clicks",
+    "maps",
     "searching",
     "lens",
     "generation",

@@ -196,7 +196,7 @@ def test_the_splash_figure_is_one_click_and_opens_by_itself(app: App, page: Page
     open_map(page, app.link(d="hostile", r=3))
     page.get_by_role("button", name="Export").first.click()
     with page.expect_download() as download:
-        page.get_by_text("splash-figure.html", exact=True).click()
+        page.get_by_text("Splash figure (HTML)", exact=True).click()
     file = tmp_path / "splash.html"
     download.value.save_as(file)
     page.goto(file.as_uri())
