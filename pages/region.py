@@ -35,9 +35,9 @@ def show() -> None:
     key, dictionary = str(found[0].dictionary), found[1]
     region = dictionary.region(found[0].region)
     color = region_color(dictionary, region.id)
-    head, walk = st.columns([13, 8], gap="medium", vertical_alignment="top")
+    head, walk = st.columns([11, 10], gap="medium", vertical_alignment="top")
     with head:
-        frame.page(f"Region {region.id}", "Its decode, its passages from closest to farthest, and its surroundings.")
+        frame.page(f"Region {region.id}", "Its decode, its passages from near to far, its surroundings.")
     with walk:
         _walk(dictionary, region.id)
     left, right = st.columns([13, 8], gap="medium")
