@@ -86,3 +86,11 @@ def test_a_link_to_a_dictionary_that_is_not_here_keeps_its_prompt_and_says_so(ap
     expect(page.get_by_text("is on the shelf")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("harbour")).first).to_be_visible()
     expect(page.get_by_text("is on the shelf")).to_be_visible()
+
+
+def test_a_typed_link_to_the_atlas_leads_there_with_its_selection(app: App, page: Page) -> None:
+    page.goto(app.link("", d="plain"))
+    expect(page.locator(".ep-h h1")).to_have_text("Atlas")
+    page.goto(app.link("atlas", d="plain", r=17))  # the default page answers at / only
+    expect(page.locator(".ep-card-name")).to_have_text("Region 17")
+    expect(page.get_by_text("Page not found")).to_have_count(0)
