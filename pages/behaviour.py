@@ -91,9 +91,9 @@ def _tools(given: inputs.Inputs | None, why: str, run: Run | None, key: str) -> 
         again = run is not None and run.stored and run.key == key
         done = run is not None and not run.stored and run.trial is not None
         asked = st.button(
-            "Run it again" if again else "Take it out, on held-out prompts",
+            "Run it again" if again else "Taken out" if done else "Take it out, on held-out prompts",
             type="primary",
-            icon=":material/play_arrow:",
+            icon=":material/check:" if done else ":material/play_arrow:",
             key="behaviour_go",
             disabled=given is None or done,
         )
@@ -131,7 +131,11 @@ def _origin(run: Run, of: Dictionary, key: str, dictionary: Dictionary) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         messages.note(text)
         if run.key != key:
-            st.button("Open that dictionary", key="behaviour_open", on_click=state.open_dictionary, args=(run.key,))
+            st.button("Open that dictionary", key="behaviour_open", on_click=_open, args=(run,))
+
+
+def _open(run: Run) -> None:
+    state.open_dictionary(run.key, (run.trial or {}).get("region"))
 
 
 @frame.fragment

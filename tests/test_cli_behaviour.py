@@ -61,7 +61,7 @@ def test_the_command_prints_regions_arms_and_seeds(folder: Path, capsys: pytest.
     assert run(folder) == 0
     out = capsys.readouterr().out
     assert "12 of 30 prompts show it, by their labels" in out
-    assert "2 held-out prompts were also used for the choice and are left out." in out
+    assert "2 held-out prompts were also used for the choice and left out." in out
     assert out.count("seed ") == 2
 
 

@@ -166,19 +166,24 @@ def sentences(tried: Plain, held: Plain) -> list[str]:
     out = []
     if tried["effect"]:
         value, low, high = tried["effect"]
-        out.append(f"Paired change of the behaviour: {value:+.2f} ({low:+.2f} to {high:+.2f}, bootstrap).")
+        out.append(f"Paired change of the behaviour: {_signed(value)} ({_signed(low)} to {_signed(high)}, bootstrap).")
     if tried["control"] is None:
         out[-1:] = [*out[-1:], "No quiet region points elsewhere: there is no matched control."]
     else:
         out.append(
-            f"The matched region is {tried['control']}, at cosine {tried['cosine']:+.2f}: a control must point "
+            f"The matched region is {tried['control']}, at cosine {_signed(tried['cosine'])}: a control must point "
             "elsewhere, or ablating it ablates the same axis."
         )
     if held["dropped"]:
-        out.append(f"{held['dropped']:,} held-out prompts were also used for the choice and are left out.")
+        several = "prompts were" if held["dropped"] > 1 else "prompt was"
+        out.append(f"{held['dropped']:,} held-out {several} also used for the choice and left out.")
     if held["split"]:
         out.append("No held-out prompts were given: 30 % of the labelled ones were held back.")
     return out
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 # -- what is drawn of it -----------------------------------------------------------------------------------------------

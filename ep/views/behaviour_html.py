@@ -16,10 +16,14 @@ from ep.views.behaviour import Plain, verdict
 from ep.views.text import plain
 
 BEHAVES, COMPLIES, INTACT = "#5199e5", "#498267", "#8a93a6"
+SENSE = (
+    "Coherent: it ends, does not repeat itself, and surprises the unchanged model no more than 99 % of that model's "
+    "own answers to benign prompts do."
+)
 COLUMNS = (
     ("behaves", "Behaviour", BEHAVES, "of prompts that should show it"),
-    ("complies", "Coherent compliance", COMPLIES, "of the same prompts: an answer that makes sense, without it"),
-    ("intact", "Benign intact", INTACT, "of benign prompts: an answer that makes sense, without it"),
+    ("complies", "Coherent compliance", COMPLIES, "of the same prompts: answered without it, coherently. " + SENSE),
+    ("intact", "Benign intact", INTACT, "of benign prompts: answered without it, coherently. " + SENSE),
 )
 NAMES = {
     DEFAULT: ("Default", "nothing changed"),

@@ -23,15 +23,22 @@ __all__ = ["DEMO", "Inputs", "Numbers", "about_link", "gathered", "held", "judge
 __all__ += ["prompts_popover", "settings_popover"]
 
 
+BASES = ("exemplar", "mean")
+
+
 @dataclass(frozen=True)
 class Numbers:
-    """tokens: of an answer. seeds, percentile, share: of the streams. swap: whether the trial has a swap too."""
+    """tokens: of an answer. basis: the direction taken out, "exemplar" or "mean"; swap: whether the trial has one too.
+
+    seeds, percentile, share: of the streams.
+    """
 
     tokens: int
     seeds: int
     percentile: float
     share: float
     swap: bool
+    basis: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,7 @@ def numbers() -> Numbers:
         _number("bpct", 4.0, 0.5, 60.0),
         _number("bshare", BEHAVING_SHARE, 0.01, 0.9),
         state.setting("bswap", "on", ("on", "off")) == "on",
+        state.setting("bbasis", BASES[0], BASES),
     )
 
 
@@ -74,6 +82,7 @@ def settings_popover(now: Numbers) -> None:
         st.container(width=360, gap="small"),
     ):
         tokens = st.number_input("Tokens of an answer, at most", 4, 400, now.tokens)
+        basis = st.segmented_control("Direction taken out", BASES, default=now.basis, format_func=str.capitalize)
         swap = st.toggle("Also swap: put the mean of a quiet region back", now.swap)
         seeds = st.number_input("Orders of the stream (seeds)", 1, 16, now.seeds)
         percentile = st.number_input("Their percentile p", 0.5, 60.0, now.percentile, step=0.5)
@@ -82,6 +91,7 @@ def settings_popover(now: Numbers) -> None:
             state.keep(
                 btok=None if tokens == TOKENS else str(tokens),
                 bswap=None if swap else "off",
+                bbasis=None if basis in (None, BASES[0]) else basis,
                 bseeds=None if seeds == 4 else str(seeds),
                 bpct=None if percentile == 4 else f"{percentile:g}",
                 bshare=None if share == BEHAVING_SHARE else f"{share:g}",

@@ -22,12 +22,11 @@ from ep.demo.behaviour import FILE
 from ep.method.dictionary import Dictionary
 from ep.models import LanguageModel
 from ep.studies import experiment
-from ep.studies.behaviour import BEHAVING_SHARE
 from ep.studies.experiment import Bench, Observed
 from ep.views import behaviour as plain
 from ep.views.behaviour import Plain
-from pages.shared import jobs, loading, state
-from pages.shared.behaviour_inputs import DEMO, Inputs
+from pages.shared import jobs, loading
+from pages.shared.behaviour_inputs import Inputs
 
 KEPT = 24
 HALF = 0.5
@@ -75,10 +74,10 @@ def names(key: str, dictionary: Dictionary, inputs: Inputs, region: int | None) 
     """The names for an open dictionary, the inputs and the region tried (None: the best)."""
     where = f"{loading.model_path(dictionary.info)}|{dictionary.info.get('layer')}"
     observed = _digest("observed", where, inputs.digest)
-    trial = _digest("trial", observed, loading.fingerprint(key), region, inputs.numbers.swap)
+    trial = _digest("trial", observed, loading.fingerprint(key), region, inputs.numbers.swap, inputs.numbers.basis)
     now = inputs.numbers
     shares = dict.fromkeys((now.share, HALF))
-    streams = {share: _digest("streams", observed, now.seeds, now.percentile, share) for share in shares}
+    streams = {share: _digest("streams", observed, now.seeds, now.percentile, now.basis, share) for share in shares}
     return Names(observed, trial, streams)
 
 
@@ -136,12 +135,6 @@ def _read(path: str, modified: int) -> Plain:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def is_as_stored(inputs: Inputs) -> bool:
-    """Whether nothing was changed that the stored run depends on."""
-    now, first = inputs.numbers, ("bjudge", "bpat", "bphr", "btok", "bpct", "bseeds", "bswap", "btry")
-    return state.setting("bset", DEMO) == DEMO and now.share == BEHAVING_SHARE and not any(map(state.setting, first))
-
-
 # -- the work ----------------------------------------------------------------------------------------------------------
 
 
@@ -154,7 +147,7 @@ def start_trial(key: str, dictionary: Dictionary, inputs: Inputs, at: Names, reg
             seen = _seen(job, model, inputs, layer, at, store)
             found = experiment.find(dictionary, seen)
             mode = "swap" if inputs.numbers.swap and experiment.quiet_region(found.scored) is not None else "ablate"
-            bench = Bench(model, inputs.held, inputs.judge, inputs.numbers.tokens)
+            bench = _bench(model, inputs)
             done = bench.attempt(found, region, mode, tell=_later(job, READING))
             store.put(at.trial, plain.trial(done, inputs.held, inputs.judge))
 
@@ -169,7 +162,7 @@ def start_streams(dictionary: Dictionary, inputs: Inputs, at: Names, share: floa
     def work(job: jobs.Job) -> None:
         with job_turn(job, model, who):
             seen = _seen(job, model, inputs, layer, at, store)
-            bench = Bench(model, inputs.held, inputs.judge, now.tokens)
+            bench = _bench(model, inputs)
             tell = _later(job, READING)
             done = [
                 plain.trial(one, inputs.held, inputs.judge, 0)
@@ -179,6 +172,10 @@ def start_streams(dictionary: Dictionary, inputs: Inputs, at: Names, share: floa
 
     who = visitor()
     jobs.start(job_name(at.streams[share]), f"{now.seeds} orders of the stream, {share:.0%} behaving", work)
+
+
+def _bench(model: LanguageModel, inputs: Inputs) -> Bench:
+    return Bench(model, inputs.held, inputs.judge, inputs.numbers.tokens, inputs.numbers.basis)
 
 
 def job_name(name: str) -> str:
