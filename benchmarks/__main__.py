@@ -28,6 +28,7 @@ NAMES = (
     "generation",
     "between",
     "stability",
+    "matching",
 )
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"

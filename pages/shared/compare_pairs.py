@@ -57,7 +57,8 @@ def carried(ask: Asked) -> tuple[str | None, str | None]:
     """
     for layout in ("pca-sphere", "pca-flat"):
         with suppress(RequestError):
-            return maps.carrier(ask.a, layout), maps.carrier(ask.b, layout, axes_of=ask.a)
+            first = maps.carrier(ask.a, layout)
+            return first, first if ask.b == ask.a else maps.carrier(ask.b, layout, axes_of=ask.a)
     return None, None
 
 

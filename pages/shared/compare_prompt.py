@@ -11,8 +11,11 @@ from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.studies.matching import Match
 from ep.views import prompt as view
+from ep.views.export import table
 from ep.views.palette import OTHER, region_colors
 from ep.views.tables import lens_tokens
+from ep.views.text import label
+from pages.shared import compare_work as work
 from pages.shared import frame, loading, messages, state, tokens
 from pages.shared.asking import EXAMPLES
 from pages.shared.chips import Chip, chips
@@ -28,7 +31,7 @@ TOGETHER = 0.12
 def show(ask: Asked, found: Match | None) -> None:
     """The box for a text, and both readings of it."""
     chat = state.setting("as", "chat", ("text", "chat")) == "chat"
-    text = state.current().prompt or EXAMPLES["A request" if chat else "A story"]
+    text = state.current().prompt or _example(chat)
     chosen = _asked(text, chat)
     if chosen is not None:
         state.keep(**{"as": "chat" if chosen.chat else "text"})
@@ -40,6 +43,14 @@ def show(ask: Asked, found: Match | None) -> None:
         messages.box("Both models are needed to read this", messages.sentence(error))
         return
     _strips(ask, found, first.reading, second.reading)
+
+
+def _example(chat: bool) -> str:
+    """A text to begin with: a harmful-style request of the demo's, where the two models part; else a harmless one."""
+    sets = work.demo_sets()
+    if chat and sets is not None:
+        return next(text for text, said in zip(sets.held.texts, sets.held.labels, strict=True) if said)
+    return EXAMPLES["A request" if chat else "A story"]
 
 
 def _asked(text: str, chat: bool) -> Request | None:
@@ -84,6 +95,8 @@ def _strips(ask: Asked, found: Match | None, first: view.Reading, second: view.R
             _token(letter, d, reading, min(at, len(reading) - 1))
     if found is not None and same:
         _partner(found, first, second, at)
+    if same:
+        _table(a, b, found, first, second)
 
 
 def _said(found: Match | None, same: bool, apart: np.ndarray | None, reading: view.Reading) -> None:
@@ -150,3 +163,42 @@ def _partner(found: Match, first: view.Reading, second: view.Reading, at: int) -
     else:
         text = f"A {here}'s partner is B {partner} (cosine {found.a.cosine[here]:.2f}), not B {there}."
     messages.quiet(text)
+
+
+_COLUMNS = {
+    "token": st.column_config.TextColumn("Token", width=110),
+    "a": st.column_config.NumberColumn("A", width=56, format="%d"),
+    "lens_a": st.column_config.ListColumn("Lens of A", width=150),
+    "distance_a": st.column_config.NumberColumn("Distance, θ of A", width=92, format="%.2f"),
+    "b": st.column_config.NumberColumn("B", width=56, format="%d"),
+    "lens_b": st.column_config.ListColumn("Lens of B", width=150),
+    "distance_b": st.column_config.NumberColumn("Distance, θ of B", width=92, format="%.2f"),
+    "relation": st.column_config.TextColumn("The two regions", width=128),
+}
+
+
+def _table(a: Dictionary, b: Dictionary, found: Match | None, first: view.Reading, second: view.Reading) -> None:
+    """Every token with its two regions, how far it is from them, and how they belong together."""
+    inside = np.flatnonzero(~(first.outside | second.outside))
+    here, there = first.region[inside], second.region[inside]
+    columns = {
+        "token": [label(first.tokens[i]) for i in inside],
+        "a": here,
+        "lens_a": [row[:4] for row in lens_tokens(a, here)],
+        "distance_a": first.distance[inside] / a.threshold,
+        "b": there,
+        "lens_b": [row[:4] for row in lens_tokens(b, there)],
+        "distance_b": second.distance[inside] / b.threshold,
+    }
+    if found is not None:
+        columns["relation"] = [_relation(found, int(k), int(j)) for k, j in zip(here, there, strict=True)]
+    st.dataframe(
+        table(columns), hide_index=True, height=min(420, 36 + 29 * len(inside)), row_height=29, column_config=_COLUMNS,
+        key="compare_tokens",
+    )  # fmt: skip
+
+
+def _relation(found: Match, here: int, there: int) -> str:
+    if int(found.a.partner[here]) == there:
+        return f"partners, {found.a.cosine[here]:.2f}"
+    return "nearest, not partners" if int(found.a.nearest[here]) == there else "part"

@@ -1,0 +1,122 @@
+"""Compare as a visitor finds it: a pair by default, the same one twice, other widths, parts missing, hostile text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import streamlit as st
+
+import ep
+from ep.method.dictionary import Dictionary, MemorySource
+from ep.storage import Shelf
+from tests.fixtures import tiny
+from tests.fixtures.dictionaries import synthetic
+from tests.test_pages_between import well
+from tests.test_pages_reading import _visit
+
+VITAL = ("center", "exemplars", "mean_directions", "count_arrival")
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Two of one setting and models of two names, another seed, another width, a bare file, and hostile text."""
+    folder = tmp_path_factory.mktemp("shelf")
+    model = str(tiny.gemma(tmp_path_factory.mktemp("models") / "gemma"))
+    common = {"layer": 1, "percentile": 4.0, "model": model, "corpus": {"name": "x.txt", "digest": "abc"}}
+    one = {**common, "model_name": "one"}
+    whole = synthetic(30, 32, seed=7)
+    bare = Dictionary(
+        MemorySource({name: whole.source.read(name) for name in VITAL}), whole.info | {"family": "bare"}, 30
+    )
+    made = {
+        "a": synthetic(80, 32, seed=1, family="fa", title="first", **one),
+        "b": synthetic(70, 32, seed=2, family="fb", title="second", **{**common, "model_name": "two"}),
+        "seed": synthetic(82, 32, seed=3, family="fs", title="first again", **one),
+        "wide": synthetic(40, 16, seed=4, family="fw", title="other width"),
+        "hostile": synthetic(40, 32, seed=5, hostile=True, family="fh"),
+        "tiny": synthetic(2, 32, seed=6, family="ft", title="tiny"),
+        "bare": bare,
+    }
+    made["a"].info["seed"], made["seed"].info["seed"] = 0, 9
+    for name, dictionary in made.items():
+        dictionary.info["typical_norm"] = None if name == "bare" else 2.0
+        dictionary.info["n_activations"] = 5000
+        ep.save(dictionary, folder / f"{name}.ep.h5")
+    found = {entry.path.name.removesuffix(".ep.h5"): entry.key for entry in Shelf((folder,)).entries}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EP_LIBRARY", str(folder))
+        st.cache_resource.clear()
+        st.cache_data.clear()
+        yield found
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+def test_the_page_opens_on_the_sibling_of_another_model_beside_another_seed(keys: dict[str, str]) -> None:
+    page = well(_visit("compare", keys["a"]))
+    assert "second" in page
+    assert "between the centres" in page
+    for text in ("Persisted", "Moved", "Only in A", "Only in B", "persist in another seed of A itself"):
+        assert text in page
+    assert "another seed:" in page
+
+
+def test_the_same_dictionary_twice_persists_whole(keys: dict[str, str]) -> None:
+    page = well(_visit("compare", keys["a"], cb=keys["a"]))
+    assert "are the same dictionary" in page
+    assert "80 pairs" in page
+    assert "the two hold the same regions" in page
+
+
+@pytest.mark.parametrize("basis", ["mean", "exemplar"])
+@pytest.mark.parametrize("centre", ["common", "b"])
+def test_every_way_of_comparing_is_kept_in_the_link(keys: dict[str, str], basis: str, centre: str) -> None:
+    at = _visit("compare", keys["a"], cb=keys["b"], cbasis=basis, ccentre=centre, ccut="0.9", cmap="cosine", creg="5")
+    well(at)
+    assert at.query_params["ccut"] == "0.9"
+    assert at.slider(key="compare_cutoff").value == 0.9
+
+
+@pytest.mark.parametrize("ccut", ["nan", "-3", "x", "1e9", "0.70"])
+def test_nonsense_in_a_link_counts_as_nothing(keys: dict[str, str], ccut: str) -> None:
+    at = _visit("compare", keys["a"], cb="no such", ccut=ccut, creg="99999", cview="<b>", ckind="?")
+    page = well(at)
+    assert at.slider(key="compare_cutoff").value == 0.7
+    assert "another one was chosen" in page
+
+
+def test_other_widths_are_offered_shared_inputs(keys: dict[str, str]) -> None:
+    page = well(_visit("compare", keys["a"], cb=keys["wide"]))
+    assert "through inputs" in page
+    assert "Both models are needed here" in page
+
+
+def test_without_a_typical_norm_the_way_out_is_said(keys: dict[str, str]) -> None:
+    page = well(_visit("compare", keys["a"], cb=keys["bare"], ccentre="common"))
+    assert "about each one" in page
+    page = well(_visit("compare", keys["a"], cb=keys["bare"]))
+    assert "This file holds no excerpt of this region" in page
+
+
+def test_without_a_null_the_page_says_what_to_do(keys: dict[str, str]) -> None:
+    page = well(_visit("compare", keys["b"], cb=keys["a"]))
+    assert "No null" in page
+    assert "another --seed" in page
+
+
+def test_small_and_hostile_dictionaries_are_compared_too(keys: dict[str, str]) -> None:
+    well(_visit("compare", keys["a"], cb=keys["tiny"]))
+    well(_visit("compare", keys["tiny"], cb=keys["a"]))
+    page = well(_visit("compare", keys["hostile"], cb=keys["a"]))
+    assert "<img src=x" not in page
+
+
+def test_one_prompt_goes_through_both_models(keys: dict[str, str]) -> None:
+    page = well(_visit("compare", keys["a"], cb=keys["b"], cview="prompt", q="two boats", **{"as": "text"}))
+    assert "fall in regions that are not each other" in page
+
+
+def test_final_token_without_a_model_says_so(keys: dict[str, str]) -> None:
+    page = well(_visit("compare", keys["hostile"], cb=keys["a"], cview="final"))
+    assert "Both models are needed here" in page
