@@ -407,6 +407,17 @@ def test_a_published_name_becomes_a_dictionary_that_says_where_it_is_from(
     assert not list(tmp_path.rglob("*.pkl")) and not (tmp_path / DOWNLOADS).exists()
 
 
+def test_a_published_dictionary_without_its_json_says_what_its_names_say(
+    server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
+    assert PICKLED is not None
+    data = pickled(library(synthetic(size=12, width=16)))
+    server.add(REPOSITORY, {PICKLED.path: data}, KNOWN_REVISION.ljust(40, "a"))
+    info = ep.open(import_published(PICKLED.name, tmp_path, hub=hub)).info
+    assert (info["model"], info["layer"], info["percentile"]) == (PICKLED.model, 20, 8.0)
+    assert not (tmp_path / DOWNLOADS).exists()
+
+
 def test_the_pickle_stays_when_asked_and_is_not_downloaded_again(
     server: HubServer, hub: Hub, published: dict[str, bytes], tmp_path: Path
 ) -> None:

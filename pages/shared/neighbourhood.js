@@ -39,7 +39,7 @@ const anchor = (item, column, name, picked) => {
 
 const arrow = (side, cosine) => {
   const place = make("span", `arrow ${side}`);
-  place.append(make("span", "cos", cosine.replace("0.", ".")));
+  place.append(make("span", "cos", cosine.replace("-0.00", "0.00").replace("0.", ".")));
   return place;
 };
 
@@ -52,7 +52,7 @@ const between = (column, picked) =>
 
 const down = (cosine) => {
   const place = make("div", "down");
-  place.append(make("span", "cos", cosine.replace("0.", ".")));
+  place.append(make("span", "cos", cosine.replace("-0.00", "0.00").replace("0.", ".")));
   return place;
 };
 

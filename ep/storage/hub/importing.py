@@ -115,7 +115,8 @@ def _published(published: Published, target: Path, progress: Progress, hub: Hub,
     folder = _folder(target)
     room = (file.size or 0) // 5  # the converted file
     at = (listing.repository, listing.revision)
-    metadata, _ = hub.download(at[0], published.metadata, at[1], folder)
+    told = listing.find(published.metadata)  # model, layer and percentile also stand in the names
+    metadata = hub.download(at[0], published.metadata, at[1], folder)[0] if told else None
     pickle, sha256 = hub.download(at[0], published.path, at[1], folder, steps.download, room)
     origin = {
         "repository": listing.repository,
@@ -126,8 +127,9 @@ def _published(published: Published, target: Path, progress: Progress, hub: Hub,
     }
     with _named(pickle, f"{listing.repository}/{published.path}"):
         convert(pickle, target, metadata=metadata, progress=steps.convert, origin=origin)
-    for used in (metadata, *(() if keep else (pickle,))):
-        used.unlink(missing_ok=True)
+    for used in (metadata, None if keep else pickle):
+        if used is not None:
+            used.unlink(missing_ok=True)
     _tidy(folder)
     return target
 
