@@ -279,7 +279,7 @@ def abouts(setting: Setting) -> tuple[str, ...]:
     every = ", ".join(map(str, setting.regions))
     used = ", ".join(map(str, setting.used))
     about = setting.reference if isinstance(setting.reference, str) else f"region {setting.reference}"
-    point = {"centre": "the centre", "origin": "the origin"}.get(str(about), str(about))
+    point = "" if about == "centre" else f" about {'the origin' if about == 'origin' else about}"
     steered = {
         "add": f"{setting.strength:+.2f} towards {used}",
         "ablate": f"{100 * setting.strength:.0f} % of {used} projected out",
@@ -290,7 +290,7 @@ def abouts(setting: Setting) -> tuple[str, ...]:
         "add": f"{setting.strength:+.2f} in a random direction",
         "clamp": f"a random direction held at {setting.strength:.2f}",
     }.get(setting.mode, "the same along random directions" if len(setting.used) > 1 else "along a random direction")
-    return ("nothing changed", f"{every} projected out about {point}", steered, control)
+    return ("nothing changed", f"{every} projected out{point}", steered, control)
 
 
 def as_json(dictionary: Dictionary, setting: Setting, columns: Sequence[Column]) -> dict[str, Any]:

@@ -1,0 +1,322 @@
+"""Steer as a visitor finds it: four columns of one run, a link that writes it again, calm words, a model left free."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic, sleep
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+import ep
+from ep.errors import ModelError, RequestError
+from ep.models import LanguageModel
+from ep.models.generation import generate
+from ep.storage import Shelf
+from ep.studies.behaviour import Rate
+from ep.studies.steering import Dose
+from ep.views import figures_dose
+from ep.views import steering as view
+from ep.views.steering import Column, Setting
+from pages.shared import jobs, loading, steering, steering_files
+from tests.fixtures import tiny
+from tests.fixtures.dictionaries import HOSTILE, synthetic
+from tests.test_pages_reading import _html, _visit
+
+pytestmark = pytest.mark.slow
+LIVE = "steer_live"
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A dictionary with its model, one whose steps overflow, one of another model, one without template, one lost."""
+    folder, models = tmp_path_factory.mktemp("shelf"), tmp_path_factory.mktemp("models")
+    gemma, gpt2 = str(tiny.gemma(models / "gemma")), str(tiny.gpt2(models / "gpt2"))
+    own = {"layer": 2, "model": gemma, "typical_norm": 4.0}
+    made = {
+        "own": synthetic(40, 32, seed=1, family="own", title="own", **own),
+        "huge": synthetic(40, 32, seed=1, family="huge", **own | {"typical_norm": 1e36}),
+        "narrow": synthetic(20, 16, family="narrow", model=gemma, layer=1),
+        "plain": synthetic(40, 32, seed=1, family="plain", **own | {"model": gpt2}),
+        "lost": synthetic(40, 32, family="lost", **own | {"model": "/nowhere/at/all"}),
+        "hostile": synthetic(40, 32, hostile=True, family="hostile", **own),
+    }
+    for name, dictionary in made.items():
+        ep.save(dictionary, folder / f"{name}.ep.h5")
+    found = {entry.path.name.removesuffix(".ep.h5"): entry.key for entry in Shelf((folder,)).entries}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EP_LIBRARY", str(folder))
+        st.cache_resource.clear()
+        yield found
+    st.cache_resource.clear()
+
+
+def model_of(key: str) -> LanguageModel:
+    return loading.language_model(loading.dictionary(key).info)
+
+
+def asked(key: str, **settings: str) -> AppTest:
+    return _visit("steer", key, **{"r": "3", "q": "The cat sat", "schat": "text", "stoks": "12", **settings})
+
+
+def generated(at: AppTest) -> tuple[Column, ...]:
+    """The columns after a click on Generate."""
+    at.button(key="steer_generate").click().run()
+    return finished(at)
+
+
+def finished(at: AppTest) -> tuple[Column, ...]:
+    live = at.session_state[LIVE]
+    deadline = monotonic() + 60
+    while (job := jobs.get(live.key)) is not None and job.state == "running":
+        assert monotonic() < deadline
+        sleep(0.01)
+    at.run()
+    well(at)
+    return live.columns
+
+
+def well(at: AppTest) -> str:
+    page = _html(at)
+    assert not at.exception and "Something went wrong" not in page and "cannot be shown" not in page
+    return page
+
+
+def alone(key: str, setting: Setting) -> list[Column]:
+    dictionary, model = loading.dictionary(key), model_of(key)
+    batch = view.rows(dictionary, model, setting)
+    *_, written = generate(model, batch, setting.sampling())
+    return view.measured(dictionary, model, batch, written)
+
+
+def test_the_page_opens_without_the_model_and_says_what_will_be_seen(keys: dict[str, str]) -> None:
+    loading._model_states().clear()
+    at = _visit("steer", keys["own"], r="3")
+    page = well(at)
+    assert "untouched, region 3 taken out" in page and "How much is enough?" in page
+    assert loading.model_state(loading.dictionary(keys["own"]).info) == loading.NOT_NEEDED
+
+
+def test_a_run_is_that_of_the_backend_and_its_link_writes_the_same_again(keys: dict[str, str]) -> None:
+    at = asked(keys["own"], smode="add", sstr="2", sseed="7", stemp="1")
+    columns = generated(at)
+    live = at.session_state[LIVE]
+    assert live.setting == Setting(
+        "The cat sat", mode="add", regions=(3,), strength=2.0, tokens=12, temperature=1.0, seed=7
+    )
+    assert list(columns) == alone(keys["own"], live.setting)
+    assert [column.moved for column in columns] == pytest.approx([0, columns[1].moved, 2, 2], rel=1e-3)
+    assert columns[1].moved > 0 and "8.0 of 8.0 asked for" in well(at)
+    link = {name: value[0] if isinstance(value, list) else value for name, value in at.query_params.items()}
+    assert link["srun"] == "1"
+    again = _visit("steer", link.pop("d"), **link)  # nobody clicks
+    assert finished(again) == columns
+
+
+@pytest.mark.parametrize("mode", view.MODES)
+def test_every_mode_runs_and_says_what_it_did(keys: dict[str, str], mode: str) -> None:
+    at = asked(keys["own"], smode=mode, starget="5", sregs="9,9999,x", sref="4", sscope="generated", slayers="1-2")
+    columns = generated(at)
+    live = at.session_state[LIVE]
+    assert live.setting.regions == (3, 9) and live.setting.reference == 4
+    assert columns[2].moved > 0 and columns[0].moved == 0
+    assert "Measured change of the residual" in well(at)
+    assert columns[2].touched == 2 * len(columns[2].ids) or columns[2].ending in ("end", "limit")
+
+
+def test_runs_are_kept_and_come_back_with_their_setting(keys: dict[str, str]) -> None:
+    at = asked(keys["own"], sstr="2")
+    first = generated(at)
+    at.slider(key="steer_strength").set_value(0.5).run()
+    second = generated(at)
+    assert at.query_params["sstr"] in ("0.5", ["0.5"]) and first != second
+    kept = at.session_state["steer_kept"]
+    assert [run.columns for run in kept] == [second, first]
+    assert len(at.dataframe) == 1 and list(at.dataframe[0].value["strength"]) == [0.5, 2.0]
+
+
+def test_wrong_input_is_said_calmly_and_the_model_works_right_after(keys: dict[str, str]) -> None:
+    for key, said, settings in (
+        ("narrow", "built from another model", {}),
+        ("own", "there is no prompt", {"q": " "}),
+        ("own", "fills the model", {"q": "cat " * 400}),
+        ("own", "layers 0 to 3", {"slayers": "9"}),
+        ("own", "cannot be read", {"slayers": "<b>"}),
+        ("own", "choose that region", {"smode": "swap"}),
+        ("plain", "no chat template", {"schat": "chat"}),
+        ("lost", "not beside the dictionary", {}),
+    ):
+        at = asked(keys[key], **settings)
+        at.button(key="steer_generate").click().run()
+        page = well(at)
+        assert "This run cannot be made" in page and said.casefold() in page.casefold(), (key, said)
+        assert LIVE not in at.session_state or at.session_state[LIVE] is None
+    assert model_of(keys["own"]).turns.length == 0
+    at = asked(keys["plain"], schat="chat")
+    at.button(key="steer_generate").click().run()
+    at.button(key="steer_as_text").click().run()
+    assert len(generated(at)[0].ids) > 0
+    assert len(generated(asked(keys["own"]))[0].ids) > 0
+
+
+def test_a_change_beyond_numbers_ends_its_rows_and_no_others(keys: dict[str, str]) -> None:
+    at = asked(keys["huge"], sstr="1000000")
+    columns = generated(at)
+    assert [column.ending == "not finite" for column in columns] == [False, False, True, True]
+    assert len(columns[0].ids) > 0 and columns[2].ids == () and columns[2].kl is None
+    assert "not finite" in well(at)
+    assert generated(asked(keys["own"]))[0].ids == columns[0].ids
+
+
+def test_settings_nobody_could_have_made_take_their_defaults(keys: dict[str, str]) -> None:
+    at = asked(
+        keys["own"], smode="<b>", sstr="nan", sseed="-3", stoks="1e9", stemp="x", sscope="?", sbasis="?", sref="99",
+        starget="-1", sregs="x,1,1,1", slayers="",
+    )  # fmt: skip
+    columns = generated(at)
+    assert at.session_state[LIVE].setting == Setting("The cat sat", regions=(3, 1), tokens=view.LONGEST)
+    assert len(columns) == 4
+
+
+def test_hostile_prompts_and_tokens_are_text(keys: dict[str, str]) -> None:
+    for text in (HOSTILE[0], HOSTILE[3], HOSTILE[8]):
+        at = asked(keys["hostile"], q=text, stoks="4")
+        generated(at)
+        assert "<img src=x" not in well(at)
+
+
+# -- the worker --------------------------------------------------------------------------------------------------------
+
+
+def run_of(key: str, setting: Setting) -> tuple[steering.Live, jobs.Job, Thread]:
+    """A run outside any page, on a thread of its own."""
+    dictionary, model = loading.dictionary(key), model_of(key)
+    batch = view.rows(dictionary, model, setting)
+    live, job = steering.Live(key, "steer test", setting, ""), jobs.Job("Steering")
+    thread = Thread(target=job.run, args=(lambda job: steering._write(live, "me", dictionary, model, batch, job),))
+    return live, job, thread
+
+
+LONG = Setting("The cat sat", regions=(3,), tokens=200, seed=1, temperature=1.0)
+
+
+def until(true: object) -> None:
+    deadline = monotonic() + 60
+    while not true():  # type: ignore[operator]
+        assert monotonic() < deadline
+        sleep(0.002)
+
+
+def test_a_run_nobody_looks_at_ends_and_frees_the_model(keys: dict[str, str]) -> None:
+    live, job, thread = run_of(keys["own"], LONG)
+    live.seen = monotonic() - 2 * steering.GONE_AFTER_S
+    thread.start()
+    thread.join(60)
+    assert job.state == "cancelled" and not live.measured
+    assert model_of(keys["own"]).turns.length == 0
+
+
+def test_stop_works_while_waiting_and_while_writing(keys: dict[str, str]) -> None:
+    model, hold = model_of(keys["own"]), Event()
+
+    def holds() -> None:
+        with model.turns.take("other"):
+            hold.wait(60)
+
+    other = Thread(target=holds)
+    other.start()
+    until(lambda: model.turns.length == 1)
+    live, job, thread = run_of(keys["own"], LONG)
+    thread.start()
+    until(lambda: live.ahead == 1)
+    job.cancel()
+    thread.join(60)
+    assert job.state == "cancelled" and live.columns[0].ids == () and model.turns.length == 1
+    hold.set()
+    other.join(60)
+    live, job, thread = run_of(keys["own"], LONG)
+    thread.start()
+    until(lambda: len(live.ids[0]) > 2)
+    job.cancel()
+    thread.join(60)
+    assert job.state == "cancelled" and 2 < len(live.columns[0].ids) < 200 and model.turns.length == 0
+    assert live.columns[0].text == "".join(live.columns[0].tokens)
+
+
+def test_two_at_once_get_what_each_gets_alone(keys: dict[str, str]) -> None:
+    settings = [LONG, replace(LONG, mode="ablate", regions=(5, 6), seed=9)]
+    expected = [alone(keys["own"], setting) for setting in settings]
+    runs = [run_of(keys["own"], setting) for setting in settings]
+    for *_, thread in runs:
+        thread.start()
+    while any(thread.is_alive() for *_, thread in runs):
+        for live, *_ in runs:
+            live.look()
+        sleep(0.05)
+    assert [list(live.columns) for live, *_ in runs] == expected
+
+
+# -- the plain parts ---------------------------------------------------------------------------------------------------
+
+
+def test_layers_are_read_or_refused() -> None:
+    assert view.parse_layers("", 4, 6) == (4,) and view.parse_layers(" All ", 4, 6) == tuple(range(6))
+    assert view.parse_layers("2, 4-5,2", 0, 6) == (2, 4, 5)
+    for text, error in (("6", ModelError), ("5-3", ModelError), ("two", RequestError), ("1,,2", RequestError)):
+        with pytest.raises(error):
+            view.parse_layers(text, 4, 6)
+
+
+def test_words_that_differ_are_marked_whole_and_equal_ones_never() -> None:
+    default = ["I", " can", "not", " help", "."]
+    assert view.differing(default, default) == [False] * 5
+    assert view.differing(default, ["I", " can", " help", "."]) == [False, True, False, False]
+    assert view.differing(default, ["I", " can", "not", " hel", "per", "."]) == [False, False, False, True, True, True]
+    assert view.differing([], ["a", " b"]) == [True, True] and view.differing(["a"], []) == []
+
+
+def test_files_hold_the_run_and_the_direction(keys: dict[str, str]) -> None:
+    dictionary = loading.dictionary(keys["own"])
+    setting = replace(LONG, tokens=6, strength=0.5)
+    columns = alone(keys["own"], setting)
+    files = steering_files.files(dictionary, setting, columns)
+    run = json.loads(files["steering-run.json"]())
+    assert run["columns"][2]["text"] == columns[2].text and run["setting"]["strength"] == 0.5 and run["provenance"]
+    direction = np.load(io.BytesIO(files["region-3-direction.npz"]()))
+    assert np.array_equal(direction["direction"], dictionary.exemplars[[3]]) and direction["strength"] == 0.5
+    assert files["region-3-control-vector.gguf"]().startswith(b"GGUF")
+    assert json.loads(files["region-3-neuronpedia.json"]())["vectorDefaultSteerStrength"] == pytest.approx(2.0)
+    (table,) = steering_files.tables(columns).values()
+    assert table().num_rows == sum(len(column.ids) for column in columns)
+
+
+def test_the_dose_figure_holds_its_curves_its_zone_and_the_strength() -> None:
+    def doses(hits: list[int]) -> list[Dose]:
+        return [Dose(s, Rate(h, 20), Rate(20 - h, 20), 1.0, s, ()) for s, h in zip((0, 1, 2, 4), hits, strict=True)]
+
+    figure = figures_dose.dose(doses([0, 10, 18, 19]), doses([0, 0, 1, 1]), 1.0, 2.0, "refuses", False)
+    lines = [list(trace.y) for trace in figure.data if trace.mode == "lines+markers"]
+    assert np.allclose(lines, [[0, 0, 0.05, 0.05], [1, 0.5, 0.1, 0.05], [0, 0.5, 0.9, 0.95]])
+    said = [note.text for note in figure.layout.annotations]
+    assert {"refuses", "coherent", "random control", "degenerates"} <= set(said)
+    bare = figures_dose.dose(doses([0, 0, 0, 0]), doses([0, 0, 0, 0]), 9.0, None, "refuses", True)
+    assert "degenerates" not in [note.text for note in bare.layout.annotations]
+
+
+def test_the_code_shown_names_the_setting() -> None:
+    from ep.views import snippets
+
+    dictionary = synthetic(20, 8)
+    dictionary.info["file"] = str(Path("x.ep.h5"))
+    for mode in view.MODES:
+        setting = Setting("'); import os #", True, "sys", mode, (3, 4), 0.5, target=2, layers="1-2")
+        code = snippets.steer(dictionary, setting)
+        compile(code, "shown", "exec")
+        assert repr(mode) in code and "Sampling(64, 0.0, seed=0)" in code
