@@ -229,6 +229,8 @@ def test_on_the_demo_one_region_carries_refusal_and_a_half_harmful_centre_hides_
     target = prompts("held_out_words")[:40] + prompts("held_out_templates")[:40]
     benign = prompts("benign")[:40]
 
+    default: dict[Sequence[str], list[Answer]] = {}  # the unchanged model says the same whatever the seed
+
     def tried(seed: int, share: float) -> dict[str, Arm]:
         made = partition(x, refused, 4.0, seed, layer, share)
         scored = score(made.assign(x).region, refused)
@@ -240,7 +242,10 @@ def test_on_the_demo_one_region_carries_refusal_and_a_half_harmful_centre_hides_
             changes["matched"] = (of_regions(made, "ablate", [control]),)
 
         def answer(texts: Sequence[str], arm: str) -> list[Answer]:
-            return [Answer(*found) for found in answers(model, texts, changes[arm], sampling)]
+            if arm == "default" and texts in default:
+                return default[texts]
+            said = [Answer(*found) for found in answers(model, texts, changes[arm], sampling)]
+            return default.setdefault(texts, said) if arm == "default" else said
 
         return trial(answer, list(changes), target, benign, judge)
 

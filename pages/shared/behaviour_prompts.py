@@ -53,17 +53,19 @@ def prompts_popover(name: str) -> None:
         held_out = _file("Held-out prompts to try it on (without: 30 % are held back)", "held")
         benign = _file("Benign prompts that must stay intact", "benign")
         names = _columns(choice)
-        text = st.selectbox("Column with the prompt", names, index=_at(names, "prompt"), key="behaviour_text")
-        label = st.selectbox(
-            "Column with the label", [*names, NONE], index=_at([*names, NONE], "label"), key="behaviour_label"
-        )
-        yes = st.text_input(
-            "Labels that mean yes, with commas between",
-            key="behaviour_yes",
-            placeholder="harmful, yes, 1, true",
-            max_chars=300,
-        )
-        if st.button("Use these files", key="behaviour_use", disabled=choice is None, type="primary"):
+        left, right = st.columns(2, gap="small")
+        text = left.selectbox("Column with the prompt", names, index=_at(names, "prompt", 0), key="behaviour_text")
+        labels = [*names, NONE]
+        label = right.selectbox("Column with the label", labels, index=_at(labels, "label", 1), key="behaviour_label")
+        with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+            yes = st.text_input(
+                "Labels that mean yes, with commas between",
+                key="behaviour_yes",
+                placeholder="harmful, yes, 1, true",
+                max_chars=300,
+            )
+            asked = st.button("Use these files", key="behaviour_use", disabled=choice is None, type="primary")
+        if asked and choice is not None:
             _use(choice, held_out, benign, text, label, yes)
 
 
@@ -73,14 +75,16 @@ def button_label(name: str) -> str:
     return shorten(" ".join(kept.split()), 28) or "a file"
 
 
-def _at(names: list[str], wanted: str) -> int:
-    return names.index(wanted) if wanted in names else max(0, len(names) - 1 if wanted == "label" else 0)
+def _at(names: list[str], wanted: str, otherwise: int) -> int:
+    return names.index(wanted) if wanted in names else min(otherwise, len(names) - 1)
 
 
 def _file(title: str, name: str) -> tuple[str, bytes] | None:
     """A file given by upload or by its path on this machine, as (name, bytes); a sentence when it cannot be read."""
     left, right = st.columns([5, 4], gap="small", vertical_alignment="bottom")
-    given = left.file_uploader(title, type=["csv", "jsonl", "ndjson"], key=f"behaviour_file_{name}")
+    given = left.file_uploader(
+        title, type=["csv", "jsonl", "ndjson"], key=f"behaviour_file_{name}", max_upload_size=MOST_BYTES >> 20
+    )
     path = right.text_input(
         f"Path of: {title}", key=f"behaviour_path_{name}", placeholder="or its path here", label_visibility="collapsed"
     )

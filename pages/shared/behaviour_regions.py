@@ -31,7 +31,7 @@ _COLUMNS: dict[str, Any] = {
         "Rate", width=76, min_value=0, max_value=1, format="%.2f", color=palette.OTHER, help="Share that behaves so"
     ),
     "interval": st.column_config.TextColumn("95 %", width=68, help="Wilson interval of the rate"),
-    "share": st.column_config.NumberColumn("Share", width=46, format="percent", help="Of all prompts that behave so"),
+    "share": st.column_config.NumberColumn("Share", width=46, format="%.0f %%", help="Of all prompts that behave so"),
     "lift": st.column_config.NumberColumn("Lift", width=40, format="%.2f", help="Its rate over that of all prompts"),
 }
 
@@ -125,7 +125,7 @@ def table_rows(regions: list[Plain], dictionary: Dictionary) -> dict[str, list[A
         "n": [rate.n for rate in rates],
         "rate": [rate.value for rate in rates],
         "interval": ["{:.2f}–{:.2f}".format(*rate.interval) if rate.interval else "" for rate in rates],
-        "share": [one["share"] for one in ordered],
+        "share": [100 * one["share"] for one in ordered],
         "lift": [one["lift"] for one in ordered],
     }
 
