@@ -209,9 +209,9 @@ def language_model(info: Mapping[str, Any]) -> LanguageModel:
         with st.spinner("Loading the language model, once…", show_time=True):
             model = _model(name)
     except BaseException:
-        states.pop(name, None)
+        if states.get(name) == "loading":
+            states.pop(name)
         raise
-    states[name] = f"ready on {model.device}"
     return model
 
 
@@ -239,4 +239,6 @@ def _model_states() -> dict[str, str]:
 def _model(name: str) -> LanguageModel:
     from ep.models import load  # torch is heavy: only a page that reads text pays for it
 
-    return load(name)
+    model = load(name)
+    _model_states()[name] = f"ready on {model.device}"  # here, since the page that asked may be gone by now
+    return model
