@@ -117,11 +117,12 @@ class Summary:
 class Null:
     """What matching gives where nothing changed but the order of the stream.
 
-    name: of the other dictionary. match: of A with it.
+    name: of the other dictionary. match: of A with it. other: that dictionary.
     """
 
     name: str
     match: Match
+    other: Dictionary
 
     @property
     def level(self) -> float:
@@ -192,7 +193,7 @@ def _partners(size: int, mine: np.ndarray, others: np.ndarray, cosine: np.ndarra
 def null(a: Dictionary, other: Dictionary, basis: str = "exemplar", centre: str = "own", name: str = "") -> Null:
     """The matching of A with a dictionary of the same setting; a foreign centre becomes the middle of the two."""
     chosen = centre if centre in ("own", "common") else "common"
-    return Null(name or str(other.info.get("title") or "another seed"), match(a, other, basis, chosen))
+    return Null(name or str(other.info.get("title") or "another seed"), match(a, other, basis, chosen), other)
 
 
 def same_setting(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
