@@ -31,7 +31,7 @@ TEXT, CHAT = "Text", "Chat turn"
 LONGEST_PROMPT = 20_000
 WIDEST_MARKED = 20.0
 FOUND = 12
-NEAREST_MARKS = 14.0
+NEAREST_MARKS = 12.0
 """Marks of the slider closer than this, in percent of its length, would run into each other."""
 
 

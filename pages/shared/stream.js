@@ -65,7 +65,7 @@ const foot = (part, column, pick) => {
     }),
   );
   part.strip.title = "where this text falls in the dictionary, token by token, as the unchanged model reads it";
-  part.strip.className = column.strip.length ? "strip" : "strip empty";
+  part.strip.className = `strip${column.strip.length ? "" : " empty"}${column.strip.length > 48 ? " many" : ""}`;
   part.strip.replaceChildren(
     ...column.strip.map(([color, strength, title, region]) => {
       const cell = make("span", "", "", title);
