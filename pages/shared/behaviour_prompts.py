@@ -42,7 +42,12 @@ def _demo(folder: str) -> Held:
 def prompts_popover(name: str) -> None:
     """Which prompts: the demo's with one click, or files of one's own."""
     with (
-        st.popover(f"Prompts: {button_label(name)}", icon=":material/list:", key="behaviour_prompts", width="content"),
+        st.popover(
+            f"Prompts: {button_label(name)}",
+            icon=":material/list:",
+            key=f"behaviour_prompts {_times()}",
+            width="content",
+        ),
         st.container(width=560, gap="small"),
     ):
         st.button("Use the demo's own prompts", key="behaviour_demo", on_click=_use_demo, icon=":material/replay:")
@@ -122,8 +127,14 @@ def _columns(choice: tuple[str, bytes] | None) -> list[str]:
         return ["prompt"]
 
 
+def _times() -> int:
+    """How often prompts were taken over: another key is another popover, and that one is closed."""
+    return int(st.session_state.get("behaviour_times", 0))
+
+
 def _use_demo() -> None:
     state.keep(bset=None)
+    st.session_state["behaviour_times"] = _times() + 1
 
 
 def _use(
@@ -143,4 +154,5 @@ def _use(
         return
     st.session_state[OWN_FILES] = (choice[0][:60], parted)
     state.keep(bset=OWN, btry=None)
+    st.session_state["behaviour_times"] = _times() + 1
     state.rerun()

