@@ -14,6 +14,7 @@ from ep.method.dictionary import Dictionary, MemorySource
 from ep.studies import final_token, inputs
 from ep.studies import matching as study
 from ep.studies.matching import MOVED, ONLY, PERSISTED
+from ep.views import layouts
 from ep.views import matching as view
 from tests.fixtures.dictionaries import synthetic
 
@@ -224,3 +225,11 @@ def test_colours_say_what_the_counts_say(pair: tuple[Dictionary, Dictionary]) ->
     assert ramp.light.shape == (160, 3)
     assert ramp.ramp is not None
     assert ramp.ramp.missing == int((found.a.partner < 0).sum())
+
+
+def test_a_dictionary_on_its_own_axes_lies_where_its_map_has_it() -> None:
+    a = ep.open(DEMO / "all-tokens" / "tuned-L2-p2.ep.h5")
+    place = layouts.coordinates(a, "pca-sphere")
+    assert np.allclose(layouts.on_axes_of(a, a, "pca-sphere"), place, atol=2e-3)
+    with pytest.raises(RequestError):
+        layouts.on_axes_of(a, a, "umap-flat")
