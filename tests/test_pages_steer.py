@@ -320,3 +320,18 @@ def test_the_code_shown_names_the_setting() -> None:
         code = snippets.steer(dictionary, setting)
         compile(code, "shown", "exec")
         assert repr(mode) in code and "Sampling(64, 0.0, seed=0)" in code
+
+
+def test_a_sweep_runs_beside_the_page_and_is_made_once_for_a_setting(keys: dict[str, str]) -> None:
+    at = asked(keys["own"], smode="ablate", sseed="3")
+    assert "steer_sweep" not in [button.key for button in at.button]  # no prompts yet
+    at.text_area(key="steer_sweep_lines_box").set_value("The cat sat\n\n  A small bird \n").run()
+    at.button(key="steer_sweep").click().run()
+    name = next(key for key in jobs.board()._jobs if key.startswith("steer sweep"))
+    until(lambda: jobs.get(name) is None or jobs.get(name).state != "running")  # type: ignore[union-attr]
+    assert jobs.get(name).error == ""  # type: ignore[union-attr]
+    at.run()
+    page = well(at)
+    assert "2 prompts of your own, 95 % intervals" in page and len(at.get("plotly_chart")) == 1
+    at.slider(key="steer_strength").set_value(1.5).run()  # the same sweep: another strength is a line in it
+    assert len(at.get("plotly_chart")) == 1 and model_of(keys["own"]).turns.length == 0
