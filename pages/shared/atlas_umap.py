@@ -32,9 +32,7 @@ def umap_panel(key: str, dictionary: Dictionary, layout: str) -> None:
     is_ready = layouts.is_ready(dictionary, layout)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if not is_ready:
-            messages.quiet(
-                f"{atlas_maps.TITLES[layout]} is not computed here yet; PCA stands in for it."
-            )
+            messages.quiet(f"{atlas_maps.TITLES[layout]} is not computed here yet; PCA stands in for it.")
         asked = _settings(dictionary, layout)
         st.button(
             "Compute again" if is_ready else "Compute UMAP",
