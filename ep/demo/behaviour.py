@@ -1,15 +1,13 @@
 """The demo's stored run of the Behaviour page: refusal, found and taken out, on all held-out words and templates.
 
-    python -m ep.demo.behaviour
-
-Writes data/demo/behaviour.json in some minutes: one trial on a dictionary of last tokens, four orders of the stream
+The last stage of the recipe, some minutes: writes data/demo/behaviour.json with one trial on a dictionary of last tokens, four orders of the stream
 with the centre taken from 6 % and from 50 % refused prompts, and the trial in short on the demo's other dictionaries.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -82,11 +80,8 @@ def _others(
         yield plain.trial(bench.attempt(find(made, seen), controls=False), bench.held, judge, 0)
 
 
-def main() -> None:
-    """Make it and write it."""
-    folder = Path(__file__).resolve().parents[2] / "data" / "demo"
-    write_bytes(folder / FILE, (json.dumps(run(folder), separators=(",", ":")) + "\n").encode())
-
-
-if __name__ == "__main__":
-    main()
+def make(folder: Path, say: Callable[[str], None]) -> None:
+    """Make it and write it. folder: data/demo."""
+    found = run(folder)
+    write_bytes(folder / FILE, (json.dumps(found, separators=(",", ":")) + "\n").encode())
+    say(f"{FILE} written")

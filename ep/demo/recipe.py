@@ -197,6 +197,13 @@ def _write_rows(path: Path, rows: Sequence[dict[str, object]]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
+def make_behaviour(out: Path, say: Say) -> None:
+    """The run that the Behaviour page opens with."""
+    from ep.demo import behaviour
+
+    behaviour.make(out, say)
+
+
 STAGES: dict[str, Callable[[Path, Say], None]] = {
     "tokenizer": make_tokenizer,
     "base": make_base,
@@ -205,4 +212,5 @@ STAGES: dict[str, Callable[[Path, Say], None]] = {
     "card": make_card,
     "texts": make_texts,
     "dictionaries": make_dictionaries,
+    "behaviour": make_behaviour,
 }
