@@ -1,7 +1,8 @@
 """The demo's stored run of the Behaviour page: refusal, found and taken out, on all held-out words and templates.
 
-The last stage of the recipe, some minutes: writes data/demo/behaviour.json with one trial on a dictionary of last tokens, four orders of the stream
-with the centre taken from 6 % and from 50 % refused prompts, and the trial in short on the demo's other dictionaries.
+The last stage of the recipe, some minutes: writes data/demo/behaviour.json with one trial on a dictionary of last
+tokens, four orders of the stream with the centre taken from 6 % and from 50 % refused prompts, and the trial in short
+on the demo's other dictionaries.
 """
 
 from __future__ import annotations
