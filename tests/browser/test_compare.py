@@ -13,7 +13,7 @@ def test_two_maps_a_pair_and_the_cutoff(app: App, page: Page) -> None:
     page.goto(app.link("compare", d="plain", r=17, cb=app.keys["plain"]))
     expect(page.get_by_text("300 pairs")).to_be_visible()
     expect(page.get_by_text("are the same dictionary")).to_be_visible()
-    expect(page.locator("canvas")).to_have_count(2)
+    expect(page.locator("canvas[role=application]")).to_have_count(2)
     expect(page.get_by_text("A 17", exact=True)).to_be_visible()
     expect(page.get_by_text("B 17", exact=True)).to_be_visible()
     page.get_by_role("radio", name="Only in A").click()

@@ -92,7 +92,7 @@ def test_what_is_downloaded_is_what_is_stored(app: App, page: Page) -> None:
     page.goto(app.link("region", d="plain", r=42))
     page.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="JSON").click()
+        page.get_by_role("button", name="JSON", exact=True).click()
     whole = json.loads(download.value.path().read_text())
     region = ep.open(app.shelf / "plain.ep.h5").region(42)
     assert len(whole["rows"]) == len(region.excerpts) + (region.founder is not None)
