@@ -79,7 +79,7 @@ def _dragging(browser: Browser, dictionary: Dictionary) -> list[dict[str, object
             row |= {"plotly": f"not up within {PATIENCE_S:.0f} s"}
         else:
             row |= {"ratio": round(rate / theirs, 1), "plotly_frames_per_s": round(theirs, 2)}
-            row |= {"target": TIMES} if layout == "pca-sphere" else {}
+            row |= {"target": TIMES} if layout == "pca-sphere" and size >= LARGEST_WITH_TARGET else {}
         rows.append(row)
     return rows
 
