@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 import ep
+from ep.studies.rates import wilson
 
 FOLDER = Path("data/demo/dictionaries/all-tokens")
-FEWEST, STRONGEST, Z = 5, 5, 1.96
+FEWEST, STRONGEST = 5, 5
 
 
 def run() -> list[dict[str, Any]]:
@@ -41,14 +42,6 @@ def measure(layer: int, percentile: int) -> dict[str, Any]:
         "n": len(asked),
         "control": round(float((lens[others] == following[asked, None]).any(axis=1).mean()), 3),
     }
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The 95 % Wilson interval of hits out of n."""
-    share, spread = hits / n, Z * Z / n
-    middle = (share + spread / 2) / (1 + spread)
-    half = Z * np.sqrt(share * (1 - share) / n + spread / n / 4) / (1 + spread)
-    return middle - half, middle + half
 
 
 if __name__ == "__main__":

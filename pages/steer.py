@@ -9,7 +9,6 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
-from ep.models.interventions import typical_norm
 from ep.views import snippets
 from ep.views import steering as view
 from ep.views.steering import Column, Setting
@@ -167,7 +166,7 @@ def _line(dictionary: Dictionary, setting: Setting, columns: tuple[Column, ...],
 
 
 def _proof(dictionary: Dictionary, setting: Setting, columns: tuple[Column, ...]) -> str:
-    r, asked = typical_norm(dictionary), view.asked_for(dictionary, setting)
+    r, asked = dictionary.typical_norm, view.asked_for(dictionary, setting)
     default, ablated, steered, control = (column.moved for column in columns)
 
     def length(moved: float | None) -> str:

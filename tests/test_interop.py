@@ -21,6 +21,7 @@ import ep
 from ep.cli import main
 from ep.errors import ConfigError, StorageError, UnknownRegion
 from ep.method.readouts import FEATURES, decode
+from ep.models.interventions import of_regions
 from ep.models.saebench import Readout
 from ep.storage.interop import gguf, neuronpedia, packed, saelens
 from tests.fixtures.dictionaries import synthetic
@@ -199,3 +200,14 @@ def test_a_browser_gets_the_same_bytes(dictionary: ep.Dictionary, tmp_path: Path
     with zipfile.ZipFile(io.BytesIO(packed.autoencoder(dictionary))) as archive:
         assert sorted(archive.namelist()) == ["sae/cfg.json", "sae/sae_weights.safetensors"]
         assert archive.testzip() is None
+
+
+def test_a_direction_that_leaves_is_the_step_that_steering_takes(tmp_path: Path) -> None:
+    """Also where a file does not say its typical norm, as published ones do not."""
+    silent = synthetic(8, 12, layer=3)
+    silent.info.pop("typical_norm", None)
+    step = of_regions(silent, "add", [5], 2.0)
+    request = neuronpedia.vector(silent, 5, "m", strength=2.0)
+    sent = request["vectorDefaultSteerStrength"] * np.array(request["vector"])
+    np.testing.assert_allclose(sent, step.strength * step.norm * step.directions[0], rtol=1e-5)
+    assert step.norm == pytest.approx(float(np.linalg.norm(silent.center)))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary, MemorySource
 from ep.studies import stability
+from pages.shared import region_stability
 from tests.fixtures.dictionaries import synthetic
 
 
@@ -84,3 +88,12 @@ def test_ranks_share_ties_and_too_few_regions_are_refused() -> None:
     assert np.isnan(stability.spearman(np.array([1, 2, 3]), np.array([5, 5, 5])))
     with pytest.raises(RequestError, match="at least 10"):
         stability.relate(synthetic(5, 8), synthetic(5, 8))
+
+
+def test_the_card_says_what_the_benchmark_measured() -> None:
+    results = json.loads((Path(__file__).resolve().parents[1] / "benchmarks" / "results.json").read_text())
+    (row,) = results["stability"]["rows"]
+    assert tuple(round(value, 2) for value in row["fifths"]) == region_stability.FIFTHS
+    low, high = (float(end) for end in row["interval"].split(" to "))
+    assert f"n = {row['n']:,} regions" in region_stability.MEASURED
+    assert f"{row['spearman']:.2f} ({low:.2f} to {high:.2f})" in region_stability.MEASURED

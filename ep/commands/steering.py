@@ -85,12 +85,11 @@ def _setting(arguments: argparse.Namespace) -> Any:
 
 
 def _print(column: Any, about: str, asked: float | None, dictionary: Any) -> None:
-    from ep.models.interventions import typical_norm
     from ep.views.text import plain
 
     print(f"{column.name}: {about}")
     print(f"  {plain(column.text)}".replace("\n", "\n  "))
-    moved = "not finite" if column.moved is None else f"{column.moved * typical_norm(dictionary):.1f}"
+    moved = "not finite" if column.moved is None else f"{column.moved * dictionary.typical_norm:.1f}"
     moved += "" if asked is None else f" of {asked:.1f} asked for"
     facts = {
         "change": moved,

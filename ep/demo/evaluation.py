@@ -17,6 +17,7 @@ import torch
 
 from ep.demo import chats, documents, generation, phrases, prompts, requests, tokenizer, training
 from ep.demo.words import COUNTRIES, NAMES
+from ep.studies.rates import wilson
 
 if TYPE_CHECKING:
     from transformers import Gemma2ForCausalLM, PreTrainedTokenizerFast
@@ -25,14 +26,6 @@ SEED = 2_000_003
 DOCUMENTS = 2_000
 COUNTED = 20_000  # documents of the training stream in which words and kinds are counted
 Say = Callable[[str], None]
-
-
-def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a share of `hits` among `n`."""
-    share, square = hits / n, z * z / n
-    middle = (share + square / 2) / (1 + square)
-    half = z / (1 + square) * (share * (1 - share) / n + square / (4 * n)) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def rate(found: Iterable[bool]) -> dict[str, float | int | list[float]]:

@@ -177,6 +177,14 @@ class Dictionary:
     def width(self) -> int:
         return int(self.center.shape[0])
 
+    @property
+    def typical_norm(self) -> float:
+        """r, the typical distance of an activation from the centre: what one unit of strength is.
+
+        ‖c‖ stands in where the file does not say (published files), and 1 where the centre is the origin.
+        """
+        return float(self.info.get("typical_norm") or np.linalg.norm(self.center) or 1.0)
+
     # -- geometry ----------------------------------------------------------------------------------------------------
 
     def assign(self, x: np.ndarray) -> Assignment:

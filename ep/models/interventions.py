@@ -123,7 +123,7 @@ def of_regions(
         directions=np.array(dictionary.basis(basis)[ids], np.float32).reshape(len(ids), -1),
         layers=tuple(layers) if layers is not None else (at,),
         reference=_point(dictionary, reference),
-        norm=typical_norm(dictionary),
+        norm=dictionary.typical_norm,
         strength=strength,
         target=mean_point(dictionary, target) if kind == "swap" and target is not None else None,
         scope=scope,
@@ -160,14 +160,8 @@ def mean_point(dictionary: Dictionary, region: int) -> Float32[np.ndarray, " d"]
     """
     k = dictionary.check(region)
     coherence = float(dictionary.row("coherence", k)) if "coherence" in dictionary else 1.0
-    step = typical_norm(dictionary) * coherence * dictionary.row("mean_directions", k).astype(np.float64)
+    step = dictionary.typical_norm * coherence * dictionary.row("mean_directions", k).astype(np.float64)
     return (dictionary.center + step).astype(np.float32)
-
-
-def typical_norm(dictionary: Dictionary) -> float:
-    """r, the typical distance of an activation from the centre; the centre's own norm when the file does not say."""
-    stored = dictionary.info.get("typical_norm")
-    return float(stored) if stored else max(float(np.linalg.norm(dictionary.center)), 1e-6)
 
 
 def _point(dictionary: Dictionary, reference: str | int) -> Float32[np.ndarray, " d"]:

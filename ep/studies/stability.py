@@ -14,6 +14,7 @@ from jaxtyping import Float32, Float64, Int64, Num
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
+from ep.method.pairing import pair
 
 QUINTILES = 5
 DRAWS = 1000
@@ -64,16 +65,12 @@ class Matching:
 
 def match(first: Num[np.ndarray, "K d"], second: Num[np.ndarray, "L e"]) -> Matching:
     """The best one-to-one pairing of unit rows. RequestError when the widths differ."""
-    from scipy.optimize import linear_sum_assignment
-
     if first.shape[1] != second.shape[1]:
         raise RequestError(
             f"directions of {first.shape[1]} and of {second.shape[1]} dimensions were given: "
             "match dictionaries of one model and layer"
         )
-    cosine = np.clip(np.asarray(first, np.float32) @ np.asarray(second, np.float32).T, -1, 1)
-    row, column = linear_sum_assignment(cosine, maximize=True)
-    return Matching(row.astype(np.int64), column.astype(np.int64), cosine[row, column])
+    return Matching(*pair(np.asarray(first, np.float32), np.asarray(second, np.float32)))
 
 
 @dataclass(frozen=True)

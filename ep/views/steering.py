@@ -20,7 +20,7 @@ from ep.models import LanguageModel, Prompt, read
 from ep.models.answering import surprise
 from ep.models.divergence import divergence
 from ep.models.generation import Row, Sampling, Written
-from ep.models.interventions import Intervention, of_regions, random_control, typical_norm
+from ep.models.interventions import Intervention, of_regions, random_control
 from ep.studies.judging import Fluency, Judge, Phrases, fluency
 
 MODES = ("ablate", "add", "swap", "clamp")
@@ -297,7 +297,7 @@ def as_json(dictionary: Dictionary, setting: Setting, columns: Sequence[Column])
     """A run as plain values: setting, typical norm, and every column with its tokens and measures."""
     return {
         "setting": asdict(setting),
-        "typical_norm": typical_norm(dictionary),
+        "typical_norm": dictionary.typical_norm,
         "columns": [
             {
                 "name": column.name,
@@ -325,7 +325,7 @@ def as_json(dictionary: Dictionary, setting: Setting, columns: Sequence[Column])
 
 def asked_for(dictionary: Dictionary, setting: Setting) -> float | None:
     """The length of the change that was asked for at each touched position; None where it depends on the stream."""
-    return abs(setting.strength) * typical_norm(dictionary) if setting.mode == "add" else None
+    return abs(setting.strength) * dictionary.typical_norm if setting.mode == "add" else None
 
 
 def checked(setting: Setting, dictionary: Dictionary) -> Setting:

@@ -12,7 +12,7 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
-from ep.models.interventions import STRONGEST, typical_norm
+from ep.models.interventions import STRONGEST
 from ep.studies.steering import Sweep
 from ep.views import steering as view
 from ep.views.palette import region_color
@@ -215,7 +215,7 @@ def _typed(dictionary: Dictionary, key: str, part: str) -> None:
 
 
 def _strength(dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> None:
-    r = typical_norm(dictionary)
+    r = dictionary.typical_norm
     unit = (
         "share that is projected out"
         if setting.mode in view.SPANNING

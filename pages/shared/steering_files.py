@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 
 from ep.method.dictionary import Dictionary
-from ep.models.interventions import typical_norm
 from ep.storage.interop import gguf, neuronpedia
 from ep.views import export
 from ep.views import steering as view
@@ -73,7 +72,7 @@ def _npz(dictionary: Dictionary, setting: Setting) -> bytes:
         regions=np.array(setting.used, np.int64),
         center=np.asarray(dictionary.center, np.float32),
         strength=np.float64(setting.strength),
-        typical_norm=np.float64(typical_norm(dictionary)),
+        typical_norm=np.float64(dictionary.typical_norm),
         layer=np.int64(dictionary.info.get("layer") or 0),
         provenance=np.array(about),
     )

@@ -27,7 +27,7 @@ def write(
 ) -> Path:
     """Writes α·r·v for one region's unit direction v; returns the path.
 
-    strength: α in units of the layer's typical norm r = `info["typical_norm"]` (1 when the file does not say), so that
+    strength: α in units of the layer's typical norm r, so that
     scale 1 in llama.cpp is a step of that length. model_hint: the architecture's name in llama.cpp ("gemma2").
     ConfigError at layer 0 and for a strength that is not finite, UnknownRegion, StorageError.
     """
@@ -38,7 +38,7 @@ def write(
         raise ConfigError("control vectors start at block 1 and this dictionary is of layer 0: choose a later layer")
     if not np.isfinite(strength):
         raise ConfigError(f"strength {strength} was asked for: expected a finite number")
-    direction = strength * typical_norm(dictionary) * dictionary.basis(basis)[k].astype(np.float64)
+    direction = strength * dictionary.typical_norm * dictionary.basis(basis)[k].astype(np.float64)
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
@@ -49,7 +49,7 @@ def write(
         writer.add_string("ep.basis", basis)
         writer.add_uint32("ep.region", k)
         writer.add_float32("ep.strength", strength)
-        writer.add_float32("ep.typical_norm", typical_norm(dictionary))
+        writer.add_float32("ep.typical_norm", dictionary.typical_norm)
         writer.add_tensor(f"direction.{layer}", direction.astype(np.float32))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
@@ -61,8 +61,3 @@ def write(
     finally:
         partial.unlink(missing_ok=True)
     return target
-
-
-def typical_norm(dictionary: Dictionary) -> float:
-    """The layer's typical norm r, the length of a step of strength 1; 1 when the file does not say."""
-    return float(dictionary.info.get("typical_norm") or 1.0)

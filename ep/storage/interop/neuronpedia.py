@@ -14,7 +14,6 @@ import numpy as np
 
 from ep.errors import ConfigError
 from ep.method.dictionary import Dictionary, Excerpt, TokenScore
-from ep.storage.interop.gguf import typical_norm
 
 WIDEST_VECTOR = 24_576
 STRONGEST = 100.0
@@ -43,7 +42,7 @@ def vector(
         )
     if not np.isfinite(strength):
         raise ConfigError(f"strength {strength} was asked for: expected a finite number")
-    length = strength * typical_norm(dictionary)
+    length = strength * dictionary.typical_norm
     default = float(np.clip(length, -STRONGEST, STRONGEST))
     rest = length / default if default else 1.0
     return {
