@@ -15,9 +15,9 @@ from ep.method.dictionary import Dictionary
 from ep.models import LanguageModel
 from ep.models.together import Positions, positions, recut, turns
 from ep.studies import final_token, inputs
-from ep.studies.behaviour import Rate, rate_of
 from ep.studies.matching import Match
 from ep.studies.prompts import Prompts
+from ep.studies.rates import Rate, rate_of
 
 MOST_REGIONS = 2000
 """Regions of a round trip: of a larger dictionary a seeded sample."""

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 import ep
 from ep.storage import Shelf
-from ep.studies.behaviour import Rate
+from ep.studies.rates import Rate
 from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
 from pages.shared import behaviour_prompts, loading

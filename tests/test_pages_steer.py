@@ -20,7 +20,7 @@ from ep.errors import ModelError, RequestError
 from ep.models import LanguageModel
 from ep.models.generation import generate
 from ep.storage import Shelf
-from ep.studies.behaviour import Rate
+from ep.studies.rates import Rate
 from ep.studies.steering import Dose
 from ep.views import figures_dose
 from ep.views import steering as view

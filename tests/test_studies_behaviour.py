@@ -19,7 +19,6 @@ from ep.models.interventions import of_regions, random_control
 from ep.studies.behaviour import (
     Answer,
     Arm,
-    Rate,
     candidates,
     difference,
     matched_control,
@@ -30,6 +29,7 @@ from ep.studies.behaviour import (
 )
 from ep.studies.judging import Pattern, Phrases, agreement, fluency
 from ep.studies.prompts import read_prompts
+from ep.studies.rates import Rate
 from tests.fixtures.dictionaries import synthetic
 
 DEMO = Path(__file__).resolve().parents[1] / "data/demo"

@@ -139,7 +139,7 @@ def _tell(said: str, _share: float | None) -> None:
 
 
 def _print(choice: dict[str, Any], tried: dict[str, Any], repeats: list[dict[str, Any]], limit: int) -> None:
-    from ep.studies.behaviour import Rate
+    from ep.studies.rates import Rate
     from ep.views import behaviour as plain
 
     print(plain.summary(choice))
@@ -169,7 +169,7 @@ def _print(choice: dict[str, Any], tried: dict[str, Any], repeats: list[dict[str
 
 
 def _print_arms(arms: list[dict[str, Any]]) -> None:
-    from ep.studies.behaviour import Rate
+    from ep.studies.rates import Rate
 
     print(f"{'':<17} {'behaviour':<31} {'coherent compliance':<31} {'benign intact':<31} moved")
     for arm in arms:
@@ -178,7 +178,7 @@ def _print_arms(arms: list[dict[str, Any]]) -> None:
 
 
 def _print_repeat(one: dict[str, Any]) -> None:
-    from ep.studies.behaviour import Rate
+    from ep.studies.rates import Rate
     from ep.views import behaviour as plain
 
     if one["region"] is None:

@@ -25,7 +25,7 @@ from ep.method.geometry import directions
 from ep.method.leaders import Leaders
 from ep.method.members import ArrivalMembers
 from ep.studies.judging import Judge, fluency
-from ep.studies.rates import wilson
+from ep.studies.rates import Rate, rate_of
 
 FEWEST, LEAST_RATE = 5, 0.3
 """A candidate region holds so many prompts, and at least this share of them behaves so (protocol 8.6)."""
@@ -36,33 +36,6 @@ MOST_SHARED = 0.2
 COHERENT_QUANTILE = 0.99
 BEHAVING_SHARE = 0.06
 """Share of behaving prompts in the stream the centre is taken from: a mostly ordinary stream; see `stream`."""
-
-
-@dataclass(frozen=True)
-class Rate:
-    """hits of n, with the 95 % Wilson interval; n = 0 has no rate."""
-
-    hits: int
-    n: int
-
-    @property
-    def value(self) -> float | None:
-        return self.hits / self.n if self.n else None
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        return wilson(self.hits, self.n) if self.n else None
-
-    def __str__(self) -> str:
-        if not self.n:
-            return "– (n = 0)"
-        low, high = wilson(self.hits, self.n)
-        return f"{self.hits / self.n:.2f} ({low:.2f} to {high:.2f}, n = {self.n})"
-
-
-def rate_of(values: Sequence[bool] | np.ndarray) -> Rate:
-    """The rate of a list of yes and no."""
-    return Rate(int(np.sum(values)), len(values))
 
 
 @dataclass(frozen=True)

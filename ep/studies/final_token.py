@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from ep.errors import RequestError
-from ep.studies.behaviour import Rate
+from ep.studies.rates import Rate
 
 DRAWS = 2000
 PRIOR = 1.0

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import sqrt
+
+import numpy as np
 
 Z = 1.96
 """Two-sided 95 %."""
@@ -14,6 +18,33 @@ def wilson(hits: int, n: int, z: float = Z) -> tuple[float, float]:
     middle = (share + square / 2) / (1 + square)
     half = z / (1 + square) * sqrt(share * (1 - share) / n + square / (4 * n))
     return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """hits of n, with the 95 % Wilson interval; n = 0 has no rate."""
+
+    hits: int
+    n: int
+
+    @property
+    def value(self) -> float | None:
+        return self.hits / self.n if self.n else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return wilson(self.hits, self.n) if self.n else None
+
+    def __str__(self) -> str:
+        if not self.n:
+            return "– (n = 0)"
+        low, high = wilson(self.hits, self.n)
+        return f"{self.hits / self.n:.2f} ({low:.2f} to {high:.2f}, n = {self.n})"
+
+
+def rate_of(values: Sequence[bool] | np.ndarray) -> Rate:
+    """The rate of a list of yes and no."""
+    return Rate(int(np.sum(values)), len(values))
 
 
 def balanced(hits: int, positives: int, rejected: int, negatives: int) -> tuple[float, float, float]:

@@ -17,10 +17,11 @@ import numpy as np
 import pyarrow as pa
 
 from ep.method.dictionary import Dictionary
-from ep.studies.behaviour import Arm, Rate, candidates, difference
+from ep.studies.behaviour import Arm, candidates, difference
 from ep.studies.experiment import ABLATED, DEFAULT, SWAPPED, Attempt, Found, Observed
 from ep.studies.holding import Held
 from ep.studies.judging import Judge
+from ep.studies.rates import Rate
 from ep.views import palette
 from ep.views.colorings import Coloring, Ramp
 from ep.views.tables import lens_tokens

@@ -10,8 +10,8 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from ep.studies.behaviour import Rate
 from ep.studies.experiment import ABLATED, DEFAULT, MATCHED, RANDOM, SWAPPED
+from ep.studies.rates import Rate
 from ep.views.behaviour import Plain, verdict
 from ep.views.text import plain
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
-from ep.studies.behaviour import Rate
+from ep.studies.rates import Rate
 from ep.views import behaviour as plain
 from ep.views import palette
 from ep.views.behaviour import Plain

@@ -10,9 +10,9 @@ import streamlit as st
 from ep.comparing import Final
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
-from ep.studies.behaviour import Rate
 from ep.studies.final_token import Separation
 from ep.studies.matching import Match
+from ep.studies.rates import Rate
 from ep.views import excerpts, figures_matching
 from ep.views.matching import name
 from ep.views.palette import region_color
