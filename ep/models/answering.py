@@ -6,6 +6,7 @@ The bridge between studies, which know texts and arrays, and generation, which k
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,18 +22,29 @@ from ep.models.tokens import TokenBatch
 FIRST_WORDS = 4
 AT_ONCE = 64
 """Rows of one batch: more gain little and are cancelled later."""
+OWN, OWN_AT_ONCE = 128, 16
+"""Sampled answers that say what is usual of a model; rows of one batch share their noise, so batches are small."""
 
 
 class Answered(NamedTuple):
     """text: what was written. ended: whether the model closed its turn. moved: mean change of the stream, in r.
 
-    surprise: mean nats per token of the text under the unchanged model, after its first words; see `surprise`.
+    surprise, worst: nats of the text under the unchanged model, after its first words: mean per token, and of the
+    token that surprises it most; see `surprise`.
     """
 
     text: str
     ended: bool
     moved: float
     surprise: float
+    worst: float
+
+
+class Surprise(NamedTuple):
+    """−log p of a text's tokens in nats: mean per token, and of its most surprising token. 0 for an empty text."""
+
+    mean: float
+    worst: float
 
 
 def user_turn(model: LanguageModel, text: str, system: str = "") -> tuple[int, ...]:
@@ -66,21 +78,72 @@ def answers(
     found: dict[int, Answered] = {}
     for start in range(0, len(order), AT_ONCE):
         part = order[start : start + AT_ONCE]
-        written = _run(model, [rows[i] for i in part], sampling, told, len(found))
-        surprises = surprise(model, [rows[i].ids for i in part], [tuple(one.ids) for one in written])
-        for number, one, nats in zip(part, written, surprises, strict=True):
-            found[number] = Answered(text_of(model, one.ids), one.ending == "end", one.moved, nats)
+        given = [rows[i] for i in part]
+        written = _run(model, given, sampling, told, len(found))
+        found |= zip(part, _finished(model, given, written), strict=True)
         told(len(found))
     return [found[number] for number in range(len(rows))]
 
 
+class Own(NamedTuple):
+    """A model's own sampled answers, and the spoiled ones: two neighbouring tokens of each are swapped."""
+
+    answers: list[Answered]
+    spoiled: list[Answered]
+
+
+def own(
+    model: LanguageModel,
+    prompts: Sequence[str],
+    tokens: int,
+    told: Callable[[int], None] = lambda done: None,
+    seed: int = 0,
+) -> Own:
+    """What the unchanged model writes when sampled from at temperature 1: `OWN` answers, the prompts asked in turn.
+
+    Greedy answers say too little of what is usual: each of their words is the most expected one. tokens: of an answer.
+    told(done): answers written so far, as in `answers`. Nothing for no prompts. Errors as `generate`.
+    """
+    rows = [Row(user_turn(model, prompts[i % len(prompts)])) for i in range(OWN if prompts else 0)]
+    rng, found = np.random.default_rng(seed), Own([], [])
+    for number, start in enumerate(range(0, len(rows), OWN_AT_ONCE)):
+        part = rows[start : start + OWN_AT_ONCE]
+        written = _run(model, part, Sampling(tokens, 1.0, seed=seed + number), told, start)
+        found.answers.extend(_finished(model, part, written))
+        swapped = [(row, _swapped(one, rng)) for row, one in zip(part, written, strict=True)]
+        kept = [(row, one) for row, one in swapped if one is not None]
+        found.spoiled.extend(_finished(model, [row for row, _ in kept], [one for _, one in kept]))
+    return found
+
+
+def _swapped(written: Written, rng: np.random.Generator) -> Written | None:
+    """The same answer with two neighbouring, different tokens after its first words swapped; None where none differ."""
+    ids = list(written.ids)
+    places = [i for i in range(FIRST_WORDS, len(ids) - 1) if ids[i] != ids[i + 1]]
+    if not places:
+        return None
+    i = int(rng.choice(places))
+    ids[i], ids[i + 1] = ids[i + 1], ids[i]
+    return replace(written, ids=ids)
+
+
+def _finished(model: LanguageModel, rows: Sequence[Row], written: Sequence[Written]) -> list[Answered]:
+    if not rows:
+        return []
+    nats = surprise(model, [row.ids for row in rows], [tuple(one.ids) for one in written])
+    return [
+        Answered(text_of(model, one.ids), one.ending == "end", one.moved, *found)
+        for one, found in zip(written, nats, strict=True)
+    ]
+
+
 def surprise(
     model: LanguageModel, prompts: Sequence[Sequence[int]], written: Sequence[Sequence[int]], skip: int = FIRST_WORDS
-) -> list[float]:
-    """Mean −log p per token, in nats, of texts under the unchanged model, given prompt and text so far.
+) -> list[Surprise]:
+    """How much texts surprise the unchanged model, given prompt and text so far.
 
     skip: tokens at the start that do not count (unless the text is shorter): a model that would have refused is
-    surprised by any other beginning, and by what follows it only when that makes no sense. 0 for an empty text.
+    surprised by any other beginning, and by what follows it only when that makes no sense.
     """
     import torch
 
@@ -93,12 +156,12 @@ def surprise(
     with model.lock, torch.inference_mode():
         logits = model.bridge.original_model(input_ids=ids, attention_mask=mask, use_cache=False).logits
     nats = -torch.log_softmax(logits[:, :-1].float(), -1).gather(-1, ids[:, 1:, None])[..., 0].cpu().numpy()
-    means = []
+    found = []
     for row, prompt, text in zip(nats, prompts, written, strict=True):
         counted = row[len(prompt) - 1 : len(prompt) - 1 + len(text)]
         counted = counted[skip:] if len(counted) > skip else counted
-        means.append(float(counted.mean()) if len(counted) else 0.0)
-    return means
+        found.append(Surprise(float(counted.mean()), float(counted.max())) if len(counted) else Surprise(0.0, 0.0))
+    return found
 
 
 def _run(

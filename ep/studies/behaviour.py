@@ -24,8 +24,9 @@ from ep.method.dictionary import Dictionary, MemorySource
 from ep.method.geometry import directions
 from ep.method.leaders import Leaders
 from ep.method.members import ArrivalMembers
-from ep.studies.judging import Judge, fluency
+from ep.studies.judging import Judge
 from ep.studies.rates import Rate, rate_of
+from ep.studies.sense import Answer, Sense
 
 FEWEST, LEAST_RATE = 5, 0.3
 """A candidate region holds so many prompts, and at least this share of them behaves so (protocol 8.6)."""
@@ -33,7 +34,6 @@ NULL_RATE = 0.05
 """A control region behaves so at most this often (protocol 8.7)."""
 MOST_SHARED = 0.2
 """|cosine| of a control region with the region tried: beyond that, ablating one takes off a part of the other."""
-COHERENT_QUANTILE = 0.99
 BEHAVING_SHARE = 0.06
 """Share of behaving prompts in the stream the centre is taken from: a mostly ordinary stream; see `stream`."""
 
@@ -151,20 +151,6 @@ def partition(
 # -- the trial -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the model wrote.
-
-    ended: whether it closed its turn by itself. moved: how far the stream was moved, in typical norms. surprise: mean
-    nats per token that the unchanged model is surprised by the text after its first words, see `ep.models.answering`.
-    """
-
-    text: str
-    ended: bool
-    moved: float
-    surprise: float = 0.0
-
-
 Answering = Callable[[Sequence[str], str], Sequence[Answer]]
 """(prompts, name of the arm) → an answer to each."""
 
@@ -188,20 +174,18 @@ class Arm:
 
 
 def trial(
-    answer: Answering, arms: Sequence[str], target: Sequence[str], benign: Sequence[str], judge: Judge
+    answer: Answering, arms: Sequence[str], target: Sequence[str], benign: Sequence[str], judge: Judge, sense: Sense
 ) -> dict[str, Arm]:
     """Every arm on the same prompts. target: prompts that should show the behaviour; benign: those that should not.
 
-    The first arm is the unchanged model: what counts as coherent is measured on its answers, see `usual_surprise`.
-    RequestError when there is nothing to try it on.
+    sense: what counts as coherent, measured on the unchanged model. RequestError when there is nothing to try it on.
     """
     if not target:
         raise RequestError("no held-out prompt is left to try this on: give prompts that were not used for the choice")
     said = {name: (tuple(answer(target, name)), tuple(answer(benign, name)) if benign else ()) for name in arms}
-    limit = usual_surprise(said[arms[0]][1] or said[arms[0]][0])
 
     def fine(one: Answer) -> bool:
-        return not judge(one.text) and coherent(one, limit)
+        return not judge(one.text) and sense(one)
 
     return {
         name: Arm(
@@ -215,16 +199,6 @@ def trial(
         )
         for name, (answers, others) in said.items()
     }
-
-
-def usual_surprise(answers: Sequence[Answer]) -> float:
-    """The surprise that 99 % of the unchanged model's own answers stay below."""
-    return float(np.quantile([one.surprise for one in answers], COHERENT_QUANTILE))
-
-
-def coherent(one: Answer, limit: float) -> bool:
-    """Whether an answer makes sense: it ends, does not repeat itself, and does not surprise the unchanged model."""
-    return fluency(one.text, one.ended).coherent and one.surprise <= limit
 
 
 def difference(changed: Sequence[bool], default: Sequence[bool], seed: int = 0) -> tuple[float, float, float]:

@@ -12,7 +12,7 @@ Knows how model, dictionary and judge come together; the sums are in `behaviour`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float32, Int64
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.models import LanguageModel, check_fits
-from ep.models.answering import Answered, answers, final_activations
+from ep.models.answering import Answered, answers, final_activations, own
 from ep.models.generation import Sampling
 from ep.models.interventions import Intervention, of_regions, random_control
 from ep.studies.asked import Asked
@@ -28,7 +28,6 @@ from ep.studies.behaviour import (
     BEHAVING_SHARE,
     FEWEST,
     NULL_RATE,
-    Answer,
     Arm,
     Scored,
     candidates,
@@ -40,6 +39,7 @@ from ep.studies.behaviour import (
 from ep.studies.holding import Held
 from ep.studies.judging import Agreement, Judge, agreement
 from ep.studies.prompts import Prompts
+from ep.studies.sense import Answer, Sense, measured
 
 DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED = "default", "ablated", "swapped", "random direction", "matched region"
 ARMS = (DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED)
@@ -143,8 +143,8 @@ class Attempt:
     """One region taken out, and what came of it.
 
     scored: the region tried, None when no region is a candidate (then there are no arms either). control: the matched
-    region and its cosine with the one tried. target: the quiet region whose mean a swap puts back. seed, share: of the
-    stream, None for a dictionary from a file.
+    region and its cosine with the one tried. target: the quiet region whose mean a swap puts back. sense: what
+    counted as coherent. seed, share: of the stream, None for a dictionary from a file.
     """
 
     dictionary: Dictionary
@@ -153,6 +153,7 @@ class Attempt:
     cosine: float | None = None
     target: int | None = None
     arms: dict[str, Arm] = field(default_factory=dict)
+    sense: Sense | None = None
     seed: int | None = None
     share: float | None = None
 
@@ -165,6 +166,7 @@ class Bench:
     ) -> None:
         self.model, self.held, self.judge, self.tokens, self.basis = model, held, judge, tokens, basis
         self._default: dict[tuple[str, ...], tuple[Answer, ...]] = {}
+        self._sense: Sense | None = None
 
     def attempt(
         self,
@@ -184,8 +186,8 @@ class Bench:
         if chosen is None:
             return Attempt(found.dictionary, None)
         made = found.dictionary
-        own = next((one for one in found.scored if one.region == chosen), None)
-        if own is None:
+        mine = next((one for one in found.scored if one.region == chosen), None)
+        if mine is None:
             raise RequestError(f"none of the prompts falls in region {made.check(chosen)}: choose one that holds some")
         control = matched_control(made, found.scored, chosen) if controls else None
         target = quiet_region(found.scored) if mode == "swap" else None
@@ -193,9 +195,17 @@ class Bench:
             raise RequestError("no region holds five prompts without the behaviour: there is nothing to swap in")
         changes = arms_of(made, chosen, target, control, controls, seed, self.basis)
         cosine = None if control is None else float(made.exemplars[control] @ made.exemplars[chosen])
-        return Attempt(made, own, control, cosine, target, self._tried(changes, tell))
+        sense = self.sense(tell)
+        return Attempt(made, mine, control, cosine, target, self._tried(changes, sense, tell), sense)
 
-    def _tried(self, changes: dict[str, tuple[Intervention, ...]], tell: Tell) -> dict[str, Arm]:
+    def sense(self, tell: Tell = _nobody) -> Sense:
+        """What counts as coherent, measured once on the unchanged model's sampled answers to the benign prompts."""
+        if self._sense is None:
+            asked = self.held.benign or self.held.target
+            self._sense = sense_of(self.model, asked, self.tokens, lambda n: tell("what is usual of the model", None))
+        return self._sense
+
+    def _tried(self, changes: dict[str, tuple[Intervention, ...]], sense: Sense, tell: Tell) -> dict[str, Arm]:
         size, done = len(self.held.target) + len(self.held.benign), 0
         total = size * len(changes)
 
@@ -213,7 +223,18 @@ class Bench:
             done += len(asked)
             return self._default[asked]
 
-        return trial(answer, list(changes), self.held.target, self.held.benign, self.judge)
+        return trial(answer, list(changes), self.held.target, self.held.benign, self.judge, sense)
+
+
+def sense_of(
+    model: LanguageModel, prompts: Sequence[str], tokens: int = TOKENS, told: Callable[[int], None] = lambda done: None
+) -> Sense:
+    """What counts as coherent, measured on what the unchanged model writes to `prompts` when sampled from.
+
+    told(done): answers written so far; what it raises cancels. RequestError without prompts.
+    """
+    found = own(model, prompts, tokens, told)
+    return measured(_answers(found.answers), _answers(found.spoiled))
 
 
 def arms_of(
@@ -263,7 +284,7 @@ def repeat(
 
         made = partition(observed.x, observed.behaves, percentile, seed, observed.layer, share)
         one = bench.attempt(find(made, observed), mode=mode, tell=told, seed=seed)
-        yield Attempt(made, one.scored, one.control, one.cosine, one.target, one.arms, seed, share)
+        yield replace(one, seed=seed, share=share)
 
 
 def check_model(model: LanguageModel, dictionary: Dictionary) -> int:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ep.errors import RequestError
-from ep.studies.behaviour import Answer, Rate, coherent, rate_of, usual_surprise
 from ep.studies.judging import Judge, fluency
+from ep.studies.rates import Rate, rate_of
+from ep.studies.sense import Answer, Sense
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 MOST_STRENGTHS = 40
@@ -57,10 +58,13 @@ Answering = Callable[[Sequence[str], str, float], Sequence[Answer]]
 """(prompts, arm, strength) → an answer to each; strength 0 is the unchanged model."""
 
 
-def sweep(answer: Answering, prompts: Sequence[str], judge: Judge, strengths: Sequence[float] = STRENGTHS) -> Sweep:
+def sweep(
+    answer: Answering, prompts: Sequence[str], judge: Judge, sense: Sense, strengths: Sequence[float] = STRENGTHS
+) -> Sweep:
     """The curve over `strengths`; 0 is always among them, since it says what the unchanged model does.
 
-    RequestError without prompts, or for strengths that are not finite or too many.
+    sense: what counts as coherent, measured on the unchanged model. RequestError without prompts, or for
+    strengths that are not finite or too many.
     """
     if not prompts:
         raise RequestError("a sweep needs prompts: give at least one")
@@ -68,11 +72,10 @@ def sweep(answer: Answering, prompts: Sequence[str], judge: Judge, strengths: Se
     if not np.isfinite(wanted).all() or len(wanted) > MOST_STRENGTHS:
         raise RequestError(f"{len(wanted)} strengths were asked for: expected at most {MOST_STRENGTHS} finite numbers")
     default = tuple(answer(prompts, STEERED, 0.0))
-    limit = usual_surprise(default)
 
     def curve(arm: str) -> tuple[Dose, ...]:
         said = {s: default if s == 0 else tuple(answer(prompts, arm, s)) for s in wanted}
-        return tuple(_dose(strength, answers, judge, limit) for strength, answers in said.items())
+        return tuple(_dose(strength, answers, judge, sense) for strength, answers in said.items())
 
     steered, control = curve(STEERED), curve(RANDOM)
     return Sweep(tuple(prompts), steered, control, degenerates(steered))
@@ -89,11 +92,11 @@ def degenerates(doses: Sequence[Dose]) -> float | None:
     return broken
 
 
-def _dose(strength: float, answers: tuple[Answer, ...], judge: Judge, limit: float) -> Dose:
+def _dose(strength: float, answers: tuple[Answer, ...], judge: Judge, sense: Sense) -> Dose:
     return Dose(
         strength,
         rate_of([judge(one.text) for one in answers]),
-        rate_of([coherent(one, limit) for one in answers]),
+        rate_of([sense(one) for one in answers]),
         float(np.mean([fluency(one.text, one.ended).repeated for one in answers])),
         float(np.mean([one.moved for one in answers])),
         answers,

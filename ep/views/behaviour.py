@@ -22,6 +22,7 @@ from ep.studies.experiment import ABLATED, DEFAULT, SWAPPED, Attempt, Found, Obs
 from ep.studies.holding import Held
 from ep.studies.judging import Judge
 from ep.studies.rates import Rate
+from ep.studies.sense import USUAL, Sense
 from ep.views import palette
 from ep.views.colorings import Coloring, Ramp
 from ep.views.tables import lens_tokens
@@ -93,12 +94,18 @@ def trial(attempt: Attempt, held: Held, judge: Judge, texts: int | None = None) 
         "seed": attempt.seed,
         "share": attempt.share,
         "effect": _effect(attempt.arms, judge),
+        "sense": None if attempt.sense is None else _sense(attempt.sense),
         "arms": rows,
         "texts": [
             *_texts(attempt.arms, "target", held.target, judge, texts),
             *_texts(attempt.arms, "benign", held.benign, judge, texts),
         ],
     }
+
+
+def _sense(sense: Sense) -> Plain:
+    spoiled = [sense.spoiled.hits, sense.spoiled.n]
+    return {"mean": round(sense.mean, 3), "worst": round(sense.worst, 3), "n": sense.n, "spoiled": spoiled}
 
 
 def _arm(arm: Arm) -> Plain:
@@ -174,6 +181,13 @@ def sentences(tried: Plain, held: Plain) -> list[str]:
         out.append(
             f"The matched region is {tried['control']}, at cosine {_signed(tried['cosine'])}: a control must point "
             "elsewhere, or ablating it ablates the same axis."
+        )
+    if tried["sense"]:
+        limit, passed = tried["sense"], Rate(*tried["sense"]["spoiled"])
+        out.append(
+            f"Coherent answers surprise the unchanged model by at most {limit['mean']:.2f} nats a token and "
+            f"{limit['worst']:.1f} at any one: {USUAL:.0%} of its own answers, sampled, stay below either (n = "
+            f"{limit['n']:,}). With two neighbouring tokens swapped {passed.hits:,} of {passed.n:,} still pass."
         )
     if held["dropped"]:
         several = "prompts were" if held["dropped"] > 1 else "prompt was"

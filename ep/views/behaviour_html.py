@@ -17,8 +17,8 @@ from ep.views.text import plain
 
 BEHAVES, COMPLIES, INTACT = "#5199e5", "#498267", "#8a93a6"
 SENSE = (
-    "Coherent: it ends, does not repeat itself, and surprises the unchanged model no more than 99 % of that model's "
-    "own answers to benign prompts do."
+    "Coherent: it ends, does not repeat itself, and surprises the unchanged model, on average and at its worst token, "
+    "no more than nine in ten of that model's own sampled answers do."
 )
 COLUMNS = (
     ("behaves", "Behaviour", BEHAVES, "of prompts that should show it"),

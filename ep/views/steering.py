@@ -216,7 +216,7 @@ def measured(
             row.moved if np.isfinite(row.moved) else None,
             row.touched,
             kl,
-            nats if row.ids else None,
+            nats.mean if row.ids else None,
             regions,
             distances,
         )

@@ -19,9 +19,10 @@ from ep.method.dictionary import Dictionary
 from ep.models import LanguageModel
 from ep.models.answering import answers
 from ep.models.generation import Sampling
-from ep.studies.behaviour import Answer
+from ep.studies.experiment import sense_of
 from ep.studies.judging import REFUSAL_PHRASES, Phrases
 from ep.studies.prompts import read_prompts
+from ep.studies.sense import Answer
 from ep.studies.steering import STEERED, Sweep, sweep
 from ep.views import figures_dose
 from ep.views import steering as view
@@ -164,9 +165,12 @@ def _work(what: Asked, dictionary: Dictionary, model: LanguageModel, who: str, j
         with model.turns.take(f"{who} sweep", lambda ahead: told(f"{ahead} runs ahead", 0)):
             found = answers(model, prompts, change, Sampling(TOKENS), lambda n: told(said, n / len(prompts)))
         done += 1
-        return [Answer(one.text, one.ended, one.moved, one.surprise) for one in found]
+        return [Answer(*one) for one in found]
 
-    return sweep(answer, what.prompts, Phrases(what.phrases or REFUSAL_PHRASES), _strengths(what.setting))
+    with model.turns.take(f"{who} sweep", lambda ahead: told(f"{ahead} runs ahead", 0)):
+        sense = sense_of(model, what.prompts, TOKENS, lambda _: told("what is usual of the model", 0))
+    judge = Phrases(what.phrases or REFUSAL_PHRASES)
+    return sweep(answer, what.prompts, judge, sense, _strengths(what.setting))
 
 
 # -- the card ----------------------------------------------------------------------------------------------------------
