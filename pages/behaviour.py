@@ -8,7 +8,7 @@ from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
-from ep.views import snippets
+from ep.views import snippets_behaviour as snippets
 from pages.shared import behaviour_inputs as inputs
 from pages.shared import behaviour_regions as regions
 from pages.shared import behaviour_seeds as seeds
@@ -85,8 +85,8 @@ def _tools(given: inputs.Inputs | None, why: str, run: Run | None, key: str) -> 
     """The row of inputs and the one button; whether it was clicked."""
     inputs.about_link()
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        inputs.prompts_popover(given.name if given else inputs.held()[0])
-        inputs.judge_popover(given.judge_name if given else "not set")
+        inputs.prompts_popover((given.prompts if given else inputs.held()).name)
+        inputs.judge_popover(given.chosen.name if given else "not set")
         inputs.settings_popover(inputs.numbers())
         again = run is not None and run.stored and run.key == key
         done = run is not None and not run.stored and run.trial is not None
@@ -183,7 +183,18 @@ def _share(run: Run, of: Dictionary, given: inputs.Inputs | None) -> None:
         tables["Orders of the stream"] = lambda: plain.arm_table([one for several in streams for one in several])
     told = [plain.summary(run.choice), *(plain.sentences(run.trial, run.choice["held"]) if run.trial else ())]
     files = {"behaviour.html": lambda: markup.report(run.choice, run.trial, streams, told).encode()}
-    sharing.bar("behaviour_share", tables, snippets.behaviour(of), files)
+    sharing.bar("behaviour_share", tables, _code(run, of, given), files)
+
+
+def _code(run: Run, of: Dictionary, given: inputs.Inputs | None) -> str:
+    """The code of what is shown: a stored run is one of the demo's prompts with the usual settings."""
+    if run.stored or given is None:
+        return snippets.behaviour(of)
+    now, chosen = given.numbers, given.chosen
+    return snippets.behaviour(
+        of, chosen.judge, given.prompts.files, endpoint=chosen.endpoint, by_labels=chosen.by_labels,
+        tokens=now.tokens, basis=now.basis, swap=now.swap, region=_region(of),
+    )  # fmt: skip
 
 
 show()

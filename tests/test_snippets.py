@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,18 @@ import pytest
 
 import ep
 from ep.method.dictionary import Dictionary
+from ep.models.endpoint import Endpoint
+from ep.studies import experiment
+from ep.studies.asked import Asked
 from ep.studies.between import between, neighbours, path
+from ep.studies.holding import hold
+from ep.studies.judging import Pattern
 from ep.studies.naming import automatic
+from ep.studies.prompts import read_prompts
 from ep.views import snippets
 from ep.views.layouts import coordinates
 from ep.views.search import Index
+from ep.views.snippets_behaviour import Files, behaviour
 from tests.fixtures.dictionaries import HOSTILE, synthetic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,3 +133,35 @@ def test_hostile_text_stays_a_literal(tmp_path: Path) -> None:
 
 def test_files_of_the_project_are_named_from_its_folder(demo: Dictionary) -> None:
     assert "file = 'data/demo/dictionaries/all-tokens/tuned-L4-p4.ep.h5'" in snippets.opening(demo)
+
+
+@pytest.mark.slow
+def test_a_behaviour_study_of_files_of_ones_own(tmp_path: Path) -> None:
+    """The prompts are in the visitor's folder under hostile names; the judge, the basis and the region are as set."""
+    rows = read_prompts(ROOT / "data/demo/prompts/train.csv")
+    for name, part in (("it's\" own\n.csv", slice(0, None, 8)), ("new.csv", slice(1, None, 25))):
+        with (tmp_path / name).open("w", newline="", encoding="utf-8") as file:
+            out = csv.writer(file)
+            out.writerow(["asked", "kind"])
+            out.writerows(zip(rows.texts[part], map(int, rows.labels[part]), strict=True))
+    last = opened("../last-token/tuned-L4-final-p4.ep.h5")
+    files = Files("it's\" own\n.csv", ("new.csv",), (), "asked", "kind", ("1",))
+    judge = Pattern(r"\bi (am|must|cannot)\b")
+    link = tmp_path / "data"
+    link.symlink_to(ROOT / "data")
+    out = ran(behaviour(last, judge, files, tokens=16, basis="mean", swap=False, region=36), tmp_path)
+
+    read = partial(read_prompts, text="asked", label="kind", yes=["1"])
+    held = hold(read(tmp_path / files.choice), read(tmp_path / "new.csv"), None)
+    model = ep.load(str(ROOT / "data/demo/models/tuned"))
+    found = experiment.find(last, experiment.observe(model, held.choice, 4, judge, 16))
+    tried = experiment.Bench(model, held, judge, 16, "mean").attempt(found, 36)
+    for arm in tried.arms.values():
+        assert f"{arm.name:17} {arm.behaves}  {arm.complies}  {arm.intact}  moved {arm.moved:.2f}" in out
+
+
+def test_code_of_a_judge_asked_elsewhere_compiles_and_holds_no_key(demo: Dictionary) -> None:
+    endpoint = Endpoint("http://localhost:9/v1", 'it\'s the "model"', "secret-key")
+    code = behaviour(demo, Asked(endpoint.ask, 'says "no"\nor ends'), endpoint=endpoint, by_labels=True)
+    compile(code, "shown", "exec")
+    assert "secret-key" not in code and repr(endpoint.model) in code and repr('says "no" or ends') in code

@@ -147,27 +147,6 @@ def resolution(ladder: Sequence[Dictionary], origin: int, region: int) -> str:
     )
 
 
-def behaviour(dictionary: Dictionary) -> str:
-    """The region that carries refusal in the demo's prompts, taken out on held-out ones beside its controls."""
-    return (
-        opening(dictionary)
-        + "from ep.studies import experiment, holding\n"
-        + "from ep.studies.judging import Phrases\n"
-        + "from ep.studies.prompts import read_prompts\n\n"
-        + "folder, judge = 'data/demo/prompts', Phrases()\n"
-        + "model = ep.load(ep.model_of(d.info, file))\n"
-        + "train, new, benign = (read_prompts(f'{folder}/{n}.csv') for n in ('train', 'held_out_words', 'benign'))\n"
-        + "held = holding.hold(train, new, benign)\n"
-        + "seen = experiment.observe(model, held.choice, d.info['layer'], judge)\n"
-        + "found = experiment.find(d, seen)\n"
-        + "for one in found.candidates[:5]:\n"
-        + "    print(one.region, one.rate, f'share {one.share:.2f}')\n"
-        + "tried = experiment.Bench(model, held, judge).attempt(found)\n"
-        + "for arm in tried.arms.values():\n"
-        + "    print(f'{arm.name:17} {arm.behaves}  {arm.complies}  {arm.intact}  moved {arm.moved:.2f}')\n"
-    )
-
-
 def match(a: Dictionary, b: Dictionary, basis: str = "mean", centre: str = "own", cutoff: float = 0.7) -> str:
     """Two dictionaries paired region by region, and the verdicts counted."""
     return (

@@ -15,8 +15,8 @@ from ep.studies.experiment import TOKENS
 from ep.studies.holding import Held
 from ep.studies.judging import Judge
 from pages.shared import state
-from pages.shared.behaviour_judge import judge, judge_popover
-from pages.shared.behaviour_prompts import DEMO, OWN, OWN_FILES, held, prompts_popover
+from pages.shared.behaviour_judge import Chosen, judge, judge_popover
+from pages.shared.behaviour_prompts import DEMO, OWN, OWN_FILES, Given, held, prompts_popover
 from pages.shared.tokens import escape
 
 __all__ = ["DEMO", "Inputs", "Numbers", "about_link", "gathered", "held", "judge_popover", "numbers"]
@@ -45,13 +45,20 @@ class Numbers:
 class Inputs:
     """All a run needs beside dictionary and model. digest: of everything that decides who shows the behaviour."""
 
-    name: str
-    held: Held
-    judge: Judge
-    judge_name: str
-    by_labels: bool
+    prompts: Given
+    chosen: Chosen
     numbers: Numbers
     digest: str
+
+    @property
+    def held(self) -> Held:
+        """The prompts, parted."""
+        return self.prompts.held
+
+    @property
+    def judge(self) -> Judge:
+        """What shows the behaviour."""
+        return self.chosen.judge
 
 
 def numbers() -> Numbers:
@@ -101,13 +108,12 @@ def settings_popover(now: Numbers) -> None:
 
 def gathered() -> Inputs:
     """What is set now. EPError in one line when a part of it cannot be."""
-    name, parted = held()
-    made, judge_name, stamp, by_labels = judge()
-    now = numbers()
-    whole = blake2b(digest_size=9)
-    for part in (parted.choice.texts, parted.choice.labels, parted.target, parted.benign, stamp, by_labels, now.tokens):
+    prompts, chosen, now = held(), judge(), numbers()
+    parted, whole = prompts.held, blake2b(digest_size=9)
+    decides = (parted.choice.texts, parted.choice.labels, parted.target, parted.benign)
+    for part in (*decides, chosen.stamp, chosen.by_labels, now.tokens):
         whole.update(repr(part).encode("utf-8", "replace"))
-    return Inputs(name, parted, made, judge_name, by_labels, now, whole.hexdigest())
+    return Inputs(prompts, chosen, now, whole.hexdigest())
 
 
 def about_link() -> None:

@@ -5,6 +5,8 @@ Its settings live in the URL under names of their own; the key of a judge asked 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import streamlit as st
 
 from ep.models.endpoint import Endpoint
@@ -23,20 +25,30 @@ JUDGES = {
 _GIVEN = "behaviour_endpoint"
 
 
-def judge() -> tuple[Judge, str, str, bool]:
-    """(judge, its name, what tells it from others, whether labels choose). EPError for one that cannot be."""
+class Chosen(NamedTuple):
+    """The judge as set. name: for people. stamp: what tells it from others. endpoint: where it asks, if anywhere."""
+
+    judge: Judge
+    name: str
+    stamp: str
+    by_labels: bool = False
+    endpoint: Endpoint | None = None
+
+
+def judge() -> Chosen:
+    """What shows the behaviour. EPError for a judge that cannot be."""
     kind = state.setting("bjudge", PHRASES, tuple(JUDGES))
     if kind == PATTERN:
         pattern = state.setting("bpat")
-        return Pattern(pattern), "a pattern", f"pattern {pattern}", False
+        return Chosen(Pattern(pattern), "a pattern", f"pattern {pattern}")
     if kind == ENDPOINT:
         given, what = st.session_state.get(_GIVEN, {}), state.setting("bask", REFUSAL)
         endpoint = Endpoint(given.get("url", ""), given.get("model", ""), given.get("key", ""), timeout=30.0, tries=2)
-        return Asked(endpoint.ask, what), endpoint.model.strip(), f"{endpoint.source} {what}", False
+        made, stamp = Asked(endpoint.ask, what), f"{endpoint.source} {what}"
+        return Chosen(made, endpoint.model.strip(), stamp, endpoint=endpoint)
     phrases = tuple(line for line in state.setting("bphr", "\n".join(REFUSAL_PHRASES)).split("\n") if line.strip())
-    made = Phrases(phrases)
-    name = f"{len(phrases)} phrases"
-    return made, f"labels, then {name}" if kind == LABELS else name, f"{kind} {phrases}", kind == LABELS
+    name, by_labels = f"{len(phrases)} phrases", kind == LABELS
+    return Chosen(Phrases(phrases), f"labels, then {name}" if by_labels else name, f"{kind} {phrases}", by_labels)
 
 
 def judge_popover(name: str) -> None:

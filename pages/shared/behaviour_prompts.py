@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -11,6 +12,8 @@ from ep.demo.behaviour import BENIGN, CHOICE, HELD_OUT
 from ep.errors import CorpusError, EPError
 from ep.studies.holding import Held, hold
 from ep.studies.prompts import Prompts, columns, read_prompts
+from ep.views.snippets_behaviour import DEMO as DEMO_FILES
+from ep.views.snippets_behaviour import Files
 from ep.views.text import plain, shorten
 from pages.shared import loading, messages, state
 
@@ -20,12 +23,20 @@ NONE = "(none)"
 OWN_FILES = "behaviour_own"
 
 
-def held() -> tuple[str, Held]:
-    """(what they are called, the prompts): a visitor's own, or the demo's. EPError when they cannot be parted."""
+class Given(NamedTuple):
+    """Prompts of a run. name: what they are called. files: how code reads the same ones."""
+
+    name: str
+    held: Held
+    files: Files
+
+
+def held() -> Given:
+    """A visitor's own prompts, or the demo's. EPError when they cannot be parted."""
     own = st.session_state.get(OWN_FILES)
     if state.setting("bset", DEMO, (DEMO, OWN)) == OWN and own is not None:
         return own
-    return "the demo's own", _demo(str(loading.DEMO))
+    return Given("the demo's own", _demo(str(loading.DEMO)), DEMO_FILES)
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
@@ -152,7 +163,9 @@ def _use(
     except EPError as error:
         messages.note(messages.sentence(error))
         return
-    st.session_state[OWN_FILES] = (choice[0][:60], parted)
+    names = [() if given is None else (given[0],) for given in (held_out, benign)]
+    files = Files(choice[0], *names, text, label, tuple(wanted))
+    st.session_state[OWN_FILES] = Given(choice[0][:60], parted, files)
     state.keep(bset=OWN, btry=None)
     st.session_state["behaviour_times"] = _times() + 1
     state.rerun()

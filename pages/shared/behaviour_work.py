@@ -109,7 +109,7 @@ def known(key: str, dictionary: Dictionary, inputs: Inputs, at: Names) -> Run | 
     name = _digest("choice", at.observed, loading.fingerprint(key))
     choice = store.get(name) or store.put(
         name,
-        plain.choice(seen, inputs.held, experiment.find(dictionary, seen), inputs.by_labels, inputs.judge_name),
+        plain.choice(seen, inputs.held, experiment.find(dictionary, seen), inputs.chosen.by_labels, inputs.chosen.name),
     )
     streams = {share: found for share, name in at.streams.items() if (found := store.get(name)) is not None}
     return Run(key, choice, store.get(at.trial), streams)
@@ -202,7 +202,7 @@ def _seen(job: jobs.Job, model: LanguageModel, inputs: Inputs, layer: int, at: N
     """What the model does with the prompts of the choice, found out unless it is known."""
     seen = store.get(at.observed)
     if seen is None:
-        judge = None if inputs.by_labels else inputs.judge
+        judge = None if inputs.chosen.by_labels else inputs.judge
         tell = _later(job, 0.0, READING)
         seen = experiment.observe(model, inputs.held.choice, layer, judge, inputs.numbers.tokens, tell)
         store.put(at.observed, seen)
