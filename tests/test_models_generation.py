@@ -81,6 +81,58 @@ def test_ablating_a_span_leaves_nothing_of_it_and_everything_else(dictionary: ep
     np.testing.assert_allclose(applied(one, after), after, atol=1e-5)
 
 
+def test_several_regions_are_pushed_as_one_step_between_them(dictionary: ep.Dictionary) -> None:
+    x, c, r = rows_and(dictionary), dictionary.center.astype(np.float64), 4.0
+    v = dictionary.exemplars[[3, 4, 7]].astype(np.float64)
+    u = v.sum(axis=0) / np.linalg.norm(v.sum(axis=0))
+    onto = np.linalg.pinv(v) @ v
+    expected = {"add": x + 0.5 * r * u, "clamp": x - (x - c) @ onto + 0.5 * r * u}
+    for kind, after in expected.items():
+        found = of_regions(dictionary, kind, [3, 4, 7], 0.5)
+        np.testing.assert_allclose(applied(found, x), after, atol=2e-5, err_msg=kind)
+        control = random_control(found, seed=1)
+        np.testing.assert_allclose(control.push @ found.basis.T, 0, atol=1e-6)
+        if kind == "add":
+            for one in (found, control):
+                np.testing.assert_allclose(np.linalg.norm(applied(one, x) - x, axis=1), 0.5 * r, atol=1e-4)
+        else:
+            for one in (found, control):
+                np.testing.assert_allclose((applied(one, x) - c) @ one.push, 0.5 * r, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_neither_order_nor_repetition_of_regions_matters_and_one_is_the_plain_case(
+    dictionary: ep.Dictionary, kind: str
+) -> None:
+    x = rows_and(dictionary)
+    found, turned, doubled = (
+        of_regions(dictionary, kind, regions, 0.7, target=5) for regions in ([3, 4, 7], [7, 3, 4], [3, 4, 3, 7])
+    )
+    for other in (turned, doubled):
+        np.testing.assert_allclose(applied(other, x), applied(found, x), atol=2e-5)
+        np.testing.assert_allclose(
+            applied(random_control(other, 1), x), applied(random_control(found, 1), x), atol=2e-5
+        )
+    one, twice = (of_regions(dictionary, kind, regions, 0.7, target=5) for regions in ([3], [3, 3]))
+    np.testing.assert_array_equal(applied(one, x), applied(twice, x))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_asked_for_is_the_length_of_the_change(dictionary: ep.Dictionary, kind: str) -> None:
+    x = torch.from_numpy(rows_and(dictionary))
+    one = Applied(of_regions(dictionary, kind, [3, 4, 7], 0.7, target=5), "cpu")
+    moved = (one.apply(x) - x).norm(dim=-1)
+    np.testing.assert_allclose(one.step(x).norm(dim=-1), moved, rtol=1e-4, atol=1e-4)
+
+
+def test_directions_that_cancel_cannot_be_pushed_along() -> None:
+    both = np.array([[1, 0, 0, 0], [-1, 0, 0, 0]], np.float32)
+    for kind in ("add", "clamp"):
+        with pytest.raises(ConfigError, match="cancel"):
+            Intervention(kind, both, (1,), np.zeros(4, np.float32), 1.0)
+    assert Intervention("ablate", both, (1,), np.zeros(4, np.float32), 1.0).basis.shape == (1, 4)
+
+
 def test_the_reference_of_an_ablation_is_where_it_parks(dictionary: ep.Dictionary) -> None:
     x, v = rows_and(dictionary), dictionary.exemplars[3]
     for reference, point in (("centre", dictionary.center), ("origin", 0 * v), (9, mean_point(dictionary, 9))):
@@ -108,7 +160,7 @@ def test_the_random_control_is_as_long_and_shares_nothing(dictionary: ep.Diction
         ({"kind": "swap"}, "target"),
         ({"norm": 0.0}, "norm"),
         ({"layers": ()}, "at least one"),
-        ({"directions": np.ones((2, 4), np.float32)}, "one direction"),
+        ({"directions": np.zeros((0, 4), np.float32)}, "at least one direction"),
         ({"reference": np.full(4, np.nan, np.float32)}, "finite"),
     ],
 )
@@ -169,6 +221,7 @@ def test_the_stream_is_changed_at_its_hook_and_by_so_much(model: LanguageModel, 
         expected = np.linalg.norm(applied(one, plain) - plain, axis=1).mean() / one.norm
         assert found.touched == len(ids)
         assert found.moved == pytest.approx(expected, rel=1e-3), kind
+        assert found.asked == pytest.approx(expected, rel=1e-3), kind
 
 
 TOUCHED = {"all": (1, 4), "prompt": (1, 0), "generated": (0, 4), "last": (0, 1)}
@@ -193,6 +246,25 @@ def test_steps_add_up_to_the_rows(model: LanguageModel) -> None:
     assert all(isinstance(step, Step) for step in steps)
     for number, row in enumerate(rows):
         assert row.ids == [int(step.tokens[number]) for step in steps if step.tokens[number] >= 0]
+
+
+def test_a_stopped_run_gives_what_was_written_and_measured_until_then(
+    model: LanguageModel, dictionary: ep.Dictionary
+) -> None:
+    ids = tuple(model.encode_prompt("The cat sat").ids)
+    rows = [Row(ids), Row(ids, (of_regions(dictionary, "add", [3], 2.0),))]
+    whole = written(model, rows, Sampling(12, stop=False))
+    steps: list[Step] = []
+    found: list[Written] = []
+    for step in generate(model, rows, Sampling(12, stop=False), lambda: len(steps) == 5):
+        if isinstance(step, Step):
+            steps.append(step)
+        else:
+            found = step
+    assert len(steps) == 5
+    for row, full in zip(found, whole, strict=True):
+        assert row.ids == full.ids[:5] and row.logprob == full.logprob[:5] and row.ending == "cancelled"
+    assert found[1].moved == pytest.approx(2, rel=1e-3) and found[1].touched == len(ids) + 4
 
 
 def test_our_hooks_go_and_the_callers_stay(model: LanguageModel, dictionary: ep.Dictionary) -> None:

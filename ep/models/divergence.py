@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from ep.errors import ModelError
-from ep.models.generation import Hooks
+from ep.models.hooks import Hooks
 from ep.models.interventions import Intervention
 from ep.models.loading import LanguageModel
 

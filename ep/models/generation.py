@@ -7,7 +7,7 @@ are added, and always removed. Knows no dictionary and no screen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,7 +16,8 @@ import numpy as np
 
 from ep.errors import ConfigError, ModelError
 from ep.models.chat import render
-from ep.models.interventions import Applied, Intervention
+from ep.models.hooks import Hooks
+from ep.models.interventions import Intervention
 from ep.models.loading import LanguageModel
 
 Ending = Literal["end", "limit", "context", "not finite", "cancelled"]
@@ -70,13 +71,15 @@ class Written:
     """A row when it has ended.
 
     ids: written tokens, the one that ended the row left out. logprob: theirs. ending: why it ended.
-    moved: mean length of the change of the residual stream per touched position, at the hook, in units of the
-    intervention's typical norm; 0 without interventions. touched: positions (times layers) that were changed.
+    asked: mean length of the change the formula asks for per touched position, in units of the intervention's typical
+    norm; moved: mean length by which the residual stream did change there; both 0 without interventions.
+    touched: positions (times layers) that were changed.
     """
 
     ids: list[int] = field(default_factory=list)
     logprob: list[float] = field(default_factory=list)
     ending: Ending = "cancelled"
+    asked: float = 0.0
     moved: float = 0.0
     touched: int = 0
 
@@ -84,15 +87,22 @@ class Written:
 GREEDY = Sampling()
 
 
-def generate(model: LanguageModel, rows: Sequence[Row], sampling: Sampling = GREEDY) -> Iterator[Step | list[Written]]:
+def generate(
+    model: LanguageModel,
+    rows: Sequence[Row],
+    sampling: Sampling = GREEDY,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Step | list[Written]]:
     """Writes all rows together, yielding each `Step` as it comes and at last the list of `Written`.
 
-    Closing the iterator cancels: the hooks are gone and the model is free at once. The model's lock is held for one
-    step at a time. ModelError for a prompt that is empty or leaves no room in the context, or a layer the model lacks.
+    stopped: asked before each step; once it says so the rows still alive end as "cancelled", with what they have.
+    Closing the iterator drops the run: the hooks are gone and the model is free at once. The model's lock is held for
+    one step at a time. ModelError for a prompt that is empty or leaves no room in the context, or a layer the model
+    lacks.
     """
     batch = _Batch(model, rows, sampling)
     try:
-        while batch.alive.any():
+        while batch.alive.any() and not stopped():
             yield batch.step()
     finally:
         batch.close()
@@ -212,66 +222,9 @@ class _Batch:
     def close(self) -> None:
         """Lets the cache go and sums up what the interventions did."""
         self.cache = None
-        for row, (moved, touched) in zip(self.written, self.hooks.sums(), strict=True):
-            row.moved, row.touched = (moved / touched if touched else 0.0), touched
-
-
-class Hooks:
-    """The rows' interventions as forward hooks, placed for one pass at a time; measures what they change.
-
-    prompt: (rows, t) bool, the prompts' real tokens, padded on the left; later positions are generated ones.
-    """
-
-    def __init__(self, model: LanguageModel, interventions: Sequence[Sequence[Intervention]], prompt: Any) -> None:
-        self.model = model
-        self.prompt_end = prompt.shape[1]
-        self.padding = (prompt.shape[1] - prompt.sum(-1)).tolist()
-        self.by_layer: dict[int, list[tuple[int, Applied]]] = {}
-        made: dict[int, Applied] = {}
-        for number, row in enumerate(interventions):
-            for one in row:
-                applied = made.setdefault(id(one), Applied(one, model.device))
-                for layer in one.layers:
-                    self.by_layer.setdefault(layer, []).append((number, applied))
-        self.moved = [0.0] * len(interventions)
-        self.touched = [0] * len(interventions)
-        self.seen = 0
-
-    def placed(self, length: int) -> ExitStack:
-        """The hooks for a pass over the next `length` positions, registered until the returned stack is left."""
-        stack = ExitStack()
-        for layer, changes in self.by_layer.items():
-            handle = self.model.hook_point(layer).register_forward_hook(self._hook(changes))
-            stack.callback(handle.remove)
-        stack.callback(setattr, self, "seen", self.seen + length)
-        return stack
-
-    def _hook(self, changes: list[tuple[int, Applied]]) -> Any:
-        def change(_module: Any, _inputs: Any, x: Any) -> Any:
-            out = x.clone()
-            for number, applied in changes:
-                where = self._span(number, applied.scope, x.shape[1])
-                before = out[number, where]
-                if not len(before):
-                    continue
-                after = applied.apply(before)
-                self.moved[number] += float((after.float() - before.float()).norm(dim=-1).sum()) / applied.norm
-                self.touched[number] += int(before.shape[0])
-                out[number, where] = after
-            return out
-
-        return change
-
-    def _span(self, number: int, scope: str, length: int) -> slice:
-        """Which positions of this pass a scope touches; never padding."""
-        first = self.prompt_end if scope == "generated" else self.padding[number]
-        first = self.prompt_end - 1 if scope == "last" else first
-        end = self.prompt_end if scope in ("prompt", "last") else self.seen + length
-        return slice(max(0, first - self.seen), max(0, end - self.seen))
-
-    def sums(self) -> list[tuple[float, int]]:
-        """(moved, touched) of every row: lengths of change in typical norms, added up, and positions."""
-        return list(zip(self.moved, self.touched, strict=True))
+        for row, (asked, moved, touched) in zip(self.written, self.hooks.sums(), strict=True):
+            each = max(1, touched)
+            row.asked, row.moved, row.touched = asked / each, moved / each, touched
 
 
 def _nucleus(logprobs: Any, top_p: float) -> Any:

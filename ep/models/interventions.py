@@ -1,15 +1,18 @@
 """Interventions: what is done to the residual stream at a hook, as plain linear algebra with its formulas and sources.
 
-With x the stream after a block, c a reference point, Q (d, m) an orthonormal basis of the span of the directions v, r
-the layer's typical norm and α the strength:
+With x the stream after a block, c a reference point, v₁ … vₘ unit directions, u = Σv / ‖Σv‖ their push (v itself for
+one), Q (d, m) an orthonormal basis of their span, r the layer's typical norm and α the strength:
 
-    add      x + α·r·v                                    steering (protocol 8.10), one direction, its sign kept
+    add      x + α·r·u                                    steering (protocol 8.10), the sign kept
     ablate   x − α·QQᵀ(x − c)                             project out about c (protocol 8.9); α = 1 takes all of it
     swap     x − α·QQᵀ(x − c) + α·QQᵀ(t − c)              project out, put a target point t back (Appendix A3)
-    clamp    x + v·(α·r − v·(x − c))                      the coordinate along v set to α·r
+    clamp    x − QQᵀ(x − c) + α·r·u                       the part in the span set to α·r·u; for one, v·(x − c) = α·r
 
-What an ablation does depends on c: it parks the stream at c along the span. Knows no model and no tokens: rows in, rows
-out, with how far each moved.
+Several directions are pushed along u, not each by α·r: the step stays α·r long however many there are, so that a
+strength and its random control mean the same for one region as for five, and their order does not matter. A clamp holds
+the stream where an add would push it from c. (Setting each coordinate vᵢ·(x − c) to α·r instead takes steps without
+bound as two directions come to oppose each other.) What an ablation does depends on c: it parks the stream at c along
+the span. Knows no model and no tokens: rows in, rows out, with how far each was to move.
 """
 
 from __future__ import annotations
@@ -19,12 +22,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from ep.errors import ConfigError
 from ep.method.dictionary import Dictionary
 
 KINDS = ("add", "ablate", "swap", "clamp")
+PUSHING = ("add", "clamp")
+"""Kinds whose strength is a length along the push; that of the others is a share of what lies in the span."""
 SCOPES = ("all", "prompt", "generated", "last")
 STRONGEST = 1e6
 """Beyond this many typical norms nothing but overflow is left."""
@@ -36,7 +41,7 @@ DEPENDENT = 1e-4
 class Intervention:
     """One change of the residual stream.
 
-    kind: one of `KINDS`. directions: (m, d) float32 unit rows; add and clamp take exactly one.
+    kind: one of `KINDS`. directions: (m, d) float32 unit rows.
     layers: the blocks after which it acts. reference: (d,) the point c. norm: r > 0, the length one unit of strength
     stands for. strength: α; for ablate and swap the share that is projected out, 1 all of it.
     target: (d,) the point t of a swap. scope: "all" positions, those of the "prompt", the "generated" ones, or the
@@ -61,8 +66,6 @@ class Intervention:
             raise ConfigError(f"scope {self.scope!r} is unknown: use one of {', '.join(SCOPES)}")
         if not len(self.directions) or not self.layers:
             raise ConfigError("an intervention needs at least one direction and one layer")
-        if self.kind in ("add", "clamp") and len(self.directions) > 1:
-            raise ConfigError(f"{self.kind} takes one direction and {len(self.directions)} were given")
         if (self.kind == "swap") != (self.target is not None):
             raise ConfigError("a swap needs a target point, and nothing else takes one")
         if not abs(self.strength) <= STRONGEST:
@@ -74,6 +77,17 @@ class Intervention:
         points = [self.directions, self.reference] + ([] if self.target is None else [self.target])
         if any(not np.isfinite(point).all() for point in points):
             raise ConfigError("a direction or point of the intervention is not finite")
+        if self.kind in PUSHING and np.linalg.norm(self._sum) < DEPENDENT:
+            raise ConfigError("the directions cancel each other out: leave one of the regions out")
+
+    @property
+    def _sum(self) -> Float64[np.ndarray, " d"]:
+        return self.directions.astype(np.float64).sum(axis=0)
+
+    @property
+    def push(self) -> Float32[np.ndarray, " d"]:
+        """u, the unit direction between all directions: of equal weight, whatever their order."""
+        return (self._sum / np.linalg.norm(self._sum)).astype(np.float32)
 
     @property
     def basis(self) -> Float32[np.ndarray, "m d"]:
@@ -111,10 +125,11 @@ def of_regions(
 ) -> Intervention:
     """An intervention along the directions of one or several regions, at the dictionary's layer unless told otherwise.
 
-    basis: "exemplar" or "mean". reference: "centre" (the dictionary's c), "origin", or a region's id: its mean point.
-    target: the region whose mean point a swap puts back. UnknownRegion, ConfigError.
+    regions: one named twice counts once. basis: "exemplar" or "mean". reference: "centre" (the dictionary's c),
+    "origin", or a region's id: its mean point. target: the region whose mean point a swap puts back.
+    UnknownRegion, ConfigError.
     """
-    ids = [dictionary.check(region) for region in regions]
+    ids = list(dict.fromkeys(dictionary.check(region) for region in regions))
     if kind == "swap" and target is None:
         raise ConfigError("a swap needs a region whose mean value is put back")
     at = int(dictionary.info.get("layer") or 0)
@@ -136,7 +151,7 @@ def random_control(like: Intervention, seed: int = 0) -> Intervention:
     Orthogonal to the original's span, so that none of the effect is left in it; nothing is when d ≤ m.
     """
     basis = like.basis.astype(np.float64)
-    rows = np.random.default_rng(seed).standard_normal((len(like.directions), basis.shape[1]))
+    rows = np.random.default_rng(seed).standard_normal(basis.shape)
     rows = rows - (rows @ basis.T) @ basis
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if (lengths < DEPENDENT).any():
@@ -188,17 +203,28 @@ class Applied:
         self.basis = tensor(intervention.basis)
         self.at_reference = self.basis @ tensor(intervention.reference)
         self.at_target = None if intervention.target is None else self.basis @ tensor(intervention.target)
+        self.pushed: Any = None
+        if self.kind in PUSHING:
+            self.pushed = self.strength * self.norm * (self.basis @ tensor(intervention.push))
+
+    def step(self, x: Any) -> Any:
+        """The change asked for at each row of x (..., d), as coordinates (..., m) in the span's orthonormal basis.
+
+        Their length is that of the change, whatever is left of it once the stream's dtype has rounded it.
+        """
+        if self.kind == "add":
+            return self.pushed.expand(*x.shape[:-1], -1)
+        coordinates = x.float() @ self.basis.T - self.at_reference
+        if self.kind == "clamp":
+            return self.pushed - coordinates
+        if self.at_target is not None:
+            return self.strength * (self.at_target - self.at_reference - coordinates)
+        return -self.strength * coordinates
 
     def apply(self, x: Any) -> Any:
         """x (..., d) changed, in x's dtype."""
-        rows = x.float()
-        if self.kind == "add":
-            return (rows + self.strength * self.norm * self.basis[0]).to(x.dtype)
-        coordinates = rows @ self.basis.T - self.at_reference
-        if self.kind == "clamp":
-            wanted = self.strength * self.norm - coordinates
-        elif self.at_target is not None:
-            wanted = self.strength * (self.at_target - self.at_reference - coordinates)
-        else:
-            wanted = -self.strength * coordinates
-        return (rows + wanted @ self.basis).to(x.dtype)
+        return self.moved(x, self.step(x))
+
+    def moved(self, x: Any, step: Any) -> Any:
+        """x (..., d) moved by the step, in x's dtype."""
+        return (x.float() + step @ self.basis).to(x.dtype)
