@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -17,10 +18,11 @@ from ep.storage import Shelf
 from ep.studies.rates import Rate
 from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
-from pages.shared import behaviour_prompts, loading
+from pages.shared import behaviour_judge, behaviour_prompts, loading
 from pages.shared.behaviour_work import Kept
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.endpoint import Seen, completion, send, serving, waits
 from tests.test_pages_reading import _html, _visit
 
 pytestmark = pytest.mark.slow
@@ -143,6 +145,37 @@ def test_prompts_that_all_behave_alike_end_as_a_sentence_and_the_model_goes_on(k
     at.button(key="behaviour_go").click().run()
     assert "None of the 18 prompts show it" in wait(at, "None of the 18")
     at = _visit("behaviour", keys["own"], bjudge="labels", btok="5")
+    at.button(key="behaviour_go").click().run()
+    wait(at, "Regions by prompts covered")
+
+
+def asked_at(at: AppTest, url: str) -> None:
+    at.session_state[behaviour_judge.GIVEN] = {"url": url, "model": "a *judge*", "key": ""}
+    at.run()
+    at.button(key="behaviour_go").click().run()
+
+
+def test_a_judge_asked_over_the_network_decides_and_one_that_never_answers_is_a_sentence(
+    keys: dict[str, str], few: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a word of the judge's own on each reply; then too late, and the model goes on right after."""
+
+    def odd(handler: BaseHTTPRequestHandler, seen: Seen, n: int) -> None:
+        reply = seen.body["messages"][-1]["content"]
+        send(handler, completion("Yes." if len(reply) % 2 else "no"))
+
+    monkeypatch.setattr(behaviour_judge, "TIMEOUT_S", 0.4)
+    with serving(odd) as server:
+        at = _visit("behaviour", keys["own"], bjudge="endpoint", btok="6")
+        asked_at(at, server.url)
+        page = wait(at, "prompts show it")
+        replies = {seen.body["messages"][-1]["content"] for seen in server.seen}
+        assert "by a *judge*" in page and len(replies) == len(server.seen), "each text is asked about once"
+    with serving(waits(3.0)) as server:
+        at = _visit("behaviour", keys["own"], bjudge="endpoint", btok="7")
+        asked_at(at, server.url)
+        assert "did not answer" in wait(at, "did not answer")
+    at = _visit("behaviour", keys["own"], bjudge="labels", btok="7")
     at.button(key="behaviour_go").click().run()
     wait(at, "Regions by prompts covered")
 

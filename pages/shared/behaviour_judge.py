@@ -22,7 +22,9 @@ JUDGES = {
     ENDPOINT: "A model asked about the answer",
     LABELS: "The labels given",
 }
-_GIVEN = "behaviour_endpoint"
+GIVEN = "behaviour_endpoint"
+TIMEOUT_S, TRIES = 30.0, 2
+"""Of one question to a judge that is asked over the network."""
 
 
 class Chosen(NamedTuple):
@@ -42,8 +44,8 @@ def judge() -> Chosen:
         pattern = state.setting("bpat")
         return Chosen(Pattern(pattern), "a pattern", f"pattern {pattern}")
     if kind == ENDPOINT:
-        given, what = st.session_state.get(_GIVEN, {}), state.setting("bask", REFUSAL)
-        endpoint = Endpoint(given.get("url", ""), given.get("model", ""), given.get("key", ""), timeout=30.0, tries=2)
+        given, what = st.session_state.get(GIVEN, {}), state.setting("bask", REFUSAL)
+        endpoint = Endpoint(given.get("url", ""), given.get("model", ""), given.get("key", ""), timeout=TIMEOUT_S, tries=TRIES)
         made, stamp = Asked(endpoint.ask, what), f"{endpoint.source} {what}"
         return Chosen(made, endpoint.model.strip(), stamp, endpoint=endpoint)
     phrases = tuple(line for line in state.setting("bphr", "\n".join(REFUSAL_PHRASES)).split("\n") if line.strip())
@@ -91,14 +93,14 @@ def judge_popover(name: str) -> None:
 
 
 def _endpoint() -> None:
-    given = st.session_state.get(_GIVEN, st.session_state.get("labelling_endpoint", {}))
+    given = st.session_state.get(GIVEN, st.session_state.get("labelling_endpoint", {}))
     with st.form("behaviour_endpoint_form", border=False):
         url = st.text_input("Address", given.get("url", ""), placeholder="http://localhost:11434/v1", max_chars=2000)
         model = st.text_input("Model", given.get("model", ""), placeholder="its name on that server", max_chars=150)
         key = st.text_input("Key, if it needs one", given.get("key", ""), type="password", autocomplete="off")
         what = st.text_input("Is this a reply in which the assistant …", state.setting("bask", REFUSAL), max_chars=400)
         if st.form_submit_button("Use this judge"):
-            st.session_state[_GIVEN] = {"url": url, "model": model, "key": key}
+            st.session_state[GIVEN] = {"url": url, "model": model, "key": key}
             state.keep(bask=None if what.strip() == REFUSAL else what.strip() or " ")
             state.rerun()
     messages.quiet("Answers are sent there, by the computer this app runs on. The key is kept in this session only.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -10,6 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import App
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+STORED = Path(__file__).resolve().parents[2] / "data/demo/behaviour.json"
 OVERFLOWING = """() => [...document.querySelectorAll('.eb-arms, .eb-read')]
     .filter(e => e.scrollWidth > e.clientWidth + 1).length"""
 
@@ -47,3 +50,23 @@ def test_texts_of_benign_prompts_and_of_the_swap_can_be_read(app: App, page: Pag
     before = page.locator(".eb-read .on").count()
     page.get_by_role("radiogroup", name="Prompts").get_by_text("Benign").click()
     page.wait_for_function("most => document.querySelectorAll('.eb-read .on').length < most", arg=before / 2)
+
+
+def test_a_click_on_the_map_opens_its_dictionary_and_one_in_the_table_selects(app: App, page: Page) -> None:
+    stored = json.loads(STORED.read_text())["choice"]["regions"]
+    third = [row["region"] for row in stored if row["candidate"]][2]
+    page.goto(app.link("behaviour", d="plain"))
+    canvas = page.locator("canvas[role=application]")
+    expect(canvas).to_be_visible()
+    page.wait_for_timeout(1500)  # the map turns to its place
+    canvas.click()
+    page.wait_for_url(lambda url: app.keys["plain"] not in url)
+    expect(page.get_by_role("button", name="Run it again")).to_be_enabled()
+    table = page.get_by_test_id("stDataFrame").first
+    for _ in range(20):  # the page may still be moving under the pointer
+        table.scroll_into_view_if_needed()
+        table.click(position={"x": 80, "y": 36 + 29 * 2.5})
+        page.wait_for_timeout(500)
+        if re.search(rf"[?&]r={third}(&|$)", page.url):
+            break
+    page.wait_for_url(re.compile(rf"[?&]r={third}(&|$)"))
