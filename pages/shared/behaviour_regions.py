@@ -19,7 +19,7 @@ from pages.shared.atlas_table import HEXAGON
 from pages.shared.behaviour_work import Run
 
 MAP, TABLE = "behaviour_map", "behaviour_table"
-HIGH = 372
+HIGH = 376
 _PICKED = "behaviour_picked"
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
@@ -44,7 +44,7 @@ def carried(run: Run, dictionary: Dictionary) -> Drawn | str:
 def map_card(run: Run, dictionary: Dictionary, drawn: Drawn | str) -> None:
     """The map of the run's dictionary, a click selects."""
     choice, n = run.choice, len(run.choice["regions"])
-    with st.container(border=True, gap="xsmall"):
+    with st.container(border=True, gap="xsmall", height="stretch"):
         st.html(
             tokens.heading(
                 "Where the prompts fall",

@@ -33,8 +33,7 @@ def arms_card(run: Run) -> None:
             )
         )
         st.html(markup.arms(tried["arms"]))
-        for text in plain.sentences(tried, held):
-            messages.quiet(text)
+        messages.quiet(" ".join(plain.sentences(tried, held)))
 
 
 def _nothing(run: Run) -> None:
