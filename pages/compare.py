@@ -9,7 +9,7 @@ import streamlit as st
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.studies import matching as study
-from ep.studies.matching import Match, Null
+from ep.studies.matching import Match, Nulls
 from ep.views import matching as view
 from ep.views import snippets
 from pages.shared import (
@@ -65,9 +65,9 @@ def show() -> None:
             )
         compare_inputs.show(ask)
     elif matched is not None:
-        null = _regions(ask, matched)
+        nulls = _regions(ask, matched)
         with share:
-            _share(ask, a, b, matched, null)
+            _share(ask, a, b, matched, nulls)
 
 
 def _matched(ask: Asked, one_width: bool) -> Match | None:
@@ -84,25 +84,24 @@ def _matched(ask: Asked, one_width: bool) -> Match | None:
     return found
 
 
-def _regions(ask: Asked, found: Match) -> Null | None:
-    """Verdicts beside the null; maps, pair and table below."""
-    null = work.null(ask.a, ask.basis, ask.centre)
-    counted = compare_verdicts.panel(ask, found, null)
+def _regions(ask: Asked, found: Match) -> Nulls:
+    """Verdicts beside the nulls; maps, pair and table below."""
+    nulls = work.nulls(ask)
+    counted = compare_verdicts.panel(ask, found, nulls)
     body, foot = st.container(), st.container()  # the maps' bytes travel outside the fragment: a click sends none
     with foot:
         drawn = compare_pairs.carried(ask)
     with body:
-        compare_pairs.body(ask, found, counted, drawn)
-    return null
+        compare_pairs.body(ask, found, counted, nulls, drawn)
+    return nulls
 
 
-def _share(ask: Asked, a: Dictionary, b: Dictionary, found: Match, null: Null | None) -> None:
-    level = null.level if null else None
+def _share(ask: Asked, a: Dictionary, b: Dictionary, found: Match, nulls: Nulls) -> None:
     sharing.bar(
         "compare",
-        {"Pairs of regions": partial(view.pairs, a, b, found, ask.cutoff, level)},
+        {"Pairs of regions": partial(view.pairs, a, b, found, ask.cutoff, nulls)},
         snippets.match(a, b, ask.basis, ask.centre, ask.cutoff),
-        {"report.html": lambda: view.report(a, b, found, ask.cutoff, level, null).encode()},
+        {"report.html": lambda: view.report(a, b, found, ask.cutoff, nulls).encode()},
     )
 
 

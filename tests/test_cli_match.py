@@ -18,6 +18,7 @@ from ep.models import load
 from ep.studies import matching as study
 from ep.studies.prompts import Prompts
 from tests.fixtures.dictionaries import synthetic
+from tests.test_studies_matching import built
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo"
 TUNED, BASE = (str(DEMO / "dictionaries" / "all-tokens" / f"{name}-L2-p16.ep.h5") for name in ("tuned", "base"))
@@ -36,7 +37,8 @@ def test_json_counts_every_region(capsys: pytest.CaptureFixture[str]) -> None:
     for side, size in zip("ab", facts["K"], strict=True):
         assert sum(one["n"] for one in facts[side].values()) == size
     assert 0.9 < facts["centres"]["cosine"] < 1
-    assert facts["null"] is None
+    assert facts["null"] == {"a": None, "b": None}
+    assert facts["levels"] == [0.7, 0.7]
 
 
 def test_the_table_names_both_and_the_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,6 +67,67 @@ def test_a_report_is_html_or_csv(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert len(cosine) == len(found.a.matched)
     assert all(abs(found.a.cosine[k] - value) < 1e-6 for k, value in cosine.items())
     assert run(capsys, TUNED, BASE, "--report", str(tmp_path / "r.pdf"))[0] == 2
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """A and B, and another seed of each, in folders of their own; the files name no text."""
+    folder = tmp_path_factory.mktemp("seeds")
+    paths = []
+    for name, seed, model, of in (("a", 1, "m", 0), ("b", 2, "n", 0), ("a9", 3, "m", 9), ("b9", 4, "n", 9)):
+        made = synthetic(60, 16, seed=seed, model_name=model, title=name)
+        made.info |= {"seed": of, "corpus": {"name": "x.txt", "digest": "d"}, "n_activations": 500}
+        path = folder / (name if of else "") / f"{name}.ep.h5"
+        path.parent.mkdir(exist_ok=True)
+        ep.save(made, path)
+        paths.append(path)
+    return tuple(paths)
+
+
+def test_each_side_has_its_null(capsys: pytest.CaptureFixture[str], seeds: tuple[Path, ...], tmp_path: Path) -> None:
+    a, b, a9, b9 = map(str, seeds)
+    page, rows = tmp_path / "r.html", tmp_path / "r.csv"
+    code, out, _ = run(capsys, a, b, "--null", b9, "--null", a9, "--json", "--report", str(page))
+    null = json.loads(out)["null"]
+    assert code == 0
+    for side, path, other in (("a", a, a9), ("b", b, b9)):
+        expected = study.null(ep.open(path), ep.open(other), "mean")
+        assert null[side]["level"] == pytest.approx(expected.level)
+        assert null[side]["persisted"]["n"] == expected.persisted().hits
+    assert "another seed of B" in page.read_text()
+    code, out, _ = run(capsys, a, b, "--null", b9, "--report", str(rows))
+    assert code == 0
+    assert "null of B" in out
+    assert "null of A" not in out
+    assert "another_seed_b" in rows.read_text().splitlines()[0]
+
+
+def test_a_null_is_looked_for_in_the_library(
+    capsys: pytest.CaptureFixture[str], seeds: tuple[Path, ...], tmp_path: Path
+) -> None:
+    kept = tmp_path / ".other-seeds" / "one"
+    kept.mkdir(parents=True)
+    (kept / "a9.ep.h5").write_bytes(seeds[2].read_bytes())
+    code, out, error = run(capsys, str(seeds[0]), str(seeds[1]), "--library", str(tmp_path), "--json", "--null")
+    null = json.loads(out)["null"]
+    assert code == 0
+    assert null["a"]["name"] == "seed 9"
+    assert null["b"] is None
+    assert error.startswith("ep: no null for B: the text x.txt is not near its file")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_null_is_built_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    paths = (str(built(tmp_path, layer)) for layer in (0, 1))
+    arguments = (*paths, "--library", str(tmp_path / "library"), "--json", "--null")
+    code, out, error = run(capsys, *arguments)
+    null = json.loads(out)["null"]
+    assert code == 0
+    assert error.count("again, seed 1") == 2
+    for side in "ab":
+        assert 0.3 < null[side]["persisted"]["share"] <= 1
+    assert run(capsys, *arguments) == (0, out, "")
 
 
 @pytest.mark.parametrize(

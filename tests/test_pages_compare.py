@@ -33,12 +33,15 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "a": synthetic(80, 32, seed=1, family="fa", title="first", **one),
         "b": synthetic(70, 32, seed=2, family="fb", title="second", **{**common, "model_name": "two"}),
         "seed": synthetic(82, 32, seed=3, family="fs", title="first again", **one),
+        "c": synthetic(75, 32, seed=8, family="fc", title="third", **{**common, "model_name": "three"}),
+        "seed of c": synthetic(71, 32, seed=9, family="fd", title="third again", **{**common, "model_name": "three"}),
         "wide": synthetic(40, 16, seed=4, family="fw", title="other width"),
         "hostile": synthetic(40, 32, seed=5, hostile=True, family="fh"),
         "tiny": synthetic(2, 32, seed=6, family="ft", title="tiny"),
         "bare": bare,
     }
-    made["a"].info["seed"], made["seed"].info["seed"] = 0, 9
+    for name in ("seed", "seed of c"):
+        made[name].info["seed"] = 9
     for name, dictionary in made.items():
         dictionary.info["typical_norm"] = None if name == "bare" else 2.0
         dictionary.info["n_activations"] = 5000
@@ -59,7 +62,20 @@ def test_the_page_opens_on_the_sibling_of_another_model_beside_another_seed(keys
     assert "between the centres" in page
     for text in ("Persisted", "Moved", "Only in A", "Only in B", "persist in another seed of A itself"):
         assert text in page
-    assert "another seed:" in page
+    assert "another seed of A:" in page
+    assert "Only in B" in page
+    assert "No null for B" in page
+
+
+def test_each_side_is_beside_its_own_null(keys: dict[str, str]) -> None:
+    page = well(_visit("compare", keys["a"], cb=keys["c"]))
+    for text in ("another seed of A:", "another seed of B:", "persist in A and", "in another seed of B.", "for A and"):
+        assert text in page
+    assert "No null" not in page
+    page = well(_visit("compare", keys["b"], cb=keys["c"]))
+    assert "No null for A" in page
+    assert "No null for B" not in page
+    assert "another seed of B:" in page
 
 
 def test_the_same_dictionary_twice_persists_whole(keys: dict[str, str]) -> None:

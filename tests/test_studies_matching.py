@@ -16,6 +16,7 @@ from ep.studies import matching as study
 from ep.studies.matching import MOVED, ONLY, PERSISTED
 from ep.views import layouts
 from ep.views import matching as view
+from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo" / "dictionaries"
@@ -57,8 +58,8 @@ def test_sides_mirror_and_counts_add_up(pair: tuple[Dictionary, Dictionary], cen
     a, b = pair
     there = study.match(a, b, "mean", centre)
     back = study.match(b, a, "mean", there.turned.centre)
-    for cutoff, level in ((0.7, None), (0.9, 0.4), (0.95, 0.99)):
-        one, other = study.summary(there, cutoff, level), study.summary(back, cutoff, level)
+    for cutoff, levels in ((0.7, None), (0.9, (0.4, 0.6)), (0.95, (0.99, 0.3))):
+        one, other = study.summary(there, cutoff, levels), study.summary(back, cutoff, levels and levels[::-1])
         assert one.a == other.b
         assert one.b == other.a
         assert sum(share.hits for share in one.a.values()) == len(a)
@@ -121,7 +122,31 @@ def test_the_null_of_two_halves_of_one_set_says_so(pair: tuple[Dictionary, Dicti
     assert null.persisted(0.7).value > 0.95
     assert null.level > 0.7
     assert (null.match.a.nearest_cosine >= null.level).mean() == pytest.approx(0.9, abs=0.02)
-    assert "another seed of A" in view.told(study.match(a, b, "mean"), study.summary(study.match(a, b, "mean")), null)
+    found = study.match(a, b, "mean")
+    assert null.counted(0.7)[PERSISTED] == null.persisted(0.7)
+    assert "another seed of A" in view.told(found, study.summary(found), (null, None))
+
+
+def test_each_side_is_held_against_its_own_null(pair: tuple[Dictionary, Dictionary]) -> None:
+    a, b = pair
+    found = study.match(a, b, "mean")
+    nulls = (study.null(a, near(a, 0.02, seed=5), "mean"), study.null(b, near(b, 0.3, seed=6), "mean"))
+    assert study.levels(nulls) == (nulls[0].level, nulls[1].level)
+    assert study.levels((None, nulls[1])) == (nulls[1].level, nulls[1].level)
+    assert study.levels(study.NO_NULLS) is None
+    counted = study.summary(found, 0.99, study.levels(nulls))
+    for side, null, shares in zip((found.a, found.b), nulls, (counted.a, counted.b), strict=True):
+        kinds = study.verdicts(side, 0.99, null.level)
+        assert [shares[kind].hits for kind in range(3)] == np.bincount(kinds, minlength=3).tolist()
+        assert sum(share.n for share in null.counted().values()) == 3 * len(side)
+    rows = view.pairs(a, b, found, 0.99, nulls)
+    seen = dict(zip(*(rows[n].to_pylist() for n in ("region_b", "another_seed_b")), strict=True))
+    seen.pop(None, None)
+    assert np.allclose([seen[k] for k in range(len(b))], nulls[1].match.a.cosine, equal_nan=True)
+    said = view.told(found, counted, nulls)
+    assert "another seed of A" in said
+    assert "another seed of B" in said
+    assert "another seed of B" in view.report(a, b, found, 0.99, nulls)
 
 
 def test_the_same_setting_differs_in_the_seed_only() -> None:
@@ -143,6 +168,54 @@ def test_another_seed_of_the_demo_can_be_built_from_what_lies_beside_it(tmp_path
     dictionary.info["file"] = str(tmp_path / "alone.ep.h5")
     with pytest.raises(CorpusError, match="another --seed"):
         reseeding.text_of(dictionary)
+
+
+def test_what_cannot_be_built_again_is_one_line(tmp_path: Path) -> None:
+    dictionary = synthetic(size=20, width=8, seed=3)
+    with pytest.raises(CorpusError, match="another --seed"):
+        reseeding.settings(dictionary, tmp_path)
+    for name in ("layer", "percentile", "n_activations"):
+        with pytest.raises(RequestError, match=name):
+            reseeding.settings(
+                Dictionary(dictionary.source, dictionary.info | {"n_activations": 10, name: None}, 20), tmp_path
+            )
+    large = Dictionary(dictionary.source, dictionary.info, reseeding.MOST_REGIONS + 1)
+    with pytest.raises(RequestError, match="20,001 regions"):
+        reseeding.settings(large, tmp_path)
+
+
+def built(folder: Path, layer: int = 1) -> Path:
+    """A dictionary of a tiny model, its text beside it."""
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    rng = np.random.default_rng(0)
+    folder.mkdir(exist_ok=True)
+    (folder / "text.txt").write_text("\n".join(" ".join(rng.choice(words, 12)) for _ in range(60)))
+    model = folder / "models" / "m"
+    if not model.exists():
+        tiny.gemma(model)
+    config = ep.BuildConfig(
+        str(model), (str(folder / "text.txt"),), (layer,), str(folder), (8.0,), tokens=600, calibration=600, batch=16
+    )
+    return list(ep.build(config))[-1].files[0]
+
+
+def test_a_seed_that_was_not_finished_is_none_and_leaves_nothing(tmp_path: Path) -> None:
+    path = built(tmp_path)
+    dictionary = ep.open(path)
+    dictionary.info["file"] = str(path)
+    config = reseeding.settings(dictionary, tmp_path)
+    steps = reseeding.rebuilt(config)
+    assert next(step for step in steps if step.stage == "assign")
+    steps.close()
+    assert not config.folder.exists()
+    for progress in ep.build(config):
+        assert 0 <= reseeding.share(progress) <= 1
+    whole = progress.files[0]
+    assert reseeding.kept(dictionary, [tmp_path]) is not None
+    part = ep.open(whole)
+    ep.save(Dictionary(part.source, part.info | {"complete": False}, len(part)), tmp_path / "part.ep.h5")
+    whole.unlink()
+    assert reseeding.kept(dictionary, [tmp_path], [tmp_path / "part.ep.h5"]) is None
 
 
 def test_shared_positions_add_up_and_find_a_relabelling() -> None:
@@ -203,13 +276,13 @@ def test_the_report_holds_every_pair_and_escapes() -> None:
     a.info["title"] = "<script>alert(1)</script>"
     b = synthetic(size=30, width=12, seed=5)
     found = study.match(a, b)
-    page = view.report(a, b, found, 0.7, None)
+    page = view.report(a, b, found, 0.7)
     assert "<script" not in page
     assert "&lt;script" in page
-    rows = view.pairs(a, b, found, 0.7, None)
+    rows = view.pairs(a, b, found, 0.7)
     assert rows.num_rows == 40
     assert sorted(rows["region_a"].to_pylist()) == list(range(40))
-    turned = view.pairs(b, a, found.turned, 0.7, None)
+    turned = view.pairs(b, a, found.turned, 0.7)
     assert turned.num_rows == 40
     assert sum(value is None for value in turned["region_a"].to_pylist()) == 10
     counted = study.summary(found, 0.7)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from ep.commands.options import command
-from ep.errors import InputError, RequestError
+from ep.errors import EPError, InputError, RequestError
+
+BUILT = ""
+"""What `--null` without a file stands for."""
 
 
 def add(kinds: Any) -> None:
@@ -24,7 +30,21 @@ def add(kinds: Any) -> None:
         help="about which point directions stand; other than own is an approximation",
     )
     made.add_argument("--cutoff", type=float, default=0.7, metavar="C", help="cosine from which a pair persists")
-    made.add_argument("--null", metavar="FILE", help="a dictionary of A's setting and another seed, to compare with")
+    made.add_argument(
+        "--null",
+        nargs="?",
+        const=BUILT,
+        action="append",
+        metavar="FILE",
+        help="beside it, a dictionary of the setting of A or of B and another seed; without FILE both are looked for "
+        "near A and B and in --library, and built there where there are none",
+    )
+    made.add_argument(
+        "--library",
+        default=os.environ.get("EP_LIBRARY") or "data/library",
+        metavar="DIR",
+        help="the folder --null keeps what it builds in; default $EP_LIBRARY, else data/library",
+    )
     made.add_argument(
         "--texts", metavar="FILE", help="match through texts that both models read: .txt, .jsonl or .csv; - for stored"
     )
@@ -53,59 +73,106 @@ def match(arguments: argparse.Namespace) -> None:
 
 
 def _by_directions(arguments: argparse.Namespace, a: Any, b: Any) -> None:
-    from ep import storage
     from ep.studies import matching as study
 
     centre = arguments.centre.lower()
+    if arguments.report and Path(arguments.report).suffix.lower() not in (".html", ".csv"):
+        raise InputError(f"{Path(arguments.report).name} is no report this command writes: name it .html or .csv")
     found = study.match(a, b, arguments.basis, centre)
-    null = None
-    if arguments.null:
-        other = storage.open(arguments.null)
-        if not study.same_setting(a.info, other.info):
-            raise InputError(f"{arguments.null} is no other seed of {arguments.a}: build one with the same settings")
-        null = study.null(a, other, arguments.basis, centre)
-    level = null.level if null else None
-    counted = study.summary(found, arguments.cutoff, level)
+    others = _other_seeds(arguments, a, b)
+    first, second = (
+        None if other is None else study.null(one, other, arguments.basis, centre)
+        for one, other in zip((a, b), others, strict=True)
+    )
+    nulls = (first, second)
+    counted = study.summary(found, arguments.cutoff, study.levels(nulls))
     if arguments.report:
-        _report(arguments, a, b, found, level, null)
+        _report(arguments, a, b, found, nulls)
     if arguments.json:
-        print(json.dumps(_facts(found, counted, null), indent=1))
+        print(json.dumps(_facts(found, counted, nulls), indent=1))
         return
-    _print(arguments, a, b, found, counted, null)
+    _print(arguments, a, b, found, counted, nulls)
 
 
-def _facts(found: Any, counted: Any, null: Any) -> dict[str, Any]:
+def _other_seeds(arguments: argparse.Namespace, a: Any, b: Any) -> list[Any]:
+    """Another seed of A and of B, None where there is none; each file given belongs to a side, or is refused."""
+    from ep import storage
+    from ep.studies.matching import same_setting
+
+    others: list[Any] = [None, None]
+    for path in arguments.null or ():
+        if path == BUILT:
+            continue
+        other = storage.open(path)
+        sides = [side for side, d in enumerate((a, b)) if d.width == other.width and same_setting(d.info, other.info)]
+        if not sides:
+            raise InputError(f"{path} is no other seed of A or of B: build one with the same settings")
+        for side in sides:
+            others[side] = other
+    if BUILT in (arguments.null or ()):
+        for side, d in enumerate((a, b)):
+            if others[side] is None:
+                others[side] = _found_or_built(d, "AB"[side], Path(arguments.library))
+    return others
+
+
+def _found_or_built(dictionary: Any, letter: str, library: Path) -> Any:
+    """Another seed from near the file or the library, else built; None, and a line says why, where none can be."""
+    from ep import reseeding, storage
+
+    near = Path(dictionary.info["file"]).resolve().parent
+    folders = [library, near]
+    beside = [path for folder in folders for path in sorted(folder.glob("*.ep.h5"))]
+    if (other := reseeding.kept(dictionary, folders, beside)) is not None:
+        return other
+    try:
+        config = reseeding.settings(dictionary, library)
+    except EPError as error:
+        print(f"ep: no null for {letter}: {error}", file=sys.stderr)
+        return None
+    with closing(reseeding.rebuilt(config)) as steps:
+        for progress in steps:
+            said = f"building {letter} again, seed {config.seed}: {progress.stage} {reseeding.share(progress):.0%}"
+            if sys.stderr.isatty():
+                print(f"\r\x1b[K{said}", end="", file=sys.stderr, flush=True)
+    start = "\r\x1b[K" if sys.stderr.isatty() else ""
+    print(f"{start}ep: {letter} again, seed {config.seed}, in {config.out}", file=sys.stderr)
+    return storage.open(progress.files[0])
+
+
+def _facts(found: Any, counted: Any, nulls: Any) -> dict[str, Any]:
     from ep.studies import matching as study
     from ep.views.matching import words
 
-    def sides(one: Any) -> dict[str, Any]:
+    def shares(side: Any, is_b: bool) -> dict[str, Any]:
         return {
-            letter: {
-                words(kind, letter == "b"): {"n": share.hits, "share": share.value, "interval": share.interval}
-                for kind, share in side.items()
-            }
-            for letter, side in (("a", one.a), ("b", one.b))
+            words(kind, is_b): {"n": share.hits, "share": share.value, "interval": share.interval}
+            for kind, share in side.items()
         }
+
+    def beside(null: Any, is_b: bool) -> dict[str, Any] | None:
+        if null is None:
+            return None
+        counts = shares(null.counted(counted.cutoff), is_b)
+        return {"name": null.name, "level": null.level, **counts, "matched": study.distances(null.match.a)}
 
     facts: dict[str, Any] = {
         "basis": found.basis,
         "centre": found.centre,
         "centres": {"cosine": found.centres.cosine, "apart_in_r": found.centres.apart},
         "cutoff": counted.cutoff,
-        "level": counted.level,
+        "levels": counted.levels,
         "K": [len(found.a), len(found.b)],
         "pairs": counted.pairs,
-        **sides(counted),
-        "matched": study.distances(found.a),
-        "null": None,
+        "a": shares(counted.a, False),
+        "b": shares(counted.b, True),
+        "matched": {"a": study.distances(found.a), "b": study.distances(found.b)},
+        "null": {"a": beside(nulls[0], False), "b": beside(nulls[1], True)},
     }
-    if null is not None:
-        other = study.summary(null.match, counted.cutoff, null.level)
-        facts["null"] = {"name": null.name, **sides(other), "matched": study.distances(null.match.a)}
     return facts
 
 
-def _print(arguments: argparse.Namespace, a: Any, b: Any, found: Any, counted: Any, null: Any) -> None:
+def _print(arguments: argparse.Namespace, a: Any, b: Any, found: Any, counted: Any, nulls: Any) -> None:
     from ep.studies import matching as study
     from ep.views import matching as view
     from ep.views.text import label
@@ -113,15 +180,16 @@ def _print(arguments: argparse.Namespace, a: Any, b: Any, found: Any, counted: A
     print(f"A  {view.name(a)}, K = {len(a):,}, θ = {a.threshold:.3f}")
     print(f"B  {view.name(b)}, K = {len(b):,}, θ = {b.threshold:.3f}")
     print(view.method(found))
-    print(view.told(found, counted, null))
-    print(f"\n{'':10} {'of A':>7} {'share':>18} {'of B':>7} {'share':>18}{'' if null is None else '  null, of A'}")
-    other = None if null is None else study.summary(null.match, counted.cutoff, null.level)
+    print(view.told(found, counted, nulls))
+    known = [(letter, null.counted(counted.cutoff)) for letter, null in zip("AB", nulls, strict=True) if null]
+    head = "".join(f" {f'null of {letter}':>18}" for letter, _ in known)
+    print(f"\n{'':10} {'of A':>7} {'share':>18} {'of B':>7} {'share':>18}{head}")
     for kind in (study.PERSISTED, study.MOVED, study.ONLY):
         one, two = counted.a[kind], counted.b[kind]
-        beside = "" if other is None else f"  {view.share(other.a[kind])}"
+        beside = "".join(f" {view.share(shares[kind]):>18}" for _, shares in known)
         shares = f"{one.hits:>7,} {view.share(one):>18} {two.hits:>7,} {view.share(two):>18}"
         print(f"{('only' if kind == study.ONLY else view.words(kind)):10} {shares}{beside}")
-    rows = view.pairs(a, b, found, counted.cutoff, counted.level).slice(0, arguments.limit or None).to_pylist()
+    rows = view.pairs(a, b, found, counted.cutoff, nulls).slice(0, arguments.limit or None).to_pylist()
     print(f"\n{'A':>6} {'B':>6} {'cosine':>7} {'d / θ':>6}  {'verdict':10} lens of A | lens of B")
     for row in rows:
         ids = f"{_number(row['region_a'], '6')} {_number(row['region_b'], '6')}"
@@ -135,19 +203,17 @@ def _number(value: Any, form: str) -> str:
     return f"{'–':>{width}}" if value is None or value != value else format(value, form)
 
 
-def _report(arguments: argparse.Namespace, a: Any, b: Any, found: Any, level: float | None, null: Any) -> None:
+def _report(arguments: argparse.Namespace, a: Any, b: Any, found: Any, nulls: Any) -> None:
     from ep.storage.sidecar import write_bytes
     from ep.views import export
     from ep.views import matching as view
 
     out = Path(arguments.report)
     if out.suffix.lower() == ".html":
-        data = view.report(a, b, found, arguments.cutoff, level, null).encode()
-    elif out.suffix.lower() == ".csv":
-        about = export.provenance(a, table="pairs", matched_with=Path(arguments.b).name, basis=found.basis)
-        data = export.write(view.pairs(a, b, found, arguments.cutoff, level), "csv", about)
+        data = view.report(a, b, found, arguments.cutoff, nulls).encode()
     else:
-        raise InputError(f"{out.name} is no report this command writes: name it .html or .csv")
+        about = export.provenance(a, table="pairs", matched_with=Path(arguments.b).name, basis=found.basis)
+        data = export.write(view.pairs(a, b, found, arguments.cutoff, nulls), "csv", about)
     write_bytes(out, data)
 
 

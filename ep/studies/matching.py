@@ -104,10 +104,13 @@ class Share:
 
 @dataclass(frozen=True)
 class Summary:
-    """The verdicts counted. pairs: those at or above the cutoff. Of A and of B: persisted + moved + only = K."""
+    """The verdicts counted. pairs: those at or above the cutoff. Of A and of B: persisted + moved + only = K.
+
+    levels: from which nearest-counterpart cosine a region of A, and of B, counts as moved.
+    """
 
     cutoff: float
-    level: float
+    levels: tuple[float, float]
     pairs: int
     a: Mapping[int, Share]
     b: Mapping[int, Share]
@@ -117,7 +120,7 @@ class Summary:
 class Null:
     """What matching gives where nothing changed but the order of the stream.
 
-    name: of the other dictionary. match: of A with it. other: that dictionary.
+    name: of the other dictionary. match: of one side with it, that side as A. other: that dictionary.
     """
 
     name: str
@@ -130,8 +133,25 @@ class Null:
         return float(np.quantile(self.match.a.nearest_cosine, LEVEL_SHARE))
 
     def persisted(self, cutoff: float = CUTOFF) -> Share:
-        """Regions of A that persist in the other seed."""
-        return summary(self.match, cutoff).a[PERSISTED]
+        """Regions that persist in the other seed."""
+        return self.counted(cutoff)[PERSISTED]
+
+    def counted(self, cutoff: float = CUTOFF) -> Mapping[int, Share]:
+        """The verdicts of the regions in the other seed, at this null's own level."""
+        return summary(self.match, cutoff, (self.level, self.level)).a
+
+
+Nulls = tuple[Null | None, Null | None]
+"""The null of A and that of B, None where there is none."""
+NO_NULLS: Nulls = (None, None)
+
+
+def levels(nulls: Nulls) -> tuple[float, float] | None:
+    """Each side's level; a side without a null borrows the other's. None without any."""
+    known = [None if one is None else one.level for one in nulls]
+    first = known[0] if known[0] is not None else known[1]
+    second = known[1] if known[1] is not None else known[0]
+    return None if first is None or second is None else (first, second)
 
 
 def centres(a: Dictionary, b: Dictionary) -> Centres:
@@ -190,10 +210,18 @@ def _partners(size: int, mine: np.ndarray, others: np.ndarray, cosine: np.ndarra
     return partner, cosines
 
 
-def null(a: Dictionary, other: Dictionary, basis: str = "exemplar", centre: str = "own", name: str = "") -> Null:
-    """The matching of A with a dictionary of the same setting; a foreign centre becomes the middle of the two."""
+def null(
+    one: Dictionary,
+    other: Dictionary,
+    basis: str = "exemplar",
+    centre: str = "own",
+    name: str = "",
+    told: Told | None = None,
+) -> Null:
+    """The matching of one side with a dictionary of its setting; a foreign centre becomes the middle of the two."""
     chosen = centre if centre in ("own", "common") else "common"
-    return Null(name or str(other.info.get("title") or "another seed"), match(a, other, basis, chosen), other)
+    name = name or f"seed {other.info.get('seed')}"
+    return Null(name, match(one, other, basis, chosen, told), other)
 
 
 def same_setting(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -213,14 +241,15 @@ def verdicts(side: Side, cutoff: float = CUTOFF, level: float | None = None) -> 
     return np.where(persisted, PERSISTED, np.where(side.nearest_cosine >= least, MOVED, ONLY)).astype(np.int8)
 
 
-def summary(found: Match, cutoff: float = CUTOFF, level: float | None = None) -> Summary:
-    """The verdicts of both sides, counted."""
+def summary(found: Match, cutoff: float = CUTOFF, levels: tuple[float, float] | None = None) -> Summary:
+    """The verdicts of both sides, counted. levels: of A and of B, see `verdicts`; the cutoff where there are none."""
     counted = []
-    for side in (found.a, found.b):
+    near = (cutoff, cutoff) if levels is None else levels
+    for side, level in zip((found.a, found.b), near, strict=True):
         count = np.bincount(verdicts(side, cutoff, level), minlength=3)
         counted.append({kind: Share(int(count[kind]), len(side)) for kind in (PERSISTED, MOVED, ONLY)})
     pairs = counted[0][PERSISTED].hits
-    return Summary(cutoff, cutoff if level is None else level, pairs, *counted)
+    return Summary(cutoff, near, pairs, *counted)
 
 
 def distances(side: Side) -> dict[str, float]:

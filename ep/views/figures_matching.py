@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from plotly.graph_objects import Bar, Figure, Scatter
@@ -14,24 +14,24 @@ LOWEST = -0.2
 
 
 def matched(
-    cosine: np.ndarray, null: np.ndarray | None, cutoff: float, color: str, dark: bool, height: int = 168
+    cosine: np.ndarray, nulls: Mapping[str, np.ndarray], cutoff: float, color: str, dark: bool, height: int = 168
 ) -> Figure:
-    """Regions by the cosine with their partner; the null, scaled to as many regions, as a line; the cutoff."""
+    """Pairs by their cosine; each null by its name, scaled to as many pairs, a line, the second dotted; the cutoff."""
     low = min(0.0, max(-1.0, np.floor(float(np.min(cosine, initial=0)) * 10) / 10))
     edges = np.linspace(low, 1, BINS + 1)
     counts = np.histogram(np.clip(cosine, low, 1), edges)[0]
-    figure = histogram(counts, edges, color, dark, x_title="cosine with the partner", noun="regions", height=height)
+    figure = histogram(counts, edges, color, dark, x_title="cosine with the partner", noun="pairs", height=height)
     most = float(counts.max(initial=1))
-    if null is not None and len(null):
-        line = np.histogram(np.clip(null, low, 1), edges)[0] * (len(cosine) / len(null))
+    for dash, (name, values) in zip(("solid", "dot"), nulls.items(), strict=False):
+        line = np.histogram(np.clip(values, low, 1), edges)[0] * (len(cosine) / max(1, len(values)))
         most = max(most, float(line.max()))
         figure.add_trace(
             Scatter(
                 x=(edges[:-1] + edges[1:]) / 2,
                 y=line.astype(np.float32),
                 mode="lines",
-                line={"color": ink(dark, strong=True), "width": 1.6, "shape": "hvh"},
-                hovertemplate="another seed: %{y:.0f} regions<extra></extra>",
+                line={"color": ink(dark, strong=True), "width": 1.6, "shape": "hvh", "dash": dash},
+                hovertemplate=f"{name}: %{{y:.0f}} pairs<extra></extra>",
             )
         )
     figure.update_yaxes(range=[0, most * 1.22])

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ep.method.dictionary import Dictionary
 from ep.studies import matching as study
-from ep.studies.matching import MOVED, ONLY, PERSISTED, Match, Null, Share, Side, Summary
+from ep.studies.matching import MOVED, NO_NULLS, ONLY, PERSISTED, Match, Nulls, Share, Side, Summary
 from ep.views import palette
 from ep.views.colorings import Coloring, Entry, Ramp
 from ep.views.export import table
@@ -73,17 +73,23 @@ def name(dictionary: Dictionary) -> str:
     return label(f"{model} L{info.get('layer', '?')}{'' if p is None else f' p{p:g}'}{final}").replace("·", " ")
 
 
-def pairs(a: Dictionary, b: Dictionary, found: Match, cutoff: float, level: float | None) -> pa.Table:
+def pairs(a: Dictionary, b: Dictionary, found: Match, cutoff: float, nulls: Nulls = NO_NULLS) -> pa.Table:
     """One row a pair or a region without one: side, verdicts, cosine, distance in both θ, members, lens, counterparts.
 
-    Regions of A first, by id, each with its one-to-one partner; then the regions of B that have none.
+    Regions of A first, by id, each with its one-to-one partner; then the regions of B that have none. another_seed_a,
+    another_seed_b: the cosine of the region of A, or of B, with its partner in another seed of its own dictionary.
     """
-    kinds = [study.verdicts(side, cutoff, level) for side in (found.a, found.b)]
+    near = study.levels(nulls) or (cutoff, cutoff)
+    kinds = [study.verdicts(side, cutoff, level) for side, level in zip((found.a, found.b), near, strict=True)]
     alone = np.flatnonzero(found.b.partner < 0)
     here = np.concatenate([np.arange(len(found.a)), np.full(len(alone), -1)])
     there = np.concatenate([found.a.partner, alone])
     cosine = np.concatenate([found.a.cosine, np.full(len(alone), np.nan, np.float32)]).astype(np.float64)
     near_a, near_b = found.a.nearest, found.b.nearest
+    seeds = [
+        np.full(len(side), np.nan) if null is None else null.match.a.cosine.astype(np.float64)
+        for side, null in zip((found.a, found.b), nulls, strict=True)
+    ]
     columns: dict[str, Any] = {
         "verdict_a": [None if k < 0 else words(int(kinds[0][k])) for k in here],
         "verdict_b": [None if k < 0 else words(int(kinds[1][k]), True) for k in there],
@@ -96,6 +102,8 @@ def pairs(a: Dictionary, b: Dictionary, found: Match, cutoff: float, level: floa
         "nearest_b_cosine": _take(found.a.nearest_cosine.astype(np.float64), here, np.nan),
         "nearest_a": _ids(_take(near_b, there)),
         "nearest_a_cosine": _take(found.b.nearest_cosine.astype(np.float64), there, np.nan),
+        "another_seed_a": _take(seeds[0], here, np.nan),
+        "another_seed_b": _take(seeds[1], there, np.nan),
         "members_a": _ids(_take(members(a).astype(np.int64), here)),
         "members_b": _ids(_take(members(b).astype(np.int64), there)),
         "lens_a": _lens(a, here),
@@ -132,20 +140,19 @@ _STYLE = (
 MOST_ROWS = 2000
 
 
-def report(
-    a: Dictionary, b: Dictionary, found: Match, cutoff: float, level: float | None, null: Null | None = None
-) -> str:
-    """One offline page: both settings, the verdicts beside the null, distances, and the pairs (at most 2,000 rows)."""
-    counted = study.summary(found, cutoff, level)
-    rows = pairs(a, b, found, cutoff, level).to_pylist()
+def report(a: Dictionary, b: Dictionary, found: Match, cutoff: float, nulls: Nulls = NO_NULLS) -> str:
+    """One offline page: both settings, verdicts beside each side's null, distances, pairs (at most 2,000 rows)."""
+    counted = study.summary(found, cutoff, study.levels(nulls))
+    rows = pairs(a, b, found, cutoff, nulls).to_pylist()
     shown = "".join(_report_row(row) for row in rows[:MOST_ROWS])
     cut = f"<p><small>The first {MOST_ROWS:,} of {len(rows):,} rows.</small></p>" if len(rows) > MOST_ROWS else ""
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Two dictionaries matched</title>'
         f"<style>{_STYLE}</style><h1>Two dictionaries matched</h1>{_settings(a, b)}"
-        f"<p>{escape(method(found))}</p>{_verdict_table(counted, null)}<p>{escape(told(found, counted, null))}</p>"
+        f"<p>{escape(method(found))}</p><p>{escape(told(found, counted, nulls))}</p>{_verdict_table(counted, nulls)}"
+        f"{_distance_table(found, nulls)}"
         "<h2>Pairs</h2><table><tr><th>verdict<th class=n>A<th>lens<th class=n>B<th>lens<th class=n>cosine"
-        f"<th class=n>distance, θ of A</tr>{shown}</table>{cut}</html>\n"
+        f"<th class=n>distance, θ of A<th class=n>θ of B</tr>{shown}</table>{cut}</html>\n"
     )
 
 
@@ -165,16 +172,20 @@ def method(found: Match) -> str:
     )
 
 
-def told(found: Match, counted: Summary, null: Null | None) -> str:
-    """The result in one or two sentences, the null beside it."""
-    a = counted.a[PERSISTED]
-    text = f"{share(a)} of A's regions persist in B at a cosine of {counted.cutoff:.2f}"
+def told(found: Match, counted: Summary, nulls: Nulls = NO_NULLS) -> str:
+    """The result in one or two sentences, the null of each side beside it."""
+    shares = counted.a[PERSISTED], counted.b[PERSISTED]
+    text = f"{share(shares[0])} of A's regions persist in B at a cosine of {counted.cutoff:.2f}"
     if counted.pairs == len(found.a) == len(found.b) and found.a.matched.min(initial=1) > 1 - 1e-4:
         return f"{text}: the two hold the same regions."
-    if null is None:
+    if nulls == NO_NULLS:
         return f"{text}. Without another seed nothing says how many a mere reordering of the stream would keep."
-    other = null.persisted(counted.cutoff)
-    return f"{text}; {share(other)} persist in another seed of A itself."
+    if nulls[0] is not None:
+        text += f"; {share(nulls[0].persisted(counted.cutoff))} persist in another seed of A itself"
+    if nulls[1] is not None:
+        text += f". Of B's, {share(shares[1])} persist in A and {share(nulls[1].persisted(counted.cutoff))} in "
+        text += "another seed of B"
+    return f"{text}."
 
 
 def share(one: Share) -> str:
@@ -195,18 +206,33 @@ def _settings(a: Dictionary, b: Dictionary) -> str:
     return f"<table>{head}{row('A', a)}{row('B', b)}</table>"
 
 
-def _verdict_table(counted: Summary, null: Null | None) -> str:
+def _verdict_table(counted: Summary, nulls: Nulls) -> str:
     rows = ""
-    other = None if null is None else study.summary(null.match, counted.cutoff, null.level)
+    beside = [None if null is None else null.counted(counted.cutoff) for null in nulls]
     for kind in (PERSISTED, MOVED, ONLY):
-        a, b = counted.a[kind], counted.b[kind]
-        beside = "–" if other is None else share(other.a[kind])
-        rows += (
-            f"<tr><td>{words(kind)}<td class=n>{a.hits:,}<td class=n>{share(a)}<td class=n>{b.hits:,}"
-            f"<td class=n>{share(b)}<td class=n>{beside}</tr>"
-        )
-    head = "<tr><th>verdict<th class=n>of A<th class=n>share<th class=n>of B<th class=n>share<th class=n>null (A)</tr>"
-    return f"<table>{head}{rows}</table>"
+        cells = ""
+        for side, other in zip((counted.a, counted.b), beside, strict=True):
+            null = "–" if other is None else share(other[kind])
+            cells += f"<td class=n>{side[kind].hits:,}<td class=n>{share(side[kind])}<td class=n>{null}"
+        rows += f"<tr><td>{'only in one' if kind == ONLY else words(kind)}{cells}</tr>"
+    head = "".join(f"<th class=n>of {letter}<th class=n>share<th class=n>another seed of {letter}" for letter in "AB")
+    return f"<table><tr><th>verdict{head}</tr>{rows}</table>"
+
+
+def _distance_table(found: Match, nulls: Nulls) -> str:
+    rows = ""
+    for letter, side, null in zip("AB", (found.a, found.b), nulls, strict=True):
+        rows += _distances(f"partners, θ of {letter}", study.distances(side))
+        if null is not None:
+            rows += _distances(f"{letter} and {null.name} of it", study.distances(null.match.a))
+    head = "<tr><th>cosine of<th class=n>lowest tenth<th class=n>median<th class=n>highest tenth"
+    return f"<table>{head}<th class=n>median distance, θ<th class=n>within θ</tr>{rows}</table>"
+
+
+def _distances(text: str, of: dict[str, float]) -> str:
+    cells = [format(of[name], ".3f") for name in ("p10", "median", "p90")] if of else ["–"] * 3
+    cells += [f"{of['theta_median']:.2f}", f"{of['within_theta']:.0%}"] if of else ["–"] * 2
+    return f"<tr><td>{escape(text)}{''.join(f'<td class=n>{cell}' for cell in cells)}</tr>"
 
 
 def _report_row(row: dict[str, Any]) -> str:
@@ -220,5 +246,6 @@ def _report_row(row: dict[str, Any]) -> str:
     return (
         f"<tr><td>{escape(verdict)}<td class=n>{number(row['region_a'], 'd')}<td>{tokens(row['lens_a'])}"
         f"<td class=n>{number(row['region_b'], 'd')}<td>{tokens(row['lens_b'])}"
-        f"<td class=n>{number(row['cosine'], '.3f')}<td class=n>{number(row['distance_in_theta_a'], '.2f')}</tr>"
+        f"<td class=n>{number(row['cosine'], '.3f')}<td class=n>{number(row['distance_in_theta_a'], '.2f')}"
+        f"<td class=n>{number(row['distance_in_theta_b'], '.2f')}</tr>"
     )

@@ -14,7 +14,7 @@ import streamlit as st
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.studies import matching as study
-from ep.studies.matching import ONLY, Match, Summary
+from ep.studies.matching import ONLY, Match, Null, Nulls, Summary
 from ep.views import excerpts, figures
 from ep.views import matching as view
 from ep.views.colorings import Coloring
@@ -63,20 +63,20 @@ def carried(ask: Asked) -> tuple[str | None, str | None]:
 
 
 @frame.fragment
-def body(ask: Asked, found: Match, counted: Summary, drawn: tuple[str | None, str | None]) -> None:
+def body(ask: Asked, found: Match, counted: Summary, nulls: Nulls, drawn: tuple[str | None, str | None]) -> None:
     """Maps, pair and table under one selection: a click on any of them moves all."""
     a, b = loading.dictionary(ask.a), loading.dictionary(ask.b)
-    level = counted.level
     region, other = selected(found)
     frame.show_selected()
     shown = _color_choice()
-    kinds = [study.verdicts(side, ask.cutoff, level) for side in (found.a, found.b)]
+    sides = zip((found.a, found.b), counted.levels, strict=True)
+    kinds = [study.verdicts(side, ask.cutoff, level) for side, level in sides]
     for column, side, is_b in zip(st.columns(2, gap="medium"), (found.a, found.b), (False, True), strict=True):
         with column:
             colors = view.by_cosine(side) if shown == view.COSINE else view.by_verdict(kinds[is_b], is_b)
             _map(drawn[is_b], (ask.a, ask.b)[is_b], (a, b)[is_b], (region, other)[is_b], colors, is_b, found)
-    _pair(a, b, found, region, other, int(kinds[0][region]), int(kinds[1][other]))
-    _table(ask, a, b, found, counted)
+    _pair((a, b), found, nulls, (region, other), (int(kinds[0][region]), int(kinds[1][other])))
+    _table(ask, a, b, found, counted, nulls)
 
 
 def selected(found: Match) -> tuple[int, int]:
@@ -146,7 +146,10 @@ def _map(
 # -- one pair ----------------------------------------------------------------------------------------------------------
 
 
-def _pair(a: Dictionary, b: Dictionary, found: Match, region: int, other: int, kind: int, other_kind: int) -> None:
+def _pair(
+    pair: tuple[Dictionary, Dictionary], found: Match, nulls: Nulls, chosen: tuple[int, int], kinds: tuple[int, int]
+) -> None:
+    region, other = chosen
     mutual = int(found.a.partner[region]) == other
     if mutual:
         text = f"partners at cosine {found.a.cosine[region]:.2f}"
@@ -154,13 +157,12 @@ def _pair(a: Dictionary, b: Dictionary, found: Match, region: int, other: int, k
         text = f"B {other} is A {region}'s nearest counterpart, at cosine {found.a.nearest_cosine[region]:.2f}"
     else:
         text = f"A {region} is B {other}'s nearest counterpart, at cosine {found.b.nearest_cosine[other]:.2f}"
-    left, right = st.columns(2, gap="medium")
-    for column, d, k, verdict, is_b in ((left, a, region, kind, False), (right, b, other, other_kind, True)):
+    for is_b, column in enumerate(st.columns(2, gap="medium")):
         with column, st.container(border=True, gap="small", height="stretch"):
-            _region(d, k, verdict, is_b, text)
+            _region(pair[is_b], chosen[is_b], kinds[is_b], bool(is_b), text, nulls[is_b])
 
 
-def _region(dictionary: Dictionary, region: int, verdict: int, is_b: bool, text: str) -> None:
+def _region(dictionary: Dictionary, region: int, verdict: int, is_b: bool, text: str, null: Null | None) -> None:
     tint = view.color(verdict, is_b)
     about = dictionary.region(region)
     word = f"only in {'B' if is_b else 'A'}" if verdict == ONLY else view.words(verdict)
@@ -173,6 +175,9 @@ def _region(dictionary: Dictionary, region: int, verdict: int, is_b: bool, text:
         facts.append(("coherence", f"{about.coherence:.2f}"))
     if "mean_distance" in about.columns:
         facts.append(("mean distance", f"{float(about.columns['mean_distance']):.2f}"))
+    if null is not None:
+        alone = null.match.a.partner[region] < 0
+        facts.append(("in another seed", "no partner" if alone else f"{null.match.a.cosine[region]:.2f}"))
     st.html(tokens.facts(*facts))
     lens = about.lens.get("mean_up") or about.lens.get("exemplar_up") or about.tokens
     if lens:
@@ -208,10 +213,11 @@ def positions(dictionary: Dictionary, region: int, color: str, key: str) -> None
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 
-def _table(ask: Asked, a: Dictionary, b: Dictionary, found: Match, counted: Summary) -> None:
+def _table(ask: Asked, a: Dictionary, b: Dictionary, found: Match, counted: Summary, nulls: Nulls) -> None:
     kind = state.setting("ckind", "all", tuple(KINDS))
     st.session_state["compare_kind"] = kind
-    rows = _rows(ask, counted.level, a, b, found)
+    stamp = (loading.fingerprint(ask.a), loading.fingerprint(ask.b), ask.basis, ask.centre, ask.cutoff, counted.levels)
+    rows = _rows(stamp, a, b, found, nulls)
     verdict_a, verdict_b = rows["verdict_a"], rows["verdict_b"]
     masks = {
         "persisted": pc.equal(verdict_a, "persisted"),
@@ -247,14 +253,9 @@ def _is(column: pa.ChunkedArray, word: str) -> pa.ChunkedArray:
     return pc.fill_null(pc.equal(column, word), False)
 
 
-def _rows(ask: Asked, level: float, a: Dictionary, b: Dictionary, found: Match) -> pa.Table:
-    stamp = (loading.fingerprint(ask.a), loading.fingerprint(ask.b), ask.basis, ask.centre, ask.cutoff, level)
-    return _made(stamp, a, b, found)
-
-
 @st.cache_resource(show_spinner=False, max_entries=12)
-def _made(stamp: tuple[Any, ...], _a: Dictionary, _b: Dictionary, _found: Match) -> pa.Table:
-    return view.pairs(_a, _b, _found, stamp[4], stamp[5])
+def _rows(stamp: tuple[Any, ...], _a: Dictionary, _b: Dictionary, _found: Match, _nulls: Nulls) -> pa.Table:
+    return view.pairs(_a, _b, _found, stamp[4], _nulls)
 
 
 def _shown(rows: pa.Table) -> pa.Table:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
-from ep.studies.matching import Match, Null
+from ep.studies.matching import NO_NULLS, Match, Nulls
 from ep.views import prompt as view
 from ep.views.export import table
 from ep.views.palette import OTHER, region_colors
@@ -26,6 +26,7 @@ _READ = "compare_read"
 LONGEST_TEXT = 4000
 PARTED = 0.62
 TOGETHER = 0.12
+Pair = tuple[view.Reading, view.Reading]
 
 
 def show(ask: Asked, found: Match | None) -> None:
@@ -42,8 +43,8 @@ def show(ask: Asked, found: Match | None) -> None:
     except EPError as error:
         messages.box("Both models are needed to read this", messages.sentence(error))
         return
-    null = work.null(ask.a, ask.basis, ask.centre) if found is not None else None
-    _strips(ask, found, null, first.reading, second.reading)
+    nulls = work.nulls(ask) if found is not None else NO_NULLS
+    _strips(ask, found, nulls, first.reading, second.reading)
 
 
 def _example(chat: bool) -> str:
@@ -83,11 +84,11 @@ def parted(found: Match, first: view.Reading, second: view.Reading) -> np.ndarra
 
 
 @frame.fragment
-def _strips(ask: Asked, found: Match | None, null: Null | None, first: view.Reading, second: view.Reading) -> None:
+def _strips(ask: Asked, found: Match | None, nulls: Nulls, first: view.Reading, second: view.Reading) -> None:
     a, b = loading.dictionary(ask.a), loading.dictionary(ask.b)
     same = first.tokens == second.tokens
     apart = parted(found, first, second) if found is not None and same else None
-    _said(found, same, apart, null, first)
+    _said(found, same, apart, nulls, (first, second))
     at = _locked(first)
     for column, letter, d, reading in zip(st.columns(2, gap="medium"), "AB", (a, b), (first, second), strict=True):
         with column, st.container(border=True, gap="small", height="stretch"):
@@ -100,15 +101,16 @@ def _strips(ask: Asked, found: Match | None, null: Null | None, first: view.Read
         _table(a, b, found, first, second)
 
 
-def _said(found: Match | None, same: bool, apart: np.ndarray | None, null: Null | None, reading: view.Reading) -> None:
+def _said(found: Match | None, same: bool, apart: np.ndarray | None, nulls: Nulls, pair: Pair) -> None:
     if apart is not None:
-        inside = ~reading.outside
+        inside = ~pair[0].outside
         n = int(inside.sum())
         beside = ""
-        if null is not None:  # the same activations in another seed of A: what the order of a stream does by itself
-            there = null.other.assign(reading.x).region
-            by_order = int((inside & (null.match.a.partner[reading.region] != there)).sum())
-            beside = f"in another seed of A: {by_order} of {n}; "
+        for letter, null, reading in zip("AB", nulls, pair, strict=True):
+            if null is not None:  # the same activations in another seed: what the order of a stream does by itself
+                there = null.other.assign(reading.x).region
+                by_order = int((inside & (null.match.a.partner[reading.region] != there)).sum())
+                beside += f"in another seed of {letter}: {by_order} of {n}; "
         st.html(
             f"<div><b>{int(apart.sum())} of {n} tokens</b> fall in regions that are not each other's partners "
             f'<span class="ep-k">{beside}strongly tinted; a click on a token tells of both</span></div>'

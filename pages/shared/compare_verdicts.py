@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
 
+from ep.config import BuildConfig
 from ep.studies import matching as study
-from ep.studies.matching import MOVED, ONLY, PERSISTED, Match, Null, Share, Summary
+from ep.studies.matching import MOVED, ONLY, PERSISTED, Match, Null, Nulls, Share, Summary
 from ep.views import figures_matching
 from ep.views import matching as view
 from pages.shared import compare_work as work
-from pages.shared import frame, jobs, messages, state, tokens
+from pages.shared import frame, jobs, loading, messages, state, tokens
 from pages.shared.chart import chart
 from pages.shared.compare_pick import LEAST_CUT, MOST_CUT, Asked
 
 _ASKED = "compare_null_asked"
+Counted = tuple[str, Mapping[int, Share], Mapping[int, Share] | None]
+"""A side's letter, its verdicts, and those of another seed of it."""
 ABOUT = {
     PERSISTED: "partner at or above the cutoff",
     MOVED: "no such partner, yet a near counterpart",
@@ -21,70 +26,93 @@ ABOUT = {
 }
 
 
-def panel(ask: Asked, found: Match, null: Null | None) -> Summary:
+def panel(ask: Asked, found: Match, nulls: Nulls) -> Summary:
     """Draws cards, cutoff and histogram; returns the counts."""
-    counted = study.summary(found, ask.cutoff, null.level if null else None)
+    counted = study.summary(found, ask.cutoff, study.levels(nulls))
     left, right = st.columns([11, 9], gap="medium")
     with left, st.container(border=True, gap="small", height="stretch"):
-        st.html(tokens.heading("What became of each region", _level(counted, null)))
-        st.html(f'<div style="font-size:1.07em"><b>{tokens.escape(view.told(found, counted, null))}</b></div>')
-        other = study.summary(null.match, ask.cutoff, null.level) if null else None
-        st.html(_cards(counted, other))
+        st.html(tokens.heading("What became of each region", _near(nulls)))
+        st.html(f'<div style="font-size:1.07em"><b>{tokens.escape(view.told(found, counted, nulls))}</b></div>')
+        st.html(_cards(counted, [null and null.counted(ask.cutoff) for null in nulls]))
         _cutoff(ask.cutoff)
-        null_panel(ask.a, null)
+        _null_panel(ask, nulls)
     with right, st.container(border=True, gap="xsmall", height="stretch"):
-        about = "bars: A and B; line: A and another seed of A" if null else "regions of A and their partners in B"
-        st.html(tokens.heading("Cosine of partners", about))
-        beside = null.match.a.matched if null else None
+        st.html(tokens.heading("Cosine of partners", _lines(nulls)))
+        beside = {f"{letter} and another seed of it": null.match.a.matched for letter, null in _known(nulls)}
         color = view.COLORS[PERSISTED]
         chart(figures_matching.matched(found.a.matched, beside, ask.cutoff, color, frame.is_dark()), "compare_cosines")
-        st.html(tokens.facts(*_numbers(found, null)))
+        st.html(_distances(found, nulls))
     return counted
 
 
-def _level(counted: Summary, null: Null | None) -> str:
-    if null is None:
+def _known(nulls: Nulls) -> list[tuple[str, Null]]:
+    return [(letter, null) for letter, null in zip("AB", nulls, strict=True) if null is not None]
+
+
+def _near(nulls: Nulls) -> str:
+    if nulls == study.NO_NULLS:
         return "without a null: moved means split or joined"
-    return f"“near” is {counted.level:.2f}: nine of ten regions of another seed are nearer"
+    said = " and ".join(f"{null.level:.2f} for {letter}" for letter, null in _known(nulls))
+    return f"“near” is {said}: nine of ten regions of another seed are nearer"
 
 
-def _cards(counted: Summary, null: Summary | None) -> str:
+def _lines(nulls: Nulls) -> str:
+    known = "; ".join(
+        f"{dash} line: {letter} and another seed of {letter}"
+        for dash, (letter, _) in zip(("full", "dotted"), _known(nulls), strict=False)
+    )
+    return f"bars: A and B; {known}" if known else "regions of A and their partners in B"
+
+
+def _cards(counted: Summary, nulls: Sequence[Mapping[int, Share] | None]) -> str:
+    both = (("A", counted.a, nulls[0]), ("B", counted.b, nulls[1]))
     cards = [
-        _card(view.COLORS[PERSISTED], "Persisted", f"{counted.pairs:,} pairs", PERSISTED,
-              _of("A", counted.a[PERSISTED]) + _of("B", counted.b[PERSISTED]), null),
-        _card(view.COLORS[MOVED], "Moved", f"{counted.a[MOVED].hits:,} of A, {counted.b[MOVED].hits:,} of B", MOVED,
-              _of("A", counted.a[MOVED]) + _of("B", counted.b[MOVED]), null),
-        _card(view.COLORS[ONLY], "Only in A", f"{counted.a[ONLY].hits:,} regions", ONLY,
-              _of("A", counted.a[ONLY]), null),
-        _card(view.THERE, "Only in B", f"{counted.b[ONLY].hits:,} regions", ONLY, _of("B", counted.b[ONLY]), None),
-    ]  # fmt: skip
+        _card(view.COLORS[PERSISTED], "Persisted", f"{counted.pairs:,} pairs", PERSISTED, both),
+        _card(
+            view.COLORS[MOVED],
+            "Moved",
+            f"{counted.a[MOVED].hits:,} of A, {counted.b[MOVED].hits:,} of B",
+            MOVED,
+            both,
+        ),
+        _card(view.COLORS[ONLY], "Only in A", f"{counted.a[ONLY].hits:,} regions", ONLY, both[:1]),
+        _card(view.THERE, "Only in B", f"{counted.b[ONLY].hits:,} regions", ONLY, both[1:]),
+    ]
     return f'<div style="display:grid;grid-template-columns:1fr 1fr;gap:.7em 1.4em">{"".join(cards)}</div>'
 
 
-def _card(color: str, title: str, number: str, kind: int, shares: str, null: Summary | None) -> str:
-    beside = "" if null is None else f'<span style="white-space:nowrap">another seed: {view.share(null.a[kind])}</span>'
+def _card(color: str, title: str, number: str, kind: int, sides: Sequence[Counted]) -> str:
+    """One verdict: its number, and for each side the share, with that of another seed of the side beside it."""
+    lines = ""
+    for letter, shares, null in sides:
+        beside = "" if null is None else f" · another seed {100 * null[kind].value:.0f} %"
+        title_text = "" if null is None else f' title="another seed of {letter}: {view.share(null[kind])}"'
+        lines += f"<div{title_text}>{view.share(shares[kind])} of {letter}{beside}</div>"
     return (
         f'<div style="border-left:4px solid {color};padding-left:.7em;line-height:1.4" title="{ABOUT[kind]}">'
         f'<div class="ep-row"><b>{title}</b><span class="ep-num" style="font-weight:600">{number}</span></div>'
-        f'<div class="ep-k ep-num" style="display:flex;flex-wrap:wrap;gap:0 1em">{shares}{beside}</div></div>'
+        f'<div class="ep-k ep-num">{lines}</div></div>'
     )
 
 
-def _of(letter: str, share: Share) -> str:
-    return f'<span style="white-space:nowrap">{view.share(share)} of {letter}</span>'
+def _distances(found: Match, nulls: Nulls) -> str:
+    """How far partners are, in units of each θ, and how far another seed's: a small table."""
+    rows = ""
+    for letter, side, null in zip("AB", (found.a, found.b), nulls, strict=True):
+        rows += _row(f"A and B, in θ of {letter}", study.distances(side))
+        if null is not None:
+            rows += _row(f"{letter} and another seed of {letter}", study.distances(null.match.a))
+    head = "".join(f'<span class="ep-k">{text}</span>' for text in ("", "median cosine", "distance, θ", "within θ"))
+    return (
+        '<div class="ep-num" title="median over partners: their cosine, and 1 − cosine in units of θ" '
+        f'style="display:grid;grid-template-columns:1fr auto auto auto;gap:.1em 1.1em">{head}{rows}</div>'
+    )
 
 
-def _numbers(found: Match, null: Null | None) -> list[tuple[str, str, str]]:
-    here = study.distances(found.a)
-    numbers = [
-        ("median cosine", f"{here['median']:.2f}", "of regions of A with their one-to-one partners"),
-        ("median distance, θ", f"{here['theta_median']:.2f}", "1 − cosine in units of A's threshold θ"),
-        ("within θ", f"{100 * here['within_theta']:.0f} %", "partners nearer than A's threshold θ"),
-    ]
-    if null is not None:
-        other = study.distances(null.match.a)
-        numbers.append(("median, another seed", f"{other['median']:.2f}", f"A and {null.name} of the same setting"))
-    return numbers
+def _row(text: str, of: dict[str, float]) -> str:
+    cells = [f"{of['median']:.2f}", f"{of['theta_median']:.2f}", f"{100 * of['within_theta']:.0f} %"] if of else []
+    numbers = "".join(f'<b style="text-align:right">{cell}</b>' for cell in cells or ["–"] * 3)
+    return f"<span>{text}</span>{numbers}"
 
 
 def _cutoff(value: float) -> None:
@@ -102,31 +130,50 @@ def _cutoff(value: float) -> None:
 # -- the null ----------------------------------------------------------------------------------------------------------
 
 
-def null_panel(key: str, null: Null | None) -> None:
-    """Where there is no other seed: its progress, the offer to build it, or what to do instead."""
-    if null is not None:
+def _null_panel(ask: Asked, nulls: Nulls) -> None:
+    """For each side without another seed: its progress, the offer to build it, or why there can be none."""
+    if ask.a == ask.b:
         return
+    busy = False  # one after the other: two builds at once would only be slower
+    for letter, key, null in zip("AB", (ask.a, ask.b), nulls, strict=True):
+        if null is None:
+            busy = _side(key, letter, ask, busy) or busy
+
+
+def _side(key: str, letter: str, ask: Asked, busy: bool) -> bool:
+    """What stands in place of one null; returns whether a job is at work on it."""
     name = work.null_job(key)
+    if work.other_seed(key) is not None:
+        name = work.pairing_job(key, ask.basis, ask.centre)
     job = jobs.get(name)
     if job is not None and job.state == "done":
         jobs.forget(name)  # its file is gone again
         job = None
     settings = work.null_settings(key)
     if job is None and isinstance(settings, str):
-        messages.quiet(f"No null: {messages.sentence(settings)}")
-        return
+        messages.quiet(f"No null for {letter}: {messages.sentence(settings)}")
+        return False
     if job is None and not isinstance(settings, str):
-        if work.is_quick(settings) and key not in st.session_state.setdefault(_ASKED, set()):
-            st.session_state[_ASKED].add(key)
-            work.build_null(key, settings)
-        else:
-            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-                messages.quiet("How much of this would another order of the text do by itself?")
-                st.button(
-                    f"Build another seed of A ({settings.tokens or 0:,} activations)",
-                    key="compare_null",
-                    on_click=work.build_null,
-                    args=(key, settings),
-                )
-            return
+        if busy:
+            return False
+        asked = st.session_state.setdefault(_ASKED, set())
+        if not work.is_quick(settings) or key in asked:
+            _offer(key, letter, settings)
+            return False
+        asked.add(key)
+        work.build_null(key, settings, letter)
     jobs.watch(name)
+    return (found := jobs.get(name)) is not None and found.state == "running"
+
+
+def _offer(key: str, letter: str, settings: BuildConfig) -> None:
+    took = float(loading.dictionary(key).info.get("wall_time_s") or 0)
+    about = f", {letter} took {took:,.0f} s" if took else ""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        messages.quiet("How much of this would another order of the text do by itself?")
+        st.button(
+            f"Build another seed of {letter} ({settings.tokens or 0:,} activations{about})",
+            key=f"compare_null_{letter}",
+            on_click=work.build_null,
+            args=(key, settings, letter),
+        )

@@ -6,20 +6,21 @@ Quick things are cached; long ones are jobs whose outcome stays on the board. Kn
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
 from ep import comparing, reseeding
-from ep.building import build
 from ep.comparing import Models
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.studies import matching as study
-from ep.studies.matching import Match, Null
+from ep.studies.matching import Match, Null, Nulls
 from ep.studies.prompts import Prompts, read_prompts
 from pages.shared import jobs, loading
+from pages.shared.compare_pick import Asked
 from pages.shared.jobs import Job
 
 AT_ONCE = 4e9
@@ -70,27 +71,67 @@ def null_job(key: str) -> str:
     return f"null {loading.fingerprint(key)}"
 
 
+def nulls(ask: Asked) -> Nulls:
+    """What is known of another seed of A and of B."""
+    first, second = (null(key, ask.basis, ask.centre) for key in (ask.a, ask.b))
+    return first, second
+
+
 def null(key: str, basis: str, centre: str) -> Null | None:
-    """A matching with another seed of the same setting, from the shelf or built before; None when there is none."""
+    """A matching with another seed of the same setting, from the shelf or built before.
+
+    None when there is no such seed, or while a job (`pairing_job`) matches a large one.
+    """
+    dictionary, other = loading.dictionary(key), other_seed(key)
+    if other is None:
+        return None
+    name = pairing_job(key, basis, centre)
+    if float(len(dictionary)) * len(other) * other.width <= AT_ONCE:
+        return _null(name, str(other.info["file"]), basis, centre, dictionary, other)
+    job = jobs.get(name)
+    if job is None:
+
+        def work(job: Job) -> Null:
+            return study.null(dictionary, other, basis, centre, told=lambda share: job.tell("pairing", share))
+
+        jobs.start(name, "Pairing the regions with another seed", work)
+    return job.result if job is not None and job.state == "done" else None
+
+
+def pairing_job(key: str, basis: str, centre: str) -> str:
+    """The name of the job that matches a dictionary with its other seed."""
+    return f"null pairs {loading.fingerprint(key)} {basis} {centre}"
+
+
+def other_seed(key: str) -> Dictionary | None:
+    """A dictionary of the same setting and another seed, on the shelf or built for this page."""
     dictionary = loading.dictionary(key)
     files = [e.path for e in loading.entries() if study.same_setting(dictionary.info, e.info)]
     hidden = [p for folder in loading.folders() for p in (folder / reseeding.HIDDEN).glob("*/*.ep.h5")]
-    return _null(loading.fingerprint(key), tuple(map(str, (*files, *sorted(hidden)))), basis, centre, dictionary)
+    return _other_seed(loading.fingerprint(key), tuple(map(str, (*files, *sorted(hidden)))), dictionary)
 
 
 @st.cache_resource(show_spinner=False, max_entries=24)
-def _null(fingerprint: str, paths: tuple[str, ...], basis: str, centre: str, _dictionary: Dictionary) -> Null | None:
-    other = reseeding.kept(_dictionary, (), [Path(path) for path in paths])
-    if other is None:
-        return None
-    return study.null(_dictionary, other, basis, centre, f"seed {other.info.get('seed')}")
+def _other_seed(fingerprint: str, paths: tuple[str, ...], _dictionary: Dictionary) -> Dictionary | None:
+    return reseeding.kept(_dictionary, (), [Path(path) for path in paths])
+
+
+@st.cache_resource(show_spinner=False, max_entries=24)
+def _null(name: str, path: str, basis: str, centre: str, _dictionary: Dictionary, _other: Dictionary) -> Null:
+    return study.null(_dictionary, _other, basis, centre)
 
 
 def null_settings(key: str) -> reseeding.BuildConfig | str:
     """The build another seed would take, or the sentence that says why it cannot be built here."""
+    return _null_settings(loading.fingerprint(key), str(loading.kept_in()), loading.dictionary(key))
+
+
+@st.cache_data(show_spinner=False, ttl=60, max_entries=24)
+def _null_settings(fingerprint: str, out: str, _dictionary: Dictionary) -> reseeding.BuildConfig | str:
+    """Kept for a minute: it reads the whole text to know it by its digest."""
     try:
-        return reseeding.settings(loading.dictionary(key), loading.kept_in())
-    except (EPError, KeyError) as error:
+        return reseeding.settings(_dictionary, Path(out))
+    except EPError as error:
         return str(error)
 
 
@@ -99,23 +140,18 @@ def is_quick(config: reseeding.BuildConfig) -> bool:
     return (config.tokens or QUICK_NULL + 1) <= QUICK_NULL and Path(config.model).is_dir()
 
 
-def build_null(key: str, config: reseeding.BuildConfig) -> None:
-    """Starts building another seed in the background."""
+def build_null(key: str, config: reseeding.BuildConfig, letter: str) -> None:
+    """Starts building another seed of A or B in the background."""
     jobs.start(
-        null_job(key),
-        f"Building the same dictionary from another order of its text, seed {config.seed}",
-        _build(config),
+        null_job(key), f"Building {letter} again, its text in another order (seed {config.seed})", _build(config)
     )
 
 
 def _build(config: reseeding.BuildConfig) -> Callable[[Job], None]:
-    weights = {"calibrate": (0.0, 0.35), "stream": (0.35, 0.3), "assign": (0.65, 0.25), "write": (0.9, 0.1)}
-
     def work(job: Job) -> None:
-        for progress in build(config):
-            start, width = weights.get(progress.stage, (1.0, 0.0))
-            share = progress.done / progress.total if progress.total else 0.5
-            job.tell(progress.stage, start + width * min(1.0, share))
+        with closing(reseeding.rebuilt(config)) as steps:
+            for progress in steps:
+                job.tell(progress.stage, reseeding.share(progress))
 
     return work
 
