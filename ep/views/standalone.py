@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).with_name("browser")
 PARTS = (
-    *("unpack.js", "camera.js", "mesh.js", "shaders.js", "labels.js", "coarse.js", "overlay.js"),
-    *("picture.js", "view.js", "gestures.js", "mount.js"),
+    *("unpack.js", "camera.js", "mesh.js", "shaders.js", "labels.js", "coarse.js", "overlay.js", "picture.js"),
+    *("legend.js", "view.js", "cells.js", "flight.js", "links.js", "gestures.js", "mount.js"),
 )
 THEMES = {
     "light": ("#ffffff", "#1d2433", "#dde1e9", "#3f4fc4"),
@@ -52,10 +52,12 @@ def html(
     path_labels: Sequence[str] = (),
     note: str | None = None,
     names: Mapping[int, str] | None = None,
+    theme: str | None = None,
 ) -> str:
     """One page that draws the map without a network: camera, hover, labels, legend, provenance and kept variance.
 
-    selected, brushed, path: as in the view it was saved from. note: None says what the projection keeps.
+    selected, brushed, path: as in the view it was saved from. note: None says what the projection keeps. theme: "light"
+    or "dark" as in that view, so that the file is the same picture; None follows whoever opens it.
     RequestError when there is no map of that layout.
     """
     cells = blob.blob(dictionary, layouts.coordinates(dictionary, layout), layout, f"alone {layout}")
@@ -79,22 +81,26 @@ def html(
         "title": title(dictionary),
         "made": provenance(dictionary),
     } | blob.legend(coloring)
-    by_day, by_night = (
-        "".join(f"--st-{n}:{c};" for n, c in zip(_NAMES, THEMES[t], strict=True)) for t in ("light", "dark")
-    )
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(data["title"])}</title>\n'
         '<meta name="viewport" content="width=device-width">\n<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:\">\n"
-        f"<style>:root{{color-scheme:light dark;{_COMMON}{by_day}}}\n"
-        f"@media(prefers-color-scheme:dark){{:root{{{by_night}}}}}\n"
-        f"{read('map.css')}\n{read('alone.css')}</style></head>\n"
+        f"<style>{_colors(theme)}\n{read('map.css')}\n{read('alone.css')}</style></head>\n"
         f'<body><header><h1></h1><p class="made"></p></header>\n{read("map.html")}\n'
         f'<script type="application/json" id="data">{_inert(data)}</script>\n'
         f'<script type="text/plain" id="map">{b64encode(cells).decode()}</script>\n'
         f'<script type="text/plain" id="colors">{b64encode(colors).decode()}</script>\n'
         f'<script type="module">\n{read(*PARTS, "alone.js")}\n</script></body></html>\n'
     )
+
+
+def _colors(theme: str | None) -> str:
+    """The page's own colours: of one theme, or of both by what the reader's system asks for."""
+    sets = {t: "".join(f"--st-{n}:{c};" for n, c in zip(_NAMES, colors, strict=True)) for t, colors in THEMES.items()}
+    if theme is not None:
+        return f":root{{color-scheme:{theme};{_COMMON}{sets[theme]}}}"
+    by_night = f"@media(prefers-color-scheme:dark){{:root{{{sets['dark']}}}}}"
+    return f":root{{color-scheme:light dark;{_COMMON}{sets['light']}}}\n{by_night}"
 
 
 def title(dictionary: Dictionary) -> str:
