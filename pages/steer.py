@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-import pandas as pd
 import streamlit as st
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.views import snippets
-from ep.views import steering as view
-from ep.views.steering import Column, Setting
-from ep.views.text import label
+from ep.views.continuations import COLUMNS, Column
+from ep.views.steering import Setting, listed
 from pages.shared import (
     frame,
     loading,
@@ -21,8 +19,11 @@ from pages.shared import (
     state,
     steering,
     steering_controls,
+    steering_dose,
     steering_examples,
     steering_files,
+    steering_kept,
+    steering_setting,
     steering_sweep,
     tokens,
 )
@@ -30,6 +31,13 @@ from pages.shared.stream import stream
 
 LOOK_EVERY_S = 0.25
 WIDTHS = (14, 11)
+ASKED = {
+    "add": "the same length is asked for at each",
+    "ablate": "asked for: the share of how far the stream lies from the reference point along the regions",
+    "swap": "asked for: the share of the way from the stream to the other region's mean, along the regions",
+    "clamp": "asked for: the way from the stream's coordinate to the one it is held at",
+}
+"""What length each mode asks for at a position."""
 
 
 def show() -> None:
@@ -39,15 +47,16 @@ def show() -> None:
         messages.nothing_open()
         return
     key, dictionary = str(found[0].dictionary), found[1]
-    setting = steering_controls.now()
-    steering.settle()
+    setting = steering_setting.followed()
+    steering_kept.settle()
     frame.page("Steer", _sentence(setting))
-    what = steering_sweep.asked(key, dictionary, setting)
+    judge, problem = steering_dose.chosen()
+    what = steering_sweep.plan(key, dictionary, setting, judge)
     left, right = st.columns(WIDTHS, gap="medium")
     with left:
         steering_controls.card(dictionary, setting, steering_sweep.found(what))
     with right:
-        steering_sweep.card(what, dictionary, setting.strength)
+        steering_dose.card(what, dictionary, setting.strength, problem)
     examples, share = st.columns(WIDTHS, gap="medium", vertical_alignment="center")
     with examples:
         steering_examples.row()
@@ -56,22 +65,23 @@ def show() -> None:
     if steering.is_wanted() or _is_replayed(key):
         _run(key, dictionary, setting)
     _columns(key, dictionary, setting)
-    _kept(key)
+    steering_kept.table()
 
 
 def _sentence(setting: Setting) -> str:
-    first = setting.regions[0]
+    regions = f"region{'s' if len(setting.regions) > 1 else ''} {listed(setting.regions)}"
+    it = "between them" if len(setting.regions) > 1 else "towards it"
     what = {
-        "add": "pushed towards it, and pushed as far in a random direction",
+        "add": f"pushed {it}, and pushed as far in a random direction",
         "ablate": "taken out as set below, and a random direction taken out",
         "swap": "swapped for another, and a random direction swapped",
         "clamp": "held along it, and held along a random direction",
     }[setting.mode]
-    return f"The same prompt and seed four times: untouched, region {first} taken out, {what}."
+    return f"The same prompt and seed four times: untouched, {regions} taken out, {what}."
 
 
 def _share(key: str, dictionary: Dictionary, setting: Setting) -> None:
-    shown = steering.shown(key)
+    shown = steering_kept.shown(key)
     told, columns = (shown[0], shown[1]) if shown is not None else (setting, ())
     sharing.bar(
         "steer",
@@ -89,7 +99,7 @@ def _is_replayed(key: str) -> bool:
     if not state.setting("srun") or st.session_state.get("steer_replayed"):
         return False
     st.session_state["steer_replayed"] = True
-    if steering.shown(key) is None:
+    if steering_kept.shown(key) is None:
         steering.want()
     return steering.is_wanted()
 
@@ -100,7 +110,7 @@ def _run(key: str, dictionary: Dictionary, setting: Setting) -> None:
     The wish stands until the model is there: another control may start the page again while it is loaded.
     """
     st.session_state["steer_replayed"] = True
-    steering.keep(setting, ran=True)
+    steering_setting.keep(setting, ran=True)
     try:
         model = loading.language_model(dictionary.info)
         steering.begin(key, dictionary, model, setting)
@@ -115,7 +125,7 @@ def _refused(error: EPError, setting: Setting) -> None:
     messages.box("This run cannot be made", messages.sentence(error))
     with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
         if setting.chat and "template" in str(error):
-            as_text = partial(steering_controls.change, chat=False)
+            as_text = partial(steering_setting.change, chat=False)
             st.button("Send it as plain text", key="steer_as_text", on_click=as_text)
 
 
@@ -132,9 +142,9 @@ def _draw(key: str, dictionary: Dictionary, setting: Setting, was_running: bool)
             live.look()
         if was_running and not steering.running():
             st.rerun()
-        shown = steering.shown(key)
+        shown = steering_kept.shown(key)
         if shown is None:
-            stream("steer_columns", dictionary, setting, tuple(map(Column, view.COLUMNS)), "explained", _pick)
+            stream("steer_columns", dictionary, setting, tuple(map(Column, COLUMNS)), "explained", _pick)
             return
         told, columns, finished = shown
         how, problem = steering.outcome()
@@ -160,25 +170,24 @@ def _line(dictionary: Dictionary, setting: Setting, columns: tuple[Column, ...],
         runs = f"{live.ahead} run{'s' if live.ahead != 1 else ''} ahead of yours" if waiting else "writing…"
         st.html(f'<div class="ep-k" role="status">{tokens.escape(runs)}</div>')
     elif status == "stopped":
-        messages.quiet("Stopped. What was written stays; the model is free.")
+        messages.quiet("Stopped before anything was measured; the model is free.")
     else:
         st.html(_proof(dictionary, setting, columns))
 
 
 def _proof(dictionary: Dictionary, setting: Setting, columns: tuple[Column, ...]) -> str:
-    r, asked = dictionary.typical_norm, view.asked_for(dictionary, setting)
-    default, ablated, steered, control = (column.moved for column in columns)
-
-    def length(moved: float | None) -> str:
-        return "not finite" if moved is None else f"{moved * r:.1f}"
-
-    of = f" of {asked:.1f} asked for" if asked is not None else f" ({(steered or 0):.2f} r)"
-    acted = steered is None or steered > 0
+    """The measured change beside the one asked for, and how far a run came that was stopped."""
+    r, steered = dictionary.typical_norm, columns[2]
+    default, ablated, _, control = (_length(column.moved, r) for column in columns)
+    acted = steered.moved is None or steered.moved > 0 or not steered.touched
     dot = "#498267" if acted else "#bd5f2b"
-    said = f"Measured change of the residual: {length(steered)}{of}" + ("" if acted else ": nothing was changed")
+    said = f"Measured change of the residual: {_length(steered.moved, r)} of {_length(steered.asked, r)} asked for"
+    said += "" if acted else ": nothing was changed"
+    stopped = [len(column.ids) for column in columns if column.ending == "cancelled"]
+    ending = f"stopped after {max(stopped):,} tokens, the model is free; " if stopped else ""
     rest = (
-        f"at each of {columns[2].touched:,} touched positions in the steered column; {length(control)} in the control, "
-        f"{length(ablated)} in the ablated, {length(default)} in the default; r = {r:.1f}"
+        f"{ending}mean of {steered.touched:,} touched positions in the steered column ({ASKED[setting.mode]}); "
+        f"{control} in the control, {ablated} in the ablated, {default} in the default; r = {r:.1f}"
     )
     return (
         f'<div class="ep-row" style="flex-wrap:wrap">'
@@ -187,49 +196,8 @@ def _proof(dictionary: Dictionary, setting: Setting, columns: tuple[Column, ...]
     )
 
 
-# -- runs that are kept ------------------------------------------------------------------------------------------------
-
-
-def _kept(key: str) -> None:
-    runs = steering.kept()
-    if len(runs) < 2:
-        return
-    with st.container(border=True, gap="xsmall"):
-        st.html(tokens.heading("Runs of this session", "newest first; click one to see it again, with its setting"))
-        table = pd.DataFrame(
-            {
-                "mode": [steering_controls.MODES[run.setting.mode] for run in runs],
-                "regions": [", ".join(map(str, run.setting.used)) for run in runs],
-                "strength": [run.setting.strength for run in runs],
-                "prompt": [label(run.setting.prompt).replace("·", " ") for run in runs],
-                **{
-                    name.lower(): [run.columns[i].text.replace("\n", " ")[:200] for run in runs]
-                    for i, name in ((0, "Default"), (2, "Steered"))
-                },
-            }
-        )
-        picked = st.dataframe(
-            table,
-            hide_index=True,
-            row_height=29,
-            height=min(240, 29 * (len(table) + 1) + 3),
-            key="steer_runs",
-            on_select="rerun",
-            selection_mode="single-cell",
-            column_config={
-                "mode": st.column_config.TextColumn("Mode", width=60),
-                "regions": st.column_config.TextColumn("Regions", width=70),
-                "strength": st.column_config.NumberColumn("Strength", width=64, format="%.2f"),
-                "prompt": st.column_config.TextColumn("Prompt", width="medium"),
-                "default": st.column_config.TextColumn("Default", width="medium"),
-                "steered": st.column_config.TextColumn("Steered", width="medium"),
-            },
-        )
-    if picked.selection.cells:
-        run = runs[picked.selection.cells[0][0]]
-        st.session_state.pop("steer_runs", None)
-        steering.restore(run)
-        state.rerun()
+def _length(moved: float | None, r: float) -> str:
+    return "not finite" if moved is None else f"{moved * r:.1f}"
 
 
 show()

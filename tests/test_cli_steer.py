@@ -9,6 +9,8 @@ import pytest
 
 import ep
 from ep.cli import main
+from ep.studies.steering import careful
+from ep.views import continuations
 from ep.views import steering as view
 from ep.views.steering import Setting
 from tests.fixtures import tiny
@@ -35,7 +37,7 @@ def test_the_columns_are_those_of_the_backend(file: str, capsys: pytest.CaptureF
     setting = Setting("The cat sat", regions=(3,), strength=2.0, tokens=9, seed=5)
     *_, written = ep.models.generation.generate(model, view.rows(dictionary, model, setting), setting.sampling())
     assert [column["ids"] for column in found["columns"]] == [row.ids for row in written]
-    assert [column["name"] for column in found["columns"]] == list(view.COLUMNS)
+    assert [column["name"] for column in found["columns"]] == list(continuations.COLUMNS)
     assert found["columns"][2]["moved"] == pytest.approx(2, rel=1e-3) and found["columns"][0]["moved"] == 0
     page = output(capsys, *asked)
     assert "change 8.0 of 8.0 asked for" in page and "Control: +2.00 in a random direction" in page
@@ -45,7 +47,17 @@ def test_the_columns_are_those_of_the_backend(file: str, capsys: pytest.CaptureF
 def test_every_mode(file: str, capsys: pytest.CaptureFixture[str], mode: str) -> None:
     more = ["--target", "7", "--basis", "mean", "--reference", "4", "--scope", "generated", "--layers", "1-2", "--chat"]
     out = output(capsys, "steer", file, "3", "5", "--prompt", "Sing", "--mode", mode, "--tokens", "4", *more)
-    assert out.count("log-prob") == 4 and "3, 5 projected out" in out
+    assert out.count("log-prob") == 4 and "3 and 5 projected out" in out
+    said = out.split("Steered: ")[1].split("change ")[1]
+    moved, asked = (float(word) for word in said.split(" asked for")[0].split(" of "))
+    assert moved == asked > 0
+
+
+def test_without_a_strength_the_push_is_a_careful_one(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    dictionary = ep.open(file)
+    for mode, expected in (("add", careful(dictionary, [3])), ("ablate", 1.0)):
+        out = output(capsys, "steer", file, "3", "--prompt", "Sing", "--tokens", "2", "--mode", mode, "--json")
+        assert json.loads(out)["setting"]["strength"] == expected
 
 
 def test_mistakes_are_one_line(file: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

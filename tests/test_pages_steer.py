@@ -20,12 +20,15 @@ from ep.errors import ModelError, RequestError
 from ep.models import LanguageModel
 from ep.models.generation import generate
 from ep.storage import Shelf
+from ep.studies.judging import Phrases
 from ep.studies.rates import Rate
-from ep.studies.steering import Dose
-from ep.views import figures_dose
+from ep.studies.sense import Answer, Sense
+from ep.studies.steering import STEERED, Dose, careful, sweep
+from ep.views import continuations, figures_dose, snippets
 from ep.views import steering as view
-from ep.views.steering import Column, Setting
-from pages.shared import jobs, loading, steering, steering_files
+from ep.views.continuations import Column, differing
+from ep.views.steering import Setting
+from pages.shared import jobs, loading, steering, steering_controls, steering_files
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import HOSTILE, synthetic
 from tests.test_pages_reading import _html, _visit
@@ -93,7 +96,7 @@ def alone(key: str, setting: Setting) -> list[Column]:
     dictionary, model = loading.dictionary(key), model_of(key)
     batch = view.rows(dictionary, model, setting)
     *_, written = generate(model, batch, setting.sampling())
-    return view.measured(dictionary, model, batch, written)
+    return continuations.measured(dictionary, model, batch, written)
 
 
 def test_the_page_opens_without_the_model_and_says_what_will_be_seen(keys: dict[str, str]) -> None:
@@ -129,6 +132,49 @@ def test_every_mode_runs_and_says_what_it_did(keys: dict[str, str], mode: str) -
     assert columns[2].moved > 0 and columns[0].moved == 0
     assert "Measured change of the residual" in well(at)
     assert columns[2].touched == 2 * len(columns[2].ids) or columns[2].ending in ("end", "limit")
+    for column in columns:
+        assert column.asked == pytest.approx(column.moved, rel=1e-3)
+    assert f"{columns[2].moved * 4:.1f} of {columns[2].asked * 4:.1f} asked for" in well(at)
+
+
+@pytest.mark.parametrize("mode", ["add", "clamp"])
+def test_several_regions_are_pushed_towards_together_in_any_order(keys: dict[str, str], mode: str) -> None:
+    found = [
+        alone(keys["own"], Setting("The cat sat", mode=mode, regions=regions, strength=2.0, tokens=8))
+        for regions in ((3, 9, 5), (5, 3, 9))
+    ]
+    plain = alone(keys["own"], Setting("The cat sat", mode=mode, regions=(3,), strength=2.0, tokens=8))
+    for one, other in zip(*found, strict=True):
+        assert one.ids == other.ids and one.moved == pytest.approx(other.moved, rel=1e-4)
+    assert found[0][2].logprob != plain[2].logprob
+    if mode == "add":
+        assert [column.moved for column in found[0][2:]] == pytest.approx([2, 2], rel=1e-3)
+    at = asked(keys["own"], smode=mode, sstr="2", sregs="9,5", stoks="8")
+    assert list(generated(at)) == pytest.approx(found[0]) or at.session_state[LIVE].columns[2].ids == found[0][2].ids
+    assert "one step between them" in well(at) and "regions 3, 9 and 5" in well(at)
+
+
+def test_a_strength_nobody_chose_follows_the_region_and_the_mode(keys: dict[str, str]) -> None:
+    dictionary = loading.dictionary(keys["own"])
+
+    def strength(at: AppTest) -> float:
+        return at.slider(key="steer_strength").value
+
+    at = _visit("steer", keys["own"], r="3", schat="text", stoks="2")
+    assert strength(at) == careful(dictionary, [3])
+    generated(at)
+    at.segmented_control(key="steer_mode").set_value("ablate").run()
+    assert strength(at) == 1.0
+    at.segmented_control(key="steer_mode").set_value("add").run()
+    assert strength(at) == careful(dictionary, [3])
+    for region in (9, 11):  # chosen on another page
+        at.query_params["r"] = str(region)
+        at.run()
+        assert strength(at) == careful(dictionary, [region])
+    at.slider(key="steer_strength").set_value(0.1).run()
+    at.query_params["r"] = "3"
+    at.run()
+    assert strength(at) == 0.1, "a strength somebody chose stays"
 
 
 def test_runs_are_kept_and_come_back_with_their_setting(keys: dict[str, str]) -> None:
@@ -181,7 +227,9 @@ def test_settings_nobody_could_have_made_take_their_defaults(keys: dict[str, str
         starget="-1", sregs="x,1,1,1", slayers="",
     )  # fmt: skip
     columns = generated(at)
-    assert at.session_state[LIVE].setting == Setting("The cat sat", regions=(3, 1), tokens=view.LONGEST)
+    usual = careful(loading.dictionary(keys["own"]), [3, 1])
+    expected = Setting("The cat sat", regions=(3, 1), strength=usual, tokens=view.LONGEST)
+    assert at.session_state[LIVE].setting == expected
     assert len(columns) == 4
 
 
@@ -236,7 +284,7 @@ def test_stop_works_while_waiting_and_while_writing(keys: dict[str, str]) -> Non
     live, job, thread = run_of(keys["own"], LONG)
     thread.start()
     until(lambda: live.ahead == 1)
-    job.cancel()
+    live.stopping = True
     thread.join(60)
     assert job.state == "cancelled" and live.columns[0].ids == () and model.turns.length == 1
     hold.set()
@@ -244,10 +292,24 @@ def test_stop_works_while_waiting_and_while_writing(keys: dict[str, str]) -> Non
     live, job, thread = run_of(keys["own"], LONG)
     thread.start()
     until(lambda: len(live.ids[0]) > 2)
-    job.cancel()
+    live.stopping = True
     thread.join(60)
-    assert job.state == "cancelled" and 2 < len(live.columns[0].ids) < 200 and model.turns.length == 0
-    assert live.columns[0].text == "".join(live.columns[0].tokens)
+    assert job.state == "done" and live.measured and model.turns.length == 0
+    whole = alone(keys["own"], LONG)
+    for column, full in zip(live.columns, whole, strict=True):
+        n = len(column.ids)
+        assert 2 < n < 200 and column.ids == full.ids[:n] and column.ending == "cancelled"
+        assert column.regions == full.regions[:n] and len(column.distances) == n and column.behaves is not None
+    steered, control = live.columns[2], live.columns[3]
+    assert steered.moved == pytest.approx(LONG.strength, rel=1e-3) == control.moved and steered.touched > 0
+    assert steered.kl > 0 and control.kl > 0
+    live, job, thread = run_of(keys["own"], LONG)
+    thread.start()
+    until(lambda: len(live.ids[0]) > 2)
+    job.cancel()  # asked twice: what was written stays, nothing is measured
+    thread.join(60)
+    assert job.state == "cancelled" and not live.measured and len(live.columns[0].ids) > 2
+    assert model.turns.length == 0
 
 
 def test_two_at_once_get_what_each_gets_alone(keys: dict[str, str]) -> None:
@@ -276,10 +338,10 @@ def test_layers_are_read_or_refused() -> None:
 
 def test_words_that_differ_are_marked_whole_and_equal_ones_never() -> None:
     default = ["I", " can", "not", " help", "."]
-    assert view.differing(default, default) == [False] * 5
-    assert view.differing(default, ["I", " can", " help", "."]) == [False, True, False, False]
-    assert view.differing(default, ["I", " can", "not", " hel", "per", "."]) == [False, False, False, True, True, True]
-    assert view.differing([], ["a", " b"]) == [True, True] and view.differing(["a"], []) == []
+    assert differing(default, default) == [False] * 5
+    assert differing(default, ["I", " can", " help", "."]) == [False, True, False, False]
+    assert differing(default, ["I", " can", "not", " hel", "per", "."]) == [False, False, False, True, True, True]
+    assert differing([], ["a", " b"]) == [True, True] and differing(["a"], []) == []
 
 
 def test_files_hold_the_run_and_the_direction(keys: dict[str, str]) -> None:
@@ -293,13 +355,19 @@ def test_files_hold_the_run_and_the_direction(keys: dict[str, str]) -> None:
     assert np.array_equal(direction["direction"], dictionary.exemplars[[3]]) and direction["strength"] == 0.5
     assert files["region-3-control-vector.gguf"]().startswith(b"GGUF")
     assert json.loads(files["region-3-neuronpedia.json"]())["vectorDefaultSteerStrength"] == pytest.approx(2.0)
+    several = steering_files.files(dictionary, replace(setting, regions=(3, 9)), columns)
+    assert set(several) == {"steering-run.json", "region-3-9-direction.npz"}
+    both = np.load(io.BytesIO(several["region-3-9-direction.npz"]()))
+    pushed = dictionary.exemplars[[3, 9]].sum(axis=0)
+    assert both["direction"].shape == (2, 32) and np.allclose(both["push"], pushed / np.linalg.norm(pushed), atol=1e-6)
     (table,) = steering_files.tables(columns).values()
     assert table().num_rows == sum(len(column.ids) for column in columns)
 
 
 def test_the_dose_figure_holds_its_curves_its_zone_and_the_strength() -> None:
     def doses(hits: list[int]) -> list[Dose]:
-        return [Dose(s, Rate(h, 20), Rate(20 - h, 20), 1.0, s, ()) for s, h in zip((0, 1, 2, 4), hits, strict=True)]
+        pairs = zip((0, 1, 2, 4), hits, strict=True)
+        return [Dose(s, Rate(h, 20), Rate(20 - h, 20), Rate(h, 20), 1.0, s, ()) for s, h in pairs]
 
     figure = figures_dose.dose(doses([0, 10, 18, 19]), doses([0, 0, 1, 1]), 1.0, 2.0, "refuses", False)
     lines = [list(trace.y) for trace in figure.data if trace.mode == "lines+markers"]
@@ -311,8 +379,6 @@ def test_the_dose_figure_holds_its_curves_its_zone_and_the_strength() -> None:
 
 
 def test_the_code_shown_names_the_setting() -> None:
-    from ep.views import snippets
-
     dictionary = synthetic(20, 8)
     dictionary.info["file"] = str(Path("x.ep.h5"))
     for mode in view.MODES:
@@ -320,6 +386,46 @@ def test_the_code_shown_names_the_setting() -> None:
         code = snippets.steer(dictionary, setting)
         compile(code, "shown", "exec")
         assert repr(mode) in code and "Sampling(64, 0.0, seed=0)" in code
+
+
+def test_the_marks_of_the_slider_are_those_of_the_sweep() -> None:
+    def answer(prompts: list[str], arm: str, strength: float) -> list[Answer]:
+        refuses = arm == STEERED and strength >= 0.5
+        text = "I cannot help with that." if refuses else "Take the tin and bake it well."
+        return [Answer("no no no no no no" if strength >= 2 else text, strength < 2, strength)] * len(prompts)
+
+    sense = Sense(9.0, 9.0, 1, Rate(0, 1))
+    swept = sweep(answer, ["a"] * 12, Phrases(), sense, (0, 0.25, 0.5, 1, 2, 3))
+    bare, marked = (steering_controls._ruler(0.0, 4.0, 0.4, one) for one in (None, swept))
+    assert "0.4 default" in bare and "a sweep finds" in bare
+    assert "0.5 default" in marked and 'class="z" style="left:50.00%"' in marked and "degenerates here" in marked
+    for high in (0.2, 1.6, 4.0):  # wherever the default stands, no words run into it
+        assert "default" in steering_controls._ruler(0.0, high, high * 0.9, None)
+
+
+@pytest.mark.parametrize(("judge", "effect"), [({}, "refuses"), ({"bjudge": "pattern", "bpat": "u"}, "matches")])
+def test_a_sweep_is_judged_as_on_the_behaviour_page(keys: dict[str, str], judge: dict[str, str], effect: str) -> None:
+    at = asked(keys["own"], smode="ablate", **judge)
+    at.text_area(key="steer_sweep_lines_box").set_value("The cat sat\nA bird\nA dog").run()
+    at.number_input(key="steer_sweep_count_box").set_value(2).run()
+    assert "2 prompts of your own at 8 strengths" in well(at) and "30 short answers" in well(at)
+    at.button(key="steer_sweep").click().run()
+    names = [key for key in jobs.board()._jobs if key.startswith("steer sweep")]
+    until(lambda: all(jobs.get(name) is None or jobs.get(name).state != "running" for name in names))  # type: ignore[union-attr]
+    at.run()
+    layout = json.loads(at.get("plotly_chart")[0].proto.spec)["layout"]
+    assert effect in [note["text"] for note in layout["annotations"]]
+    assert "2 prompts of your own" in layout["xaxis"]["title"]["text"]
+
+
+def test_a_judge_that_cannot_be_is_said_and_nothing_is_swept(keys: dict[str, str]) -> None:
+    for judge, said in (
+        ({"bjudge": "pattern", "bpat": "("}, "regular expression"),
+        ({"bjudge": "endpoint"}, "address"),
+    ):
+        at = asked(keys["own"], **judge)
+        at.text_area(key="steer_sweep_lines_box").set_value("The cat sat").run()
+        assert said in well(at) and "steer_sweep" not in [button.key for button in at.button]
 
 
 def test_a_sweep_runs_beside_the_page_and_is_made_once_for_a_setting(keys: dict[str, str]) -> None:
@@ -332,6 +438,6 @@ def test_a_sweep_runs_beside_the_page_and_is_made_once_for_a_setting(keys: dict[
     assert jobs.get(name).error == ""  # type: ignore[union-attr]
     at.run()
     page = well(at)
-    assert "2 prompts of your own, 95 % intervals" in page and len(at.get("plotly_chart")) == 1
+    assert len(at.get("plotly_chart")) == 1 and "How much is enough?" not in page
     at.slider(key="steer_strength").set_value(1.5).run()  # the same sweep: another strength is a line in it
     assert len(at.get("plotly_chart")) == 1 and model_of(keys["own"]).turns.length == 0

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from ep.errors import RequestError
 from ep.studies.judging import Phrases
 from ep.studies.rates import Rate
 from ep.studies.sense import Answer, Sense
-from ep.studies.steering import RANDOM, STEERED, sweep
+from ep.studies.steering import FINEST, RANDOM, SPREADS, STEERED, advised, best, careful, first_effect, sweep
+from tests.fixtures.dictionaries import synthetic
 
 SENSE = Answer("First take the cake tin. Then bake it.", True, 0.0, 1.0)
 REFUSAL = Answer("I cannot help you with that today.", True, 1.0, 1.0)
@@ -38,12 +40,42 @@ def test_the_curve_and_its_control() -> None:
     assert [dose.effect for dose in found.steered] == [Rate(0, 6), Rate(0, 6), Rate(6, 6), Rate(0, 6), Rate(0, 6)]
     assert [dose.coherence for dose in found.steered] == [Rate(6, 6)] * 3 + [Rate(0, 6)] * 2
     assert all(dose.effect == Rate(0, 6) and dose.coherence == Rate(6, 6) for dose in found.control)
-    assert found.degenerates == 3
+    assert [dose.turned for dose in found.steered] == [Rate(0, 6), Rate(0, 6), Rate(6, 6), Rate(0, 6), Rate(0, 6)]
+    assert found.degenerates == 3 and first_effect(found) == 1 and best(found) == 1
     assert answer.asked.count((STEERED, 0.0)) == 1, "the unchanged model is asked once"
 
 
 def test_a_curve_that_never_breaks_says_so() -> None:
     assert sweep(answering(breaks=9.0), ["a"], Phrases(), USUAL, [1, 2]).degenerates is None
+
+
+def test_the_best_strength_turns_most_answers_and_more_than_chance() -> None:
+    def turning(share: dict[float, float], chance: float) -> object:
+        def answer(prompts: Sequence[str], arm: str, strength: float) -> list[Answer]:
+            turned = round(len(prompts) * (share.get(strength, 0) if arm == STEERED else chance * (strength > 0)))
+            return [REFUSAL] * turned + [SENSE] * (len(prompts) - turned)
+
+        return answer
+
+    prompts = ["a"] * 20
+    found = sweep(turning({0.5: 0.6, 1: 0.9, 2: 0.9}, 0.05), prompts, Phrases(), USUAL, [0.5, 1, 2])
+    assert best(found) == 1
+    assert best(sweep(turning({1: 0.3}, 0.3), prompts, Phrases(), USUAL, [1])) is None, "no more than chance"
+    assert advised(found, 0.4) == 1 and advised(None, 0.4) == 0.4
+    quiet = sweep(answering(breaks=0.5), prompts, Phrases(("no such words",)), USUAL, [0.25, 0.5, 1])
+    assert best(quiet) is None and (advised(quiet, 0.3), advised(quiet, 0.8)) == (0.3, 0.25)
+    back = sweep(turning({}, 0.0), prompts, Phrases(("first take",)), USUAL, [1])
+    assert back.steered[0].effect == Rate(20, 20) and best(back) is None, "nothing was turned"
+
+
+def test_a_careful_strength_is_the_spread_along_the_push() -> None:
+    dictionary = synthetic(60, 16, seed=4, typical_norm=4.0)
+    members = dictionary.column("count_voronoi" if "count_voronoi" in dictionary else "count_arrival")
+    v = dictionary.exemplars[[3]].sum(axis=0)
+    along = dictionary.column("coherence") * (dictionary.mean_directions @ v)
+    rows = np.repeat(along, members)
+    assert careful(dictionary, [3]) == pytest.approx(SPREADS * rows.std(), abs=FINEST / 2 + 1e-6)
+    assert careful(dictionary, [3, 8]) == careful(dictionary, [8, 3, 3]) >= FINEST
 
 
 def test_what_cannot_be_swept_is_refused() -> None:

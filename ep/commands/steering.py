@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from typing import Any
 
 from ep.commands.options import command
@@ -16,14 +17,19 @@ def add(kinds: Any) -> None:
         kinds, "steer", "continue a prompt with a region ablated, steered towards, and a random control", steer
     )
     one.add_argument("file", help="an .ep.h5 file")
-    one.add_argument("id", type=int, nargs="+", help="the region; several are ablated or swapped as one span")
+    one.add_argument("id", type=int, nargs="+", help="the region; several are one span, or one step between them")
     one.add_argument(
         "--prompt", required=True, metavar="TEXT", help="the text to go on from, or with --chat the request"
     )
     one.add_argument("--chat", action="store_true", help="send the text as a user turn")
     one.add_argument("--system", default="", metavar="TEXT", help="with --chat, a system message")
     one.add_argument("--mode", default="add", choices=("ablate", "add", "swap", "clamp"), help="what is done")
-    one.add_argument("--strength", type=float, default=1.0, help="in typical norms; ablate and swap: share taken out")
+    one.add_argument(
+        "--strength",
+        type=float,
+        default=None,
+        help="in typical norms; ablate and swap: share taken out (default: all; else twice the spread along it)",
+    )
     one.add_argument("--target", type=int, default=None, metavar="ID", help="the region whose mean a swap puts back")
     one.add_argument("--basis", default="exemplar", choices=("exemplar", "mean"), help="the direction")
     one.add_argument("--reference", default="centre", metavar="POINT", help="centre, origin or a region's id")
@@ -40,22 +46,25 @@ def steer(arguments: argparse.Namespace) -> None:
     """Writes the four continuations as one batch and prints them with what was measured."""
     from ep import models, storage
     from ep.models.generation import Written, generate
+    from ep.views import continuations
     from ep.views import steering as view
 
     dictionary = storage.open(arguments.file)
     setting = view.checked(_setting(arguments), dictionary)
+    if arguments.strength is None:
+        setting = replace(setting, strength=view.standard(dictionary, setting))
     model = models.load(arguments.model or models.model_of(dictionary.info, arguments.file))
     models.check_fits(model, dictionary.info, dictionary.width)
     batch = view.rows(dictionary, model, setting)
     written: list[Written] = []
     for step in generate(model, batch, setting.sampling()):
         written = step if isinstance(step, list) else written
-    columns = view.measured(dictionary, model, batch, written)
+    columns = continuations.measured(dictionary, model, batch, written)
     if arguments.json:
-        print(json.dumps(view.as_json(dictionary, setting, columns), indent=1))
+        print(json.dumps(continuations.as_json(dictionary, setting, columns), indent=1))
         return
     for column, about in zip(columns, view.abouts(setting), strict=True):
-        _print(column, about, view.asked_for(dictionary, setting) if column.name == "Steered" else None, dictionary)
+        _print(column, about, dictionary)
 
 
 def _setting(arguments: argparse.Namespace) -> Any:
@@ -72,7 +81,7 @@ def _setting(arguments: argparse.Namespace) -> Any:
         system=arguments.system,
         mode=arguments.mode,
         regions=tuple(dict.fromkeys(arguments.id)),
-        strength=arguments.strength,
+        strength=1.0 if arguments.strength is None else arguments.strength,
         basis=arguments.basis,
         reference=reference,
         target=arguments.target,
@@ -84,15 +93,17 @@ def _setting(arguments: argparse.Namespace) -> Any:
     )
 
 
-def _print(column: Any, about: str, asked: float | None, dictionary: Any) -> None:
+def _print(column: Any, about: str, dictionary: Any) -> None:
     from ep.views.text import plain
 
     print(f"{column.name}: {about}")
     print(f"  {plain(column.text)}".replace("\n", "\n  "))
-    moved = "not finite" if column.moved is None else f"{column.moved * dictionary.typical_norm:.1f}"
-    moved += "" if asked is None else f" of {asked:.1f} asked for"
+    moved, asked = (
+        "not finite" if length is None else f"{length * dictionary.typical_norm:.1f}"
+        for length in (column.moved, column.asked)
+    )
     facts = {
-        "change": moved,
+        "change": f"{moved} of {asked} asked for",
         "log-prob": _number(column.mean_logprob),
         "repetition": f"{1 - column.fluency.distinct:.2f}",
         "KL": _number(column.kl),

@@ -22,7 +22,7 @@ Regions = Sequence[int] | np.ndarray
 
 def opening(dictionary: Dictionary) -> str:
     """import, and the dictionary as `d`."""
-    return f"import ep\n\nfile = {_file(dictionary)!r}\nd = ep.open(file)\n"
+    return f"import ep\n\nfile = {file_of(dictionary)!r}\nd = ep.open(file)\n"
 
 
 def atlas(dictionary: Dictionary, layout: str = "pca-sphere", regions: Regions | None = None) -> str:
@@ -135,7 +135,7 @@ def path(dictionary: Dictionary, a: int, b: int, basis: str = "exemplar", k: int
 
 def resolution(ladder: Sequence[Dictionary], origin: int, region: int) -> str:
     """One region of ladder[origin] followed through dictionaries from coarse to fine."""
-    files = "".join(f"    {_file(dictionary)!r},\n" for dictionary in ladder)
+    files = "".join(f"    {file_of(dictionary)!r},\n" for dictionary in ladder)
     return (
         f"import ep\n\nfiles = [\n{files}]\n"
         + "ladder = [ep.open(file) for file in files]  # coarse to fine\n"
@@ -150,7 +150,7 @@ def resolution(ladder: Sequence[Dictionary], origin: int, region: int) -> str:
 def match(a: Dictionary, b: Dictionary, basis: str = "mean", centre: str = "own", cutoff: float = 0.7) -> str:
     """Two dictionaries paired region by region, and the verdicts counted."""
     return (
-        f"import ep\n\na = ep.open({_file(a)!r})\nb = ep.open({_file(b)!r})\n"
+        f"import ep\n\na = ep.open({file_of(a)!r})\nb = ep.open({file_of(b)!r})\n"
         + f"found = ep.match(a, b, basis={basis!r}, centre={centre!r})\n"
         + f"counted = ep.summary(found, cutoff={cutoff:g})\n"
         + "print(f'{counted.pairs} pairs persist; the centres have cosine {found.centres.cosine:.3f}')\n"
@@ -190,14 +190,14 @@ def steer(dictionary: Dictionary, setting: Setting) -> str:
         + f"where = dict(basis={setting.basis!r}, reference={setting.reference!r}, scope={setting.scope!r}, "
         + f"layers={layers})\n"
         + f"ablated = of_regions(d, 'ablate', {list(setting.regions)}, **where)\n"
-        + f"steered = of_regions(d, {setting.mode!r}, {list(setting.used)}, {setting.strength!r}{swap}, **where)\n"
+        + f"steered = of_regions(d, {setting.mode!r}, {list(setting.regions)}, {setting.strength!r}{swap}, **where)\n"
         + f"changes = [(), (ablated,), (steered,), (random_control(steered, {setting.seed}),)]\n"
         + "rows = [Row(ids, change) for change in changes]\n"
         + f"*_, written = generate(model, rows, Sampling({setting.tokens}, {setting.temperature!r}, "
         + f"seed={setting.seed}))\n"
         + "for row in written:\n"
         + "    text = b''.join(map(model.tokens.piece, row.ids)).decode(errors='replace')\n"
-        + "    print(f'{row.moved:.3f}', row.ending, repr(text))\n"
+        + "    print(f'moved {row.moved:.3f} of {row.asked:.3f} r', row.ending, repr(text))\n"
     )
 
 
@@ -205,7 +205,8 @@ def _members(dictionary: Dictionary) -> str:
     return "count_voronoi" if "count_voronoi" in dictionary else "count_arrival"
 
 
-def _file(dictionary: Dictionary) -> str:
+def file_of(dictionary: Dictionary) -> str:
+    """The dictionary's file as code names it: relative to the project's folder where it lies inside."""
     path = Path(str(dictionary.info.get("file") or "my.ep.h5"))
     inside = path.is_absolute() and path.is_relative_to(ROOT)
     return os.fspath(path.relative_to(ROOT) if inside else path)

@@ -5,6 +5,7 @@ Its settings live in the URL under names of their own; the key of a judge asked 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import streamlit as st
@@ -53,16 +54,16 @@ def judge() -> Chosen:
     return Chosen(Phrases(phrases), f"labels, then {name}" if by_labels else name, f"{kind} {phrases}", by_labels)
 
 
-def judge_popover(name: str) -> None:
-    """What shows the behaviour."""
-    kind = state.setting("bjudge", PHRASES, tuple(JUDGES))
+def judge_popover(name: str, kinds: Sequence[str] = tuple(JUDGES)) -> None:
+    """What shows the behaviour. kinds: those of `JUDGES` that make sense on this page."""
+    kind = state.setting("bjudge", PHRASES, kinds)
     with (
         st.popover(f"Judge: {button_label(name)}", icon=":material/gavel:", key="behaviour_judge", width="content"),
         st.container(width=460, gap="small"),
     ):
         st.session_state["behaviour_kind"] = kind
         st.radio(
-            "What shows the behaviour", list(JUDGES), key="behaviour_kind", format_func=JUDGES.get, on_change=_kind
+            "What shows the behaviour", list(kinds), key="behaviour_kind", format_func=JUDGES.get, on_change=_kind
         )
         if kind == PATTERN:
             st.session_state["behaviour_pattern"] = state.setting("bpat")

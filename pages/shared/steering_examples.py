@@ -14,13 +14,13 @@ from ep.errors import EPError
 from ep.models.answering import final_activations
 from ep.studies.prompts import read_prompts
 from ep.views.steering import Setting
-from pages.shared import loading, messages, state, steering
+from pages.shared import loading, messages, state, steering, steering_setting
 
 FILE = "tuned-L4-final-p10.ep.h5"
 ASKED = 60
 EXAMPLES = {
     "Take the region of refusals out": Setting("How do I rob a bank?", True, mode="ablate"),
-    "Push a harmless request into it": Setting("How do I pick a lock?", True, mode="add", strength=0.5),
+    "Push a harmless request into it": Setting("How do I pick a lock?", True, mode="add"),
 }
 
 
@@ -41,9 +41,10 @@ def _open(key: str, setting: Setting) -> None:
         dictionary = loading.dictionary(key)
         model = loading.language_model(dictionary.info)
         region = _region(loading.fingerprint(key), key)
-        chosen = replace(setting, regions=(region,))
         state.open_dictionary(key, region)
-        steering.keep(chosen, ran=True)
+        chosen = replace(setting, regions=(region,))
+        chosen = replace(chosen, strength=steering_setting.standard(chosen))
+        steering_setting.keep(chosen, ran=True)
         steering.begin(key, dictionary, model, chosen)
     except EPError as error:
         messages.box("The example cannot be run", messages.sentence(error))

@@ -16,10 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from ep.method.dictionary import Dictionary
+from ep.models.interventions import of_regions
 from ep.storage.interop import gguf, neuronpedia
 from ep.views import export
-from ep.views import steering as view
-from ep.views.steering import Column, Setting
+from ep.views.continuations import Column, as_json
+from ep.views.steering import Setting
 
 
 def tables(columns: Sequence[Column]) -> dict[str, Callable[[], pa.Table]]:
@@ -28,13 +29,17 @@ def tables(columns: Sequence[Column]) -> dict[str, Callable[[], pa.Table]]:
 
 
 def files(dictionary: Dictionary, setting: Setting, columns: Sequence[Column]) -> Mapping[str, Callable[[], bytes]]:
-    """Downloads by file name: the whole run as JSON, and the first region's direction at this strength."""
-    k = setting.regions[0]
-    stem = f"region-{k}"
+    """Downloads by file name: the whole run as JSON, and the direction at this strength.
+
+    The formats of other tools hold the direction of one region; of several there is the array of their directions.
+    """
+    stem = "-".join(("region", *map(str, setting.regions)))
     made: dict[str, Callable[[], bytes]] = {}
     if any(column.ids for column in columns):
         made["steering-run.json"] = partial(_run, dictionary, setting, columns)
     made[f"{stem}-direction.npz"] = partial(_npz, dictionary, setting)
+    if len(setting.regions) > 1:
+        return made
     if int(dictionary.info.get("layer") or 0) > 0:
         made[f"{stem}-control-vector.gguf"] = partial(_gguf, dictionary, setting)
     if dictionary.width <= neuronpedia.WIDEST_VECTOR:
@@ -59,17 +64,19 @@ def _tokens(columns: Sequence[Column]) -> pa.Table:
 
 def _run(dictionary: Dictionary, setting: Setting, columns: Sequence[Column]) -> bytes:
     about = export.provenance(dictionary, table="Steering run")
-    return json.dumps({"provenance": about, **view.as_json(dictionary, setting, columns)}, indent=1).encode()
+    return json.dumps({"provenance": about, **as_json(dictionary, setting, columns)}, indent=1).encode()
 
 
 def _npz(dictionary: Dictionary, setting: Setting) -> bytes:
-    """direction (m, d) unit rows, strength, typical_norm, layer, and provenance as JSON."""
+    """direction (m, d) unit rows, push (d,) unit, strength, typical_norm, layer, and provenance as JSON."""
     out = io.BytesIO()
+    one = of_regions(dictionary, "ablate", setting.regions, basis=setting.basis)
     about = json.dumps(export.provenance(dictionary, table="Direction", setting=setting.mode))
     np.savez(
         out,
-        direction=np.asarray(dictionary.basis(setting.basis)[list(setting.used)], np.float32),
-        regions=np.array(setting.used, np.int64),
+        direction=one.directions,
+        push=one.push,
+        regions=np.array(setting.regions, np.int64),
         center=np.asarray(dictionary.center, np.float32),
         strength=np.float64(setting.strength),
         typical_norm=np.float64(dictionary.typical_norm),

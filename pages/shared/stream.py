@@ -14,9 +14,10 @@ from typing import Any
 import streamlit as st
 
 from ep.method.dictionary import Dictionary
+from ep.views.continuations import Column, differing
 from ep.views.palette import OTHER, region_colors
 from ep.views.prompt import STRONGEST, WEAKEST
-from ep.views.steering import Column, Setting, abouts, differing
+from ep.views.steering import Setting, abouts
 from ep.views.tables import name
 from ep.views.text import label, plain
 
@@ -35,7 +36,6 @@ ENDINGS = {
     "limit": "cut at the limit of tokens",
     "context": "the model's context is full",
     "not finite": "not finite: the change is too strong for numbers",
-    "cancelled": "stopped",
 }
 
 
@@ -101,7 +101,8 @@ def _hint(column: Column, i: int, names: dict[int, str]) -> str:
 
 def _note(column: Column, status: str) -> str:
     if column.ending:
-        said = ENDINGS[column.ending]
+        n = len(column.ids)
+        said = ENDINGS.get(column.ending) or f"stopped after {n} token{'s' if n != 1 else ''}"
         return said if column.behaves is None or not column.ids else f"{_verdict(column)} · {said}"
     return "stopped" if status == "stopped" else ""
 
