@@ -27,6 +27,7 @@ from tests.test_pages_reading import _html, _visit
 
 pytestmark = pytest.mark.slow
 STORED = Path(__file__).resolve().parents[1] / "data/demo/behaviour.json"
+ARMS = ("default", "ablated", "random direction")
 HOSTILE = "<img src=x onerror=alert(1)> $x$ :red[y] <script>z</script>"
 
 
@@ -200,6 +201,30 @@ def test_the_stored_run_shows_what_the_study_found() -> None:
     half = next(several for several in data["streams"] if several[0]["share"] == 0.5)
     assert sum(plain.verdict(one) == "works" for one in half) <= 1
     assert {plain.verdict(one) for one in data["others"]} >= {"works", "little", "loses sense"}
+
+
+def test_the_readme_says_what_the_stored_run_found() -> None:
+    data, said = json.loads(STORED.read_text()), " ".join((STORED.parents[2] / "README.md").read_text().split())
+    default, ablated, random = ({arm["arm"]: arm for arm in data["trial"]["arms"]}[name] for name in ARMS)
+
+    def value(arm: dict[str, list[int]], what: str) -> str:
+        return f"{arm[what][0] / arm[what][1]:.2f}"
+
+    def span(several: list[dict[str, list[dict[str, list[int]]]]]) -> str:
+        rates = sorted(value(one["arms"][1], "complies") for one in several)
+        return f"{rates[0]} to {rates[-1]}"
+
+    low, high = Rate(*ablated["complies"]).interval
+    for text in (
+        f"On {default['behaves'][1]} held-out requests",
+        f"refusals go from **{value(default, 'behaves')} to {value(ablated, 'behaves')}**",
+        f"in {value(ablated, 'complies')} of them ({low:.2f} to {high:.2f})",
+        f"intact in {value(ablated, 'intact')} of {ablated['intact'][1]} ({value(default, 'intact')} before)",
+        f"leaves refusals at {value(random, 'behaves')}",
+        f"coherent answers come in {span(data['streams'][0])}; with the centre taken from half",
+        f"in {span(data['streams'][1])}: the model",
+    ):
+        assert text in said, text
 
 
 def test_tables_and_report_hold_every_count_and_no_markup_of_strangers() -> None:
