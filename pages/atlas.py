@@ -12,6 +12,7 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.storage.interop import packed
 from ep.storage.labels import Labels
+from ep.studies.naming import numbered
 from ep.views import full, snippets, splash, standalone, tables
 from pages.shared import atlas_maps, atlas_state, atlas_umap, frame, labelling, messages, searching, sharing, state
 from pages.shared.atlas_card import card
@@ -44,10 +45,11 @@ def show() -> None:
     with foot:
         sent: dict[str, str] = {}
         drawn = [atlas_maps.carried(selection.dictionary, dictionary, layout, sent) for layout in asked]
-        for one in {one.name: one for one in drawn if isinstance(one, Drawn)}.values():
-            atlas_maps.measure(dictionary, one)
     with body:
         _body(drawn, path)
+    with foot:  # last: it reads the whole file, and whoever draws would wait for that
+        for one in {one.name: one for one in drawn if isinstance(one, Drawn)}.values():
+            atlas_maps.measure(dictionary, one)
 
 
 @frame.fragment
@@ -96,9 +98,9 @@ def _draw(
 
 
 def _card(dictionary: Dictionary, region: int, labels: Labels) -> None:
-    named = labels.stored(region)
     known = tables.token_ids(dictionary) is not None
-    card(dictionary, region, named[0].text if named else "" if known else labels.automatic(region))
+    said = labels.stored(region)[0].text if labels.stored(region) else "" if known else labels.automatic(region)
+    card(dictionary, region, "" if said == numbered(region) else said)
 
 
 def _share(
@@ -123,8 +125,9 @@ def _share(
         shown = atlas_maps.coloring(selection.dictionary, dictionary, labels)
         note, names = atlas_maps.note(dictionary, layout, shown), labels.texts(automatic=False)
         told = {"brushed": brushed.tolist(), "path": path.regions, "path_labels": path.labels}
+        theme = "dark" if frame.is_dark() else "light"
         files["map.html"] = lambda: standalone.html(
-            dictionary, layout, shown, selection.region, note=note, names=names, **told
+            dictionary, layout, shown, selection.region, note=note, names=names, theme=theme, **told
         ).encode()
     files["splash-figure.html"] = lambda: splash.html(dictionary, selection.region, brushed, labels).encode()
     files["saelens.zip"] = partial(packed.autoencoder, dictionary)

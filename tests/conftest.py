@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 from jaxtyping import install_import_hook
 
 import tests.typechecking  # noqa: F401  (the hook finds it by name)
@@ -13,3 +17,29 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models: a second thread m
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # The hook must be in place before the first `import ep`; it makes beartype check every jaxtyping annotation.
 install_import_hook("ep", "tests.typechecking.checked")
+
+if TYPE_CHECKING:
+    from tests.fixtures.pages import Visit
+
+
+@pytest.fixture
+def own_shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder that is all the explorer knows, and nothing kept from other tests."""
+    import streamlit as st
+
+    from pages.shared import loading
+
+    st.cache_resource.clear()
+    monkeypatch.setattr(loading, "DEMO", tmp_path)
+    monkeypatch.setattr(loading, "LIBRARY", tmp_path / "none")
+    monkeypatch.delenv("EP_LIBRARY", raising=False)
+    yield tmp_path
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def visit() -> Visit:
+    """A visit to the explorer, see `tests.fixtures.pages.go`; a module says what lies on its shelf."""
+    from tests.fixtures.pages import go
+
+    return go

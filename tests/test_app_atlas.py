@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ep.method.dictionary import Dictionary, MemorySource
@@ -21,46 +19,20 @@ from ep.views.tables import opening_region
 from pages.shared import jobs, loading, state
 from pages.shared.atlas_table import brush_text, listed
 from tests.fixtures.dictionaries import synthetic
-
-APP = Path(__file__).resolve().parents[1] / "app.py"
-Visit = Callable[..., AppTest]
+from tests.fixtures.pages import APP, Visit, said
 
 
-@pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+@pytest.fixture(autouse=True)
+def library(own_shelf: Path) -> Path:
     """A shelf of its own: one family of two layers and two percentiles, a hostile file, a tiny one, a damaged one."""
-    st.cache_resource.clear()
-    monkeypatch.setattr(loading, "DEMO", tmp_path)
-    monkeypatch.setattr(loading, "LIBRARY", tmp_path / "none")
-    monkeypatch.delenv("EP_LIBRARY", raising=False)
     common = {"family": "fam", "title": "A family"}
-    save(synthetic(200, 16, seed=1, layer=4, percentile=4.0, **common), tmp_path / "a.ep.h5")
-    save(synthetic(300, 16, seed=2, layer=4, percentile=1.0, **common), tmp_path / "b.ep.h5")
-    save(synthetic(60, 16, seed=3, layer=2, percentile=4.0, **common), tmp_path / "c.ep.h5")
-    save(synthetic(60, 16, hostile=True, family="hostile"), tmp_path / "h.ep.h5")
-    save(synthetic(3, 16, family="tiny"), tmp_path / "t.ep.h5")
-    (tmp_path / "x.ep.h5").write_bytes(b"not a dictionary")
-    yield tmp_path
-    st.cache_resource.clear()
-
-
-@pytest.fixture
-def visit(library: Path) -> Visit:
-    def go(well: bool = True, **query: str) -> AppTest:
-        app = AppTest.from_file(str(APP), default_timeout=60)
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        assert not app.exception and ("Something went wrong" in said(app)) != well
-        return app
-
-    return go
-
-
-def said(app: AppTest) -> str:
-    """All markup of the page, which is what a visitor reads, without our own stylesheet."""
-    bodies = (str(element.proto.body) for element in app.get("html"))
-    return " ".join(body for body in bodies if "The whole app's stylesheet" not in body)
+    save(synthetic(200, 16, seed=1, layer=4, percentile=4.0, **common), own_shelf / "a.ep.h5")
+    save(synthetic(300, 16, seed=2, layer=4, percentile=1.0, **common), own_shelf / "b.ep.h5")
+    save(synthetic(60, 16, seed=3, layer=2, percentile=4.0, **common), own_shelf / "c.ep.h5")
+    save(synthetic(60, 16, hostile=True, family="hostile"), own_shelf / "h.ep.h5")
+    save(synthetic(3, 16, family="tiny"), own_shelf / "t.ep.h5")
+    (own_shelf / "x.ep.h5").write_bytes(b"not a dictionary")
+    return own_shelf
 
 
 def url(app: AppTest) -> dict[str, str]:

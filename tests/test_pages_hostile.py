@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from ep.method.dictionary import Dictionary, MemorySource
 from ep.storage import edits, save
@@ -19,46 +16,19 @@ from pages.shared import loading
 from pages.shared.region_passages import _doubted
 from pages.shared.tokens import aligned as printed
 from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.pages import Visit, said
 from tests.fixtures.published import without_tokens
 
-APP = Path(__file__).resolve().parents[1] / "app.py"
-Visit = Callable[..., AppTest]
 
-
-@pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+@pytest.fixture(autouse=True)
+def shelf(own_shelf: Path) -> Path:
     """Two families of one title and one of neither tokens nor lens, with labels its author published."""
-    st.cache_resource.clear()
-    monkeypatch.setattr(loading, "DEMO", tmp_path)
-    monkeypatch.setattr(loading, "LIBRARY", tmp_path / "none")
-    monkeypatch.delenv("EP_LIBRARY", raising=False)
     for name in ("one", "other"):
-        save(synthetic(30, 16, seed=5, family=name, title="Twin"), tmp_path / f"{name}.ep.h5")
+        save(synthetic(30, 16, seed=5, family=name, title="Twin"), own_shelf / f"{name}.ep.h5")
     told = [[3, "<b>the author's</b> words"], [99, "no such region"], [4, 5], "nonsense", [5, " "]]
     plain = without_tokens(synthetic(30, 16, seed=6, family="plain", title="Plain", published_labels=told))
-    save(plain, tmp_path / "plain.ep.h5")
-    yield tmp_path
-    st.cache_resource.clear()
-
-
-@pytest.fixture
-def visit(shelf: Path) -> Visit:
-    def go(page: str = "", **query: str) -> AppTest:
-        app = AppTest.from_file(str(APP), default_timeout=60)
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        if page:
-            app.switch_page(f"pages/{page}.py").run()
-        assert not app.exception and "Something went wrong" not in said(app)
-        return app
-
-    return go
-
-
-def said(app: AppTest) -> str:
-    bodies = (str(element.proto.body) for element in app.get("html"))
-    return " ".join(body for body in bodies if "The whole app's stylesheet" not in body)
+    save(plain, own_shelf / "plain.ep.h5")
+    return own_shelf
 
 
 def test_families_of_one_title_have_options_of_their_own_and_stay_open(visit: Visit) -> None:

@@ -14,9 +14,8 @@ from ep.errors import DictionaryFileError
 from ep.storage.hub import PUBLISHED, REPOSITORY, Listing, RemoteFile
 from pages.shared import intake, loading, publishing, state
 from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.pages import go, said
 from tests.fixtures.published import library, pickled, without_tokens
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -29,20 +28,14 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def opened() -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    return app.switch_page("pages/library.py").run()
-
-
-def markup(app: AppTest) -> str:
-    """Everything `st.html` drew."""
-    return " ".join(element.proto.body for element in app.get("html"))
+    return go("library")
 
 
 @pytest.mark.slow
 def test_offline_the_catalogue_is_there_and_nothing_can_be_got(shelf: Path) -> None:
     app = opened()
     assert not app.exception
-    text = markup(app)
+    text = said(app)
     assert "HF_HUB_OFFLINE" in text and "20,295" in text and "0.8744" in text
     assert app.button(key="library_look").disabled
     assert all(app.button(key=f"library_get {p.key}").disabled for p in PUBLISHED)
@@ -57,7 +50,7 @@ def test_one_that_is_here_opens_and_shows_both_counts(shelf: Path) -> None:
     ep.save(dictionary, shelf / "x.ep.h5")
     loading.refresh()
     app = opened()
-    text = markup(app)
+    text = said(app)
     assert "● here" in text and "0" * 40 in text
     assert "252" in text and 'ep-differs">30<' in text
     assert "no token ids and no logit lens" in text and "hf download nobody/nothing" in text
@@ -109,6 +102,6 @@ def test_what_a_stopped_download_left_can_be_removed(shelf: Path) -> None:
     (shelf / ".downloads").mkdir()
     (shelf / ".downloads" / "x.partial").write_bytes(bytes(3_000_000))
     app = opened()
-    assert "3 MB of unfinished or kept downloads" in markup(app)
+    assert "3 MB of unfinished or kept downloads" in said(app)
     app.button(key="library_remove").click().run()
-    assert not (shelf / ".downloads").exists() and "unfinished" not in markup(app)
+    assert not (shelf / ".downloads").exists() and "unfinished" not in said(app)

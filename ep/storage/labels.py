@@ -81,7 +81,7 @@ class Labels:
         dictionary: the one in that file when it is open already. DictionaryFileError when that cannot be read.
         """
         dictionary = open_dictionary(path) if dictionary is None else dictionary
-        published = _published(dictionary.info.get("published_labels"), len(dictionary))
+        published = published_in(dictionary.info.get("published_labels"), len(dictionary))
         empty = cls(Path(path), len(dictionary), labelfile.about(dictionary), published=published)
         try:
             return replace(empty, edits=labelfile.read(beside(path, LABELS), empty.about))
@@ -189,7 +189,7 @@ class Labels:
         return new
 
 
-def _published(given: Any, size: int) -> dict[int, str]:
+def published_in(given: Any, size: int) -> dict[int, str]:
     """The labels that came in a dictionary's file, [[region, text], …]; what has another form is left out."""
     pairs = [pair for pair in given if isinstance(pair, list) and len(pair) == 2] if isinstance(given, list) else []
     fits = [(k, text) for k, text in pairs if type(k) is int and 0 <= k < size and isinstance(text, str)]

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Integer, Num
@@ -27,6 +29,9 @@ LONGEST_TOKEN = 24
 WORDED = "texts with "
 """How the label of a region begins whose texts are known, but not their tokens."""
 BLOCK = 2048
+
+_kept: WeakKeyDictionary[Dictionary, tuple[str, ...]] = WeakKeyDictionary()
+_lock = Lock()
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,18 @@ def automatic(dictionary: Dictionary, regions: Sequence[int] | None = None) -> l
     """The automatic label of every region, or of the given ones, in their order. Same file, same labels.
 
     Members' tokens and next tokens from the stored counts (the ten most frequent of each), the token in front from the
-    excerpts; each compared with the pooled members of the region's nearest regions.
+    excerpts; each compared with the pooled members of the region's nearest regions. Seconds for 20,000 regions known
+    by their texts alone: all of them are named at the first call and kept as long as the dictionary is.
     """
-    names = _names(dictionary)
-    return names if regions is None else [names[dictionary.check(k)] for k in regions]
+    with _lock:  # who comes second waits for the first, and finds the names
+        if (names := _kept.get(dictionary)) is None:
+            names = _kept[dictionary] = tuple(_names(dictionary))
+    return list(names) if regions is None else [names[dictionary.check(k)] for k in regions]
+
+
+def is_named(dictionary: Dictionary) -> bool:
+    """Whether `automatic` answers at once."""
+    return dictionary in _kept
 
 
 def numbered(region: int) -> str:

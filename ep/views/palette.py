@@ -83,7 +83,9 @@ def rgb(colors: Sequence[str]) -> np.ndarray:
 
 def map_colors(dictionary: Dictionary) -> np.ndarray:
     """(K, 3) uint8 colours of the map's cells: the group's, with a lightness jitter fixed by the region's id."""
-    base = rgb(region_colors(dictionary)).astype(np.float64)
+    base = np.broadcast_to(rgb([OTHER]), (len(dictionary), 3)).astype(np.float64)
+    if "neighbourhood" in dictionary:
+        base = rgb(GROUP_COLORS)[dictionary.column("neighbourhood") % len(GROUP_COLORS)].astype(np.float64)
     share = _hashed(len(dictionary))[:, None] * 2 - 1  # -1 to 1
     lighter = base + (255 - base) * JITTER_WHITE * np.maximum(share, 0)
     return np.round(lighter * (1 - JITTER_BLACK * np.maximum(-share, 0))).astype(np.uint8)

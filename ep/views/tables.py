@@ -14,6 +14,7 @@ import numpy as np
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.storage.labels import Labels
+from ep.studies.grouping import AROUND, of_groups
 from ep.studies.naming import WORDED
 from ep.views.text import label
 
@@ -72,13 +73,24 @@ def map_name(token: str) -> str:
 
 
 def group_names(dictionary: Dictionary, n: int = 2) -> list[str]:
-    """The neighbourhoods' names: their first n tokens, as plain text; "regions" when the file stores none."""
+    """The neighbourhoods' names: their first n tokens, as plain text; "regions" when the file stores no neighbourhood.
+
+    A file without names gets some, see `ep.studies.grouping`.
+    """
     stored = dictionary.info.get("group_names") or []
     if "neighbourhood" not in dictionary:
         return ["regions"]
     count = int(dictionary.column("neighbourhood").max()) + 1 if len(dictionary) else 0
     tokens = [list(stored[i])[:n] if i < len(stored) else [] for i in range(count)]
-    return [" · ".join(map_name(str(t)) for t in group) or f"group {i + 1}" for i, group in enumerate(tokens)]
+    if not all(tokens):
+        computed = of_groups(dictionary)
+        tokens = [group or list(computed[i])[:n] for i, group in enumerate(tokens)]
+    return [" · ".join(_plain_name(str(t)) for t in group) for group in tokens]
+
+
+def _plain_name(token: str) -> str:
+    """A token as on the map; the name of a group that no token names, with its spaces."""
+    return token if token.startswith(AROUND) else map_name(token)
 
 
 def members(dictionary: Dictionary) -> np.ndarray:

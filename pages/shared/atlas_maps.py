@@ -15,6 +15,7 @@ import streamlit as st
 from ep.errors import EPError, RequestError
 from ep.method.dictionary import Dictionary
 from ep.storage.labels import Labels
+from ep.studies import grouping
 from ep.views import blob, colorings, layouts
 from ep.views.colorings import Coloring
 from ep.views.layouts import LAYOUTS
@@ -215,6 +216,8 @@ def note(dictionary: Dictionary, layout: str, shown: Coloring) -> str:
     text = [
         f"{how}{_quality(dictionary, layout)}.{spread} Neighbours, distances and membership come from the full space."
     ]
+    if shown.name == colorings.NEIGHBOURHOOD and grouping.is_by_geometry(dictionary):
+        text.append("Groups come from the exemplars alone; each is called by its largest region.")
     if shown.ramp is not None:
         missing = f"{shown.ramp.missing:,} regions have no value: grey" if shown.ramp.missing else ""
         text += [f"{part}." for part in (shown.ramp.clipped, missing) if part]

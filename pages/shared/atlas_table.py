@@ -12,7 +12,7 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.storage import edits
 from ep.storage.labels import Labels
-from ep.studies.naming import WORDED
+from ep.studies.naming import WORDED, numbered
 from ep.views import palette, tables
 from ep.views.search import Found
 from pages.shared import atlas_state, labelling, loading, messages, searching, state, tokens
@@ -205,10 +205,13 @@ def _picked() -> None:
 def _all_rows(fingerprint: str, revision: int, _key: str, _labels: Labels) -> pa.Table:
     """Every region's row, by id: taking rows of an Arrow table costs a click a few milliseconds at 20,000 regions."""
     dictionary = loading.dictionary(_key)
-    colors = ["data:image/svg+xml;utf8," + quote(HEXAGON.format(c)) for c in palette.region_colors(dictionary)]
+    shown = palette.region_colors(dictionary)
+    icons = {color: "data:image/svg+xml;utf8," + quote(HEXAGON.format(color)) for color in set(shown)}
+    colors = [icons[color] for color in shown]
     columns = tables.columns(dictionary, np.arange(len(dictionary)))
     has_tokens = tables.token_ids(dictionary) is not None
-    named = {k: text.removeprefix(WORDED) for k, text in _labels.texts(automatic=not has_tokens).items()}
+    texts = _labels.texts(automatic=not has_tokens).items()
+    named = {k: text.removeprefix(WORDED) for k, text in texts if text != numbered(k)}
     label = {"label": [named.get(k) for k in range(len(dictionary))]} if named else {}
     for name in LEFT_OUT if has_tokens and named else () if has_tokens else ("lens",):
         columns.pop(name, None)

@@ -40,6 +40,19 @@ def page(title: str, sentence: str) -> None:
     st.html(f'<div class="ep-h"><h1>{escape(title)}</h1><p>{escape(sentence)}</p></div>')
     for text in state.take_notes():
         st.html(f'<div class="ep-note">{tokens.escape(text)}</div>')
+    _prepare()
+
+
+def _prepare() -> None:
+    """What every page needs and may take seconds, under a sentence that says so; then the side bar's chip has a name.
+
+    Its place is there on every run, so that nothing below it moves to another one.
+    """
+    waiting, key = st.empty(), state.current().dictionary
+    if key is not None and not loading.is_ready(key):
+        with waiting:
+            loading.prepare(key)
+        show_selected()
 
 
 def _run_again_with_frame() -> NoReturn:
@@ -170,9 +183,12 @@ def show_selected() -> None:
         return
     region, key = found[0].region, str(found[0].dictionary)
     color = region_color(found[1], region)
+    chip = ""  # while there are no names yet: the head of the page comes first, with a sentence on what is waited for
+    if loading.is_ready(key):
+        chip = tokens.chip(loading.region_name(key, region), color, 0.35)
     place.html(
         '<div class="ep-k" style="margin-bottom:.35em">Selected region</div><div class="ep-row">'
-        f'{tokens.chip(loading.region_name(key, region), color, 0.35)}<span class="ep-num ep-fixed">'
+        f'{chip}<span class="ep-num ep-fixed">'
         f'<span class="ep-sw" style="--c:{color}"></span>{region}</span></div>'
     )
 

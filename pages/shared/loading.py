@@ -22,9 +22,9 @@ from ep.method.dictionary import Dictionary
 from ep.storage import Entry, Shelf
 from ep.storage.labels import Labels
 from ep.storage.sidecar import LABELS, beside
-from ep.studies.naming import automatic
+from ep.studies.naming import automatic, is_named
 from ep.views.search import Index
-from ep.views.tables import brief, model_name, name
+from ep.views.tables import brief, model_name, name, token_ids
 from ep.views.text import segments
 
 if TYPE_CHECKING:
@@ -188,6 +188,22 @@ def _labels(fingerprint: str, stamp: tuple[int, ...], _key: str) -> Labels:
 @st.cache_resource(show_spinner=False, max_entries=24)
 def _automatic(fingerprint: str, _key: str) -> list[str]:
     return automatic(dictionary(_key))
+
+
+def is_ready(key: str) -> bool:
+    """Whether what every page says of this dictionary is there at once: a file without tokens is named from its texts.
+
+    That takes seconds for 20,000 regions; `prepare` does it.
+    """
+    found = dictionary(key)
+    return token_ids(found) is not None or is_named(found)
+
+
+def prepare(key: str) -> None:
+    """Makes `is_ready` true, with a sentence on screen while it takes; nothing shows where it is quick."""
+    if not is_ready(key):
+        with st.spinner(f"Naming {len(dictionary(key)):,} regions by the words of their texts, once…", show_time=True):
+            automatic(dictionary(key))
 
 
 def region_name(key: str, region: int) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
 
 import ep
 from ep.views.sphere import cells
 from tests.browser.conftest import App
 
 CANVAS = "[aria-label^='Map of regions']"
+STAGE = ".stage"
 CAMERA = "() => JSON.stringify(window.epCameras.atlas_map)"
 
 
@@ -204,3 +207,35 @@ def test_the_splash_figure_is_one_click_and_opens_by_itself(app: App, page: Page
     boxes = [card.bounding_box() for card in page.locator("article").all()]
     assert all(b["width"] > 150 and b["height"] > 60 for b in boxes)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_saved_map_is_the_picture_of_the_screen_whatever_the_readers_system_prefers(
+    app: App, page: Page, browser: Browser, tmp_path: Path
+) -> None:
+    """Both seen at one size: the same tone in the mean, whether the reader's system is light or dark."""
+    open_map(page, app.link(d="plain", r=42))
+    expect(page.locator(".labels .on")).to_be_visible()
+    page.wait_for_timeout(800)  # the map rests: drawn in full
+    shown = picture(page)
+    page.get_by_role("button", name="Export").first.click()
+    with page.expect_download() as download:
+        page.get_by_text("Map as a page (HTML)", exact=True).click()
+    file = tmp_path / "map.html"
+    download.value.save_as(file)
+    for scheme in ("light", "dark"):
+        context = browser.new_context(viewport={"width": shown.shape[1] + 40, "height": 800}, color_scheme=scheme)
+        other = context.new_page()
+        other.goto(file.as_uri())
+        other.locator(STAGE).evaluate("(s, h) => { s.style.flex = 'none'; s.style.height = `${h}px`; }", shown.shape[0])
+        expect(other.locator(".labels .on")).to_be_visible()
+        other.wait_for_timeout(800)
+        saved = picture(other)
+        assert np.abs(np.subtract(saved.shape, shown.shape)).max() <= 1
+        assert np.abs(saved.mean(axis=(0, 1)) - shown.mean(axis=(0, 1))).max() < 1.0
+        context.close()
+
+
+def picture(page: Page) -> np.ndarray:
+    """(height, width, 3) of the map as a visitor sees it, names included."""
+    data = page.locator(STAGE).first.screenshot()
+    return np.asarray(Image.open(BytesIO(data)).convert("RGB"), np.float64)
