@@ -16,6 +16,7 @@ from pages.shared import (
     loading,
     messages,
     region_decode,
+    region_lacking,
     region_passages,
     region_shape,
     region_stability,
@@ -40,16 +41,21 @@ def show() -> None:
         frame.page(f"Region {region.id}", "Its decode, its passages from near to far, its surroundings.")
     with walk:
         _walk(dictionary, region.id)
+    region_lacking.line(dictionary)
     left, right = st.columns([13, 8], gap="medium")
+    has_shape = region_shape.is_known(dictionary)
     with left:
         labelling.card(key, dictionary, region.id)
         region_decode.decode(dictionary, region, color)
-        region_surroundings.card(key, dictionary, region)
-        region_decode.founder(region, color)
+        if has_shape:
+            region_surroundings.card(key, dictionary, region)
+        region_decode.founder(dictionary, region, color)
         region_passages.card(dictionary, region, color)
         region_trial.card(key, dictionary, region, color)
     with right:
         _share(key, dictionary, region.id)
+        if not has_shape:  # the surroundings take its place, so that neither column stands empty
+            region_surroundings.card(key, dictionary, region)
         region_shape.shape(dictionary, region, color)
         region_shape.members(dictionary, region, color)
         region_stability.card(key, dictionary, region, color)

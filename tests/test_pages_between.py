@@ -145,13 +145,15 @@ def test_farthest_regions_are_the_farthest(keys: dict[str, str]) -> None:
 
 
 def test_a_bare_file_says_what_it_cannot_tell(keys: dict[str, str]) -> None:
-    page = well(group(_visit("region", keys["bare"], r="0"), "Comes second"))
-    assert "does not say who comes second" in page and "from which stability is told" in page
+    at = _visit("region", keys["bare"], r="0")
+    page = well(at)
+    assert "Not in this file: " in page and "second choices" in page and "Stability" not in page
+    assert not any("Comes second" in control.options for control in at.get("button_group"))
 
 
 def test_excerpts_without_tokens_are_whole_and_said_to_be(keys: dict[str, str]) -> None:
     page = well(_visit("region", keys["published"], r="3"))
-    assert "Published without token ids" in page and "computed once the model is available" in page
+    assert "Published without token ids" in page and "Not in this file: logit lens, token ids (its model adds" in page
     assert 'class="ep-tok ep-mark"' not in page
 
 

@@ -13,6 +13,7 @@ from ep.storage.labels import Labels
 from ep.storage.schema import ARRAYS
 from ep.views.excerpts import aligned
 from pages.shared import loading
+from pages.shared.region_lacking import sentence
 from pages.shared.region_passages import _doubted
 from pages.shared.tokens import aligned as printed
 from tests.fixtures.dictionaries import synthetic
@@ -94,3 +95,28 @@ def test_lists_have_their_place_on_the_atlas(visit: Visit) -> None:
 def test_a_link_to_a_dictionary_that_is_not_here_says_so(visit: Visit) -> None:
     assert "is on the shelf. Another one is shown" in said(visit(d="nowhere/1/2"))
     assert "is a published dictionary that is not here yet" in said(visit(d="hub:gemma-2-2b/12/10"))
+
+
+def test_a_published_file_says_once_what_it_lacks_and_shows_no_empty_card(visit: Visit) -> None:
+    app = visit("region", d="plain/2/4", r="3")
+    text = said(app)
+    assert text.count("Not in this file: logit lens, token ids (its model adds them: in the Library") == 1
+    assert "founding passages, Voronoi members" in text and "(seen only while a dictionary is built)" in text
+    assert not [line for line in ("This file holds no", "does not hold", "does not say") if line in text]
+    for heading in ("Founded by", "Distance to the exemplar", "Next tokens"):
+        assert heading not in text
+    around = [control.options for control in app.get("button_group") if "Farthest" in control.options]
+    assert "Stability" in text and around == [["Nearest regions", "Farthest"]]
+
+
+def test_a_file_with_everything_lacks_nothing(visit: Visit) -> None:
+    text = said(visit("region", d="one/2/4", r="3"))
+    assert "Not in this file" not in text and "Founded by" in text and "Next tokens" in text
+
+
+def test_without_texts_the_model_adds_the_lens_alone() -> None:
+    full = synthetic(30, 16)
+    kept = {name: full.source.read(name) for name in ("center", "exemplars", "mean_directions", "count_arrival")}
+    text = sentence(Dictionary(MemorySource(kept), full.info, 30))
+    assert text.startswith("Not in this file: logit lens (its model adds it: ") and "; token ids, excerpts" in text
+    assert sentence(full) == ""

@@ -42,8 +42,6 @@ def decode(dictionary: Dictionary, region: Region, color: str) -> None:
                         "Lens", [DIRECTION, SHIFT], default=DIRECTION, key="region_lens", label_visibility="collapsed"
                     )
                     st.html(f'<span class="ep-k">{tokens.escape(LENS_ABOUT[kind])}</span>')
-        else:
-            messages.quiet("This file holds no logit lens: it is computed once the model is available.")
         st.html(tokens.facts(*_facts(dictionary, region)))
 
 
@@ -98,6 +96,8 @@ def _facts(dictionary: Dictionary, region: Region) -> list[tuple[str, str, str]]
     if {"coherence", "count_arrival"} <= columns.keys():
         value = float(strength(np.array([region.count_arrival]), np.array([region.coherence]))[0])
         facts.append(("stability D", f"{value:.2f}", "log10(N·c²), N members at arrival, c coherence; see Stability"))
+    if "founder_passage" not in dictionary and "founded_at" in columns:  # else the card of the founder says it
+        facts.append(("founded at", f"{int(columns['founded_at']):,}", "number of its activation in the stream"))
     return facts
 
 
@@ -105,8 +105,10 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
 
 
-def founder(region: Region, color: str) -> None:
-    """The card with the passage whose activation is the exemplar."""
+def founder(dictionary: Dictionary, region: Region, color: str) -> None:
+    """The card with the passage whose activation is the exemplar; none where the file keeps no such passages."""
+    if "founder_passage" not in dictionary:
+        return
     with st.container(border=True, gap="xsmall"):
         at = region.columns.get("founded_at")
         stream = "" if at is None else f"activation {int(at):,} of the stream"

@@ -18,12 +18,14 @@ NO_TOKENS = "Published without token ids: the marked token is not known until th
 
 @frame.fragment
 def card(dictionary: Dictionary, region: Region, color: str) -> None:
-    """The card with all stored excerpts, and how to look at them."""
+    """The card with all stored excerpts, and how to look at them; none where the file keeps no excerpts."""
+    if "excerpt_offsets" not in dictionary:
+        return
     with st.container(border=True, gap="small"):
         groups = excerpts.by_band(region.excerpts)
         if not groups:
             st.html(tokens.heading("Excerpts"))
-            messages.quiet(_why_no_excerpts(dictionary, region))
+            messages.quiet(_why_no_excerpts(region))
             return
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             band = st.segmented_control(
@@ -62,9 +64,7 @@ def _doubted(region: Region) -> str:
     return f"? before the distance: {doubted:,} of {len(asked):,} excerpts are not confirmed by the model."
 
 
-def _why_no_excerpts(dictionary: Dictionary, region: Region) -> str:
-    if "excerpt_offsets" not in dictionary:
-        return "This file holds no passages, so no excerpt can be shown."
+def _why_no_excerpts(region: Region) -> str:
     if region.columns.get("count_voronoi") == 0:
         return (
             "No activation is nearest to this exemplar any more: every member it had at arrival, its founder's passage "

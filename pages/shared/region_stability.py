@@ -17,13 +17,15 @@ PUBLISHED = "Published for gemma-2-2b, five seeds, n of regions not given: 0.68;
 
 
 def card(key: str, dictionary: Dictionary, region: Region, color: str) -> None:
-    """D with its percentile in this dictionary, and how regions of each fifth were found again elsewhere."""
+    """D with its percentile in this dictionary, and how regions of each fifth were found again elsewhere.
+
+    Nothing where the file holds no arrival counts or coherence, from which it is told.
+    """
+    values = _strengths(loading.fingerprint(key), key)
+    if values is None:
+        return
     with st.container(border=True, gap="xsmall"):
         st.html(tokens.heading("Stability", "would another stream find it again?"))
-        values = _strengths(loading.fingerprint(key), key)
-        if values is None:
-            messages.quiet("This file holds no arrival counts or coherence, from which stability is told.")
-            return
         share = stability.share_below(values, region.id)
         st.html(tokens.facts(*_facts(region, float(values[region.id]), share, len(dictionary))))
         st.html(_bars(min(len(FIFTHS) - 1, int(share * len(FIFTHS))), color))

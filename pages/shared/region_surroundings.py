@@ -17,6 +17,8 @@ ABOUT = {
     SECOND: "Where its Voronoi members would go without it, and what share of them.",
     FARTHEST: "Cosine distance between exemplars, full space; above 1 they point apart.",
 }
+ARRAYS = {NEAREST: "nearest_ids", SECOND: "rival_ids"}
+"""The array a group is told from; without it the group is not offered."""
 FARTHEST_SHOWN = 8
 _BETWEEN = "region_between_with"
 
@@ -28,17 +30,19 @@ def card(key: str, dictionary: Dictionary, region: Region) -> None:
         state.goto("between", second=other)
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            kept = [name for name in ABOUT if name == FARTHEST or ARRAYS[name] in dictionary]
             group = st.segmented_control(
-                "Around", list(ABOUT), default=NEAREST, key="region_around", label_visibility="collapsed"
+                "Around", kept, default=kept[0], key="region_around", label_visibility="collapsed"
             )
-            items = _items(key, dictionary, region, group or NEAREST)
+            group = group or kept[0]
+            items = _items(key, dictionary, region, group)
             if items:
                 with st.popover("Between", icon=":material/timeline:", type="tertiary", key="region_between"):
                     messages.quiet("Shows what lies between this region and:")
                     chips(items, "region_between_chips", _between)
-        messages.quiet(ABOUT[group or NEAREST])
+        messages.quiet(ABOUT[group])
         if not items:
-            messages.quiet(_why_none(dictionary, region, group or NEAREST))
+            messages.quiet(_why_none(dictionary))
             return
         chips(items, "region_nearest", _select)
         if group == SECOND:
@@ -92,11 +96,7 @@ def _contested(region: Region) -> str:
     )
 
 
-def _why_none(dictionary: Dictionary, region: Region, group: str) -> str:
+def _why_none(dictionary: Dictionary) -> str:
     if len(dictionary) == 1:
         return "This is the only region there is."
-    if group != SECOND:
-        return "This file does not list neighbours."
-    if "rival_ids" not in dictionary:
-        return "This file does not say who comes second: it was written before that was counted, or elsewhere."
     return "None of its members was examined for a second exemplar."
