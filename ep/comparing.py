@@ -13,7 +13,7 @@ import numpy as np
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.models import LanguageModel
-from ep.models.together import Positions, positions, recut, turns
+from ep.models.together import Positions, pieces, positions, recut, turns
 from ep.studies import final_token, inputs
 from ep.studies.matching import Match
 from ep.studies.prompts import Prompts
@@ -100,33 +100,60 @@ def _places(at: Positions, region: np.ndarray, wanted: int, prompts: np.ndarray)
     return final_token.from_end(region[kept], at.text[kept], at.back[kept], wanted, LONGEST)
 
 
+TOKENS, ENDS, LAST = "tokens", "ends", "last"
+"""Which positions of a text are compared: each token, those where tokens of both end, or the last one only."""
+
+
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """Both relations through inputs. every: every position was compared, else the last of each text. texts: read."""
+    """Both relations through inputs.
+
+    texts: read; by: TOKENS, ENDS or LAST; read: positions of A and of B from which the shared ones come.
+    """
 
     together: inputs.Together
     trip: inputs.RoundTrip | None
     texts: int
-    every: bool
+    by: str
+    read: tuple[int, int]
 
 
 def shared(pair: Pair, models: Models, told: Told, texts: Sequence[str] = ()) -> Shared:
     """The same texts read by both models, and the round trip of the regions' founding passages.
 
     texts: read instead of the passages stored in the files. Positions are compared one by one where the tokenizers are
-    the same and both dictionaries were built on every position, else at the last token of each text. The round trip is
-    None where a file does not hold founding passages. RequestError without any text.
+    the same, and where tokens of both end where they are not: there both models have read the same text. Where a
+    dictionary was built on last tokens, those are. The round trip is None where a file does not hold founding passages.
+    RequestError without any text.
     """
-    every = models[0].digest == models[1].digest and all(d.info.get("positions") != "final" for d in pair)
+    by = TOKENS if models[0].digest == models[1].digest else ENDS
+    if any(d.info.get("positions") == "final" for d in pair):
+        by = LAST
     rows = [[m.tokens.encode(text) for text in texts] for m in models] if texts else _stored(pair, models)
     if not rows[0]:
         raise RequestError("neither file stores passages with tokens: give texts to read")
-    both = []
+    both, places = [], []
     for side, (dictionary, model) in enumerate(zip(pair, models, strict=True)):
-        at = positions(model, rows[side], _layer(dictionary), _part(told, 0.25 * side, 0.25), only_last=not every)
+        at = positions(model, rows[side], _layer(dictionary), _part(told, 0.25 * side, 0.25), only_last=by == LAST)
         both.append(dictionary.assign(at.x).region)
+        places.append(at.text)
+    read = len(both[0]), len(both[1])
+    if by == ENDS:
+        first, second = _meeting(models, rows, places)
+        both = [both[0][first], both[1][second]]
     table = inputs.together(both[0], both[1], (len(pair[0]), len(pair[1])))
-    return Shared(table, _trip(pair, models, _part(told, 0.5, 0.5)), len(rows[0]), every)
+    return Shared(table, _trip(pair, models, _part(told, 0.5, 0.5)), len(rows[0]), by, read)
+
+
+def _meeting(models: Models, rows: Sequence[Sequence[list[int]]], texts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Of every position of A and of B, those at which both models have read the same text. texts: of each position."""
+    starts = [np.searchsorted(text, np.arange(len(rows[0]))) for text in texts]
+    found: list[list[np.ndarray]] = [[np.zeros(0, np.int64)], [np.zeros(0, np.int64)]]
+    for number, ids in enumerate(zip(*rows, strict=True)):
+        cut = [pieces(model, row[: model.context]) for model, row in zip(models, ids, strict=True)]
+        for side, at in enumerate(inputs.meeting(*cut)):
+            found[side].append(starts[side][number] + at)
+    return [np.concatenate(at) for at in found]
 
 
 def _trip(pair: Pair, models: Models, told: Told) -> inputs.RoundTrip | None:
@@ -182,10 +209,7 @@ def _stored(pair: Pair, models: Models) -> list[list[list[int]]]:
 
 def _in_other(mine: LanguageModel, other: LanguageModel, ids: list[int]) -> list[int]:
     """Token ids as another model cuts the same text."""
-    if mine.digest == other.digest:
-        return ids
-    outside = mine.tokens.bos_only(ids)
-    return recut(other, [mine.tokens.piece(i) for i, out in zip(ids, outside, strict=True) if not out])
+    return ids if mine.digest == other.digest else recut(mine, other, ids)
 
 
 def _layer(dictionary: Dictionary) -> int:

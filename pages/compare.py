@@ -54,16 +54,16 @@ def show() -> None:
     compare_pick.remarks(ask, a, b)
     matched = _matched(ask, one_width)
     if ask.view == FINAL:
-        compare_final.show(ask, matched)
+        compare_final.show(ask, matched, share)
     elif ask.view == PROMPT:
-        compare_prompt.show(ask, matched)
+        compare_prompt.show(ask, matched, share)
     elif ask.view == INPUTS or not one_width:
         if not one_width and ask.view == VERDICTS:
             messages.note(
                 f"A is {a.width:,} and B {b.width:,} dimensions wide, so directions cannot be compared: "
                 "regions are matched through inputs that both models read."
             )
-        compare_inputs.show(ask)
+        compare_inputs.show(ask, share)
     elif matched is not None:
         nulls = _regions(ask, matched)
         with share:

@@ -15,9 +15,13 @@ import ep.studies.prompts
 from ep import comparing
 from ep.cli import main
 from ep.models import load
+from ep.models.together import recut
 from ep.studies import matching as study
 from ep.studies.prompts import Prompts
+from ep.views import snippets_two
+from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
+from tests.test_snippets import opened, ran
 from tests.test_studies_matching import built
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo"
@@ -168,6 +172,41 @@ def test_inputs_relate_the_demo_models_and_a_model_with_itself_returns_everythin
     assert code == 0
     assert 10 < facts["positions"] < 60
     assert 0 < facts["by_chance"] <= facts["in_mutually_best_regions"] < 1
+
+
+def test_two_tokenizers_are_compared_where_both_have_read_the_same(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    one, other = built(tmp_path / "one"), built(tmp_path / "other", make=tiny.gpt2)
+    models = [load(str(tmp_path / name / "models" / "m")) for name in ("one", "other")]
+    assert models[0].digest != models[1].digest
+    code, out, _ = run(capsys, str(one), str(other), "--texts", "-", "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["positions_by"] == "ends"
+    assert facts["texts"] < facts["positions"] <= min(facts["positions_read"])
+    assert facts["round_trip"]["n"] == len(ep.open(one))
+    ids = models[0].tokens.encode("one two three")
+    again = recut(models[0], models[1], ids)
+    assert b"".join(models[1].tokens.piece(i) for i in again).removeprefix(b"<|endoftext|>") == b"one two three"
+
+
+@pytest.mark.slow
+def test_the_code_behind_the_views_of_two_runs_and_prints_what_they_show(tmp_path: Path) -> None:
+    a, b = opened("tuned-L2-p16.ep.h5"), opened("base-L2-p16.ep.h5")
+    lines = (DEMO / "prompts" / "train.csv").read_text().splitlines()
+    few = tmp_path / "it's.csv"
+    few.write_text("\n".join([lines[0], *lines[1::9]]))
+    out = ran(snippets_two.final_token(a, b, folder=str(few)))
+    assert "A better than B by" in out
+    (tmp_path / "held.csv").write_text("\n".join([lines[0], *lines[2::9]]))
+    names = ((few.name,), ("held.csv",))
+    assert "A better than B by" in ran(snippets_two.final_token(a, b, folder=str(tmp_path), names=names))
+    text = 'it\'s "two" {boats}\n'
+    out = ran(snippets_two.prompt(a, b, text))
+    models = [load(str(DEMO / "models" / name)) for name in ("tuned", "base")]
+    assert out.count("\n") == sum(len(model.tokens.encode(text)) for model in models)
+    assert "in mutually best regions" in ran(snippets_two.shared_inputs(a, b))
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Two of one setting and models of two names, another seed, another width, a bare file, and hostile text."""
     folder = tmp_path_factory.mktemp("shelf")
     model = str(tiny.gemma(tmp_path_factory.mktemp("models") / "gemma"))
+    gpt2 = str(tiny.gpt2(tmp_path_factory.mktemp("models") / "gpt2"))
     common = {"layer": 1, "percentile": 4.0, "model": model, "corpus": {"name": "x.txt", "digest": "abc"}}
     one = {**common, "model_name": "one"}
     whole = synthetic(30, 32, seed=7)
@@ -37,6 +39,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "seed of c": synthetic(71, 32, seed=9, family="fd", title="third again", **{**common, "model_name": "three"}),
         "wide": synthetic(40, 16, seed=4, family="fw", title="other width"),
         "hostile": synthetic(40, 32, seed=5, hostile=True, family="fh"),
+        "gpt2": synthetic(60, 32, seed=9, family="fg", layer=1, model=gpt2, model_name="gpt2"),
         "tiny": synthetic(2, 32, seed=6, family="ft", title="tiny"),
         "bare": bare,
     }
@@ -45,6 +48,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     for name, dictionary in made.items():
         dictionary.info["typical_norm"] = None if name == "bare" else 2.0
         dictionary.info["n_activations"] = 5000
+        dictionary.info["tokenizer_hash"] = None
         ep.save(dictionary, folder / f"{name}.ep.h5")
     found = {entry.path.name.removesuffix(".ep.h5"): entry.key for entry in Shelf((folder,)).entries}
     with pytest.MonkeyPatch.context() as patch:
@@ -131,6 +135,28 @@ def test_small_and_hostile_dictionaries_are_compared_too(keys: dict[str, str]) -
 def test_one_prompt_goes_through_both_models(keys: dict[str, str]) -> None:
     page = well(_visit("compare", keys["a"], cb=keys["b"], cview="prompt", q="two boats", **{"as": "text"}))
     assert "fall in regions that are not each other" in page
+
+
+def test_two_tokenizers_read_one_prompt_side_by_side(keys: dict[str, str]) -> None:
+    other = {"cview": "prompt", "q": "two boats", "as": "text"}
+    page = well(_visit("compare", keys["a"], cb=keys["gpt2"], **other))
+    assert "The two models cut this text into" in page
+    assert "places where tokens of both end" in page
+    assert "tokens</b> fall in regions that are not each other" in page
+    page = well(_visit("compare", keys["a"], cb=keys["gpt2"], **{**other, "as": "chat"}))
+    assert "Without a chat template in gpt2, both read it as plain text" in page
+
+
+@pytest.mark.parametrize("view", ["verdicts", "prompt", "inputs"])
+def test_every_view_can_be_exported_and_shows_its_code(keys: dict[str, str], view: str) -> None:
+    at = _visit("compare", keys["a"], cb=keys["b"], cview=view, q="two boats", **{"as": "text"})
+    for _ in range(100):
+        if at.button and not any("Cancel" in button.label for button in at.button):
+            break
+        time.sleep(0.1)
+        at.run()
+    well(at)
+    assert any(code.language == "python" for code in at.code)
 
 
 def test_final_token_without_a_model_says_so(keys: dict[str, str]) -> None:

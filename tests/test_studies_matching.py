@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -184,7 +185,7 @@ def test_what_cannot_be_built_again_is_one_line(tmp_path: Path) -> None:
         reseeding.settings(large, tmp_path)
 
 
-def built(folder: Path, layer: int = 1) -> Path:
+def built(folder: Path, layer: int = 1, make: Callable[[Path], Path] = tiny.gemma) -> Path:
     """A dictionary of a tiny model, its text beside it."""
     words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
     rng = np.random.default_rng(0)
@@ -192,9 +193,17 @@ def built(folder: Path, layer: int = 1) -> Path:
     (folder / "text.txt").write_text("\n".join(" ".join(rng.choice(words, 12)) for _ in range(60)))
     model = folder / "models" / "m"
     if not model.exists():
-        tiny.gemma(model)
+        make(model)
     config = ep.BuildConfig(
-        str(model), (str(folder / "text.txt"),), (layer,), str(folder), (8.0,), tokens=600, calibration=600, batch=16
+        str(model),
+        (str(folder / "text.txt"),),
+        (layer,),
+        str(folder),
+        (8.0,),
+        tokens=600,
+        context=64,
+        calibration=600,
+        batch=16,
     )
     return list(ep.build(config))[-1].files[0]
 
@@ -232,6 +241,25 @@ def test_shared_positions_add_up_and_find_a_relabelling() -> None:
     assert abs(apart.agreement - apart.chance) < 0.05
     with pytest.raises(RequestError):
         inputs.together(np.zeros(0, np.int64), np.zeros(0, np.int64), (3, 3))
+
+
+@pytest.mark.parametrize("kind", [str, bytes])
+def test_two_cuts_of_one_text_meet_where_tokens_of_both_end(kind: type) -> None:
+    def cut(*tokens: str) -> list[str] | list[bytes]:
+        return list(tokens) if kind is str else [token.encode() for token in tokens]
+
+    one, other = cut(" The", " cat", " s", "at"), cut("T", "he", " c", "at", " sat", " down")
+    here, there = inputs.meeting(one, other)
+    assert here.tolist() == [0, 1, 3]
+    assert there.tolist() == [1, 3, 4]
+    back = inputs.meeting(other, one)
+    assert [at.tolist() for at in back] == [there.tolist(), here.tolist()]
+    same = inputs.meeting(other, other)
+    assert same[0].tolist() == same[1].tolist() == list(range(6))
+    assert inputs.meeting(cut("the cat"), cut("The", " cat"))[1].tolist() == [1]  # a tokenizer may drop capitals
+    assert not len(inputs.meeting(one, cut("A", " dog"))[0])
+    assert not len(inputs.meeting(one, cut())[0])
+    assert inputs.meeting(cut("a", "", ""), cut("a"))[0].tolist() == [2]  # of tokens that add nothing the last
 
 
 def test_the_round_trip_of_identical_models_returns_everything() -> None:

@@ -220,6 +220,7 @@ def _report(arguments: argparse.Namespace, a: Any, b: Any, found: Any, nulls: An
 def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
     from ep import comparing, models
     from ep.corpus import Corpus
+    from ep.views import matching as view
 
     texts: list[str] = []
     if arguments.texts != "-":
@@ -234,8 +235,9 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
     trip, table = found.trip, found.together
     facts: dict[str, Any] = {
         "texts": found.texts,
-        "every_position": found.every,
+        "positions_by": found.by,
         "positions": table.n,
+        "positions_read": found.read,
         "in_mutually_best_regions": table.agreement,
         "by_chance": table.chance,
         "mutual_pairs": int(table.mutual.sum()),
@@ -253,8 +255,8 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
     if arguments.json:
         print(json.dumps(facts | {"pairs": rows}, indent=1))
         return
-    where = "every position" if found.every else "the last token of each"
-    print(f"{found.texts:,} texts read by both models, {where}: {table.n:,} positions")
+    print(f"{found.texts:,} texts read by both models, {view.where(found.by)}: {table.n:,} positions", end="")
+    print(f" of {found.read[0]:,} in A and {found.read[1]:,} in B")
     print(f"in mutually best regions {table.agreement:.1%}, by chance {table.chance:.1%}")
     if trip is not None:
         low, high = trip.interval

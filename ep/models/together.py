@@ -71,6 +71,15 @@ def _batch(model: LanguageModel, rows: Sequence[Sequence[int]]) -> tuple[TokenBa
     return TokenBatch(ids, mask, keep, np.arange(len(rows)), np.zeros(len(rows), bool)), lengths
 
 
-def recut(model: LanguageModel, pieces: Sequence[bytes]) -> list[int]:
-    """Token ids of a text that another model cut into `pieces` (its BOS left out)."""
-    return model.tokens.encode(b"".join(pieces).decode("utf-8", "replace"))
+def pieces(model: LanguageModel, ids: Sequence[int]) -> list[bytes]:
+    """The bytes of each token of a text but its BOS."""
+    outside = model.tokens.bos_only(ids)
+    return [model.tokens.piece(i) for i, out in zip(ids, outside, strict=True) if not out]
+
+
+def recut(model: LanguageModel, other: LanguageModel, ids: Sequence[int]) -> list[int]:
+    """Token ids of a text that `model` has cut, as `other` cuts it; the space some put before a text is left out."""
+    text = b"".join(pieces(model, ids)).decode("utf-8", "replace")
+    if b"".join(pieces(model, model.tokens.encode("a"))) == b" a":
+        text = text.removeprefix(" ")
+    return other.tokens.encode(text)

@@ -6,7 +6,9 @@ dictionary (protocol A4, W20). Knows arrays of region ids and nothing of models 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -16,6 +18,46 @@ from ep.studies.rates import wilson
 
 PERMUTATIONS = 2000
 SHUFFLES = 50
+
+
+def ends(tokens: Sequence[str] | Sequence[bytes]) -> Int64[np.ndarray, " t"]:
+    """Where in the text each token ends, counted in what tokens are made of; spaces before the text do not count.
+
+    Some tokenizers put a space before the first word: without it two cuts of one text end at the same places.
+    """
+    whole = _joined(tokens)
+    space = len(whole) - len(whole.lstrip())
+    return np.array(list(accumulate(map(len, tokens))), np.int64) - space
+
+
+def meeting(
+    first: Sequence[str] | Sequence[bytes], second: Sequence[str] | Sequence[bytes]
+) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
+    """The tokens of two cuts of one text at which both have read the same: ids in the first and in the second.
+
+    One of the two may be cut short. Nothing where they do not spell the same text, capitals aside.
+    """
+    one, other = (_joined(tokens).lstrip().lower() for tokens in (first, second))
+    n = min(len(one), len(other))
+    none = np.zeros(0, np.int64)
+    if one[:n] != other[:n]:
+        return none, none
+    _, here, there = np.intersect1d(_last(ends(first)), _last(ends(second)), return_indices=True)
+    at, beside = (np.flatnonzero(_is_last(ends(tokens))) for tokens in (first, second))
+    return at[here], beside[there]
+
+
+def _joined(tokens: Sequence[str] | Sequence[bytes]) -> str | bytes:
+    return (b"" if tokens and isinstance(tokens[0], bytes) else "").join(tokens)  # type: ignore[arg-type]
+
+
+def _is_last(at: np.ndarray) -> np.ndarray:
+    """Whether each token is the last to end where it ends, inside the text: empty tokens say nothing new."""
+    return np.asarray((at > 0) & (np.append(at[1:], -1) != at))
+
+
+def _last(at: np.ndarray) -> np.ndarray:
+    return np.asarray(at[_is_last(at)])
 
 
 @dataclass(frozen=True, eq=False)

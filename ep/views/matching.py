@@ -194,6 +194,15 @@ def share(one: Share) -> str:
     return f"{100 * one.value:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
 
 
+def where(by: str) -> str:
+    """Which positions of texts were compared, in words; by: of `ep.comparing.Shared`."""
+    return {
+        "tokens": "every position",
+        "ends": "where tokens of both end",
+        "last": "the last token of each text",
+    }[by]
+
+
 def _settings(a: Dictionary, b: Dictionary) -> str:
     def row(letter: str, d: Dictionary) -> str:
         return (

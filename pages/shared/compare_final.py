@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ep.comparing import Final
 from ep.errors import EPError
@@ -13,12 +16,13 @@ from ep.method.dictionary import Dictionary
 from ep.studies.final_token import Separation
 from ep.studies.matching import Match
 from ep.studies.rates import Rate
-from ep.views import excerpts, figures_matching
+from ep.views import excerpts, figures_matching, snippets_two
+from ep.views.export import table
 from ep.views.matching import name
 from ep.views.palette import region_color
 from ep.views.tables import members
 from pages.shared import compare_work as work
-from pages.shared import frame, jobs, loading, messages, tokens
+from pages.shared import frame, jobs, loading, messages, sharing, tokens
 from pages.shared.chart import chart
 from pages.shared.compare_pairs import positions
 from pages.shared.compare_pick import Asked
@@ -30,8 +34,8 @@ COLORS = ("#5199e5", "#f38d65")
 EXCERPTS = 5
 
 
-def show(ask: Asked, found: Match | None) -> None:
-    """The whole view: which prompts, their reading as a job, and what came of it."""
+def show(ask: Asked, found: Match | None, share: DeltaGenerator) -> None:
+    """The whole view: which prompts, their reading as a job, and what came of it; share: where the exports go."""
     sets = _sets()
     if sets is None:
         messages.box(
@@ -50,9 +54,43 @@ def show(ask: Asked, found: Match | None) -> None:
             return
         work.read_final(job_name, (loading.dictionary(ask.a), loading.dictionary(ask.b)), models, sets, found)
     elif job.state == "done":
+        if untaught := work.untaught(ask):
+            messages.quiet(
+                f"Without a chat template, {untaught} read the prompts as plain text, up to their last token."
+            )
+        with share:
+            _bar(ask, job.result, sets)
         _result(ask, job.result, sets)
         return
     jobs.watch(job_name)
+
+
+def _bar(ask: Asked, found: Final, sets: Sets) -> None:
+    a, b = loading.dictionary(ask.a), loading.dictionary(ask.b)
+    sharing.bar(
+        "compare_final",
+        {"Prompts and their scores": partial(prompts, found), "Places before the last token": partial(before, found)},
+        snippets_two.final_token(a, b, ask.basis, ask.centre, sets.folder, sets.names),
+    )
+
+
+def prompts(found: Final) -> pa.Table:
+    """One row a held-out prompt: whether it shows the behaviour, and the rate of its region in A and in B."""
+    return table(
+        {
+            "prompt": list(found.held.texts),
+            "behaves": [bool(said) for said in found.held.labels],
+            "score_a": found.a.score,
+            "score_b": found.b.score,
+        }
+    )
+
+
+def before(found: Final) -> pa.Table:
+    """One row a place before the last token: the share of behaving prompts that fall in the region of A and of B."""
+    names = [f"in_{letter}_{region}" for letter, region in zip("ab", found.regions, strict=True)]
+    steps = {"tokens_before_the_last": np.arange(len(found.places[0]))}
+    return table(steps | dict(zip(names, found.places, strict=True)))
 
 
 def _sets() -> Sets | None:

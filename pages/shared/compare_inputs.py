@@ -7,11 +7,14 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from ep.comparing import Shared
+from ep.comparing import ENDS, Shared
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.studies.inputs import RoundTrip
+from ep.views import matching as view
+from ep.views import snippets_two
 from ep.views.export import table
 from ep.views.tables import lens_tokens
 from pages.shared import compare_work as work
@@ -34,8 +37,8 @@ _COLUMNS = {
 }
 
 
-def show(ask: Asked) -> None:
-    """Starts the reading where nothing is known yet, then shows both relations."""
+def show(ask: Asked, share: DeltaGenerator) -> None:
+    """Starts the reading where nothing is known yet, then shows both relations; share: where the exports go."""
     name = work.inputs_job(ask.a, ask.b)
     job = jobs.get(name)
     a, b = loading.dictionary(ask.a), loading.dictionary(ask.b)
@@ -47,6 +50,9 @@ def show(ask: Asked) -> None:
             return
         work.read_inputs(name, (a, b), models)
     elif job.state == "done":
+        with share:
+            tables = {"Shared positions": partial(rows_of, a, b, job.result)}
+            sharing.bar("compare_inputs", tables, snippets_two.shared_inputs(a, b))
         _result(a, b, job.result)
         return
     jobs.watch(name)
@@ -70,23 +76,25 @@ def _result(a: Dictionary, b: Dictionary, found: Shared) -> None:
         column_config=_COLUMNS,
         key="compare_shared",
     )
-    sharing.bar("compare_inputs", {"Shared positions": partial(rows_of, a, b, found)})
 
 
 def _together(found: Shared) -> None:
-    where = "every position" if found.every else "the last token of each text"
-    st.html(tokens.heading("Shared positions", f"{found.texts:,} stored passages, {where}"))
+    st.html(tokens.heading("Shared positions", f"{found.texts:,} stored passages, {view.where(found.by)}"))
     together = found.together
     mutual = int(together.mutual.sum())
     st.html(
         tokens.facts(
-            ("positions", f"{together.n:,}"),
+            ("positions", f"{together.n:,}", f"of {found.read[0]:,} in A and {found.read[1]:,} in B"),
             ("in mutually best regions", f"{100 * together.agreement:.0f} %", "each region is the other's best"),
             ("by chance", f"{100 * together.chance:.1f} %", "the same when one side's positions are shuffled"),
             ("mutual pairs", f"{mutual:,}"),
         )
     )
-    messages.quiet("Both models read the same tokens; no direction is compared, so centres and widths do not matter.")
+    same = "Both models read the same tokens"
+    if found.by == ENDS:
+        same = f"Two tokenizers cut the same text into {found.read[0]:,} and {found.read[1]:,} tokens; where both end, "
+        same += "both have read the same"
+    messages.quiet(f"{same}; no direction is compared, so centres and widths do not matter.")
 
 
 def _trip(trip: RoundTrip | None) -> None:
@@ -101,7 +109,7 @@ def _trip(trip: RoundTrip | None) -> None:
             ("regions that return", f"{trip.hits:,} of {n:,}"),
             ("share", f"{100 * trip.hits / n:.0f} % ({100 * low:.0f} to {100 * high:.0f})", "95 % Wilson interval"),
             ("by chance, mean", f"{trip.null_mean:.1f}", "regions that return when the two legs are joined at random"),
-            ("most of 2,000", f"{trip.null_most:,}", "the largest number in 2,000 such permutations"),
+            ("most in 2,000 draws", f"{trip.null_most:,}", "the largest number in 2,000 such permutations"),
         )
     )
     messages.quiet("A region returns when the passage that founded its counterpart leads back to it.")

@@ -161,11 +161,16 @@ def _build(config: reseeding.BuildConfig) -> Callable[[Job], None]:
 
 @dataclass(frozen=True)
 class Sets:
-    """Prompts of the choice, and prompts never used for it, with where they come from."""
+    """Prompts of the choice, and prompts never used for it, with where they come from.
+
+    folder, names: the files of the two inside a folder; without names, the one file's own name.
+    """
 
     chosen: Prompts
     held: Prompts
     source: str
+    folder: str
+    names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
 
 @st.cache_data(show_spinner=False)
@@ -174,14 +179,16 @@ def demo_sets() -> Sets | None:
     if not all((DEMO_PROMPTS / f"{name}.csv").is_file() for name in CHOICE + HELD_OUT):
         return None
     chosen, held = (_joined([DEMO_PROMPTS / f"{n}.csv" for n in names]) for names in (CHOICE, HELD_OUT))
-    return Sets(chosen, held.without(chosen.texts), "the demo's prompts")
+    files = tuple(tuple(f"{name}.csv" for name in names) for names in (CHOICE, HELD_OUT))
+    folder = DEMO_PROMPTS.relative_to(loading.ROOT).as_posix()
+    return Sets(chosen, held.without(chosen.texts), "the demo's prompts", folder, (files[0], files[1]))
 
 
 def given_sets(data: bytes, name: str) -> Sets:
     """A visitor's labelled prompts, every second one for the choice. CorpusError as `read_prompts`."""
     every = read_prompts(data, name)
     parts = [Prompts(every.texts[at::2], every.labels[at::2]) for at in (0, 1)]
-    return Sets(parts[0], parts[1], name)
+    return Sets(parts[0], parts[1], name, name)
 
 
 def _joined(paths: Sequence[Path]) -> Prompts:
@@ -202,6 +209,13 @@ def models_of(a: str, b: str) -> Models:
         check_fits(model, dictionary.info, dictionary.width)
         found.append(model)
     return found[0], found[1]
+
+
+def untaught(ask: Asked) -> str:
+    """The models without a chat template, by name and joined; nothing where both have one. ModelError as loading."""
+    models = [loading.language_model(loading.dictionary(key).info) for key in (ask.a, ask.b)]
+    names = [model.name.rsplit("/", 1)[-1] for model in models if not getattr(model.tokenizer, "chat_template", None)]
+    return " and ".join(dict.fromkeys(names))
 
 
 def final_job(a: str, b: str, basis: str, centre: str, sets: Sets) -> str:
