@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -397,8 +400,8 @@ def test_the_marks_of_the_slider_are_those_of_the_sweep() -> None:
     sense = Sense(9.0, 9.0, 1, Rate(0, 1))
     swept = sweep(answer, ["a"] * 12, Phrases(), sense, (0, 0.25, 0.5, 1, 2, 3))
     bare, marked = (steering_controls._ruler(0.0, 4.0, 0.4, one) for one in (None, swept))
-    assert "0.4 default" in bare and "a sweep finds" in bare
-    assert "0.5 default" in marked and 'class="z" style="left:50.00%"' in marked and "degenerates here" in marked
+    assert "0.40 default" in bare and "a sweep finds" in bare
+    assert "0.50 default" in marked and 'class="z" style="left:50.00%"' in marked and "degenerates here" in marked
     for high in (0.2, 1.6, 4.0):  # wherever the default stands, no words run into it
         assert "default" in steering_controls._ruler(0.0, high, high * 0.9, None)
 
@@ -426,6 +429,28 @@ def test_a_judge_that_cannot_be_is_said_and_nothing_is_swept(keys: dict[str, str
         at = asked(keys["own"], **judge)
         at.text_area(key="steer_sweep_lines_box").set_value("The cat sat").run()
         assert said in well(at) and "steer_sweep" not in [button.key for button in at.button]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sregs": "9,5", "smode": "add", "sstr": "1.5", "stemp": "1", "sseed": "4", "schat": "chat"},
+        {"sregs": "9", "smode": "swap", "starget": "5", "sref": "7", "sscope": "generated", "slayers": "1-2"},
+    ],
+)
+def test_the_code_shown_writes_the_texts_of_the_page(keys: dict[str, str], settings: dict[str, str]) -> None:
+    at = asked(keys["own"], **settings)
+    columns = generated(at)
+    (code,) = (block.value for block in at.code if "generate(" in block.value)
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8"}
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"moved {column.moved:.3f} of {column.asked:.3f} r {column.ending} {column.text!r}" for column in columns
+    ]
 
 
 def test_a_sweep_runs_beside_the_page_and_is_made_once_for_a_setting(keys: dict[str, str]) -> None:

@@ -26,7 +26,7 @@ FAR_END = 52.0
 
 def card(dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> None:
     """Draws the card. swept: the sweep of this setting, whose marks the slider shows."""
-    with st.container(border=True, gap="small", height="stretch"):
+    with st.container(border=True, gap="xsmall", height="stretch"):
         st.session_state["steer_prompt"] = setting.prompt
         st.text_area(
             "User message" if setting.chat else "Text",
@@ -77,7 +77,7 @@ def _ruler(low: float, high: float, usual: float, swept: Sweep | None) -> str:
         return 100 * (value - low) / (high - low)
 
     default = advised(swept, usual)
-    marks = [(default, f"{default:g} default")]
+    marks = [(default, f"{default:.2f} default")]
     begins = None if swept is None else first_effect(swept)
     if begins is not None and abs(at(begins) - at(default)) > NEAREST_MARKS:
         marks.append((begins, "first effect"))

@@ -34,12 +34,11 @@ def card(what: Plan, dictionary: Dictionary, strength: float, problem: str) -> N
     problem: why there is no judge, in one sentence, if there is none.
     """
     result, job = found(what), jobs.get(what.name)
-    if result is None and job is not None:
-        jobs.watch(what.name)
-        return
     with st.container(border=True, gap="xsmall", height="stretch"):
         _heading(what)
-        if result is None:
+        if result is None and job is not None:
+            jobs.watch(what.name)
+        elif result is None:
             _invitation(what, dictionary, problem)
         else:
             _curve(what, result, strength)

@@ -26,24 +26,27 @@ TEXT, CHAT_TURN = "Text", "Chat turn"
 def popover(dictionary: Dictionary, setting: Setting) -> None:
     """What there is besides, behind one line that says it."""
     with st.popover(_summary(dictionary, setting), type="tertiary", key="steer_more"):
-        _more(setting)
-        if setting.chat:
-            _template(dictionary, setting)
+        _sent(dictionary, setting)
+        _numbers(setting)
 
 
 def _summary(dictionary: Dictionary, setting: Setting) -> str:
     heat = "greedy" if setting.temperature == 0 else f"temperature {setting.temperature:g}"
     layers = setting.layers or str(dictionary.info.get("layer"))
     shown = label(layers) if all(c in "0123456789,- al" for c in layers) else "?"
-    kind = "chat template" if setting.chat else "plain text"
+    kind = "chat" if setting.chat else "text"
     return f"seed {setting.seed} · {setting.tokens} tokens · {heat} · layer {shown} · {kind}"
 
 
-def _more(setting: Setting) -> None:
+def _sent(dictionary: Dictionary, setting: Setting) -> None:
     st.session_state["steer_kind"] = CHAT_TURN if setting.chat else TEXT
     st.segmented_control("Send as", [TEXT, CHAT_TURN], key="steer_kind", required=True, on_change=_kind)
     if setting.chat:
         _field(st.text_input, "System message", "system", setting.system, max_chars=MOST_SYSTEM)
+        _template(dictionary, setting)
+
+
+def _numbers(setting: Setting) -> None:
     left, right = st.columns(2, gap="small")
     with left:
         _field(st.number_input, "Tokens", "tokens", setting.tokens, min_value=1, max_value=view.LONGEST)
@@ -87,5 +90,5 @@ def _template(dictionary: Dictionary, setting: Setting) -> None:
         f'<span class="{"ep-faint" if template else ""}">{tokens.running([piece], breaks=True)}</span>'
         for piece, template in zip(pieces, prompt.is_template, strict=True)
     ]
-    st.html(f'<div style="max-width:36em;max-height:22em;overflow:auto">{"".join(parts)}</div>')
+    st.html(f'<div style="max-width:36em;max-height:12em;overflow:auto">{"".join(parts)}</div>')
     messages.quiet(f"{len(prompt.ids):,} tokens; faint: written by the chat template.")

@@ -12,7 +12,7 @@ import streamlit as st
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.views.palette import region_color
-from ep.views.steering import MOST_REGIONS, SHARES, Setting
+from ep.views.steering import MOST_REGIONS, Setting
 from ep.views.tables import name
 from pages.shared import frame, loading, messages, state, tokens
 from pages.shared.chips import Chip, chips
@@ -22,6 +22,13 @@ MODES = {"ablate": "Ablate", "add": "Add", "swap": "Swap", "clamp": "Clamp"}
 SCOPES = {"all": "Every token", "prompt": "Prompt", "generated": "Generated", "last": "Last token"}
 POINTS = {"centre": "Centre", "origin": "Origin", "region": "Region"}
 BEFORE = {"ablate": "take out", "add": "towards", "swap": "take out", "clamp": "hold"}
+TOGETHER = {
+    "ablate": "taken out as one span",
+    "add": "one step between them, as long as for one",
+    "swap": "swapped as one span",
+    "clamp": "held between them, the rest of their span taken out",
+}
+"""What is done along several regions at once."""
 FOUND = 12
 
 
@@ -80,8 +87,7 @@ def _others(dictionary: Dictionary, setting: Setting) -> None:
         for k in setting.regions[1:]
     ]  # fmt: skip
     chips(items, "steer_others", lambda k: change(regions=tuple(r for r in now().regions if r != k)))
-    said = "taken out as one span" if setting.mode in SHARES else "one step between them, as long as for one"
-    st.html(f'<span class="ep-k">{said}</span>', width="content")
+    st.html(f'<span class="ep-k">{TOGETHER[setting.mode]}</span>', width="content")
 
 
 @frame.fragment

@@ -17,7 +17,7 @@ import streamlit as st
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.models import LanguageModel
-from ep.models.answering import answers
+from ep.models.answering import OWN, answers
 from ep.models.generation import Sampling
 from ep.studies.asked import REFUSAL, Asked
 from ep.studies.experiment import learn, sense_of
@@ -160,11 +160,11 @@ def _start(what: Plan, dictionary: Dictionary) -> None:
 
 def _work(what: Plan, dictionary: Dictionary, model: LanguageModel, who: str, job: jobs.Job) -> Sweep:
     """One turn at the model for each strength of each arm, so that others come in between."""
-    arms = 2 * len(what.strengths) - 1
+    parts = 2 * len(what.strengths)  # what is usual of the model, the default, and both arms at the other strengths
     done = 0
 
     def told(said: str, share: float) -> None:
-        job.tell(said, (done + share) / arms)
+        job.tell(said, (done + share) / parts)
 
     def answer(prompts: Sequence[str], arm: str, strength: float) -> list[Answer]:
         nonlocal done
@@ -179,5 +179,6 @@ def _work(what: Plan, dictionary: Dictionary, model: LanguageModel, who: str, jo
         return said_all
 
     with model.turns.take(f"{who} sweep", lambda ahead: told(f"{ahead} runs ahead", 0)):
-        sense = sense_of(model, what.prompts, TOKENS, lambda _: told("what is usual of the model", 0))
+        sense = sense_of(model, what.prompts, TOKENS, lambda n: told("what is usual of the model", n / OWN))
+    done += 1
     return sweep(answer, what.prompts, what.chosen.judge, sense, what.strengths)

@@ -19,6 +19,7 @@ const build = (root, count) => {
     part.text = make("div", "text");
     part.text.tabIndex = 0;
     part.strip = make("div", "strip");
+    part.strip.addEventListener("keydown", walk);
     part.note = make("div", "note");
     part.facts = make("div", "facts");
     part.head.append(part.name, part.about);
@@ -66,17 +67,37 @@ const foot = (part, column, pick) => {
   );
   part.strip.title = "where this text falls in the dictionary, token by token, as the unchanged model reads it";
   part.strip.className = `strip${column.strip.length ? "" : " empty"}${column.strip.length > 48 ? " many" : ""}`;
+  const held = part.strip.matches(":focus-within") ? [...part.strip.children].findIndex((cell) => cell.tabIndex === 0) : -1;
   part.strip.replaceChildren(
-    ...column.strip.map(([color, strength, title, region]) => {
+    ...column.strip.map(([color, strength, title, region], i) => {
       const cell = make("span", "", "", title);
       cell.style.setProperty("--c", color);
       cell.style.setProperty("--a", strength);
       cell.setAttribute("role", "button");
       cell.setAttribute("aria-label", title);
+      cell.tabIndex = i === Math.max(held, 0) ? 0 : -1;
       cell.onclick = () => pick(region);
       return cell;
     }),
   );
+  if (held >= 0) part.strip.children[held]?.focus();
+};
+
+// A strip is one stop of the Tab key; arrows go from cell to cell, Enter and Space pick.
+const walk = (event) => {
+  const cell = event.target;
+  const cells = [...cell.parentElement.children];
+  if (event.key === "Enter" || event.key === " ") cell.click();
+  else {
+    const now = cells.indexOf(cell);
+    const to = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: cells.length - 1 }[event.key];
+    if (to === undefined) return;
+    const next = cells[Math.min(cells.length - 1, Math.max(0, to))];
+    cell.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+  }
+  event.preventDefault();
 };
 
 export default function ({ parentElement, data, setTriggerValue }) {

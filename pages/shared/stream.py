@@ -28,8 +28,7 @@ EXPLAINED = (
     "The model's own answer, untouched. The other three columns start from the same prompt and the same seed.",
     "The same with the region's direction taken out of the residual stream: what the model does without it.",
     "The same under the change you set above.",
-    "The same change along a random direction: what any push of this kind does. "
-    "If it does as much as the steered one, the region is not the reason.",
+    "The same change along a random direction. If it does as much as the steered one, the region is not the reason.",
 )
 ENDINGS = {
     "end": "ended its turn",
