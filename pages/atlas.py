@@ -12,7 +12,7 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.storage.interop import packed
 from ep.storage.labels import Labels
-from ep.studies.naming import numbered
+from ep.studies.naming import is_numbered
 from ep.views import full, snippets, splash, standalone, tables
 from pages.shared import atlas_maps, atlas_state, atlas_umap, frame, labelling, messages, searching, sharing, state
 from pages.shared.atlas_card import card
@@ -100,7 +100,7 @@ def _draw(
 def _card(dictionary: Dictionary, region: int, labels: Labels) -> None:
     known = tables.token_ids(dictionary) is not None
     said = labels.stored(region)[0].text if labels.stored(region) else "" if known else labels.automatic(region)
-    card(dictionary, region, "" if said == numbered(region) else said)
+    card(dictionary, region, "" if is_numbered(said) else said)
 
 
 def _share(

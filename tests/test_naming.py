@@ -11,8 +11,9 @@ import pytest
 import ep
 from ep.errors import UnknownRegion
 from ep.method.dictionary import Dictionary, MemorySource
-from ep.studies.naming import LONGEST_TOKEN, automatic, contrast, distinct
+from ep.studies.naming import LONGEST_TOKEN, automatic, contrast, distinct, is_numbered, numbered
 from ep.studies.rates import balanced, wilson
+from ep.views.tables import brief
 from tests.fixtures.dictionaries import synthetic
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo" / "dictionaries"
@@ -125,3 +126,8 @@ def test_an_interval_holds_its_value_and_narrows_with_n() -> None:
     widths = [np.diff(balanced(n // 2, n, n // 2, n)[1:])[0] for n in (4, 16, 64)]
     assert widths == sorted(widths, reverse=True)
     assert balanced(5, 5, 0, 7)[0] == 0.5
+
+
+def test_a_number_is_known_as_no_name() -> None:
+    assert is_numbered(numbered(7)) and is_numbered(brief(numbered(4826)))
+    assert not any(map(is_numbered, ("", "region", "region of boats", '"region" / "7"', "17")))

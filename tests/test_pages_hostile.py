@@ -120,3 +120,15 @@ def test_without_texts_the_model_adds_the_lens_alone() -> None:
     text = sentence(Dictionary(MemorySource(kept), full.info, 30))
     assert text.startswith("Not in this file: logit lens (its model adds it: ") and "; token ids, excerpts" in text
     assert sentence(full) == ""
+
+
+def test_a_region_of_which_only_the_number_is_known_is_not_called_by_it_twice(own_shelf: Path, visit: Visit) -> None:
+    full = synthetic(30, 16, family="geometry")
+    kept = ("center", "exemplars", "mean_directions", "count_arrival", "neighbourhood", "nearest_ids", "map_pca")
+    arrays = {name: full.source.read(name) for name in (*kept, "nearest_distances")}
+    info = {name: value for name, value in full.info.items() if name != "group_names"}
+    save(Dictionary(MemorySource(arrays), info, 30), own_shelf / "geometry.ep.h5")
+    app = visit(d="geometry/2/4", r="3")
+    assert "region 3<" not in said(app) and "group of region" in said(app) and "ep-three" not in said(app)
+    region = said(visit("region", d="geometry/2/4", r="3"))
+    assert "nothing but its number is known" in region and "tokens that set it apart" not in region

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 import ep
 from ep.errors import DictionaryFileError
 from ep.storage.hub import PUBLISHED, REPOSITORY, Listing, RemoteFile
-from pages.shared import intake, loading, publishing, state
+from pages.shared import intake, jobs, loading, publishing, state
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.pages import go, said
 from tests.fixtures.published import library, pickled, without_tokens
@@ -105,3 +107,25 @@ def test_what_a_stopped_download_left_can_be_removed(shelf: Path) -> None:
     assert "3 MB of unfinished or kept downloads" in said(app)
     app.button(key="library_remove").click().run()
     assert not (shelf / ".downloads").exists() and "unfinished" not in said(app)
+
+
+def borders(block: Any, inside: int = 0) -> list[int]:
+    """How many boxes lie around each box of a page."""
+    proto = getattr(block, "proto", None)
+    is_box = proto is not None and hasattr(proto, "flex_container") and proto.flex_container.border
+    children = getattr(block, "children", {}).values()
+    own = [inside] if is_box else []
+    return own + [depth for child in children for depth in borders(child, inside + bool(is_box))]
+
+
+@pytest.mark.slow
+def test_progress_inside_a_card_has_no_box_of_its_own(shelf: Path) -> None:
+    stop = Event()
+    key = publishing._job(PUBLISHED[0])
+    jobs.start(key, "Getting one", lambda job: stop.wait(60))
+    try:
+        app = opened()
+        assert "Getting one" in said(app)
+        assert (found := borders(app.main)) and max(found) == 0
+    finally:
+        stop.set()

@@ -91,6 +91,11 @@ def numbered(region: int) -> str:
     return f"region {region}"
 
 
+def is_numbered(name: str) -> bool:
+    """Whether a name is only a region's number, with a space of any width before it."""
+    return name.split()[:1] == ["region"] and "".join(name.split()[1:]).isdecimal()
+
+
 def distinct(names: Sequence[str]) -> float:
     """The share of labels, in [0, 1], that no other region has."""
     if not names:

@@ -30,7 +30,7 @@ def card(dictionary: Dictionary, region: int, label: str = "") -> None:
             + '<div class="ep-gap"></div>'
             + tokens.facts(*_facts(dictionary, region))
             + '<div class="ep-gap"></div>'
-            + f'<div class="ep-three">{tokens.aligned(_near(dictionary, region), color)}</div>'
+            + (_passages(dictionary, region, color) if "excerpt_offsets" in dictionary else "")
         )
         if st.button("Open region", type="primary", icon=":material/arrow_forward:", icon_position="right"):
             state.goto("region")
@@ -52,6 +52,11 @@ def _facts(dictionary: Dictionary, region: int) -> list[tuple[str, str, str]]:
             value = dictionary.row(column, region)
             facts.append((about, f"{float(value[0] if column == 'nearest_distances' else value):.2f}", why))
     return facts
+
+
+def _passages(dictionary: Dictionary, region: int, color: str) -> str:
+    """Three lines high even where a region has fewer, so that nothing below moves from click to click."""
+    return f'<div class="ep-three">{tokens.aligned(_near(dictionary, region), color)}</div>'
 
 
 def _near(dictionary: Dictionary, region: int) -> list[excerpts.Row]:

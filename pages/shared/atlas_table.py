@@ -12,7 +12,7 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.storage import edits
 from ep.storage.labels import Labels
-from ep.studies.naming import WORDED, numbered
+from ep.studies.naming import WORDED, is_numbered
 from ep.views import palette, tables
 from ep.views.search import Found
 from pages.shared import atlas_state, labelling, loading, messages, searching, state, tokens
@@ -211,7 +211,7 @@ def _all_rows(fingerprint: str, revision: int, _key: str, _labels: Labels) -> pa
     columns = tables.columns(dictionary, np.arange(len(dictionary)))
     has_tokens = tables.token_ids(dictionary) is not None
     texts = _labels.texts(automatic=not has_tokens).items()
-    named = {k: text.removeprefix(WORDED) for k, text in texts if text != numbered(k)}
+    named = {k: text.removeprefix(WORDED) for k, text in texts if not is_numbered(text)}
     label = {"label": [named.get(k) for k in range(len(dictionary))]} if named else {}
     for name in LEFT_OUT if has_tokens and named else () if has_tokens else ("lens",):
         columns.pop(name, None)

@@ -71,7 +71,7 @@ def _offer(entry: Entry, lacking: str) -> None:
     with button, st.container(horizontal_alignment="right"):
         if st.button("Complete with the model", key=f"library_{key}"):
             _start(key, entry)
-    jobs.watch(key)
+    jobs.watch(key, framed=False)
 
 
 def _way(model: str) -> str:

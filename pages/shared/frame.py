@@ -18,6 +18,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
+from ep.studies.naming import is_numbered
 from ep.views.palette import region_color
 from pages.shared import loading, messages, state, tokens
 
@@ -184,8 +185,8 @@ def show_selected() -> None:
     region, key = found[0].region, str(found[0].dictionary)
     color = region_color(found[1], region)
     chip = ""  # while there are no names yet: the head of the page comes first, with a sentence on what is waited for
-    if loading.is_ready(key):
-        chip = tokens.chip(loading.region_name(key, region), color, 0.35)
+    if loading.is_ready(key) and not is_numbered(named := loading.region_name(key, region)):
+        chip = tokens.chip(named, color, 0.35)
     place.html(
         '<div class="ep-k" style="margin-bottom:.35em">Selected region</div><div class="ep-row">'
         f'{chip}<span class="ep-num ep-fixed">'

@@ -116,28 +116,29 @@ def forget(key: str) -> None:
     board().forget(key)
 
 
-def watch(key: str) -> None:
+def watch(key: str, framed: bool = True) -> None:
     """Draws a job: a bar with cancel while it runs, its error with a way on when it failed; nothing when there is none.
 
     The page is drawn again once the work is done, so that what it made can be shown; nothing is drawn then.
+    framed: in a box of its own; False inside a card, which is a box already.
     """
     job = get(key)
     if job is None or job.state == "done":
         return
     if job.state == "running":
-        _running(key)
+        _running(key, framed)
     else:
-        _ended(key, job)
+        _ended(key, job, framed)
 
 
 @st.fragment(run_every=LOOK_EVERY_S)
-def _running(key: str) -> None:
+def _running(key: str, framed: bool) -> None:
     job = get(key)
     if job is None or job.state != "running":
         st.rerun()
         return
     seconds = monotonic() - job.started
-    with st.container(border=True, gap="xsmall"):
+    with st.container(border=framed, gap="xsmall"):
         about = "stopping…" if job.cancelling else job.said
         st.html(
             f'<div class="ep-split"><b>{escape(job.title)}</b>'
@@ -147,8 +148,8 @@ def _running(key: str) -> None:
         st.button("Cancel", key=f"job_cancel {key}", on_click=job.cancel, disabled=job.cancelling)
 
 
-def _ended(key: str, job: Job) -> None:
-    with st.container(border=True, gap="xsmall"):
+def _ended(key: str, job: Job, framed: bool) -> None:
+    with st.container(border=framed, gap="xsmall"):
         about = job.error if job.state == "failed" else "It was cancelled; nothing was changed."
         st.html(f'<div><b>{escape(job.title)}</b> <span class="ep-k">{escape(about)}</span></div>')
         st.button("Close", key=f"job_close {key}", on_click=forget, args=(key,))

@@ -14,6 +14,7 @@ from ep.method.dictionary import Dictionary
 from ep.storage import edits
 from ep.storage.edits import AUTOMATIC, HAND, MODEL, PUBLISHED, Edit
 from ep.storage.labels import NOBODY, Label, Labels
+from ep.studies.naming import WORDED, is_numbered
 from pages.shared import frame, messages, state
 from pages.shared import labelling_model as asking
 from pages.shared.labelling_lists import lists_panel
@@ -163,7 +164,10 @@ def origin(label: Label) -> str:
     if not label.text:
         return "nothing is known of this region yet"
     if label.source == AUTOMATIC:
-        return "automatic: tokens that set it apart from its nearest regions"
+        if is_numbered(label.text):
+            return "nothing but its number is known of this region yet"
+        what = "words of its texts" if label.text.startswith(WORDED) else "tokens"
+        return f"automatic: {what} that set it apart from its nearest regions"
     if label.source == PUBLISHED:
         return "published with the dictionary"
     if label.source == HAND:

@@ -172,7 +172,7 @@ def _row(published: Published, listing: Listing | None, open_entry: Opener) -> N
                     disabled=offline() or running or (listing is not None and listing.find(published.path) is None),
                 )
         if entry is None:
-            jobs.watch(_job(published))
+            jobs.watch(_job(published), framed=False)
 
 
 def _facts(published: Published, entry: Entry | None, listing: Listing | None) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from ep.method.dictionary import Dictionary, Region
+from ep.studies.naming import is_numbered
 from ep.studies.rates import wilson
 from ep.views.palette import region_color
 from pages.shared import frame, loading, messages, state
@@ -67,9 +68,18 @@ def _items(key: str, dictionary: Dictionary, region: Region, group: str) -> list
     else:
         found = region.nearest if group == NEAREST else farthest(dictionary, region.id)
         rows = [(k, f"{distance:.2f}", f"cosine distance {distance:.4f}") for k, distance in found]
+    chosen = [(k, loading.region_name(key, k), after, title) for k, after, title in rows]
     return [
-        Chip(k, loading.region_name(key, k), region_color(dictionary, k), 0.24, before=str(k), after=after, title=title)
-        for k, after, title in rows
+        Chip(
+            k,
+            name,
+            region_color(dictionary, k),
+            0.24,
+            before="" if is_numbered(name) else str(k),
+            after=after,
+            title=title,
+        )
+        for k, name, after, title in chosen
     ]
 
 

@@ -91,7 +91,7 @@ def _file(listing: Listing, path: str, open_entry: Opener) -> None:
                 disabled=(job := jobs.get(key)) is not None and job.state == "running",
             )
     if entry is None:
-        jobs.watch(_file_job(listing, path))
+        jobs.watch(_file_job(listing, path), framed=False)
 
 
 def _get(listing: Listing, path: str, target: Path, job: jobs.Job) -> Path:
