@@ -36,6 +36,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "b": synthetic(70, 32, seed=2, family="fb", title="second", **{**common, "model_name": "two"}),
         "seed": synthetic(82, 32, seed=3, family="fs", title="first again", **one),
         "c": synthetic(75, 32, seed=8, family="fc", title="third", **{**common, "model_name": "three"}),
+        "short": synthetic(75, 32, seed=8, family="fe", title="4", **{**common, "model_name": "four"}),
+        "seed of short": synthetic(71, 32, seed=9, family="ff", title="4 again", **{**common, "model_name": "four"}),
+        "alone": synthetic(64, 32, seed=8, family="fi", title="5", **{**common, "model_name": "five"}),
         "seed of c": synthetic(71, 32, seed=9, family="fd", title="third again", **{**common, "model_name": "three"}),
         "wide": synthetic(40, 16, seed=4, family="fw", title="other width"),
         "hostile": synthetic(40, 32, seed=5, hostile=True, family="fh"),
@@ -43,10 +46,10 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "tiny": synthetic(2, 32, seed=6, family="ft", title="tiny"),
         "bare": bare,
     }
-    for name in ("seed", "seed of c"):
+    for name in ("seed", "seed of c", "seed of short"):
         made[name].info["seed"] = 9
     for name, dictionary in made.items():
-        dictionary.info["typical_norm"] = None if name == "bare" else 2.0
+        dictionary.info["typical_norm"] = None if name in ("bare", "seed of short") else 2.0
         dictionary.info["n_activations"] = 5000
         dictionary.info["tokenizer_hash"] = None
         ep.save(dictionary, folder / f"{name}.ep.h5")
@@ -73,13 +76,25 @@ def test_the_page_opens_on_the_sibling_of_another_model_beside_another_seed(keys
 
 def test_each_side_is_beside_its_own_null(keys: dict[str, str]) -> None:
     page = well(_visit("compare", keys["a"], cb=keys["c"]))
-    for text in ("another seed of A:", "another seed of B:", "persist in A and", "in another seed of B.", "for A and"):
+    for text in ("another seed of A:", "another seed of B:", "persist in A and", "in another seed of B.", "for A, "):
         assert text in page
     assert "No null" not in page
     page = well(_visit("compare", keys["b"], cb=keys["c"]))
     assert "No null for A" in page
     assert "No null for B" not in page
     assert "another seed of B:" in page
+
+
+def test_a_seed_that_cannot_be_matched_in_this_way_is_no_null(keys: dict[str, str]) -> None:
+    page = well(_visit("compare", keys["short"], cb=keys["b"], ccentre="common"))
+    assert "No null for A: its other seed cannot be matched in this way" in page
+    assert "another seed of A:" in well(_visit("compare", keys["short"], cb=keys["b"]))
+
+
+def test_two_seeds_of_one_setting_are_said_to_be_that(keys: dict[str, str]) -> None:
+    assert "two seeds of one setting" in well(_visit("compare", keys["a"], cb=keys["seed"]))
+    page = well(_visit("compare", keys["b"], cb=keys["alone"]))
+    assert page.count("No null for A and B: the text x.txt") == 1
 
 
 def test_the_same_dictionary_twice_persists_whole(keys: dict[str, str]) -> None:

@@ -153,6 +153,8 @@ def remarks(ask: Asked, a: Dictionary, b: Dictionary) -> None:
     digests = [(d.info.get("corpus") or {}).get("digest") for d in (a, b)]
     if ask.a == ask.b:
         messages.note("A and B are the same dictionary: every region persists, at cosine 1. Choose another B.")
+    elif study.same_setting(a.info, b.info):
+        messages.note("A and B are two seeds of one setting: what differs here is what the order of the text does.")
     elif (
         ask.basis == "exemplar"
         and a.width == b.width

@@ -21,7 +21,7 @@ Counted = tuple[str, Mapping[int, Share], Mapping[int, Share] | None]
 """A side's letter, its verdicts, and those of another seed of it."""
 ABOUT = {
     PERSISTED: "partner at or above the cutoff",
-    MOVED: "no such partner, yet a near counterpart",
+    MOVED: "no such partner, yet a near counterpart: as near as that of nine of ten regions in another seed",
     ONLY: "nothing near",
 }
 
@@ -52,22 +52,21 @@ def _known(nulls: Nulls) -> list[tuple[str, Null]]:
 def _near(nulls: Nulls) -> str:
     if nulls == study.NO_NULLS:
         return "without a null: moved means split or joined"
-    said = " and ".join(f"{null.level:.2f} for {letter}" for letter, null in _known(nulls))
-    return f"“near” is {said}: nine of ten regions of another seed are nearer"
+    said = ", ".join(f"{null.level:.2f} for {letter}" for letter, null in _known(nulls))
+    return f"“near” is a cosine of {said}"
 
 
 def _lines(nulls: Nulls) -> str:
-    known = "; ".join(
-        f"{dash} line: {letter} and another seed of {letter}"
-        for dash, (letter, _) in zip(("full", "dotted"), _known(nulls), strict=False)
-    )
-    return f"bars: A and B; {known}" if known else "regions of A and their partners in B"
+    known = [letter for letter, _ in _known(nulls)]
+    if not known:
+        return "regions of A and their partners in B"
+    return f"line: another seed of {known[0]}{', of B dotted' if len(known) > 1 else ''}"
 
 
 def _cards(counted: Summary, nulls: Sequence[Mapping[int, Share] | None]) -> str:
     both = (("A", counted.a, nulls[0]), ("B", counted.b, nulls[1]))
     cards = [
-        _card(view.COLORS[PERSISTED], "Persisted", f"{counted.pairs:,} pairs", PERSISTED, both),
+        _card(view.COLORS[PERSISTED], "Persisted", _many(counted.pairs, "pair"), PERSISTED, both),
         _card(
             view.COLORS[MOVED],
             "Moved",
@@ -75,10 +74,14 @@ def _cards(counted: Summary, nulls: Sequence[Mapping[int, Share] | None]) -> str
             MOVED,
             both,
         ),
-        _card(view.COLORS[ONLY], "Only in A", f"{counted.a[ONLY].hits:,} regions", ONLY, both[:1]),
-        _card(view.THERE, "Only in B", f"{counted.b[ONLY].hits:,} regions", ONLY, both[1:]),
+        _card(view.COLORS[ONLY], "Only in A", _many(counted.a[ONLY].hits, "region"), ONLY, both[:1]),
+        _card(view.THERE, "Only in B", _many(counted.b[ONLY].hits, "region"), ONLY, both[1:]),
     ]
     return f'<div style="display:grid;grid-template-columns:1fr 1fr;gap:.7em 1.4em">{"".join(cards)}</div>'
+
+
+def _many(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def _card(color: str, title: str, number: str, kind: int, sides: Sequence[Counted]) -> str:
@@ -135,25 +138,31 @@ def _null_panel(ask: Asked, nulls: Nulls) -> None:
     if ask.a == ask.b:
         return
     busy = False  # one after the other: two builds at once would only be slower
+    refused: dict[str, list[str]] = {}
     for letter, key, null in zip("AB", (ask.a, ask.b), nulls, strict=True):
-        if null is None:
-            busy = _side(key, letter, ask, busy) or busy
+        if null is not None:
+            continue
+        name, settings = work.null_job(key), work.null_settings(key)
+        if work.other_seed(key) is not None:
+            name, settings = (
+                work.pairing_job(key, ask.basis, ask.centre),
+                "its other seed cannot be matched in this way",
+            )
+            if work.null(key, ask.basis, ask.centre) is not None:
+                st.rerun()  # it came while the page was drawn
+        if jobs.get(name) is None and isinstance(settings, str):
+            refused.setdefault(settings, []).append(letter)
+        else:
+            busy = _side(key, letter, name, settings, busy) or busy
+    for reason, letters in refused.items():
+        messages.quiet(f"No null for {' and '.join(letters)}: {reason}.")
 
 
-def _side(key: str, letter: str, ask: Asked, busy: bool) -> bool:
+def _side(key: str, letter: str, name: str, settings: BuildConfig | str, busy: bool) -> bool:
     """What stands in place of one null; returns whether a job is at work on it."""
-    name = work.null_job(key)
-    if work.other_seed(key) is not None:
-        name = work.pairing_job(key, ask.basis, ask.centre)
-    job = jobs.get(name)
-    if job is not None and job.state == "done":
-        jobs.forget(name)  # its file is gone again
-        job = None
-    settings = work.null_settings(key)
-    if job is None and isinstance(settings, str):
-        messages.quiet(f"No null for {letter}: {messages.sentence(settings)}")
-        return False
-    if job is None and not isinstance(settings, str):
+    if (done := jobs.get(name)) is not None and done.state == "done":
+        jobs.forget(name)  # what it made is gone again
+    if jobs.get(name) is None and not isinstance(settings, str):
         if busy:
             return False
         asked = st.session_state.setdefault(_ASKED, set())

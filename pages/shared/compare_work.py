@@ -6,7 +6,7 @@ Quick things are cached; long ones are jobs whose outcome stays on the board. Kn
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,14 +80,17 @@ def nulls(ask: Asked) -> Nulls:
 def null(key: str, basis: str, centre: str) -> Null | None:
     """A matching with another seed of the same setting, from the shelf or built before.
 
-    None when there is no such seed, or while a job (`pairing_job`) matches a large one.
+    None when there is no such seed, when it lacks what this way of matching needs, and while a job (`pairing_job`)
+    matches a large one.
     """
     dictionary, other = loading.dictionary(key), other_seed(key)
     if other is None:
         return None
     name = pairing_job(key, basis, centre)
     if float(len(dictionary)) * len(other) * other.width <= AT_ONCE:
-        return _null(name, str(other.info["file"]), basis, centre, dictionary, other)
+        with suppress(EPError):
+            return _null(name, str(other.info["file"]), basis, centre, dictionary, other)
+        return None
     job = jobs.get(name)
     if job is None:
 
