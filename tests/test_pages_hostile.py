@@ -132,3 +132,15 @@ def test_a_region_of_which_only_the_number_is_known_is_not_called_by_it_twice(ow
     assert "region 3<" not in said(app) and "group of region" in said(app) and "ep-three" not in said(app)
     region = said(visit("region", d="geometry/2/4", r="3"))
     assert "nothing but its number is known" in region and "tokens that set it apart" not in region
+
+
+def test_members_that_end_their_passages_have_no_next_token_and_are_not_said_to_be_gone(
+    own_shelf: Path, visit: Visit
+) -> None:
+    full = synthetic(30, 16, family="last")
+    arrays = {name: full.source.read(name) for name in (*ARRAYS, "vocabulary_pieces") if name in full}
+    arrays["next_ids"], arrays["next_counts"] = np.full((30, 10), -1, np.int32), np.zeros((30, 10), np.uint32)
+    save(Dictionary(MemorySource(arrays), full.info, 30), own_shelf / "last.ep.h5")
+    assert full.region(3).count_voronoi > 0
+    text = said(visit("region", d="last/2/4", r="3"))
+    assert "None of its members has a token after it." in text and "nearest to this exemplar any more" not in text

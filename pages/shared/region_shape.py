@@ -12,6 +12,8 @@ from pages.shared import frame, messages, tokens
 from pages.shared.chart import chart
 
 BARS_SHOWN = 6
+NO_MEMBER = "No activation is nearest to this exemplar any more, so there is nothing to count."
+NO_NEXT = "None of its members has a token after it."
 
 
 def is_known(dictionary: Dictionary) -> bool:
@@ -73,6 +75,6 @@ def _counted(dictionary: Dictionary, region: Region, column: str) -> np.ndarray 
     """The region's counts; None, and a line that says why, where there is nothing to draw."""
     counts = np.asarray(dictionary.row(column, region.id))
     if not counts.sum():
-        messages.quiet("No activation is nearest to this exemplar any more, so there is nothing to count.")
+        messages.quiet(NO_NEXT if region.count_voronoi else NO_MEMBER)
         return None
     return counts

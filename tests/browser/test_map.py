@@ -311,3 +311,24 @@ def test_thirty_page_switches_lose_no_context(app: App, page: Page) -> None:
     expect(canvas).to_have_count(1)
     assert canvas.evaluate("(c) => !c.getContext('webgl2').isContextLost()")
     assert page.evaluate("window.epBlobs.size") <= 2
+
+
+def test_who_comes_by_keyboard_sees_where_they_are_and_what_the_keys_do(opened: Opened) -> None:
+    page = opened(synthetic(60, 16), "pca-sphere")
+    keys, cells = page.locator(".keys"), page.locator(CELLS)
+    page.keyboard.press("Tab")
+    expect(cells).to_be_focused()
+    expect(keys).to_be_visible()
+    expect(keys).to_contain_text("Enter select the middle")
+    assert keys.bounding_box()["y"] > middle(page)[1]  # at the foot, off the tools
+    tools = page.locator(".tools button:visible")
+    for i in range(tools.count()):
+        page.keyboard.press("Tab")
+        expect(tools.nth(i)).to_be_focused()
+        assert (
+            tools.nth(i).evaluate("(b) => getComputedStyle(b).outlineWidth + getComputedStyle(b).outlineStyle")
+            == "2pxsolid"
+        )
+    cells.click(position={"x": 300, "y": 300})
+    expect(cells).to_be_focused()
+    expect(keys).to_be_hidden()  # a pointer needs no hint
