@@ -38,7 +38,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "c": synthetic(75, 32, seed=8, family="fc", title="third", **{**common, "model_name": "three"}),
         "short": synthetic(75, 32, seed=8, family="fe", title="4", **{**common, "model_name": "four"}),
         "seed of short": synthetic(71, 32, seed=9, family="ff", title="4 again", **{**common, "model_name": "four"}),
-        "alone": synthetic(64, 32, seed=8, family="fi", title="5", **{**common, "model_name": "five"}),
+        "z alone": synthetic(64, 32, seed=8, family="fi", title="5", **{**common, "model_name": "five"}),
         "seed of c": synthetic(71, 32, seed=9, family="fd", title="third again", **{**common, "model_name": "three"}),
         "wide": synthetic(40, 16, seed=4, family="fw", title="other width"),
         "hostile": synthetic(40, 32, seed=5, hostile=True, family="fh"),
@@ -93,7 +93,7 @@ def test_a_seed_that_cannot_be_matched_in_this_way_is_no_null(keys: dict[str, st
 
 def test_two_seeds_of_one_setting_are_said_to_be_that(keys: dict[str, str]) -> None:
     assert "two seeds of one setting" in well(_visit("compare", keys["a"], cb=keys["seed"]))
-    page = well(_visit("compare", keys["b"], cb=keys["alone"]))
+    page = well(_visit("compare", keys["b"], cb=keys["z alone"]))
     assert page.count("No null for A and B: the text x.txt") == 1
 
 
@@ -111,6 +111,8 @@ def test_every_way_of_comparing_is_kept_in_the_link(keys: dict[str, str], basis:
     well(at)
     assert at.query_params["ccut"] == "0.9"
     assert at.slider(key="compare_cutoff").value == 0.9
+    named = [at.selectbox(key=f"compare_{name}").label for name in ("cbasis", "ccentre")]
+    assert named == ["Directions compared", "About which centre"]  # what a screen reader says
 
 
 @pytest.mark.parametrize("ccut", ["nan", "-3", "x", "1e9", "0.70"])

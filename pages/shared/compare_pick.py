@@ -109,10 +109,10 @@ def controls(ask: Asked, one_width: bool) -> None:
         st.button(
             "", icon=":material/swap_horiz:", key="compare_swap", help="Exchange A and B", on_click=_swap, args=(ask,)
         )
-        _choice("cview", VIEWS, ask.view)
+        _choice("cview", "View", VIEWS, ask.view)
         if one_width and ask.view != PROMPT and ask.view != INPUTS:
-            _box("cbasis", BASES, ask.basis, 142)
-            _box("ccentre", CENTRES, ask.centre, 136)
+            _box("cbasis", "Directions compared", BASES, ask.basis, 142)
+            _box("ccentre", "About which centre", CENTRES, ask.centre, 136)
 
 
 def facts(ask: Asked, a: Dictionary, b: Dictionary, centres: Centres | None) -> None:
@@ -175,20 +175,20 @@ def _swap(ask: Asked) -> None:
     state.keep(cb=ask.a, creg=None)
 
 
-def _choice(name: str, options: dict[str, str], value: str) -> None:
+def _choice(name: str, title: str, options: dict[str, str], value: str) -> None:
     key = f"compare_{name}"
     st.session_state[key] = value
     st.segmented_control(
-        name, list(options), format_func=options.__getitem__, key=key, label_visibility="collapsed",
+        title, list(options), format_func=options.__getitem__, key=key, label_visibility="collapsed",
         on_change=lambda: state.keep(**{name: st.session_state[key] or value}),
     )  # fmt: skip
 
 
-def _box(name: str, options: dict[str, str], value: str, width: int) -> None:
+def _box(name: str, title: str, options: dict[str, str], value: str, width: int) -> None:
     key = f"compare_{name}"
     st.session_state[key] = value
     st.selectbox(
-        name, list(options), format_func=options.__getitem__, key=key, label_visibility="collapsed", width=width,
+        title, list(options), format_func=options.__getitem__, key=key, label_visibility="collapsed", width=width,
         on_change=lambda: state.keep(**{name: st.session_state[key] or value}),
     )  # fmt: skip
 
