@@ -54,7 +54,6 @@ def steer(arguments: argparse.Namespace) -> None:
     if arguments.strength is None:
         setting = replace(setting, strength=view.standard(dictionary, setting))
     model = models.load(arguments.model or models.model_of(dictionary.info, arguments.file))
-    models.check_fits(model, dictionary.info, dictionary.width)
     batch = view.rows(dictionary, model, setting)
     written: list[Written] = []
     for step in generate(model, batch, setting.sampling()):

@@ -28,7 +28,8 @@ SPREADS = 2.0
 """A careful step, in standard deviations of where activations lie along the push: further than most, not than all.
 
 Chosen on two demo dictionaries (15 regions, 12 harmless prompts each), where it kept sense in 10 to 12 answers of 12
-and changed 7 to 12 of them; twice as much left sense in less than half of the answers in most regions."""
+and changed 7 to 12 of them; twice as much left sense in less than half of the answers in most regions. A model of
+stories that took no part in the choice agreed: 5 or 6 answers of 6 as usual as its own, 0 to 6 at twice as much."""
 MOST_REGIONS = 4096
 """So many regions, the largest, say where activations lie; more change nothing and take seconds."""
 FINEST = 0.05

@@ -14,6 +14,7 @@ from ep.method.dictionary import Dictionary
 from ep.models import LanguageModel, Prompt
 from ep.models.generation import Row, Sampling
 from ep.models.interventions import Intervention, of_regions, random_control
+from ep.models.pairing import check_fits
 from ep.studies.steering import careful
 
 MODES = ("ablate", "add", "swap", "clamp")
@@ -111,13 +112,10 @@ def encoded(model: LanguageModel, setting: Setting) -> Prompt:
 def rows(dictionary: Dictionary, model: LanguageModel, setting: Setting) -> list[Row]:
     """The four rows of one batch, in the order of `COLUMNS`.
 
-    ModelError for a dictionary of another model, or a prompt that leaves no room in the context.
+    ModelError for a dictionary of another model (its width, its layer or its tokenizer says so), or a prompt that
+    leaves no room in the context.
     """
-    if model.width != dictionary.width:
-        raise ModelError(
-            f"{model.name} has {model.width} dimensions, this dictionary has {dictionary.width}: "
-            "it was built from another model; open a dictionary of this one"
-        )
+    check_fits(model, {"layer": 0, **dictionary.info}, dictionary.width)
     prompt = encoded(model, setting)
     if prompt.truncated or len(prompt.ids) >= model.context:
         raise ModelError(
