@@ -11,6 +11,7 @@ import streamlit as st
 import ep
 from ep.method.dictionary import Dictionary, MemorySource
 from ep.storage import Shelf
+from pages.shared import compare_work
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
 from tests.test_pages_between import well
@@ -83,6 +84,21 @@ def test_each_side_is_beside_its_own_null(keys: dict[str, str]) -> None:
     assert "No null for A" in page
     assert "No null for B" not in page
     assert "another seed of B:" in page
+
+
+def test_large_pairs_and_their_nulls_are_matched_beside_the_page(
+    keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = well(_visit("compare", keys["c"], cb=keys["a"]))
+    monkeypatch.setattr(compare_work, "AT_ONCE", 0)
+    at = _visit("compare", keys["c"], cb=keys["a"], cbasis="mean")
+    for _ in range(100):
+        if "another seed of B:" in well(at):
+            break
+        time.sleep(0.1)
+        at.run()
+    assert (study := "What became of each region") in whole
+    assert well(at).split(study)[1] == whole.split(study)[1]
 
 
 def test_a_seed_that_cannot_be_matched_in_this_way_is_no_null(keys: dict[str, str]) -> None:
