@@ -62,7 +62,7 @@ def show() -> None:
         steering_examples.row()
     with share:
         _share(key, dictionary, setting)
-    if steering.is_wanted() or _is_replayed(key):
+    if steering.is_wanted() or _is_replayed(key) or _is_followed(key, setting):
         _run(key, dictionary, setting)
     _columns(key, dictionary, setting)
     steering_kept.table()
@@ -102,6 +102,12 @@ def _is_replayed(key: str) -> bool:
     if steering_kept.shown(key) is None:
         steering.want()
     return steering.is_wanted()
+
+
+def _is_followed(key: str, setting: Setting) -> bool:
+    """Whether the columns are to follow the controls, and show another setting."""
+    shown = steering_kept.shown(key) if st.session_state.get(steering_controls.FOLLOWING) else None
+    return shown is not None and shown[0] != setting
 
 
 def _run(key: str, dictionary: Dictionary, setting: Setting) -> None:

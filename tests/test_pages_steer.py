@@ -194,6 +194,21 @@ def test_runs_are_kept_and_come_back_with_their_setting(keys: dict[str, str]) ->
     assert len(at.dataframe) == 1 and list(at.dataframe[0].value["strength"]) == [0.5, 2.0]
 
 
+def test_columns_follow_the_controls_when_asked_to(keys: dict[str, str]) -> None:
+    at = asked(keys["own"], sstr="2")
+    at.toggle(key="steer_following").set_value(True).run()
+    assert LIVE not in at.session_state, "nothing runs before a run was asked for"
+    first = generated(at)
+    at.slider(key="steer_strength").set_value(0.5).run()
+    assert finished(at) != first and at.session_state[LIVE].setting.strength == 0.5
+    live = at.session_state[LIVE]
+    at.run()
+    assert at.session_state[LIVE] is live, "nothing has changed"
+    at.toggle(key="steer_following").set_value(False).run()
+    at.slider(key="steer_strength").set_value(1.0).run()
+    assert at.session_state[LIVE] is live
+
+
 def test_wrong_input_is_said_calmly_and_the_model_works_right_after(keys: dict[str, str]) -> None:
     for key, said, settings in (
         ("narrow", "the dictionary is 16 wide", {}),

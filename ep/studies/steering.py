@@ -8,7 +8,8 @@ part comes in as a function that answers prompts. Where no sweep was made, the d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -77,7 +78,8 @@ def sweep(
 ) -> Sweep:
     """The curve over `strengths`; 0 is always among them, since it says what the unchanged model does.
 
-    sense: what counts as coherent, measured on the unchanged model. RequestError without prompts, or for
+    sense: what counts as coherent, measured on the unchanged model; an answer that is cut at the limit of tokens is no
+    worse for it where the unchanged model's was cut too. RequestError without prompts, or for
     strengths that are not finite or too many.
     """
     if not prompts:
@@ -86,7 +88,7 @@ def sweep(
     if not np.isfinite(wanted).all() or len(wanted) > MOST_STRENGTHS:
         raise RequestError(f"{len(wanted)} strengths were asked for: expected at most {MOST_STRENGTHS} finite numbers")
     default = tuple(answer(prompts, STEERED, 0.0))
-    before = [judge(one.text) for one in default]
+    before = _Before([judge(one.text) for one in default], [not one.ended for one in default])
 
     def curve(arm: str) -> tuple[Dose, ...]:
         said = {s: default if s == 0 else tuple(answer(prompts, arm, s)) for s in wanted}
@@ -159,13 +161,22 @@ def careful(dictionary: Dictionary, regions: Sequence[int], basis: str = "exempl
     return max(FINEST, round(round(step / FINEST) * FINEST, 2))
 
 
-def _dose(strength: float, answers: tuple[Answer, ...], before: Sequence[bool], judge: Judge, sense: Sense) -> Dose:
-    shows, sound = [judge(one.text) for one in answers], [sense(one) for one in answers]
+class _Before(NamedTuple):
+    """The unchanged model's answers, prompt by prompt: whether they show the behaviour, and whether they were cut."""
+
+    shows: list[bool]
+    cut: list[bool]
+
+
+def _dose(strength: float, answers: tuple[Answer, ...], before: _Before, judge: Judge, sense: Sense) -> Dose:
+    shows = [judge(one.text) for one in answers]
+    whole = [replace(one, ended=one.ended or cut) for one, cut in zip(answers, before.cut, strict=True)]
+    sound = [sense(one) for one in whole]
     return Dose(
         strength,
         rate_of(shows),
         rate_of(sound),
-        rate_of([good and now != then for good, now, then in zip(sound, shows, before, strict=True)]),
+        rate_of([good and now != then for good, now, then in zip(sound, shows, before.shows, strict=True)]),
         float(np.mean([fluency(one.text, one.ended).repeated for one in answers])),
         float(np.mean([one.moved for one in answers])),
         answers,

@@ -16,6 +16,8 @@ from pages.shared import steering, steering_more, steering_regions, steering_set
 from pages.shared.steering_regions import row, take
 from pages.shared.steering_sweep import reach
 
+FOLLOWING = "steer_following"
+"""The switch that makes a run of every change."""
 LONGEST_PROMPT = 20_000
 WIDEST_MARKED = 20.0
 NEAREST_MARKS = 13.0
@@ -51,7 +53,9 @@ def _strength(dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> 
     shares = setting.mode in SHARES
     norm = f"in units of the layer's typical norm ({dictionary.typical_norm:.3g})"
     unit = "the share that is projected out" if shares else norm
-    st.html(f'<div>Strength, <span class="ep-faint">{tokens.escape(unit)}</span></div>')
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        st.html(f'<div>Strength, <span class="ep-faint">{tokens.escape(unit)}</span></div>', width="content")
+        st.toggle("Run as it moves", key=FOLLOWING, help="writes anew whenever a control changes, once a run was made")
     usual = steering_setting.standard(setting)
     low, high = 0.0, reach(setting.mode, usual)
     if not low <= setting.strength <= high:

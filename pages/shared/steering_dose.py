@@ -49,7 +49,7 @@ def _curve(what: Plan, result: Sweep, strength: float) -> None:
     title = f"{unit} · {len(result.prompts)} {what.about}, bands 95 %"
     figure = figures_dose.dose(
         result.steered, result.control, strength, result.degenerates, what.effect, frame.is_dark(),
-        x_title=title, height=268,
+        x_title=title, height=240,
     )  # fmt: skip
     chart(figure, "steer_dose")
 

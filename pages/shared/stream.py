@@ -52,9 +52,10 @@ def stream(
     on_pick: called with the region of a cell of a strip that was clicked.
     """
     done = list(ended) or [False] * len(columns)
+    judged = setting.chat or any(column.behaves for column in columns)  # a text that goes on refuses nothing
     data = {
         "columns": [
-            _column(dictionary, column, about, columns[0], number, status, done[number])
+            _column(dictionary, column, about, columns[0], number, status, done[number], judged)
             for number, (column, about) in enumerate(zip(columns, abouts(setting), strict=True))
         ]
     }
@@ -68,7 +69,14 @@ def _picked(key: str, on_pick: Callable[[int], None]) -> None:
 
 
 def _column(
-    dictionary: Dictionary, column: Column, about: str, default: Column, number: int, status: str, ended: bool
+    dictionary: Dictionary,
+    column: Column,
+    about: str,
+    default: Column,
+    number: int,
+    status: str,
+    ended: bool,
+    judged: bool,
 ) -> dict[str, Any]:
     changed = [False] * len(column.tokens) if number == 0 else differing(default.tokens, column.tokens)
     names = {k: f"region {k} {label(name(dictionary, k))}" for k in set(column.regions)}
@@ -83,7 +91,7 @@ def _column(
         "explain": EXPLAINED[number] if status == "explained" else "(nothing was written)",
         "tokens": tokens,
         "writing": status in ("writing", "waiting") and not ended,
-        "note": _note(column, status),
+        "note": _note(column, status, judged),
         "strong": column.ending == "not finite",
         "facts": _facts(column, number),
         "strip": _strip(dictionary, column, names),
@@ -98,11 +106,11 @@ def _hint(column: Column, i: int, names: dict[int, str]) -> str:
     return f"{said} · {names[column.regions[i]]} at {column.distances[i]:.2f}"
 
 
-def _note(column: Column, status: str) -> str:
+def _note(column: Column, status: str, judged: bool) -> str:
     if column.ending:
         n = len(column.ids)
         said = ENDINGS.get(column.ending) or f"stopped after {n} token{'s' if n != 1 else ''}"
-        return said if column.behaves is None or not column.ids else f"{_verdict(column)} · {said}"
+        return said if column.behaves is None or not column.ids or not judged else f"{_verdict(column)} · {said}"
     return "stopped" if status == "stopped" else ""
 
 
