@@ -37,7 +37,7 @@ def card(what: Plan, dictionary: Dictionary, strength: float, problem: str) -> N
     with st.container(border=True, gap="xsmall", height="stretch"):
         _heading(what)
         if result is None and job is not None:
-            jobs.watch(what.name)
+            jobs.watch(what.name, framed=False)
         elif result is None:
             _invitation(what, dictionary, problem)
         else:
