@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any, Literal
@@ -120,7 +121,7 @@ def watch(key: str, framed: bool = True) -> None:
     """Draws a job: a bar with cancel while it runs, its error with a way on when it failed; nothing when there is none.
 
     The page is drawn again once the work is done, so that what it made can be shown; nothing is drawn then.
-    framed: in a box of its own; False inside a card, which is a box already.
+    framed: in a box of its own under its title; False inside a card below the line of what it is about.
     """
     job = get(key)
     if job is None or job.state == "done":
@@ -137,19 +138,28 @@ def _running(key: str, framed: bool) -> None:
     if job is None or job.state != "running":
         st.rerun()
         return
-    seconds = monotonic() - job.started
+    about = f"{'stopping…' if job.cancelling else job.said} · {monotonic() - job.started:.0f} s"
     with st.container(border=framed, gap="xsmall"):
-        about = "stopping…" if job.cancelling else job.said
-        st.html(
-            f'<div class="ep-split"><b>{escape(job.title)}</b>'
-            f'<span class="ep-k ep-num">{escape(about)} · {seconds:.0f} s</span></div>'
-        )
+        if framed:
+            head = f'<b>{escape(job.title)}</b><span class="ep-k ep-num">{escape(about)}</span>'
+            st.html(f'<div class="ep-split">{head}</div>')
         st.progress(job.share or 0.0)
-        st.button("Cancel", key=f"job_cancel {key}", on_click=job.cancel, disabled=job.cancelling)
+        _beside("" if framed else about, "Cancel", f"job_cancel {key}", job.cancel, job.cancelling)
+
+
+def _beside(said: str, button: str, key: str, action: Callable[[], None], disabled: bool = False) -> None:
+    """A button; where something is said beside it, quiet and at the end of that line."""
+    if not said:
+        st.button(button, key=key, on_click=action, disabled=disabled)
+        return
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.html(f'<span class="ep-k ep-num">{escape(said)}</span>')
+        st.button(button, key=key, on_click=action, disabled=disabled, type="tertiary")
 
 
 def _ended(key: str, job: Job, framed: bool) -> None:
     with st.container(border=framed, gap="xsmall"):
         about = job.error if job.state == "failed" else "It was cancelled; nothing was changed."
-        st.html(f'<div><b>{escape(job.title)}</b> <span class="ep-k">{escape(about)}</span></div>')
-        st.button("Close", key=f"job_close {key}", on_click=forget, args=(key,))
+        if framed:
+            st.html(f'<div><b>{escape(job.title)}</b> <span class="ep-k">{escape(about)}</span></div>')
+        _beside("" if framed else about, "Close", f"job_close {key}", partial(forget, key))
