@@ -150,9 +150,9 @@ def report(a: Dictionary, b: Dictionary, found: Match, cutoff: float, nulls: Nul
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Two dictionaries matched</title>'
         f"<style>{_STYLE}</style><h1>Two dictionaries matched</h1>{_settings(a, b)}"
         f"<p>{escape(method(found))}</p><p>{escape(told(found, counted, nulls))}</p>{_verdict_table(counted, nulls)}"
-        f"{_distance_table(found, nulls)}"
+        f"<h2>Distances</h2>{_distance_table(found, nulls)}"
         "<h2>Pairs</h2><table><tr><th>verdict<th class=n>A<th>lens<th class=n>B<th>lens<th class=n>cosine"
-        f"<th class=n>distance, θ of A<th class=n>θ of B</tr>{shown}</table>{cut}</html>\n"
+        f"<th class=n>distance, θ of A<th class=n>distance, θ of B</tr>{shown}</table>{cut}</html>\n"
     )
 
 

@@ -172,17 +172,16 @@ def _marks(both: Aligned, apart: np.ndarray | None, side: int, size: int) -> np.
 
 
 def _said(both: Aligned, apart: np.ndarray | None, nulls: Nulls, pair: Pair) -> None:
-    n = len(both.here)
+    n, said = len(both.here), []
     if not both.same:
         sizes = [int((~(one.outside | one.template)).sum()) for one in pair]
-        messages.quiet(
-            f"The two models cut this text into {sizes[0]} and {sizes[1]} tokens: "
-            + (f"they are compared at the {n} places where tokens of both end." if n else "no token ends in both.")
-        )
+        where = f"they are compared at the {n} places where tokens of both end" if n else "no place ends one in both"
+        said.append(f"The two models cut this text into {sizes[0]} and {sizes[1]} tokens: {where}.")
+    if pair[0].x.shape[1] != pair[1].x.shape[1]:
+        said.append("Directions of two widths have no partners: a click on a token shows what both see there.")
+    if said:
+        messages.quiet(" ".join(said))
     if apart is None:
-        messages.quiet(
-            "Directions of two widths have no partners: a click on a token shows what both models see there."
-        )
         return
     beside = ""
     for letter, null, reading, at in zip("AB", nulls, pair, (both.here, both.there), strict=True):
