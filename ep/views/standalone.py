@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).with_name("browser")
 PARTS = (
-    *("unpack.js", "camera.js", "mesh.js", "shaders.js", "labels.js", "coarse.js", "overlay.js", "picture.js"),
-    *("legend.js", "view.js", "cells.js", "flight.js", "links.js", "gestures.js", "mount.js"),
+    *("unpack.js", "camera.js", "mesh.js", "sphere.js", "flat.js", "shaders.js", "labels.js", "coarse.js"),
+    *("overlay.js", "picture.js", "legend.js", "view.js", "cells.js", "flight.js", "links.js"),
+    *("gestures.js", "mount.js"),
 )
 THEMES = {
     "light": ("#ffffff", "#1d2433", "#dde1e9", "#3f4fc4"),
