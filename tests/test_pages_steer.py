@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
@@ -34,6 +35,7 @@ from ep.views.steering import Setting
 from pages.shared import jobs, loading, steering, steering_controls, steering_files
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import HOSTILE, synthetic
+from tests.fixtures.endpoint import Seen, completion, send, serving
 from tests.test_pages_reading import _html, _visit
 
 pytestmark = pytest.mark.slow
@@ -425,6 +427,15 @@ def test_the_marks_of_the_slider_are_those_of_the_sweep() -> None:
         assert "default" in steering_controls._ruler(0.0, high, high * 0.9, None)
 
 
+def swept(at: AppTest) -> None:
+    """Waits for the sweeps under way, and draws the page."""
+    names = [key for key in jobs.board()._jobs if key.startswith("steer sweep")]
+    until(lambda: all((job := jobs.get(name)) is None or job.state != "running" for name in names))
+    assert not [job.error for name in names if (job := jobs.get(name)) is not None and job.error]
+    at.run()
+    well(at)
+
+
 @pytest.mark.parametrize(("judge", "effect"), [({}, "refuses"), ({"bjudge": "pattern", "bpat": "u"}, "matches")])
 def test_a_sweep_is_judged_as_on_the_behaviour_page(keys: dict[str, str], judge: dict[str, str], effect: str) -> None:
     at = asked(keys["own"], smode="ablate", **judge)
@@ -432,12 +443,27 @@ def test_a_sweep_is_judged_as_on_the_behaviour_page(keys: dict[str, str], judge:
     at.number_input(key="steer_sweep_count_box").set_value(2).run()
     assert "2 prompts of your own at 8 strengths" in well(at) and "30 short answers" in well(at)
     at.button(key="steer_sweep").click().run()
-    names = [key for key in jobs.board()._jobs if key.startswith("steer sweep")]
-    until(lambda: all(jobs.get(name) is None or jobs.get(name).state != "running" for name in names))  # type: ignore[union-attr]
-    at.run()
+    swept(at)
     layout = json.loads(at.get("plotly_chart")[0].proto.spec)["layout"]
     assert effect in [note["text"] for note in layout["annotations"]]
     assert "2 prompts of your own" in layout["xaxis"]["title"]["text"]
+
+
+def test_a_sweep_asks_a_model_about_its_answers_once_each(keys: dict[str, str]) -> None:
+    def says_no(handler: BaseHTTPRequestHandler, _: Seen, number: int) -> None:
+        send(handler, completion("no"))
+
+    with serving(says_no) as server:
+        at = asked(keys["own"], smode="ablate", bjudge="endpoint")
+        at.text_area(key="steer_sweep_lines_box").set_value("The cat sat").run()
+        at.session_state["behaviour_endpoint"] = {"url": server.url, "model": "a judge", "key": ""}
+        at.run()
+        at.button(key="steer_sweep").click().run()
+        swept(at)
+        layout = json.loads(at.get("plotly_chart")[0].proto.spec)["layout"]
+        assert "refuses" in [note["text"] for note in layout["annotations"]]
+        replies = [seen.body["messages"][1]["content"] for seen in server.seen]
+        assert replies and len(replies) == len(set(replies)) and all("<reply>" in reply for reply in replies)
 
 
 def test_a_judge_that_cannot_be_is_said_and_nothing_is_swept(keys: dict[str, str]) -> None:
@@ -481,10 +507,7 @@ def test_a_sweep_runs_beside_the_page_and_is_made_once_for_a_setting(keys: dict[
     assert "steer_sweep" not in [button.key for button in at.button]  # no prompts yet
     at.text_area(key="steer_sweep_lines_box").set_value("The cat sat\n\n  A small bird \n").run()
     at.button(key="steer_sweep").click().run()
-    name = next(key for key in jobs.board()._jobs if key.startswith("steer sweep"))
-    until(lambda: jobs.get(name) is None or jobs.get(name).state != "running")  # type: ignore[union-attr]
-    assert jobs.get(name).error == ""  # type: ignore[union-attr]
-    at.run()
+    swept(at)
     page = well(at)
     assert len(at.get("plotly_chart")) == 1 and "How much is enough?" not in page
     at.slider(key="steer_strength").set_value(1.5).run()  # the same sweep: another strength is a line in it
