@@ -171,8 +171,11 @@ def _side(key: str, letter: str, name: str, settings: BuildConfig | str, busy: b
             return False
         asked.add(key)
         work.build_null(key, settings, letter)
-    jobs.watch(name)
-    return (found := jobs.get(name)) is not None and found.state == "running"
+    found = jobs.get(name)
+    if found is not None and found.state != "done":
+        messages.quiet(f"{found.title}, to stand beside.")
+    jobs.watch(name, framed=False)
+    return found is not None and found.state == "running"
 
 
 def _offer(key: str, letter: str, settings: BuildConfig) -> None:

@@ -138,7 +138,8 @@ def _running(key: str, framed: bool) -> None:
     if job is None or job.state != "running":
         st.rerun()
         return
-    about = f"{'stopping…' if job.cancelling else job.said} · {monotonic() - job.started:.0f} s"
+    said = "stopping…" if job.cancelling else job.said
+    about = " · ".join(part for part in (said, f"{monotonic() - job.started:.0f} s") if part)
     with st.container(border=framed, gap="xsmall"):
         if framed:
             head = f'<b>{escape(job.title)}</b><span class="ep-k ep-num">{escape(about)}</span>'
