@@ -46,7 +46,8 @@ def judge() -> Chosen:
         return Chosen(Pattern(pattern), "a pattern", f"pattern {pattern}")
     if kind == ENDPOINT:
         given, what = st.session_state.get(GIVEN, {}), state.setting("bask", REFUSAL)
-        endpoint = Endpoint(given.get("url", ""), given.get("model", ""), given.get("key", ""), timeout=TIMEOUT_S, tries=TRIES)
+        where = [given.get(part, "") for part in ("url", "model", "key")]
+        endpoint = Endpoint(*where, timeout=TIMEOUT_S, tries=TRIES)
         made, stamp = Asked(endpoint.ask, what), f"{endpoint.source} {what}"
         return Chosen(made, endpoint.model.strip(), stamp, endpoint=endpoint)
     phrases = tuple(line for line in state.setting("bphr", "\n".join(REFUSAL_PHRASES)).split("\n") if line.strip())
