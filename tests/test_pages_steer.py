@@ -1,4 +1,4 @@
-"""Steer as a visitor finds it: four columns of one run, a link that writes it again, calm words, a model left free."""
+"""Steer as a visitor finds it: four columns of one run, a link that writes it again, calm words, what it exports."""
 
 from __future__ import annotations
 
@@ -9,101 +9,30 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Event, Thread
-from time import monotonic, sleep
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-import ep
 from ep.errors import ModelError, RequestError
-from ep.models import LanguageModel
-from ep.models.generation import generate
-from ep.storage import Shelf
-from ep.studies.judging import Phrases
-from ep.studies.rates import Rate
-from ep.studies.sense import Answer, Sense
-from ep.studies.steering import STEERED, Dose, careful, sweep
-from ep.views import continuations, figures_dose, snippets
+from ep.studies.steering import careful
+from ep.views import snippets
 from ep.views import steering as view
 from ep.views.continuations import Column, differing
 from ep.views.steering import Setting
-from pages.shared import jobs, loading, steering, steering_controls, steering_files
-from tests.fixtures import tiny
+from pages.shared import loading, steering_files
 from tests.fixtures.dictionaries import HOSTILE, synthetic
-from tests.fixtures.endpoint import Seen, completion, send, serving
-from tests.test_pages_reading import _html, _visit
+from tests.fixtures.steering import LIVE, LONG, alone, asked, finished, generated, model_of, shelf, well
+from tests.test_pages_reading import _visit
 
 pytestmark = pytest.mark.slow
-LIVE = "steer_live"
 
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A dictionary with its model, one whose steps overflow, one of another model, one without template, one lost."""
-    folder, models = tmp_path_factory.mktemp("shelf"), tmp_path_factory.mktemp("models")
-    gemma, gpt2 = str(tiny.gemma(models / "gemma")), str(tiny.gpt2(models / "gpt2"))
-    digests = [ep.load(path).digest for path in (gemma, gpt2)]
-    own = {"layer": 2, "model": gemma, "typical_norm": 4.0, "tokenizer_hash": digests[0]}
-    made = {
-        "own": synthetic(40, 32, seed=1, family="own", title="own", **own),
-        "huge": synthetic(40, 32, seed=1, family="huge", **own | {"typical_norm": 1e36}),
-        "narrow": synthetic(20, 16, family="narrow", model=gemma, layer=1),
-        "plain": synthetic(40, 32, seed=1, family="plain", **own | {"model": gpt2, "tokenizer_hash": digests[1]}),
-        "lost": synthetic(40, 32, family="lost", **own | {"model": "/nowhere/at/all"}),
-        "foreign": synthetic(40, 32, seed=1, family="foreign", **own | {"tokenizer_hash": "0" * 64}),
-        "hostile": synthetic(40, 32, hostile=True, family="hostile", **own),
-    }
-    for name, dictionary in made.items():
-        ep.save(dictionary, folder / f"{name}.ep.h5")
-    found = {entry.path.name.removesuffix(".ep.h5"): entry.key for entry in Shelf((folder,)).entries}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EP_LIBRARY", str(folder))
-        st.cache_resource.clear()
-        yield found
-    st.cache_resource.clear()
-
-
-def model_of(key: str) -> LanguageModel:
-    return loading.language_model(loading.dictionary(key).info)
-
-
-def asked(key: str, **settings: str) -> AppTest:
-    return _visit("steer", key, **{"r": "3", "q": "The cat sat", "schat": "text", "stoks": "12", **settings})
-
-
-def generated(at: AppTest) -> tuple[Column, ...]:
-    """The columns after a click on Generate."""
-    at.button(key="steer_generate").click().run()
-    return finished(at)
-
-
-def finished(at: AppTest) -> tuple[Column, ...]:
-    live = at.session_state[LIVE]
-    deadline = monotonic() + 60
-    while (job := jobs.get(live.key)) is not None and job.state == "running":
-        assert monotonic() < deadline
-        sleep(0.01)
-    at.run()
-    well(at)
-    return live.columns
-
-
-def well(at: AppTest) -> str:
-    page = _html(at)
-    assert not at.exception and "Something went wrong" not in page and "cannot be shown" not in page
-    return page
-
-
-def alone(key: str, setting: Setting) -> list[Column]:
-    dictionary, model = loading.dictionary(key), model_of(key)
-    batch = view.rows(dictionary, model, setting)
-    *_, written = generate(model, batch, setting.sampling())
-    return continuations.measured(dictionary, model, batch, written)
+    """The shelf of `tests.fixtures.steering`."""
+    yield from shelf(tmp_path_factory)
 
 
 def test_the_page_opens_without_the_model_and_says_what_will_be_seen(keys: dict[str, str]) -> None:
@@ -264,91 +193,6 @@ def test_hostile_prompts_and_tokens_are_text(keys: dict[str, str]) -> None:
         assert "<img src=x" not in well(at)
 
 
-# -- the worker --------------------------------------------------------------------------------------------------------
-
-
-def run_of(key: str, setting: Setting) -> tuple[steering.Live, jobs.Job, Thread]:
-    """A run outside any page, on a thread of its own."""
-    dictionary, model = loading.dictionary(key), model_of(key)
-    batch = view.rows(dictionary, model, setting)
-    live, job = steering.Live(key, "steer test", setting, ""), jobs.Job("Steering")
-    thread = Thread(target=job.run, args=(lambda job: steering._write(live, "me", dictionary, model, batch, job),))
-    return live, job, thread
-
-
-LONG = Setting("The cat sat", regions=(3,), tokens=200, seed=1, temperature=1.0)
-
-
-def until(true: object) -> None:
-    deadline = monotonic() + 60
-    while not true():  # type: ignore[operator]
-        assert monotonic() < deadline
-        sleep(0.002)
-
-
-def test_a_run_nobody_looks_at_ends_and_frees_the_model(keys: dict[str, str]) -> None:
-    live, job, thread = run_of(keys["own"], LONG)
-    live.seen = monotonic() - 2 * steering.GONE_AFTER_S
-    thread.start()
-    thread.join(60)
-    assert job.state == "cancelled" and not live.measured
-    assert model_of(keys["own"]).turns.length == 0
-
-
-def test_stop_works_while_waiting_and_while_writing(keys: dict[str, str]) -> None:
-    model, hold = model_of(keys["own"]), Event()
-
-    def holds() -> None:
-        with model.turns.take("other"):
-            hold.wait(60)
-
-    other = Thread(target=holds)
-    other.start()
-    until(lambda: model.turns.length == 1)
-    live, job, thread = run_of(keys["own"], LONG)
-    thread.start()
-    until(lambda: live.ahead == 1)
-    live.stopping = True
-    thread.join(60)
-    assert job.state == "cancelled" and live.columns[0].ids == () and model.turns.length == 1
-    hold.set()
-    other.join(60)
-    live, job, thread = run_of(keys["own"], LONG)
-    thread.start()
-    until(lambda: len(live.ids[0]) > 2)
-    live.stopping = True
-    thread.join(60)
-    assert job.state == "done" and live.measured and model.turns.length == 0
-    whole = alone(keys["own"], LONG)
-    for column, full in zip(live.columns, whole, strict=True):
-        n = len(column.ids)
-        assert 2 < n < 200 and column.ids == full.ids[:n] and column.ending == "cancelled"
-        assert column.regions == full.regions[:n] and len(column.distances) == n and column.behaves is not None
-    steered, control = live.columns[2], live.columns[3]
-    assert steered.moved == pytest.approx(LONG.strength, rel=1e-3) == control.moved and steered.touched > 0
-    assert steered.kl > 0 and control.kl > 0
-    live, job, thread = run_of(keys["own"], LONG)
-    thread.start()
-    until(lambda: len(live.ids[0]) > 2)
-    job.cancel()  # asked twice: what was written stays, nothing is measured
-    thread.join(60)
-    assert job.state == "cancelled" and not live.measured and len(live.columns[0].ids) > 2
-    assert model.turns.length == 0
-
-
-def test_two_at_once_get_what_each_gets_alone(keys: dict[str, str]) -> None:
-    settings = [LONG, replace(LONG, mode="ablate", regions=(5, 6), seed=9)]
-    expected = [alone(keys["own"], setting) for setting in settings]
-    runs = [run_of(keys["own"], setting) for setting in settings]
-    for *_, thread in runs:
-        thread.start()
-    while any(thread.is_alive() for *_, thread in runs):
-        for live, *_ in runs:
-            live.look()
-        sleep(0.05)
-    assert [list(live.columns) for live, *_ in runs] == expected
-
-
 # -- the plain parts ---------------------------------------------------------------------------------------------------
 
 
@@ -388,20 +232,6 @@ def test_files_hold_the_run_and_the_direction(keys: dict[str, str]) -> None:
     assert table().num_rows == sum(len(column.ids) for column in columns)
 
 
-def test_the_dose_figure_holds_its_curves_its_zone_and_the_strength() -> None:
-    def doses(hits: list[int]) -> list[Dose]:
-        pairs = zip((0, 1, 2, 4), hits, strict=True)
-        return [Dose(s, Rate(h, 20), Rate(20 - h, 20), Rate(h, 20), 1.0, s, ()) for s, h in pairs]
-
-    figure = figures_dose.dose(doses([0, 10, 18, 19]), doses([0, 0, 1, 1]), 1.0, 2.0, "refuses", False)
-    lines = [list(trace.y) for trace in figure.data if trace.mode == "lines+markers"]
-    assert np.allclose(lines, [[0, 0, 0.05, 0.05], [1, 0.5, 0.1, 0.05], [0, 0.5, 0.9, 0.95]])
-    said = [note.text for note in figure.layout.annotations]
-    assert {"refuses", "coherent", "random control", "degenerates"} <= set(said)
-    bare = figures_dose.dose(doses([0, 0, 0, 0]), doses([0, 0, 0, 0]), 9.0, None, "refuses", True)
-    assert "degenerates" not in [note.text for note in bare.layout.annotations]
-
-
 def test_the_code_shown_names_the_setting() -> None:
     dictionary = synthetic(20, 8)
     dictionary.info["file"] = str(Path("x.ep.h5"))
@@ -410,70 +240,6 @@ def test_the_code_shown_names_the_setting() -> None:
         code = snippets.steer(dictionary, setting)
         compile(code, "shown", "exec")
         assert repr(mode) in code and "Sampling(64, 0.0, seed=0)" in code
-
-
-def test_the_marks_of_the_slider_are_those_of_the_sweep() -> None:
-    def answer(prompts: list[str], arm: str, strength: float) -> list[Answer]:
-        refuses = arm == STEERED and strength >= 0.5
-        text = "I cannot help with that." if refuses else "Take the tin and bake it well."
-        return [Answer("no no no no no no" if strength >= 2 else text, strength < 2, strength)] * len(prompts)
-
-    sense = Sense(9.0, 9.0, 1, Rate(0, 1))
-    swept = sweep(answer, ["a"] * 12, Phrases(), sense, (0, 0.25, 0.5, 1, 2, 3))
-    bare, marked = (steering_controls._ruler(0.0, 4.0, 0.4, one) for one in (None, swept))
-    assert "0.40 default" in bare and "a sweep finds" in bare
-    assert "0.50 default" in marked and 'class="z" style="left:50.00%"' in marked and "degenerates here" in marked
-    for high in (0.2, 1.6, 4.0):  # wherever the default stands, no words run into it
-        assert "default" in steering_controls._ruler(0.0, high, high * 0.9, None)
-
-
-def swept(at: AppTest) -> None:
-    """Waits for the sweeps under way, and draws the page."""
-    names = [key for key in jobs.board()._jobs if key.startswith("steer sweep")]
-    until(lambda: all((job := jobs.get(name)) is None or job.state != "running" for name in names))
-    assert not [job.error for name in names if (job := jobs.get(name)) is not None and job.error]
-    at.run()
-    well(at)
-
-
-@pytest.mark.parametrize(("judge", "effect"), [({}, "refuses"), ({"bjudge": "pattern", "bpat": "u"}, "matches")])
-def test_a_sweep_is_judged_as_on_the_behaviour_page(keys: dict[str, str], judge: dict[str, str], effect: str) -> None:
-    at = asked(keys["own"], smode="ablate", **judge)
-    at.text_area(key="steer_sweep_lines_box").set_value("The cat sat\nA bird\nA dog").run()
-    at.number_input(key="steer_sweep_count_box").set_value(2).run()
-    assert "2 prompts of your own at 8 strengths" in well(at) and "30 short answers" in well(at)
-    at.button(key="steer_sweep").click().run()
-    swept(at)
-    layout = json.loads(at.get("plotly_chart")[0].proto.spec)["layout"]
-    assert effect in [note["text"] for note in layout["annotations"]]
-    assert "2 prompts of your own" in layout["xaxis"]["title"]["text"]
-
-
-def test_a_sweep_asks_a_model_about_its_answers_once_each(keys: dict[str, str]) -> None:
-    def says_no(handler: BaseHTTPRequestHandler, _: Seen, number: int) -> None:
-        send(handler, completion("no"))
-
-    with serving(says_no) as server:
-        at = asked(keys["own"], smode="ablate", bjudge="endpoint")
-        at.text_area(key="steer_sweep_lines_box").set_value("The cat sat").run()
-        at.session_state["behaviour_endpoint"] = {"url": server.url, "model": "a judge", "key": ""}
-        at.run()
-        at.button(key="steer_sweep").click().run()
-        swept(at)
-        layout = json.loads(at.get("plotly_chart")[0].proto.spec)["layout"]
-        assert "refuses" in [note["text"] for note in layout["annotations"]]
-        replies = [seen.body["messages"][1]["content"] for seen in server.seen]
-        assert replies and len(replies) == len(set(replies)) and all("<reply>" in reply for reply in replies)
-
-
-def test_a_judge_that_cannot_be_is_said_and_nothing_is_swept(keys: dict[str, str]) -> None:
-    for judge, said in (
-        ({"bjudge": "pattern", "bpat": "("}, "regular expression"),
-        ({"bjudge": "endpoint"}, "address"),
-    ):
-        at = asked(keys["own"], **judge)
-        at.text_area(key="steer_sweep_lines_box").set_value("The cat sat").run()
-        assert said in well(at) and "steer_sweep" not in [button.key for button in at.button]
 
 
 def test_the_code_shown_writes_the_texts_of_the_page(keys: dict[str, str]) -> None:
@@ -500,15 +266,3 @@ def test_the_code_shown_writes_the_texts_of_the_page(keys: dict[str, str]) -> No
         for _, columns in runs
         for column in columns
     ]
-
-
-def test_a_sweep_runs_beside_the_page_and_is_made_once_for_a_setting(keys: dict[str, str]) -> None:
-    at = asked(keys["own"], smode="ablate", sseed="3")
-    assert "steer_sweep" not in [button.key for button in at.button]  # no prompts yet
-    at.text_area(key="steer_sweep_lines_box").set_value("The cat sat\n\n  A small bird \n").run()
-    at.button(key="steer_sweep").click().run()
-    swept(at)
-    page = well(at)
-    assert len(at.get("plotly_chart")) == 1 and "How much is enough?" not in page
-    at.slider(key="steer_strength").set_value(1.5).run()  # the same sweep: another strength is a line in it
-    assert len(at.get("plotly_chart")) == 1 and model_of(keys["own"]).turns.length == 0
