@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event
 from time import monotonic, sleep
 
@@ -10,6 +13,8 @@ import pytest
 
 from ep.errors import ServiceError
 from pages.shared.jobs import Board, Job
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -78,3 +83,25 @@ def test_failures_become_sentences_and_surprises_stay_in_the_log(
     job = board.start("b", "Work", surprise)
     until(lambda: job.state == "failed")
     assert "secret" not in job.error and "secret detail" in caplog.text
+
+
+def test_jobs_are_stopped_before_the_interpreter_ends(tmp_path: Path) -> None:
+    """A thread that is frozen inside a library at the end can hang it; a job hears of the end instead."""
+    code = f"""
+import time
+from pathlib import Path
+from pages.shared.jobs import Board, Cancelled
+
+def work(job):
+    while True:
+        try:
+            job.tell("on and on")
+        except Cancelled:
+            Path({str(tmp_path / "heard")!r}).write_text("yes")
+            raise
+        time.sleep(0.05)
+
+Board().start("a", "Work", work)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, (tmp_path / "heard").read_text()) == (0, "yes"), done.stderr

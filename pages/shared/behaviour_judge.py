@@ -63,9 +63,7 @@ def judge_popover(name: str, kinds: Sequence[str] = tuple(JUDGES)) -> None:
         st.container(width=460, gap="small"),
     ):
         st.session_state["behaviour_kind"] = kind
-        st.radio(
-            "What shows the behaviour", list(kinds), key="behaviour_kind", format_func=JUDGES.get, on_change=_kind
-        )
+        st.radio("What shows the behaviour", list(kinds), key="behaviour_kind", format_func=JUDGES.get, on_change=_kind)
         if kind == PATTERN:
             st.session_state["behaviour_pattern"] = state.setting("bpat")
             st.text_input(

@@ -6,12 +6,14 @@ nothing. The work itself never calls Streamlit; it tells its `Job` how far it is
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Callable
 from functools import partial
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import streamlit as st
 
@@ -21,6 +23,8 @@ from pages.shared.tokens import escape
 
 log = logging.getLogger("ep.app")
 LOOK_EVERY_S = 0.7
+LAST_S = 10.0
+"""How long the end of the server waits for its jobs to stop."""
 State = Literal["running", "done", "failed", "cancelled"]
 
 
@@ -69,6 +73,18 @@ class Job:
             self.error, self.state = "Something went wrong; the server's log says what.", "failed"
 
 
+_at_work: WeakKeyDictionary[Job, Thread] = WeakKeyDictionary()
+
+
+def _end() -> None:
+    """Stops all jobs as the interpreter ends: one frozen inside torch or HDF5 can hang the exit, or abort it."""
+    until, threads = monotonic() + LAST_S, list(_at_work.items())
+    for job, _ in threads:
+        job.cancel()
+    for _, thread in threads:
+        thread.join(max(0.0, until - monotonic()))
+
+
 class Board:
     """The server's jobs by key."""
 
@@ -86,7 +102,10 @@ class Board:
             if running is not None and running.state == "running":
                 return running
             job = self._jobs[key] = Job(title)
-        Thread(target=job.run, args=(work,), name=f"job {key[:40]}", daemon=True).start()
+        thread = _at_work[job] = Thread(target=job.run, args=(work,), name=f"job {key[:40]}", daemon=True)
+        atexit.unregister(_end)
+        atexit.register(_end)  # last to come, first to go: before the libraries the work is in
+        thread.start()
         return job
 
     def forget(self, key: str) -> None:
