@@ -275,6 +275,12 @@ def test_a_server_that_misbehaves_is_a_sentence_without_the_key(
     assert KEY not in str(raised.value) and "\n" not in str(raised.value) and len(str(raised.value)) < 400
 
 
+def test_who_comes_too_late_is_named_so_whoever_notices_first() -> None:
+    """On a busy machine the socket's own clock may run out before the waiting one looks."""
+    with serving(waits(1.5)) as server, pytest.raises(ServiceError, match="did not answer in 0.2 s"):
+        impatient(server.url, timeout=0.2, tries=1).ask(ASKED, pulse=lambda: time.sleep(0.5))
+
+
 def test_a_busy_server_is_asked_again_and_its_wish_to_wait_is_heeded() -> None:
     with serving(fails(429, times=2, then=says("at last"), Retry_After="0")) as server:
         assert impatient(server.url).ask(ASKED) == "at last" and len(server.seen) == 3

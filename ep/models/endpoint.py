@@ -107,7 +107,7 @@ class Endpoint:
         Thread(target=work, name="endpoint", daemon=True).start()
         _sleep(self.timeout, pulse, done)
         if not done.is_set():
-            raise _TryAgain(f"did not answer in {self.timeout:g} s")
+            raise self._late()
         return outcome.result()
 
     def _exchange(self, body: bytes) -> bytes:
@@ -121,13 +121,20 @@ class Endpoint:
         except HTTPError as error:
             with error:
                 self._refused(error)
+        except TimeoutError:
+            raise self._late() from None
         except URLError as error:
+            if isinstance(error.reason, TimeoutError):
+                raise self._late() from None
             raise _TryAgain(f"cannot be reached ({_reason(error.reason)})") from None
         except (OSError, ValueError, HTTPException) as error:
             raise _TryAgain(f"broke off ({_reason(error)})") from None
         if len(data) > MOST_BYTES:
             raise ServiceError(f"{self.host} answered with more than {MOST_BYTES >> 20} MB: that is no label")
         return data
+
+    def _late(self) -> _TryAgain:
+        return _TryAgain(f"did not answer in {self.timeout:g} s")
 
     def _refused(self, error: HTTPError) -> NoReturn:
         status = error.code
