@@ -55,7 +55,8 @@ def test_every_mode(file: str, capsys: pytest.CaptureFixture[str], mode: str) ->
 
 def test_without_a_strength_the_push_is_a_careful_one(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     dictionary = ep.open(file)
-    for mode, expected in (("add", careful(dictionary, [3])), ("ablate", 1.0)):
+    clamped = careful(dictionary, [3], kind="clamp")
+    for mode, expected in (("add", careful(dictionary, [3])), ("clamp", clamped), ("ablate", 1.0)):
         out = output(capsys, "steer", file, "3", "--prompt", "Sing", "--tokens", "2", "--mode", mode, "--json")
         assert json.loads(out)["setting"]["strength"] == expected
 

@@ -102,6 +102,8 @@ def test_a_strength_nobody_chose_follows_the_region_and_the_mode(keys: dict[str,
     generated(at)
     at.segmented_control(key="steer_mode").set_value("ablate").run()
     assert strength(at) == 1.0
+    at.segmented_control(key="steer_mode").set_value("clamp").run()
+    assert strength(at) == careful(dictionary, [3], kind="clamp")
     at.segmented_control(key="steer_mode").set_value("add").run()
     assert strength(at) == careful(dictionary, [3])
     for region in (9, 11):  # chosen on another page

@@ -142,7 +142,7 @@ def standard(dictionary: Dictionary, setting: Setting) -> float:
     """The strength to begin with: all of it for the modes of `SHARES`, else a careful length along these regions."""
     if setting.mode in SHARES or not setting.regions:
         return 1.0
-    return careful(dictionary, setting.regions, setting.basis)
+    return careful(dictionary, setting.regions, setting.basis, setting.mode)
 
 
 def abouts(setting: Setting) -> tuple[str, ...]:

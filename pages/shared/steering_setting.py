@@ -57,14 +57,14 @@ def standard(setting: Setting) -> float:
     if setting.mode in view.SHARES or not setting.regions:
         return 1.0
     key = str(state.current().dictionary)
-    return _standard(loading.fingerprint(key), key, tuple(sorted(setting.regions)), setting.basis)
+    return _standard(loading.fingerprint(key), key, tuple(sorted(setting.regions)), setting.basis, setting.mode)
 
 
 @st.cache_data(show_spinner=False, max_entries=500)
-def _standard(fingerprint: str, key: str, regions: tuple[int, ...], basis: str) -> float:
+def _standard(fingerprint: str, key: str, regions: tuple[int, ...], basis: str, mode: str) -> float:
     """`fingerprint` is part of the cache's key. Regions that cancel each other have no push: the run says so."""
     try:
-        return view.standard(loading.dictionary(key), Setting("", regions=regions, basis=basis))
+        return view.standard(loading.dictionary(key), Setting("", regions=regions, basis=basis, mode=mode))
     except ConfigError:
         return 1.0
 
