@@ -10,6 +10,7 @@ from threading import Event
 from time import monotonic, sleep
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from ep.errors import ServiceError
 from pages.shared.jobs import Board, Job
@@ -105,3 +106,27 @@ Board().start("a", "Work", work)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, (tmp_path / "heard").read_text()) == (0, "yes"), done.stderr
+
+
+def _too_quick() -> None:
+    """A page that looks for what a job made, finds nothing, and draws the job, which is done by then."""
+    from time import sleep
+
+    import streamlit as st
+
+    from pages.shared import jobs
+
+    jobs.page_begins()
+    made = (job := jobs.get("quick")) is not None and job.state == "done"
+    if job is None:
+        job = jobs.start("quick", "Work", lambda job: 7)
+        while job.state == "running":
+            sleep(0.01)
+    jobs.watch("quick")
+    st.text("there" if made else "not there")
+
+
+def test_what_is_done_while_a_page_is_drawn_is_on_it() -> None:
+    at = AppTest.from_function(_too_quick, default_timeout=20).run()
+    assert [text.value for text in at.text] == ["there"] and not at.exception
+    assert [text.value for text in at.run().text] == ["there"]

@@ -20,7 +20,7 @@ from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.studies.naming import is_numbered
 from ep.views.palette import region_color
-from pages.shared import loading, messages, state, tokens
+from pages.shared import jobs, loading, messages, state, tokens
 
 log = logging.getLogger("ep.app")
 P = ParamSpec("P")
@@ -38,6 +38,7 @@ def page(title: str, sentence: str) -> None:
     """The head of a page: its name and what one is looking at; under it whatever had to be said once."""
     if not st.session_state.pop(_FRAMED, False):
         _run_again_with_frame()
+    jobs.page_begins()
     st.html(f'<div class="ep-h"><h1>{escape(title)}</h1><p>{escape(sentence)}</p></div>')
     for text in state.take_notes():
         st.html(f'<div class="ep-note">{tokens.escape(text)}</div>')

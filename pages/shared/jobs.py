@@ -25,6 +25,7 @@ log = logging.getLogger("ep.app")
 LOOK_EVERY_S = 0.7
 LAST_S = 10.0
 """How long the end of the server waits for its jobs to stop."""
+_BEGUN = "jobs_page_begun"
 State = Literal["running", "done", "failed", "cancelled"]
 
 
@@ -42,7 +43,7 @@ class Job:
         self.share: float | None = None
         self.result: Any = None
         self.error = ""
-        self.started = monotonic()
+        self.started, self.ended = monotonic(), float("inf")
         self._stop = Event()
 
     def tell(self, said: str, share: float | None = None) -> None:
@@ -61,16 +62,19 @@ class Job:
 
     def run(self, work: Callable[[Job], Any]) -> None:
         """Does the work in the calling thread and keeps what came of it; raises nothing."""
+        state: State = "failed"
         try:
             self.result = work(self)
-            self.state = "done"
+            state = "done"
         except Cancelled:
-            self.state = "cancelled"
+            state = "cancelled"
         except EPError as error:
-            self.error, self.state = messages.sentence(error), "failed"
+            self.error = messages.sentence(error)
         except Exception:
             log.exception("a job failed: %s", self.title)
-            self.error, self.state = "Something went wrong; the server's log says what.", "failed"
+            self.error = "Something went wrong; the server's log says what."
+        self.ended = monotonic()
+        self.state = state  # last: whoever sees it finds the rest there
 
 
 _at_work: WeakKeyDictionary[Job, Thread] = WeakKeyDictionary()
@@ -136,6 +140,11 @@ def forget(key: str) -> None:
     board().forget(key)
 
 
+def page_begins() -> None:
+    """Says that a page is drawn anew from here on, with whatever jobs have made by now."""
+    st.session_state[_BEGUN] = monotonic()
+
+
 def watch(key: str, framed: bool = True) -> None:
     """Draws a job: a bar with cancel while it runs, its error with a way on when it failed; nothing when there is none.
 
@@ -143,9 +152,12 @@ def watch(key: str, framed: bool = True) -> None:
     framed: in a box of its own under its title; False inside a card below the line of what it is about.
     """
     job = get(key)
-    if job is None or job.state == "done":
+    if job is None:
         return
-    if job.state == "running":
+    if job.state == "done":
+        if job.ended > st.session_state.get(_BEGUN, job.ended):
+            st.rerun()  # it was done after the page had looked for what it makes
+    elif job.state == "running":
         _running(key, framed)
     else:
         _ended(key, job, framed)
