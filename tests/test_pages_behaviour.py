@@ -10,11 +10,9 @@ from time import monotonic, sleep
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import ep
-from ep.storage import Shelf
 from ep.studies.rates import Rate
 from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
@@ -23,6 +21,7 @@ from pages.shared.behaviour_work import Kept
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.endpoint import Seen, completion, send, serving, waits
+from tests.fixtures.pages import shelved
 from tests.test_pages_reading import _html, _visit
 
 pytestmark = pytest.mark.slow
@@ -42,14 +41,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "wide": synthetic(40, 48, family="wide", **own),
         "lost": synthetic(40, 32, family="lost", model="/nowhere/at/all"),
     }
-    for name, dictionary in made.items():
-        ep.save(dictionary, folder / f"{name}.ep.h5")
-    found = {entry.path.name.removesuffix(".ep.h5"): entry.key for entry in Shelf((folder,)).entries}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EP_LIBRARY", str(folder))
-        st.cache_resource.clear()
+    with shelved(folder, made) as found:
         yield found
-    st.cache_resource.clear()
 
 
 @pytest.fixture

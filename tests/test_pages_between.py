@@ -6,16 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-import ep
 from ep.method.dictionary import Dictionary, MemorySource
-from ep.storage import Shelf
 from ep.studies import between as study
 from pages.shared import anchors, neighbourhood
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.pages import shelved
 from tests.fixtures.published import without_tokens
 from tests.test_pages_reading import _html, _visit
 
@@ -42,16 +40,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "bare": bare,
         "published": without_tokens(synthetic(60, 16, seed=5, family="published", title="published")),
     }
-    for name, dictionary in made.items():
-        ep.save(dictionary, folder / f"{name}.ep.h5")
-    found = {entry.path.name.removesuffix(".ep.h5"): entry.key for entry in Shelf((folder,)).entries}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EP_LIBRARY", str(folder))
-        st.cache_resource.clear()
-        st.cache_data.clear()
+    with shelved(folder, made) as found:
         yield found
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 def well(at: AppTest) -> str:

@@ -6,14 +6,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import streamlit as st
 
-import ep
 from ep.method.dictionary import Dictionary, MemorySource
-from ep.storage import Shelf
 from pages.shared import compare_work
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.pages import shelved
 from tests.test_pages_between import well
 from tests.test_pages_reading import _visit
 
@@ -53,15 +51,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         dictionary.info["typical_norm"] = None if name in ("bare", "seed of short") else 2.0
         dictionary.info["n_activations"] = 5000
         dictionary.info["tokenizer_hash"] = None
-        ep.save(dictionary, folder / f"{name}.ep.h5")
-    found = {entry.path.name.removesuffix(".ep.h5"): entry.key for entry in Shelf((folder,)).entries}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EP_LIBRARY", str(folder))
-        st.cache_resource.clear()
-        st.cache_data.clear()
+    with shelved(folder, made) as found:
         yield found
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 def test_the_page_opens_on_the_sibling_of_another_model_beside_another_seed(keys: dict[str, str]) -> None:

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-import ep
 from ep.method.dictionary import Dictionary, MemorySource
-from ep.storage import Shelf
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.pages import shelved
 
 ROOT = Path(__file__).resolve().parents[1]
 VITAL = ("center", "exemplars", "mean_directions", "count_arrival")
@@ -37,15 +35,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[dict
         "bare": _bare(),
         "deserted": _deserted(),
     }
-    for name, dictionary in made.items():
-        ep.save(dictionary, folder / f"{name}.ep.h5")
     (folder / "broken.ep.h5").write_bytes(b"nothing")
-    found = {entry.path.name.removesuffix(".ep.h5"): entry.key for entry in Shelf((folder,)).entries}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EP_LIBRARY", str(folder))
-        st.cache_resource.clear()
+    with shelved(folder, made) as found:
         yield found
-    st.cache_resource.clear()
 
 
 def _bare() -> Dictionary:

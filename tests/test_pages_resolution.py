@@ -9,16 +9,14 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-import ep
-from ep.storage import Shelf
 from ep.studies import resolution as study
 from ep.views import snippets
 from pages.shared import loading
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.pages import shelved
 from tests.test_pages_reading import _html, _visit
 
 pytestmark = pytest.mark.slow
@@ -42,14 +40,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "lost8": synthetic(40, 16, seed=5, percentile=8.0, **lost),
         "lost4": synthetic(60, 16, seed=5, percentile=4.0, **lost),
     }
-    for name, dictionary in made.items():
-        ep.save(dictionary, folder / f"{name}.ep.h5")
-    found = {entry.path.name.removesuffix(".ep.h5"): entry.key for entry in Shelf((folder,)).entries}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EP_LIBRARY", str(folder))
-        st.cache_resource.clear()
+    with shelved(folder, made) as found:
         yield found
-    st.cache_resource.clear()
 
 
 def well(at: AppTest) -> str:

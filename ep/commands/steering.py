@@ -28,7 +28,7 @@ def add(kinds: Any) -> None:
         "--strength",
         type=float,
         default=None,
-        help="in typical norms; ablate and swap: share taken out (default: all; else twice the spread along it)",
+        help="in typical norms; ablate and swap: share taken out (default: all; else the careful strength of the file)",
     )
     one.add_argument("--target", type=int, default=None, metavar="ID", help="the region whose mean a swap puts back")
     one.add_argument("--basis", default="exemplar", choices=("exemplar", "mean"), help="the direction")

@@ -18,7 +18,7 @@ from jaxtyping import Float32, Int8, Int64
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.method.pairing import counterpart, pair
-from ep.studies.rates import wilson
+from ep.studies.rates import Rate
 
 BASES = ("exemplar", "mean")
 CENTRES = ("own", "common", "a", "b")
@@ -87,22 +87,6 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Share:
-    """hits of n regions, with the 95 % Wilson interval: what would another draw of so many regions give."""
-
-    hits: int
-    n: int
-
-    @property
-    def value(self) -> float:
-        return self.hits / self.n if self.n else 0.0
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        return wilson(self.hits, self.n) if self.n else (0.0, 1.0)
-
-
-@dataclass(frozen=True)
 class Summary:
     """The verdicts counted. pairs: those at or above the cutoff. Of A and of B: persisted + moved + only = K.
 
@@ -112,8 +96,8 @@ class Summary:
     cutoff: float
     levels: tuple[float, float]
     pairs: int
-    a: Mapping[int, Share]
-    b: Mapping[int, Share]
+    a: Mapping[int, Rate]
+    b: Mapping[int, Rate]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,11 +116,11 @@ class Null:
         """The nearest-counterpart cosine that nine of ten regions of the null exceed."""
         return float(np.quantile(self.match.a.nearest_cosine, LEVEL_SHARE))
 
-    def persisted(self, cutoff: float = CUTOFF) -> Share:
+    def persisted(self, cutoff: float = CUTOFF) -> Rate:
         """Regions that persist in the other seed."""
         return self.counted(cutoff)[PERSISTED]
 
-    def counted(self, cutoff: float = CUTOFF) -> Mapping[int, Share]:
+    def counted(self, cutoff: float = CUTOFF) -> Mapping[int, Rate]:
         """The verdicts of the regions in the other seed, at this null's own level."""
         return summary(self.match, cutoff, (self.level, self.level)).a
 
@@ -247,7 +231,7 @@ def summary(found: Match, cutoff: float = CUTOFF, levels: tuple[float, float] | 
     near = (cutoff, cutoff) if levels is None else levels
     for side, level in zip((found.a, found.b), near, strict=True):
         count = np.bincount(verdicts(side, cutoff, level), minlength=3)
-        counted.append({kind: Share(int(count[kind]), len(side)) for kind in (PERSISTED, MOVED, ONLY)})
+        counted.append({kind: Rate(int(count[kind]), len(side)) for kind in (PERSISTED, MOVED, ONLY)})
     pairs = counted[0][PERSISTED].hits
     return Summary(cutoff, near, pairs, *counted)
 

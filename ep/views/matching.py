@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from ep.method.dictionary import Dictionary
 from ep.studies import matching as study
-from ep.studies.matching import MOVED, NO_NULLS, ONLY, PERSISTED, Match, Nulls, Share, Side, Summary
+from ep.studies.matching import MOVED, NO_NULLS, ONLY, PERSISTED, Match, Nulls, Side, Summary
+from ep.studies.rates import Rate
 from ep.views import palette
 from ep.views.colorings import Coloring, Entry, Ramp
 from ep.views.export import table
@@ -188,10 +189,15 @@ def told(found: Match, counted: Summary, nulls: Nulls = NO_NULLS) -> str:
     return f"{text}."
 
 
-def share(one: Share) -> str:
+def percent(one: Rate) -> str:
+    """ "48 %", a dash where there is nothing to be a share of."""
+    return "–" if one.value is None else f"{100 * one.value:.0f} %"
+
+
+def share(one: Rate) -> str:
     """ "48 % (45 to 51)"."""
-    low, high = one.interval
-    return f"{100 * one.value:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+    span = one.interval
+    return percent(one) + ("" if span is None else f" ({100 * span[0]:.0f} to {100 * span[1]:.0f})")
 
 
 def where(by: str) -> str:

@@ -8,7 +8,8 @@ import streamlit as st
 
 from ep.config import BuildConfig
 from ep.studies import matching as study
-from ep.studies.matching import MOVED, ONLY, PERSISTED, Match, Null, Nulls, Share, Summary
+from ep.studies.matching import MOVED, ONLY, PERSISTED, Match, Null, Nulls, Summary
+from ep.studies.rates import Rate
 from ep.views import figures_matching
 from ep.views import matching as view
 from pages.shared import compare_work as work
@@ -17,7 +18,7 @@ from pages.shared.chart import chart
 from pages.shared.compare_pick import LEAST_CUT, MOST_CUT, Asked
 
 _ASKED = "compare_null_asked"
-Counted = tuple[str, Mapping[int, Share], Mapping[int, Share] | None]
+Counted = tuple[str, Mapping[int, Rate], Mapping[int, Rate] | None]
 """A side's letter, its verdicts, and those of another seed of it."""
 ABOUT = {
     PERSISTED: "partner at or above the cutoff",
@@ -63,7 +64,7 @@ def _lines(nulls: Nulls) -> str:
     return f"line: another seed of {known[0]}{', of B dotted' if len(known) > 1 else ''}"
 
 
-def _cards(counted: Summary, nulls: Sequence[Mapping[int, Share] | None]) -> str:
+def _cards(counted: Summary, nulls: Sequence[Mapping[int, Rate] | None]) -> str:
     both = (("A", counted.a, nulls[0]), ("B", counted.b, nulls[1]))
     cards = [
         _card(view.COLORS[PERSISTED], "Persisted", _many(counted.pairs, "pair"), PERSISTED, both),
@@ -88,7 +89,7 @@ def _card(color: str, title: str, number: str, kind: int, sides: Sequence[Counte
     """One verdict: its number, and for each side the share, with that of another seed of the side beside it."""
     lines = ""
     for letter, shares, null in sides:
-        beside = "" if null is None else f" · another seed {100 * null[kind].value:.0f} %"
+        beside = "" if null is None else f" · another seed {view.percent(null[kind])}"
         title_text = "" if null is None else f' title="another seed of {letter}: {view.share(null[kind])}"'
         lines += f"<div{title_text}>{view.share(shares[kind])} of {letter}{beside}</div>"
     return (
