@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -224,3 +226,20 @@ def test_a_real_llama_without_pad_token() -> None:
     model: LanguageModel = load(str(STORIES))
     assert (model.width, model.n_layers, model.vocabulary_size) == (64, 5, 512)
     assert model.tokenizer.pad_token is None
+
+
+@pytest.mark.slow
+def test_models_asked_for_at_the_same_moment_are_all_loaded(tmp_path: Path) -> None:
+    """And the process is as before: a load afterwards works too."""
+    folders = [tiny.gemma(tmp_path / "one"), tiny.gpt2(tmp_path / "two"), tiny.gemma(tmp_path / "three")]
+    together = Barrier(len(folders))
+
+    def loaded(folder: Path) -> LanguageModel:
+        together.wait()
+        return load(str(folder))
+
+    for _ in range(2):
+        with ThreadPoolExecutor(len(folders)) as pool:
+            models = list(pool.map(loaded, folders))
+        assert all(not p.is_meta for model in models for p in model.bridge.original_model.parameters())
+    load(str(folders[0]))

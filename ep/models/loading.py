@@ -92,6 +92,10 @@ class LanguageModel:
         return Prompt(ids[: self.context], is_template[: self.context], len(ids) > self.context)
 
 
+_one_at_a_time = threading.Lock()
+"""transformers switches the whole process to weightless tensors while it loads: two loads that cross leave it there."""
+
+
 def load(name_or_path: str, device: str = "auto", dtype: str = "auto", revision: str | None = None) -> LanguageModel:
     """Load a causal language model by Hub name or from a local directory.
 
@@ -99,11 +103,12 @@ def load(name_or_path: str, device: str = "auto", dtype: str = "auto", revision:
     dtype     "auto" takes float32 on the CPU and the checkpoint's own on a GPU; or "float32", "bfloat16", "float16".
     revision  a Hub branch, tag or commit; ignored for a directory.
 
-    Raises ModelError, in one line, for anything that is not a loadable causal language model with a tokenizer.
+    One model is loaded at a time, whoever asks. Raises ModelError, in one line, for anything that is not a loadable
+    causal language model with a tokenizer.
     """
     source = find(name_or_path, revision)
     chosen_device = _device(device)
-    with _one_line(name_or_path), _reports() as reports:
+    with _one_at_a_time, _one_line(name_or_path), _reports() as reports:
         config = _config(source, name_or_path)
         chosen_dtype, reason = _dtype(dtype, chosen_device, config)
         tokenizer = _tokenizer(source)

@@ -47,8 +47,7 @@ def _open(key: str, setting: Setting) -> None:
         steering_setting.keep(chosen, ran=True)
         steering.begin(key, dictionary, model, chosen)
     except EPError as error:
-        messages.box("The example cannot be run", messages.sentence(error))
-        return
+        state.note(f"The example cannot be run. {messages.sentence(error)}")
     state.rerun()
 
 
