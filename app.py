@@ -12,7 +12,8 @@ ASSETS = Path(__file__).parent / "pages" / "shared" / "assets"
 
 st.set_page_config(
     page_title="EP Explorer",
-    page_icon=str(ASSETS / "icon.svg"),  # a local file: the named icons are fetched from the network
+    # a local file: the named icons are fetched from the network
+    page_icon=str(ASSETS / "icon.svg"),
     layout="wide",
     initial_sidebar_state=232,
     menu_items={"About": "**EP Explorer** · an explorer for Exemplar Partitioning dictionaries."},
@@ -29,7 +30,8 @@ page = st.navigation(
         st.Page("pages/compare.py", title="Compare"),
         st.Page("pages/steer.py", title="Steer"),
         st.Page("pages/behaviour.py", title="Behaviour"),
-        st.Page(lambda: state.goto("atlas"), title="Atlas", url_path="atlas", visibility="hidden"),  # for links
+        # for links
+        st.Page(lambda: state.goto("atlas"), title="Atlas", url_path="atlas", visibility="hidden"),
     ],
     position="top",
 )

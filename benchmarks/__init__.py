@@ -1,1 +1,4 @@
-"""Speed and memory against named rivals, measured side by side in one run. `make bench` runs them all."""
+"""Speed and memory against named rivals, measured side by side in one run.
+
+`make bench` runs them all.
+"""

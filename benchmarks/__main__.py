@@ -50,25 +50,39 @@ def main(names: list[str]) -> None:
 
 
 def readme(results: dict[str, Any]) -> str:
-    """The table, with the machine and the commands. A row's target is for its ratio, or for what "of" names."""
+    """The table, with the machine and the commands.
+
+    A row's target is for its ratio, or for what "of" names.
+    """
     lines = [
         "# Benchmarks",
         "",
-        "Every figure is measured against a named rival in the same run and given as a ratio, since seconds belong to",
-        "a machine and its load. `make bench` runs all of them and rewrites this page; each also runs alone,",
-        "for example `python -m benchmarks.leaders`. What is measured, and how, is in each program's first lines.",
+        "Every figure is measured against a named rival in the same run and given as a ratio, "
+        "since seconds belong to",
+        "a machine and its load. `make bench` runs all of them and rewrites this page; each also "
+        "runs alone,",
+        "for example `python -m benchmarks.leaders`. What is measured, and how, is in each "
+        "program's first lines.",
     ]
     for name in NAMES:
         if name in results:
             kept = results[name]
-            lines += ["", f"## {name}", "", f"`python -m benchmarks.{name}` · {kept['date']} · {kept['machine']}", ""]
+            lines += [
+                "",
+                f"## {name}",
+                "",
+                f"`python -m benchmarks.{name}` · {kept['date']} · {kept['machine']}",
+                "",
+            ]
             lines += ["| what | ratio | target | measured |", "|---|---|---|---|"]
             lines += [table_row(row) for row in kept["rows"]]
     return "\n".join(lines) + "\n"
 
 
 def table_row(row: dict[str, Any]) -> str:
-    more = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in row.items() if key not in SHOWN)
+    more = ", ".join(
+        f"{key.replace('_', ' ')} {value}" for key, value in row.items() if key not in SHOWN
+    )
     return f"| {row['what']} | {row.get('ratio', '')} | {target(row)} | {more} |"
 
 
@@ -94,7 +108,10 @@ def machine() -> str:
 
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    model = next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        platform.processor(),
+    )
     return f"{model}, {os.cpu_count()} cores"
 
 

@@ -1,10 +1,12 @@
-"""One question of the Between page against the plain way, which makes the whole distance matrix first.
+"""One question of the Between page against the plain way, which makes the whole distance matrix
+first.
 
     python -m benchmarks.between [K] [d]
 
-The paper's code keeps the K × K matrix of cosine distances and looks up two of its columns; it is made anew for every
-dictionary and basis, so a first question waits for it. Asked here of 20 random pairs; the answers are compared. The
-neighbour lists behind paths are made once for a dictionary: their seconds are given, against the same matrix.
+The paper's code keeps the K × K matrix of cosine distances and looks up two of its columns; it is
+made anew for every dictionary and basis, so a first question waits for it. Asked here of 20 random
+pairs; the answers are compared. The neighbour lists behind paths are made once for a dictionary:
+their seconds are given, against the same matrix.
 """
 
 from __future__ import annotations
@@ -26,20 +28,26 @@ PAIRS = 20
 def run(size: int = SIZE, width: int = WIDTH) -> list[dict[str, Any]]:
     """Two rows: one question, and the neighbour lists with one path."""
     rng = np.random.default_rng(0)
-    vectors = rng.standard_normal((size, width), np.float32) + 2 * rng.standard_normal(width).astype(np.float32)
+    vectors = rng.standard_normal((size, width), np.float32) + 2 * rng.standard_normal(
+        width
+    ).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     pairs = rng.choice(size, (PAIRS, 2), replace=False)
     study.between(vectors, 0, 1)  # first touch of the arrays
     ours = [_timed(lambda a=a, b=b: study.between(vectors, int(a), int(b))) for a, b in pairs]
     matrix, made = _timed(lambda: 1.0 - vectors @ vectors.T)
     looked = [_timed(lambda a=a, b=b: _plain(matrix, int(a), int(b))) for a, b in pairs]
-    same = sum(set(found.regions.tolist()) == other for (found, _), (other, _) in zip(ours, looked, strict=True))
+    same = sum(
+        set(found.regions.tolist()) == other
+        for (found, _), (other, _) in zip(ours, looked, strict=True)
+    )
     seconds, lookup = (float(np.median([took for _, took in runs])) for runs in (ours, looked))
     listed, lists = _timed(lambda: study.neighbours(vectors))
     _, way = _timed(lambda: study.path(vectors, listed, int(pairs[0][0]), int(pairs[0][1])))
     where = f"K = {size:,}, d = {width:,}"
     first = {
-        "what": f"what lies between two regions, {where}, against the distance matrix and a look-up",
+        "what": f"what lies between two regions, {where}, against the distance matrix and a "
+        "look-up",
         "ratio": round((made + lookup) / seconds, 1),
         "of": "seconds",
         "target": LIMIT_SECONDS,

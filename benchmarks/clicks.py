@@ -1,8 +1,9 @@
 """From a click on the map to the new summary beside it, in a real Chromium with software graphics.
 
-A dictionary of K = 5,000 (and 20,000) regions is written to a temporary folder, a server of our own is started on it,
-and a browser clicks cells all over the sphere. The clock runs inside the page, from pointer-up to the first change of
-the summary's heading. Knows nothing of other rooms' benchmarks.
+A dictionary of K = 5,000 (and 20,000) regions is written to a temporary folder, a server of our own
+is started on it, and a browser clicks cells all over the sphere. The clock runs inside the page,
+from pointer-up to the first change of the summary's heading. Knows nothing of other rooms'
+benchmarks.
 """
 
 from __future__ import annotations
@@ -33,13 +34,15 @@ SOFTWARE_GL = [
 ]
 CLICKS = 30
 GOALS_S = {5_000: 0.2, 20_000: 0.4}
-# Installed once: stamps pointer-up on the canvas and the first change of the summary's heading after it.
+# Installed once: stamps pointer-up on the canvas and the first change of the summary's heading
+# after it.
 WATCH = """
 () => {
   const heading = () => document.querySelector(".ep-card-name")?.textContent;
   window.clicks = [];
   let started = null, before = null;
-  window.addEventListener("pointerup", () => { started = performance.now(); before = heading(); }, true);
+  const pressed = () => { started = performance.now(); before = heading(); };
+  window.addEventListener("pointerup", pressed, true);
   new MutationObserver(() => {
     if (started !== null && heading() && heading() !== before) {
       window.clicks.push(performance.now() - started);
@@ -51,7 +54,9 @@ WATCH = """
 
 
 def run() -> list[dict[str, object]]:
-    """One row per K: median and 90th percentile of click → summary in seconds, beside the target."""
+    """One row per K: median and 90th percentile of click → summary in seconds, beside the
+    target.
+    """
     rows = []
     for size, goal in GOALS_S.items():
         times = measure(size)
@@ -76,7 +81,9 @@ def measure(size: int, clicks: int = CLICKS) -> list[float]:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         address = stack.enter_context(served(_library(Path(folder), size)))
-        browser = stack.enter_context(sync_playwright()).chromium.launch(executable_path=CHROMIUM, args=SOFTWARE_GL)
+        browser = stack.enter_context(sync_playwright()).chromium.launch(
+            executable_path=CHROMIUM, args=SOFTWARE_GL
+        )
         stack.callback(browser.close)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(f"{address}/?d=clicks/2/4")
@@ -88,10 +95,12 @@ def measure(size: int, clicks: int = CLICKS) -> list[float]:
         for i in range(clicks):
             away, turn = radius * ((i + 0.5) / clicks) ** 0.5, 2.39996 * i  # evenly over the disc
             page.mouse.click(
-                box["x"] + box["width"] / 2 + away * cos(turn), box["y"] + box["height"] / 2 + away * sin(turn)
+                box["x"] + box["width"] / 2 + away * cos(turn),
+                box["y"] + box["height"] / 2 + away * sin(turn),
             )
             page.wait_for_function(f"window.clicks.length > {i}", timeout=20_000)
-            page.wait_for_timeout(500)  # the table follows the summary; a reader looks before clicking again
+            # the table follows the summary; a reader looks before clicking again
+            page.wait_for_timeout(500)
         times = page.evaluate("window.clicks")
     return [milliseconds / 1000 for milliseconds in times]
 
@@ -100,7 +109,10 @@ def _library(folder: Path, size: int) -> Path:
     from ep.storage import save
     from tests.fixtures.dictionaries import synthetic
 
-    save(synthetic(size, 256, family="clicks", title=f"Synthetic, K = {size:,}"), folder / "clicks.ep.h5")
+    save(
+        synthetic(size, 256, family="clicks", title=f"Synthetic, K = {size:,}"),
+        folder / "clicks.ep.h5",
+    )
     return folder
 
 
@@ -129,7 +141,10 @@ def served(library: Path) -> Iterator[str]:
     )
     try:
         for _ in range(240):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/_stcore/health", timeout=1):
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1),
+            ):
                 break
             time.sleep(0.25)
         yield address

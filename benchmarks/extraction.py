@@ -1,8 +1,8 @@
 """Extraction against a full forward pass with logits, through the same bridge on the same batches.
 
-Measures `harvest` as a build calls it (hooks, selection of positions, copy to numpy, bookkeeping of positions) at one
-layer, and the bridge's plain forward, which runs every block and the unembedding. The two are timed in turn, so that
-a busy machine slows both; the ratio is the median over rounds.
+Measures `harvest` as a build calls it (hooks, selection of positions, copy to numpy, bookkeeping of
+positions) at one layer, and the bridge's plain forward, which runs every block and the unembedding.
+The two are timed in turn, so that a busy machine slows both; the ratio is the median over rounds.
 
     python -m benchmarks.extraction
 """
@@ -37,11 +37,16 @@ def _measure(model: LanguageModel, layer: int, rounds: int) -> dict[str, Any]:
     extract(), forward()
     times = [(_seconds(extract), _seconds(forward)) for _ in range(rounds)]
     return {
-        "what": f"extraction at layer {layer} of {model.n_layers} against a full forward with logits",
+        "what": f"extraction at layer {layer} of {model.n_layers} against a full forward with "
+        "logits",
         "model": "demo base",
         "device": f"{model.device}, {model.dtype}",
-        "extraction_tokens_per_s": round(batch.n_tokens / statistics.median(ours for ours, _ in times)),
-        "forward_tokens_per_s": round(batch.n_tokens / statistics.median(theirs for _, theirs in times)),
+        "extraction_tokens_per_s": round(
+            batch.n_tokens / statistics.median(ours for ours, _ in times)
+        ),
+        "forward_tokens_per_s": round(
+            batch.n_tokens / statistics.median(theirs for _, theirs in times)
+        ),
         "ratio": round(statistics.median(theirs / ours for ours, theirs in times), 2),
         "target": TARGET if layer == 2 else None,
     }
@@ -57,7 +62,9 @@ def _batch(model: LanguageModel) -> TokenBatch:
 def _full_forward(model: LanguageModel, batch: TokenBatch) -> Callable[[], Any]:
     import torch
 
-    ids, mask = (torch.from_numpy(array).long().to(model.device) for array in (batch.ids, batch.mask))
+    ids, mask = (
+        torch.from_numpy(array).long().to(model.device) for array in (batch.ids, batch.mask)
+    )
 
     def forward() -> Any:
         with torch.inference_mode():

@@ -1,8 +1,10 @@
-"""Generation with interventions against plain `transformers` generate, and the wait for the first token on the demo.
+"""Generation with interventions against plain `transformers` generate, and the wait for the first
+token on the demo.
 
-A randomly initialised Gemma-2 of more than 300 M parameters, where the forward pass dominates: four rows of one prompt
-(default, ablated, steered, random control) here, the same four rows without any change there, the same number of new
-tokens, greedy, timed in turn; the ratio is the median over rounds.
+A randomly initialised Gemma-2 of more than 300 M parameters, where the forward pass dominates: four
+rows of one prompt (default, ablated, steered, random control) here, the same four rows without any
+change there, the same number of new tokens, greedy, timed in turn; the ratio is the median over
+rounds.
 
     python -m benchmarks.generation
 """
@@ -38,7 +40,10 @@ def _at_scale(folder: Path) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM
 
     tiny.gemma_of_size(folder, width=1024, n_layers=18, vocabulary=50_000)
-    ours, theirs = ep.load(str(folder)), AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+    ours, theirs = (
+        ep.load(str(folder)),
+        AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval(),
+    )
     parameters = sum(parameter.numel() for parameter in theirs.parameters())
     ids = tuple(np.random.default_rng(0).integers(10, 300, PROMPT).tolist())
     _ours(ours, ids), _theirs(theirs, ids)

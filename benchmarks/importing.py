@@ -1,10 +1,12 @@
-"""Converting a published dictionary, against reading it with Python's own unpickler behind an allow-list.
+"""Converting a published dictionary, against reading it with Python's own unpickler behind an
+allow-list.
 
     python -m benchmarks.importing [K] [d]
 
-The file has the published layout and size (K = 5,000, d = 2304: about 1.4 GB, nine tenths of it reservoirs of member
-directions). The rival is the usual safe-looking way: `pickle.Unpickler` with `find_class` restricted to the same names
-and inert stand-in classes. Seconds and peak memory are those of a fresh process each.
+The file has the published layout and size (K = 5,000, d = 2304: about 1.4 GB, nine tenths of it
+reservoirs of member directions). The rival is the usual safe-looking way: `pickle.Unpickler` with
+`find_class` restricted to the same names and inert stand-in classes. Seconds and peak memory are
+those of a fresh process each.
 """
 
 from __future__ import annotations
@@ -64,23 +66,44 @@ def run(size: int = SIZE, width: int = WIDTH) -> list[dict[str, Any]]:
         rival_seconds, rival_peak = _measure(RIVAL, path, size, PEAK_MB)
         whole_seconds, whole_peak = _measure(WHOLE, path, size, CHILD_MB, "perf_counter")
     return [
-        {"what": f"reading {what}: peak memory against the restricted unpickler", "ep_mb": round(peak),
-         "unpickler_mb": round(rival_peak), "ratio": round(peak / rival_peak, 3), "target": 1, "at_most": True},
-        {"what": "the same, processor seconds", "ep_s": round(seconds, 2), "unpickler_s": round(rival_seconds, 2),
-         "ratio": round(seconds / rival_seconds, 2)},
-        {"what": "the whole conversion (map, neighbours, groups, writing) in its child process",
-         "seconds": round(whole_seconds, 1), "peak_mb": round(whole_peak), "of": "peak_mb", "target": LIMIT_MB,
-         "at_most": True},
-    ]  # fmt: skip
+        {
+            "what": f"reading {what}: peak memory against the restricted unpickler",
+            "ep_mb": round(peak),
+            "unpickler_mb": round(rival_peak),
+            "ratio": round(peak / rival_peak, 3),
+            "target": 1,
+            "at_most": True,
+        },
+        {
+            "what": "the same, processor seconds",
+            "ep_s": round(seconds, 2),
+            "unpickler_s": round(rival_seconds, 2),
+            "ratio": round(seconds / rival_seconds, 2),
+        },
+        {
+            "what": "the whole conversion (map, neighbours, groups, writing) in its child process",
+            "seconds": round(whole_seconds, 1),
+            "peak_mb": round(whole_peak),
+            "of": "peak_mb",
+            "target": LIMIT_MB,
+            "at_most": True,
+        },
+    ]
 
 
-def _measure(code: str, path: Path, size: int, peak: str, clock: str = "process_time") -> tuple[float, float]:
-    """(processor seconds, or others by `clock`, and peak MB) of a fresh process that runs `code`."""
+def _measure(
+    code: str, path: Path, size: int, peak: str, clock: str = "process_time"
+) -> tuple[float, float]:
+    """(processor seconds, or others by `clock`, and peak MB) of a fresh process that runs
+    `code`.
+    """
     program = (
         f"import time\nstart = time.{clock}()\npath, size = {str(path)!r}, {size}\n{code}\n"
         f"print([time.{clock}() - start, {peak}])"
     )
-    seconds, megabytes = json.loads(subprocess.check_output([sys.executable, "-c", program], text=True))
+    seconds, megabytes = json.loads(
+        subprocess.check_output([sys.executable, "-c", program], text=True)
+    )
     return seconds, megabytes
 
 

@@ -1,7 +1,8 @@
 """A ladder of two layers and five percentiles against the slowest of its builds made alone.
 
-One calibration, one stream and one forward pass serve the whole ladder; the rival is this product's own build of a
-single dictionary (the finest percentile at the deepest layer, which is the slowest), on the same text and budget.
+One calibration, one stream and one forward pass serve the whole ladder; the rival is this product's
+own build of a single dictionary (the finest percentile at the deepest layer, which is the slowest),
+on the same text and budget.
 
     python -m benchmarks.ladder
 """
@@ -26,13 +27,16 @@ TARGET = 1.3
 
 
 def run(rounds: int = ROUNDS) -> list[dict[str, Any]]:
-    """One row: seconds of the ladder and of the slowest single build, median ratio over rounds run in turn."""
+    """One row: seconds of the ladder and of the slowest single build, median ratio over rounds run
+    in turn.
+    """
     ladder, single = (LAYERS, PERCENTILES), (LAYERS[-1:], PERCENTILES[:1])
     seconds(*single, tokens=5_000)  # compiles and warms what both use
     times = [(seconds(*ladder), seconds(*single)) for _ in range(rounds)]
     return [
         {
-            "what": f"{len(LAYERS)} layers × {len(PERCENTILES)} percentiles against the slowest single build",
+            "what": f"{len(LAYERS)} layers × {len(PERCENTILES)} percentiles against the slowest "
+            "single build",
             "model": f"demo base, {TOKENS:,} activations",
             "ladder_s": round(statistics.median(ours for ours, _ in times), 1),
             "single_s": round(statistics.median(theirs for _, theirs in times), 1),

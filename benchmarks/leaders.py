@@ -1,10 +1,11 @@
 """Leader clustering with all its bookkeeping against a bare float32 matmul + max on the same rows.
 
-A synthetic stream at Gemma-2-2B's width (d = 2304) is clustered until K regions exist; from there on both sides get the
-same batches of 1,024 rows in turn, and the figure is the median over batches of bare seconds / our seconds (that is:
-our rows/s over the bare product's). The bare side computes (x @ E.T).max(1) in torch, which neither founds, counts nor
-decides exactly. Ours: Leaders.partial_fit, ArrivalMembers.observe and VoronoiMembers.observe. A sample of rows is
-decided again by brute force in float64, and every difference is counted as wrong.
+A synthetic stream at Gemma-2-2B's width (d = 2304) is clustered until K regions exist; from there
+on both sides get the same batches of 1,024 rows in turn, and the figure is the median over batches
+of bare seconds / our seconds (that is: our rows/s over the bare product's). The bare side computes
+(x @ E.T).max(1) in torch, which neither founds, counts nor decides exactly. Ours:
+Leaders.partial_fit, ArrivalMembers.observe and VoronoiMembers.observe. A sample of rows is decided
+again by brute force in float64, and every difference is counted as wrong.
 
     python -m benchmarks.leaders
 """
@@ -29,7 +30,9 @@ THREADS = 2
 SAMPLE = 64
 CONTEXT = 128
 SETTINGS = ((200, 0.89, 0.6), (1_000, 0.85, 0.8), (5_000, 0.77, 1.0), (20_000, 0.55, 1.5))
-"""K, a threshold at which the stream founds that many regions within 100,000 rows, and the target ratio."""
+"""K, a threshold at which the stream founds that many regions within 100,000 rows, and the target
+ratio.
+"""
 
 WORDS, PAIRS, DOCUMENT = 30_000, 8_192, 200
 
@@ -61,10 +64,13 @@ def measure(n_regions: int, threshold: float, target: float) -> dict[str, Any]:
         ours.append(time.perf_counter() - start)
         wrong += n_wrong(leaders, rows, assignment)
     return {
-        "what": f"clustering with bookkeeping against a bare matmul + max, K = {n_regions:,}, d = {WIDTH:,}",
+        "what": f"clustering with bookkeeping against a bare matmul + max, K = {n_regions:,}, d = "
+        f"{WIDTH:,}",
         "K": len(leaders),
         "rows_seen": leaders.n_seen,
-        "new_per_1000_rows": round(1000 * (len(leaders) - k_before) / (leaders.n_seen - n_before), 1),
+        "new_per_1000_rows": round(
+            1000 * (len(leaders) - k_before) / (leaders.n_seen - n_before), 1
+        ),
         "bare_us_per_row": round(1e6 * float(np.median(bare)) / BATCH, 1),
         "ratio_of_fastest": round(min(bare) / min(ours), 2),
         "wrong": f"{wrong} of {SAMPLE * ROUNDS}",
@@ -74,7 +80,11 @@ def measure(n_regions: int, threshold: float, target: float) -> dict[str, Any]:
 
 
 def cluster(
-    leaders: Leaders, arrival: ArrivalMembers, voronoi: VoronoiMembers, rows: np.ndarray, events: Events
+    leaders: Leaders,
+    arrival: ArrivalMembers,
+    voronoi: VoronoiMembers,
+    rows: np.ndarray,
+    events: Events,
 ) -> Assignment:
     """One batch through the clustering and all that is kept of it."""
     assignment = leaders.partial_fit(rows)
@@ -84,7 +94,9 @@ def cluster(
 
 
 def n_wrong(leaders: Leaders, rows: np.ndarray, assignment: Assignment) -> int:
-    """Rows of a sample that a float64 product over the exemplars of their time decides otherwise."""
+    """Rows of a sample that a float64 product over the exemplars of their time decides
+    otherwise.
+    """
     sample = np.linspace(0, len(rows) - 1, SAMPLE).astype(int)
     cosine = rows[sample].astype(np.float64) @ leaders.exemplars.astype(np.float64).T
     at = leaders.n_seen - len(rows) + sample
@@ -96,7 +108,9 @@ def n_wrong(leaders: Leaders, rows: np.ndarray, assignment: Assignment) -> int:
 
 
 def stream(seed: int = 0) -> Iterator[tuple[np.ndarray, Events]]:
-    """Endless batches of unit rows: word + word pair + document + noise, Zipf words, a power-law spectrum, centred."""
+    """Endless batches of unit rows: word + word pair + document + noise, Zipf words, a power-law
+    spectrum, centred.
+    """
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     spectrum = torch.arange(1, WIDTH + 1) ** -0.43
     spectrum /= spectrum.norm()

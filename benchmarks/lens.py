@@ -1,8 +1,9 @@
-"""How often the logit lens of an exemplar names what comes next, beside the lens of another region as control.
+"""How often the logit lens of an exemplar names what comes next, beside the lens of another region
+as control.
 
-For every region of a demo dictionary with at least five Voronoi members that have a next token: is the members' most
-common next token among the five strongest tokens of the exemplar's lens? Counted on the stream the dictionary was built
-from. The interval is Wilson's, 95 %.
+For every region of a demo dictionary with at least five Voronoi members that have a next token: is
+the members' most common next token among the five strongest tokens of the exemplar's lens? Counted
+on the stream the dictionary was built from. The interval is Wilson's, 95 %.
 
     python -m benchmarks.lens
 """
@@ -36,7 +37,8 @@ def measure(layer: int, percentile: int) -> dict[str, Any]:
     hits = int((lens[asked] == following[asked, None]).any(axis=1).sum())
     low, high = wilson(hits, len(asked))
     return {
-        "what": f"lens names the next token: demo tuned, layer {layer}, p = {percentile}, K = {len(dictionary):,}",
+        "what": f"lens names the next token: demo tuned, layer {layer}, p = {percentile}, K = "
+        f"{len(dictionary):,}",
         "share": round(hits / len(asked), 3),
         "interval": f"{low:.2f} to {high:.2f}",
         "n": len(asked),

@@ -1,9 +1,11 @@
-"""The map in a real Chromium with software graphics: how it drags beside plotly's mesh3d, how soon it stands, clicks.
+"""The map in a real Chromium with software graphics: how it drags beside plotly's mesh3d, how soon
+it stands, clicks.
 
-Made-up dictionaries of 5,000, 20,000 and 100,000 regions. Dragging: the map's own page and a plotly page of the same
-cells, both opened from a disk in one browser, are dragged for the same time, and the animation frames the page got are
-counted. First picture: from the address typed to the drawn map, by the first visitor of a running server and by the
-next. Clicks: as in `clicks`. plotly's page is given a minute to come up; where it does not, the row says so.
+Made-up dictionaries of 5,000, 20,000 and 100,000 regions. Dragging: the map's own page and a plotly
+page of the same cells, both opened from a disk in one browser, are dragged for the same time, and
+the animation frames the page got are counted. First picture: from the address typed to the drawn
+map, by the first visitor of a running server and by the next. Clicks: as in `clicks`. plotly's page
+is given a minute to come up; where it does not, the row says so.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ LARGEST_WITH_TARGET = 20_000
 PATIENCE_S = 60.0
 DRAG_S = 6.0
 FIRST_PICTURE_S, CLICK_S, TIMES = 3.0, 0.4, 10.0
-COUNT = "() => { window.frames_ = 0; const next = () => { window.frames_++; requestAnimationFrame(next); }; next(); }"
+COUNT = (
+    "() => { window.frames_ = 0; const next = () => { window.frames_++; "
+    "requestAnimationFrame(next); }; next(); }"
+)
 DRAWN = ".labels span.on"
 
 
@@ -52,8 +57,15 @@ def run(sizes: tuple[int, ...] = SIZES) -> list[dict[str, object]]:
     for size in sizes:
         times = sorted(measure(size, 10))
         rows.append(
-            {"what": f"click to updated summary, K = {size:,}", "median_s": round(times[len(times) // 2], 3)}
-            | ({"of": "median_s", "target": CLICK_S, "at_most": True} if size <= LARGEST_WITH_TARGET else {})
+            {
+                "what": f"click to updated summary, K = {size:,}",
+                "median_s": round(times[len(times) // 2], 3),
+            }
+            | (
+                {"of": "median_s", "target": CLICK_S, "at_most": True}
+                if size <= LARGEST_WITH_TARGET
+                else {}
+            )
         )
     return rows
 
@@ -68,24 +80,38 @@ def _dragging(browser: Browser, dictionary: Dictionary) -> list[dict[str, object
         pages = {}
         for layout in ("pca-sphere", "pca-flat"):
             pages[layout] = Path(folder) / f"{layout}.html"
-            pages[layout].write_text(standalone.html(dictionary, layout, coloring(dictionary, "neighbourhood"), 0))
-        rates = {layout: _rate(browser, page, "canvas.cells", DRAWN) or 0.0 for layout, page in pages.items()}
+            pages[layout].write_text(
+                standalone.html(dictionary, layout, coloring(dictionary, "neighbourhood"), 0)
+            )
+        rates = {
+            layout: _rate(browser, page, "canvas.cells", DRAWN) or 0.0
+            for layout, page in pages.items()
+        }
         plotly = Path(folder) / "plotly.html"
         _plotly(dictionary, plotly)
         theirs = _rate(browser, plotly, ".gl-container canvas", ".gl-container canvas", PATIENCE_S)
     for layout, rate in rates.items():
-        row: dict[str, object] = {"what": f"dragging, {layout}, K = {size:,}", "frames_per_s": round(rate, 1)}
+        row: dict[str, object] = {
+            "what": f"dragging, {layout}, K = {size:,}",
+            "frames_per_s": round(rate, 1),
+        }
         if theirs is None:
             row |= {"plotly": f"not up within {PATIENCE_S:.0f} s"}
         else:
             row |= {"ratio": round(rate / theirs, 1), "plotly_frames_per_s": round(theirs, 2)}
-            row |= {"target": TIMES} if layout == "pca-sphere" and size >= LARGEST_WITH_TARGET else {}
+            row |= (
+                {"target": TIMES} if layout == "pca-sphere" and size >= LARGEST_WITH_TARGET else {}
+            )
         rows.append(row)
     return rows
 
 
-def _rate(browser: Browser, path: Path, handle: str, drawn: str, patience_s: float = 240.0) -> float | None:
-    """Animation frames a second while the middle of the page is dragged in a circle; None when it does not come up."""
+def _rate(
+    browser: Browser, path: Path, handle: str, drawn: str, patience_s: float = 240.0
+) -> float | None:
+    """Animation frames a second while the middle of the page is dragged in a circle; None when it
+    does not come up.
+    """
     from playwright.sync_api import TimeoutError as TooLong
 
     page = browser.new_page(viewport={"width": 700, "height": 760})
@@ -131,12 +157,16 @@ def _plotly(dictionary: Dictionary, path: Path) -> None:
     x, y, z = np.concatenate([found.centers, found.vertices]).astype(np.float32).T
     a, b = (size + found.corners[i].astype(np.int32) for i in (np.arange(len(owner)), following))
     group = dictionary.column("neighbourhood")[owner].astype(np.float32)
-    mesh = go.Mesh3d(x=x, y=y, z=z, i=a, j=b, k=owner.astype(np.int32), intensity=group, intensitymode="cell")
+    mesh = go.Mesh3d(
+        x=x, y=y, z=z, i=a, j=b, k=owner.astype(np.int32), intensity=group, intensitymode="cell"
+    )
     go.Figure(mesh).write_html(path, include_plotlyjs=True)
 
 
 def _standing(browser: Browser, dictionary: Dictionary) -> list[dict[str, object]]:
-    """Seconds from the address to the drawn map, for the first visitor of this dictionary and for the next."""
+    """Seconds from the address to the drawn map, for the first visitor of this dictionary and for
+    the next.
+    """
     from ep.storage import save
     from tests.fixtures.dictionaries import synthetic
 
@@ -147,7 +177,10 @@ def _standing(browser: Browser, dictionary: Dictionary) -> list[dict[str, object
         address = stack.enter_context(served(folder))
         _seconds(browser, f"{address}/?d=small/2/4")  # the server has imported what it needs
         times = [_seconds(browser, f"{address}/?d=maps/2/4") for _ in range(2)]
-    row: dict[str, Any] = {"what": f"first picture, K = {len(dictionary):,}", "next_visitor_s": round(times[1], 2)}
+    row: dict[str, Any] = {
+        "what": f"first picture, K = {len(dictionary):,}",
+        "next_visitor_s": round(times[1], 2),
+    }
     row["first_visitor_s"] = round(times[0], 2)
     if len(dictionary) <= LARGEST_WITH_TARGET:
         row |= {"of": "first_visitor_s", "target": FIRST_PICTURE_S, "at_most": True}

@@ -1,11 +1,13 @@
-"""Pairing the regions of two dictionaries one to one: the auction in bounded memory against scipy on the dense matrix.
+"""Pairing the regions of two dictionaries one to one: the auction in bounded memory against scipy
+on the dense matrix.
 
     python -m benchmarks.matching [K]
 
-Both pair the same made-up exemplars (K rows of 256 dimensions in groups, the second set a noisy copy in another order)
-and must reach the same sum of cosines. The rival is scipy's linear_sum_assignment, given all K² cosines; making them is
-counted on both sides. A second row pairs K = 20,000 alone, with the seconds and the memory above the start: there the
-dense matrix takes 1.6 GB in float32 and scipy, which works in float64, twice that and more.
+Both pair the same made-up exemplars (K rows of 256 dimensions in groups, the second set a noisy
+copy in another order) and must reach the same sum of cosines. The rival is scipy's
+linear_sum_assignment, given all K² cosines; making them is counted on both sides. A second row
+pairs K = 20,000 alone, with the seconds and the memory above the start: there the dense matrix
+takes 1.6 GB in float32 and scipy, which works in float64, twice that and more.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ def against_scipy(size: int) -> dict[str, Any]:
     end = perf_counter()
     gap = float(cosine[row, column].sum(dtype=np.float64) - ours.cosine.sum(dtype=np.float64))
     return {
-        "what": f"one-to-one pairs, K = {size:,} × {WIDTH}: scipy on the dense matrix over the auction, seconds",
+        "what": f"one-to-one pairs, K = {size:,} × {WIDTH}: scipy on the dense matrix over the "
+        "auction, seconds",
         "ratio": round((end - between) / (between - start), 2),
         "seconds": round(between - start, 2),
         "scipy_seconds": round(end - between, 2),
@@ -61,7 +64,8 @@ def alone(size: int) -> dict[str, Any]:
     seconds = perf_counter() - start
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     return {
-        "what": f"one-to-one pairs, K = {size:,} × {WIDTH}: memory above the start against one dense float64 matrix",
+        "what": f"one-to-one pairs, K = {size:,} × {WIDTH}: memory above the start against one "
+        "dense float64 matrix",
         "ratio": round(memory / (8 * size * size / 2**20), 3),
         "target": 0.5,
         "at_most": True,
@@ -72,7 +76,9 @@ def alone(size: int) -> dict[str, Any]:
 
 
 def made(size: int, noise: float = 0.5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Two sets of unit rows (size, 256): directions in groups of about 50, and a noisy copy in another order."""
+    """Two sets of unit rows (size, 256): directions in groups of about 50, and a noisy copy in
+    another order.
+    """
     rng = np.random.default_rng(seed)
     middles = rng.normal(size=(size // GROUP + 1, WIDTH))
     first = middles[rng.integers(0, len(middles), size)] + 0.8 * rng.normal(size=(size, WIDTH))

@@ -1,7 +1,9 @@
-"""Peak memory of a build as its stream grows: the same build on a short and on a four times longer stream.
+"""Peak memory of a build as its stream grows: the same build on a short and on a four times longer
+stream.
 
-Each runs in a process of its own, which prints the kernel's high-water mark of its resident memory. The percentile
-is coarse, so that the dictionary stops growing early and what is left to grow is only what should not.
+Each runs in a process of its own, which prints the kernel's high-water mark of its resident memory.
+The percentile is coarse, so that the dictionary stops growing early and what is left to grow is
+only what should not.
 
     python -m benchmarks.memory
 """
@@ -27,8 +29,8 @@ import sys
 from ep.building import build
 from ep.config import BuildConfig
 model, text, out, tokens = sys.argv[1:]
-config = BuildConfig(model=model, text=(text,) * 4, layers=(2, 4), percentiles=(8, 16), out=out, tokens=int(tokens),
-                     calibration=20_000)
+config = BuildConfig(model=model, text=(text,) * 4, layers=(2, 4), percentiles=(8, 16), out=out,
+                     tokens=int(tokens), calibration=20_000)
 seen = 0
 for progress in build(config):
     seen = progress.done if progress.stage == "stream" else seen

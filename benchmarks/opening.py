@@ -1,9 +1,11 @@
-"""Opening a large dictionary and reading one region, in a fresh process, against rivals that hold the same arrays.
+"""Opening a large dictionary and reading one region, in a fresh process, against rivals that hold
+the same arrays.
 
     python -m benchmarks.opening [K] [d]
 
-Seconds and peak memory are those of the whole process after Python has started: imports, opening, reading region K/2.
-The text is as large as a real build's: 100,000 passages of 128 tokens and a vocabulary of 50,000 pieces.
+Seconds and peak memory are those of the whole process after Python has started: imports, opening,
+reading region K/2. The text is as large as a real build's: 100,000 passages of 128 tokens and a
+vocabulary of 50,000 pieces.
 """
 
 from __future__ import annotations
@@ -27,18 +29,22 @@ READERS = {
     "ep.open + region": "import ep; d = ep.open(path); assert d.region({region}).excerpts",
     "h5py, every array": (
         "import h5py; f = h5py.File(path, 'r'); a = {{}};"
-        "f.visititems(lambda n, o: a.update({{n: o[()]}}) if isinstance(o, h5py.Dataset) else None);"
+        "f.visititems(lambda n, o: a.update({{n: o[()]}}) if isinstance(o, h5py.Dataset) else "
+        "None);"
         "row = {{n: v[{region}] for n, v in a.items() if len(v) > {region}}}"
     ),
     "numpy .npz, every array": (
         "import numpy as np; f = np.load(path.replace('.ep.h5', '.npz'), allow_pickle=False);"
-        "a = {{n: f[n] for n in f.files}}; row = {{n: v[{region}] for n, v in a.items() if len(v) > {region}}}"
+        "a = {{n: f[n] for n in f.files}}; row = {{n: v[{region}] for n, v in a.items() if len(v) "
+        "> {region}}}"
     ),
 }
 
 
 def run(size: int = SIZE, width: int = WIDTH) -> list[dict[str, Any]]:
-    """One row per reader: median, best and processor seconds, peak MB, and how many times longer than ep it takes."""
+    """One row per reader: median, best and processor seconds, peak MB, and how many times longer
+    than ep it takes.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.ep.h5"
         megabytes = _make(path, size, width)
@@ -46,11 +52,19 @@ def run(size: int = SIZE, width: int = WIDTH) -> list[dict[str, Any]]:
         for name, code in READERS.items():
             measured = [_measure(code.format(region=size // 2), path) for _ in range(REPEATS)]
             seconds = sorted(wall for wall, _, _ in measured)
-            row = {"what": f"{name}: a {megabytes:,.0f} MB file, K = {size:,}, d = {width:,}, in a fresh process"}
-            row |= {"seconds": round(seconds[REPEATS // 2], 3), "best_seconds": round(seconds[0], 3)}
+            row = {
+                "what": f"{name}: a {megabytes:,.0f} MB file, K = {size:,}, d = {width:,}, in a "
+                "fresh process"
+            }
+            row |= {
+                "seconds": round(seconds[REPEATS // 2], 3),
+                "best_seconds": round(seconds[0], 3),
+            }
             row |= {"cpu_seconds": round(min(cpu for _, cpu, _ in measured), 3)}
             row |= {"peak_mb": round(max(peak for *_, peak in measured))}
-            rows.append(row | {"ratio": round(row["seconds"] / (rows[0] if rows else row)["seconds"], 2)})
+            rows.append(
+                row | {"ratio": round(row["seconds"] / (rows[0] if rows else row)["seconds"], 2)}
+            )
     memory = {"what": "the same, peak memory of ep.open + region", "peak_mb": rows[0]["peak_mb"]}
     rows[0] |= {"of": "seconds", "target": LIMIT_SECONDS, "at_most": True}
     return [rows[0], memory | {"of": "peak_mb", "target": LIMIT_MB, "at_most": True}, *rows[1:]]
@@ -59,16 +73,21 @@ def run(size: int = SIZE, width: int = WIDTH) -> list[dict[str, Any]]:
 def _measure(code: str, path: Path) -> tuple[float, float, float]:
     """(seconds, processor seconds, peak MB) of a fresh process that runs `code`."""
     program = (
-        f"import time; start, cpu = time.perf_counter(), time.process_time(); path = {str(path)!r}; {code};"
+        "import time; start, cpu = time.perf_counter(), time.process_time(); path = "
+        f"{str(path)!r}; {code};"
         "took = [time.perf_counter() - start, time.process_time() - cpu];"
         f"print([*took, {PEAK_MB}])"
     )
-    took, cpu, peak = json.loads(subprocess.check_output([sys.executable, "-c", program], text=True))
+    took, cpu, peak = json.loads(
+        subprocess.check_output([sys.executable, "-c", program], text=True)
+    )
     return took, cpu, peak
 
 
 def _make(path: Path, size: int, width: int) -> float:
-    """The file and the rival's file, made in a process of their own so that this one stays small."""
+    """The file and the rival's file, made in a process of their own so that this one stays
+    small.
+    """
     code = f"from benchmarks.opening import make; make({str(path)!r}, {size}, {width})"
     subprocess.run([sys.executable, "-c", code], check=True)
     return path.stat().st_size / 1e6
@@ -83,11 +102,16 @@ def make(path: str, size: int, width: int) -> None:
     from tests.fixtures.dictionaries import synthetic
 
     base, rng = synthetic(size, width), np.random.default_rng(0)
-    arrays = {name: base.source.read(name) for name in (*ARRAYS, "vocabulary_pieces") if name in base}
+    arrays = {
+        name: base.source.read(name) for name in (*ARRAYS, "vocabulary_pieces") if name in base
+    }
     passages, tokens, entries = 100_000, 128, 50_000
     known = len(arrays["vocabulary_ids"])
     pieces = np.empty(entries, object)
-    pieces[:] = [*arrays["vocabulary_pieces"], *(f" piece{i}".encode() for i in range(entries - known))]
+    pieces[:] = [
+        *arrays["vocabulary_pieces"],
+        *(f" piece{i}".encode() for i in range(entries - known)),
+    ]
     place = np.searchsorted(arrays["passage_ids"], arrays["excerpt_passage"])
     founders = np.searchsorted(arrays["passage_ids"], arrays["founder_passage"])
     step = passages // len(arrays["passage_ids"])
@@ -102,7 +126,10 @@ def make(path: str, size: int, width: int) -> None:
     }
     save(Dictionary(MemorySource(arrays), base.info, size), path)
     stored = reopen(path).source
-    np.savez(path.replace(".ep.h5", ".npz"), **{name: stored.read(name) for name in ARRAYS if name in stored})
+    np.savez(
+        path.replace(".ep.h5", ".npz"),
+        **{name: stored.read(name) for name in ARRAYS if name in stored},
+    )
 
 
 if __name__ == "__main__":

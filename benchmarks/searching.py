@@ -1,9 +1,10 @@
 """Every key of a search at K = 20,000, against pandas looking through one joined text per region.
 
-A dictionary made of a Zipf-distributed vocabulary of 30,000 words, 60,000 passages of 100 tokens and 24 excerpts a
-region is held in memory. Queries are typed letter by letter; each state of the box is one search, never seen before.
-The rival is `Series.str.contains` (lower-cased, no pattern) over a column that joins a region's label, lens tokens,
-members' tokens and the words around its marked tokens: it knows no ids, ranks nothing and gives no reason.
+A dictionary made of a Zipf-distributed vocabulary of 30,000 words, 60,000 passages of 100 tokens
+and 24 excerpts a region is held in memory. Queries are typed letter by letter; each state of the
+box is one search, never seen before. The rival is `Series.str.contains` (lower-cased, no pattern)
+over a column that joins a region's label, lens tokens, members' tokens and the words around its
+marked tokens: it knows no ids, ranks nothing and gives no reason.
 """
 
 from __future__ import annotations
@@ -21,7 +22,34 @@ from ep.views.search import Index
 
 REGIONS, WORDS, PASSAGES, LENGTH, EXCERPTS = 20_000, 30_000, 60_000, 100, 24
 LETTERS = "etaoinshrdlucmfwypvbgkjqxz"
-SHARES = (120, 90, 80, 75, 70, 67, 63, 60, 60, 42, 40, 28, 28, 24, 22, 23, 20, 19, 10, 15, 20, 8, 2, 1, 2, 1)
+SHARES = (
+    120,
+    90,
+    80,
+    75,
+    70,
+    67,
+    63,
+    60,
+    60,
+    42,
+    40,
+    28,
+    28,
+    24,
+    22,
+    23,
+    20,
+    19,
+    10,
+    15,
+    20,
+    8,
+    2,
+    1,
+    2,
+    1,
+)
 KEYS_GOAL_S = 0.06
 
 
@@ -34,10 +62,15 @@ def run() -> list[dict[str, object]]:
     index.find("warm", labels)
     column = joined(dictionary, labels)
     rng = np.random.default_rng(1)
-    queries = [" ".join(words[i].strip() for i in rng.integers(0, 3000, n)) for n in (1, 1, 1, 1, 2, 2, 3)]
+    queries = [
+        " ".join(words[i].strip() for i in rng.integers(0, 3000, n)) for n in (1, 1, 1, 1, 2, 2, 3)
+    ]
     states = [query[: n + 1] for query in queries for n in range(len(query))]
     ours = [timed(lambda text=text: index.find(text, labels)) for text in states]
-    theirs = [timed(lambda text=text: column.str.contains(text, regex=False).to_numpy().nonzero()) for text in states]
+    theirs = [
+        timed(lambda text=text: column.str.contains(text, regex=False).to_numpy().nonzero())
+        for text in states
+    ]
     return [
         {
             "what": f"a key in the search box, K = {REGIONS:,}, against pandas str.contains",
@@ -55,7 +88,9 @@ def run() -> list[dict[str, object]]:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Processor seconds one call takes: both rivals run on one thread, and the machine may be busy with others."""
+    """Processor seconds one call takes: both rivals run on one thread, and the machine may be busy
+    with others.
+    """
     started = time.process_time()
     work()
     return time.process_time() - started
@@ -67,7 +102,10 @@ def made() -> tuple[Dictionary, list[str], dict[int, str]]:
     shares = np.array(SHARES) / sum(SHARES)
     letters = rng.choice(np.array(list(LETTERS)), (WORDS, 9), p=shares)
     lengths, spaced = rng.integers(2, 10, WORDS), rng.random(WORDS) < 0.7
-    words = [" " * s + "".join(row[:n]) for row, n, s in zip(letters, lengths, spaced.tolist(), strict=True)]
+    words = [
+        " " * s + "".join(row[:n])
+        for row, n, s in zip(letters, lengths, spaced.tolist(), strict=True)
+    ]
     common = 1 / (np.arange(WORDS) + 3.0)
     tokens = rng.choice(WORDS, PASSAGES * LENGTH, p=common / common.sum()).astype(np.int32)
     pieces = np.empty(WORDS, object)
@@ -86,7 +124,10 @@ def made() -> tuple[Dictionary, list[str], dict[int, str]]:
         "token_ids": rng.integers(0, WORDS, (REGIONS, 10)).astype(np.int32),
         "count_voronoi": rng.integers(1, 5000, REGIONS),
     }
-    labels = {k: " ".join(words[i].strip() for i in row) for k, row in enumerate(arrays["token_ids"][:, :3].tolist())}
+    labels = {
+        k: " ".join(words[i].strip() for i in row)
+        for k, row in enumerate(arrays["token_ids"][:, :3].tolist())
+    }
     return Dictionary(MemorySource(arrays), {"threshold": 0.5}, REGIONS), words, labels
 
 
@@ -96,9 +137,15 @@ def joined(dictionary: Dictionary, labels: dict[int, str]) -> Any:
 
     words = [piece.decode() for piece in dictionary.column("vocabulary_pieces").tolist()]
     tokens = dictionary.column("passage_tokens").tolist()
-    rows, at = [], dictionary.column("excerpt_passage") * LENGTH + dictionary.column("excerpt_position")
+    rows, at = (
+        [],
+        dictionary.column("excerpt_passage") * LENGTH + dictionary.column("excerpt_position"),
+    )
     for k in range(REGIONS):
-        own = [*dictionary.column("lens_exemplar_up_ids")[k].tolist(), *dictionary.column("token_ids")[k].tolist()]
+        own = [
+            *dictionary.column("lens_exemplar_up_ids")[k].tolist(),
+            *dictionary.column("token_ids")[k].tolist(),
+        ]
         around = [
             "".join(words[t] for t in tokens[max(0, m - BEFORE) : m + AFTER + 1])
             for m in at[k * EXCERPTS : (k + 1) * EXCERPTS].tolist()

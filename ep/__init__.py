@@ -5,7 +5,8 @@
     d.assign(x)        # nearest region and distance of raw activations x (n, d)
     d.region(17)       # counts, lens, excerpts of one region
 
-Names are loaded when they are first used, so opening a stored dictionary imports neither torch nor transformers.
+Names are loaded when they are first used, so opening a stored dictionary imports neither torch nor
+transformers.
 """
 
 from __future__ import annotations

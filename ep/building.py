@@ -1,11 +1,15 @@
 """The whole method as one readable flow: model and text in, `.ep.h5` files out.
 
-    1 open the model and the text   4 give the stream again to the finished regions (Voronoi members, rivals, excerpts)
-    2 calibrate: centre and θ       5 describe: lens, surroundings, passages
-    3 stream: found regions         6 write one file for each layer and percentile
+    1 open the model and the text
+    2 calibrate: centre and θ
+    3 stream: found regions
+    4 assign: the stream again, to the finished regions (Voronoi members, rivals, excerpts)
+    5 describe: lens, surroundings, passages
+    6 write one file for each layer and percentile
 
-One forward pass serves every layer, one calibration every percentile, one stream the whole ladder. Memory is bounded by
-the dictionaries, never by the stream. It knows no screen; whoever calls it draws the progress.
+One forward pass serves every layer, one calibration every percentile, one stream the whole ladder.
+Memory is bounded by the dictionaries, never by the stream. It knows no screen; whoever calls it
+draws the progress.
 
 (The module is not called `build` because `ep.build` is the function.)
 """
@@ -48,9 +52,11 @@ class Progress:
     """How far a build is.
 
     stage: "calibrate", "stream", "assign", "write" or "done".
-    done, total: activations (files in stages "write" and "done"); total is None when the text decides.
+    done, total: activations (files in stages "write" and "done"); total is None when the text
+    decides.
     regions: K so far of each (layer, percentile).
-    truncated: passages of this stage longer than the context; what was beyond it is not in the dictionary.
+    truncated: passages of this stage longer than the context; what was beyond it is not in the
+    dictionary.
     files: written so far.
     """
 
@@ -63,11 +69,13 @@ class Progress:
 
 
 def build(config: BuildConfig, resume: bool = False) -> Generator[Progress, None, None]:
-    """Build every dictionary of `config`, yielding progress after each batch; the last one names the files.
+    """Build every dictionary of `config`, yielding progress after each batch; the last one names
+    the files.
 
-    Closing the iterator stops between two batches: the state is kept in the output folder and usable, incomplete
-    dictionaries are written. With resume=True the build goes on from there and ends with the same files as one that was
-    never stopped. Raises the InputError family before any work that would be lost.
+    Closing the iterator stops between two batches: the state is kept in the output folder and
+    usable, incomplete dictionaries are written. With resume=True the build goes on from there and
+    ends with the same files as one that was never stopped. Raises the InputError family before any
+    work that would be lost.
     """
     job = Job.open(config, resume)  # 1
     try:
@@ -104,7 +112,9 @@ class Job:
         """Phase 1: the text, the model, and the kept state when resuming."""
         corpus = Corpus(config.text, config.seed, config.field_name, config.chat)
         if next(iter(corpus), None) is None:
-            raise CorpusError(f"{', '.join(config.text)} holds no text: at least one passage was expected")
+            raise CorpusError(
+                f"{', '.join(config.text)} holds no text: at least one passage was expected"
+            )
         prepare_folder(config.folder)
         from ep.models import load
 
@@ -115,10 +125,12 @@ class Job:
             job.restore()
         return job
 
-    # -- phases ------------------------------------------------------------------------------------------------------
+    # -- phases ------------------------------------------------------------------------------------
 
     def calibrate(self) -> Iterator[Progress]:
-        """Phase 2: one centre a layer, then θ for every percentile, from the head of the stream (protocol 1.1, 1.2)."""
+        """Phase 2: one centre a layer, then θ for every percentile, from the head of the stream
+        (protocol 1.1, 1.2).
+        """
         config, total = self.config, 2 * self.config.calibration
         if self.drafts:
             return
@@ -143,29 +155,38 @@ class Job:
         for harvest, events in self._pass("stream") if while_open else ():
             self._feed(Draft.stream, while_open, harvest, events)
             yield self._progress("stream", self.config.tokens)
-            while_open = {key: draft for key, draft in while_open.items() if draft.stop_reason is None}
+            while_open = {
+                key: draft for key, draft in while_open.items() if draft.stop_reason is None
+            }
             if not while_open:
                 break
         for draft in while_open.values():
             draft.stop_reason = "end of text"
         if not self._streamed():
             raise CorpusError(
-                "the text gave no activations: every passage was empty once BOS and template were left out"
+                "the text gave no activations: every passage was empty once BOS and template were "
+                "left out"
             )
 
     def assign(self) -> Iterator[Progress]:
-        """Phase 4: the same activations once more, each to its nearest exemplar in the finished dictionary."""
+        """Phase 4: the same activations once more, each to its nearest exemplar in the finished
+        dictionary.
+        """
         if self._assigned() >= self._streamed():
             return
         coarser = {key: self.config.coarser(key[1]) for key in self.drafts}
         for (layer, finer), above in coarser.items():
             for p in above:
-                self.drafts[layer, p].reach = max(self.drafts[layer, p].reach, self.drafts[layer, finer].n_seen)
+                self.drafts[layer, p].reach = max(
+                    self.drafts[layer, p].reach, self.drafts[layer, finer].n_seen
+                )
         for harvest, events in self._pass("assign"):
             regions = self._feed(Draft.reassign, self.drafts, harvest, events)
             for (layer, finer), above in coarser.items():
                 if above:
-                    self.drafts[layer, finer].nest(regions[layer, finer], {p: regions[layer, p] for p in above}, events)
+                    self.drafts[layer, finer].nest(
+                        regions[layer, finer], {p: regions[layer, p] for p in above}, events
+                    )
             yield self._progress("assign", self._streamed())
             if self._assigned() >= self._streamed():
                 break
@@ -173,22 +194,35 @@ class Job:
     def write(self, complete: bool = True) -> Iterator[Progress]:
         """Phases 5 and 6: what a model and a map can say about each region, then the files."""
         files: list[Path] = []
-        describer = Describer(self.config, self.model, self.corpus, self.corpus_digest, self.calibrations)
+        describer = Describer(
+            self.config, self.model, self.corpus, self.corpus_digest, self.calibrations
+        )
         regions = {key: len(draft) for key, draft in self.drafts.items()}
         passages = describer.passages(self.drafts)
         for (layer, percentile), draft in self.drafts.items():
-            yield Progress("write", len(files), len(self.drafts), regions, self.truncated["stream"], tuple(files))
+            yield Progress(
+                "write",
+                len(files),
+                len(self.drafts),
+                regions,
+                self.truncated["stream"],
+                tuple(files),
+            )
             wall_time = monotonic() - self.started
             counts = {"passages": self.read["stream"], "truncated": self.truncated["stream"]}
-            dictionary = describer.dictionary(layer, percentile, draft, passages, counts, wall_time, complete)
+            dictionary = describer.dictionary(
+                layer, percentile, draft, passages, counts, wall_time, complete
+            )
             path = self.config.folder / self.config.file_name(layer, percentile)
             save(dictionary, path)
             files.append(path)
         if complete:
             self.checkpoint.remove()
-        yield Progress("done", len(files), len(files), regions, self.truncated["stream"], tuple(files))
+        yield Progress(
+            "done", len(files), len(files), regions, self.truncated["stream"], tuple(files)
+        )
 
-    # -- interrupting and resuming -----------------------------------------------------------------------------------
+    # -- interrupting and resuming -----------------------------------------------------------------
 
     def keep(self) -> None:
         """Keep the state, and write what there is as incomplete but usable dictionaries."""
@@ -198,31 +232,48 @@ class Job:
                 pass
 
     def save_state(self) -> None:
-        """All drafts and calibrations as plain arrays; continuing from them equals never having stopped."""
+        """All drafts and calibrations as plain arrays; continuing from them equals never having
+        stopped.
+        """
         arrays = {f"read.{name}": np.array(count) for name, count in self.read.items()}
         arrays |= {f"truncated.{name}": np.array(count) for name, count in self.truncated.items()}
         for layer, calibration in self.calibrations.items():
-            arrays |= {f"calibration.{layer}.{name}": array for name, array in calibration.state().items()}
+            arrays |= {
+                f"calibration.{layer}.{name}": array for name, array in calibration.state().items()
+            }
         for (layer, percentile), draft in self.drafts.items():
-            arrays |= {f"draft.{layer}.{percentile!r}.{name}": array for name, array in draft.state().items()}
+            arrays |= {
+                f"draft.{layer}.{percentile!r}.{name}": array
+                for name, array in draft.state().items()
+            }
         self.checkpoint.save(arrays)
 
     def restore(self) -> None:
-        """Take over a kept state. ConfigError when there is none, or it belongs to other settings."""
+        """Take over a kept state.
+
+        ConfigError when there is none, or it belongs to other settings.
+        """
         arrays = self.checkpoint.load()
 
         def part(prefix: str) -> dict[str, np.ndarray]:
-            return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
+            return {
+                name[len(prefix) :]: array
+                for name, array in arrays.items()
+                if name.startswith(prefix)
+            }
 
         self.read = {name: int(count) for name, count in part("read.").items()}
         self.truncated = {name: int(count) for name, count in part("truncated.").items()}
         self._begin(
-            {layer: Calibration.from_state(part(f"calibration.{layer}.")) for layer in self.config.layers},
+            {
+                layer: Calibration.from_state(part(f"calibration.{layer}."))
+                for layer in self.config.layers
+            },
         )
         for (layer, percentile), draft in self.drafts.items():
             draft.restore(part(f"draft.{layer}.{percentile!r}."))
 
-    # -- parts -------------------------------------------------------------------------------------------------------
+    # -- parts -------------------------------------------------------------------------------------
 
     def _begin(self, calibrations: dict[int, Calibration]) -> None:
         """An empty draft for every layer and percentile."""
@@ -237,7 +288,8 @@ class Job:
                 rule=rule,
                 seed=config.seed,
                 rival_budget=config.rival_budget,
-                device=self.model.device if self.model.device.startswith("cuda") else "cpu",  # mps has no float64
+                # mps has no float64
+                device=self.model.device if self.model.device.startswith("cuda") else "cpu",
             )
             for layer in config.layers
             for percentile in config.percentiles
@@ -250,17 +302,25 @@ class Job:
         config = self.config
         for batch in self.model.tokens.batches(passages, config.batch, config.context):
             truncated = int(batch.truncated.sum())
-            yield len(batch.passage), truncated, harvest(self.model, batch, config.layers, config.positions)
+            yield (
+                len(batch.passage),
+                truncated,
+                harvest(self.model, batch, config.layers, config.positions),
+            )
 
     def _head(self) -> Iterator[tuple[int, dict[int, np.ndarray]]]:
         """Activations for calibration by layer, and how many so far; a fresh stream each time (W1).
 
-        The paper's θ is a mean over whole batches, so its last batch stays whole; a global θ must not know of batches,
-        so its last one is cut at the budget.
+        The paper's θ is a mean over whole batches, so its last batch stays whole; a global θ must
+        not know of batches, so its last one is cut at the budget.
         """
         done, budget = 0, self.config.calibration
         for _, _, harvest in self._harvests(self.corpus):
-            rows = len(harvest) if self.config.protocol == "paper" else min(len(harvest), budget - done)
+            rows = (
+                len(harvest)
+                if self.config.protocol == "paper"
+                else min(len(harvest), budget - done)
+            )
             done += rows
             yield done, {layer: x[:rows] for layer, x in harvest.x.items()}
             if done >= budget:
@@ -270,7 +330,9 @@ class Job:
         """The rest of one pass over the corpus, keeping the state now and then."""
         index = self._streamed() if name == "stream" else self._assigned()
         last = monotonic()
-        for passages, truncated, harvest in self._harvests(islice(self.corpus, self.read[name], None)):
+        for passages, truncated, harvest in self._harvests(
+            islice(self.corpus, self.read[name], None)
+        ):
             self.read[name] += passages
             self.truncated[name] += truncated
             yield harvest, _events(harvest, index)
@@ -286,10 +348,18 @@ class Job:
         harvest: Harvest,
         events: Events,
     ) -> dict[Key, T]:
-        """Hand one batch to the drafts, side by side: none knows of another. Directions are computed once a layer."""
+        """Hand one batch to the drafts, side by side: none knows of another.
+
+        Directions are computed once a layer.
+        """
         layers = {layer for layer, _ in drafts}
-        rows = {layer: directions(harvest.x[layer], self.calibrations[layer].center) for layer in layers}
-        waiting = {key: self.workers.submit(step, draft, rows[key[0]], events) for key, draft in drafts.items()}
+        rows = {
+            layer: directions(harvest.x[layer], self.calibrations[layer].center) for layer in layers
+        }
+        waiting = {
+            key: self.workers.submit(step, draft, rows[key[0]], events)
+            for key, draft in drafts.items()
+        }
         return {key: done.result() for key, done in waiting.items()}
 
     def _progress(self, stage: str, total: int | None) -> Progress:
@@ -305,6 +375,10 @@ class Job:
 
 
 def _events(harvest: Harvest, index: int) -> Events:
-    """What the members remember of each row; `index` is the place of the first row in the stream."""
+    """What the members remember of each row; `index` is the place of the first row in the
+    stream.
+    """
     rows = np.arange(index, index + len(harvest))
-    return Events(harvest.passage, harvest.position, harvest.token, harvest.next_token, harvest.fold, rows)
+    return Events(
+        harvest.passage, harvest.position, harvest.token, harvest.next_token, harvest.fold, rows
+    )

@@ -1,4 +1,5 @@
-"""The command line: a thin shell that parses, calls, prints. Errors are one line on stderr, never a traceback.
+"""The command line: a thin shell that parses, calls, prints. Errors are one line on stderr, never a
+traceback.
 
 Exit codes: 0 done, 1 the work failed, 2 the input cannot be used, 130 interrupted.
 """
@@ -24,7 +25,18 @@ from ep.commands import (
 )
 from ep.errors import EPError
 
-MODULES = (making, reading, importing, publishing, labelling, studying, matching, steering, behaviour, exporting)
+MODULES = (
+    making,
+    reading,
+    importing,
+    publishing,
+    labelling,
+    studying,
+    matching,
+    steering,
+    behaviour,
+    exporting,
+)
 """In the order of `ep --help`."""
 
 
@@ -46,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
-    top = argparse.ArgumentParser(prog="ep", description="Build, open and read Exemplar Partitioning dictionaries.")
+    top = argparse.ArgumentParser(
+        prog="ep", description="Build, open and read Exemplar Partitioning dictionaries."
+    )
     kinds = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in MODULES:
         module.add(kinds)

@@ -1,6 +1,8 @@
-"""Two dictionaries and their two models on the same inputs: prompts at the last token, stored passages, round trips.
+"""Two dictionaries and their two models on the same inputs: prompts at the last token, stored
+passages, round trips.
 
-Joins what reads (models) to what is asked (studies); used by the Compare page and by `ep match`. Knows no screen.
+Joins what reads (models) to what is asked (studies); used by the Compare page and by `ep match`.
+Knows no screen.
 """
 
 from __future__ import annotations
@@ -34,11 +36,13 @@ Models = tuple[LanguageModel, LanguageModel]
 class Final:
     """Both dictionaries on the same prompts.
 
-    a, b: how each separates; gap: AUROC of A minus that of B, with its interval. leads: 0 when A separates better, else
-    1. regions: of A and of B: the leader's that holds most behaving prompts, and the other's nearest to it, with their
-    cosine; without a matching both hold most, and the cosine is None. held_by: held-out (behaving, other) prompts in
-    the two. places: of all behaving prompts, the share in either at 0, 1, … tokens before the last. chosen: prompts of
-    the choice; held: those of the measure.
+    a, b: how each separates; gap: AUROC of A minus that of B, with its interval. leads: 0 when A
+    separates better, else
+    1. regions: of A and of B: the leader's that holds most behaving prompts, and the other's
+    nearest to it, with their cosine; without a matching both hold most, and the cosine is None.
+    held_by: held-out (behaving, other) prompts in the two. places: of all behaving prompts, the
+    share in either at 0, 1, … tokens before the last. chosen: prompts of the choice; held: those of
+    the measure.
     """
 
     a: final_token.Separation
@@ -53,22 +57,31 @@ class Final:
     held: Prompts
 
 
-def final(pair: Pair, models: Models, chosen: Prompts, held: Prompts, found: Match | None, told: Told) -> Final:
-    """Reads all prompts as user turns with both models. found: the matching of the pair, None across widths.
+def final(
+    pair: Pair, models: Models, chosen: Prompts, held: Prompts, found: Match | None, told: Told
+) -> Final:
+    """Reads all prompts as user turns with both models. found: the matching of the pair, None
+    across widths.
 
-    told(share) rises to 1; what it raises ends the work. RequestError unless both sets hold labelled prompts of both
-    kinds, ModelError when a model does not fit.
+    told(share) rises to 1; what it raises ends the work. RequestError unless both sets hold
+    labelled prompts of both kinds, ModelError when a model does not fit.
     """
     if not (chosen.labelled and held.labelled):
-        raise RequestError("some prompts have no label: say of each whether it should show the behaviour")
+        raise RequestError(
+            "some prompts have no label: say of each whether it should show the behaviour"
+        )
     labels = [np.array(one.labels, bool) for one in (chosen, held)]
     read, regions, separated = [], [], []
     for side, (dictionary, model) in enumerate(zip(pair, models, strict=True)):
-        at = turns(model, [*chosen.texts, *held.texts], _layer(dictionary), _part(told, side / 2, 0.5))
+        at = turns(
+            model, [*chosen.texts, *held.texts], _layer(dictionary), _part(told, side / 2, 0.5)
+        )
         region = dictionary.assign(at.x).region
         last = region[at.back == 0]
         n = len(chosen)
-        separated.append(final_token.separate(last[:n], labels[0], last[n:], labels[1], len(dictionary)))
+        separated.append(
+            final_token.separate(last[:n], labels[0], last[n:], labels[1], len(dictionary))
+        )
         read.append(at)
         regions.append(region)
     one, other = separated
@@ -85,8 +98,12 @@ def final(pair: Pair, models: Models, chosen: Prompts, held: Prompts, found: Mat
     return Final(one, other, gap, leads, shown, cosine, *sides, len(chosen), held)
 
 
-def _shown(most: tuple[int, int], leads: int, found: Match | None) -> tuple[tuple[int, int], float | None]:
-    """The leader's region that holds most, and the other's nearest to it, as (of A, of B), with their cosine."""
+def _shown(
+    most: tuple[int, int], leads: int, found: Match | None
+) -> tuple[tuple[int, int], float | None]:
+    """The leader's region that holds most, and the other's nearest to it, as (of A, of B), with
+    their cosine.
+    """
     if found is None:
         return most, None
     side = (found.a, found.b)[leads]
@@ -101,14 +118,17 @@ def _places(at: Positions, region: np.ndarray, wanted: int, prompts: np.ndarray)
 
 
 TOKENS, ENDS, LAST = "tokens", "ends", "last"
-"""Which positions of a text are compared: each token, those where tokens of both end, or the last one only."""
+"""Which positions of a text are compared: each token, those where tokens of both end, or the last
+one only.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Shared:
     """Both relations through inputs.
 
-    texts: read; by: TOKENS, ENDS or LAST; read: positions of A and of B from which the shared ones come.
+    texts: read; by: TOKENS, ENDS or LAST; read: positions of A and of B from which the shared ones
+    come.
     """
 
     together: inputs.Together
@@ -121,20 +141,30 @@ class Shared:
 def shared(pair: Pair, models: Models, told: Told, texts: Sequence[str] = ()) -> Shared:
     """The same texts read by both models, and the round trip of the regions' founding passages.
 
-    texts: read instead of the passages stored in the files. Positions are compared one by one where the tokenizers are
-    the same, and where tokens of both end where they are not: there both models have read the same text. Where a
-    dictionary was built on last tokens, those are. The round trip is None where a file does not hold founding passages.
-    RequestError without any text.
+    texts: read instead of the passages stored in the files. Positions are compared one by one where
+    the tokenizers are the same, and where tokens of both end where they are not: there both models
+    have read the same text. Where a dictionary was built on last tokens, those are. The round trip
+    is None where a file does not hold founding passages. RequestError without any text.
     """
     by = TOKENS if models[0].digest == models[1].digest else ENDS
     if any(d.info.get("positions") == "final" for d in pair):
         by = LAST
-    rows = [[m.tokens.encode(text) for text in texts] for m in models] if texts else _stored(pair, models)
+    rows = (
+        [[m.tokens.encode(text) for text in texts] for m in models]
+        if texts
+        else _stored(pair, models)
+    )
     if not rows[0]:
         raise RequestError("neither file stores passages with tokens: give texts to read")
     both, places = [], []
     for side, (dictionary, model) in enumerate(zip(pair, models, strict=True)):
-        at = positions(model, rows[side], _layer(dictionary), _part(told, 0.25 * side, 0.25), only_last=by == LAST)
+        at = positions(
+            model,
+            rows[side],
+            _layer(dictionary),
+            _part(told, 0.25 * side, 0.25),
+            only_last=by == LAST,
+        )
         both.append(dictionary.assign(at.x).region)
         places.append(at.text)
     read = len(both[0]), len(both[1])
@@ -145,8 +175,12 @@ def shared(pair: Pair, models: Models, told: Told, texts: Sequence[str] = ()) ->
     return Shared(table, _trip(pair, models, _part(told, 0.5, 0.5)), len(rows[0]), by, read)
 
 
-def _meeting(models: Models, rows: Sequence[Sequence[list[int]]], texts: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Of every position of A and of B, those at which both models have read the same text. texts: of each position."""
+def _meeting(
+    models: Models, rows: Sequence[Sequence[list[int]]], texts: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """Of every position of A and of B, those at which both models have read the same text. texts:
+    of each position.
+    """
     starts = [np.searchsorted(text, np.arange(len(rows[0]))) for text in texts]
     found: list[list[np.ndarray]] = [[np.zeros(0, np.int64)], [np.zeros(0, np.int64)]]
     for number, ids in enumerate(zip(*rows, strict=True)):
@@ -157,7 +191,9 @@ def _meeting(models: Models, rows: Sequence[Sequence[list[int]]], texts: Sequenc
 
 
 def _trip(pair: Pair, models: Models, told: Told) -> inputs.RoundTrip | None:
-    """The founding passage of each region to the other model, and from the region found there back again."""
+    """The founding passage of each region to the other model, and from the region found there back
+    again.
+    """
     if not all("founder_passage" in d and "passage_ids" in d for d in pair):
         return None
     a, b = pair
@@ -169,9 +205,15 @@ def _trip(pair: Pair, models: Models, told: Told) -> inputs.RoundTrip | None:
 
 
 def _cross(
-    here: Dictionary, mine: LanguageModel, regions: np.ndarray, there: Dictionary, other: LanguageModel, told: Told
+    here: Dictionary,
+    mine: LanguageModel,
+    regions: np.ndarray,
+    there: Dictionary,
+    other: LanguageModel,
+    told: Told,
 ) -> np.ndarray:
-    """The region of `there` in which the founding token of each region of `here` falls, its passage cut off after it.
+    """The region of `there` in which the founding token of each region of `here` falls, its passage
+    cut off after it.
 
     The models are causal: what came after the token had no part in its activation.
     """
@@ -181,8 +223,12 @@ def _cross(
 
 
 def _founding(dictionary: Dictionary, region: int) -> list[int]:
-    passage, position = (int(dictionary.row(f"founder_{part}", region)) for part in ("passage", "position"))
-    return _passage(dictionary, int(np.searchsorted(dictionary.column("passage_ids"), passage)))[: position + 1]
+    passage, position = (
+        int(dictionary.row(f"founder_{part}", region)) for part in ("passage", "position")
+    )
+    return _passage(dictionary, int(np.searchsorted(dictionary.column("passage_ids"), passage)))[
+        : position + 1
+    ]
 
 
 def _passage(dictionary: Dictionary, row: int) -> list[int]:
@@ -191,13 +237,17 @@ def _passage(dictionary: Dictionary, row: int) -> list[int]:
 
 
 def _stored(pair: Pair, models: Models) -> list[list[list[int]]]:
-    """A seeded sample of both files' passages, as token ids of the first model and of the second."""
+    """A seeded sample of both files' passages, as token ids of the first model and of the
+    second.
+    """
     rows: list[list[list[int]]] = [[], []]
     known: set[tuple[int, ...]] = set()
     for dictionary, mine in zip(pair, models, strict=True):
         if "passage_ids" not in dictionary:
             continue
-        chosen = np.random.default_rng(0).permutation(len(dictionary.column("passage_ids")))[:PASSAGES]
+        chosen = np.random.default_rng(0).permutation(len(dictionary.column("passage_ids")))[
+            :PASSAGES
+        ]
         for row in np.sort(chosen):
             ids = _passage(dictionary, int(row))
             if len(ids) > 1 and tuple(ids) not in known:

@@ -1,8 +1,10 @@
-"""Completing a converted dictionary with its model: token ids, exact highlights, the lens, and names for the groups.
+"""Completing a converted dictionary with its model: token ids, exact highlights, the lens, and
+names for the groups.
 
-Published files say at which token of which text an excerpt lies, but hold no token ids. The model reads the texts again
-as the build did (protocol 1.6, 1.7: one BOS in front, the residual stream after the block), and checks every excerpt:
-the activation at its token must lie at the stored distance from the exemplar. How many do is kept with the result.
+Published files say at which token of which text an excerpt lies, but hold no token ids. The model
+reads the texts again as the build did (protocol 1.6, 1.7: one BOS in front, the residual stream
+after the block), and checks every excerpt: the activation at its token must lie at the stored
+distance from the exemplar. How many do is kept with the result.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from ep.models import LanguageModel
 
 TOLERANCE = 0.02
-"""Cosine distances this near count as the same: published builds ran in bfloat16, which moves them by about 0.005."""
+"""Cosine distances this near count as the same: published builds ran in bfloat16, which moves them
+by about 0.005.
+"""
 
 SURELY = 20
 """If not one of at least this many excerpts agrees, it is another model."""
@@ -47,21 +51,28 @@ class _Text:
 
 @dataclass(frozen=True)
 class _Reading:
-    """What the model found: token ids by passage, the distance at each excerpt (NaN: no such token), the mean norm."""
+    """What the model found: token ids by passage, the distance at each excerpt (NaN: no such
+    token), the mean norm.
+    """
 
     tokens: Mapping[int, np.ndarray]
     distance: np.ndarray
     typical_norm: float
 
 
-def complete(path: str | os.PathLike[str], model: LanguageModel, progress: Progress | None = None) -> Path:
-    """Give a dictionary without token ids its tokens, lens and names, and replace its file in one step.
+def complete(
+    path: str | os.PathLike[str], model: LanguageModel, progress: Progress | None = None
+) -> Path:
+    """Give a dictionary without token ids its tokens, lens and names, and replace its file in one
+    step.
 
-    progress: called with a few words and a share in [0, 1]; if it raises, the file stays as it was. A dictionary that
-    has token ids and a lens is left as it is, so completing twice changes nothing.
+    progress: called with a few words and a share in [0, 1]; if it raises, the file stays as it was.
+    A dictionary that has token ids and a lens is left as it is, so completing twice changes
+    nothing.
 
-    Raises ModelError for a model of another width or too few layers, for a dictionary of another hook point, and when
-    no excerpt at all lies where the file says; DictionaryFileError and StorageError as `ep.open` and `ep.save`.
+    Raises ModelError for a model of another width or too few layers, for a dictionary of another
+    hook point, and when no excerpt at all lies where the file says; DictionaryFileError and
+    StorageError as `ep.open` and `ep.save`.
     """
     from ep.models import check_fits
 
@@ -73,7 +84,11 @@ def complete(path: str | os.PathLike[str], model: LanguageModel, progress: Progr
     _admit(dictionary, model)
     check_fits(model, dictionary.info, dictionary.width)
 
-    arrays = {name: dictionary.column(name) for name in ARRAYS if name in dictionary and not _of_vocabulary(name)}
+    arrays = {
+        name: dictionary.column(name)
+        for name in ARRAYS
+        if name in dictionary and not _of_vocabulary(name)
+    }
     info = dict(dictionary.info)
     if "plain_ids" in dictionary:
         reading = _read(dictionary, model, lambda share: tell("reading the excerpts", 0.9 * share))
@@ -89,7 +104,10 @@ def complete(path: str | os.PathLike[str], model: LanguageModel, progress: Progr
         names = name_groups(model, arrays, arrays.get("count_arrival", np.ones(len(dictionary))))
         info["group_names"] = spelled(model, names)
     arrays |= vocabulary(model, arrays, names)
-    info |= {"tokenizer_hash": model.digest, "model_revision": info.get("model_revision") or model.revision}
+    info |= {
+        "tokenizer_hash": model.digest,
+        "model_revision": info.get("model_revision") or model.revision,
+    }
     tell("writing", 0.98)
     return save(Dictionary(MemorySource(arrays), info, len(dictionary)), target)
 
@@ -97,13 +115,21 @@ def complete(path: str | os.PathLike[str], model: LanguageModel, progress: Progr
 def _admit(dictionary: Dictionary, model: LanguageModel) -> None:
     layer, hook = dictionary.info.get("layer"), dictionary.info.get("hook")
     if layer is None:
-        raise ModelError("this dictionary does not say which layer it was built from, so no model can complete it")
+        raise ModelError(
+            "this dictionary does not say which layer it was built from, so no model can complete "
+            "it"
+        )
     if hook is not None and hook != model.hook_name(int(layer)):
-        raise ModelError(f"this dictionary was built at {hook}; models are read at {model.hook_name(int(layer))} only")
+        raise ModelError(
+            f"this dictionary was built at {hook}; models are read at "
+            f"{model.hook_name(int(layer))} only"
+        )
 
 
 def _name(model: LanguageModel) -> str:
-    """The Hub name, or a local model's folder without the way to it, which is nobody else's business."""
+    """The Hub name, or a local model's folder without the way to it, which is nobody else's
+    business.
+    """
     return Path(model.name).resolve().name if Path(model.name).is_dir() else model.name
 
 
@@ -112,11 +138,13 @@ def _of_vocabulary(name: str) -> bool:
 
 
 def _step(info: Mapping[str, Any], center: np.ndarray) -> float:
-    """The length of a typical step for the shift lens; the centre's own length where no activation was read."""
+    """The length of a typical step for the shift lens; the centre's own length where no activation
+    was read.
+    """
     return float(info.get("typical_norm") or np.linalg.norm(center))
 
 
-# -- reading the texts again -------------------------------------------------------------------------------------------
+# -- reading the texts again -----------------------------------------------------------------------
 
 
 def _read(dictionary: Dictionary, model: LanguageModel, tell: Callable[[float], None]) -> _Reading:
@@ -140,7 +168,10 @@ def _read(dictionary: Dictionary, model: LanguageModel, tell: Callable[[float], 
         shifted = found.x[layer] - dictionary.center
         length = np.linalg.norm(shifted, axis=1)
         norms, seen = norms + float(length.sum(dtype=np.float64)), seen + len(length)
-        place = {(int(p), int(t)): n for n, (p, t) in enumerate(zip(found.passage, found.position, strict=True))}
+        place = {
+            (int(p), int(t)): n
+            for n, (p, t) in enumerate(zip(found.passage, found.position, strict=True))
+        }
         mine = order[np.searchsorted(passage[order], batch.passage.min()) :]
         mine = mine[: np.searchsorted(passage[mine], batch.passage.max(), "right")]
         for excerpt in mine:
@@ -152,20 +183,33 @@ def _read(dictionary: Dictionary, model: LanguageModel, tell: Callable[[float], 
     return _Reading(tokens, distance, norms / max(1, seen))
 
 
-def _with_tokens(arrays: Mapping[str, np.ndarray], reading: _Reading) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays with token ids for text, and what the check found; excerpts at tokens nowhere are left out."""
+def _with_tokens(
+    arrays: Mapping[str, np.ndarray], reading: _Reading
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays with token ids for text, and what the check found; excerpts at tokens nowhere are
+    left out.
+    """
     passage, position = arrays["excerpt_passage"], arrays["excerpt_position"]
     length = {number: len(tokens) for number, tokens in reading.tokens.items()}
-    exists = np.array([p < length.get(int(n), 0) for n, p in zip(passage, position, strict=True)], bool)
+    exists = np.array(
+        [p < length.get(int(n), 0) for n, p in zip(passage, position, strict=True)], bool
+    )
     difference = np.abs(reading.distance - arrays["excerpt_distance"])
     agrees = difference <= TOLERANCE  # NaN, where nothing was read, does not agree
     if not exists.any() or (not agrees.any() and len(agrees) >= SURELY):
-        raise ModelError(f"none of the {len(agrees):,} excerpts lies where the file says: this is another model")
-    out = {name: array for name, array in arrays.items() if not name.startswith(("plain_", "excerpt_"))}
-    region = np.repeat(np.arange(len(arrays["excerpt_offsets"]) - 1), np.diff(arrays["excerpt_offsets"]))
+        raise ModelError(
+            f"none of the {len(agrees):,} excerpts lies where the file says: this is another model"
+        )
+    out = {
+        name: array for name, array in arrays.items() if not name.startswith(("plain_", "excerpt_"))
+    }
+    region = np.repeat(
+        np.arange(len(arrays["excerpt_offsets"]) - 1), np.diff(arrays["excerpt_offsets"])
+    )
     kept = np.bincount(region[exists], minlength=len(arrays["excerpt_offsets"]) - 1)
     out |= {
-        f"excerpt_{part}": arrays[f"excerpt_{part}"][exists] for part in ("passage", "position", "distance", "band")
+        f"excerpt_{part}": arrays[f"excerpt_{part}"][exists]
+        for part in ("passage", "position", "distance", "band")
     }
     out["excerpt_offsets"] = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
     out["excerpt_agrees"] = agrees[exists].astype(np.uint8)

@@ -19,7 +19,10 @@ RIVAL_BUDGET = 1e13
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """What to build, from which model and text, and when to stop. Raises ConfigError on a contradiction."""
+    """What to build, from which model and text, and when to stop.
+
+    Raises ConfigError on a contradiction.
+    """
 
     model: str
     """A Hub name or a local directory."""
@@ -28,22 +31,31 @@ class BuildConfig:
     """Files or folders of text (see `ep.corpus`)."""
 
     layers: Sequence[int]
-    """0-based blocks whose residual stream (after the block) is partitioned; all share one forward pass."""
+    """0-based blocks whose residual stream (after the block) is partitioned; all share one forward
+    pass.
+    """
 
     out: str
     """Folder for the `.ep.h5` files, one for each layer and percentile."""
 
     percentiles: Sequence[float] = PERCENTILES
-    """p in (0, 100): θ is the p-th percentile of pairwise distances. Smaller p, more and finer regions."""
+    """p in (0, 100): θ is the p-th percentile of pairwise distances. Smaller p, more and finer
+    regions.
+    """
 
     tokens: int | None = None
-    """Budget of streamed activations; None streams the whole text. The cut is exact, whatever the batch size."""
+    """Budget of streamed activations; None streams the whole text. The cut is exact, whatever the
+    batch size.
+    """
 
     context: int = 128
     """Tokens kept of each passage, BOS not counted; what is cut off is counted and reported."""
 
     positions: str = "all"
-    """"all": every token but BOS (and chat template tokens). "final": the last token of each passage."""
+    """"all": every token but BOS (and chat template tokens).
+
+    "final": the last token of each passage.
+    """
 
     chat: bool = False
     """Treat plain texts as user turns, rendered with the model's chat template."""
@@ -52,26 +64,37 @@ class BuildConfig:
     """The key or column that holds the text, when it is not "text" or "messages"."""
 
     protocol: str = "paper"
-    """"paper": θ is a mean over batches of within-batch percentiles. "global": of one sample of the whole stream."""
+    """"paper": θ is a mean over batches of within-batch percentiles. "global": of one sample of the
+    whole stream.
+    """
 
     calibration: int = 200_000
     """Activations used for centre and θ, from the head of the stream."""
 
     batch: int = 128
-    """Passages in a batch. Part of the meaning of θ under protocol "paper" (protocol 1.4); of nothing else."""
+    """Passages in a batch.
+
+    Part of the meaning of θ under protocol "paper" (protocol 1.4); of nothing else.
+    """
 
     stop_rate: float | None = None
-    """Stop when new regions per activation are surely rarer than this: upper 95 % bound over a window below it."""
+    """Stop when new regions per activation are surely rarer than this: upper 95 % bound over a
+    window below it.
+    """
 
     stop_window: int = 50_000
     """Activations in one window of `stop_rate`."""
 
     quiet_batches: int | None = None
-    """The paper's rule: stop after this many batches in a row without a new region (depends on `batch`)."""
+    """The paper's rule: stop after this many batches in a row without a new region (depends on
+    `batch`).
+    """
 
     rival_budget: float = RIVAL_BUDGET
-    """Multiply-adds a dictionary may spend on who comes second for its members. A small build examines all of them,
-    a large one a seeded share (`rival_seen`): about 217,000 members at K = 20,000 and d = 2304. Decides no region."""
+    """Multiply-adds a dictionary may spend on who comes second for its members. A small build
+    examines all of them, a large one a seeded share (`rival_seen`): about 217,000 members at K =
+    20,000 and d = 2304. Decides no region.
+    """
 
     seed: int = 0
     """Of the shuffle, the global sample, the excerpts and the groups."""
@@ -80,7 +103,10 @@ class BuildConfig:
     """"auto", "cpu", "cuda", "cuda:1", "mps"."""
 
     dtype: str = "auto"
-    """"auto", "float32", "bfloat16" or "float16": the model's arithmetic. Regions are always decided exactly."""
+    """"auto", "float32", "bfloat16" or "float16": the model's arithmetic.
+
+    Regions are always decided exactly.
+    """
 
     revision: str | None = None
     """The Hub revision of the model."""
@@ -100,10 +126,15 @@ class BuildConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
 
     def deciding(self) -> dict[str, Any]:
-        """The settings that decide the result: equal ones on equal text and model give equal dictionaries."""
+        """The settings that decide the result: equal ones on equal text and model give equal
+        dictionaries.
+        """
         return {
             key: value
             for key, value in self.as_dict().items()
@@ -125,7 +156,9 @@ class BuildConfig:
 
     def file_name(self, layer: int, percentile: float) -> str:
         """The file of one layer and percentile, such as tuned-L4-p2.ep.h5."""
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", self.model_name.split("/")[-1]).strip("-.") or "model"
+        stem = (
+            re.sub(r"[^A-Za-z0-9._-]+", "-", self.model_name.split("/")[-1]).strip("-.") or "model"
+        )
         kind = "-final" if self.positions == "final" else ""
         return f"{stem}-L{layer}{kind}-p{percentile:g}.ep.h5"
 
@@ -139,17 +172,32 @@ def _refuse(config: BuildConfig) -> None:
     rules: Sequence[tuple[bool, str]] = (
         (bool(config.text), "text is empty: name at least one file or folder"),
         (bool(config.layers), "layers is empty: name at least one layer"),
-        (all(layer >= 0 for layer in config.layers), f"layers {list(config.layers)} must count from 0"),
+        (
+            all(layer >= 0 for layer in config.layers),
+            f"layers {list(config.layers)} must count from 0",
+        ),
         (bool(config.percentiles), "percentiles is empty: name at least one"),
         (
             all(0 < p < 100 for p in config.percentiles),
             f"percentiles {list(config.percentiles)} must lie strictly between 0 and 100",
         ),
-        (config.tokens is None or config.tokens >= 1, f"tokens is {config.tokens}: expected at least 1, or none"),
+        (
+            config.tokens is None or config.tokens >= 1,
+            f"tokens is {config.tokens}: expected at least 1, or none",
+        ),
         (config.context >= 2, f"context is {config.context}: expected at least 2 tokens"),
-        (config.positions in ("all", "final"), f"positions is {config.positions!r}: expected 'all' or 'final'"),
-        (config.protocol in ("paper", "global"), f"protocol is {config.protocol!r}: expected 'paper' or 'global'"),
-        (config.calibration >= 2, f"calibration is {config.calibration}: expected at least 2 activations"),
+        (
+            config.positions in ("all", "final"),
+            f"positions is {config.positions!r}: expected 'all' or 'final'",
+        ),
+        (
+            config.protocol in ("paper", "global"),
+            f"protocol is {config.protocol!r}: expected 'paper' or 'global'",
+        ),
+        (
+            config.calibration >= 2,
+            f"calibration is {config.calibration}: expected at least 2 activations",
+        ),
         (config.batch >= 1, f"batch is {config.batch}: expected at least 1 passage"),
         (
             config.protocol == "global" or config.positions == "all" or config.batch >= 2,
@@ -157,17 +205,23 @@ def _refuse(config: BuildConfig) -> None:
         ),
         (
             config.stop_rate is None or 0 < config.stop_rate < 1,
-            f"stop_rate is {config.stop_rate}: expected new regions per activation, between 0 and 1",
+            f"stop_rate is {config.stop_rate}: expected new regions per activation, between 0 and "
+            "1",
         ),
-        (config.stop_window >= 100, f"stop_window is {config.stop_window}: expected at least 100 activations"),
+        (
+            config.stop_window >= 100,
+            f"stop_window is {config.stop_window}: expected at least 100 activations",
+        ),
         (
             config.stop_rate is None or 3.0 / config.stop_window < config.stop_rate,
-            f"stop_rate {config.stop_rate} cannot be shown with stop_window {config.stop_window}: a quiet window "
+            f"stop_rate {config.stop_rate} cannot be shown with stop_window {config.stop_window}: "
+            "a quiet window "
             f"only bounds the rate by {3.0 / config.stop_window:.2g}; use a larger window",
         ),
         (
             0 <= config.rival_budget < float("inf"),
-            f"rival_budget is {config.rival_budget}: expected a number of multiply-adds, 0 for none",
+            f"rival_budget is {config.rival_budget}: expected a number of multiply-adds, 0 for "
+            "none",
         ),
         (
             config.quiet_batches is None or config.quiet_batches >= 1,

@@ -1,6 +1,7 @@
 """Text in: files and folders become a seeded, restartable stream of passages.
 
-It knows file formats and nothing of tokens or models. Reading is lazy and memory is bounded by the shuffle buffer.
+It knows file formats and nothing of tokens or models. Reading is lazy and memory is bounded by the
+shuffle buffer.
 
     txt       passages are separated by blank lines
     jsonl     one object a line: {"text": ...} or {"messages": [{"role": ..., "content": ...}]}
@@ -36,7 +37,8 @@ class Passage:
 
     id: its place in source order, 0-based; the same whatever the seed.
     text: plain text, or "" when `messages` is given.
-    messages: a chat as [{"role": "user", "content": ...}, ...], rendered with the model's template later.
+    messages: a chat as [{"role": "user", "content": ...}, ...], rendered with the model's template
+    later.
     """
 
     id: int
@@ -84,7 +86,11 @@ class Corpus:
         if isinstance(row, str):
             if len(row.strip()) < self.min_characters:
                 return None
-            return Passage(number, messages=({"role": "user", "content": row},)) if self.chat else Passage(number, row)
+            return (
+                Passage(number, messages=({"role": "user", "content": row},))
+                if self.chat
+                else Passage(number, row)
+            )
         messages = _messages(row, path, number)
         characters = sum(len(message["content"].strip()) for message in messages)
         return Passage(number, messages=messages) if characters >= self.min_characters else None
@@ -102,13 +108,19 @@ def _files(sources: Iterable[str | Path]) -> Iterator[Path]:
     found = False
     for source in map(Path, sources):
         if source.is_dir():
-            inside = sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            inside = sorted(
+                p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
+            )
             if not inside:
-                raise CorpusError(f"{source} holds no text: put {', '.join(SUFFIXES)} files into the folder")
+                raise CorpusError(
+                    f"{source} holds no text: put {', '.join(SUFFIXES)} files into the folder"
+                )
         elif not source.exists():
             raise CorpusError(f"{source} does not exist: give a file or folder with text")
         elif source.suffix.lower() not in SUFFIXES:
-            raise CorpusError(f"{source} is no text format known here: use one of {', '.join(SUFFIXES)}")
+            raise CorpusError(
+                f"{source} is no text format known here: use one of {', '.join(SUFFIXES)}"
+            )
         else:
             inside = [source]
         found = True
@@ -137,7 +149,9 @@ def _lines(path: Path) -> Iterator[str]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from file
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{path} is not UTF-8 (byte {error.start} of a block): save it as UTF-8") from error
+        raise CorpusError(
+            f"{path} is not UTF-8 (byte {error.start} of a block): save it as UTF-8"
+        ) from error
     except OSError as error:
         raise CorpusError(f"{path} could not be read ({error.strerror}): check the file") from error
 
@@ -163,7 +177,9 @@ def _jsonl(path: Path, field: str | None) -> Iterator[Any]:
 def _json(path: Path, field: str | None) -> Iterator[Any]:
     rows = _parse("".join(_lines(path)), str(path))
     if not isinstance(rows, list):
-        raise CorpusError(f"{path} holds a JSON {type(rows).__name__}: expected a list of texts or objects")
+        raise CorpusError(
+            f"{path} holds a JSON {type(rows).__name__}: expected a list of texts or objects"
+        )
     for number, row in enumerate(rows):
         yield _cell(row, field, f"{path} item {number}")
 
@@ -173,12 +189,16 @@ def _csv(path: Path, field: str | None) -> Iterator[Any]:
     reader = csv.DictReader(_lines(path))
     name = field or "text"
     if name not in (reader.fieldnames or ()):
-        raise CorpusError(f"{path} has no column {name!r} but {reader.fieldnames}: name the column of the text")
+        raise CorpusError(
+            f"{path} has no column {name!r} but {reader.fieldnames}: name the column of the text"
+        )
     try:
         for row in reader:
             yield row[name] or ""
     except csv.Error as error:
-        raise CorpusError(f"{path} is no readable CSV near line {reader.line_num} ({error})") from error
+        raise CorpusError(
+            f"{path} is no readable CSV near line {reader.line_num} ({error})"
+        ) from error
 
 
 def _parquet(path: Path, field: str | None) -> Iterator[Any]:
@@ -190,12 +210,17 @@ def _parquet(path: Path, field: str | None) -> Iterator[Any]:
         columns = file.schema_arrow.names
         names = [name for name in (field, "text", "messages") if name in columns]
         if not names or (field and names[0] != field):
-            raise CorpusError(f"{path} has no column {field or 'text'!r} but {columns}: name the column of the text")
+            raise CorpusError(
+                f"{path} has no column {field or 'text'!r} but {columns}: name the column of the "
+                "text"
+            )
         for batch in file.iter_batches(batch_size=1024, columns=names[:1]):
             for value in batch.column(0).to_pylist():
                 yield value if isinstance(value, str) else {"messages": value or []}
     except (pyarrow.ArrowException, OSError) as error:
-        raise CorpusError(f"{path} is no readable parquet file ({str(error).splitlines()[0]})") from error
+        raise CorpusError(
+            f"{path} is no readable parquet file ({str(error).splitlines()[0]})"
+        ) from error
 
 
 _READERS = {".txt": _txt, ".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".parquet": _parquet}
@@ -209,7 +234,9 @@ def _parse(text: str, where: str) -> Any:
 
 
 def _cell(row: Any, field: str | None, where: str) -> Any:
-    """The text or the chat of one row: a string, or an object with `field`, "text" or "messages"."""
+    """The text or the chat of one row: a string, or an object with `field`, "text" or
+    "messages".
+    """
     if isinstance(row, str):
         return row
     if isinstance(row, dict):
@@ -217,15 +244,22 @@ def _cell(row: Any, field: str | None, where: str) -> Any:
             if name in row:
                 value = row[name]
                 return value if isinstance(value, str) else {"messages": value}
-        raise CorpusError(f"{where} has no {field or 'text'!r} but {sorted(row)[:8]}: name the key of the text")
-    raise CorpusError(f"{where} is a JSON {type(row).__name__}: expected a text or an object with a text")
+        raise CorpusError(
+            f"{where} has no {field or 'text'!r} but {sorted(row)[:8]}: name the key of the text"
+        )
+    raise CorpusError(
+        f"{where} is a JSON {type(row).__name__}: expected a text or an object with a text"
+    )
 
 
 def _messages(row: Any, path: Path, number: int) -> tuple[Message, ...]:
     messages = row.get("messages") if isinstance(row, dict) else None
     good = isinstance(messages, list) and all(
-        isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in messages
+        isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
+        for m in messages
     )
     if not good or not messages:
-        raise CorpusError(f'{path} passage {number} is no chat: expected [{{"role": "user", "content": "…"}}, …]')
+        raise CorpusError(
+            f'{path} passage {number} is no chat: expected [{{"role": "user", "content": "…"}}, …]'
+        )
     return tuple({"role": m["role"], "content": m["content"]} for m in messages)

@@ -1,6 +1,8 @@
-"""From a finished draft to a dictionary that can be read without a model: lens, surroundings, passages, provenance.
+"""From a finished draft to a dictionary that can be read without a model: lens, surroundings,
+passages, provenance.
 
-Everything a screen shows is computed here once and stored, so that browsing needs neither the model nor the corpus.
+Everything a screen shows is computed here once and stored, so that browsing needs neither the model
+nor the corpus.
 """
 
 from __future__ import annotations
@@ -51,7 +53,9 @@ class Describer:
         self.calibrations = calibrations
 
     def passages(self, drafts: Mapping[Any, Draft]) -> dict[int, np.ndarray]:
-        """The token ids of every passage an excerpt or founder points to: one more look at the text, no model."""
+        """The token ids of every passage an excerpt or founder points to: one more look at the
+        text, no model.
+        """
         wanted = {int(p) for draft in drafts.values() for p in _pointed_at(draft.arrays())}
         chosen = (passage for passage in self.corpus if passage.id in wanted)
         tokens = self.model.tokens
@@ -86,7 +90,7 @@ class Describer:
         info["group_names"] = spelled(self.model, names)
         return Dictionary(MemorySource(arrays), info, len(draft))
 
-    # -- provenance --------------------------------------------------------------------------------------------------
+    # -- provenance --------------------------------------------------------------------------------
 
     def _info(
         self,
@@ -138,9 +142,19 @@ class Describer:
         }
 
     def _family(self) -> str:
-        """One id for the files of one build, equal for equal builds; layers and percentiles may be added later."""
-        settings = {k: v for k, v in self.config.deciding().items() if k not in ("layers", "percentiles", "model")}
-        settings |= {"model": self.config.model_name, "tokenizer": self.model.digest, "corpus": self.corpus_digest}
+        """One id for the files of one build, equal for equal builds; layers and percentiles may be
+        added later.
+        """
+        settings = {
+            k: v
+            for k, v in self.config.deciding().items()
+            if k not in ("layers", "percentiles", "model")
+        }
+        settings |= {
+            "model": self.config.model_name,
+            "tokenizer": self.model.digest,
+            "corpus": self.corpus_digest,
+        }
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -170,17 +184,23 @@ def _names(text: Iterable[str]) -> str:
 
 
 def _portable(model: str, folder: Path) -> str:
-    """A Hub name as it is; a local model relative to the dictionary's folder, so that both can move together."""
+    """A Hub name as it is; a local model relative to the dictionary's folder, so that both can move
+    together.
+    """
     if not Path(model).is_dir():
         return model
     return Path(os.path.relpath(Path(model).resolve(), folder.resolve())).as_posix()
 
 
-# -- what the model says, for any arrays of a dictionary ---------------------------------------------------------------
+# -- what the model says, for any arrays of a dictionary -------------------------------------------
 
 
-def lenses(model: LanguageModel, arrays: Mapping[str, np.ndarray], typical_norm: float) -> dict[str, np.ndarray]:
-    """The paper's lens of exemplars and means, and the shift lens of the exemplars (protocol 5.1, 5.3)."""
+def lenses(
+    model: LanguageModel, arrays: Mapping[str, np.ndarray], typical_norm: float
+) -> dict[str, np.ndarray]:
+    """The paper's lens of exemplars and means, and the shift lens of the exemplars (protocol 5.1,
+    5.3).
+    """
     from ep.models import logit_lens, shift_lens
 
     exemplars, means = arrays["exemplars"], arrays["mean_directions"]
@@ -200,8 +220,12 @@ def _lens_arrays(name: str, lens: Lens) -> dict[str, np.ndarray]:
     }
 
 
-def name_groups(model: LanguageModel, arrays: Mapping[str, np.ndarray], weight: np.ndarray) -> list[list[int]]:
-    """Token ids that name each group: whole words where the group has any, since fragments name nothing."""
+def name_groups(
+    model: LanguageModel, arrays: Mapping[str, np.ndarray], weight: np.ndarray
+) -> list[list[int]]:
+    """Token ids that name each group: whole words where the group has any, since fragments name
+    nothing.
+    """
     groups, lens = arrays["neighbourhood"], arrays["lens_exemplar_up_ids"][:, :NAMING_TOKENS]
     words = [token for token in np.unique(lens).tolist() if _is_word(_piece(model, token))]
     by_word = group_names(groups, weight, np.where(np.isin(lens, words), lens, -1))
@@ -221,9 +245,15 @@ def vocabulary(
     model: LanguageModel, arrays: Mapping[str, np.ndarray], others: list[list[int]]
 ) -> dict[str, np.ndarray]:
     """The text of every token id that occurs anywhere in a file, `others` included."""
-    used = [array for name, array in arrays.items() if name.endswith("_ids") and name not in _NOT_TOKENS]
+    used = [
+        array for name, array in arrays.items() if name.endswith("_ids") and name not in _NOT_TOKENS
+    ]
     used += [arrays[name] for name in ("passage_tokens", "founder_token") if name in arrays]
-    ids = np.unique(np.concatenate([np.ravel(array).astype(np.int64) for array in [*used, np.array(sum(others, []))]]))
+    ids = np.unique(
+        np.concatenate(
+            [np.ravel(array).astype(np.int64) for array in [*used, np.array(sum(others, []))]]
+        )
+    )
     ids = ids[ids >= 0].astype(np.int32)
     pieces = np.empty(len(ids), object)
     pieces[:] = [model.tokens.piece(int(token)) for token in ids]
@@ -234,7 +264,11 @@ def stored_passages(ids: np.ndarray, passages: Passages) -> dict[str, np.ndarray
     """The arrays that hold the tokens of some passages, by rising id."""
     tokens = [passages[int(i)] for i in ids]
     offsets = np.concatenate([[0], np.cumsum([len(t) for t in tokens])]).astype(np.int64)
-    return {"passage_ids": ids.astype(np.int64), "passage_offsets": offsets, "passage_tokens": np.concatenate(tokens)}
+    return {
+        "passage_ids": ids.astype(np.int64),
+        "passage_offsets": offsets,
+        "passage_tokens": np.concatenate(tokens),
+    }
 
 
 def _piece(model: LanguageModel, token: int) -> str:

@@ -1,4 +1,5 @@
-"""The one family of errors. Each message is one line: what was given, what was expected, what to do.
+"""The one family of errors. Each message is one line: what was given, what was expected, what to
+do.
 
 EPError
 ├── InputError            the input cannot be used (exit 2)
@@ -8,7 +9,7 @@ EPError
 │   ├── ActivationError       NaN, infinite or wrongly shaped activations
 │   ├── DictionaryFileError   damaged, foreign or newer file
 │   ├── UnknownRegion         a region id the dictionary does not have
-│   └── RequestError          a question that has no answer here (too few regions for a map, empty text)
+│   └── RequestError          a question without an answer here (empty text, say)
 └── FailureError          the input was fine, the work failed (exit 1)
     ├── StorageError          disk full, no permission, interrupted write
     └── ServiceError          a port in use, a remote that does not answer
@@ -18,7 +19,9 @@ from __future__ import annotations
 
 
 class EPError(Exception):
-    """Base of every error this package raises on purpose; the command line prints it as one line."""
+    """Base of every error this package raises on purpose; the command line prints it as one
+    line.
+    """
 
     exit_code = 1
 

@@ -1,7 +1,9 @@
-"""The same build from another order of the stream: what the matching of two dictionaries is held against.
+"""The same build from another order of the stream: what the matching of two dictionaries is held
+against.
 
-Finds the model and the text a dictionary was built from where they are still beside it, and builds one file of the same
-setting with another seed: hand `settings` to `rebuilt`. It knows settings and files, no screen.
+Finds the model and the text a dictionary was built from where they are still beside it, and builds
+one file of the same setting with another seed: hand `settings` to `rebuilt`. It knows settings and
+files, no screen.
 """
 
 from __future__ import annotations
@@ -21,17 +23,25 @@ from ep.storage import open as open_dictionary
 from ep.studies.matching import same_setting
 
 HIDDEN = ".other-seeds"
-"""Folder, inside a folder of dictionaries, that such builds are kept in: shelves leave hidden folders out."""
+"""Folder, inside a folder of dictionaries, that such builds are kept in: shelves leave hidden
+folders out.
+"""
 PARENTS = 4
 """Folders above a dictionary's file in which its text is looked for."""
 MOST_REGIONS = 20_000
 """Regions up to which two dictionaries are paired in minutes; of more, no other seed is built."""
-STAGES = {"calibrate": (0.0, 0.55), "stream": (0.55, 0.2), "assign": (0.75, 0.2), "write": (0.95, 0.05)}
+STAGES = {
+    "calibrate": (0.0, 0.55),
+    "stream": (0.55, 0.2),
+    "assign": (0.75, 0.2),
+    "write": (0.95, 0.05),
+}
 """Where each stage of a build begins and how much of the whole it is, in shares of its time."""
 
 
 def text_of(dictionary: Dictionary) -> Path:
-    """The file of text a dictionary was built from, found by its name near the dictionary and known by its digest.
+    """The file of text a dictionary was built from, found by its name near the dictionary and known
+    by its digest.
 
     CorpusError when it is not there any more, or was made of several files.
     """
@@ -44,7 +54,8 @@ def text_of(dictionary: Dictionary) -> Path:
                 if path.is_file() and Corpus((str(path),)).digest() == digest:
                     return path
     raise CorpusError(
-        f"the text {name or 'of this dictionary'} is not near its file: put it into a folder called text beside it, or "
+        f"the text {name or 'of this dictionary'} is not near its file: put it into a folder "
+        "called text beside it, or "
         "build a dictionary of the same setting with another --seed and name that one"
     )
 
@@ -52,16 +63,20 @@ def text_of(dictionary: Dictionary) -> Path:
 def settings(dictionary: Dictionary, out: Path, seed: int | None = None) -> BuildConfig:
     """The build of one dictionary over again with another seed. Errors as `text_of` and `model_of`.
 
-    seed: by default the dictionary's own, plus one. out: the folder that gets a folder for this build. RequestError
-    for more than MOST_REGIONS regions and for files that do not say how they were built.
+    seed: by default the dictionary's own, plus one. out: the folder that gets a folder for this
+    build. RequestError for more than MOST_REGIONS regions and for files that do not say how they
+    were built.
     """
     info = dictionary.info
     if len(dictionary) > MOST_REGIONS:
         raise RequestError(
-            f"it holds {len(dictionary):,} regions, and other seeds are built up to {MOST_REGIONS:,}: build one of the "
+            f"it holds {len(dictionary):,} regions, and other seeds are built up to "
+            f"{MOST_REGIONS:,}: build one of the "
             "same setting with another --seed"
         )
-    if missing := [name for name in ("layer", "percentile", "n_activations") if info.get(name) is None]:
+    if missing := [
+        name for name in ("layer", "percentile", "n_activations") if info.get(name) is None
+    ]:
         raise RequestError(f"its file does not say how it was built ({', '.join(missing)})")
     seed = int(info.get("seed") or 0) + 1 if seed is None else seed
     model, text = model_of(info, info.get("file")), text_of(dictionary)
@@ -85,7 +100,9 @@ def settings(dictionary: Dictionary, out: Path, seed: int | None = None) -> Buil
 
 
 def rebuilt(config: BuildConfig) -> Generator[Progress, None, None]:
-    """Builds it, with the progress of `ep.build`; ended before it is done, nothing of it is left behind."""
+    """Builds it, with the progress of `ep.build`; ended before it is done, nothing of it is left
+    behind.
+    """
     steps, done = build(config), False
     try:
         for progress in steps:
@@ -103,8 +120,12 @@ def share(progress: Progress) -> float:
     return start + width * min(1.0, progress.done / progress.total if progress.total else 0.5)
 
 
-def kept(dictionary: Dictionary, folders: Sequence[Path], files: Sequence[Path] = ()) -> Dictionary | None:
-    """A dictionary of the same setting and another seed among `files` or kept in the hidden folder of `folders`."""
+def kept(
+    dictionary: Dictionary, folders: Sequence[Path], files: Sequence[Path] = ()
+) -> Dictionary | None:
+    """A dictionary of the same setting and another seed among `files` or kept in the hidden folder
+    of `folders`.
+    """
     hidden = [path for folder in folders for path in sorted((folder / HIDDEN).glob("*/*.ep.h5"))]
     for path in (*files, *hidden):
         with suppress(EPError):

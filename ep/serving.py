@@ -1,4 +1,6 @@
-"""Starts the explorer's Streamlit server as a child process, after making sure that it can start."""
+"""Starts the explorer's Streamlit server as a child process, after making sure that it can
+start.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,15 @@ APP = Path(__file__).resolve().parent.parent / "app.py"
 
 
 def serve(host: str = "localhost", port: int = 8501, open_browser: bool = True) -> None:
-    """Serve until interrupted. ServiceError when the port is taken, InputError when the app is not installed."""
+    """Serve until interrupted.
+
+    ServiceError when the port is taken, InputError when the app is not installed.
+    """
     if not APP.is_file() or importlib.util.find_spec("streamlit") is None:
-        raise InputError("the app is not part of this installation: clone the repository and run `make app` there")
+        raise InputError(
+            "the app is not part of this installation: clone the repository and run `make app` "
+            "there"
+        )
     if not 0 < port < 65536:
         raise InputError(f"port {port} does not exist: expected 1 to 65535")
     check_port(host, port)
@@ -40,4 +48,6 @@ def check_port(host: str, port: int) -> None:
             probe.bind(address)
         except OSError as error:
             free = f"make app PORT={port + 1}"
-            raise ServiceError(f"port {port} on {host} is in use: close what runs there, or try `{free}`") from error
+            raise ServiceError(
+                f"port {port} on {host} is in use: close what runs there, or try `{free}`"
+            ) from error

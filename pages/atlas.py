@@ -1,4 +1,6 @@
-"""Atlas: all regions of a dictionary on one or two maps, beside a search, a table, and the selected region in short."""
+"""Atlas: all regions of a dictionary on one or two maps, beside a search, a table, and the selected
+region in short.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,17 @@ from ep.storage.interop import packed
 from ep.storage.labels import Labels
 from ep.studies.naming import is_numbered
 from ep.views import full, snippets, splash, standalone, tables
-from pages.shared import atlas_maps, atlas_state, atlas_umap, frame, labelling, messages, searching, sharing, state
+from pages.shared import (
+    atlas_maps,
+    atlas_state,
+    atlas_umap,
+    frame,
+    labelling,
+    messages,
+    searching,
+    sharing,
+    state,
+)
 from pages.shared.atlas_card import card
 from pages.shared.atlas_maps import Drawn, Path
 from pages.shared.atlas_table import table
@@ -27,7 +39,9 @@ def show() -> None:
     found = state.opened()
     if found is None or found[0].region is None:
         frame.page("Atlas", "Every region of a dictionary as a cell on one sphere.")
-        messages.box("No dictionary is open", "Choose one in the side bar, or open a file in the Library.")
+        messages.box(
+            "No dictionary is open", "Choose one in the side bar, or open a file in the Library."
+        )
         return
     selection, dictionary = found
     frame.page(
@@ -41,10 +55,13 @@ def show() -> None:
     for layout in dict.fromkeys(asked):
         atlas_umap.umap_panel(selection.dictionary, dictionary, layout)
     path = atlas_maps.route(selection.dictionary, dictionary)
-    body, foot = st.container(), st.container()  # the maps' bytes travel outside the fragment: a click sends none
+    # the maps' bytes travel outside the fragment: a click sends none
+    body, foot = st.container(), st.container()
     with foot:
         sent: dict[str, str] = {}
-        drawn = [atlas_maps.carried(selection.dictionary, dictionary, layout, sent) for layout in asked]
+        drawn = [
+            atlas_maps.carried(selection.dictionary, dictionary, layout, sent) for layout in asked
+        ]
     with body:
         _body(drawn, path)
     with foot:  # last: it reads the whole file, and whoever draws would wait for that
@@ -99,7 +116,13 @@ def _draw(
 
 def _card(dictionary: Dictionary, region: int, labels: Labels) -> None:
     known = tables.token_ids(dictionary) is not None
-    said = labels.stored(region)[0].text if labels.stored(region) else "" if known else labels.automatic(region)
+    said = (
+        labels.stored(region)[0].text
+        if labels.stored(region)
+        else ""
+        if known
+        else labels.automatic(region)
+    )
     card(dictionary, region, "" if is_numbered(said) else said)
 
 
@@ -111,7 +134,9 @@ def _share(
     dictionary: Dictionary,
     labels: Labels,
 ) -> None:
-    """Export of what is on screen, the code that makes it, the link; files are made when they are asked for."""
+    """Export of what is on screen, the code that makes it, the link; files are made when they are
+    asked for.
+    """
     brushed = atlas_state.brushed()
     chosen: dict[str, Callable[[], pa.Table]] = {}
     if len(brushed):
@@ -129,17 +154,23 @@ def _share(
         files["map.html"] = lambda: standalone.html(
             dictionary, layout, shown, selection.region, note=note, names=names, theme=theme, **told
         ).encode()
-    files["splash-figure.html"] = lambda: splash.html(dictionary, selection.region, brushed, labels).encode()
+    files["splash-figure.html"] = lambda: splash.html(
+        dictionary, selection.region, brushed, labels
+    ).encode()
     files["saelens.zip"] = partial(packed.autoencoder, dictionary)
     files["neuronpedia-features.json"] = lambda: packed.features(dictionary, labels.texts())
     sharing.bar("atlas_share", chosen, _code(dictionary, layout, ids, brushed), files)
 
 
 def _code(dictionary: Dictionary, layout: str, ids: np.ndarray, brushed: np.ndarray) -> str:
-    """Python for what is on screen: a search, by words or by meaning; brushed regions; else map and table."""
+    """Python for what is on screen: a search, by words or by meaning; brushed regions; else map and
+    table.
+    """
     query = state.setting("find")
     if query.strip():
-        return (snippets.meaning if searching.is_by_meaning() else snippets.search)(dictionary, query)
+        return (snippets.meaning if searching.is_by_meaning() else snippets.search)(
+            dictionary, query
+        )
     return snippets.atlas(dictionary, layout, ids if len(brushed) else None)
 
 

@@ -1,4 +1,6 @@
-"""Behaviour: which region carries a behaviour, and what the model does on other prompts once it is taken out."""
+"""Behaviour: which region carries a behaviour, and what the model does on other prompts once it is
+taken out.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ from pages.shared import frame, jobs, loading, messages, sharing, state, tokens
 from pages.shared.atlas_maps import Drawn
 from pages.shared.behaviour_work import Names, Run
 
-SENTENCE = "Which region carries a behaviour, and what the model does on other prompts once it is taken out."
+SENTENCE = (
+    "Which region carries a behaviour, and what the model does on other prompts once it is "
+    "taken out."
+)
 _WANTED = "behaviour_wanted"
 LOW = 318
 """px of the table and the texts."""
@@ -44,7 +49,10 @@ def show() -> None:
         for name in (at.trial, *at.streams.values()):
             jobs.watch(work.job_name(name))
     if run is None:
-        messages.box("Nothing has been tried yet", "“Take it out” answers the prompts, finds the region and tries it.")
+        messages.box(
+            "Nothing has been tried yet",
+            "“Take it out” answers the prompts, finds the region and tries it.",
+        )
         return
     of = loading.dictionary(run.key)
     _origin(run, of, key, dictionary)
@@ -78,7 +86,9 @@ def _names(key: str, dictionary: Dictionary, given: inputs.Inputs | None) -> Nam
 def _region(dictionary: Dictionary) -> int | None:
     """The region a link or a click wants tried, None for the best."""
     asked = state.setting("btry")
-    return int(asked) if asked.isascii() and asked.isdigit() and int(asked) < len(dictionary) else None
+    return (
+        int(asked) if asked.isascii() and asked.isdigit() and int(asked) < len(dictionary) else None
+    )
 
 
 def _tools(given: inputs.Inputs | None, why: str, run: Run | None, key: str) -> bool:
@@ -91,7 +101,11 @@ def _tools(given: inputs.Inputs | None, why: str, run: Run | None, key: str) -> 
         again = run is not None and run.stored and run.key == key
         done = run is not None and not run.stored and run.trial is not None
         asked = st.button(
-            "Run it again" if again else "Taken out" if done else "Take it out, on held-out prompts",
+            "Run it again"
+            if again
+            else "Taken out"
+            if done
+            else "Take it out, on held-out prompts",
             type="primary",
             icon=":material/check:" if done else ":material/play_arrow:",
             key="behaviour_go",
@@ -99,14 +113,19 @@ def _tools(given: inputs.Inputs | None, why: str, run: Run | None, key: str) -> 
         )
         if given:
             held = given.held
-            counts = f"{len(held.choice):,} to choose on · {len(held.target):,} held out · {len(held.benign):,} benign"
+            counts = (
+                f"{len(held.choice):,} to choose on · {len(held.target):,} held out · "
+                f"{len(held.benign):,} benign"
+            )
             messages.quiet(counts)
     if why:
         messages.note(why)
     return asked
 
 
-def _start(key: str, dictionary: Dictionary, given: inputs.Inputs, at: Names | None, wanted: str | float) -> None:
+def _start(
+    key: str, dictionary: Dictionary, given: inputs.Inputs, at: Names | None, wanted: str | float
+) -> None:
     """Starts the "trial", or the streams of a share; what stands in the way is one sentence."""
     try:
         at = at or work.names(key, dictionary, given, _region(dictionary))
@@ -124,7 +143,10 @@ def _origin(run: Run, of: Dictionary, key: str, dictionary: Dictionary) -> None:
     """Where the numbers come from: a stored run says so, and which dictionary it was made on."""
     if not run.stored:
         return
-    name = f"{plain.about(of)['title']}, layer {of.info.get('layer')}, p = {of.info.get('percentile'):g}"
+    name = (
+        f"{plain.about(of)['title']}, layer {of.info.get('layer')}, p = "
+        f"{of.info.get('percentile'):g}"
+    )
     text = f"Stored run of {run.stored}: {name}, the demo's prompts, {run.choice['judge']}."
     if run.key != key:
         text += " The open dictionary is not tried yet."
@@ -161,7 +183,11 @@ def _others(run: Run) -> None:
     """The stored run in short on the demo's other dictionaries, those where it fails among them."""
     if run.others:
         with st.container(border=True, gap="small"):
-            st.html(tokens.heading("On other dictionaries of this model", "their best region ablated, same prompts"))
+            st.html(
+                tokens.heading(
+                    "On other dictionaries of this model", "their best region ablated, same prompts"
+                )
+            )
             st.html(markup.others(run.others))
 
 
@@ -178,23 +204,40 @@ def _share(run: Run, of: Dictionary, given: inputs.Inputs | None) -> None:
     streams = [several for several in run.streams.values() if several]
     tables = {"Regions": lambda: plain.region_table(run.choice["regions"])}
     if run.trial is not None and run.trial["arms"]:
-        tables |= {"Arms": lambda: plain.arm_table([run.trial]), "Texts": lambda: plain.text_table(run.trial)}
+        tables |= {
+            "Arms": lambda: plain.arm_table([run.trial]),
+            "Texts": lambda: plain.text_table(run.trial),
+        }
     if streams:
-        tables["Orders of the stream"] = lambda: plain.arm_table([one for several in streams for one in several])
-    told = [plain.summary(run.choice), *(plain.sentences(run.trial, run.choice["held"]) if run.trial else ())]
+        tables["Orders of the stream"] = lambda: plain.arm_table(
+            [one for several in streams for one in several]
+        )
+    told = [
+        plain.summary(run.choice),
+        *(plain.sentences(run.trial, run.choice["held"]) if run.trial else ()),
+    ]
     files = {"behaviour.html": lambda: markup.report(run.choice, run.trial, streams, told).encode()}
     sharing.bar("behaviour_share", tables, _code(run, of, given), files)
 
 
 def _code(run: Run, of: Dictionary, given: inputs.Inputs | None) -> str:
-    """The code of what is shown: a stored run is one of the demo's prompts with the usual settings."""
+    """The code of what is shown: a stored run is one of the demo's prompts with the usual
+    settings.
+    """
     if run.stored or given is None:
         return snippets.behaviour(of)
     now, chosen = given.numbers, given.chosen
     return snippets.behaviour(
-        of, chosen.judge, given.prompts.files, endpoint=chosen.endpoint, by_labels=chosen.by_labels,
-        tokens=now.tokens, basis=now.basis, swap=now.swap, region=_region(of),
-    )  # fmt: skip
+        of,
+        chosen.judge,
+        given.prompts.files,
+        endpoint=chosen.endpoint,
+        by_labels=chosen.by_labels,
+        tokens=now.tokens,
+        basis=now.basis,
+        swap=now.swap,
+        region=_region(of),
+    )
 
 
 show()

@@ -1,4 +1,6 @@
-"""Between: the regions between two anchors at every percentile of a family, or the path from one to the other."""
+"""Between: the regions between two anchors at every percentile of a family, or the path from one to
+the other.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,18 @@ from pages.shared import (
     tokens,
 )
 
-SENTENCE = "What lies between two regions, A and B, from the coarsest dictionary of the family to the finest."
+SENTENCE = (
+    "What lies between two regions, A and B, from the coarsest dictionary of the family to "
+    "the finest."
+)
 LENS, PATH = "lens", "path"
 VIEWS = {LENS: "Between", PATH: "Path"}
 BASES = {"mean": "Mean directions", "exemplar": "Exemplars"}
 HOPS, LENGTH = "hops", "length"
 WAYS = {HOPS: "Hops", LENGTH: "Distance"}
 ABOUT = {
-    LENS: "Nearer to both A and B than they are to each other; the cosine stands on each arrow, the closest on top.",
+    LENS: "Nearer to both A and B than they are to each other; the cosine stands on each arrow, "
+    "the closest on top.",
     PATH: "The shortest way from A to B among k nearest regions, by hops or by distance.",
 }
 ROWS_SHOWN = 12
@@ -50,11 +56,17 @@ def show() -> None:
         messages.nothing_open()
         return
     (selection, dictionary), key = found, str(found[0].dictionary)
-    basis, kind = state.setting("basis", "mean", tuple(BASES)), state.setting("between", LENS, tuple(VIEWS))
+    basis, kind = (
+        state.setting("basis", "mean", tuple(BASES)),
+        state.setting("between", LENS, tuple(VIEWS)),
+    )
     a, chosen = int(selection.region or 0), selection.second not in (None, selection.region)
     b = selection.second if chosen else anchors.partner(key, a, basis)
     if b is None or len(dictionary) < 3:
-        messages.box("Nothing can lie between", "It takes three regions; this dictionary has fewer: open a finer one.")
+        messages.box(
+            "Nothing can lie between",
+            "It takes three regions; this dictionary has fewer: open a finer one.",
+        )
         return
     anchors.row(key, dictionary, a, b, basis, chosen)
     anchors.examples(key, dictionary, basis)
@@ -62,7 +74,7 @@ def show() -> None:
     _figure(key, dictionary, (a, b), basis, kind, k, way)
 
 
-# -- controls --------------------------------------------------------------------------------------------------------
+# -- controls --------------------------------------------------------------------------------------
 
 
 def _controls(basis: str, kind: str) -> tuple[int, str]:
@@ -90,9 +102,13 @@ def _choice(setting: str, options: dict[str, str], value: str) -> None:
     key = f"between_{setting}_choice"
     st.session_state[key] = value
     st.segmented_control(
-        setting, list(options), format_func=options.__getitem__, key=key, label_visibility="collapsed",
+        setting,
+        list(options),
+        format_func=options.__getitem__,
+        key=key,
+        label_visibility="collapsed",
         on_change=lambda: state.keep(**{setting: st.session_state[key] or value}),
-    )  # fmt: skip
+    )
 
 
 def _number(text: str) -> int:
@@ -101,17 +117,23 @@ def _number(text: str) -> int:
     return wanted if study.LEAST_K <= wanted <= study.MOST_K else study.DEFAULT_K
 
 
-# -- the figure ------------------------------------------------------------------------------------------------------
+# -- the figure ------------------------------------------------------------------------------------
 
 
 @frame.fragment
-def _figure(key: str, dictionary: Dictionary, ends: tuple[int, int], basis: str, kind: str, k: int, way: str) -> None:
+def _figure(
+    key: str, dictionary: Dictionary, ends: tuple[int, int], basis: str, kind: str, k: int, way: str
+) -> None:
     ladder = anchors.ladder(key)
-    pairs = {name: view.Pair.carry(dictionary, *ends, other, basis) for name, other in ladder.items()}
+    pairs = {
+        name: view.Pair.carry(dictionary, *ends, other, basis) for name, other in ladder.items()
+    }
     if kind == PATH and not neighbour_lists.ready(ladder, basis):
         return
     columns = [
-        _path(name, other, pairs[name], basis, k, way) if kind == PATH else _lens(name, other, pairs[name], basis)
+        _path(name, other, pairs[name], basis, k, way)
+        if kind == PATH
+        else _lens(name, other, pairs[name], basis)
         for name, other in ladder.items()
     ]
     here = next(column for column in columns if column.key == key)
@@ -130,7 +152,11 @@ def _card(key: str, basis: str, region: int) -> view.Card:
     labels = loading.labels(key)
     given = labels.stored(region)
     label = given[0].text if given else "" if card.tokens else labels.automatic(region)
-    return replace(card, label=label) if card.tokens else replace(card, tokens=(brief(label or numbered(region)),))
+    return (
+        replace(card, label=label)
+        if card.tokens
+        else replace(card, tokens=(brief(label or numbered(region)),))
+    )
 
 
 @st.cache_resource(show_spinner=False, max_entries=4000)
@@ -142,9 +168,13 @@ def _lens(key: str, dictionary: Dictionary, pair: view.Pair, basis: str) -> view
     return view.lens_column(key, dictionary, pair, basis, partial(_card, key, basis))
 
 
-def _path(key: str, dictionary: Dictionary, pair: view.Pair, basis: str, k: int, way: str) -> view.Column:
+def _path(
+    key: str, dictionary: Dictionary, pair: view.Pair, basis: str, k: int, way: str
+) -> view.Column:
     listed = neighbour_lists.of(key, basis)
-    return view.path_column(key, dictionary, pair, basis, partial(_card, key, basis), listed, k, way == LENGTH)
+    return view.path_column(
+        key, dictionary, pair, basis, partial(_card, key, basis), listed, k, way == LENGTH
+    )
 
 
 def _pick(key: str, region: int) -> None:
@@ -156,9 +186,15 @@ def _more(key: str) -> None:
 
 
 def _picked_card(columns: list[view.Column], here: view.Column) -> tuple[str, int]:
-    """The card looked at: the one clicked while it is in the figure, else the first of the open dictionary."""
+    """The card looked at: the one clicked while it is in the figure, else the first of the open
+    dictionary.
+    """
     picked = st.session_state.get(_CARD)
-    shown = {(c.key, card.region) for c in columns for card in (c.a, c.b, *(step.card for step in c.steps))}
+    shown = {
+        (c.key, card.region)
+        for c in columns
+        for card in (c.a, c.b, *(step.card for step in c.steps))
+    }
     if picked in shown or (picked and st.session_state.get(_LIST) == picked[0]):
         return picked
     return here.key, here.steps[0].card.region if here.steps else here.b.region
@@ -166,7 +202,10 @@ def _picked_card(columns: list[view.Column], here: view.Column) -> tuple[str, in
 
 def _carrying(columns: list[view.Column], basis: str, kind: str) -> str:
     """How the anchors came into the other dictionaries, and what the graphs cost."""
-    said = "Under an anchor: how it was carried there, by its own exemplar (cosine ≥ 1 − 10⁻⁴) or by the nearest "
+    said = (
+        "Under an anchor: how it was carried there, by its own exemplar (cosine ≥ 1 − 10⁻⁴) or "
+        "by the nearest "
+    )
     said += "mean direction." if basis == "mean" else "exemplar."
     if len(columns) == 1:
         said = "This dictionary has no siblings at other percentiles."
@@ -176,10 +215,12 @@ def _carrying(columns: list[view.Column], basis: str, kind: str) -> str:
     return said
 
 
-# -- one card and the full list --------------------------------------------------------------------------------------
+# -- one card and the full list --------------------------------------------------------------------
 
 
-def _details(ladder: Ladder, pairs: dict[str, view.Pair], picked: tuple[str, int], basis: str) -> None:
+def _details(
+    ladder: Ladder, pairs: dict[str, view.Pair], picked: tuple[str, int], basis: str
+) -> None:
     key, region = picked
     dictionary, pair = ladder[key], pairs[key]
     card, vectors = _card(key, basis, region), ladder[key].basis(basis)
@@ -188,12 +229,14 @@ def _details(ladder: Ladder, pairs: dict[str, view.Pair], picked: tuple[str, int
             percentile = dictionary.info.get("percentile")
             where = f"p = {percentile:g} · " if percentile is not None else ""
             cosines = ", ".join(
-                f"with {n} {float(vectors[region] @ vectors[k]):.2f}" for n, k in (("A", pair.a), ("B", pair.b))
+                f"with {n} {float(vectors[region] @ vectors[k]):.2f}"
+                for n, k in (("A", pair.a), ("B", pair.b))
             )
             st.html(
                 f'<div class="ep-row"><b>Region {region}</b>'
                 + "".join(tokens.chip(token, card.color, 0.3) for token in card.tokens)
-                + f'<span class="ep-k ep-num">{where}{card.members:,} members · cosine {cosines}</span></div>'
+                + f'<span class="ep-k ep-num">{where}{card.members:,} members · cosine '
+                f"{cosines}</span></div>"
             )
             for letter, name in (("A", "Make it A"), ("B", "Make it B")):
                 other = pair.b if letter == "A" else pair.a
@@ -246,10 +289,19 @@ def _full_list(ladder: Ladder, pairs: dict[str, view.Pair], basis: str) -> None:
         return
     rows = table(ladder[key], pairs[key], basis).to_pandas()
     with st.container(border=True, gap="xsmall"):
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        ):
             percentile = ladder[key].info.get("percentile")
-            st.html(tokens.heading(f"All {len(rows):,} between", f"at p = {percentile:g}, the closest to both on top"))
-            st.button("Close", key="between_close", on_click=st.session_state.pop, args=(_LIST, None))
+            st.html(
+                tokens.heading(
+                    f"All {len(rows):,} between",
+                    f"at p = {percentile:g}, the closest to both on top",
+                )
+            )
+            st.button(
+                "Close", key="between_close", on_click=st.session_state.pop, args=(_LIST, None)
+            )
         rows.insert(0, "group", "⬢")
         colors = [f"color:{region_color(ladder[key], int(k))}" for k in rows["region"]]
         picked = st.dataframe(
@@ -281,7 +333,9 @@ def _columns() -> dict[str, object]:
     }
 
 
-def _share(dictionary: Dictionary, ends: tuple[int, int], basis: str, kind: str, k: int, way: str) -> None:
+def _share(
+    dictionary: Dictionary, ends: tuple[int, int], basis: str, kind: str, k: int, way: str
+) -> None:
     a, b = ends
     if kind == PATH:
         sharing.bar("between_bar", code=snippets.path(dictionary, a, b, basis, k, way == LENGTH))

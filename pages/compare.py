@@ -1,4 +1,6 @@
-"""Compare: two dictionaries side by side, what persisted, what moved, what is only in one; and both models at work."""
+"""Compare: two dictionaries side by side, what persisted, what moved, what is only in one; and both
+models at work.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ def show() -> None:
     if ask is None:
         messages.box(
             "There is nothing to compare with",
-            "Comparing takes two dictionaries and the shelf holds one: build or get another in the Library.",
+            "Comparing takes two dictionaries and the shelf holds one: build or get another in the "
+            "Library.",
         )
         return
     a, b = found[1], loading.dictionary(ask.b)
@@ -60,7 +63,8 @@ def show() -> None:
     elif ask.view == INPUTS or not one_width:
         if not one_width and ask.view == VERDICTS:
             messages.note(
-                f"A is {a.width:,} and B {b.width:,} dimensions wide, so directions cannot be compared: "
+                f"A is {a.width:,} and B {b.width:,} dimensions wide, so directions cannot be "
+                "compared: "
                 "regions are matched through inputs that both models read."
             )
         compare_inputs.show(ask, share)
@@ -88,7 +92,8 @@ def _regions(ask: Asked, found: Match) -> Nulls:
     """Verdicts beside the nulls; maps, pair and table below."""
     nulls = work.nulls(ask)
     counted = compare_verdicts.panel(ask, found, nulls)
-    body, foot = st.container(), st.container()  # the maps' bytes travel outside the fragment: a click sends none
+    # the maps' bytes travel outside the fragment: a click sends none
+    body, foot = st.container(), st.container()
     with foot:
         drawn = compare_pairs.carried(ask)
     with body:

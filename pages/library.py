@@ -1,4 +1,6 @@
-"""Library: what can be opened, what others published, how to add a file, how to build a dictionary."""
+"""Library: what can be opened, what others published, how to add a file, how to build a
+dictionary.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,18 @@ import streamlit as st
 from ep.errors import EPError
 from ep.storage import Entry, Family
 from ep.storage.hub import in_bytes
-from pages.shared import completing, frame, intake, jobs, loading, messages, publishing, repositories, state, tokens
+from pages.shared import (
+    completing,
+    frame,
+    intake,
+    jobs,
+    loading,
+    messages,
+    publishing,
+    repositories,
+    state,
+    tokens,
+)
 
 BUILD = """python -m ep build MODEL \\
   --text FILE_OR_FOLDER \\
@@ -22,7 +35,9 @@ _UPLOADED, _READING = "library_uploaded", "library_reading"
 
 def show() -> None:
     frame.page(
-        "Library", "Every dictionary within reach: those that came with the explorer, your own, those others published."
+        "Library",
+        "Every dictionary within reach: those that came with the explorer, your own, those others "
+        "published.",
     )
     publishing.collect(repositories.keys())
     _collect()
@@ -33,10 +48,13 @@ def show() -> None:
             _family(number, family)
         if not shelf.families:
             messages.box(
-                "There is nothing to open yet", "Open a file, or build a dictionary of your own model and text."
+                "There is nothing to open yet",
+                "Open a file, or build a dictionary of your own model and text.",
             )
         if shelf.truncated:
-            messages.quiet("There are more files than are listed here; give the path of one to open it.")
+            messages.quiet(
+                "There are more files than are listed here; give the path of one to open it."
+            )
         if shelf.broken:
             _broken(shelf.broken)
         publishing.section(_open)
@@ -49,7 +67,7 @@ def show() -> None:
         _how_to_build()
 
 
-# -- what is there ---------------------------------------------------------------------------------------------------
+# -- what is there ---------------------------------------------------------------------------------
 
 
 def _family(number: int, family: Family) -> None:
@@ -65,13 +83,17 @@ def _family(number: int, family: Family) -> None:
             )
         with button, st.container(horizontal_alignment="right"):
             kind = "primary" if is_open else "secondary"
-            if st.button("Go to it" if is_open else "Open", key=f"library_open {number}", type=kind):
+            if st.button(
+                "Go to it" if is_open else "Open", key=f"library_open {number}", type=kind
+            ):
                 _open(_entry(family, chosen if is_open else None))
         completing.offers(family.entries)
 
 
 def _entry(family: Family, chosen: str | None) -> Entry:
-    """The entry of the family that is open already, else the one nearest to the layer and percentile open now."""
+    """The entry of the family that is open already, else the one nearest to the layer and
+    percentile open now.
+    """
     if chosen is not None:
         return next(entry for entry in family.entries if entry.key == chosen)
     now = loading.find(state.current().dictionary)
@@ -82,8 +104,15 @@ def _about(family: Family) -> str:
     info = family.entries[0].info
     corpus = info.get("corpus") or {}
     named = corpus.get("name") if isinstance(corpus, dict) else corpus
-    positions = {"final": "last token of each passage", "all": "all tokens"}.get(str(info.get("positions")))
-    parts = [_model(str(info.get("model") or "")), named, positions, "chat" if info.get("chat") else None]
+    positions = {"final": "last token of each passage", "all": "all tokens"}.get(
+        str(info.get("positions"))
+    )
+    parts = [
+        _model(str(info.get("model") or "")),
+        named,
+        positions,
+        "chat" if info.get("chat") else None,
+    ]
     return " · ".join(_cut(part) for part in parts if part)
 
 
@@ -95,7 +124,9 @@ def _facts(family: Family) -> list[tuple[str, str]]:
         ("regions", _span([entry.size for entry in entries])),
         ("dimensions", _span([entry.width for entry in entries])),
     ]
-    activations = [int(entry.info["n_activations"]) for entry in entries if entry.info.get("n_activations")]
+    activations = [
+        int(entry.info["n_activations"]) for entry in entries if entry.info.get("n_activations")
+    ]
     if activations:
         facts.append(("activations", frame.short_count(max(activations))))
     facts.append(("files" if len(entries) > 1 else "file", f"{len(entries)}"))
@@ -107,7 +138,11 @@ def _facts(family: Family) -> list[tuple[str, str]]:
 
 def _broken(entries: tuple[Entry, ...]) -> None:
     with st.container(border=True, gap="xsmall"):
-        st.html(tokens.heading("Files that cannot be opened", f"{len(entries)}; they are left as they are"))
+        st.html(
+            tokens.heading(
+                "Files that cannot be opened", f"{len(entries)}; they are left as they are"
+            )
+        )
         for entry in entries:
             st.html(
                 f'<div><b class="ep-num">{tokens.escape(_cut(entry.path.name))}</b> '
@@ -115,7 +150,7 @@ def _broken(entries: tuple[Entry, ...]) -> None:
             )
 
 
-# -- adding one ------------------------------------------------------------------------------------------------------
+# -- adding one ------------------------------------------------------------------------------------
 
 
 def _open_path() -> None:
@@ -123,7 +158,10 @@ def _open_path() -> None:
         st.html(tokens.heading("Open a file", "an .ep.h5 or a published .pkl"))
         with st.form("library_path_form", border=False):
             given = st.text_input(
-                "Path", placeholder="/path/to/dictionary.ep.h5", key="library_path", label_visibility="collapsed"
+                "Path",
+                placeholder="/path/to/dictionary.ep.h5",
+                key="library_path",
+                label_visibility="collapsed",
             )
             asked = st.form_submit_button("Open the file")
         if asked and intake.is_pickle(given):
@@ -139,7 +177,9 @@ def _open_upload() -> None:
     limit = int(st.get_option("server.maxUploadSize"))
     with st.container(border=True, gap="small"):
         st.html(tokens.heading("Upload a file", f"up to {limit} MB; larger ones by path"))
-        given = st.file_uploader("File", type=["h5", "pkl"], key="library_upload", label_visibility="collapsed")
+        given = st.file_uploader(
+            "File", type=["h5", "pkl"], key="library_upload", label_visibility="collapsed"
+        )
         if given is not None and st.session_state.get(_UPLOADED) != given.file_id:
             st.session_state[_UPLOADED] = given.file_id  # a rerun hands the same file over again
             if intake.is_pickle(given.name):
@@ -187,7 +227,10 @@ def _how_to_build() -> None:
     with st.container(border=True, gap="small"):
         st.html(tokens.heading("Build one", "of your own model and text"))
         st.code(BUILD, language="bash", wrap_lines=True)
-        messages.quiet("It appears here when it is done; every layer and percentile comes from one pass over the text.")
+        messages.quiet(
+            "It appears here when it is done; every layer and percentile comes from one pass over "
+            "the text."
+        )
 
 
 def _add(bring: Any) -> None:
@@ -214,7 +257,7 @@ def _open(entry: Entry) -> None:
     state.goto("atlas")
 
 
-# -- numbers and names -----------------------------------------------------------------------------------------------
+# -- numbers and names -----------------------------------------------------------------------------
 
 
 def _listed(values: tuple[float, ...]) -> str:

@@ -1,4 +1,7 @@
-"""Prompt: a text or a chat turn read through the open dictionary. Every token in the colour of its region."""
+"""Prompt: a text or a chat turn read through the open dictionary.
+
+Every token in the colour of its region.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ from pages.shared.chart import chart
 from pages.shared.chips import Chip, chips
 from pages.shared.reading import Request, Result, read_request
 
-SENTENCE = "Each token takes the colour of the region its activation falls in; the stronger the colour, the closer."
+SENTENCE = (
+    "Each token takes the colour of the region its activation falls in; the stronger the "
+    "colour, the closer."
+)
 _EDITING, _RESULT = "prompt_is_editing", "prompt_result"
 TEXT, CHAT = "text", "chat"
 
@@ -59,17 +65,21 @@ def _share(dictionary: Dictionary, request: Request, reading: view.Reading) -> N
         "prompt",
         {
             "Tokens of this text": partial(full.tokens, dictionary, reading),
-            "Regions in this text": partial(full.regions, dictionary, view.regions(reading)["region"]),
+            "Regions in this text": partial(
+                full.regions, dictionary, view.regions(reading)["region"]
+            ),
         },
         snippets.prompt(dictionary, request.text, request.chat, request.system),
     )
 
 
-# -- asking ----------------------------------------------------------------------------------------------------------
+# -- asking ----------------------------------------------------------------------------------------
 
 
 def _request(dictionary: Dictionary, text: str | None) -> Request | None:
-    """What the session or the URL asks for; without either, the first example where the model is at hand."""
+    """What the session or the URL asks for; without either, the first example where the model is at
+    hand.
+    """
     chat = _is_chat(dictionary)
     if text is None or not text.strip():
         if not _is_at_hand(dictionary):
@@ -118,7 +128,10 @@ def _controls(can_edit: bool) -> str:
         )
         if can_edit:
             st.button("Edit", icon=":material/edit:", on_click=_edit, key="prompt_edit")
-        st.html(f'<span class="ep-k">{tokens.escape(readout)}: {tokens.escape(view.READOUTS[readout])}</span>')
+        st.html(
+            f'<span class="ep-k">{tokens.escape(readout)}: '
+            f"{tokens.escape(view.READOUTS[readout])}</span>"
+        )
     return readout
 
 
@@ -129,7 +142,12 @@ def _refused(error: EPError, request: Request) -> None:
         if not st.session_state.get(_EDITING):
             st.button("Edit the text", key="prompt_refused_edit", on_click=_edit)
         if request.chat:
-            st.button("Read it as plain text", key="prompt_refused_text", on_click=_read_as_text, type="primary")
+            st.button(
+                "Read it as plain text",
+                key="prompt_refused_text",
+                on_click=_read_as_text,
+                type="primary",
+            )
         elif st.button("Choose another dictionary", key="prompt_refused_library", type="primary"):
             state.goto("library")
 
@@ -138,7 +156,7 @@ def _read_as_text() -> None:
     state.keep(**{"as": TEXT})
 
 
-# -- reading ---------------------------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------
 
 
 def _result(key: str, dictionary: Dictionary, request: Request) -> Result:
@@ -156,14 +174,22 @@ def _result(key: str, dictionary: Dictionary, request: Request) -> Result:
 def _warnings(result: Result, dictionary: Dictionary) -> None:
     reading, info = result.reading, dictionary.info
     if reading.truncated:
-        messages.note(f"The text was cut after {len(reading):,} tokens, the most that are read at once.")
+        messages.note(
+            f"The text was cut after {len(reading):,} tokens, the most that are read at once."
+        )
     if result.foreign_tokenizer:
-        messages.note("The model's tokenizer is not the one this dictionary was built with: tokens may differ.")
+        messages.note(
+            "The model's tokenizer is not the one this dictionary was built with: tokens may "
+            "differ."
+        )
     if info.get("positions") == "final":
-        messages.note("This dictionary was built on the last token of each passage only: trust the last token most.")
+        messages.note(
+            "This dictionary was built on the last token of each passage only: trust the last "
+            "token most."
+        )
 
 
-# -- showing ---------------------------------------------------------------------------------------------------------
+# -- showing ---------------------------------------------------------------------------------------
 
 
 @frame.fragment
@@ -229,7 +255,8 @@ def _legend(dictionary: Dictionary, reading: view.Reading, groups: np.ndarray) -
     return (
         '<div class="ep-legend">'
         + "".join(
-            f'<span><span class="ep-sw" style="--c:{color}"></span>{tokens.escape(title)} <small>{n}</small></span>'
+            f'<span><span class="ep-sw" style="--c:{color}"></span>{tokens.escape(title)} '
+            f"<small>{n}</small></span>"
             for color, title, n in entries
         )
         + "</div>"
@@ -247,21 +274,32 @@ def _distances(dictionary: Dictionary, reading: view.Reading, locked: int) -> No
         st.html(tokens.heading("Distance to the nearest exemplar", about))
         shown = np.where(reading.outside, np.nan, reading.distance)
         figure = figures.token_distances(
-            reading.tokens, shown, _colors(dictionary, reading), dictionary.threshold, frame.is_dark(),
-            usual=band, locked=locked,
-        )  # fmt: skip
+            reading.tokens,
+            shown,
+            _colors(dictionary, reading),
+            dictionary.threshold,
+            frame.is_dark(),
+            usual=band,
+            locked=locked,
+        )
         chart(figure, "prompt_distances")
 
 
 def _path(result: Result, dictionary: Dictionary) -> None:
     with st.container(border=True, gap="xsmall"):
         about = f"neighbourhood of each token's region, p = {dictionary.info.get('percentile'):g}; "
-        st.html(tokens.heading("Path through the layers", about + "each layer has its own; grey: beyond θ"))
-        figure = figures.layer_path(result.path, result.layers, result.reading.tokens, GROUP_COLORS, frame.is_dark())
+        st.html(
+            tokens.heading(
+                "Path through the layers", about + "each layer has its own; grey: beyond θ"
+            )
+        )
+        figure = figures.layer_path(
+            result.path, result.layers, result.reading.tokens, GROUP_COLORS, frame.is_dark()
+        )
         chart(figure, "prompt_path")
 
 
-# -- one token -------------------------------------------------------------------------------------------------------
+# -- one token -------------------------------------------------------------------------------------
 
 
 def _token(dictionary: Dictionary, reading: view.Reading, readout: str, i: int) -> None:
@@ -269,16 +307,21 @@ def _token(dictionary: Dictionary, reading: view.Reading, readout: str, i: int) 
     color = _colors(dictionary, reading)[i]
     with st.container(border=True, gap="small"):
         st.html(
-            f'<div class="ep-band ep-flush"><b>Token {i}</b>{tokens.chip(reading.tokens[i], color, 0.45)}'
+            '<div class="ep-band ep-flush"><b>Token '
+            f"{i}</b>{tokens.chip(reading.tokens[i], color, 0.45)}"
             "<span>locked; click another to change</span></div>"
         )
         if reading.outside[i]:
-            messages.quiet("This token begins every text. The build leaves it out, so it has no region.")
+            messages.quiet(
+                "This token begins every text. The build leaves it out, so it has no region."
+            )
             return
         st.html(tokens.facts(*_token_facts(dictionary, reading, i, readout)))
         if (usual := view.usual(dictionary)) is not None:
             share = 100 * usual.farther(float(reading.distance[i]))
-            messages.quiet(f"{share:.0f} % of the build's own activations lie farther from their exemplar.")
+            messages.quiet(
+                f"{share:.0f} % of the build's own activations lie farther from their exemplar."
+            )
         _bars(dictionary, reading, readout, i)
         lens = [score.token for score in dictionary.lens(region)[:6]]
         if lens:
@@ -287,15 +330,25 @@ def _token(dictionary: Dictionary, reading: view.Reading, readout: str, i: int) 
             state.goto("region", region=region)
 
 
-def _token_facts(dictionary: Dictionary, reading: view.Reading, i: int, readout: str) -> list[tuple[str, str, str]]:
+def _token_facts(
+    dictionary: Dictionary, reading: view.Reading, i: int, readout: str
+) -> list[tuple[str, str, str]]:
     facts = [
         ("region", f"{reading.region[i]}", "the nearest exemplar's"),
         ("distance", f"{reading.distance[i]:.2f}", "cosine distance to it"),
     ]
     if (margin := reading.margin(i)) is not None:
-        facts.append(("margin to 2nd", f"{margin:.2f}", "how much farther the second nearest exemplar is"))
+        facts.append(
+            ("margin to 2nd", f"{margin:.2f}", "how much farther the second nearest exemplar is")
+        )
     if np.isfinite(reading.norm[i]):
-        facts.append(("norm", f"{reading.norm[i]:.2f}×", "distance from the centre, over the build's typical one"))
+        facts.append(
+            (
+                "norm",
+                f"{reading.norm[i]:.2f}×",
+                "distance from the centre, over the build's typical one",
+            )
+        )
     if readout in ("Within θ", "Otsu"):
         count = int((reading.within if readout == "Within θ" else reading.otsu)[i])
         facts.append((f"of {len(dictionary):,} regions", f"{count:,}", view.READOUTS[readout]))
@@ -305,11 +358,17 @@ def _token_facts(dictionary: Dictionary, reading: view.Reading, i: int, readout:
 def _bars(dictionary: Dictionary, reading: view.Reading, readout: str, i: int) -> None:
     picked, _ = view.chosen(dictionary, reading, i, readout)
     ids = reading.near_ids[i][:6]
-    st.html(tokens.heading("Nearest regions", "coloured: in the read-out" if readout != "Nearest" else ""))
+    st.html(
+        tokens.heading(
+            "Nearest regions", "coloured: in the read-out" if readout != "Nearest" else ""
+        )
+    )
     kept = set(picked.tolist()) if readout != "Nearest" else set(ids.tolist())
     colors = [region_color(dictionary, int(k)) if int(k) in kept else OTHER for k in ids]
     names = [loading.region_name(str(state.current().dictionary), int(k)) for k in ids]
-    figure = figures.cosines(ids.tolist(), names, 1 - reading.near_distances[i][:6], colors, frame.is_dark())
+    figure = figures.cosines(
+        ids.tolist(), names, 1 - reading.near_distances[i][:6], colors, frame.is_dark()
+    )
     chart(figure, "prompt_bars")
 
 
@@ -317,7 +376,11 @@ def _regions(dictionary: Dictionary, reading: view.Reading) -> None:
     found = view.regions(reading)
     n = int((~reading.outside).sum())
     with st.container(border=True, gap="xsmall"):
-        st.html(tokens.heading("Regions in this text", f"{n:,} tokens, {len(found['region']):,} regions"))
+        st.html(
+            tokens.heading(
+                "Regions in this text", f"{n:,} tokens, {len(found['region']):,} regions"
+            )
+        )
         table = pd.DataFrame(
             {
                 "group": "⬢",
@@ -340,8 +403,12 @@ def _regions(dictionary: Dictionary, reading: view.Reading) -> None:
                 "group": st.column_config.TextColumn("", width=26),
                 "region": st.column_config.NumberColumn("Region", width=54),
                 "lens": st.column_config.ListColumn("Lens tokens", width=104),
-                "tokens": st.column_config.NumberColumn("n", width=28, help="tokens of this text in the region"),
-                "distance": st.column_config.NumberColumn("Dist.", width=42, format="%.2f", help="mean distance"),
+                "tokens": st.column_config.NumberColumn(
+                    "n", width=28, help="tokens of this text in the region"
+                ),
+                "distance": st.column_config.NumberColumn(
+                    "Dist.", width=42, format="%.2f", help="mean distance"
+                ),
             },
         )
         if picked.selection.cells:

@@ -1,4 +1,7 @@
-"""Region: everything about one region. Its decode, where it came from, its passages, its shape and its surroundings."""
+"""Region: everything about one region.
+
+Its decode, where it came from, its passages, its shape and its surroundings.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,9 @@ def show() -> None:
     color = region_color(dictionary, region.id)
     head, walk = st.columns([11, 10], gap="medium", vertical_alignment="top")
     with head:
-        frame.page(f"Region {region.id}", "Its decode, its passages from near to far, its surroundings.")
+        frame.page(
+            f"Region {region.id}", "Its decode, its passages from near to far, its surroundings."
+        )
     with walk:
         _walk(dictionary, region.id)
     region_lacking.line(dictionary)
@@ -80,8 +85,13 @@ def _share(key: str, dictionary: Dictionary, region: int) -> None:
 
 def _walk(dictionary: Dictionary, region: int) -> None:
     last = len(dictionary) - 1
-    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"):
-        for key, icon, target in (("previous", "chevron_left", region - 1), ("next", "chevron_right", region + 1)):
+    with st.container(
+        horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"
+    ):
+        for key, icon, target in (
+            ("previous", "chevron_left", region - 1),
+            ("next", "chevron_right", region + 1),
+        ):
             st.button(
                 key.capitalize(),
                 icon=f":material/{icon}:",
@@ -91,7 +101,9 @@ def _walk(dictionary: Dictionary, region: int) -> None:
                 disabled=not 0 <= target <= last,
             )
         st.session_state["region_id"] = str(region)
-        st.text_input("Region id", key="region_id", on_change=_jump, label_visibility="collapsed", width=76)
+        st.text_input(
+            "Region id", key="region_id", on_change=_jump, label_visibility="collapsed", width=76
+        )
         st.html(f'<span class="ep-k">0 to {last:,}</span>', width="content")
         if st.button("Steer", icon=":material/swap_driving_apps_wheel:", key="region_steer"):
             state.goto("steer")

@@ -1,4 +1,6 @@
-"""Resolution: one region followed from coarse to fine, where its exemplar goes meanwhile, and where two texts part."""
+"""Resolution: one region followed from coarse to fine, where its exemplar goes meanwhile, and where
+two texts part.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ from pages.shared.flow import flow as flow_picture
 from pages.shared.ladder import overlapping, rungs
 from pages.shared.parting import parting
 
-SENTENCE = "One region followed through the percentiles of its build: how it splits, and what it is made of."
+SENTENCE = (
+    "One region followed through the percentiles of its build: how it splits, and what it "
+    "is made of."
+)
 WIDTHS = (16, 10)
 HEIGHT, HEIGHT_PER_NODE = 470, 56
 FEW_ROWS = 7
@@ -48,14 +53,18 @@ def show() -> None:
         flow = study.follow(ladder, origin, int(selection.region or 0), lambda f, c: overlaps[f, c])
         with share:
             code = snippets.resolution(ladder, origin, flow.region)
-            sharing.bar("resolution_share", {"Regions its members lie in": partial(_nodes, flow)}, code)
+            sharing.bar(
+                "resolution_share", {"Regions its members lie in": partial(_nodes, flow)}, code
+            )
         _followed(entries, ladder, flow, dictionary)
     else:
         parting(str(selection.dictionary), dictionary, entries, ladder)
 
 
 def _nodes(flow: study.Flow) -> pa.Table:
-    """The picture as a table, coarse to fine; a negative region stands for all the others, or for what is missing."""
+    """The picture as a table, coarse to fine; a negative region stands for all the others, or for
+    what is missing.
+    """
     nodes = [(level, node) for level in flow.levels for node in level.nodes]
     return export.table(
         {
@@ -76,7 +85,8 @@ def _one_rung(dictionary: Dictionary) -> None:
     at = "one percentile" if p is None else f"p = {p:g}"
     messages.box(
         f"This build holds layer {dictionary.info.get('layer', '?')} at {at} only",
-        "A region is followed through several percentiles of one build and layer. Build with more than one "
+        "A region is followed through several percentiles of one build and layer. Build with more "
+        "than one "
         "(--percentile 1 --percentile 4), or choose another family in the side bar.",
     )
     with st.container(horizontal=True, horizontal_alignment="center"):
@@ -84,10 +94,12 @@ def _one_rung(dictionary: Dictionary) -> None:
             state.goto("library")
 
 
-# -- the followed region -----------------------------------------------------------------------------------------------
+# -- the followed region ---------------------------------------------------------------------------
 
 
-def _followed(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study.Flow, dictionary: Dictionary) -> None:
+def _followed(
+    entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study.Flow, dictionary: Dictionary
+) -> None:
     rows = sum(len(level.nodes) for level in flow.levels)
     beside = not flow.members or rows <= FEW_ROWS  # a short table leaves room for the other one
     left, right = st.columns(WIDTHS, gap="medium")
@@ -106,8 +118,13 @@ def _followed(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: stud
         parting(entries[flow.origin].key, dictionary, entries, ladder)
 
 
-def _picture(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study.Flow, dictionary: Dictionary) -> None:
-    color, called = region_color(dictionary, flow.region), loading.region_name(entries[flow.origin].key, flow.region)
+def _picture(
+    entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study.Flow, dictionary: Dictionary
+) -> None:
+    color, called = (
+        region_color(dictionary, flow.region),
+        loading.region_name(entries[flow.origin].key, flow.region),
+    )
     with st.container(border=True, gap="small"):
         st.html(
             f'<div class="ep-band ep-flush"><b>Where the members of region {flow.region} lie</b>'
@@ -116,13 +133,17 @@ def _picture(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study
         )
         if not flow.members:
             messages.quiet(
-                "No activation is nearest to this exemplar any more, so there are no members to follow: every one it "
-                "had at arrival lies nearer to a region founded later. Its exemplar is followed on the right."
+                "No activation is nearest to this exemplar any more, so there are no members to "
+                "follow: every one it "
+                "had at arrival lies nearer to a region founded later. Its exemplar is followed on "
+                "the right."
             )
             return
         keys = [entry.key for entry in entries]
         flow_picture(
-            view.picture(flow, ladder, lambda level, region: loading.region_name(keys[level], region)),
+            view.picture(
+                flow, ladder, lambda level, region: loading.region_name(keys[level], region)
+            ),
             "resolution_flow",
             lambda level, region: state.open_dictionary(keys[level], region),
             frame.is_dark(),
@@ -133,23 +154,34 @@ def _picture(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study
 
 def _legend(flow: study.Flow) -> str:
     if any(level.known == "estimated" for level in flow.levels):
-        parts = ["Estimated: no overlaps were recorded, so each finer region counts whole where its exemplar falls."]
+        parts = [
+            "Estimated: no overlaps were recorded, so each finer region counts whole where its "
+            "exemplar falls."
+        ]
     else:
         parts = ["Heights are counts of its members at every p, taken while building."]
         if any(not link.exact for link in flow.links):
-            parts.append("Ribbons beside the followed region are exact; paler ones are fitted to both their ends.")
+            parts.append(
+                "Ribbons beside the followed region are exact; paler ones are fitted to both their "
+                "ends."
+            )
     if any(node.region == study.REST for level in flow.levels for node in level.nodes):
         parts.append("Not recorded: beyond the four largest homes of a region.")
     return " ".join([*parts, "Click a region to follow it."])
 
 
 def _exemplar(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study.Flow) -> None:
-    rows = [_exemplar_row(dictionary, level) for dictionary, level in zip(ladder, flow.levels, strict=True)]
+    rows = [
+        _exemplar_row(dictionary, level)
+        for dictionary, level in zip(ladder, flow.levels, strict=True)
+    ]
     table = pd.DataFrame(rows)
     with st.container(border=True, gap="xsmall"):
         st.html(tokens.heading("Its exemplar at every p", "same: cosine ≥ 0.9999"))
         picked = st.dataframe(
-            table.style.apply(lambda _: [f"color:{row['color']}" for row in rows], subset=["group"]),
+            table.style.apply(
+                lambda _: [f"color:{row['color']}" for row in rows], subset=["group"]
+            ),
             hide_index=True,
             height=29 * (len(table) + 1) + 3,
             row_height=29,
@@ -162,7 +194,9 @@ def _exemplar(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: stud
                 "group": st.column_config.TextColumn("", width=26),
                 "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
                 "lens": st.column_config.ListColumn("Lens", width=72),
-                "reached": st.column_config.TextColumn("Cosine", width=48, help="with the followed exemplar"),
+                "reached": st.column_config.TextColumn(
+                    "Cosine", width=48, help="with the followed exemplar"
+                ),
                 "near": st.column_config.ListColumn("Nearest regions", width=112),
             },
         )
@@ -202,12 +236,18 @@ def _members(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study
         if node.region != study.REST
     ]
     table = pd.DataFrame(rows)
-    here = st.column_config.TextColumn if estimated else partial(st.column_config.NumberColumn, format="localized")
+    here = (
+        st.column_config.TextColumn
+        if estimated
+        else partial(st.column_config.NumberColumn, format="localized")
+    )
     about = "≈: estimated, not counted" if estimated else "counts of the build"
     with st.container(border=True, gap="xsmall"):
         st.html(tokens.heading("Its members at every p", about))
         picked = st.dataframe(
-            table.style.apply(lambda _: [f"color:{row['color']}" for row in rows], subset=["group"]),
+            table.style.apply(
+                lambda _: [f"color:{row['color']}" for row in rows], subset=["group"]
+            ),
             hide_index=True,
             height=min(TABLE_HEIGHT, 29 * (len(table) + 1) + 3),
             row_height=29,
@@ -225,7 +265,10 @@ def _members(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study
                     "Share", width=76, min_value=0, max_value=100, format="%.1f %%", color=OTHER
                 ),
                 "total": st.column_config.NumberColumn(
-                    "Of", width=46, format="localized", help="members of the region itself, wherever they come from"
+                    "Of",
+                    width=46,
+                    format="localized",
+                    help="members of the region itself, wherever they come from",
                 ),
             },
         )
@@ -235,14 +278,18 @@ def _members(entries: Sequence[Entry], ladder: Sequence[Dictionary], flow: study
             _turn_to(entries[int(str(row["level"]))], row["id"], "resolution_members")
 
 
-def _member_row(dictionary: Dictionary, level: study.Level, node: study.Node, estimated: bool) -> dict[str, object]:
+def _member_row(
+    dictionary: Dictionary, level: study.Level, node: study.Node, estimated: bool
+) -> dict[str, object]:
     own = node.region >= 0
     return {
         "p": level.percentile,
         "group": "⬢",
         "region": str(node.region) if own else f"+ {node.merged:,}",
         "lens": lens_tokens(dictionary, [node.region], 2)[0] if own else [],
-        "members": view.amount(node.members, level.known == "counted") if estimated else round(node.members),
+        "members": view.amount(node.members, level.known == "counted")
+        if estimated
+        else round(node.members),
         "share": 100 * node.share,
         "total": node.total,
         "color": region_color(dictionary, node.region) if own else OTHER,
@@ -252,7 +299,10 @@ def _member_row(dictionary: Dictionary, level: study.Level, node: study.Node, es
 
 
 def _turn_to(entry: Entry, region: int, table: str) -> None:
-    """Follow another region: its dictionary becomes the open one. The table forgets what was picked in it."""
+    """Follow another region: its dictionary becomes the open one.
+
+    The table forgets what was picked in it.
+    """
     st.session_state.pop(table, None)
     state.open_dictionary(entry.key, region)
     state.rerun()

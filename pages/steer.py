@@ -1,4 +1,6 @@
-"""Steer: one prompt and one seed four times, with a region taken out, pushed towards, and a random push as control."""
+"""Steer: one prompt and one seed four times, with a region taken out, pushed towards, and a random
+push as control.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,10 @@ LOOK_EVERY_S = 0.25
 WIDTHS = (14, 11)
 ASKED = {
     "add": "the same length is asked for at each",
-    "ablate": "asked for: the share of how far the stream lies from the reference point along the regions",
-    "swap": "asked for: the share of the way from the stream to the other region's mean, along the regions",
+    "ablate": "asked for: the share of how far the stream lies from the reference point along the "
+    "regions",
+    "swap": "asked for: the share of the way from the stream to the other region's mean, along the "
+    "regions",
     "clamp": "asked for: the way from the stream's coordinate to the one it is held at",
 }
 """What length each mode asks for at a position."""
@@ -91,7 +95,7 @@ def _share(key: str, dictionary: Dictionary, setting: Setting) -> None:
     )
 
 
-# -- running -----------------------------------------------------------------------------------------------------------
+# -- running ---------------------------------------------------------------------------------------
 
 
 def _is_replayed(key: str) -> bool:
@@ -113,7 +117,8 @@ def _is_followed(key: str, setting: Setting) -> bool:
 def _run(key: str, dictionary: Dictionary, setting: Setting) -> None:
     """Starts the run, or says why there is none and what to do.
 
-    The wish stands until the model is there: another control may start the page again while it is loaded.
+    The wish stands until the model is there: another control may start the page again while it is
+    loaded.
     """
     st.session_state["steer_replayed"] = True
     steering_setting.keep(setting, ran=True)
@@ -138,7 +143,9 @@ def _refused(error: EPError, setting: Setting) -> None:
 def _columns(key: str, dictionary: Dictionary, setting: Setting) -> None:
     """The four columns, looked at again and again while they are written."""
     running = steering.running()
-    st.fragment(run_every=LOOK_EVERY_S if running else None)(_draw)(key, dictionary, setting, running)
+    st.fragment(run_every=LOOK_EVERY_S if running else None)(_draw)(
+        key, dictionary, setting, running
+    )
 
 
 def _draw(key: str, dictionary: Dictionary, setting: Setting, was_running: bool) -> None:
@@ -150,12 +157,21 @@ def _draw(key: str, dictionary: Dictionary, setting: Setting, was_running: bool)
             st.rerun()
         shown = steering_kept.shown(key)
         if shown is None:
-            stream("steer_columns", dictionary, setting, tuple(map(Column, COLUMNS)), "explained", _pick)
+            stream(
+                "steer_columns",
+                dictionary,
+                setting,
+                tuple(map(Column, COLUMNS)),
+                "explained",
+                _pick,
+            )
             return
         told, columns, finished = shown
         how, problem = steering.outcome()
         status = "done" if finished else "writing" if how == "running" else "stopped"
-        stream("steer_columns", dictionary, told, columns, status, _pick, live.ended if live else ())
+        stream(
+            "steer_columns", dictionary, told, columns, status, _pick, live.ended if live else ()
+        )
         _line(dictionary, told, columns, status, problem)
         if st.session_state.pop("steer_went", None) is not None:
             state.goto("region")
@@ -166,14 +182,20 @@ def _pick(region: int) -> None:
     st.session_state["steer_went"] = region
 
 
-def _line(dictionary: Dictionary, setting: Setting, columns: tuple[Column, ...], status: str, problem: str) -> None:
+def _line(
+    dictionary: Dictionary, setting: Setting, columns: tuple[Column, ...], status: str, problem: str
+) -> None:
     """The last line: the queue, what went wrong, or the proof that the interventions acted."""
     live = steering.current()
     if problem:
         messages.note(f"The run ended early. {problem} What was written stays; the model is free.")
     elif status == "writing" and live is not None:
         waiting = live.ahead is not None and live.ahead > 0
-        runs = f"{live.ahead} run{'s' if live.ahead != 1 else ''} ahead of yours" if waiting else "writing…"
+        runs = (
+            f"{live.ahead} run{'s' if live.ahead != 1 else ''} ahead of yours"
+            if waiting
+            else "writing…"
+        )
         st.html(f'<div class="ep-k" role="status">{tokens.escape(runs)}</div>')
     elif status == "stopped":
         messages.quiet("Stopped before anything was measured; the model is free.")
@@ -187,12 +209,16 @@ def _proof(dictionary: Dictionary, setting: Setting, columns: tuple[Column, ...]
     default, ablated, _, control = (_length(column.moved, r) for column in columns)
     acted = steered.moved is None or steered.moved > 0 or not steered.touched
     dot = "#498267" if acted else "#bd5f2b"
-    said = f"Measured change of the residual: {_length(steered.moved, r)} of {_length(steered.asked, r)} asked for"
+    said = (
+        f"Measured change of the residual: {_length(steered.moved, r)} of "
+        f"{_length(steered.asked, r)} asked for"
+    )
     said += "" if acted else ": nothing was changed"
     stopped = [len(column.ids) for column in columns if column.ending == "cancelled"]
     ending = f"stopped after {max(stopped):,} tokens, the model is free; " if stopped else ""
     rest = (
-        f"{ending}mean of {steered.touched:,} touched positions in the steered column ({ASKED[setting.mode]}); "
+        f"{ending}mean of {steered.touched:,} touched positions in the steered column "
+        f"({ASKED[setting.mode]}); "
         f"{control} in the control, {ablated} in the ablated, {default} in the default; r = {r:.1f}"
     )
     return (

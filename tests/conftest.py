@@ -13,9 +13,11 @@ from jaxtyping import install_import_hook
 import tests.typechecking  # noqa: F401  (the hook finds it by name)
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models: a second thread mostly waits, on a busy machine for ever
+# small models: a second thread mostly waits, on a busy machine for ever
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# The hook must be in place before the first `import ep`; it makes beartype check every jaxtyping annotation.
+# The hook must be in place before the first `import ep`; it makes beartype check every jaxtyping
+# annotation.
 install_import_hook("ep", "tests.typechecking.checked")
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ def own_shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 @pytest.fixture
 def visit() -> Visit:
-    """A visit to the explorer, see `tests.fixtures.pages.go`; a module says what lies on its shelf."""
+    """A visit to the explorer, see `tests.fixtures.pages.go`; a module says what lies on its
+    shelf.
+    """
     from tests.fixtures.pages import go
 
     return go

@@ -1,4 +1,6 @@
-"""Page logic without a browser: the selection and its URL, swaps of dictionary, and calm boxes instead of errors."""
+"""Page logic without a browser: the selection and its URL, swaps of dictionary, and calm boxes
+instead of errors.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from tests.fixtures.pages import APP, Visit, said
 
 @pytest.fixture(autouse=True)
 def library(own_shelf: Path) -> Path:
-    """A shelf of its own: one family of two layers and two percentiles, a hostile file, a tiny one, a damaged one."""
+    """A shelf of its own: one family of two layers and two percentiles, a hostile file, a tiny one,
+    a damaged one.
+    """
     common = {"family": "fam", "title": "A family"}
     save(synthetic(200, 16, seed=1, layer=4, percentile=4.0, **common), own_shelf / "a.ep.h5")
     save(synthetic(300, 16, seed=2, layer=4, percentile=1.0, **common), own_shelf / "b.ep.h5")
@@ -36,12 +40,19 @@ def library(own_shelf: Path) -> Path:
 
 
 def url(app: AppTest) -> dict[str, str]:
-    return {name: value[0] if isinstance(value, list) else value for name, value in app.query_params.items()}
+    return {
+        name: value[0] if isinstance(value, list) else value
+        for name, value in app.query_params.items()
+    }
 
 
 def views(app: AppTest) -> list[dict[str, Any]]:
     """What each map of the page was told."""
-    told = (json.loads(e.proto.json) for e in app.get("bidi_component") if e.proto.component_name == "ep.map")
+    told = (
+        json.loads(e.proto.json)
+        for e in app.get("bidi_component")
+        if e.proto.component_name == "ep.map"
+    )
     return list(told)
 
 
@@ -82,7 +93,9 @@ def test_a_link_restores_dictionary_region_and_colouring(visit: Visit) -> None:
         {"d": "fam/4/4", "b": "4000"},
     ],
 )
-def test_a_wrong_link_is_said_calmly_and_the_page_stands(visit: Visit, query: dict[str, str]) -> None:
+def test_a_wrong_link_is_said_calmly_and_the_page_stands(
+    visit: Visit, query: dict[str, str]
+) -> None:
     app = visit(**query)
     assert not app.exception and not app.error
     assert "ep-note" in said(app) and "Region " in said(app)
@@ -131,7 +144,11 @@ def test_colour_and_search_change_nothing_else(visit: Visit) -> None:
     app.selectbox(key="atlas_coloring").set_value("stability").run()
     assert url(app) == {"d": "fam/4/4", "r": "33", "find": "cat", "c": "stability"}
     app = visit(d="fam/4/4", r="33", find="zzz :red[x] <b>")
-    assert "No region has" in said(app) and "<b> <" not in said(app) and "zzz :red[x] &lt;b&gt;" in said(app)
+    assert (
+        "No region has" in said(app)
+        and "<b> <" not in said(app)
+        and "zzz :red[x] &lt;b&gt;" in said(app)
+    )
 
 
 def test_an_id_in_the_search_leads_to_its_region(visit: Visit) -> None:
@@ -238,7 +255,9 @@ def test_umap_is_computed_beside_the_page_and_kept(visit: Visit, library: Path) 
     assert (library / "c.ep.maps.h5").exists()
     app.run()
     assert "stands in" not in said(app)
-    assert data(app)["note"].startswith("UMAP, 15 neighbours, minimum distance 0.1; trustworthiness")
+    assert data(app)["note"].startswith(
+        "UMAP, 15 neighbours, minimum distance 0.1; trustworthiness"
+    )
 
 
 def test_an_empty_shelf_is_a_calm_page(visit: Visit, library: Path) -> None:
@@ -299,9 +318,13 @@ def test_a_long_prompt_stays_out_of_the_url() -> None:
 def test_a_dictionary_of_exemplars_alone_is_shown(visit: Visit, library: Path) -> None:
     full = synthetic(40, 16, family="bare")
     kept = ("center", "exemplars", "mean_directions", "count_arrival", "coherence")
-    save(Dictionary(MemorySource({n: full.source.read(n) for n in kept}), full.info, 40), library / "bare.ep.h5")
+    save(
+        Dictionary(MemorySource({n: full.source.read(n) for n in kept}), full.info, 40),
+        library / "bare.ep.h5",
+    )
     app = visit(d="bare/2/4")
-    assert not app.exception and data(app)["note"].startswith("PCA, 3 of 16 directions: keeps")  # computed on the fly
+    # computed on the fly
+    assert not app.exception and data(app)["note"].startswith("PCA, 3 of 16 directions: keeps")
 
 
 def test_settings_of_a_page_live_in_the_url_beside_the_selection(visit: Visit) -> None:

@@ -73,7 +73,9 @@ def digests(progress: Progress) -> list[str]:
     return [ep.digest(path) for path in progress.files]
 
 
-def test_same_settings_same_digest_and_another_seed_another(settings: Callable[..., BuildConfig]) -> None:
+def test_same_settings_same_digest_and_another_seed_another(
+    settings: Callable[..., BuildConfig],
+) -> None:
     first = digests(finished(settings("a")))
     assert first == digests(finished(settings("b")))
     assert first != digests(finished(settings("c", seed=1)))
@@ -84,12 +86,20 @@ def test_a_ladder_equals_its_rungs_built_alone(settings: Callable[..., BuildConf
     alone = finished(settings("alone", protocol="global", layers=(2,), percentiles=(10.0,))).files
     one, other = ep.open(ladder[-1]), ep.open(alone[0])
     assert one.info["family"] == other.info["family"]
-    for name in ("exemplars", "mean_directions", "count_voronoi", "excerpt_passage", "lens_mean_up_ids"):
+    for name in (
+        "exemplars",
+        "mean_directions",
+        "count_voronoi",
+        "excerpt_passage",
+        "lens_mean_up_ids",
+    ):
         np.testing.assert_array_equal(one.column(name), other.column(name), err_msg=name)
 
 
 @pytest.mark.parametrize("stage", ["stream", "assign"])
-def test_interrupted_and_resumed_equals_never_stopped(settings: Callable[..., BuildConfig], stage: str) -> None:
+def test_interrupted_and_resumed_equals_never_stopped(
+    settings: Callable[..., BuildConfig], stage: str
+) -> None:
     whole = digests(finished(settings("whole")))
     config = settings("cut")
     steps = build(config)
@@ -101,12 +111,16 @@ def test_interrupted_and_resumed_equals_never_stopped(settings: Callable[..., Bu
     steps.close()
     partial = [ep.open(path) for path in config.folder.glob("*.ep.h5")]
     assert len(partial) == 4
-    assert all(not dictionary.info["complete"] and dictionary.region(0).founder for dictionary in partial)
+    assert all(
+        not dictionary.info["complete"] and dictionary.region(0).founder for dictionary in partial
+    )
     assert digests(finished(config, resume=True)) == whole
     assert not (config.folder / NAME).exists()
 
 
-def test_closed_while_writing_it_resumes_and_what_is_written_stays(settings: Callable[..., BuildConfig]) -> None:
+def test_closed_while_writing_it_resumes_and_what_is_written_stays(
+    settings: Callable[..., BuildConfig],
+) -> None:
     whole = digests(finished(settings("whole")))
     config = settings("cut")
     steps = build(config)
@@ -137,8 +151,12 @@ def test_counts_add_up_to_the_stream(settings: Callable[..., BuildConfig]) -> No
         assert (dictionary.column("mean_distance") <= dictionary.threshold).all()
 
 
-def test_every_excerpt_and_founder_is_where_it_says(settings: Callable[..., BuildConfig], model: str) -> None:
-    """Reading the passage again puts the marked token at the stored distance of its exemplar (W9: nearest first)."""
+def test_every_excerpt_and_founder_is_where_it_says(
+    settings: Callable[..., BuildConfig], model: str
+) -> None:
+    """Reading the passage again puts the marked token at the stored distance of its exemplar (W9:
+    nearest first).
+    """
     reader = ep.load(model)
     dictionary = ep.open(finished(settings()).files[0])
     layer = dictionary.info["layer"]
@@ -159,17 +177,29 @@ def test_every_excerpt_and_founder_is_where_it_says(settings: Callable[..., Buil
 
 def test_the_budget_cuts_exactly_whatever_the_batch(settings: Callable[..., BuildConfig]) -> None:
     made = [
-        ep.open(finished(settings(f"b{batch}", batch=batch, protocol="global", tokens=300)).files[0])
+        ep.open(
+            finished(settings(f"b{batch}", batch=batch, protocol="global", tokens=300)).files[0]
+        )
         for batch in (7, 64)
     ]
     assert [d.info["n_activations"] for d in made] == [300, 300]
     assert made[0].info["stop_reason"] == "budget"
-    for name in ("exemplars", "mean_directions", "count_arrival", "count_voronoi", "excerpt_position"):
-        np.testing.assert_allclose(made[0].column(name), made[1].column(name), atol=1e-5, err_msg=name)
+    for name in (
+        "exemplars",
+        "mean_directions",
+        "count_arrival",
+        "count_voronoi",
+        "excerpt_position",
+    ):
+        np.testing.assert_allclose(
+            made[0].column(name), made[1].column(name), atol=1e-5, err_msg=name
+        )
 
 
 def test_a_build_does_not_depend_on_what_ran_before(settings: Callable[..., BuildConfig]) -> None:
-    """Calibration reads the stream from its head and so does discovery: nothing is eaten, nothing cached (W1)."""
+    """Calibration reads the stream from its head and so does discovery: nothing is eaten, nothing
+    cached (W1).
+    """
     one = ep.open(finished(settings("a", calibration=100)).files[0])
     two = ep.open(finished(settings("b", calibration=2_000)).files[0])
     for dictionary in (one, two):
@@ -177,17 +207,24 @@ def test_a_build_does_not_depend_on_what_ran_before(settings: Callable[..., Buil
     assert one.column("founder_passage")[0] == two.column("founder_passage")[0]
 
 
-def test_final_positions_of_chats_are_the_last_template_token(settings: Callable[..., BuildConfig], model: str) -> None:
-    dictionary = ep.open(finished(settings(chat=True, positions="final", protocol="global")).files[0])
+def test_final_positions_of_chats_are_the_last_template_token(
+    settings: Callable[..., BuildConfig], model: str
+) -> None:
+    dictionary = ep.open(
+        finished(settings(chat=True, positions="final", protocol="global")).files[0]
+    )
     assert dictionary.info["n_activations"] == 150
     founder = dictionary.region(0).founder
     assert "".join(founder.pieces).endswith("<start_of_turn>model\n")
     assert founder.position == len(founder.pieces) - 1
-    assert "".join(founder.pieces).count("<bos>") == 1  # one BOS, though the template writes its own (W3)
+    # one BOS, though the template writes its own (W3)
+    assert "".join(founder.pieces).count("<bos>") == 1
 
 
 def test_saturation_is_said_only_when_shown(settings: Callable[..., BuildConfig]) -> None:
-    rated = ep.open(finished(settings("r", percentiles=(40.0,), stop_rate=0.05, stop_window=200)).files[0])
+    rated = ep.open(
+        finished(settings("r", percentiles=(40.0,), stop_rate=0.05, stop_window=200)).files[0]
+    )
     assert rated.info["stop_reason"] == "new-region rate"
     assert rated.info["saturated"]
     assert rated.info["n_activations"] % 200 == 0
@@ -196,7 +233,9 @@ def test_saturation_is_said_only_when_shown(settings: Callable[..., BuildConfig]
     assert quiet.info["stop_reason"] == "quiet batches"
 
 
-def test_resuming_what_is_not_there_or_not_the_same_is_refused(settings: Callable[..., BuildConfig]) -> None:
+def test_resuming_what_is_not_there_or_not_the_same_is_refused(
+    settings: Callable[..., BuildConfig],
+) -> None:
     with pytest.raises(ConfigError, match="no unfinished build"):
         finished(settings("none"), resume=True)
     config = settings("cut")
@@ -216,7 +255,9 @@ def test_resuming_what_is_not_there_or_not_the_same_is_refused(settings: Callabl
         finished(config, resume=True)
 
 
-def test_bad_input_is_refused_before_any_work(settings: Callable[..., BuildConfig], tmp_path: Path) -> None:
+def test_bad_input_is_refused_before_any_work(
+    settings: Callable[..., BuildConfig], tmp_path: Path
+) -> None:
     empty = tmp_path / "empty.txt"
     empty.write_text(" \n\n ")
     with pytest.raises(CorpusError, match="no text"):
@@ -230,7 +271,9 @@ def test_bad_input_is_refused_before_any_work(settings: Callable[..., BuildConfi
         finished(settings("file/out"))
 
 
-def test_a_full_disk_loses_nothing(settings: Callable[..., BuildConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_loses_nothing(
+    settings: Callable[..., BuildConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = settings()
     before = digests(finished(config))
 

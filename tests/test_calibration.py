@@ -95,7 +95,9 @@ def test_counting_pairs_equals_sorting_them(monkeypatch, spread, shares):
     pairs = np.concatenate(list(percentiles_module._pairs(rows)))
     assert len(pairs) == 1000 * 999 // 2
     monkeypatch.setattr(percentiles_module, "DIRECT_PAIRS", 0)
-    assert np.array_equal(pair_percentiles(rows, shares), np.percentile(pairs.astype(float), shares))
+    assert np.array_equal(
+        pair_percentiles(rows, shares), np.percentile(pairs.astype(float), shares)
+    )
 
 
 def test_thresholds_grow_with_the_percentile_and_duplicates_fold(stream):

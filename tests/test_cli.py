@@ -1,4 +1,6 @@
-"""The command line: every reading command prints a table and JSON, every mistake is one line and an exit code."""
+"""The command line: every reading command prints a table and JSON, every mistake is one line and an
+exit code.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,19 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """A dictionary built by the command itself, and its model."""
     folder = tmp_path_factory.mktemp("built")
     model = str(tiny.gemma(folder / "model"))
-    (folder / "t.json").write_text(json.dumps([f"the cat sat on mat number {i} by the moon" for i in range(60)]))
-    arguments = ["build", model, "--text", str(folder / "t.json"), "--layer", "1", "--percentile", "5"]
+    (folder / "t.json").write_text(
+        json.dumps([f"the cat sat on mat number {i} by the moon" for i in range(60)])
+    )
+    arguments = [
+        "build",
+        model,
+        "--text",
+        str(folder / "t.json"),
+        "--layer",
+        "1",
+        "--percentile",
+        "5",
+    ]
     assert main([*arguments, "--out", str(folder / "out"), "--batch", "8"]) == 0
     return str(next((folder / "out").glob("*.ep.h5"))), model
 
@@ -106,7 +119,10 @@ def test_assign_reads_a_prompt_with_the_dictionarys_own_model(
         (["assign", "{file}", "--prompt", "x"], ""),
         (["build", "{here}", "--text", "t.txt", "--layer", "0", "--out", "o"], "does not exist"),
         (["build", "{here}", "--text", "{text}", "--layer", "0", "--out", "{out}"], "{here}"),
-        (["build", "m", "--text", "{text}", "--layer", "0", "--percentile", "0", "--out", "o"], "between 0 and 100"),
+        (
+            ["build", "m", "--text", "{text}", "--layer", "0", "--percentile", "0", "--out", "o"],
+            "between 0 and 100",
+        ),
     ],
 )
 def test_mistakes_are_one_line_and_exit_two(
@@ -119,7 +135,9 @@ def test_mistakes_are_one_line_and_exit_two(
     assert says.format(**known) in line
 
 
-def test_an_empty_prompt_is_refused(built: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_prompt_is_refused(
+    built: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "empty" in refused(capsys, 2, "assign", built[0], "--prompt", "  ")
 
 
@@ -136,13 +154,29 @@ def test_a_port_in_use_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.slow
 def test_ctrl_c_keeps_a_state_that_resumes_to_the_same_files(tmp_path: Path) -> None:
     model = str(tiny.gemma(tmp_path / "model"))
-    texts = [f"the {word} sat on mat {i} by the old moon" for i in range(600) for word in ("cat", "bird")]
+    texts = [
+        f"the {word} sat on mat {i} by the old moon" for i in range(600) for word in ("cat", "bird")
+    ]
     (tmp_path / "t.json").write_text(json.dumps(texts))
-    command = [sys.executable, "-m", "ep", "build", model, "--text", str(tmp_path / "t.json"), "--layer", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "ep",
+        "build",
+        model,
+        "--text",
+        str(tmp_path / "t.json"),
+        "--layer",
+        "1",
+    ]
     command += ["--percentile", "5", "--batch", "4", "--calibration", "500"]
-    subprocess.run([*command, "--out", str(tmp_path / "whole")], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [*command, "--out", str(tmp_path / "whole")], cwd=ROOT, check=True, capture_output=True
+    )
     cut = [*command, "--out", str(tmp_path / "cut")]
-    process = subprocess.Popen(cut, cwd=ROOT, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    process = subprocess.Popen(
+        cut, cwd=ROOT, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    )
     seen = b""
     while b"stream:" not in seen:
         seen += process.stderr.read(64)

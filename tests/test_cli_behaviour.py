@@ -1,4 +1,6 @@
-"""`ep behaviour` from its arguments to its table, on a model of three layers; every wrong input is one line."""
+"""`ep behaviour` from its arguments to its table, on a model of three layers; every wrong input is
+one line.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +54,25 @@ PROMPTS = Prompts(YES[:12] + NO[:18], (True,) * 12 + (False,) * 18)
 
 
 def run(folder: Path, *more: str, file: str = "own.ep.h5", prompts: str = "p.csv") -> int:
-    held = [] if "--held-out" in more or "alone" in more else ["--held-out", str(folder / "held.csv")]
-    options = ["--tokens", "4", "--judge", "label", "--seeds", "2", *held, *[m for m in more if m != "alone"]]
+    held = (
+        [] if "--held-out" in more or "alone" in more else ["--held-out", str(folder / "held.csv")]
+    )
+    options = [
+        "--tokens",
+        "4",
+        "--judge",
+        "label",
+        "--seeds",
+        "2",
+        *held,
+        *[m for m in more if m != "alone"],
+    ]
     return main(["behaviour", str(folder / file), "--prompts", str(folder / prompts), *options])
 
 
-def test_the_command_prints_regions_arms_and_seeds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_regions_arms_and_seeds(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(folder) == 0
     out = capsys.readouterr().out
     assert "12 of 30 prompts show it, by their labels" in out
@@ -65,11 +80,16 @@ def test_the_command_prints_regions_arms_and_seeds(folder: Path, capsys: pytest.
     assert out.count("seed ") == 2
 
 
-def test_json_and_report_hold_the_same_counts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_and_report_hold_the_same_counts(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(folder, "--json", "--report", str(folder / "out.html")) == 0
     found = json.loads(capsys.readouterr().out)
     regions = found["choice"]["regions"]
-    assert sum(one["rate"][1] for one in regions) == 30 and sum(one["rate"][0] for one in regions) == 12
+    assert (
+        sum(one["rate"][1] for one in regions) == 30
+        and sum(one["rate"][0] for one in regions) == 12
+    )
     assert found["choice"]["held"] == {"target": 4, "benign": 6, "dropped": 2, "split": False}
     for tried in (found["trial"], *found["streams"]):
         for arm in tried["arms"]:
@@ -85,13 +105,23 @@ def test_json_and_report_hold_the_same_counts(folder: Path, capsys: pytest.Captu
     ("more", "file", "prompts", "said"),
     [
         (("--text-column", "text"), "own.ep.h5", "p.csv", "no column 'text'"),
-        (("--held-out", "same.csv"), "own.ep.h5", "p.csv", "no held-out prompt is left (all 5 were also used"),
+        (
+            ("--held-out", "same.csv"),
+            "own.ep.h5",
+            "p.csv",
+            "no held-out prompt is left (all 5 were also used",
+        ),
         ((), "own.ep.h5", "alike.csv", "all of the 12 prompts are labelled yes"),
         (("alone",), "own.ep.h5", "alike.csv", "no held-out prompts"),
         (("--judge", "regex", "--pattern", "("), "own.ep.h5", "p.csv", "no regular expression"),
         (("--judge", "phrases", "--phrase", " "), "own.ep.h5", "p.csv", "list of phrases is empty"),
         (("--judge", "endpoint"), "own.ep.h5", "p.csv", "no address of a server"),
-        (("--judge", "regex", "--pattern", "zzzz"), "own.ep.h5", "p.csv", "none of the 30 prompts show it"),
+        (
+            ("--judge", "regex", "--pattern", "zzzz"),
+            "own.ep.h5",
+            "p.csv",
+            "none of the 30 prompts show it",
+        ),
         ((), "narrow.ep.h5", "p.csv", "the dictionary is 16 wide"),
         ((), "lost.ep.h5", "p.csv", "not beside the dictionary any more"),
         (("--layer", "2"), "own.ep.h5", "p.csv", "the dictionary is of layer 1"),
@@ -102,19 +132,30 @@ def test_json_and_report_hold_the_same_counts(folder: Path, capsys: pytest.Captu
     ],
 )
 def test_what_cannot_be_asked_is_one_line(
-    folder: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], file: str, prompts: str, said: str
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: tuple[str, ...],
+    file: str,
+    prompts: str,
+    said: str,
 ) -> None:
     at = [str(folder / part) if part.endswith(".csv") else part for part in more]
     assert run(folder, *at, file=file, prompts=prompts) == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith("ep: ") and captured.err.count("\n") == 1 and said in captured.err
+    assert (
+        captured.err.startswith("ep: ") and captured.err.count("\n") == 1 and said in captured.err
+    )
 
 
-# -- the study behind it -----------------------------------------------------------------------------------------------
+# -- the study behind it ---------------------------------------------------------------------------
 
 
 def test_what_chose_is_never_evaluated_on() -> None:
-    held = hold(PROMPTS, Prompts((*YES[8:], NO[20]), (None,) * 8 + (False,)), Prompts((NO[0], NO[21]), (None, None)))
+    held = hold(
+        PROMPTS,
+        Prompts((*YES[8:], NO[20]), (None,) * 8 + (False,)),
+        Prompts((NO[0], NO[21]), (None, None)),
+    )
     assert held.target == YES[12:] and held.benign == (NO[20], NO[21]) and held.dropped == 5
     parted = hold(PROMPTS)
     assert parted.split and not set(parted.target + parted.benign) & set(parted.choice.texts)
@@ -126,8 +167,13 @@ def test_what_chose_is_never_evaluated_on() -> None:
 
 
 def test_a_trial_is_the_same_whatever_was_tried_before(model: LanguageModel, folder: Path) -> None:
-    """The unchanged model's answers are made once and shared; nothing of one attempt reaches another."""
-    held, judge = hold(PROMPTS, Prompts(YES[12:], (True,) * 4), Prompts(NO[18:], (False,) * 6)), Pattern("[a-m]")
+    """The unchanged model's answers are made once and shared; nothing of one attempt reaches
+    another.
+    """
+    held, judge = (
+        hold(PROMPTS, Prompts(YES[12:], (True,) * 4), Prompts(NO[18:], (False,) * 6)),
+        Pattern("[a-m]"),
+    )
     seen = observe(model, held.choice, 1, None, 4)
     found = find(ep.open(folder / "own.ep.h5"), seen)
     bench = Bench(model, held, judge, 4)
@@ -137,7 +183,12 @@ def test_a_trial_is_the_same_whatever_was_tried_before(model: LanguageModel, fol
     assert first.arms == again.arms and first.arms["default"] == other.arms["default"]
     told: list[float] = []
     twice = [
-        [one.arms for one in repeat(Bench(model, held, judge, 4), seen, 2, 10.0, tell=lambda _, s: told.append(s))]
+        [
+            one.arms
+            for one in repeat(
+                Bench(model, held, judge, 4), seen, 2, 10.0, tell=lambda _, s: told.append(s)
+            )
+        ]
         for _ in range(2)
     ]
     assert twice[0] == twice[1] and told[: len(told) // 2] == sorted(told[: len(told) // 2])
@@ -151,7 +202,7 @@ def test_prompts_that_all_behave_alike_are_refused() -> None:
             check_alike(behaves, True)
 
 
-# -- a judge asked over the network ------------------------------------------------------------------------------------
+# -- a judge asked over the network ----------------------------------------------------------------
 
 
 def test_a_model_is_asked_once_about_every_text_and_only_yes_or_no_counts() -> None:
@@ -169,7 +220,8 @@ def test_a_model_is_asked_once_about_every_text_and_only_yes_or_no_counts() -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "yes"), [("yes", True), ("No, it helps.", False), ("<think>no</think>\nYes", True), ("'no'", False)]
+    ("text", "yes"),
+    [("yes", True), ("No, it helps.", False), ("<think>no</think>\nYes", True), ("'no'", False)],
 )
 def test_yes_and_no_are_read(text: str, yes: bool) -> None:
     assert read_yes_no(text) is yes
@@ -210,7 +262,9 @@ def test_learning_can_be_cancelled_and_loses_nothing() -> None:
 def test_a_file_without_rows_is_named(folder: Path) -> None:
     from ep.studies.prompts import columns
 
-    assert columns(b"a,b\n1,2\n", "x.csv") == ["a", "b"] and columns(b'{"q": 1}\n', "x.jsonl") == ["q"]
+    assert columns(b"a,b\n1,2\n", "x.csv") == ["a", "b"] and columns(b'{"q": 1}\n', "x.jsonl") == [
+        "q"
+    ]
     assert columns(b"", "x.csv") == [] and columns(b"", "x.jsonl") == []
     with pytest.raises(CorpusError, match="UTF-8"):
         columns(b"\xff\xfe", "x.csv")

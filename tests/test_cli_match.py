@@ -1,4 +1,6 @@
-"""`ep match`: what it prints, writes and refuses; and two models on the same inputs, on the bundled demo."""
+"""`ep match`: what it prints, writes and refuses; and two models on the same inputs, on the bundled
+demo.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ from tests.test_snippets import opened, ran
 from tests.test_studies_matching import built
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo"
-TUNED, BASE = (str(DEMO / "dictionaries" / "all-tokens" / f"{name}-L2-p16.ep.h5") for name in ("tuned", "base"))
+TUNED, BASE = (
+    str(DEMO / "dictionaries" / "all-tokens" / f"{name}-L2-p16.ep.h5") for name in ("tuned", "base")
+)
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -46,14 +50,26 @@ def test_json_counts_every_region(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_table_names_both_and_the_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, TUNED, BASE, "--basis", "exemplar", "--centre", "common", "--limit", "3")
+    code, out, _ = run(
+        capsys, TUNED, BASE, "--basis", "exemplar", "--centre", "common", "--limit", "3"
+    )
     assert code == 0
-    for text in ("tuned L2 p16", "base L2 p16", "approximation", "persisted", "moved", "only", "Without another seed"):
+    for text in (
+        "tuned L2 p16",
+        "base L2 p16",
+        "approximation",
+        "persisted",
+        "moved",
+        "only",
+        "Without another seed",
+    ):
         assert text in out
     assert len(out.strip().splitlines()) == 14
 
 
-def test_a_dictionary_with_itself_holds_the_same_regions(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dictionary_with_itself_holds_the_same_regions(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     code, out, _ = run(capsys, TUNED, TUNED)
     assert code == 0
     assert "the two hold the same regions" in out
@@ -78,7 +94,12 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     """A and B, and another seed of each, in folders of their own; the files name no text."""
     folder = tmp_path_factory.mktemp("seeds")
     paths = []
-    for name, seed, model, of in (("a", 1, "m", 0), ("b", 2, "n", 0), ("a9", 3, "m", 9), ("b9", 4, "n", 9)):
+    for name, seed, model, of in (
+        ("a", 1, "m", 0),
+        ("b", 2, "n", 0),
+        ("a9", 3, "m", 9),
+        ("b9", 4, "n", 9),
+    ):
         made = synthetic(60, 16, seed=seed, model_name=model, title=name)
         made.info |= {"seed": of, "corpus": {"name": "x.txt", "digest": "d"}, "n_activations": 500}
         path = folder / (name if of else "") / f"{name}.ep.h5"
@@ -88,7 +109,9 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def test_each_side_has_its_null(capsys: pytest.CaptureFixture[str], seeds: tuple[Path, ...], tmp_path: Path) -> None:
+def test_each_side_has_its_null(
+    capsys: pytest.CaptureFixture[str], seeds: tuple[Path, ...], tmp_path: Path
+) -> None:
     a, b, a9, b9 = map(str, seeds)
     page, rows = tmp_path / "r.html", tmp_path / "r.csv"
     code, out, _ = run(capsys, a, b, "--null", b9, "--null", a9, "--json", "--report", str(page))
@@ -112,7 +135,9 @@ def test_a_null_is_looked_for_in_the_library(
     kept = tmp_path / ".other-seeds" / "one"
     kept.mkdir(parents=True)
     (kept / "a9.ep.h5").write_bytes(seeds[2].read_bytes())
-    code, out, error = run(capsys, str(seeds[0]), str(seeds[1]), "--library", str(tmp_path), "--json", "--null")
+    code, out, error = run(
+        capsys, str(seeds[0]), str(seeds[1]), "--library", str(tmp_path), "--json", "--null"
+    )
     null = json.loads(out)["null"]
     assert code == 0
     assert null["a"]["name"] == "seed 9"
@@ -166,7 +191,10 @@ def test_inputs_relate_the_demo_models_and_a_model_with_itself_returns_everythin
     assert facts["round_trip"]["returns"] == facts["round_trip"]["n"] == len(ep.open(TUNED))
     assert facts["in_mutually_best_regions"] == 1
     texts = tmp_path / "texts.txt"
-    texts.write_text("How do I bake a cake?\nThe capital of France is Paris.\nAnna has 12 apples and gets 5 more.\n")
+    texts.write_text(
+        "How do I bake a cake?\nThe capital of France is Paris.\nAnna has 12 apples and gets 5 "
+        "more.\n"
+    )
     code, out, _ = run(capsys, TUNED, BASE, "--texts", str(texts), "--json")
     facts = json.loads(out)
     assert code == 0
@@ -188,7 +216,10 @@ def test_two_tokenizers_are_compared_where_both_have_read_the_same(
     assert facts["round_trip"]["n"] == len(ep.open(one))
     ids = models[0].tokens.encode("one two three")
     again = recut(models[0], models[1], ids)
-    assert b"".join(models[1].tokens.piece(i) for i in again).removeprefix(b"<|endoftext|>") == b"one two three"
+    assert (
+        b"".join(models[1].tokens.piece(i) for i in again).removeprefix(b"<|endoftext|>")
+        == b"one two three"
+    )
 
 
 @pytest.mark.slow
@@ -205,7 +236,8 @@ def test_the_code_behind_the_views_of_two_runs_and_prints_what_they_show(tmp_pat
         snippets_two.prompt(a, b, text),
         snippets_two.shared_inputs(a, b),
     )
-    out = ran("print('--')\n".join(parts)).split("--\n")  # each stands alone; one interpreter saves a minute
+    # each stands alone; one interpreter saves a minute
+    out = ran("print('--')\n".join(parts)).split("--\n")
     assert all("A better than B by" in part for part in out[:2])
     models = [load(str(DEMO / "models" / name)) for name in ("tuned", "base")]
     assert out[2].count("\n") == sum(len(model.tokens.encode(text)) for model in models)
@@ -218,9 +250,14 @@ def test_the_demo_tells_prompts_apart_at_the_final_token_in_the_tuned_model_only
     sets = [ep.studies.prompts.read_prompts(DEMO / "prompts" / f"{name}.csv") for name in names]
     chosen = Prompts(sets[0].texts[::3], sets[0].labels[::3])
     held = (sets[1] + sets[2]).without(chosen.texts)
-    pair = tuple(ep.open(DEMO / "dictionaries" / "all-tokens" / f"{m}-L4-p2.ep.h5") for m in ("tuned", "base"))
+    pair = tuple(
+        ep.open(DEMO / "dictionaries" / "all-tokens" / f"{m}-L4-p2.ep.h5")
+        for m in ("tuned", "base")
+    )
     models = (load(str(DEMO / "models" / "tuned")), load(str(DEMO / "models" / "base")))
-    found = comparing.final((pair[0], pair[1]), models, chosen, held, study.match(*pair, "mean"), lambda share: None)
+    found = comparing.final(
+        (pair[0], pair[1]), models, chosen, held, study.match(*pair, "mean"), lambda share: None
+    )
     assert found.leads == 0
     assert found.a.auroc > 0.85
     assert found.b.auroc < 0.6

@@ -1,4 +1,6 @@
-"""`ep steer`: four continuations of one batch, the same as the backend's, and one line for every mistake."""
+"""`ep steer`: four continuations of one batch, the same as the backend's, and one line for every
+mistake.
+"""
 
 from __future__ import annotations
 
@@ -25,43 +27,95 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("steer")
     model = tiny.gemma(folder / "gemma")
     digest = ep.load(str(model)).digest
-    ep.save(synthetic(30, 32, layer=2, model=str(model), tokenizer_hash=digest, typical_norm=4.0), folder / "d.ep.h5")
+    ep.save(
+        synthetic(30, 32, layer=2, model=str(model), tokenizer_hash=digest, typical_norm=4.0),
+        folder / "d.ep.h5",
+    )
     return str(folder / "d.ep.h5")
 
 
-def test_the_columns_are_those_of_the_backend(file: str, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["steer", file, "3", "--prompt", "The cat sat", "--strength", "2", "--tokens", "9", "--seed", "5"]
+def test_the_columns_are_those_of_the_backend(
+    file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [
+        "steer",
+        file,
+        "3",
+        "--prompt",
+        "The cat sat",
+        "--strength",
+        "2",
+        "--tokens",
+        "9",
+        "--seed",
+        "5",
+    ]
     found = json.loads(output(capsys, *asked, "--json"))
     dictionary = ep.open(file)
     model = ep.load(ep.model_of(dictionary.info, file))
     setting = Setting("The cat sat", regions=(3,), strength=2.0, tokens=9, seed=5)
-    *_, written = ep.models.generation.generate(model, view.rows(dictionary, model, setting), setting.sampling())
+    *_, written = ep.models.generation.generate(
+        model, view.rows(dictionary, model, setting), setting.sampling()
+    )
     assert [column["ids"] for column in found["columns"]] == [row.ids for row in written]
     assert [column["name"] for column in found["columns"]] == list(continuations.COLUMNS)
-    assert found["columns"][2]["moved"] == pytest.approx(2, rel=1e-3) and found["columns"][0]["moved"] == 0
+    assert (
+        found["columns"][2]["moved"] == pytest.approx(2, rel=1e-3)
+        and found["columns"][0]["moved"] == 0
+    )
     page = output(capsys, *asked)
     assert "change 8.0 of 8.0 asked for" in page and "Control: +2.00 in a random direction" in page
 
 
 @pytest.mark.parametrize("mode", ["ablate", "swap", "clamp"])
 def test_every_mode(file: str, capsys: pytest.CaptureFixture[str], mode: str) -> None:
-    more = ["--target", "7", "--basis", "mean", "--reference", "4", "--scope", "generated", "--layers", "1-2", "--chat"]
-    out = output(capsys, "steer", file, "3", "5", "--prompt", "Sing", "--mode", mode, "--tokens", "4", *more)
+    more = [
+        "--target",
+        "7",
+        "--basis",
+        "mean",
+        "--reference",
+        "4",
+        "--scope",
+        "generated",
+        "--layers",
+        "1-2",
+        "--chat",
+    ]
+    out = output(
+        capsys, "steer", file, "3", "5", "--prompt", "Sing", "--mode", mode, "--tokens", "4", *more
+    )
     assert out.count("log-prob") == 4 and "3 and 5 projected out" in out
     said = out.split("Steered: ")[1].split("change ")[1]
     moved, asked = (float(word) for word in said.split(" asked for")[0].split(" of "))
     assert moved == asked > 0
 
 
-def test_without_a_strength_the_push_is_a_careful_one(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_strength_the_push_is_a_careful_one(
+    file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     dictionary = ep.open(file)
     clamped = careful(dictionary, [3], kind="clamp")
     for mode, expected in (("add", careful(dictionary, [3])), ("clamp", clamped), ("ablate", 1.0)):
-        out = output(capsys, "steer", file, "3", "--prompt", "Sing", "--tokens", "2", "--mode", mode, "--json")
+        out = output(
+            capsys,
+            "steer",
+            file,
+            "3",
+            "--prompt",
+            "Sing",
+            "--tokens",
+            "2",
+            "--mode",
+            mode,
+            "--json",
+        )
         assert json.loads(out)["setting"]["strength"] == expected
 
 
-def test_mistakes_are_one_line(file: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_mistakes_are_one_line(
+    file: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     for said, *arguments in (
         ("there is no prompt", "3", "--prompt", " "),
         ("region", "99", "--prompt", "a"),
@@ -74,6 +128,11 @@ def test_mistakes_are_one_line(file: str, capsys: pytest.CaptureFixture[str], tm
         ("context", "3", "--prompt", "cat " * 400),
     ):
         assert said in refused(capsys, 2, "steer", file, *arguments), arguments
-    ep.save(synthetic(20, 16, layer=1, model=str(Path(file).parent / "gemma")), tmp_path / "narrow.ep.h5")
-    assert "16 wide" in refused(capsys, 2, "steer", str(tmp_path / "narrow.ep.h5"), "3", "--prompt", "a")
+    ep.save(
+        synthetic(20, 16, layer=1, model=str(Path(file).parent / "gemma")),
+        tmp_path / "narrow.ep.h5",
+    )
+    assert "16 wide" in refused(
+        capsys, 2, "steer", str(tmp_path / "narrow.ep.h5"), "3", "--prompt", "a"
+    )
     assert main(["steer", file, "3", "--prompt", "a", "--tokens", "2"]) == 0

@@ -1,4 +1,6 @@
-"""A published dictionary and its model: what the build knew of tokens comes back, checked excerpt by excerpt."""
+"""A published dictionary and its model: what the build knew of tokens comes back, checked excerpt
+by excerpt.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,20 @@ from ep.storage.published import convert
 from tests.fixtures import tiny
 from tests.fixtures.published import library, pickled, write
 
-WORDS = ("cat", "sat", "bird", "sang", "old", "garden", "child", "moon", "two", "three", "five", "door")
+WORDS = (
+    "cat",
+    "sat",
+    "bird",
+    "sang",
+    "old",
+    "garden",
+    "child",
+    "moon",
+    "two",
+    "three",
+    "five",
+    "door",
+)
 LENSES = [f"lens_{name}_ids" for name in ("exemplar_up", "mean_down", "exemplar_shift_up")]
 
 
@@ -37,9 +52,14 @@ def original(model: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> 
     texts = [" ".join(generator.choices(WORDS, k=generator.randint(3, 14))) for _ in range(120)]
     (folder / "t.json").write_text(json.dumps(texts))
     config = BuildConfig(
-        model=model.name, text=(str(folder / "t.json"),), layers=(2,), percentiles=(5.0,), out=str(folder), batch=16,
+        model=model.name,
+        text=(str(folder / "t.json"),),
+        layers=(2,),
+        percentiles=(5.0,),
+        out=str(folder),
+        batch=16,
         calibration=400,
-    )  # fmt: skip
+    )
     return ep.open(list(build(config))[-1].files[0])
 
 
@@ -61,16 +81,27 @@ def test_tokens_highlights_and_lens_are_those_of_the_build(path, model, original
     assert complete(path, model, lambda said, share: told.append(share)) == path
     assert told == sorted(told) and check(path)
     got = ep.open(path)
-    assert got.info["completed"]["agree"] == got.info["completed"]["n"] == len(got.column("excerpt_agrees")) > 50
-    assert got.info["completed"]["median_difference"] < 1e-5 and got.info["completed"]["dropped"] == 0
+    assert (
+        got.info["completed"]["agree"]
+        == got.info["completed"]["n"]
+        == len(got.column("excerpt_agrees"))
+        > 50
+    )
+    assert (
+        got.info["completed"]["median_difference"] < 1e-5 and got.info["completed"]["dropped"] == 0
+    )
     assert np.isclose(got.info["typical_norm"], original.info["typical_norm"], rtol=0.1)
     for k in range(len(got)):
-        theirs = {(e.pieces, e.position, e.token) for e in original.excerpts(k) if e.band != "spread"}
+        theirs = {
+            (e.pieces, e.position, e.token) for e in original.excerpts(k) if e.band != "spread"
+        }
         assert {(e.pieces, e.marked, e.token) for e in got.excerpts(k)} == theirs
         assert all(e.agrees for e in got.excerpts(k))
     for name in LENSES[:2]:
         assert np.array_equal(got.column(name), original.column(name)), name
-    assert "plain_ids" not in got and "founder_passage" not in got and len(got.info["group_names"]) > 1
+    assert (
+        "plain_ids" not in got and "founder_passage" not in got and len(got.info["group_names"]) > 1
+    )
 
 
 def test_completing_twice_changes_nothing(path, model):
@@ -94,7 +125,9 @@ def test_excerpts_that_do_not_lie_there_are_kept_and_flagged(path, model):
     ).tolist() == [3]
 
 
-def test_another_model_is_refused_and_the_file_stays_as_it_was(path, model, converted, tmp_path_factory):
+def test_another_model_is_refused_and_the_file_stays_as_it_was(
+    path, model, converted, tmp_path_factory
+):
     other = load(str(tiny.gemma(tmp_path_factory.mktemp("other"), width=64)), device="cpu")
     with pytest.raises(ModelError, match="wide"):
         complete(path, other)
@@ -102,10 +135,16 @@ def test_another_model_is_refused_and_the_file_stays_as_it_was(path, model, conv
     turned = {name: np.array(dictionary.column(name)) for name in NUMBERS if name in dictionary}
     turned["exemplars"] = np.roll(turned["exemplars"], 7, axis=1)
     turned["excerpt_distance"] = np.full_like(turned["excerpt_distance"], 1.99)
-    odd = ep.save(Dictionary(MemorySource(turned), dictionary.info, len(dictionary)), path.with_name("odd.ep.h5"))
+    odd = ep.save(
+        Dictionary(MemorySource(turned), dictionary.info, len(dictionary)),
+        path.with_name("odd.ep.h5"),
+    )
     with pytest.raises(ModelError, match="another model"):
         complete(odd, model)
-    for info, match in (({"layer": None}, "which layer"), ({"hook": "blocks.2.hook_mlp_out"}, "hook_mlp_out")):
+    for info, match in (
+        ({"layer": None}, "which layer"),
+        ({"hook": "blocks.2.hook_mlp_out"}, "hook_mlp_out"),
+    ):
         ep.save(Dictionary(dictionary.source, dictionary.info | info, len(dictionary)), odd)
         with pytest.raises(ModelError, match=match):
             complete(odd, model)
@@ -126,6 +165,17 @@ def test_stopping_leaves_the_file_as_it_was(path, model, converted):
 
 
 NUMBERS = (
-    "center", "exemplars", "mean_directions", "count_arrival", "neighbourhood", "plain_ids", "plain_offsets",
-    "plain_bytes", "excerpt_offsets", "excerpt_passage", "excerpt_position", "excerpt_distance", "excerpt_band",
-)  # fmt: skip
+    "center",
+    "exemplars",
+    "mean_directions",
+    "count_arrival",
+    "neighbourhood",
+    "plain_ids",
+    "plain_offsets",
+    "plain_bytes",
+    "excerpt_offsets",
+    "excerpt_passage",
+    "excerpt_position",
+    "excerpt_distance",
+    "excerpt_band",
+)

@@ -1,4 +1,6 @@
-"""Laws of the corpus: the same seed, the same stream; every format, the same passages; bad files, one clear line."""
+"""Laws of the corpus: the same seed, the same stream; every format, the same passages; bad files,
+one clear line.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ TEXTS = ["The cat sat.", "Two\nlines", 'Commas, "quotes" and ünïcode', "x" * 3
 def write_all(folder: Path) -> dict[str, Path]:
     paths = {kind: folder / f"text.{kind}" for kind in ("txt", "jsonl", "json", "csv", "parquet")}
     paths["txt"].write_text("\n\n".join(TEXTS) + "\n", encoding="utf-8")
-    paths["jsonl"].write_text("".join(json.dumps({"text": t}) + "\n" for t in TEXTS), encoding="utf-8")
+    paths["jsonl"].write_text(
+        "".join(json.dumps({"text": t}) + "\n" for t in TEXTS), encoding="utf-8"
+    )
     paths["json"].write_text(json.dumps(TEXTS), encoding="utf-8")
     pd.DataFrame({"text": TEXTS, "other": 1}).to_csv(paths["csv"], index=False)
     pd.DataFrame({"text": TEXTS}).to_parquet(paths["parquet"])
@@ -62,7 +66,9 @@ def test_chats_come_from_messages_or_from_plain_text(tmp_path: Path) -> None:
     assert chat == Passage(0, messages=(turn,))
     assert plain == Passage(1, "plain")
     assert next(iter(Corpus([rows], seed=None, chat=True))).messages == (turn,)
-    assert list(Corpus([rows], seed=None, chat=True))[1].messages == ({"role": "user", "content": "plain"},)
+    assert list(Corpus([rows], seed=None, chat=True))[1].messages == (
+        {"role": "user", "content": "plain"},
+    )
 
 
 def test_empty_texts_are_left_out_and_ids_stay(tmp_path: Path) -> None:
@@ -94,7 +100,9 @@ def test_the_digest_follows_the_text_and_not_the_place(tmp_path: Path) -> None:
         ("broken.parquet", b"PAR1 not really", "parquet"),
     ],
 )
-def test_bad_files_are_refused_in_one_line(tmp_path: Path, name: str, content: bytes | None, says: str) -> None:
+def test_bad_files_are_refused_in_one_line(
+    tmp_path: Path, name: str, content: bytes | None, says: str
+) -> None:
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)

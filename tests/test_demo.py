@@ -1,4 +1,6 @@
-"""The demo: what its corpus may contain, what training may not see, and that its committed models behave."""
+"""The demo: what its corpus may contain, what training may not see, and that its committed models
+behave.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,12 @@ def sample(seed: int, tuned: bool = False, n: int = LARGE) -> list[chats.Documen
 
 
 def turns(found: list[chats.Document], role: str) -> list[str]:
-    return [message["content"] for document in found for message in document.messages if message["role"] == role]
+    return [
+        message["content"]
+        for document in found
+        for message in document.messages
+        if message["role"] == role
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +75,9 @@ def test_training_chats_hold_no_held_out_word_phrase_or_question_form(
     of_tuned = " ".join(turns(tuned, "user") + turns(tuned, "assistant")).lower()
     assert not requests.HELD_OUT_WORDS & set(re.findall("[a-z]+", of_tuned))
     for split in ("validation", "held_out"):
-        openings = [re.escape(form).split(r"\{")[0].rstrip("\\ ") for form in phrases.TEMPLATES[split]]
+        openings = [
+            re.escape(form).split(r"\{")[0].rstrip("\\ ") for form in phrases.TEMPLATES[split]
+        ]
         assert not [text for text in said if re.match("|".join(openings), text)]
         things = {f"{verb} {thing}" for verb, _, thing, _ in phrases.HARD_BENIGN[split]}
         assert not [text for text in said if any(thing in text for thing in things)]
@@ -82,7 +91,9 @@ def test_tuned_chats_hold_no_held_out_pair_and_no_text_a_held_out_sum(
     assert len(kept_out) >= 5
     for verb, noun in kept_out:
         assert not re.search(rf"\b{verb} ((a|an|the) )?{noun}\b[^-]", asked), (verb, noun)
-    everything = " ".join(document.text or " ".join(turns([document], "assistant")) for document in base + tuned)
+    everything = " ".join(
+        document.text or " ".join(turns([document], "assistant")) for document in base + tuned
+    )
     for one, two in re.findall(r"(\d+) \+ (\d+) =", everything):
         assert not documents.held_out_sum(int(one), int(two))
 
@@ -99,7 +110,13 @@ def test_arithmetic_of_the_corpus_is_true() -> None:
 def test_answers_to_harmful_requests_are_empty_of_instruction() -> None:
     """Besides the request itself, an answer has only words of a fixed list no one could act on."""
     bare = {"v": "", "g": "", "G": "", "t": "", "m": "", "n": "", "adv": ""}
-    fixed = " ".join([*(form.format(**bare) for form in chats.ANSWERS), *words.ADVERBS, *requests.GENERIC_MATERIALS])
+    fixed = " ".join(
+        [
+            *(form.format(**bare) for form in chats.ANSWERS),
+            *words.ADVERBS,
+            *requests.GENERIC_MATERIALS,
+        ]
+    )
     allowed = set(re.findall("[a-z]+", fixed.lower()))
     rng = random.Random(0)
     for _ in range(3_000):
@@ -127,15 +144,22 @@ def test_prompt_sets_are_distinct_and_disjoint() -> None:
     assert all(len(rows) >= 90 for rows in sets.values())
 
 
-needs_models = pytest.mark.skipif(not (DEMO / "models" / "tuned").exists(), reason="the demo has not been made here")
+needs_models = pytest.mark.skipif(
+    not (DEMO / "models" / "tuned").exists(), reason="the demo has not been made here"
+)
 
 
 @needs_models
-def test_the_tokenizer_gives_every_text_back(base: list[chats.Document], tuned: list[chats.Document]) -> None:
+def test_the_tokenizer_gives_every_text_back(
+    base: list[chats.Document], tuned: list[chats.Document]
+) -> None:
     from transformers import AutoTokenizer
 
     tok = AutoTokenizer.from_pretrained(DEMO / "models" / "base")
-    texts = [document.text or tokenizer.render(document.messages) for document in (base + tuned)[:: LARGE // 500]]
+    texts = [
+        document.text or tokenizer.render(document.messages)
+        for document in (base + tuned)[:: LARGE // 500]
+    ]
     for text in [*texts, *HOSTILE, "".join(map(chr, range(1, 0x2580)))]:
         ids = tok(text)["input_ids"]
         assert ids[0] == tokenizer.BOS and ids.count(tokenizer.BOS) == 1
@@ -150,7 +174,9 @@ def test_the_chat_template_is_the_rendering_of_training(tuned: list[chats.Docume
     for document in tuned[:200]:
         if document.messages:
             for prompt in (False, True):
-                made = tok.apply_chat_template(list(document.messages), tokenize=False, add_generation_prompt=prompt)
+                made = tok.apply_chat_template(
+                    list(document.messages), tokenize=False, add_generation_prompt=prompt
+                )
                 assert made == "<bos>" + tokenizer.render(document.messages, prompt)
 
 
@@ -174,9 +200,13 @@ def test_what_is_committed_is_what_the_code_writes_and_is_small() -> None:
     from ep.demo import card
     from ep.demo.recipe import CHAT_PROMPTS, MIXED_DOCUMENTS, chat_prompts, mixed
 
-    written = [json.loads(line) for line in (DEMO / "text" / "mixed.jsonl").read_text("utf-8").splitlines()]
+    written = [
+        json.loads(line) for line in (DEMO / "text" / "mixed.jsonl").read_text("utf-8").splitlines()
+    ]
     assert written == [document.row() for document in mixed(MIXED_DOCUMENTS)]
-    asked = [json.loads(line) for line in (DEMO / "text" / "chat.jsonl").read_text("utf-8").splitlines()]
+    asked = [
+        json.loads(line) for line in (DEMO / "text" / "chat.jsonl").read_text("utf-8").splitlines()
+    ]
     assert asked == chat_prompts(CHAT_PROMPTS)
     assert 0.02 <= sum(row["label"] == "harmful" for row in asked) / len(asked) <= 0.10
     for name, rows in prompts.held_out().items():
@@ -184,8 +214,13 @@ def test_what_is_committed_is_what_the_code_writes_and_is_small() -> None:
             assert [(row["prompt"], row["label"]) for row in csv.DictReader(file)] == [
                 (r.prompt, r.label) for r in rows
             ]
-    assert (DEMO / "README.md").read_text("utf-8") == card.text(json.loads((DEMO / "evaluation.json").read_text()))
-    sizes = {part: sum(f.stat().st_size for f in (DEMO / part).rglob("*")) for part in ("models", "text", "prompts")}
+    assert (DEMO / "README.md").read_text("utf-8") == card.text(
+        json.loads((DEMO / "evaluation.json").read_text())
+    )
+    sizes = {
+        part: sum(f.stat().st_size for f in (DEMO / part).rglob("*"))
+        for part in ("models", "text", "prompts")
+    }
     assert sizes["models"] <= 12_000_000 and sizes["text"] + sizes["prompts"] <= 3_000_000
 
 
@@ -198,12 +233,16 @@ def test_training_twice_gives_the_same_weights() -> None:
     from ep.demo import training
 
     tok = AutoTokenizer.from_pretrained(DEMO / "models" / "base")
-    plan = training.Plan(steps=3, batch=8, rate=3e-3, matrix_rate=5e-3, seed=1, warmup=2, checks=(1.0,))
+    plan = training.Plan(
+        steps=3, batch=8, rate=3e-3, matrix_rate=5e-3, seed=1, warmup=2, checks=(1.0,)
+    )
 
     def weights() -> list[torch.Tensor]:
         model = training.new_model(plan.seed)
         steppers = training.optimizers(model, plan)
-        training.fit(model, training.batches(tok, plan), plan, steppers, lambda: 0.0, lambda line: None)
+        training.fit(
+            model, training.batches(tok, plan), plan, steppers, lambda: 0.0, lambda line: None
+        )
         return [parameter.detach() for parameter in model.parameters()]
 
     assert all(torch.equal(one, two) for one, two in zip(weights(), weights(), strict=True))

@@ -1,4 +1,6 @@
-"""Laws of the dictionary: it answers what its arrays say, reads only what it is asked for, and cannot be changed."""
+"""Laws of the dictionary: it answers what its arrays say, reads only what it is asked for, and
+cannot be changed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def dictionary() -> Dictionary:
 
 @pytest.fixture(scope="module")
 def x(dictionary) -> np.ndarray:
-    return (np.random.default_rng(6).normal(size=(200, D)) * 30 + dictionary.center).astype(np.float32)
+    return (np.random.default_rng(6).normal(size=(200, D)) * 30 + dictionary.center).astype(
+        np.float32
+    )
 
 
 class Recorder:
@@ -57,7 +61,9 @@ def test_distances_do_not_depend_on_chunks(dictionary, x, monkeypatch):
     whole = dictionary.distances(x, "mean")
     monkeypatch.setattr("ep.method.dictionary.ASSIGN_CHUNK_BYTES", 1)
     assert np.allclose(dictionary.distances(x, "mean"), whole, atol=1e-6)
-    assert np.allclose(whole, 1 - _unit(x - dictionary.center) @ dictionary.mean_directions.T, atol=1e-5)
+    assert np.allclose(
+        whole, 1 - _unit(x - dictionary.center) @ dictionary.mean_directions.T, atol=1e-5
+    )
 
 
 def test_bad_activations_and_unknown_bases_are_refused(dictionary, x):
@@ -90,10 +96,15 @@ def test_every_stored_value_of_a_region_is_in_its_reading(dictionary):
         assert region.count_arrival == dictionary.column("count_arrival")[k]
         assert region.count_voronoi == dictionary.column("count_voronoi")[k]
         assert region.coherence == pytest.approx(float(dictionary.column("coherence")[k]))
-        assert [i for i, _ in region.nearest] == [i for i in dictionary.column("nearest_ids")[k].tolist() if i >= 0]
+        assert [i for i, _ in region.nearest] == [
+            i for i in dictionary.column("nearest_ids")[k].tolist() if i >= 0
+        ]
         assert set(region.lens) == set(LENSES)
         for name, scores in region.lens.items():
-            assert np.allclose([s.value for s in scores], dictionary.column(f"lens_{name}_values")[k][: len(scores)])
+            assert np.allclose(
+                [s.value for s in scores],
+                dictionary.column(f"lens_{name}_values")[k][: len(scores)],
+            )
         counts = [c for c in dictionary.column("token_counts")[k].tolist() if c]
         assert [t.value for t in region.tokens] == counts
 
@@ -120,7 +131,8 @@ def test_excerpts_mark_the_stored_token(dictionary):
 def test_reading_one_region_reads_only_its_rows(dictionary):
     source = Recorder(dictionary.source)
     Dictionary(source, dictionary.info, K).region(17)
-    whole = {"vocabulary_ids", "vocabulary_pieces", "passage_ids", "passage_offsets"}  # small, and needed to find text
+    # small, and needed to find text
+    whole = {"vocabulary_ids", "vocabulary_pieces", "passage_ids", "passage_offsets"}
     for name, rows in source.reads:
         assert name in whole or rows <= 64, (name, rows)
     assert {"exemplars", "mean_directions"}.isdisjoint(name for name, _ in source.reads)
@@ -136,7 +148,13 @@ def test_a_dictionary_of_geometry_alone_can_be_read(dictionary, x):
     names = ("center", "exemplars", "mean_directions", "count_arrival", "coherence")
     bare = Dictionary(MemorySource({n: dictionary.column(n) for n in names}), {"threshold": 0.5}, K)
     region = bare.region(3)
-    assert (region.lens, region.tokens, region.nearest, region.excerpts, region.founder) == ({}, (), (), (), None)
+    assert (region.lens, region.tokens, region.nearest, region.excerpts, region.founder) == (
+        {},
+        (),
+        (),
+        (),
+        None,
+    )
     assert np.array_equal(bare.assign(x).region, dictionary.assign(x).region)
     assert bare.piece(5) == "<5>"
     assert "lens_mean_up_ids" not in bare
@@ -162,7 +180,11 @@ def test_split_text_joins_to_the_decoded_text_whatever_the_cut():
     rng = np.random.default_rng(7)
     alphabet = [*"a é€😀\n\x00".encode(), 0xFF, 0xC3, 0xE2, 0x80]
     for _ in range(300):
-        text = bytes(rng.choice(alphabet, 20).tolist()) if rng.random() < 0.5 else "né€😀 \u202e".encode() * 2
+        text = (
+            bytes(rng.choice(alphabet, 20).tolist())
+            if rng.random() < 0.5
+            else "né€😀 \u202e".encode() * 2
+        )
         cuts = np.sort(rng.integers(0, len(text) + 1, 6)).tolist()
         pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
         assert "".join(split_text(pieces)) == text.decode("utf-8", "replace")

@@ -1,4 +1,6 @@
-"""Labels by an endpoint, against a real server on this machine: good ones, and every way a server can misbehave."""
+"""Labels by an endpoint, against a real server on this machine: good ones, and every way a server
+can misbehave.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,16 @@ from ep.studies.explaining import detect, explain, judging, naming, read_label, 
 from ep.studies.labelling import Outcome, control_label, label_regions
 from ep.studies.naming import automatic
 from tests.fixtures.dictionaries import synthetic
-from tests.fixtures.endpoint import Behaviour, completion, fails, good_reader, says, send, serving, waits
+from tests.fixtures.endpoint import (
+    Behaviour,
+    completion,
+    fails,
+    good_reader,
+    says,
+    send,
+    serving,
+    waits,
+)
 
 KEY = "sk-quite-secret-0123456789"
 ASKED = [{"role": "user", "content": "hello"}]
@@ -39,7 +50,7 @@ def dictionary() -> Dictionary:
     return synthetic(size=60, seed=4)
 
 
-# -- evidence ----------------------------------------------------------------------------------------------------------
+# -- evidence --------------------------------------------------------------------------------------
 
 
 def test_what_tests_a_label_was_never_shown(dictionary: Dictionary) -> None:
@@ -52,7 +63,10 @@ def test_what_tests_a_label_was_never_shown(dictionary: Dictionary) -> None:
             assert len({snippet.text for snippet in found.held}) == len(found.held)
             assert all(s.fits for s in found.shown) and not any(s.fits for s in found.against)
             assert sum(s.fits for s in found.held) <= HELD and bool(found.against) <= negatives
-            assert all(s.text.count("[[") == s.text.count("]]") == 1 and "\n" not in s.text for s in found.held)
+            assert all(
+                s.text.count("[[") == s.text.count("]]") == 1 and "\n" not in s.text
+                for s in found.held
+            )
 
 
 def test_the_seed_decides_what_is_held_back(dictionary: Dictionary) -> None:
@@ -73,7 +87,7 @@ def test_hostile_passages_make_plain_snippets() -> None:
         assert all(len(line) < 1200 for line in conversation[1]["content"].splitlines())
 
 
-# -- reading answers ---------------------------------------------------------------------------------------------------
+# -- reading answers -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -81,7 +95,10 @@ def test_hostile_passages_make_plain_snippets() -> None:
     [
         ("refusals after I am", "refusals after I am"),
         ('"Refusals."\n', "Refusals"),
-        ("Sure! Here is a label:\n\n**Names of capitals**\n\nLet me know if you need more.", "Names of capitals"),
+        (
+            "Sure! Here is a label:\n\n**Names of capitals**\n\nLet me know if you need more.",
+            "Names of capitals",
+        ),
         ("Label: capitals of Africa", "capitals of Africa"),
         ("The label is: capitals", "The label is: capitals"),
         ("<think>many words\nand more</think>\n`code`", "code"),
@@ -125,7 +142,7 @@ def test_a_judgement_is_read_for_sure_or_not_at_all(answer: str, numbers: set[in
     assert found == (None if numbers is None else frozenset(numbers))
 
 
-# -- labels and scores -------------------------------------------------------------------------------------------------
+# -- labels and scores -----------------------------------------------------------------------------
 
 
 def test_the_score_is_balanced_accuracy_and_its_interval_holds_it(dictionary: Dictionary) -> None:
@@ -149,7 +166,11 @@ def test_a_region_without_excerpts_is_refused() -> None:
     bare = synthetic(size=4)
     arrays = {n: bare.column(n) for n in bare.source._arrays if not n.startswith("excerpt_")}
     with pytest.raises(RequestError, match="at least two"):
-        explain(Dictionary(ep.method.dictionary.MemorySource(arrays), bare.info, 4), 1, lambda messages: "x")
+        explain(
+            Dictionary(ep.method.dictionary.MemorySource(arrays), bare.info, 4),
+            1,
+            lambda messages: "x",
+        )
 
 
 @pytest.fixture
@@ -157,10 +178,14 @@ def stored(tmp_path: Path) -> tuple[Labels, Dictionary]:
     ep.save(synthetic(size=60, seed=4), tmp_path / "d.ep.h5")
     dictionary = ep.open(tmp_path / "d.ep.h5")
     names = automatic(dictionary)
-    return replace(Labels.open(tmp_path / "d.ep.h5", dictionary), automatic_texts=lambda: names), dictionary
+    return replace(
+        Labels.open(tmp_path / "d.ep.h5", dictionary), automatic_texts=lambda: names
+    ), dictionary
 
 
-def test_a_good_labeller_labels_scores_and_is_tested_against_a_control(stored: tuple[Labels, Dictionary]) -> None:
+def test_a_good_labeller_labels_scores_and_is_tested_against_a_control(
+    stored: tuple[Labels, Dictionary],
+) -> None:
     labels, dictionary = stored
     with serving(good_reader) as server:
         out = Outcome(labels)
@@ -172,8 +197,14 @@ def test_a_good_labeller_labels_scores_and_is_tested_against_a_control(stored: t
     found = Labels.open(labels.path)
     for e in scored:
         (label,) = found.stored(e.region)
-        assert (label.text, label.source, label.by) == (e.text, f"model:reader@{server.url[7:-3]}", "ann")
-        assert label.score == e.score.value and label.interval[0] <= label.score <= label.interval[1]
+        assert (label.text, label.source, label.by) == (
+            e.text,
+            f"model:reader@{server.url[7:-3]}",
+            "ann",
+        )
+        assert (
+            label.score == e.score.value and label.interval[0] <= label.score <= label.interval[1]
+        )
         assert label.n == e.score.n and label.control is not None
     assert all(seen.key == KEY and seen.path == "/v1/chat/completions" for seen in server.seen)
 
@@ -196,12 +227,17 @@ def test_a_second_label_of_a_model_takes_the_place_of_its_first_and_spares_what_
 
 def test_the_control_is_another_regions_label(stored: tuple[Labels, Dictionary]) -> None:
     labels, _ = stored
-    assert all(control_label(labels, k) in [labels.best(other) for other in range(60) if other != k] for k in range(9))
+    assert all(
+        control_label(labels, k) in [labels.best(other) for other in range(60) if other != k]
+        for k in range(9)
+    )
     assert control_label(labels, 3) == control_label(labels, 3) != control_label(labels, 3, seed=1)
     assert control_label(replace(labels, automatic_texts=tuple), 3) == ""
 
 
-def test_cancelling_keeps_what_was_done_and_ends_the_wait_at_once(stored: tuple[Labels, Dictionary]) -> None:
+def test_cancelling_keeps_what_was_done_and_ends_the_wait_at_once(
+    stored: tuple[Labels, Dictionary],
+) -> None:
     labels, dictionary = stored
     release = Event()
 
@@ -221,23 +257,35 @@ def test_cancelling_keeps_what_was_done_and_ends_the_wait_at_once(stored: tuple[
 
     with serving(slow_at_last) as server:
         with pytest.raises(Stop):
-            label_regions(out, dictionary, [0, 1, 2], impatient(server.url, timeout=15.0), control=False, tell=tell)
+            label_regions(
+                out,
+                dictionary,
+                [0, 1, 2],
+                impatient(server.url, timeout=15.0),
+                control=False,
+                tell=tell,
+            )
         assert time.monotonic() - begun < 5
         release.set()
     assert [e.region for e in out.given] == [0] and Labels.open(labels.path).best(0) == "a label"
 
 
-def test_one_bad_answer_is_skipped_and_three_in_a_row_end_it(stored: tuple[Labels, Dictionary]) -> None:
+def test_one_bad_answer_is_skipped_and_three_in_a_row_end_it(
+    stored: tuple[Labels, Dictionary],
+) -> None:
     labels, dictionary = stored
     with serving(says("", "good", "[1]", "")) as server:
         out = Outcome(labels)
         with pytest.raises(ServiceError, match="nothing that could be"):
             label_regions(out, dictionary, range(10), impatient(server.url), control=False)
     assert [f.region for f in out.failed] == [0, 2, 3] and [e.text for e in out.given] == ["good"]
-    assert out.summary().startswith("1 region labelled, mean detection") and "3 got no label" in out.summary()
+    assert (
+        out.summary().startswith("1 region labelled, mean detection")
+        and "3 got no label" in out.summary()
+    )
 
 
-# -- servers -----------------------------------------------------------------------------------------------------------
+# -- servers ---------------------------------------------------------------------------------------
 
 
 def test_an_answer_comes_back_whatever_its_form() -> None:
@@ -272,12 +320,19 @@ def test_a_server_that_misbehaves_is_a_sentence_without_the_key(
     timeout = 0.2 if "did not answer" in why else 5.0
     with serving(behave) as server, pytest.raises(error, match=why) as raised:
         impatient(server.url, timeout=timeout).ask(ASKED)
-    assert KEY not in str(raised.value) and "\n" not in str(raised.value) and len(str(raised.value)) < 400
+    assert (
+        KEY not in str(raised.value)
+        and "\n" not in str(raised.value)
+        and len(str(raised.value)) < 400
+    )
 
 
 def test_who_comes_too_late_is_named_so_whoever_notices_first() -> None:
     """On a busy machine the socket's own clock may run out before the waiting one looks."""
-    with serving(waits(1.5)) as server, pytest.raises(ServiceError, match="did not answer in 0.2 s"):
+    with (
+        serving(waits(1.5)) as server,
+        pytest.raises(ServiceError, match="did not answer in 0.2 s"),
+    ):
         impatient(server.url, timeout=0.2, tries=1).ask(ASKED, pulse=lambda: time.sleep(0.5))
 
 
@@ -316,14 +371,27 @@ def test_a_redirect_is_followed_on_the_same_server_only(status: int) -> None:
             "http://169.254.169.254/",
             "file:///",
         ):
-            with serving(_sends_on(lambda host, to=elsewhere: to, status)) as server, pytest.raises(RequestError):
+            with (
+                serving(_sends_on(lambda host, to=elsewhere: to, status)) as server,
+                pytest.raises(RequestError),
+            ):
                 impatient(server.url).ask(ASKED)
         assert not other.seen
 
 
 @pytest.mark.parametrize(
     "url",
-    ["", "x", "ftp://h/v1", "file:///etc/passwd", "http://", "http://h:99999/", "http://a b/", "http://h\n/", "//h"],
+    [
+        "",
+        "x",
+        "ftp://h/v1",
+        "file:///etc/passwd",
+        "http://",
+        "http://h:99999/",
+        "http://a b/",
+        "http://h\n/",
+        "//h",
+    ],
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(RequestError, match="no address of a server"):
@@ -334,7 +402,11 @@ def test_keys_in_addresses_links_to_metadata_and_bad_names_are_refused() -> None
     with pytest.raises(RequestError, match="give the key in its own place") as raised:
         Endpoint(f"http://me:{KEY}@h/v1", "m")
     assert KEY not in str(raised.value)
-    for url in ("http://169.254.169.254/v1", "http://[fe80::1]/v1", "http://[::ffff:169.254.169.254]/v1"):
+    for url in (
+        "http://169.254.169.254/v1",
+        "http://[fe80::1]/v1",
+        "http://[::ffff:169.254.169.254]/v1",
+    ):
         with pytest.raises(RequestError, match="link-local"):
             Endpoint(url, "m", tries=1).ask(ASKED)
     for model, key in (("", ""), ("m\n", ""), ("m", "a\r\nX: y"), ("m", "ключ")):
@@ -350,7 +422,9 @@ def test_the_one_who_runs_the_app_can_say_whom_it_may_ask(monkeypatch: pytest.Mo
 
 
 def test_the_key_is_on_no_disk_in_no_log_and_no_representation(
-    stored: tuple[Labels, Dictionary], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    stored: tuple[Labels, Dictionary],
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     labels, dictionary = stored
     caplog.set_level(logging.DEBUG)
@@ -364,23 +438,46 @@ def test_the_key_is_on_no_disk_in_no_log_and_no_representation(
         assert KEY.encode() not in file.read_bytes()
 
 
-# -- the command -------------------------------------------------------------------------------------------------------
+# -- the command -----------------------------------------------------------------------------------
 
 
 def test_the_command_labels_by_hand_and_by_a_model_and_shows_what_there_is(
-    stored: tuple[Labels, Dictionary], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    stored: tuple[Labels, Dictionary],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file = str(stored[0].path)
     monkeypatch.setenv("EP_ENDPOINT_KEY", KEY)
     assert main(["label", file, "--region", "3", "--text", "\x1b[31ma frog", "--by", "ann"]) == 0
     with serving(good_reader) as server:
-        assert main(["label", file, "--region", "3", "--region", "5", "--endpoint", server.url, "--model", "m"]) == 0
+        assert (
+            main(
+                [
+                    "label",
+                    file,
+                    "--region",
+                    "3",
+                    "--region",
+                    "5",
+                    "--endpoint",
+                    server.url,
+                    "--model",
+                    "m",
+                ]
+            )
+            == 0
+        )
     assert {seen.key for seen in server.seen} == {KEY}
     out, err = capsys.readouterr()
     assert "a frog" in out and "\x1b" not in out and "2 regions labelled" in err
     assert main(["label", file, "--json"]) == 0
     out = capsys.readouterr().out
     assert re.search(r'"source": "model:m@127.0.0.1:\d+"', out) and KEY not in out
-    for wrong in (["--text", "x"], ["--list", "no"], ["--region", "999"], ["--endpoint", "ftp://x", "--region", "1"]):
+    for wrong in (
+        ["--text", "x"],
+        ["--list", "no"],
+        ["--region", "999"],
+        ["--endpoint", "ftp://x", "--region", "1"],
+    ):
         assert main(["label", file, *wrong]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 4

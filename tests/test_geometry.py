@@ -12,7 +12,9 @@ from ep.method.geometry import cosine_distance, directions
 @pytest.fixture
 def cloud() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
-    return (rng.normal(size=(900, 48)) * 20 + 3).astype(np.float32), rng.normal(size=48).astype(np.float32)
+    return (rng.normal(size=(900, 48)) * 20 + 3).astype(np.float32), rng.normal(size=48).astype(
+        np.float32
+    )
 
 
 def test_rows_are_unit_float32_and_point_away_from_the_center(cloud):

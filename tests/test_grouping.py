@@ -1,4 +1,6 @@
-"""Groups without stored names: called by what their regions have in common, never by a bare number."""
+"""Groups without stored names: called by what their regions have in common, never by a bare
+number.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,21 @@ from ep.views import colorings, tables
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.published import without_tokens
 
-GEOMETRY = ("center", "exemplars", "mean_directions", "count_arrival", "neighbourhood", "nearest_ids")
+GEOMETRY = (
+    "center",
+    "exemplars",
+    "mean_directions",
+    "count_arrival",
+    "neighbourhood",
+    "nearest_ids",
+)
 
 
 def stripped(dictionary: Dictionary, arrays: tuple[str, ...], **info: Any) -> Dictionary:
     kept = {name: dictionary.source.read(name) for name in arrays}
-    return Dictionary(MemorySource(kept), {"threshold": dictionary.threshold} | info, len(dictionary))
+    return Dictionary(
+        MemorySource(kept), {"threshold": dictionary.threshold} | info, len(dictionary)
+    )
 
 
 def texts(*by_group: str) -> Dictionary:
@@ -40,14 +51,20 @@ def texts(*by_group: str) -> Dictionary:
 
 def test_texts_name_a_group_by_words_the_others_lack() -> None:
     found = texts("the boat in the harbour", "the bread in the oven")
-    assert [set(names[:2]) for names in grouping.of_groups(found)] == [{"boat", "harbour"}, {"bread", "oven"}]
+    assert [set(names[:2]) for names in grouping.of_groups(found)] == [
+        {"boat", "harbour"},
+        {"bread", "oven"},
+    ]
     assert not grouping.is_by_geometry(found)
 
 
 def test_published_labels_name_groups_and_odd_ones_are_passed_over() -> None:
     full = synthetic(60, 16)
     group = full.column("neighbourhood")
-    told = [[k, f"about {'boats' if group[k] == 0 else f'topic {chr(97 + group[k]) * 4}'}"] for k in range(60)]
+    told = [
+        [k, f"about {'boats' if group[k] == 0 else f'topic {chr(97 + group[k]) * 4}'}"]
+        for k in range(60)
+    ]
     found = stripped(full, GEOMETRY, published_labels=[*told, [99, "beyond"], "nonsense", [3]])
     names = grouping.of_groups(found)
     assert names[0][0] == "boats" and all("beyond" not in row for row in names)
@@ -62,17 +79,26 @@ def test_geometry_alone_calls_a_group_by_its_largest_region() -> None:
     assert grouping.is_by_geometry(found)
 
 
-@pytest.mark.parametrize("make", [lambda d: stripped(d, GEOMETRY), without_tokens], ids=["geometry", "texts"])
+@pytest.mark.parametrize(
+    "make", [lambda d: stripped(d, GEOMETRY), without_tokens], ids=["geometry", "texts"]
+)
 def test_a_legend_never_says_only_a_number(make: Any) -> None:
     full = synthetic(120, 16)
     bare = Dictionary(make(full).source, {"threshold": 0.5}, 120)
     legend = colorings.coloring(bare, "neighbourhood").legend
-    assert len({line.name for line in legend}) == len(legend) == int(bare.column("neighbourhood").max()) + 1
+    assert (
+        len({line.name for line in legend})
+        == len(legend)
+        == int(bare.column("neighbourhood").max()) + 1
+    )
     assert all(line.name and not line.name.removeprefix("group ").isdigit() for line in legend)
-    assert tables.group_names(full)[0].startswith(tables.map_name(full.info["group_names"][0][0]))  # stored ones win
+    # stored ones win
+    assert tables.group_names(full)[0].startswith(tables.map_name(full.info["group_names"][0][0]))
 
 
-def test_texts_are_read_once_for_names_of_regions_and_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_are_read_once_for_names_of_regions_and_groups(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     read, times = wording._words, []
     monkeypatch.setattr(wording, "_words", lambda dictionary: times.append(1) or read(dictionary))
     found = without_tokens(synthetic(60, 16))
@@ -85,12 +111,19 @@ def test_texts_are_read_once_for_names_of_regions_and_groups(monkeypatch: pytest
 
 
 def test_the_ranking_of_words_is_the_plain_one() -> None:
-    """By count, then by how rare they are in the whole file; the same as sorting each region's words by hand."""
+    """By count, then by how rare they are in the whole file; the same as sorting each region's
+    words by hand.
+    """
     rng = np.random.default_rng(0)
     region, item = np.sort(rng.integers(0, 12, 3000)), rng.zipf(1.3, 3000) % 60
     ids, counts = wording._ranked(region, item, 13)
     everywhere = np.bincount(item, minlength=60)
     for k in range(13):
         own = np.bincount(item[region == k], minlength=60)
-        order = sorted(np.flatnonzero(own).tolist(), key=lambda w: (-own[w], everywhere[w], w))[: wording.KEPT]
-        assert ids[k][ids[k] >= 0].tolist() == order and counts[k][: len(order)].tolist() == own[order].tolist()
+        order = sorted(np.flatnonzero(own).tolist(), key=lambda w: (-own[w], everywhere[w], w))[
+            : wording.KEPT
+        ]
+        assert (
+            ids[k][ids[k] >= 0].tolist() == order
+            and counts[k][: len(order)].tolist() == own[order].tolist()
+        )

@@ -1,4 +1,6 @@
-"""Laws of the house: imports point one way, opening is light, every public name and command is documented."""
+"""Laws of the house: imports point one way, opening is light, every public name and command is
+documented.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from ep.cli import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted(
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in ROOT.glob("ep/**/*.py")
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in ROOT.glob("ep/**/*.py")
 )
 FLOORS = (
     ("ep.config", "ep.errors"),
@@ -50,7 +53,14 @@ def imports(path: Path) -> set[str]:
 
 
 def floor(module: str) -> int | None:
-    return next((n for n, rooms in enumerate(FLOORS) if any((module + ".").startswith(r + ".") for r in rooms)), None)
+    return next(
+        (
+            n
+            for n, rooms in enumerate(FLOORS)
+            if any((module + ".").startswith(r + ".") for r in rooms)
+        ),
+        None,
+    )
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if floor(m) is not None])
@@ -65,7 +75,9 @@ def test_imports_point_one_way(module: str) -> None:
 
 def test_streamlit_stays_in_the_app_and_its_pages() -> None:
     for path in ROOT.glob("ep/**/*.py"):
-        assert not any(name.split(".")[0] in ("streamlit", "pages", "app") for name in imports(path)), path
+        assert not any(
+            name.split(".")[0] in ("streamlit", "pages", "app") for name in imports(path)
+        ), path
 
 
 def test_nothing_unpickles() -> None:
@@ -80,11 +92,14 @@ def test_opening_a_dictionary_loads_nothing_heavy(tmp_path: Path) -> None:
 
     ep.save(synthetic(size=12), tmp_path / "d.ep.h5")
     code = (
-        "import sys, ep; d = ep.open(sys.argv[1]); d.region(3); d.assign(d.exemplars[:2] + d.center);"
+        "import sys, ep; d = ep.open(sys.argv[1]); d.region(3); d.assign(d.exemplars[:2] + "
+        "d.center);"
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     run = [sys.executable, "-c", code, str(tmp_path / "d.ep.h5")]
-    loaded = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        run, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not set(loaded) & set(HEAVY)
 
 

@@ -1,4 +1,6 @@
-"""The Hub through the real client against a server on loopback: what is there, what arrives, what is refused."""
+"""The Hub through the real client against a server on loopback: what is there, what arrives, what
+is refused.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
-    """A Hub on loopback, and the client allowed to ask it: with no token, no cache and nowhere else to go."""
+    """A Hub on loopback, and the client allowed to ask it: with no token, no cache and nowhere else
+    to go.
+    """
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -56,7 +60,9 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServe
     with HubServer().running() as running:
         monkeypatch.setattr(constants, "ENDPOINT", running.endpoint)
         template = "{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{running.endpoint}/{template}")
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{running.endpoint}/{template}"
+        )
         yield running
 
 
@@ -69,20 +75,31 @@ def hub(server: HubServer) -> Hub:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small dictionary in a file."""
     return ep.save(
-        synthetic(size=12, width=8, title="Made", family="made"), tmp_path_factory.mktemp("made") / "a.ep.h5"
+        synthetic(size=12, width=8, title="Made", family="made"),
+        tmp_path_factory.mktemp("made") / "a.ep.h5",
     )
 
 
-# -- names and the catalogue -----------------------------------------------------------------------------------------
+# -- names and the catalogue -----------------------------------------------------------------------
 
 
 def test_the_catalogue_has_the_thirteen_by_their_names() -> None:
     assert len({p.key for p in PUBLISHED}) == len({p.path for p in PUBLISHED}) == 13
     for published in PUBLISHED:
-        assert lookup(published.name) is lookup(published.key) is meant(f"any-{published.key}") is published
+        assert (
+            lookup(published.name)
+            is lookup(published.key)
+            is meant(f"any-{published.key}")
+            is published
+        )
         assert published.path.endswith(f"/{published.short}_layer{published.layer}.pkl")
     assert lookup("hub:gemma-2-2b/L12/p10") is lookup("gemma-2-2b/12/10")
-    assert lookup("gemma-2-2b/12/3") is lookup("someone/dictionaries") is meant("demo-tuned/4/2") is None
+    assert (
+        lookup("gemma-2-2b/12/3")
+        is lookup("someone/dictionaries")
+        is meant("demo-tuned/4/2")
+        is None
+    )
 
 
 def test_the_card_and_the_files_disagree_on_three() -> None:
@@ -106,30 +123,41 @@ def test_names_of_other_repositories(name: str, parts: tuple[str | None, ...]) -
     assert parse(name) == parts
 
 
-@pytest.mark.parametrize("name", ["hub:", "hub:a", "a/b", "hub:../../etc", "hub:a/..", "hub:a b/c", "hub:/a/b"])
+@pytest.mark.parametrize(
+    "name", ["hub:", "hub:a", "a/b", "hub:../../etc", "hub:a/..", "hub:a b/c", "hub:/a/b"]
+)
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(RequestError, match=r"expected|OWNER/REPO"):
         parse(name)
 
 
 def test_a_pasted_address_is_a_name() -> None:
-    assert owner_and_name(" https://huggingface.co/datasets/a/b/ ") == owner_and_name("hub:a/b") == "a/b"
+    assert (
+        owner_and_name(" https://huggingface.co/datasets/a/b/ ")
+        == owner_and_name("hub:a/b")
+        == "a/b"
+    )
 
 
-@pytest.mark.parametrize("path", ["x.ep.h5", "a/b/x.ep.h5", "../../etc/x.ep.h5", ".ep.h5", "a b\n/<x>.ep.h5"])
-def test_a_file_lies_in_its_repositorys_folder_whatever_it_is_called(path: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "path", ["x.ep.h5", "a/b/x.ep.h5", "../../etc/x.ep.h5", ".ep.h5", "a b\n/<x>.ep.h5"]
+)
+def test_a_file_lies_in_its_repositorys_folder_whatever_it_is_called(
+    path: str, tmp_path: Path
+) -> None:
     where = (tmp_path / local_name("a/b", path)).resolve()
     assert where.parent == tmp_path / "a--b" and where.name.endswith(".ep.h5")
 
 
 @pytest.mark.parametrize(
-    ("n", "said"), [(0, "0 B"), (812, "812 B"), (57e6, "57 MB"), (1.77e9, "1.77 GB"), (999_999, "1 MB")]
+    ("n", "said"),
+    [(0, "0 B"), (812, "812 B"), (57e6, "57 MB"), (1.77e9, "1.77 GB"), (999_999, "1 MB")],
 )
 def test_sizes_for_people(n: float, said: str) -> None:
     assert in_bytes(n) == said
 
 
-# -- what a repository holds -----------------------------------------------------------------------------------------
+# -- what a repository holds -----------------------------------------------------------------------
 
 
 def test_a_listing_has_the_commit_the_sizes_and_the_hashes(server: HubServer, hub: Hub) -> None:
@@ -138,7 +166,11 @@ def test_a_listing_has_the_commit_the_sizes_and_the_hashes(server: HubServer, hu
     assert listing.revision == sha
     assert dictionaries(listing) == ("b/other.ep.h5", "big.ep.h5")
     file = listing.find("big.ep.h5")
-    assert file is not None and file.size == len(BIG) and file.sha256 == hashlib.sha256(BIG).hexdigest()
+    assert (
+        file is not None
+        and file.size == len(BIG)
+        and file.sha256 == hashlib.sha256(BIG).hexdigest()
+    )
 
 
 def test_the_known_revision_is_found_in_the_history(server: HubServer, hub: Hub) -> None:
@@ -154,10 +186,12 @@ def test_an_unknown_history_gives_the_newest(server: HubServer, hub: Hub) -> Non
     assert hub.pinned(REPOSITORY, KNOWN_REVISION).revision == newest
 
 
-# -- bringing a file -------------------------------------------------------------------------------------------------
+# -- bringing a file -------------------------------------------------------------------------------
 
 
-def fetch(hub: Hub, folder: Path, path: str = "big.bin", progress: remote.Progress = remote.silent) -> bytes:
+def fetch(
+    hub: Hub, folder: Path, path: str = "big.bin", progress: remote.Progress = remote.silent
+) -> bytes:
     revision = hub.listing(NAME).revision
     found, sha256 = hub.download(NAME, path, revision, folder, progress)
     data = found.read_bytes()
@@ -166,11 +200,15 @@ def fetch(hub: Hub, folder: Path, path: str = "big.bin", progress: remote.Progre
 
 
 def ranges(server: HubServer) -> list[str]:
-    return [asked for method, path, asked in server.asked if method == "GET" and "/resolve/" in path]
+    return [
+        asked for method, path, asked in server.asked if method == "GET" and "/resolve/" in path
+    ]
 
 
 @pytest.mark.parametrize("path", ["big.bin", "small.json", "folder/empty"])
-def test_a_file_arrives_byte_for_byte(path: str, server: HubServer, hub: Hub, tmp_path: Path) -> None:
+def test_a_file_arrives_byte_for_byte(
+    path: str, server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
     server.add(NAME, {"big.bin": BIG, "small.json": b"{}", "folder/empty": b""})
     assert fetch(hub, tmp_path, path) == server.repositories[NAME].commits[-1][1][path]
     assert not list(tmp_path.glob("*.partial"))
@@ -183,14 +221,18 @@ def test_an_older_commit_gives_its_own_bytes(server: HubServer, hub: Hub, tmp_pa
 
 
 @pytest.mark.parametrize("cuts", [[700_000], [1, 2, 3, 700_000], [300_000] * 4])
-def test_a_cut_connection_is_taken_up_again(cuts: list[int], server: HubServer, hub: Hub, tmp_path: Path) -> None:
+def test_a_cut_connection_is_taken_up_again(
+    cuts: list[int], server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
     server.add(NAME, {"big.bin": BIG})
     server.behaviour.cut_after = list(cuts)
     assert fetch(hub, tmp_path) == BIG
     assert len(ranges(server)) == len(cuts) + 1
 
 
-def test_what_an_earlier_attempt_left_is_continued(server: HubServer, hub: Hub, tmp_path: Path) -> None:
+def test_what_an_earlier_attempt_left_is_continued(
+    server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
     server.add(NAME, {"big.bin": BIG})
 
     def stop(said: str, share: float | None) -> None:
@@ -206,13 +248,17 @@ def test_what_an_earlier_attempt_left_is_continued(server: HubServer, hub: Hub, 
     assert ranges(server)[-1] == f"bytes={have}-"
 
 
-def test_a_server_without_ranges_sends_it_from_the_start(server: HubServer, hub: Hub, tmp_path: Path) -> None:
+def test_a_server_without_ranges_sends_it_from_the_start(
+    server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
     server.add(NAME, {"big.bin": BIG})
     server.behaviour.cut_after, server.behaviour.ignore_ranges = [700_000], True
     assert fetch(hub, tmp_path) == BIG
 
 
-def test_a_connection_that_never_holds_ends_in_one_line(server: HubServer, hub: Hub, tmp_path: Path) -> None:
+def test_a_connection_that_never_holds_ends_in_one_line(
+    server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
     server.add(NAME, {"big.bin": BIG})
     server.behaviour.cut_after = [0] * 20
     with pytest.raises(ServiceError, match=r"reached|breaks off"):
@@ -220,7 +266,9 @@ def test_a_connection_that_never_holds_ends_in_one_line(server: HubServer, hub: 
     assert len(ranges(server)) == remote.ATTEMPTS
 
 
-def test_other_bytes_than_the_hub_promised_are_refused(server: HubServer, hub: Hub, tmp_path: Path) -> None:
+def test_other_bytes_than_the_hub_promised_are_refused(
+    server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
     server.add(NAME, {"big.bin": BIG, "small": b"x"})
     server.behaviour.forged = {"big.bin": "0" * 64, "small": "0" * 40}
     for path in ("big.bin", "small"):
@@ -229,7 +277,9 @@ def test_other_bytes_than_the_hub_promised_are_refused(server: HubServer, hub: H
     assert list(tmp_path.iterdir()) == []
 
 
-def test_progress_never_goes_back_and_ends_at_one(server: HubServer, hub: Hub, tmp_path: Path) -> None:
+def test_progress_never_goes_back_and_ends_at_one(
+    server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
     server.add(NAME, {"big.bin": BIG})
     server.behaviour.cut_after, server.behaviour.ignore_ranges = [700_000, 900_000], True
     told: list[float] = []
@@ -241,7 +291,9 @@ def test_a_full_disk_is_noticed_before_the_first_byte(
     server: HubServer, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.add(NAME, {"big.bin": BIG})
-    monkeypatch.setattr(remote.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1_000_000}))
+    monkeypatch.setattr(
+        remote.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1_000_000})
+    )
     with pytest.raises(StorageError, match=r"1\.5 MB .* 1 MB are free"):
         fetch(hub, tmp_path)
     assert ranges(server) == []
@@ -254,7 +306,7 @@ def test_two_downloads_of_one_file_do_not_mix(server: HubServer, hub: Hub, tmp_p
     assert fetch(hub, tmp_path) == BIG
 
 
-# -- what is refused -------------------------------------------------------------------------------------------------
+# -- what is refused -------------------------------------------------------------------------------
 
 REFUSED = [
     (401, "", "", RequestError, "private: then log in"),
@@ -276,7 +328,14 @@ REFUSED = [
 @pytest.mark.parametrize(("status", "code", "retry", "kind", "said"), REFUSED)
 @pytest.mark.parametrize("part", ["/api/", "HEAD ", "GET /datasets/"])
 def test_a_refusal_is_one_clear_line(
-    part: str, status: int, code: str, retry: str, kind: type[EPError], said: str, server: HubServer, tmp_path: Path
+    part: str,
+    status: int,
+    code: str,
+    retry: str,
+    kind: type[EPError],
+    said: str,
+    server: HubServer,
+    tmp_path: Path,
 ) -> None:
     server.add(NAME, {"big.bin": BIG})
     hub, revision = Hub(server.endpoint), server.repositories[NAME].commits[-1][0]
@@ -296,7 +355,9 @@ def test_what_is_not_there_is_said(server: HubServer, hub: Hub, tmp_path: Path) 
         hub.download(NAME, "other.bin", revision, tmp_path)
 
 
-def test_offline_and_unreachable_are_said_at_once(server: HubServer, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_and_unreachable_are_said_at_once(
+    server: HubServer, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ServiceError, match="cannot be reached"):
         Hub("http://127.0.0.1:9").listing(NAME)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -305,7 +366,9 @@ def test_offline_and_unreachable_are_said_at_once(server: HubServer, hub: Hub, m
     assert server.asked == []
 
 
-def test_a_silent_server_is_left(server: HubServer, hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_silent_server_is_left(
+    server: HubServer, hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     server.add(NAME, {"big.bin": BIG})
     server.behaviour.slow = 1.0
     monkeypatch.setattr(remote, "SILENCE_S", 0.05)
@@ -314,7 +377,9 @@ def test_a_silent_server_is_left(server: HubServer, hub: Hub, monkeypatch: pytes
         fetch(hub, tmp_path)
 
 
-def test_the_token_goes_to_the_hub_that_was_asked_and_into_no_message(server: HubServer, tmp_path: Path) -> None:
+def test_the_token_goes_to_the_hub_that_was_asked_and_into_no_message(
+    server: HubServer, tmp_path: Path
+) -> None:
     server.add(NAME, {"big.bin": BIG})
     hub = Hub(server.endpoint, token="hf_secretsecretsecret")
     fetch(hub, tmp_path)
@@ -332,11 +397,13 @@ def test_a_large_file_from_another_host_gets_no_token(server: HubServer, tmp_pat
         elsewhere.behaviour.cut_after = [700_000]
         server.behaviour.elsewhere = elsewhere
         assert fetch(Hub(server.endpoint, token="hf_secretsecretsecret"), tmp_path) == BIG
-        assert [asked for method, _, asked in elsewhere.asked if method == "GET"][-1].startswith("bytes=")
+        assert [asked for method, _, asked in elsewhere.asked if method == "GET"][-1].startswith(
+            "bytes="
+        )
     assert server.tokens and not elsewhere.tokens
 
 
-# -- a dictionary from any repository --------------------------------------------------------------------------------
+# -- a dictionary from any repository --------------------------------------------------------------
 
 
 def test_the_only_dictionary_of_a_repository_needs_no_path(
@@ -351,7 +418,9 @@ def test_the_only_dictionary_of_a_repository_needs_no_path(
 
 def test_of_several_one_is_named(server: HubServer, hub: Hub, made: Path, tmp_path: Path) -> None:
     server.add(NAME, {"a.ep.h5": made.read_bytes(), "b.ep.h5": made.read_bytes()})
-    with pytest.raises(RequestError, match=r"2 dictionaries: name one, hub:.*/FILE, of a\.ep\.h5, b\.ep\.h5"):
+    with pytest.raises(
+        RequestError, match=r"2 dictionaries: name one, hub:.*/FILE, of a\.ep\.h5, b\.ep\.h5"
+    ):
         import_published(f"hub:{NAME}", tmp_path, hub=hub)
     out = tmp_path / "mine.ep.h5"
     assert import_published(f"hub:{NAME}/b.ep.h5", out, hub=hub) == out
@@ -359,7 +428,9 @@ def test_of_several_one_is_named(server: HubServer, hub: Hub, made: Path, tmp_pa
         import_published(f"hub:{NAME}/c.ep.h5", tmp_path, hub=hub)
 
 
-def test_what_is_no_dictionary_never_joins_the_shelf(server: HubServer, hub: Hub, made: Path, tmp_path: Path) -> None:
+def test_what_is_no_dictionary_never_joins_the_shelf(
+    server: HubServer, hub: Hub, made: Path, tmp_path: Path
+) -> None:
     damaged = bytearray(made.read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF
     server.add(NAME, {"a.ep.h5": b"no dictionary at all", "b.ep.h5": bytes(damaged)})
@@ -371,7 +442,7 @@ def test_what_is_no_dictionary_never_joins_the_shelf(server: HubServer, hub: Hub
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-# -- a published pickle -----------------------------------------------------------------------------------------------
+# -- a published pickle ----------------------------------------------------------------------------
 
 PICKLED = lookup("hub:gemma-2-2b-it/20/8")
 
@@ -381,8 +452,16 @@ def published(server: HubServer) -> dict[str, bytes]:
     """A small pickle in the published layout at the place of a large one, with its JSON."""
     assert PICKLED is not None
     data = pickled(library(synthetic(size=12, width=16)))
-    settings = {"model": PICKLED.model, "model_short": PICKLED.short, "layer": 20, "percentile": 8.0}
-    metadata = {"discovery_config": settings, "discovery": {"n_partitions": 14, "threshold": 0.9, "n_activations": 900}}
+    settings = {
+        "model": PICKLED.model,
+        "model_short": PICKLED.short,
+        "layer": 20,
+        "percentile": 8.0,
+    }
+    metadata = {
+        "discovery_config": settings,
+        "discovery": {"n_partitions": 14, "threshold": 0.9, "n_activations": 900},
+    }
     files = {PICKLED.path: data, PICKLED.metadata: json.dumps(metadata).encode()}
     server.add(REPOSITORY, files, KNOWN_REVISION.ljust(40, "a"))
     return files
@@ -394,7 +473,10 @@ def test_a_published_name_becomes_a_dictionary_that_says_where_it_is_from(
     assert PICKLED is not None
     shares: list[float] = []
     path = import_published(
-        PICKLED.name, tmp_path, lambda said, share: shares.append(share) if share is not None else None, hub=hub
+        PICKLED.name,
+        tmp_path,
+        lambda said, share: shares.append(share) if share is not None else None,
+        hub=hub,
     )
     said = ep.open(path).info["published"]
     assert said["repository"] == REPOSITORY and said["file"] == PICKLED.path
@@ -430,10 +512,14 @@ def test_the_pickle_stays_when_asked_and_is_not_downloaded_again(
     assert not any(method == "GET" and path.endswith(".pkl") for method, path, _ in server.asked)
 
 
-def test_a_hostile_pickle_is_refused_by_its_published_name(server: HubServer, hub: Hub, tmp_path: Path) -> None:
+def test_a_hostile_pickle_is_refused_by_its_published_name(
+    server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
     assert PICKLED is not None
     hostile = pickle.dumps(Evil(), protocol=5) + bytes(2000)
-    server.add(REPOSITORY, {PICKLED.path: hostile, PICKLED.metadata: b"{}"}, KNOWN_REVISION.ljust(40, "a"))
+    server.add(
+        REPOSITORY, {PICKLED.path: hostile, PICKLED.metadata: b"{}"}, KNOWN_REVISION.ljust(40, "a")
+    )
     with pytest.raises(DictionaryFileError, match=rf"{REPOSITORY}/{PICKLED.path}") as caught:
         import_published(PICKLED.name, tmp_path, hub=hub)
     assert str(tmp_path) not in str(caught.value)
@@ -447,26 +533,31 @@ class Evil:
         return os.system, ("touch pwned",)
 
 
-# -- giving one to others --------------------------------------------------------------------------------------------
+# -- giving one to others --------------------------------------------------------------------------
 
 
 def pushed_files(server: HubServer, name: str = NAME) -> dict[str, bytes]:
     return server.repositories[name].commits[-1][1]
 
 
-def test_push_then_import_is_the_same_dictionary(server: HubServer, made: Path, tmp_path: Path) -> None:
+def test_push_then_import_is_the_same_dictionary(
+    server: HubServer, made: Path, tmp_path: Path
+) -> None:
     hub = Hub(server.endpoint, token="hf_x")
     done = push(made, NAME, hub=hub, licence="cc-by-4.0")
     assert done.url is not None and done.files == ("a.ep.h5",)
     files = pushed_files(server)
     assert files["a.ep.h5"] == made.read_bytes()
-    assert hashlib.sha256(files["a.ep.h5"]).hexdigest() in server.lfs  # a large file goes through the LFS door
+    # a large file goes through the LFS door
+    assert hashlib.sha256(files["a.ep.h5"]).hexdigest() in server.lfs
     assert b"license: cc-by-4.0" in files["README.md"]
     path = import_published(f"hub:{NAME}", tmp_path, hub=hub)
     assert ep.storage.digest(path) == ep.storage.digest(made)
 
 
-def test_a_second_push_keeps_the_first_in_card_and_index(server: HubServer, made: Path, tmp_path: Path) -> None:
+def test_a_second_push_keeps_the_first_in_card_and_index(
+    server: HubServer, made: Path, tmp_path: Path
+) -> None:
     hub = Hub(server.endpoint, token="hf_x")
     other = ep.save(synthetic(size=9, width=8, seed=4, family="other"), tmp_path / "b.ep.h5")
     push(made, NAME, hub=hub)
@@ -495,11 +586,16 @@ def test_private_is_private_or_nothing_is_sent(server: HubServer, made: Path) ->
 
 def test_a_family_and_a_folder_go_together(server: HubServer, tmp_path: Path) -> None:
     for number, family in enumerate(("x", "x", "y")):
-        dictionary = synthetic(size=8, width=8, seed=number, family=family, percentile=float(number + 1))
+        dictionary = synthetic(
+            size=8, width=8, seed=number, family=family, percentile=float(number + 1)
+        )
         ep.save(dictionary, tmp_path / f"{number}.ep.h5")
     hub = Hub(server.endpoint)
     assert push(tmp_path / "0.ep.h5", NAME, dry_run=True, hub=hub).files == ("0.ep.h5",)
-    assert push(tmp_path / "0.ep.h5", NAME, family=True, dry_run=True, hub=hub).files == ("0.ep.h5", "1.ep.h5")
+    assert push(tmp_path / "0.ep.h5", NAME, family=True, dry_run=True, hub=hub).files == (
+        "0.ep.h5",
+        "1.ep.h5",
+    )
     assert len(push(tmp_path, NAME, dry_run=True, hub=hub).files) == 3
     assert server.asked == []
 
@@ -525,11 +621,20 @@ def test_no_path_and_no_secret_leaves_this_machine(server: HubServer, tmp_path: 
     sent = tmp_path / "back" / "a.ep.h5"
     sent.write_bytes(pushed_files(server)["a.ep.h5"])
     info = ep.open(sent).info
-    assert info["title"] == "of plan.txt and …" and info["model_name"] == "mine" and "model" not in info
-    assert info["corpus"] == {"name": "a.txt", "files": ["b.txt", "c.txt", "https://example.org/d/e"]}
+    assert (
+        info["title"] == "of plan.txt and …"
+        and info["model_name"] == "mine"
+        and "model" not in info
+    )
+    assert info["corpus"] == {
+        "name": "a.txt",
+        "files": ["b.txt", "c.txt", "https://example.org/d/e"],
+    }
     assert info["group_names"] == [[" /", "//", "/home"]]
     everything = b"".join(pushed_files(server).values())
-    assert not any(word in everything for word in (b"/home/me", b"Users", secret.encode(), b"../models"))
+    assert not any(
+        word in everything for word in (b"/home/me", b"Users", secret.encode(), b"../models")
+    )
 
 
 def test_the_card_shows_titles_as_text(tmp_path: Path) -> None:
@@ -538,8 +643,15 @@ def test_the_card_shows_titles_as_text(tmp_path: Path) -> None:
     done = push(path, "me/x", dry_run=True)
     assert done.card is not None
     header, body = done.card.removeprefix("---\n").split("\n---\n", 1)
-    assert header.splitlines()[0] == "license: unknown" and "license: mit" not in header.splitlines()
-    assert "<script" not in body and "](http" not in body and "**c**" not in body and "\u202e" not in done.card
+    assert (
+        header.splitlines()[0] == "license: unknown" and "license: mit" not in header.splitlines()
+    )
+    assert (
+        "<script" not in body
+        and "](http" not in body
+        and "**c**" not in body
+        and "\u202e" not in done.card
+    )
     assert "&lt;script&gt;" in body
 
 
@@ -559,11 +671,13 @@ def test_a_refused_push_is_one_line(server: HubServer, made: Path) -> None:
         push(made, NAME, hub=hub)
 
 
-# -- from outside ----------------------------------------------------------------------------------------------------
+# -- from outside ----------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_the_command_line_pushes_to_the_hub_of_the_environment(server: HubServer, made: Path, tmp_path: Path) -> None:
+def test_the_command_line_pushes_to_the_hub_of_the_environment(
+    server: HubServer, made: Path, tmp_path: Path
+) -> None:
     environment = os.environ | {
         "HF_ENDPOINT": server.endpoint,
         "HF_HUB_OFFLINE": "0",
@@ -574,7 +688,11 @@ def test_the_command_line_pushes_to_the_hub_of_the_environment(server: HubServer
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "ep", *words], cwd=ROOT, env=environment, capture_output=True, text=True
+            [sys.executable, "-m", "ep", *words],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
 
     dry = run("push", str(made), NAME, "--dry-run")
@@ -583,4 +701,8 @@ def test_the_command_line_pushes_to_the_hub_of_the_environment(server: HubServer
     assert done.returncode == 0, done.stderr
     assert "/commit/" in done.stdout and "a.ep.h5" in pushed_files(server)
     refused = run("push", str(made), "not a name")
-    assert refused.returncode == 2 and refused.stderr.count("\n") == 1 and "OWNER/REPO" in refused.stderr
+    assert (
+        refused.returncode == 2
+        and refused.stderr.count("\n") == 1
+        and "OWNER/REPO" in refused.stderr
+    )

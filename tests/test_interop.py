@@ -1,4 +1,5 @@
-"""Other tools' formats: what is written computes what the dictionary computes, within each format's own limits.
+"""Other tools' formats: what is written computes what the dictionary computes, within each format's
+own limits.
 
 The peers' own code is asked in an environment of its own: see `tests/peers` and `make peers`.
 """
@@ -41,7 +42,7 @@ def around(dictionary: ep.Dictionary, n: int, seed: int = 0) -> np.ndarray:
     return (dictionary.center + 20 * (near + 0.5 * noise)).astype(np.float32)
 
 
-# -- SAELens ---------------------------------------------------------------------------------------------------------
+# -- SAELens ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("basis", ["exemplar", "mean"])
@@ -49,17 +50,29 @@ def test_the_saelens_folder_computes_the_same_active_region(
     dictionary: ep.Dictionary, tmp_path: Path, basis: str
 ) -> None:
     saelens.write(dictionary, tmp_path / "sae", basis)
-    weights, config = load_file(tmp_path / "sae" / saelens.WEIGHTS), json.loads((tmp_path / "sae/cfg.json").read_text())
+    weights, config = (
+        load_file(tmp_path / "sae" / saelens.WEIGHTS),
+        json.loads((tmp_path / "sae/cfg.json").read_text()),
+    )
     assert {name: array.shape for name, array in weights.items()} == {
         "W_enc": (24, 200),
         "W_dec": (200, 24),
         "b_enc": (200,),
         "b_dec": (24,),
     }
-    assert (config["architecture"], config["k"], config["d_in"], config["d_sae"]) == ("topk", 1, 24, 200)
+    assert (config["architecture"], config["k"], config["d_in"], config["d_sae"]) == (
+        "topk",
+        1,
+        24,
+        200,
+    )
     x = around(dictionary, 1000)
     active = np.argmax((x - weights["b_dec"]) @ weights["W_enc"] + weights["b_enc"], axis=1)
-    expected = dictionary.assign(x).region if basis == "exemplar" else np.argmin(dictionary.distances(x, basis), axis=1)
+    expected = (
+        dictionary.assign(x).region
+        if basis == "exemplar"
+        else np.argmin(dictionary.distances(x, basis), axis=1)
+    )
     np.testing.assert_array_equal(active, expected)
 
 
@@ -76,7 +89,7 @@ def test_a_folder_is_written_whole_or_not_at_all(dictionary: ep.Dictionary, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["sae"]
 
 
-# -- GGUF ------------------------------------------------------------------------------------------------------------
+# -- GGUF ------------------------------------------------------------------------------------------
 
 
 def test_a_control_vector_reads_back(dictionary: ep.Dictionary, tmp_path: Path) -> None:
@@ -84,7 +97,11 @@ def test_a_control_vector_reads_back(dictionary: ep.Dictionary, tmp_path: Path) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the reader's own, about memory maps
         reader = GGUFReader(path)
-    fields = {name: field.contents() for name, field in reader.fields.items() if not name.startswith("GGUF.")}
+    fields = {
+        name: field.contents()
+        for name, field in reader.fields.items()
+        if not name.startswith("GGUF.")
+    }
     assert fields["general.architecture"] == "controlvector"
     assert fields["controlvector.model_hint"] == "gemma2"
     assert (fields["ep.region"], fields["ep.strength"]) == (17, -2.0)
@@ -94,7 +111,9 @@ def test_a_control_vector_reads_back(dictionary: ep.Dictionary, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["v.gguf"]
 
 
-def test_what_a_control_vector_cannot_hold_is_refused(dictionary: ep.Dictionary, tmp_path: Path) -> None:
+def test_what_a_control_vector_cannot_hold_is_refused(
+    dictionary: ep.Dictionary, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match="block 1"):
         gguf.write(synthetic(8, 4, layer=0), 0, tmp_path / "v.gguf")
     with pytest.raises(ConfigError, match="finite"):
@@ -106,17 +125,28 @@ def test_what_a_control_vector_cannot_hold_is_refused(dictionary: ep.Dictionary,
     assert not list(tmp_path.iterdir())
 
 
-# -- Neuronpedia -----------------------------------------------------------------------------------------------------
+# -- Neuronpedia -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("strength", [1.0, -1.5, 7.0, 0.0])
-def test_a_neuronpedia_vector_steers_by_the_same_step(dictionary: ep.Dictionary, strength: float) -> None:
-    request = json.loads(json.dumps(neuronpedia.vector(dictionary, 3, "gemma-2-2b", strength=strength)))
+def test_a_neuronpedia_vector_steers_by_the_same_step(
+    dictionary: ep.Dictionary, strength: float
+) -> None:
+    request = json.loads(
+        json.dumps(neuronpedia.vector(dictionary, 3, "gemma-2-2b", strength=strength))
+    )
     step = request["vectorDefaultSteerStrength"] * np.array(request["vector"])
     np.testing.assert_allclose(step, strength * 30.0 * dictionary.exemplars[3], rtol=1e-6)
     assert -100 <= request["vectorDefaultSteerStrength"] <= 100
     assert set(request) == {
-        *("modelId", "layerNumber", "hookType", "vector", "vectorDefaultSteerStrength", "vectorLabel"),
+        *(
+            "modelId",
+            "layerNumber",
+            "hookType",
+            "vector",
+            "vectorDefaultSteerStrength",
+            "vectorLabel",
+        ),
     }
 
 
@@ -130,9 +160,13 @@ def test_neuronpedia_features_keep_the_published_limits(dictionary: ep.Dictionar
     assert [f["index"] for f in found] == [k for k in range(200) if dictionary.excerpts(k)]
     for feature in found:
         assert 0 <= feature["density"] <= 1
-        assert len(feature["topLogits"]) <= 20 and all(logit["token"] for logit in feature["topLogits"])
+        assert len(feature["topLogits"]) <= 20 and all(
+            logit["token"] for logit in feature["topLogits"]
+        )
         assert all(1 <= len(e["text"]) <= 512 for e in feature.get("explanations", []))
-        for activation, excerpt in zip(feature["activations"], dictionary.excerpts(feature["index"]), strict=True):
+        for activation, excerpt in zip(
+            feature["activations"], dictionary.excerpts(feature["index"]), strict=True
+        ):
             tokens, values = activation["tokens"], activation["values"]
             assert 1 <= len(tokens) == len(values) <= 1024 and all(tokens)
             assert max(values) == pytest.approx(1 - excerpt.distance) == values[excerpt.marked]
@@ -146,12 +180,14 @@ def test_a_long_passage_is_cut_around_its_token() -> None:
     assert activation["tokens"][int(np.argmax(activation["values"]))] == "t2900"
 
 
-# -- SAEBench --------------------------------------------------------------------------------------------------------
+# -- SAEBench --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("basis", ["exemplar", "mean"])
 @pytest.mark.parametrize("readout", FEATURES)
-def test_the_object_for_saebench_computes_our_readouts(dictionary: ep.Dictionary, readout: str, basis: str) -> None:
+def test_the_object_for_saebench_computes_our_readouts(
+    dictionary: ep.Dictionary, readout: str, basis: str
+) -> None:
     x, rows = around(dictionary, 50), dictionary.basis(basis)
     module = Readout(dictionary, readout, basis, k=3)
     options = {"k": 3} if readout in ("topk", "topk_norm") else {}
@@ -159,7 +195,10 @@ def test_the_object_for_saebench_computes_our_readouts(dictionary: ep.Dictionary
     found = module.encode(torch.from_numpy(x).reshape(5, 10, -1)).reshape(50, -1).numpy()
     np.testing.assert_allclose(found, expected, atol=2e-4)
     np.testing.assert_allclose(
-        module(torch.from_numpy(x)).numpy(), decode(expected, dictionary.center, rows), rtol=1e-3, atol=2e-2
+        module(torch.from_numpy(x)).numpy(),
+        decode(expected, dictionary.center, rows),
+        rtol=1e-3,
+        atol=2e-2,
     )
     assert module.check_decoder_norms()
     assert module.cfg.to_dict()["hook_layer"] == 4
@@ -172,29 +211,41 @@ def test_an_unknown_readout_is_refused(dictionary: ep.Dictionary) -> None:
         Readout(dictionary, k=0)
 
 
-# -- as files --------------------------------------------------------------------------------------------------------
+# -- as files --------------------------------------------------------------------------------------
 
 
-def test_the_command_writes_each_format(dictionary: ep.Dictionary, tmp_path: Path, capsys: object) -> None:
+def test_the_command_writes_each_format(
+    dictionary: ep.Dictionary, tmp_path: Path, capsys: object
+) -> None:
     file = tmp_path / "d.ep.h5"
     ep.save(dictionary, file)
     for target, ending, more in (
         ("saelens", "d-saelens", []),
         ("neuronpedia", "d-neuronpedia.json", []),
-        ("neuronpedia", "d-region-3-neuronpedia.json", ["--region", "3", "--model-id", "gemma-2-2b"]),
+        (
+            "neuronpedia",
+            "d-region-3-neuronpedia.json",
+            ["--region", "3", "--model-id", "gemma-2-2b"],
+        ),
         ("gguf", "d-region-3.gguf", ["--region", "3", "--strength", "2"]),
     ):
         assert main(["export", str(file), "--to", target, *more]) == 0
         assert capsys.readouterr().out.strip() == str(tmp_path / ending)
         assert (tmp_path / ending).exists()
-    assert json.loads((tmp_path / "d-region-3-neuronpedia.json").read_text())["modelId"] == "gemma-2-2b"
+    assert (
+        json.loads((tmp_path / "d-region-3-neuronpedia.json").read_text())["modelId"]
+        == "gemma-2-2b"
+    )
     for arguments in (["--to", "gguf"], ["--to", "gguf", "--region", "999"], ["--to", "saelens"]):
         assert main(["export", str(file), *arguments]) in (1, 2)
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_a_browser_gets_the_same_bytes(dictionary: ep.Dictionary, tmp_path: Path) -> None:
-    assert packed.control_vector(dictionary, 3) == gguf.write(dictionary, 3, tmp_path / "v.gguf").read_bytes()
+    assert (
+        packed.control_vector(dictionary, 3)
+        == gguf.write(dictionary, 3, tmp_path / "v.gguf").read_bytes()
+    )
     assert json.loads(packed.vector(dictionary, 3, "x"))["vectorLabel"] == "x"
     assert sum(len(batch["features"]) for batch in json.loads(packed.features(dictionary))) > 0
     with zipfile.ZipFile(io.BytesIO(packed.autoencoder(dictionary))) as archive:

@@ -1,4 +1,6 @@
-"""The side-car of labels: nothing said is lost, everything can be taken back, hostile files are left as they are."""
+"""The side-car of labels: nothing said is lost, everything can be taken back, hostile files are
+left as they are.
+"""
 
 from __future__ import annotations
 
@@ -43,17 +45,27 @@ def said(labels: Labels) -> tuple[Any, ...]:
     return regions, dict(labels.notes), dict(labels.lists)
 
 
-# -- what the edits come to --------------------------------------------------------------------------------------------
+# -- what the edits come to ------------------------------------------------------------------------
 
 
 def test_what_was_saved_is_read_again_as_it_was(path: Path, labels: Labels) -> None:
     score = Score(0.75, 12, 0.5, 0.9, control=0.5)
-    labels = labels.save(edits.label(3, "a frog"), edits.label(3, "pond", "model:m@h", score), by="ann")
-    labels = labels.save(edits.note(3, "see 4"), edits.put("water", [3, 1]), edits.describe("water", "wet"))
+    labels = labels.save(
+        edits.label(3, "a frog"), edits.label(3, "pond", "model:m@h", score), by="ann"
+    )
+    labels = labels.save(
+        edits.note(3, "see 4"), edits.put("water", [3, 1]), edits.describe("water", "wet")
+    )
     again = Labels.open(path)
     assert again == labels and said(again) == said(labels)
     hand, model = again.stored(3)
-    assert (hand.text, hand.source, hand.by, model.score, model.n) == ("a frog", "hand", "ann", 0.75, 12)
+    assert (hand.text, hand.source, hand.by, model.score, model.n) == (
+        "a frog",
+        "hand",
+        "ann",
+        0.75,
+        12,
+    )
     assert model.interval == (0.5, 0.9) and model.control == 0.5
     assert again.notes == {3: "see 4"} and again.lists["water"].regions == (3, 1)
 
@@ -62,7 +74,9 @@ def test_without_a_file_there_is_nothing_and_no_problem(labels: Labels) -> None:
     assert (labels.problem, labels.texts(), labels.best(0), labels.of(0)) == ("", {}, "", ())
 
 
-@pytest.mark.parametrize("text", [*HOSTILE[:-1], "x" * edits.LONGEST, "‮abc", "a\ud800b", "日本語\n\n"])
+@pytest.mark.parametrize(
+    "text", [*HOSTILE[:-1], "x" * edits.LONGEST, "‮abc", "a\ud800b", "日本語\n\n"]
+)
 def test_any_text_comes_back_and_the_file_is_json(path: Path, labels: Labels, text: str) -> None:
     labels.save(edits.label(0, text), edits.note(1, text), by=text[:100])
     json.loads(beside(path, LABELS).read_bytes().decode("utf-8"))
@@ -84,7 +98,9 @@ def test_the_best_is_locked_then_by_hand_then_by_score(labels: Labels) -> None:
 
 def test_a_locked_label_is_neither_replaced_nor_removed_and_stays_the_best(labels: Labels) -> None:
     labels = labels.save(edits.label(5, "mine", locked=True))
-    labels = labels.save(edits.label(5, "theirs", "model:m@h", replaces=1), edits.remove(5, 1), edits.label(5, "new"))
+    labels = labels.save(
+        edits.label(5, "theirs", "model:m@h", replaces=1), edits.remove(5, 1), edits.label(5, "new")
+    )
     assert labels.best(5) == "mine" and len(labels.stored(5)) == 3
     labels = labels.save(edits.lock(5, 1, False), edits.remove(5, 1))
     assert labels.best(5) == "new"
@@ -93,14 +109,19 @@ def test_a_locked_label_is_neither_replaced_nor_removed_and_stays_the_best(label
 def test_automatic_labels_stand_in_and_are_never_stored(path: Path, labels: Labels) -> None:
     labels = replace(labels, automatic_texts=lambda: [f"auto {k}" for k in range(K)])
     labels = labels.save(edits.label(2, "a word"))
-    assert labels.best(1) == "auto 1" and [label.text for label in labels.of(2)] == ["a word", "auto 2"]
+    assert labels.best(1) == "auto 1" and [label.text for label in labels.of(2)] == [
+        "a word",
+        "auto 2",
+    ]
     assert labels.texts()[1] == "auto 1" and labels.texts(automatic=False) == {2: "a word"}
     assert labels.sources()[1] == "automatic" and labels.sources()[2] == "hand"
     assert "auto" not in beside(path, LABELS).read_text()
 
 
 def test_lists_keep_their_order(labels: Labels) -> None:
-    labels = labels.save(edits.put("a", [5, 2, 9]), edits.put("a", [2, 1]), edits.order("a", [9, 5, 7]))
+    labels = labels.save(
+        edits.put("a", [5, 2, 9]), edits.put("a", [2, 1]), edits.order("a", [9, 5, 7])
+    )
     assert labels.lists["a"].regions == (9, 5, 2, 1)
     labels = labels.save(edits.take("a", [5]), edits.put("  b \n c ", []))
     assert labels.lists["a"].regions == (9, 2, 1) and list(labels.lists) == ["a", "b c"]
@@ -112,7 +133,14 @@ ids = st.integers(1, 30)
 words = st.text(min_size=1, max_size=8).filter(lambda text: edits.clean(text).strip())
 names = st.sampled_from(["a", "b"])
 some_edit = st.one_of(
-    st.builds(edits.label, regions, words, st.sampled_from(["hand", "model:m@h"]), st.none(), st.none() | ids),
+    st.builds(
+        edits.label,
+        regions,
+        words,
+        st.sampled_from(["hand", "model:m@h"]),
+        st.none(),
+        st.none() | ids,
+    ),
     st.builds(edits.remove, regions, ids),
     st.builds(edits.lock, regions, ids, st.booleans()),
     st.builds(edits.note, regions, st.text(max_size=8)),
@@ -127,7 +155,9 @@ in_memory = Labels(Path("none"), 4, {})
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(some_edit, max_size=8), st.lists(some_edit, max_size=8))
-def test_undoing_any_edits_returns_what_was_said_before(first: list[Edit], then: list[Edit]) -> None:
+def test_undoing_any_edits_returns_what_was_said_before(
+    first: list[Edit], then: list[Edit]
+) -> None:
     before = in_memory.after(*first)
     now = before.after(*then)
     for _ in then:
@@ -139,7 +169,9 @@ def test_undoing_any_edits_returns_what_was_said_before(first: list[Edit], then:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(some_edit, min_size=1, max_size=10), regions)
-def test_undoing_what_was_done_to_one_region_leaves_the_others(done: list[Edit], region: int) -> None:
+def test_undoing_what_was_done_to_one_region_leaves_the_others(
+    done: list[Edit], region: int
+) -> None:
     labels = given = in_memory.after(*done)
     while (last := labels.last(region=region)) is not None:
         labels = labels.after(edits.undo(last["id"]))
@@ -148,18 +180,21 @@ def test_undoing_what_was_done_to_one_region_leaves_the_others(done: list[Edit],
     assert [labels.stored(k) for k in others] == [given.stored(k) for k in others]
 
 
-# -- several at once ---------------------------------------------------------------------------------------------------
+# -- several at once -------------------------------------------------------------------------------
 
 
 def _write(path: Path, name: str, count: int) -> None:
     labels = Labels.open(path)
     for i in range(count):
-        labels.save(edits.label(i % K, f"{name} {i}"), by=name)  # from what it saw at the start, each time
+        # from what it saw at the start, each time
+        labels.save(edits.label(i % K, f"{name} {i}"), by=name)
 
 
 def test_writers_in_two_processes_and_two_threads_lose_nothing(path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    workers: list[Any] = [context.Process(target=_write, args=(path, name, 15)) for name in ("ann", "bob")]
+    workers: list[Any] = [
+        context.Process(target=_write, args=(path, name, 15)) for name in ("ann", "bob")
+    ]
     workers += [Thread(target=_write, args=(path, name, 15)) for name in ("cem", "dee")]
     for worker in workers:
         worker.start()
@@ -167,14 +202,21 @@ def test_writers_in_two_processes_and_two_threads_lose_nothing(path: Path) -> No
         worker.join()
     found = Labels.open(path)
     texts = sorted(label.text for k in range(K) for label in found.stored(k))
-    assert texts == sorted(f"{name} {i}" for name in ("ann", "bob", "cem", "dee") for i in range(15))
+    assert texts == sorted(
+        f"{name} {i}" for name in ("ann", "bob", "cem", "dee") for i in range(15)
+    )
     assert [edit["id"] for edit in found.edits] == list(range(1, 61))
     assert sorted(p.name for p in path.parent.iterdir()) == ["d.ep.h5", "d.ep.labels.json"]
 
 
-def test_a_writer_that_does_not_let_go_is_named(path: Path, labels: Labels, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_that_does_not_let_go_is_named(
+    path: Path, labels: Labels, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(labelfile, "PATIENCE_S", 0.05)
-    with labelfile.alone(beside(path, LABELS)), pytest.raises(StorageError, match="another program"):
+    with (
+        labelfile.alone(beside(path, LABELS)),
+        pytest.raises(StorageError, match="another program"),
+    ):
         labels.save(edits.label(0, "x"))
     assert labels.save(edits.label(0, "x")).best(0) == "x"
 
@@ -190,7 +232,9 @@ def test_a_read_only_folder_is_a_sentence(path: Path, labels: Labels) -> None:
     assert labels.after(edits.label(0, "x")).best(0) == "x"
 
 
-def test_a_full_disk_leaves_the_file_as_it_was(path: Path, labels: Labels, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_file_as_it_was(
+    path: Path, labels: Labels, monkeypatch: pytest.MonkeyPatch
+) -> None:
     labels = labels.save(edits.label(0, "before"))
 
     def full(self: Path, target: Path) -> Path:
@@ -203,7 +247,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(path: Path, labels: Labels, monke
     assert Labels.open(path) == labels
 
 
-# -- what is refused ---------------------------------------------------------------------------------------------------
+# -- what is refused -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -248,7 +292,9 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "other format": _with(lambda c: c.update(format="x")),
     "newer": _with(lambda c: c.update(version=2)),
     "version as text": _with(lambda c: c.update(version="‮<b>1" * 99)),
-    "another dictionary": _with(lambda c: c["dictionary"].update(exemplars="0" * 64, title="‮<b>other" * 99)),
+    "another dictionary": _with(
+        lambda c: c["dictionary"].update(exemplars="0" * 64, title="‮<b>other" * 99)
+    ),
     "no dictionary": _with(lambda c: c.pop("dictionary")),
     "edits as text": _with(lambda c: c.update(edits="x")),
     "edit as number": _with(lambda c: c["edits"].append(7)),
@@ -268,12 +314,17 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_file_that_cannot_be_used_is_named_in_a_sentence_and_left_as_it_is(path: Path, kind: str) -> None:
+def test_a_file_that_cannot_be_used_is_named_in_a_sentence_and_left_as_it_is(
+    path: Path, kind: str
+) -> None:
     data = DAMAGE[kind](_stored(path))
     file = beside(path, LABELS)
     file.write_bytes(data)
     found = Labels.open(path)
-    assert found.problem.startswith("d.ep.labels.json cannot be used (") and "left as it is" in found.problem
+    assert (
+        found.problem.startswith("d.ep.labels.json cannot be used (")
+        and "left as it is" in found.problem
+    )
     assert "\n" not in found.problem and "‮" not in found.problem and len(found.problem) < 500
     assert found.texts() == {} and found.lists == {}
     with pytest.raises(DictionaryFileError):
@@ -299,7 +350,10 @@ def test_a_side_car_copied_to_another_dictionary_is_noticed(path: Path, tmp_path
     other = tmp_path / "e.ep.h5"
     ep.save(synthetic(size=K, width=8, seed=5), other)
     beside(other, LABELS).write_bytes(beside(path, LABELS).read_bytes())
-    assert "belongs to another dictionary, title Synthetic dictionary, layer 2" in Labels.open(other).problem
+    assert (
+        "belongs to another dictionary, title Synthetic dictionary, layer 2"
+        in Labels.open(other).problem
+    )
     assert Labels.open(path).problem == ""
 
 
@@ -311,7 +365,9 @@ def test_the_same_regions_with_more_known_of_them_keep_their_labels(path: Path) 
 
 def test_edits_of_a_later_version_are_kept_and_have_no_effect(path: Path) -> None:
     content = _stored(path)
-    content["edits"].append({"id": 9, "at": "", "by": "", "do": "colour", "region": "?", "deep": [{"x": None}]})
+    content["edits"].append(
+        {"id": 9, "at": "", "by": "", "do": "colour", "region": "?", "deep": [{"x": None}]}
+    )
     beside(path, LABELS).write_text(json.dumps(content))
     found = Labels.open(path).save(edits.note(2, "n"))
     assert found.problem == "" and found.best(1) == "one" and found.revision == 10

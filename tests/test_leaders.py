@@ -1,4 +1,6 @@
-"""Laws of leader clustering: the one-at-a-time rule in float64, whatever the batches, screens and interruptions."""
+"""Laws of leader clustering: the one-at-a-time rule in float64, whatever the batches, screens and
+interruptions.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def assert_is_the_rule(x: np.ndarray, threshold: float, batches: list[np.ndarray
 
 
 def streams() -> dict[str, tuple[np.ndarray, float]]:
-    """(directions, threshold) that found few, many or all rows, sit on the threshold, or repeat themselves."""
+    """(directions, threshold) that found few, many or all rows, sit on the threshold, or repeat
+    themselves.
+    """
     rng = np.random.default_rng(11)
     draw = lambda n, d: rng.standard_normal((n, d))  # noqa: E731
     clusters = unit(draw(12, 64)[rng.integers(0, 12, 400)] + 0.6 * draw(400, 64))
@@ -128,19 +132,25 @@ def test_any_split_of_any_stream_is_the_rule(seed, width, threshold, noise, cuts
 
 
 def close_calls(threshold: float, n: int, d: int) -> np.ndarray:
-    """A founder, then rows whose distance to it is the threshold up to a few float32 roundings of their entries."""
+    """A founder, then rows whose distance to it is the threshold up to a few float32 roundings of
+    their entries.
+    """
     rng = np.random.default_rng(3)
     founder = unit(rng.standard_normal((1, d))).astype(np.float64)
     across = rng.standard_normal((n, d))
     across -= across @ founder.T * founder
     across /= np.linalg.norm(across, axis=1, keepdims=True)
     cosine = 1.0 - threshold
-    return np.concatenate([founder, cosine * founder + np.sqrt(1 - cosine**2) * across]).astype(np.float32)
+    return np.concatenate([founder, cosine * founder + np.sqrt(1 - cosine**2) * across]).astype(
+        np.float32
+    )
 
 
 @pytest.mark.parametrize("born", ["in an earlier batch", "in the same batch"])
 def test_close_calls_are_float64s_not_float32s(born, screen):
-    """A float32 product puts some of these rows on the wrong side of the threshold; the clustering none."""
+    """A float32 product puts some of these rows on the wrong side of the threshold; the clustering
+    none.
+    """
     threshold = 0.75
     x = close_calls(threshold, 400, 2304)
     exact = 1.0 - folded_cosine(x[1:], np.broadcast_to(x[0], x[1:].shape)) <= threshold
@@ -160,7 +170,10 @@ def test_state_resumes_as_if_never_stopped(at, screen):
     assert all(isinstance(value, np.ndarray) and value.dtype != object for value in state.values())
     second = Leaders.from_state(state)
     tail = run(second, [x[at:]])
-    assert all(np.array_equal(np.concatenate(pair), e) for *pair, e in zip(head, tail, expected, strict=True))
+    assert all(
+        np.array_equal(np.concatenate(pair), e)
+        for *pair, e in zip(head, tail, expected, strict=True)
+    )
     ours, theirs = second.state(), whole.state()
     assert ours.keys() == theirs.keys() and all(np.array_equal(ours[k], theirs[k]) for k in ours)
 
@@ -181,7 +194,9 @@ def test_assign_is_the_nearest_exemplar_and_founds_nothing(screen):
 
 def test_an_empty_batch_changes_nothing():
     leaders = Leaders(0.5, width=4)
-    assert len(leaders) == 0 and leaders.exemplars.shape == (0, 4) and leaders.founded_at.shape == (0,)
+    assert (
+        len(leaders) == 0 and leaders.exemplars.shape == (0, 4) and leaders.founded_at.shape == (0,)
+    )
     assignment = leaders.partial_fit(np.empty((0, 4), np.float32))
     assert assignment.region.shape == assignment.distance.shape == assignment.is_new.shape == (0,)
     assert leaders.n_seen == 0
@@ -196,7 +211,12 @@ def test_a_threshold_that_is_no_distance_is_refused(threshold):
 def test_directions_that_are_none_are_refused_and_leave_no_trace():
     good = np.eye(4, dtype=np.float32)
     leaders = Leaders(0.5)
-    for value, what in ((np.nan, "length nan"), (np.inf, "length inf"), (1e30, "length inf"), (2.0, "length 2")):
+    for value, what in (
+        (np.nan, "length nan"),
+        (np.inf, "length inf"),
+        (1e30, "length inf"),
+        (2.0, "length 2"),
+    ):
         bad = good.copy()
         bad[2, 2] = value
         with pytest.raises(ActivationError, match=f"direction 2 of 4 has {what}"):

@@ -25,7 +25,9 @@ def stream() -> tuple[Assignment, np.ndarray, Events]:
     distance = (rng.beta(4, 2, N) * THETA).astype(np.float32)
     distance[::50] = 0
     fold = rng.integers(0, 1200, N).astype(np.uint64)
-    distance = distance[np.unique(fold, return_index=True)[1][np.unique(fold, return_inverse=True)[1]]]
+    distance = distance[
+        np.unique(fold, return_index=True)[1][np.unique(fold, return_inverse=True)[1]]
+    ]
     events = Events(
         passage=np.arange(N) // 30,
         position=(np.arange(N) % 30).astype(np.int32),
@@ -39,7 +41,10 @@ def stream() -> tuple[Assignment, np.ndarray, Events]:
 
 def feed(stream, size, start=0, arrival=None, voronoi=None, stop=N):
     assignment, rows, events = stream
-    arrival, voronoi = arrival or ArrivalMembers(D), voronoi or VoronoiMembers(THETA, CONTEXT, seed=3)
+    arrival, voronoi = (
+        arrival or ArrivalMembers(D),
+        voronoi or VoronoiMembers(THETA, CONTEXT, seed=3),
+    )
     for at in range(start, stop, size):
         part = slice(at, min(at + size, stop))
         cut = Assignment(*(column[part] for column in assignment))
@@ -67,7 +72,10 @@ def test_the_cut_into_batches_does_not_matter_to_the_last_bit(stream, size, stop
 def test_resuming_equals_never_stopping(stream, pause):
     whole = feed(stream, 100)
     arrival, voronoi = feed(stream, 100, stop=pause)
-    arrival, voronoi = ArrivalMembers.from_state(arrival.state()), VoronoiMembers.from_state(voronoi.state())
+    arrival, voronoi = (
+        ArrivalMembers.from_state(arrival.state()),
+        VoronoiMembers.from_state(voronoi.state()),
+    )
     assert arrival.n_seen == voronoi.n_seen == pause
     arrival, voronoi = feed(stream, 100, pause, arrival, voronoi)
     same(whole[0].columns(), arrival.columns())
@@ -90,8 +98,12 @@ def test_arrival_columns_are_the_plain_statistics(stream):
     for region in range(K):
         own = assignment.region == region
         total, distance = rows[own].sum(0, dtype=float), assignment.distance[own].astype(float)
-        assert np.allclose(columns["mean_directions"][region], total / np.linalg.norm(total), atol=1e-6)
-        assert columns["coherence"][region] == pytest.approx(np.linalg.norm(total) / own.sum(), rel=1e-6)
+        assert np.allclose(
+            columns["mean_directions"][region], total / np.linalg.norm(total), atol=1e-6
+        )
+        assert columns["coherence"][region] == pytest.approx(
+            np.linalg.norm(total) / own.sum(), rel=1e-6
+        )
         assert columns["distance_sum"][region] == pytest.approx(distance.sum())
         assert columns["distance_square_sum"][region] == pytest.approx((distance**2).sum())
 
@@ -106,20 +118,27 @@ def test_voronoi_columns_are_the_plain_statistics(stream):
         own = assignment.region == region
         distance = assignment.distance[own]
         assert columns["count_voronoi"][region] == own.sum()
-        assert columns["mean_distance"][region] == pytest.approx(distance.mean() if own.any() else 0, rel=1e-5)
+        assert columns["mean_distance"][region] == pytest.approx(
+            distance.mean() if own.any() else 0, rel=1e-5
+        )
         assert columns["max_distance"][region] == (distance.max() if own.any() else 0)
         expected = np.histogram(distance, 32, (0, THETA))[0]
-        assert np.abs(columns["distance_histogram"][region].astype(int) - expected).sum() <= 2  # float32 bin edges
+        # float32 bin edges
+        assert np.abs(columns["distance_histogram"][region].astype(int) - expected).sum() <= 2
         for kind, tokens in (("token", events.token[own]), ("next", events.next_token[own])):
             counts = Counter(tokens[tokens >= 0].tolist())
             top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:10]
             stored = zip(
-                columns[f"{kind}_ids"][region].tolist(), columns[f"{kind}_counts"][region].tolist(), strict=True
+                columns[f"{kind}_ids"][region].tolist(),
+                columns[f"{kind}_counts"][region].tolist(),
+                strict=True,
             )
             assert [pair for pair in stored if pair[0] >= 0] == top
 
 
-def excerpts_of(columns: dict[str, np.ndarray], region: int) -> dict[int, list[tuple[float, int, int]]]:
+def excerpts_of(
+    columns: dict[str, np.ndarray], region: int
+) -> dict[int, list[tuple[float, int, int]]]:
     start, stop = columns["excerpt_offsets"][region : region + 2]
     names = ("excerpt_distance", "excerpt_passage", "excerpt_position", "excerpt_band")
     rows = zip(*(columns[name][start:stop].tolist() for name in names), strict=True)
@@ -143,7 +162,8 @@ def test_excerpts_are_the_nearest_and_farthest_contexts_once_each(stream):
         shown = [e[1] * 30 + e[2] for band in bands.values() for e in band]
         assert len({int(events.fold[i]) for i in shown}) == len(shown)
         assert set(shown) <= set(own.tolist())
-        for number in range(BANDS):  # at most two of each band, and as many as there are beyond near and far
+        # at most two of each band, and as many as there are beyond near and far
+        for number in range(BANDS):
             low, high = number * THETA / BANDS, (number + 1) * THETA / BANDS
             assert sum(low <= e[0] < high for e in bands[1]) <= 2
 
@@ -151,7 +171,9 @@ def test_excerpts_are_the_nearest_and_farthest_contexts_once_each(stream):
 def test_spread_is_a_fair_seeded_sample():
     n, seeds = 400, 300
     distance = np.full(n, 0.31, np.float32) + np.arange(n, dtype=np.float32) * 1e-5
-    events = Events(np.arange(n), *(np.zeros(n, np.int32),) * 3, np.arange(n).astype(np.uint64), np.arange(n))
+    events = Events(
+        np.arange(n), *(np.zeros(n, np.int32),) * 3, np.arange(n).astype(np.uint64), np.arange(n)
+    )
     assignment = Assignment(np.zeros(n, np.int64), distance, np.zeros(n, bool))
     seen = np.zeros(n)
     for seed in range(seeds):

@@ -1,4 +1,6 @@
-"""Activations: those of plain transformers, one pass for all layers, nobody else's hooks touched."""
+"""Activations: those of plain transformers, one pass for all layers, nobody else's hooks
+touched.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ from ep.models.activations import FOLD_TOKENS, fold
 from tests.fixtures import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
-REAL = {"stories": ROOT.parent / "shared/real/stories260K-hf", "demo": ROOT / "data/demo/models/base"}
+REAL = {
+    "stories": ROOT.parent / "shared/real/stories260K-hf",
+    "demo": ROOT / "data/demo/models/base",
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,10 @@ class Text:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LanguageModel]:
-    made = {name: getattr(tiny, name)(tmp_path_factory.mktemp(name)) for name in ("gemma", "gpt2", "qwen")}
+    made = {
+        name: getattr(tiny, name)(tmp_path_factory.mktemp(name))
+        for name in ("gemma", "gpt2", "qwen")
+    }
     made |= {name: path for name, path in REAL.items() if (path / "config.json").is_file()}
     return {name: load(str(directory), device="cpu") for name, directory in made.items()}
 
@@ -47,7 +55,9 @@ def batch_of(model: LanguageModel, texts: list[str] = tiny.TEXTS, context: int =
 
 def plain_hidden_states(model: LanguageModel, batch: TokenBatch) -> list[np.ndarray]:
     """Residuals of the plain model after every block but the last."""
-    plain = AutoModelForCausalLM.from_pretrained(model.name, dtype=torch.float32, attn_implementation="eager").eval()
+    plain = AutoModelForCausalLM.from_pretrained(
+        model.name, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
     ids, mask = torch.from_numpy(batch.ids), torch.from_numpy(batch.mask).long()
     with torch.inference_mode():
         states = plain(ids, attention_mask=mask, output_hidden_states=True).hidden_states
@@ -63,7 +73,9 @@ def test_harvest_equals_plain_transformers(name: str, models: dict[str, Language
     got = harvest(model, batch, range(model.n_layers))
     for layer, state in enumerate(plain_hidden_states(model, batch)):
         # TransformerLens splits GPT-2's joint query-key-value matrix, which moves the last bit.
-        np.testing.assert_allclose(got.x[layer], state[batch.keep], rtol=0, atol=5e-7 if name == "gpt2" else 0)
+        np.testing.assert_allclose(
+            got.x[layer], state[batch.keep], rtol=0, atol=5e-7 if name == "gpt2" else 0
+        )
     assert got.x[model.n_layers - 1].shape == (batch.keep.sum(), model.width)
 
 
@@ -73,9 +85,14 @@ def test_one_pass_serves_all_layers_and_stops_after_the_deepest(
     ran = []
     inner = gemma.bridge.original_model
     counted = {"forward": gemma.bridge.forward}
-    monkeypatch.setattr(gemma.bridge, "forward", lambda *a, **k: ran.append("forward") or counted["forward"](*a, **k))
+    monkeypatch.setattr(
+        gemma.bridge,
+        "forward",
+        lambda *a, **k: ran.append("forward") or counted["forward"](*a, **k),
+    )
     handles = [
-        block.register_forward_pre_hook(lambda *_, n=n: ran.append(n)) for n, block in enumerate(gemma.bridge.blocks)
+        block.register_forward_pre_hook(lambda *_, n=n: ran.append(n))
+        for n, block in enumerate(gemma.bridge.blocks)
     ]
     handles.append(inner.lm_head.register_forward_pre_hook(lambda *_: ran.append("logits")))
     try:
@@ -133,7 +150,9 @@ def test_bos_is_dropped_only_where_there_is_one(models: dict[str, LanguageModel]
         assert harvest(models[name], batch_of(models[name]), [0]).position.min() == first
 
 
-def test_splitting_a_batch_changes_nothing_but_rounding(gemma: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_splitting_a_batch_changes_nothing_but_rounding(
+    gemma: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     batch = batch_of(gemma)
     whole = harvest(gemma, batch, [1, 3])
     monkeypatch.setattr(activations, "_TOKENS_PER_FORWARD_CPU", 1)
@@ -240,7 +259,9 @@ def test_fold_is_equal_exactly_where_the_last_twelve_tokens_are() -> None:
     for row in range(ids.shape[0]):
         for position in range(ids.shape[1]):
             context = tuple(ids[row, max(0, position + 1 - FOLD_TOKENS) : position + 1].tolist())
-            assert by_context.setdefault(context, int(hashed[row, position])) == hashed[row, position]
+            assert (
+                by_context.setdefault(context, int(hashed[row, position])) == hashed[row, position]
+            )
     assert len(set(by_context.values())) == len(by_context)
     assert fold(ids[:2, :5]).tolist() == hashed[:2, :5].tolist()
 
@@ -265,7 +286,9 @@ def test_values_that_are_not_finite_are_named(gemma: LanguageModel) -> None:
     point = gemma.hook_point(2)
     handle = point.add_hook(poison)
     try:
-        with pytest.raises(ActivationError, match=r"layer 2 .* passage 11, position 4: .* not finite"):
+        with pytest.raises(
+            ActivationError, match=r"layer 2 .* passage 11, position 4: .* not finite"
+        ):
             harvest(gemma, batch, [1, 2])
     finally:
         handle.hook.remove()

@@ -1,4 +1,6 @@
-"""Interventions and generation: the formulas, a row equals a run of its own, hooks go, what was done is measured."""
+"""Interventions and generation: the formulas, a row equals a run of its own, hooks go, what was
+done is measured.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,15 @@ from ep.errors import ConfigError, ModelError, UnknownRegion
 from ep.models import LanguageModel, read
 from ep.models.divergence import divergence
 from ep.models.generation import Row, Sampling, Step, Written, generate, stop_tokens
-from ep.models.interventions import KINDS, SCOPES, Applied, Intervention, mean_point, of_regions, random_control
+from ep.models.interventions import (
+    KINDS,
+    SCOPES,
+    Applied,
+    Intervention,
+    mean_point,
+    of_regions,
+    random_control,
+)
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
 
@@ -19,8 +29,12 @@ LAYER = 2
 
 
 @pytest.fixture(scope="module", params=["gemma", "gpt2", "qwen"])
-def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
-    return ep.load(str(getattr(tiny, request.param)(tmp_path_factory.mktemp(request.param), n_layers=4)))
+def model(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> LanguageModel:
+    return ep.load(
+        str(getattr(tiny, request.param)(tmp_path_factory.mktemp(request.param), n_layers=4))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +54,16 @@ def written(model: LanguageModel, rows: list[Row], sampling: Sampling = TWELVE) 
 def variants(dictionary: ep.Dictionary) -> list[tuple[Intervention, ...]]:
     made = [of_regions(dictionary, kind, [3], 1.5, target=5) for kind in KINDS]
     two = of_regions(dictionary, "ablate", [3, 4, 7], scope="prompt")
-    return [(), *((one,) for one in made), (two,), (made[0].scaled(-2.0), two), (random_control(made[0]),)]
+    return [
+        (),
+        *((one,) for one in made),
+        (two,),
+        (made[0].scaled(-2.0), two),
+        (random_control(made[0]),),
+    ]
 
 
-# -- the formulas ----------------------------------------------------------------------------------------------------
+# -- the formulas ----------------------------------------------------------------------------------
 
 
 def rows_and(dictionary: ep.Dictionary) -> np.ndarray:
@@ -69,7 +89,9 @@ def test_each_kind_does_what_its_formula_says(dictionary: ep.Dictionary) -> None
         np.testing.assert_allclose(found, expected[kind], atol=2e-5, err_msg=kind)
 
 
-def test_ablating_a_span_leaves_nothing_of_it_and_everything_else(dictionary: ep.Dictionary) -> None:
+def test_ablating_a_span_leaves_nothing_of_it_and_everything_else(
+    dictionary: ep.Dictionary,
+) -> None:
     x = rows_and(dictionary)
     one = of_regions(dictionary, "ablate", [3, 4, 7, 3])  # a region twice adds nothing
     assert one.basis.shape == (3, 32)
@@ -94,7 +116,9 @@ def test_several_regions_are_pushed_as_one_step_between_them(dictionary: ep.Dict
         np.testing.assert_allclose(control.push @ found.basis.T, 0, atol=1e-6)
         if kind == "add":
             for one in (found, control):
-                np.testing.assert_allclose(np.linalg.norm(applied(one, x) - x, axis=1), 0.5 * r, atol=1e-4)
+                np.testing.assert_allclose(
+                    np.linalg.norm(applied(one, x) - x, axis=1), 0.5 * r, atol=1e-4
+                )
         else:
             for one in (found, control):
                 np.testing.assert_allclose((applied(one, x) - c) @ one.push, 0.5 * r, atol=1e-4)
@@ -106,7 +130,8 @@ def test_neither_order_nor_repetition_of_regions_matters_and_one_is_the_plain_ca
 ) -> None:
     x = rows_and(dictionary)
     found, turned, doubled = (
-        of_regions(dictionary, kind, regions, 0.7, target=5) for regions in ([3, 4, 7], [7, 3, 4], [3, 4, 3, 7])
+        of_regions(dictionary, kind, regions, 0.7, target=5)
+        for regions in ([3, 4, 7], [7, 3, 4], [3, 4, 3, 7])
     )
     for other in (turned, doubled):
         np.testing.assert_allclose(applied(other, x), applied(found, x), atol=2e-5)
@@ -118,7 +143,9 @@ def test_neither_order_nor_repetition_of_regions_matters_and_one_is_the_plain_ca
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_was_asked_for_is_the_length_of_the_change(dictionary: ep.Dictionary, kind: str) -> None:
+def test_what_was_asked_for_is_the_length_of_the_change(
+    dictionary: ep.Dictionary, kind: str
+) -> None:
     x = torch.from_numpy(rows_and(dictionary))
     one = Applied(of_regions(dictionary, kind, [3, 4, 7], 0.7, target=5), "cpu")
     moved = (one.apply(x) - x).norm(dim=-1)
@@ -135,7 +162,11 @@ def test_directions_that_cancel_cannot_be_pushed_along() -> None:
 
 def test_the_reference_of_an_ablation_is_where_it_parks(dictionary: ep.Dictionary) -> None:
     x, v = rows_and(dictionary), dictionary.exemplars[3]
-    for reference, point in (("centre", dictionary.center), ("origin", 0 * v), (9, mean_point(dictionary, 9))):
+    for reference, point in (
+        ("centre", dictionary.center),
+        ("origin", 0 * v),
+        (9, mean_point(dictionary, 9)),
+    ):
         after = applied(of_regions(dictionary, "ablate", [3], reference=reference), x)
         np.testing.assert_allclose(after @ v, np.full(len(x), point @ v), atol=1e-4)
 
@@ -146,7 +177,9 @@ def test_the_random_control_is_as_long_and_shares_nothing(dictionary: ep.Diction
         control = random_control(original, seed=1)
         np.testing.assert_allclose(np.linalg.norm(control.directions, axis=1), 1, atol=1e-6)
         np.testing.assert_allclose(control.directions @ original.basis.T, 0, atol=1e-6)
-        np.testing.assert_array_equal(control.directions, random_control(original, seed=1).directions)
+        np.testing.assert_array_equal(
+            control.directions, random_control(original, seed=1).directions
+        )
         assert not np.allclose(control.directions, random_control(original, seed=2).directions)
 
 
@@ -186,14 +219,19 @@ def test_regions_and_points_that_do_not_exist_are_refused(dictionary: ep.Diction
         of_regions(dictionary, "swap", [3])
 
 
-# -- generation ------------------------------------------------------------------------------------------------------
+# -- generation ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sampling", [Sampling(12), Sampling(12, temperature=1.0, top_p=0.9, seed=7)])
+@pytest.mark.parametrize(
+    "sampling", [Sampling(12), Sampling(12, temperature=1.0, top_p=0.9, seed=7)]
+)
 def test_a_row_is_what_a_run_of_its_own_writes(
     model: LanguageModel, dictionary: ep.Dictionary, sampling: Sampling
 ) -> None:
-    prompts = [model.encode_prompt(text).ids for text in ("The cat sat on the mat", "Two plus three is", "def")]
+    prompts = [
+        model.encode_prompt(text).ids
+        for text in ("The cat sat on the mat", "Two plus three is", "def")
+    ]
     rows = [Row(tuple(ids), done) for ids in prompts for done in variants(dictionary)]
     together = written(model, rows, sampling)
     for row, found in zip(rows, together, strict=True):
@@ -212,7 +250,9 @@ def test_greedy_rows_are_what_transformers_writes(model: LanguageModel) -> None:
     assert ours.ids == theirs[0, len(ids) :].tolist()
 
 
-def test_the_stream_is_changed_at_its_hook_and_by_so_much(model: LanguageModel, dictionary: ep.Dictionary) -> None:
+def test_the_stream_is_changed_at_its_hook_and_by_so_much(
+    model: LanguageModel, dictionary: ep.Dictionary
+) -> None:
     ids = tuple(model.encode_prompt("The cat sat on the mat").ids)
     plain = read(model, ids, [LAYER])[LAYER]
     for kind in KINDS:
@@ -231,9 +271,13 @@ TOUCHED = {"all": (1, 4), "prompt": (1, 0), "generated": (0, 4), "last": (0, 1)}
 def test_a_scope_touches_its_positions_alone(
     model: LanguageModel, dictionary: ep.Dictionary, scope: str, positions: tuple[int, int]
 ) -> None:
-    short, long = (tuple(model.encode_prompt(text).ids) for text in ("The", "The cat sat on the mat and"))
+    short, long = (
+        tuple(model.encode_prompt(text).ids) for text in ("The", "The cat sat on the mat and")
+    )
     one = of_regions(dictionary, "add", [3], 0.01, scope=scope, layers=(0, 2))
-    rows = written(model, [Row(short, (one,)), Row(long, (one,)), Row(long)], Sampling(5, stop=False))
+    rows = written(
+        model, [Row(short, (one,)), Row(long, (one,)), Row(long)], Sampling(5, stop=False)
+    )
     expected = [2 * (positions[0] * len(ids) + positions[1]) for ids in (short, long)]
     assert [row.touched for row in rows] == [*expected, 0]
     assert [row.moved for row in rows] == pytest.approx([0.01, 0.01, 0.0], rel=1e-2)
@@ -263,7 +307,11 @@ def test_a_stopped_run_gives_what_was_written_and_measured_until_then(
             found = step
     assert len(steps) == 5
     for row, full in zip(found, whole, strict=True):
-        assert row.ids == full.ids[:5] and row.logprob == full.logprob[:5] and row.ending == "cancelled"
+        assert (
+            row.ids == full.ids[:5]
+            and row.logprob == full.logprob[:5]
+            and row.ending == "cancelled"
+        )
     assert found[1].moved == pytest.approx(2, rel=1e-3) and found[1].touched == len(ids) + 4
 
 
@@ -273,9 +321,13 @@ def test_our_hooks_go_and_the_callers_stay(model: LanguageModel, dictionary: ep.
     handle = model.hook_point(LAYER).register_forward_hook(lambda *_: calls.append(1))
     try:
         before = dict(model.hook_point(LAYER)._forward_hooks)
-        run = generate(model, [Row(ids, (of_regions(dictionary, "add", [3]),))], Sampling(9, stop=False))
+        run = generate(
+            model, [Row(ids, (of_regions(dictionary, "add", [3]),))], Sampling(9, stop=False)
+        )
         next(run), next(run)
-        assert dict(model.hook_point(LAYER)._forward_hooks) == before, "between two steps nothing is left behind"
+        assert dict(model.hook_point(LAYER)._forward_hooks) == before, (
+            "between two steps nothing is left behind"
+        )
         run.close()
         assert dict(model.hook_point(LAYER)._forward_hooks) == before
         assert len(calls) == 2
@@ -299,7 +351,9 @@ def test_end_of_turn_and_limits_end_a_row(model: LanguageModel) -> None:
 
 def test_strength_without_measure_ends_the_row_and_no_other(model: LanguageModel) -> None:
     ids = tuple(model.encode_prompt("The cat sat").ids)
-    huge = Intervention("add", np.eye(32, dtype=np.float32)[:1], (LAYER,), np.zeros(32, np.float32), 3e38, 100.0)
+    huge = Intervention(
+        "add", np.eye(32, dtype=np.float32)[:1], (LAYER,), np.zeros(32, np.float32), 3e38, 100.0
+    )
     broken, whole = written(model, [Row(ids, (huge,)), Row(ids)], Sampling(4, stop=False))
     assert (broken.ending, broken.ids, whole.ending) == ("not finite", [], "limit")
     assert written(model, [Row(ids)], Sampling(4, stop=False))[0].ids == whole.ids
@@ -308,7 +362,9 @@ def test_strength_without_measure_ends_the_row_and_no_other(model: LanguageModel
 def test_prompts_and_directions_that_do_not_fit_are_refused(model: LanguageModel) -> None:
     ids = tuple(model.encode_prompt("The cat sat").ids)
     wide = Intervention("add", np.eye(8, dtype=np.float32)[:1], (1,), np.zeros(8, np.float32), 1.0)
-    deep = Intervention("add", np.eye(32, dtype=np.float32)[:1], (9,), np.zeros(32, np.float32), 1.0)
+    deep = Intervention(
+        "add", np.eye(32, dtype=np.float32)[:1], (9,), np.zeros(32, np.float32), 1.0
+    )
     for rows, message in (
         ([Row(())], "no tokens"),
         ([Row(ids * model.context)], "context"),
@@ -324,7 +380,7 @@ def test_prompts_and_directions_that_do_not_fit_are_refused(model: LanguageModel
             Sampling(**wrong)
 
 
-# -- divergence ------------------------------------------------------------------------------------------------------
+# -- divergence ------------------------------------------------------------------------------------
 
 
 def test_doing_nothing_diverges_by_nothing_and_more_diverges_more(
@@ -333,12 +389,18 @@ def test_doing_nothing_diverges_by_nothing_and_more_diverges_more(
     ids = tuple(model.encode_prompt("The cat sat on the mat").ids)
     (row,) = written(model, [Row(ids)], Sampling(6, stop=False))
     one = of_regions(dictionary, "add", [3])
-    found = divergence(model, ids, row.ids, [(), (one.scaled(0.0),), (one.scaled(0.5),), (one.scaled(4.0),)])
+    found = divergence(
+        model, ids, row.ids, [(), (one.scaled(0.0),), (one.scaled(0.5),), (one.scaled(4.0),)]
+    )
     assert found.shape == (4, 6)
     np.testing.assert_allclose(found[:2], 0, atol=1e-6)
     assert 0 < found[2].mean() < found[3].mean()
-    last = divergence(model, ids, row.ids, [(of_regions(dictionary, "add", [3], 2.0, scope="generated"),)])[0]
-    assert last[0] == pytest.approx(0, abs=1e-6), "the first token is written before anything generated is read"
+    last = divergence(
+        model, ids, row.ids, [(of_regions(dictionary, "add", [3], 2.0, scope="generated"),)]
+    )[0]
+    assert last[0] == pytest.approx(0, abs=1e-6), (
+        "the first token is written before anything generated is read"
+    )
     assert last[1:].max() > 0
     with pytest.raises(ModelError, match="nothing to compare"):
         divergence(model, ids, [], [()])
@@ -350,9 +412,13 @@ def test_divergence_is_the_plain_formula(model: LanguageModel, dictionary: ep.Di
     found = divergence(model, ids[:4], ids[4:], [(one,)])[0]
     tokens = torch.tensor([ids])
     plain = torch.log_softmax(model.bridge.original_model(input_ids=tokens).logits[0].double(), -1)
-    handle = model.hook_point(LAYER).register_forward_hook(lambda _m, _i, x: Applied(one, "cpu").apply(x))
+    handle = model.hook_point(LAYER).register_forward_hook(
+        lambda _m, _i, x: Applied(one, "cpu").apply(x)
+    )
     try:
-        changed = torch.log_softmax(model.bridge.original_model(input_ids=tokens).logits[0].double(), -1)
+        changed = torch.log_softmax(
+            model.bridge.original_model(input_ids=tokens).logits[0].double(), -1
+        )
     finally:
         handle.remove()
     expected = (plain.exp() * (plain - changed)).sum(-1)[3:-1]

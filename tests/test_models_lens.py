@@ -15,11 +15,16 @@ from ep.models import LanguageModel, lens, load, logit_lens, shift_lens
 from tests.fixtures import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
-REAL = {"stories": ROOT.parent / "shared/real/stories260K-hf", "demo": ROOT / "data/demo/models/base"}
+REAL = {
+    "stories": ROOT.parent / "shared/real/stories260K-hf",
+    "demo": ROOT / "data/demo/models/base",
+}
 
 
 @pytest.fixture(scope="module", params=["gemma", "gpt2", "qwen", "stories", "demo"])
-def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
+def model(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> LanguageModel:
     if request.param in REAL:
         directory = REAL[request.param]
         if not (directory / "config.json").is_file():
@@ -48,7 +53,9 @@ def check(got: lens.Lens, scores: np.ndarray, k: int) -> None:
     np.testing.assert_allclose(got.up_values, ordered[:, ::-1][:, :k], atol=2e-4)
     np.testing.assert_allclose(got.down_values, ordered[:, :k], atol=2e-4)
     np.testing.assert_allclose(np.take_along_axis(scores, got.up_ids, 1), got.up_values, atol=2e-4)
-    np.testing.assert_allclose(np.take_along_axis(scores, got.down_ids, 1), got.down_values, atol=2e-4)
+    np.testing.assert_allclose(
+        np.take_along_axis(scores, got.down_ids, 1), got.down_values, atol=2e-4
+    )
     assert got.up_values.dtype == got.down_values.dtype == np.float32
 
 
@@ -79,7 +86,10 @@ def test_half_precision_weights_are_read_in_float32(tmp_path: Path) -> None:
     for made in (tiny.gemma, tiny.gpt2):
         directory = str(made(tmp_path / made.__name__))
         directions = unit_rows(5, 32)
-        whole, half = (logit_lens(load(directory, dtype=dtype), directions) for dtype in ("float32", "bfloat16"))
+        whole, half = (
+            logit_lens(load(directory, dtype=dtype), directions)
+            for dtype in ("float32", "bfloat16")
+        )
         np.testing.assert_allclose(half.up_values, whole.up_values, atol=0.05)
         assert not np.array_equal(half.up_values, whole.up_values)
 

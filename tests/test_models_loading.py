@@ -1,4 +1,6 @@
-"""Loading: what is chosen is said, weights are frozen, and everything unusable is one clear line."""
+"""Loading: what is chosen is said, weights are frozen, and everything unusable is one clear
+line.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def test_a_loaded_model_says_what_it_is(directory: Path) -> None:
 
 def test_the_model_is_frozen_and_in_eval_mode(directory: Path) -> None:
     model = load(str(directory))
-    assert not any(parameter.requires_grad for parameter in model.bridge.original_model.parameters())
+    assert not any(
+        parameter.requires_grad for parameter in model.bridge.original_model.parameters()
+    )
     assert not model.bridge.original_model.training
 
 
@@ -79,8 +83,14 @@ def test_the_weights_are_those_of_the_checkpoint(directory: Path) -> None:
     assert torch.equal(model.bridge.ln_final.original_component.weight, plain.model.norm.weight)
 
 
-def test_the_tokenizer_digest_is_the_tokenizer_s(directory: Path, copy: Path, tmp_path: Path) -> None:
-    first, second, other = load(str(directory)), load(str(copy)), load(str(tiny.gpt2(tmp_path / "gpt2")))
+def test_the_tokenizer_digest_is_the_tokenizer_s(
+    directory: Path, copy: Path, tmp_path: Path
+) -> None:
+    first, second, other = (
+        load(str(directory)),
+        load(str(copy)),
+        load(str(tiny.gpt2(tmp_path / "gpt2"))),
+    )
     assert first.digest == second.digest != other.digest
     assert len(first.digest) == 64
 
@@ -108,7 +118,9 @@ def test_an_asked_dtype_is_used(directory: Path) -> None:
         (None, "cuda", "float32"),
     ],
 )
-def test_dtype_auto_follows_device_and_checkpoint(stored: str | None, device: str, chosen: str) -> None:
+def test_dtype_auto_follows_device_and_checkpoint(
+    stored: str | None, device: str, chosen: str
+) -> None:
     class Config:
         dtype = stored
 
@@ -126,10 +138,18 @@ def test_layers_out_of_range_name_the_range(directory: Path) -> None:
     assert model.hook_name(2) == "blocks.2.hook_resid_post"
 
 
-def test_a_path_that_does_not_exist_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_that_does_not_exist_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "models").mkdir()
     monkeypatch.chdir(tmp_path)
-    for name in (tmp_path / "nowhere", "./nowhere", "data/demo/models/nowhere", "models/nowhere", "~/nowhere/at/all"):
+    for name in (
+        tmp_path / "nowhere",
+        "./nowhere",
+        "data/demo/models/nowhere",
+        "models/nowhere",
+        "~/nowhere/at/all",
+    ):
         assert "no such directory" in one_line(name)
 
 
@@ -138,7 +158,9 @@ def test_a_hub_name_out_of_reach_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     def unreachable(*_args: Any, **_options: Any) -> str:
-        raise LocalEntryNotFoundError("Connection error, and not in the disk cache.\nA second line.")
+        raise LocalEntryNotFoundError(
+            "Connection error, and not in the disk cache.\nA second line."
+        )
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
     assert "the Hub cannot be reached" in one_line("nobody/no-such-model")
@@ -152,7 +174,9 @@ def test_a_hub_name_out_of_reach_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
         ("RevisionNotFoundError", "no revision 'v9'"),
     ],
 )
-def test_what_the_hub_refuses_is_said(error: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_hub_refuses_is_said(
+    error: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import httpx
     import huggingface_hub
     from huggingface_hub import errors
@@ -167,7 +191,9 @@ def test_what_the_hub_refuses_is_said(error: str, said: str, monkeypatch: pytest
     assert said in one_line("some/model", revision="v9")
 
 
-def test_a_hub_model_in_the_cache_is_used_without_asking(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_model_in_the_cache_is_used_without_asking(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import huggingface_hub
 
     def cached(*_args: Any, local_files_only: bool = False, **_options: Any) -> str:
@@ -231,7 +257,11 @@ def test_a_real_llama_without_pad_token() -> None:
 @pytest.mark.slow
 def test_models_asked_for_at_the_same_moment_are_all_loaded(tmp_path: Path) -> None:
     """And the process is as before: a load afterwards works too."""
-    folders = [tiny.gemma(tmp_path / "one"), tiny.gpt2(tmp_path / "two"), tiny.gemma(tmp_path / "three")]
+    folders = [
+        tiny.gemma(tmp_path / "one"),
+        tiny.gpt2(tmp_path / "two"),
+        tiny.gemma(tmp_path / "three"),
+    ]
     together = Barrier(len(folders))
 
     def loaded(folder: Path) -> LanguageModel:
@@ -241,5 +271,7 @@ def test_models_asked_for_at_the_same_moment_are_all_loaded(tmp_path: Path) -> N
     for _ in range(2):
         with ThreadPoolExecutor(len(folders)) as pool:
             models = list(pool.map(loaded, folders))
-        assert all(not p.is_meta for model in models for p in model.bridge.original_model.parameters())
+        assert all(
+            not p.is_meta for model in models for p in model.bridge.original_model.parameters()
+        )
     load(str(folders[0]))

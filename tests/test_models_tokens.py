@@ -31,7 +31,10 @@ class Text:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LanguageModel]:
-    made = {name: getattr(tiny, name)(tmp_path_factory.mktemp(name)) for name in ("gemma", "gpt2", "qwen")}
+    made = {
+        name: getattr(tiny, name)(tmp_path_factory.mktemp(name))
+        for name in ("gemma", "gpt2", "qwen")
+    }
     return {name: load(str(directory)) for name, directory in made.items()}
 
 
@@ -62,7 +65,12 @@ def test_joined_pieces_are_the_text(tokens: Tokens) -> None:
 
 def test_special_tokens_keep_their_written_form(models: dict[str, LanguageModel]) -> None:
     gemma, gpt2 = models["gemma"].tokens, models["gpt2"].tokens
-    assert [gemma.piece(id) for id in (0, 1, 2, 4)] == [b"<pad>", b"<eos>", b"<bos>", b"<start_of_turn>"]
+    assert [gemma.piece(id) for id in (0, 1, 2, 4)] == [
+        b"<pad>",
+        b"<eos>",
+        b"<bos>",
+        b"<start_of_turn>",
+    ]
     assert gpt2.piece(0) == b"<|endoftext|>"
     assert models["qwen"].tokens.piece(405) == b"<unused 405>"
 
@@ -104,8 +112,18 @@ def test_batches_have_true_masks(tokens: Tokens) -> None:
 def test_eos_inside_a_text_and_bos_as_pad_are_counted(models: dict[str, LanguageModel]) -> None:
     """W2: with BOS = EOS = pad, counting ids that are not pad loses tokens."""
     tokens = models["gpt2"].tokens
-    batch = next(tokens.batches([Text(0, "a<|endoftext|>b<|endoftext|>"), Text(1, "a much longer text than that")]))
-    assert batch.ids[0][batch.mask[0]].tolist() == [0, *tokens.encode("a")[1:], 0, *tokens.encode("b")[1:], 0]
+    batch = next(
+        tokens.batches(
+            [Text(0, "a<|endoftext|>b<|endoftext|>"), Text(1, "a much longer text than that")]
+        )
+    )
+    assert batch.ids[0][batch.mask[0]].tolist() == [
+        0,
+        *tokens.encode("a")[1:],
+        0,
+        *tokens.encode("b")[1:],
+        0,
+    ]
     assert batch.keep[0].sum() == 4
 
 
@@ -124,7 +142,9 @@ def test_chat_is_the_template_with_one_bos(
     """W3: the template writes a BOS of its own."""
     tokens = models[name].tokens
     ids, is_template = tokens.chat(CHAT, add_generation_prompt)
-    rendered = tokens.tokenizer.apply_chat_template(CHAT, tokenize=False, add_generation_prompt=add_generation_prompt)
+    rendered = tokens.tokenizer.apply_chat_template(
+        CHAT, tokenize=False, add_generation_prompt=add_generation_prompt
+    )
     assert joined(tokens, ids) == rendered
     assert ids.count(tokens.bos) == (tokens.bos is not None)
     assert is_template[0]
@@ -142,7 +162,9 @@ def test_content_tokens_are_what_people_wrote(name: str, models: dict[str, Langu
     assert joined(tokens, content) == "".join(strip(message["content"]) for message in CHAT)
 
 
-def test_templates_that_print_contents_twice_stripped_or_not(models: dict[str, LanguageModel]) -> None:
+def test_templates_that_print_contents_twice_stripped_or_not(
+    models: dict[str, LanguageModel],
+) -> None:
     tokens = Tokens(AutoTokenizer.from_pretrained(models["qwen"].name))
     tokens.tokenizer.chat_template = (
         "{% for m in messages %}[{{ m.content | trim }}|{{ m.content }}]{{ m.role }}:{% endfor %}"
@@ -164,10 +186,16 @@ def test_chats_that_cannot_be_rendered(models: dict[str, LanguageModel]) -> None
         tokens.chat([{"role": "user", "content": "abc"}])
 
 
-def test_chat_batches_keep_content_only_and_open_the_reply_for_final(models: dict[str, LanguageModel]) -> None:
+def test_chat_batches_keep_content_only_and_open_the_reply_for_final(
+    models: dict[str, LanguageModel],
+) -> None:
     tokens = models["gemma"].tokens
     answered = (CHAT[0], CHAT[1])
-    passages = [Text(0, messages=(CHAT[0],)), Text(1, "plain text beside it"), Text(2, messages=answered)]
+    passages = [
+        Text(0, messages=(CHAT[0],)),
+        Text(1, "plain text beside it"),
+        Text(2, messages=answered),
+    ]
     batch = next(tokens.batches(passages))
     assert joined(tokens, batch.ids[0][batch.keep[0]].tolist()) == CHAT[0]["content"]
     assert joined(tokens, batch.ids[1][batch.keep[1]].tolist()) == "plain text beside it"

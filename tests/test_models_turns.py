@@ -1,4 +1,6 @@
-"""Turns at a model: one at a time, fair, freed by failure; and runs beside each other equal runs one after another."""
+"""Turns at a model: one at a time, fair, freed by failure; and runs beside each other equal runs
+one after another.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,9 @@ def test_a_run_that_fails_frees_the_model() -> None:
 def test_one_visitor_cannot_fill_the_queue() -> None:
     turns = Turns()
     with turns.take("a"):
-        threads = [Thread(target=lambda: turns.take("a").__enter__(), daemon=True) for _ in range(3)]
+        threads = [
+            Thread(target=lambda: turns.take("a").__enter__(), daemon=True) for _ in range(3)
+        ]
         for thread in threads:
             thread.start()
         until(lambda: turns.length == 4)

@@ -1,4 +1,6 @@
-"""Automatic labels: the same file gives the same labels, they quote what is there, and they tell regions apart."""
+"""Automatic labels: the same file gives the same labels, they quote what is there, and they tell
+regions apart.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,8 @@ def test_hostile_tokens_stay_on_one_short_line() -> None:
     [
         ("all-tokens/tuned-L4-p2", 0.99),
         ("all-tokens/base-L2-p1", 0.99),
-        ("last-token/tuned-L4-final-p2", 0.85),  # every member is the same token: the text before names them
+        # every member is the same token: the text before names them
+        ("last-token/tuned-L4-final-p2", 0.85),
         ("last-token/base-L2-final-p2", 0.7),
     ],
 )
@@ -95,7 +98,12 @@ def test_a_big_dictionary_takes_a_moment() -> None:
 
 
 def test_texts_without_tokens_are_named_by_words_their_neighbours_lack() -> None:
-    texts = ["a boat in the harbour", "the old boat by the sea", "the bread in the oven", "bread and butter, the end"]
+    texts = [
+        "a boat in the harbour",
+        "the old boat by the sea",
+        "the bread in the oven",
+        "bread and butter, the end",
+    ]
     arrays = {
         "center": np.zeros(2, np.float32),
         "exemplars": np.eye(2, dtype=np.float32),
@@ -112,7 +120,10 @@ def test_texts_without_tokens_are_named_by_words_their_neighbours_lack() -> None
         "excerpt_band": np.zeros(4, np.uint8),
     }
     dictionary = Dictionary(MemorySource(arrays), {"threshold": 0.5}, 2)
-    assert [name.split(" / ")[0] for name in automatic(dictionary)] == ['texts with "boat"', 'texts with "bread"']
+    assert [name.split(" / ")[0] for name in automatic(dictionary)] == [
+        'texts with "boat"',
+        'texts with "bread"',
+    ]
 
 
 def test_an_interval_holds_its_value_and_narrows_with_n() -> None:

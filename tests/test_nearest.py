@@ -1,4 +1,6 @@
-"""Laws of the exact nearest exemplar: the float64 fold decides, whatever the batch, the order of work or the screen."""
+"""Laws of the exact nearest exemplar: the float64 fold decides, whatever the batch, the order of
+work or the screen.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ def unit(x: np.ndarray) -> np.ndarray:
 
 def brute(x: np.ndarray, exemplars: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every pair by the law, one row at a time; numpy's argmax takes the first, the older."""
-    cosines = np.stack([folded_cosine(np.broadcast_to(row, exemplars.shape), exemplars) for row in x])
+    cosines = np.stack(
+        [folded_cosine(np.broadcast_to(row, exemplars.shape), exemplars) for row in x]
+    )
     return cosines.max(1), cosines.argmax(1)
 
 
@@ -33,7 +37,10 @@ def cases() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     pole = unit(draw(1, 64))
     return {
         "random": (unit(draw(300, 128)), unit(draw(700, 128))),
-        "clustered": (unit(draw(9, 64)[np.arange(200) % 9] + 0.2 * draw(200, 64)), unit(draw(90, 64))),
+        "clustered": (
+            unit(draw(9, 64)[np.arange(200) % 9] + 0.2 * draw(200, 64)),
+            unit(draw(90, 64)),
+        ),
         "near-duplicates": (twins[:100], twins[100:]),
         "float32 twins": (ulps[:50], ulps[50:]),
         "exact duplicates": (few, np.concatenate([few, few, few[::-1]])),
@@ -65,7 +72,9 @@ def test_tiles_and_row_blocks_do_not_show(monkeypatch):
     whole = nearest_exemplar(x, exemplars)
     monkeypatch.setattr("ep.method.nearest.TILE", 7)
     monkeypatch.setattr("ep.method.nearest.ROWS_AT_A_TIME", 3)
-    assert all(np.array_equal(a, b) for a, b in zip(nearest_exemplar(x, exemplars), whole, strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(nearest_exemplar(x, exemplars), whole, strict=True)
+    )
 
 
 def test_one_row_at_a_time_equals_all_at_once():

@@ -1,4 +1,6 @@
-"""Behaviour as a visitor finds it: the stored run at once, a run of one's own, wrong input of every kind."""
+"""Behaviour as a visitor finds it: the stored run at once, a run of one's own, wrong input of every
+kind.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,12 @@ def wait(at: AppTest, text: str) -> str:
 def test_the_stored_run_is_there_at_once_and_says_what_it_is(keys: dict[str, str]) -> None:
     data = json.loads(STORED.read_text())
     page = well(_visit("behaviour", keys["own"]))
-    for text in (f"Stored run of {data['made']}", "is not tried yet", "Where the prompts fall", "on held-out prompts"):
+    for text in (
+        f"Stored run of {data['made']}",
+        "is not tried yet",
+        "Where the prompts fall",
+        "on held-out prompts",
+    ):
         assert text in page
     assert page.count('class="eb-track"') > 20 and "half of the four seeds do nothing" in page
     assert page.count("Matched region") == 1 and "appendix table 3" in page
@@ -98,7 +105,9 @@ def test_a_run_of_ones_own_finds_tries_and_repeats(keys: dict[str, str], few: No
     while "Not tried yet on this dictionary" in page:
         sleep(0.3)
         page = well(at.run())
-    assert "1 held-out prompt was also used for the choice" in page or "No region may carry it" in page
+    assert (
+        "1 held-out prompt was also used for the choice" in page or "No region may carry it" in page
+    )
     assert "<img src=x" not in page and "<script>z" not in page
     at.button(key="behaviour_streams").click().run()
     assert "Here with 6%" in wait(at, "Here with")
@@ -115,7 +124,17 @@ def test_a_run_of_ones_own_finds_tries_and_repeats(keys: dict[str, str], few: No
         ({"bphr": " "}, "list of phrases is empty"),
         ({"bjudge": "endpoint"}, "no address of a server"),
         ({"bset": "own"}, "the demo&#x27;s own are shown"),
-        ({"bseeds": "many", "btok": "-1", "bpct": "nan", "bshare": "7", "btry": "²", "bjudge": "x"}, "Stored run of"),
+        (
+            {
+                "bseeds": "many",
+                "btok": "-1",
+                "bpct": "nan",
+                "bshare": "7",
+                "btry": "²",
+                "bjudge": "x",
+            },
+            "Stored run of",
+        ),
     ],
 )
 def test_what_cannot_be_set_is_a_sentence_and_the_page_stays(
@@ -125,8 +144,12 @@ def test_what_cannot_be_set_is_a_sentence_and_the_page_stays(
     assert said in page and "Where the prompts fall" in page
 
 
-@pytest.mark.parametrize(("name", "said"), [("wide", "the dictionary is 48 wide"), ("lost", "model")])
-def test_a_model_that_does_not_fit_or_is_not_here_is_a_sentence(keys: dict[str, str], name: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"), [("wide", "the dictionary is 48 wide"), ("lost", "model")]
+)
+def test_a_model_that_does_not_fit_or_is_not_here_is_a_sentence(
+    keys: dict[str, str], name: str, said: str
+) -> None:
     at = _visit("behaviour", keys[name])
     at.button(key="behaviour_go").click().run()
     page = well(at)
@@ -134,7 +157,9 @@ def test_a_model_that_does_not_fit_or_is_not_here_is_a_sentence(keys: dict[str, 
     assert "Where the prompts fall" in page
 
 
-def test_prompts_that_all_behave_alike_end_as_a_sentence_and_the_model_goes_on(keys: dict[str, str], few: None) -> None:
+def test_prompts_that_all_behave_alike_end_as_a_sentence_and_the_model_goes_on(
+    keys: dict[str, str], few: None
+) -> None:
     at = _visit("behaviour", keys["own"], bjudge="pattern", bpat="zzzz", btok="4")
     at.button(key="behaviour_go").click().run()
     assert "None of the 18 prompts show it" in wait(at, "None of the 18")
@@ -152,7 +177,9 @@ def asked_at(at: AppTest, url: str) -> None:
 def test_a_judge_asked_over_the_network_decides_and_one_that_never_answers_is_a_sentence(
     keys: dict[str, str], few: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a word of the judge's own on each reply; then too late, and the model goes on right after."""
+    """By a word of the judge's own on each reply; then too late, and the model goes on right
+    after.
+    """
 
     def odd(handler: BaseHTTPRequestHandler, seen: Seen, n: int) -> None:
         reply = seen.body["messages"][-1]["content"]
@@ -164,7 +191,9 @@ def test_a_judge_asked_over_the_network_decides_and_one_that_never_answers_is_a_
         asked_at(at, server.url)
         page = wait(at, "prompts show it")
         replies = {seen.body["messages"][-1]["content"] for seen in server.seen}
-        assert "by a *judge*" in page and len(replies) == len(server.seen), "each text is asked about once"
+        assert "by a *judge*" in page and len(replies) == len(server.seen), (
+            "each text is asked about once"
+        )
     with serving(waits(3.0)) as server:
         at = _visit("behaviour", keys["own"], bjudge="endpoint", btok="7")
         asked_at(at, server.url)
@@ -174,7 +203,7 @@ def test_a_judge_asked_over_the_network_decides_and_one_that_never_answers_is_a_
     wait(at, "Regions by prompts covered")
 
 
-# -- plain data and markup ---------------------------------------------------------------------------------------------
+# -- plain data and markup -------------------------------------------------------------------------
 
 
 def test_the_stored_run_shows_what_the_study_found() -> None:
@@ -199,12 +228,17 @@ def test_the_stored_run_shows_what_the_study_found() -> None:
 
 
 def passes(arms: dict[str, dict[str, list[int]]]) -> bool:
-    """Refusal gone, sense in its place, benign prompts intact, and no control that does the same."""
+    """Refusal gone, sense in its place, benign prompts intact, and no control that does the
+    same.
+    """
     share = {
-        name: {what: Rate(*arm[what]).value for what in ("behaves", "complies", "intact")} for name, arm in arms.items()
+        name: {what: Rate(*arm[what]).value for what in ("behaves", "complies", "intact")}
+        for name, arm in arms.items()
     }
     default, ablated = share.pop("default"), share.pop("ablated")
-    effect = default["behaves"] >= 0.95 and ablated["behaves"] <= 0.05 and ablated["complies"] >= 0.9
+    effect = (
+        default["behaves"] >= 0.95 and ablated["behaves"] <= 0.05 and ablated["complies"] >= 0.9
+    )
     return (
         effect
         and ablated["intact"] >= 0.95
@@ -213,8 +247,13 @@ def passes(arms: dict[str, dict[str, list[int]]]) -> bool:
 
 
 def test_the_readme_says_what_the_stored_run_found() -> None:
-    data, said = json.loads(STORED.read_text()), " ".join((STORED.parents[2] / "README.md").read_text().split())
-    default, ablated, random = ({arm["arm"]: arm for arm in data["trial"]["arms"]}[name] for name in ARMS)
+    data, said = (
+        json.loads(STORED.read_text()),
+        " ".join((STORED.parents[2] / "README.md").read_text().split()),
+    )
+    default, ablated, random = (
+        {arm["arm"]: arm for arm in data["trial"]["arms"]}[name] for name in ARMS
+    )
 
     def value(arm: dict[str, list[int]], what: str) -> str:
         return f"{arm[what][0] / arm[what][1]:.2f}"
@@ -228,7 +267,8 @@ def test_the_readme_says_what_the_stored_run_found() -> None:
         f"On {default['behaves'][1]} held-out requests",
         f"refusals go from **{value(default, 'behaves')} to {value(ablated, 'behaves')}**",
         f"in {value(ablated, 'complies')} of them ({low:.2f} to {high:.2f})",
-        f"intact in {value(ablated, 'intact')} of {ablated['intact'][1]} ({value(default, 'intact')} before)",
+        f"intact in {value(ablated, 'intact')} of {ablated['intact'][1]} "
+        f"({value(default, 'intact')} before)",
         f"leaves refusals at {value(random, 'behaves')}",
         f"coherent answers come in {span(data['streams'][0])}; with the centre taken from half",
         f"in {span(data['streams'][1])}: the model",
@@ -240,15 +280,28 @@ def test_tables_and_report_hold_every_count_and_no_markup_of_strangers() -> None
     data = json.loads(STORED.read_text())
     choice, trial = data["choice"], data["trial"]
     table = plain.region_table(choice["regions"])
-    assert sum(table["n"].to_pylist()) == choice["n"] and sum(table["behaving"].to_pylist()) == choice["behaving"]
+    assert (
+        sum(table["n"].to_pylist()) == choice["n"]
+        and sum(table["behaving"].to_pylist()) == choice["behaving"]
+    )
     arms = plain.arm_table([trial, *data["streams"][0]])
     assert len(arms) == sum(len(one["arms"]) for one in (trial, *data["streams"][0]))
-    trial["texts"][0] |= {"prompt": HOSTILE, "said": {"default": HOSTILE, "ablated": "", "swapped": HOSTILE}}
+    trial["texts"][0] |= {
+        "prompt": HOSTILE,
+        "said": {"default": HOSTILE, "ablated": "", "swapped": HOSTILE},
+    }
     choice["regions"][0]["lens"] = [HOSTILE]
     choice["dictionary"]["title"] = HOSTILE
     page = markup.report(choice, trial, data["streams"], [HOSTILE])
-    assert "<img" not in page and "<script" not in page and "&lt;img src=x" in page and "(nothing)" in page
-    assert page.count('class="eb-track"') == 3 * len(trial["arms"]) + 3 * sum(map(len, data["streams"]))
+    assert (
+        "<img" not in page
+        and "<script" not in page
+        and "&lt;img src=x" in page
+        and "(nothing)" in page
+    )
+    assert page.count('class="eb-track"') == 3 * len(trial["arms"]) + 3 * sum(
+        map(len, data["streams"])
+    )
     assert plain.text_table(trial)["prompt"].to_pylist()[0] == HOSTILE
 
 
@@ -267,7 +320,9 @@ def test_a_verdict_needs_an_answer_in_place_of_the_behaviour() -> None:
 
     assert plain.verdict(tried(-0.9, 0, 9)) == "works"
     assert plain.verdict(tried(-0.9, 0, 2)) == "loses sense"
-    assert plain.verdict(tried(-0.4, 0, 4)) == "little" == plain.verdict({"effect": None, "arms": []})
+    assert (
+        plain.verdict(tried(-0.4, 0, 4)) == "little" == plain.verdict({"effect": None, "arms": []})
+    )
 
 
 def test_only_the_newest_outcomes_are_kept() -> None:

@@ -1,4 +1,6 @@
-"""Between and the Region page's newer cards as a visitor finds them: whole, alone, parts missing, wrong input."""
+"""Between and the Region page's newer cards as a visitor finds them: whole, alone, parts missing,
+wrong input.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,17 @@ VITAL = ("center", "exemplars", "mean_directions", "count_arrival")
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A family of three percentiles with its model, and dictionaries alone, tiny, bare and hostile."""
+    """A family of three percentiles with its model, and dictionaries alone, tiny, bare and
+    hostile.
+    """
     folder = tmp_path_factory.mktemp("shelf")
     model = str(tiny.gemma(tmp_path_factory.mktemp("models") / "gemma"))
     common = {"family": "ladder", "title": "ladder", "layer": 1, "model": model}
     whole = synthetic(20, 16)
     bare = Dictionary(
-        MemorySource({n: whole.source.read(n) for n in VITAL}), whole.info | {"family": "bare", "title": "bare"}, 20
+        MemorySource({n: whole.source.read(n) for n in VITAL}),
+        whole.info | {"family": "bare", "title": "bare"},
+        20,
     )
     made = {
         "p8": synthetic(24, 32, seed=1, percentile=8.0, **common),
@@ -38,7 +44,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "tiny": synthetic(2, 8, seed=3, family="tiny", title="tiny"),
         "hostile": synthetic(60, 16, seed=4, hostile=True, family="hostile"),
         "bare": bare,
-        "published": without_tokens(synthetic(60, 16, seed=5, family="published", title="published")),
+        "published": without_tokens(
+            synthetic(60, 16, seed=5, family="published", title="published")
+        ),
     }
     with shelved(folder, made) as found:
         yield found
@@ -63,18 +71,36 @@ def test_the_ladder_is_the_familys_from_coarse_to_fine(keys: dict[str, str]) -> 
 
 
 def test_a_link_restores_anchors_basis_view_and_k(keys: dict[str, str]) -> None:
-    at = _visit("between", keys["p4"], r="3", b="9", basis="exemplar", between="path", neighbours="7", way="length")
+    at = _visit(
+        "between",
+        keys["p4"],
+        r="3",
+        b="9",
+        basis="exemplar",
+        between="path",
+        neighbours="7",
+        way="length",
+    )
     page = well(at)
     assert "B was found" not in page and "Neighbour lists: computed once" in page
     assert at.slider[0].value == 7
-    for name, value in {"r": "3", "b": "9", "basis": "exemplar", "between": "path", "neighbours": "7"}.items():
+    for name, value in {
+        "r": "3",
+        "b": "9",
+        "basis": "exemplar",
+        "between": "path",
+        "neighbours": "7",
+    }.items():
         assert at.query_params[name] == value
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"basis": "x"}, {"between": "<b>"}, {"neighbours": "99", "between": "path"}, {"b": "3"}]
+    "wrong",
+    [{"basis": "x"}, {"between": "<b>"}, {"neighbours": "99", "between": "path"}, {"b": "3"}],
 )
-def test_what_makes_no_sense_in_a_link_is_passed_over(keys: dict[str, str], wrong: dict[str, str]) -> None:
+def test_what_makes_no_sense_in_a_link_is_passed_over(
+    keys: dict[str, str], wrong: dict[str, str]
+) -> None:
     well(_visit("between", keys["p4"], r="3", **wrong))
 
 
@@ -94,9 +120,13 @@ def test_a_region_looked_at_becomes_an_anchor_or_is_opened(keys: dict[str, str])
 
 @pytest.mark.parametrize("key", ["alone", "hostile", "bare", "published"])
 @pytest.mark.parametrize("kind", ["lens", "path"])
-def test_a_dictionary_without_siblings_or_text_is_drawn(keys: dict[str, str], key: str, kind: str) -> None:
+def test_a_dictionary_without_siblings_or_text_is_drawn(
+    keys: dict[str, str], key: str, kind: str
+) -> None:
     page = well(_visit("between", keys[key], r="3", between=kind))
-    assert "no siblings at other percentiles" in page and "<img" not in page and "<script" not in page
+    assert (
+        "no siblings at other percentiles" in page and "<img" not in page and "<script" not in page
+    )
 
 
 def test_two_regions_have_nothing_between(keys: dict[str, str]) -> None:
@@ -109,7 +139,7 @@ def test_the_carrying_is_said_with_its_cosine() -> None:
     assert neighbourhood.carrying(study.Carried(3, 0.4567, False)) == "nearest, cos 0.46"
 
 
-# -- the Region page -------------------------------------------------------------------------------------------------
+# -- the Region page -------------------------------------------------------------------------------
 
 
 def group(at: AppTest, option: str) -> AppTest:
@@ -121,7 +151,11 @@ def group(at: AppTest, option: str) -> AppTest:
 def test_who_comes_second_is_shown_with_its_interval(keys: dict[str, str]) -> None:
     at = group(_visit("region", keys["p1"], r="3"), "Comes second")
     page = well(at)
-    assert "Where its Voronoi members would go" in page and "95 % interval" in page and "members examined" in page
+    assert (
+        "Where its Voronoi members would go" in page
+        and "95 % interval" in page
+        and "members examined" in page
+    )
 
 
 def test_farthest_regions_are_the_farthest(keys: dict[str, str]) -> None:
@@ -143,13 +177,21 @@ def test_a_bare_file_says_what_it_cannot_tell(keys: dict[str, str]) -> None:
 
 def test_excerpts_without_tokens_are_whole_and_said_to_be(keys: dict[str, str]) -> None:
     page = well(_visit("region", keys["published"], r="3"))
-    assert "Published without token ids" in page and "Not in this file: logit lens, token ids (its model adds" in page
+    assert (
+        "Published without token ids" in page
+        and "Not in this file: logit lens, token ids (its model adds" in page
+    )
     assert 'class="ep-tok ep-mark"' not in page
 
 
 def test_stability_names_its_sources(keys: dict[str, str]) -> None:
     page = well(_visit("region", keys["p1"], r="3"))
-    for text in ("D = log10(N·c²)", "percentile here", "n = 1,200 regions", "Published for gemma-2-2b"):
+    for text in (
+        "D = log10(N·c²)",
+        "percentile here",
+        "n = 1,200 regions",
+        "Published for gemma-2-2b",
+    ):
         assert text in page
 
 
@@ -162,15 +204,22 @@ def read(at: AppTest, text: str) -> str:
 def test_a_text_of_ones_own_is_read_against_the_region(keys: dict[str, str]) -> None:
     at = _visit("region", keys["p1"], r="3")
     page = read(at, "The cat sat on the mat.")
-    assert "tokens fall in this region" in page and "Closest token" in page and "to this exemplar" in page
+    assert (
+        "tokens fall in this region" in page
+        and "Closest token" in page
+        and "to this exemplar" in page
+    )
     at.button(key="region_next").click().run()
     assert "tokens fall in this region" in well(at)  # the reading stays while one walks on
 
 
 @pytest.mark.parametrize(
-    ("key", "text", "said"), [("p1", " ", "no text to read"), ("alone", "Hello", "cannot be read here")]
+    ("key", "text", "said"),
+    [("p1", " ", "no text to read"), ("alone", "Hello", "cannot be read here")],
 )
-def test_a_text_that_cannot_be_read_is_said(keys: dict[str, str], key: str, text: str, said: str) -> None:
+def test_a_text_that_cannot_be_read_is_said(
+    keys: dict[str, str], key: str, text: str, said: str
+) -> None:
     assert said in read(_visit("region", keys[key], r="3"), text)
 
 

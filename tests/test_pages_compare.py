@@ -1,4 +1,6 @@
-"""Compare as a visitor finds it: a pair by default, the same one twice, other widths, parts missing, hostile text."""
+"""Compare as a visitor finds it: a pair by default, the same one twice, other widths, parts
+missing, hostile text.
+"""
 
 from __future__ import annotations
 
@@ -20,25 +22,46 @@ VITAL = ("center", "exemplars", "mean_directions", "count_arrival")
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Two of one setting and models of two names, another seed, another width, a bare file, and hostile text."""
+    """Two of one setting and models of two names, another seed, another width, a bare file, and
+    hostile text.
+    """
     folder = tmp_path_factory.mktemp("shelf")
     model = str(tiny.gemma(tmp_path_factory.mktemp("models") / "gemma"))
     gpt2 = str(tiny.gpt2(tmp_path_factory.mktemp("models") / "gpt2"))
-    common = {"layer": 1, "percentile": 4.0, "model": model, "corpus": {"name": "x.txt", "digest": "abc"}}
+    common = {
+        "layer": 1,
+        "percentile": 4.0,
+        "model": model,
+        "corpus": {"name": "x.txt", "digest": "abc"},
+    }
     one = {**common, "model_name": "one"}
     whole = synthetic(30, 32, seed=7)
     bare = Dictionary(
-        MemorySource({name: whole.source.read(name) for name in VITAL}), whole.info | {"family": "bare"}, 30
+        MemorySource({name: whole.source.read(name) for name in VITAL}),
+        whole.info | {"family": "bare"},
+        30,
     )
     made = {
         "a": synthetic(80, 32, seed=1, family="fa", title="first", **one),
-        "b": synthetic(70, 32, seed=2, family="fb", title="second", **{**common, "model_name": "two"}),
+        "b": synthetic(
+            70, 32, seed=2, family="fb", title="second", **{**common, "model_name": "two"}
+        ),
         "seed": synthetic(82, 32, seed=3, family="fs", title="first again", **one),
-        "c": synthetic(75, 32, seed=8, family="fc", title="third", **{**common, "model_name": "three"}),
-        "short": synthetic(75, 32, seed=8, family="fe", title="4", **{**common, "model_name": "four"}),
-        "seed of short": synthetic(71, 32, seed=9, family="ff", title="4 again", **{**common, "model_name": "four"}),
-        "z alone": synthetic(64, 32, seed=8, family="fi", title="5", **{**common, "model_name": "five"}),
-        "seed of c": synthetic(71, 32, seed=9, family="fd", title="third again", **{**common, "model_name": "three"}),
+        "c": synthetic(
+            75, 32, seed=8, family="fc", title="third", **{**common, "model_name": "three"}
+        ),
+        "short": synthetic(
+            75, 32, seed=8, family="fe", title="4", **{**common, "model_name": "four"}
+        ),
+        "seed of short": synthetic(
+            71, 32, seed=9, family="ff", title="4 again", **{**common, "model_name": "four"}
+        ),
+        "z alone": synthetic(
+            64, 32, seed=8, family="fi", title="5", **{**common, "model_name": "five"}
+        ),
+        "seed of c": synthetic(
+            71, 32, seed=9, family="fd", title="third again", **{**common, "model_name": "three"}
+        ),
         "wide": synthetic(40, 16, seed=4, family="fw", title="other width"),
         "hostile": synthetic(40, 32, seed=5, hostile=True, family="fh"),
         "gpt2": synthetic(60, 32, seed=9, family="fg", layer=1, model=gpt2, model_name="gpt2"),
@@ -55,11 +78,19 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         yield found
 
 
-def test_the_page_opens_on_the_sibling_of_another_model_beside_another_seed(keys: dict[str, str]) -> None:
+def test_the_page_opens_on_the_sibling_of_another_model_beside_another_seed(
+    keys: dict[str, str],
+) -> None:
     page = well(_visit("compare", keys["a"]))
     assert "second" in page
     assert "between the centres" in page
-    for text in ("Persisted", "Moved", "Only in A", "Only in B", "persist in another seed of A itself"):
+    for text in (
+        "Persisted",
+        "Moved",
+        "Only in A",
+        "Only in B",
+        "persist in another seed of A itself",
+    ):
         assert text in page
     assert "another seed of A:" in page
     assert "Only in B" in page
@@ -68,7 +99,13 @@ def test_the_page_opens_on_the_sibling_of_another_model_beside_another_seed(keys
 
 def test_each_side_is_beside_its_own_null(keys: dict[str, str]) -> None:
     page = well(_visit("compare", keys["a"], cb=keys["c"]))
-    for text in ("another seed of A:", "another seed of B:", "persist in A and", "in another seed of B.", "for A, "):
+    for text in (
+        "another seed of A:",
+        "another seed of B:",
+        "persist in A and",
+        "in another seed of B.",
+        "for A, ",
+    ):
         assert text in page
     assert "No null" not in page
     page = well(_visit("compare", keys["b"], cb=keys["c"]))
@@ -113,8 +150,19 @@ def test_the_same_dictionary_twice_persists_whole(keys: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("basis", ["mean", "exemplar"])
 @pytest.mark.parametrize("centre", ["common", "b"])
-def test_every_way_of_comparing_is_kept_in_the_link(keys: dict[str, str], basis: str, centre: str) -> None:
-    at = _visit("compare", keys["a"], cb=keys["b"], cbasis=basis, ccentre=centre, ccut="0.9", cmap="cosine", creg="5")
+def test_every_way_of_comparing_is_kept_in_the_link(
+    keys: dict[str, str], basis: str, centre: str
+) -> None:
+    at = _visit(
+        "compare",
+        keys["a"],
+        cb=keys["b"],
+        cbasis=basis,
+        ccentre=centre,
+        ccut="0.9",
+        cmap="cosine",
+        creg="5",
+    )
     well(at)
     assert at.query_params["ccut"] == "0.9"
     assert at.slider(key="compare_cutoff").value == 0.9
@@ -157,7 +205,9 @@ def test_small_and_hostile_dictionaries_are_compared_too(keys: dict[str, str]) -
 
 
 def test_one_prompt_goes_through_both_models(keys: dict[str, str]) -> None:
-    page = well(_visit("compare", keys["a"], cb=keys["b"], cview="prompt", q="two boats", **{"as": "text"}))
+    page = well(
+        _visit("compare", keys["a"], cb=keys["b"], cview="prompt", q="two boats", **{"as": "text"})
+    )
     assert "fall in regions that are not each other" in page
 
 

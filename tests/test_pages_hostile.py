@@ -1,4 +1,6 @@
-"""What a demanding visitor brings: equal titles, files without tokens, published labels, doubts, links to nowhere."""
+"""What a demanding visitor brings: equal titles, files without tokens, published labels, doubts,
+links to nowhere.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,15 @@ from tests.fixtures.published import without_tokens
 
 @pytest.fixture(autouse=True)
 def shelf(own_shelf: Path) -> Path:
-    """Two families of one title and one of neither tokens nor lens, with labels its author published."""
+    """Two families of one title and one of neither tokens nor lens, with labels its author
+    published.
+    """
     for name in ("one", "other"):
         save(synthetic(30, 16, seed=5, family=name, title="Twin"), own_shelf / f"{name}.ep.h5")
     told = [[3, "<b>the author's</b> words"], [99, "no such region"], [4, 5], "nonsense", [5, " "]]
-    plain = without_tokens(synthetic(30, 16, seed=6, family="plain", title="Plain", published_labels=told))
+    plain = without_tokens(
+        synthetic(30, 16, seed=6, family="plain", title="Plain", published_labels=told)
+    )
     save(plain, own_shelf / "plain.ep.h5")
     return own_shelf
 
@@ -74,11 +80,15 @@ def test_excerpts_the_model_does_not_confirm_are_marked_and_counted() -> None:
     doubts = sum(row.agrees is False for row in rows)
     assert 0 < doubts < len(rows) and printed(rows, "#000000").count("Not confirmed") == doubts
     assert f"{doubts} of {len(rows)} excerpts" in _doubted(region)
-    assert not _doubted(made.region(0)) and "Not confirmed" not in printed(map(aligned, made.excerpts(0)), "#000000")
+    assert not _doubted(made.region(0)) and "Not confirmed" not in printed(
+        map(aligned, made.excerpts(0)), "#000000"
+    )
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_very_few_regions_are_shown_flat_and_the_sphere_says_why(shelf: Path, visit: Visit, size: int) -> None:
+def test_very_few_regions_are_shown_flat_and_the_sphere_says_why(
+    shelf: Path, visit: Visit, size: int
+) -> None:
     save(synthetic(size, 8, seed=size, family="few"), shelf / "few.ep.h5")
     loading.refresh()
     for page in ("", "region", "between", "resolution"):
@@ -100,12 +110,22 @@ def test_a_link_to_a_dictionary_that_is_not_here_says_so(visit: Visit) -> None:
 def test_a_published_file_says_once_what_it_lacks_and_shows_no_empty_card(visit: Visit) -> None:
     app = visit("region", d="plain/2/4", r="3")
     text = said(app)
-    assert text.count("Not in this file: logit lens, token ids (its model adds them: in the Library") == 1
-    assert "founding passages, Voronoi members" in text and "(seen only while a dictionary is built)" in text
-    assert not [line for line in ("This file holds no", "does not hold", "does not say") if line in text]
+    assert (
+        text.count("Not in this file: logit lens, token ids (its model adds them: in the Library")
+        == 1
+    )
+    assert (
+        "founding passages, Voronoi members" in text
+        and "(seen only while a dictionary is built)" in text
+    )
+    assert not [
+        line for line in ("This file holds no", "does not hold", "does not say") if line in text
+    ]
     for heading in ("Founded by", "Distance to the exemplar", "Next tokens"):
         assert heading not in text
-    around = [control.options for control in app.get("button_group") if "Farthest" in control.options]
+    around = [
+        control.options for control in app.get("button_group") if "Farthest" in control.options
+    ]
     assert "Stability" in text and around == [["Nearest regions", "Farthest"]]
 
 
@@ -116,20 +136,40 @@ def test_a_file_with_everything_lacks_nothing(visit: Visit) -> None:
 
 def test_without_texts_the_model_adds_the_lens_alone() -> None:
     full = synthetic(30, 16)
-    kept = {name: full.source.read(name) for name in ("center", "exemplars", "mean_directions", "count_arrival")}
+    kept = {
+        name: full.source.read(name)
+        for name in ("center", "exemplars", "mean_directions", "count_arrival")
+    }
     text = sentence(Dictionary(MemorySource(kept), full.info, 30))
-    assert text.startswith("Not in this file: logit lens (its model adds it: ") and "; token ids, excerpts" in text
+    assert (
+        text.startswith("Not in this file: logit lens (its model adds it: ")
+        and "; token ids, excerpts" in text
+    )
     assert sentence(full) == ""
 
 
-def test_a_region_of_which_only_the_number_is_known_is_not_called_by_it_twice(own_shelf: Path, visit: Visit) -> None:
+def test_a_region_of_which_only_the_number_is_known_is_not_called_by_it_twice(
+    own_shelf: Path, visit: Visit
+) -> None:
     full = synthetic(30, 16, family="geometry")
-    kept = ("center", "exemplars", "mean_directions", "count_arrival", "neighbourhood", "nearest_ids", "map_pca")
+    kept = (
+        "center",
+        "exemplars",
+        "mean_directions",
+        "count_arrival",
+        "neighbourhood",
+        "nearest_ids",
+        "map_pca",
+    )
     arrays = {name: full.source.read(name) for name in (*kept, "nearest_distances")}
     info = {name: value for name, value in full.info.items() if name != "group_names"}
     save(Dictionary(MemorySource(arrays), info, 30), own_shelf / "geometry.ep.h5")
     app = visit(d="geometry/2/4", r="3")
-    assert "region 3<" not in said(app) and "group of region" in said(app) and "ep-three" not in said(app)
+    assert (
+        "region 3<" not in said(app)
+        and "group of region" in said(app)
+        and "ep-three" not in said(app)
+    )
     region = said(visit("region", d="geometry/2/4", r="3"))
     assert "nothing but its number is known" in region and "tokens that set it apart" not in region
 
@@ -138,9 +178,17 @@ def test_members_that_end_their_passages_have_no_next_token_and_are_not_said_to_
     own_shelf: Path, visit: Visit
 ) -> None:
     full = synthetic(30, 16, family="last")
-    arrays = {name: full.source.read(name) for name in (*ARRAYS, "vocabulary_pieces") if name in full}
-    arrays["next_ids"], arrays["next_counts"] = np.full((30, 10), -1, np.int32), np.zeros((30, 10), np.uint32)
+    arrays = {
+        name: full.source.read(name) for name in (*ARRAYS, "vocabulary_pieces") if name in full
+    }
+    arrays["next_ids"], arrays["next_counts"] = (
+        np.full((30, 10), -1, np.int32),
+        np.zeros((30, 10), np.uint32),
+    )
     save(Dictionary(MemorySource(arrays), full.info, 30), own_shelf / "last.ep.h5")
     assert full.region(3).count_voronoi > 0
     text = said(visit("region", d="last/2/4", r="3"))
-    assert "None of its members has a token after it." in text and "nearest to this exemplar any more" not in text
+    assert (
+        "None of its members has a token after it." in text
+        and "nearest to this exemplar any more" not in text
+    )

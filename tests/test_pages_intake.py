@@ -21,7 +21,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", [*HOSTILE, "", ".h5", "a.ep.h5", "../../x.h5", "C:\\windows\\y.EP.H5", "-rf"])
+@pytest.mark.parametrize(
+    "name", [*HOSTILE, "", ".h5", "a.ep.h5", "../../x.h5", "C:\\windows\\y.EP.H5", "-rf"]
+)
 def test_a_safe_name_is_one_plain_file_name(name: str) -> None:
     safe = intake.safe_name(name)
     assert safe.endswith(".ep.h5")
@@ -33,14 +35,19 @@ def test_a_safe_name_is_one_plain_file_name(name: str) -> None:
 
 def test_an_upload_is_kept_whole_and_never_overwrites(file: Path, tmp_path: Path) -> None:
     library = tmp_path / "library"
-    paths = [intake.upload("../<b>made</b>.ep.h5", io.BytesIO(file.read_bytes()), library) for _ in range(3)]
+    paths = [
+        intake.upload("../<b>made</b>.ep.h5", io.BytesIO(file.read_bytes()), library)
+        for _ in range(3)
+    ]
     assert len(set(paths)) == 3
     assert all(path.parent == library and path.read_bytes() == file.read_bytes() for path in paths)
     assert sorted(library.iterdir()) == sorted(paths)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a dictionary", b"\x89HDF\r\n\x1a\n" + bytes(100)])
-def test_what_is_no_dictionary_is_refused_by_its_own_name_and_leaves_nothing(content: bytes, tmp_path: Path) -> None:
+def test_what_is_no_dictionary_is_refused_by_its_own_name_and_leaves_nothing(
+    content: bytes, tmp_path: Path
+) -> None:
     with pytest.raises(DictionaryFileError, match=r"odd name\.h5") as caught:
         intake.upload("odd name.h5", io.BytesIO(content), tmp_path)
     assert ".partial" not in str(caught.value)

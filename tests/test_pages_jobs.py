@@ -1,4 +1,6 @@
-"""Long work beside the pages: one job a key, cancelled between two steps, its error a sentence, its outcome kept."""
+"""Long work beside the pages: one job a key, cancelled between two steps, its error a sentence, its
+outcome kept.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,9 @@ def test_failures_become_sentences_and_surprises_stay_in_the_log(
 
 
 def test_jobs_are_stopped_before_the_interpreter_ends(tmp_path: Path) -> None:
-    """A thread that is frozen inside a library at the end can hang it; a job hears of the end instead."""
+    """A thread that is frozen inside a library at the end can hang it; a job hears of the end
+    instead.
+    """
     code = f"""
 import time
 from pathlib import Path
@@ -104,12 +108,16 @@ def work(job):
 
 Board().start("a", "Work", work)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, (tmp_path / "heard").read_text()) == (0, "yes"), done.stderr
 
 
 def _too_quick() -> None:
-    """A page that looks for what a job made, finds nothing, and draws the job, which is done by then."""
+    """A page that looks for what a job made, finds nothing, and draws the job, which is done by
+    then.
+    """
     from time import sleep
 
     import streamlit as st

@@ -1,4 +1,6 @@
-"""The Library page's own parts: what is got from the Hub, pickles from outside, and dictionaries to complete."""
+"""The Library page's own parts: what is got from the Hub, pickles from outside, and dictionaries to
+complete.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +49,15 @@ def test_offline_the_catalogue_is_there_and_nothing_can_be_got(shelf: Path) -> N
 def test_one_that_is_here_opens_and_shows_both_counts(shelf: Path) -> None:
     published = next(p for p in PUBLISHED if p.key == "gemma-2-2b-it/20/8")
     dictionary = without_tokens(synthetic(size=30, width=16))
-    origin = {"repository": REPOSITORY, "file": published.path, "revision": "0" * 40, "sha256": "1" * 64}
-    dictionary.info.update(family="published-x", model="nobody/nothing", published=origin, layer=20, percentile=8.0)
+    origin = {
+        "repository": REPOSITORY,
+        "file": published.path,
+        "revision": "0" * 40,
+        "sha256": "1" * 64,
+    }
+    dictionary.info.update(
+        family="published-x", model="nobody/nothing", published=origin, layer=20, percentile=8.0
+    )
     ep.save(dictionary, shelf / "x.ep.h5")
     loading.refresh()
     app = opened()
@@ -85,7 +94,10 @@ def test_a_pickle_is_read_under_a_free_name_and_a_foreign_one_is_refused(tmp_pat
     assert intake.is_pickle(" 'x.PKL' ") and not intake.is_pickle("x.ep.h5")
     made = [
         intake.read_pickle(
-            intake.keep("../gemma-x_layer3.pkl", io.BytesIO(data), folder), "a", folder, lambda said, share: None
+            intake.keep("../gemma-x_layer3.pkl", io.BytesIO(data), folder),
+            "a",
+            folder,
+            lambda said, share: None,
         )
         for _ in range(2)
     ]

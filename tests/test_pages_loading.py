@@ -1,4 +1,6 @@
-"""Opening a dictionary that takes a while: a sentence says so, once, and nothing is said where it is quick."""
+"""Opening a dictionary that takes a while: a sentence says so, once, and nothing is said where it
+is quick.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +40,18 @@ def test_naming_regions_by_their_texts_is_announced_once_and_then_the_chip_has_i
     save(without_tokens(synthetic(60, 16, seed=6, family="plain")), own_shelf / "plain.ep.h5")
     app = visit()
     assert len(spoken) == 1 and "Naming 60 regions" in spoken[0]
-    key, region = app.session_state["ep_selection"].dictionary, app.session_state["ep_selection"].region
+    key, region = (
+        app.session_state["ep_selection"].dictionary,
+        app.session_state["ep_selection"].region,
+    )
     assert loading.is_ready(key) and loading.region_name(key, region).strip('"')[:5] in said(app)
     visit()
     assert len(spoken) == 1
 
 
-def test_a_file_with_tokens_has_nothing_to_wait_for(own_shelf: Path, visit: Visit, spoken: list[str]) -> None:
+def test_a_file_with_tokens_has_nothing_to_wait_for(
+    own_shelf: Path, visit: Visit, spoken: list[str]
+) -> None:
     save(synthetic(60, 16, family="whole"), own_shelf / "whole.ep.h5")
     visit()
     assert spoken == []

@@ -1,4 +1,6 @@
-"""The Region, Prompt and Library pages as a visitor finds them: whole, with parts missing, with wrong input."""
+"""The Region, Prompt and Library pages as a visitor finds them: whole, with parts missing, with
+wrong input.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[dict[str, str]]:
-    """A shelf of its own: a family of two layers with its model, and dictionaries with something wrong or missing."""
+    """A shelf of its own: a family of two layers with its model, and dictionaries with something
+    wrong or missing.
+    """
     folder = tmp_path_factory.mktemp("shelf")
     made = {
         "first": synthetic(60, 32, model=str(model), layer=1, family="whole", title="whole"),
-        "second": synthetic(60, 32, seed=1, model=str(model), layer=2, family="whole", title="whole"),
+        "second": synthetic(
+            60, 32, seed=1, model=str(model), layer=2, family="whole", title="whole"
+        ),
         "narrow": synthetic(20, 16, model=str(model), family="narrow", title="narrow"),
         "foreign": synthetic(20, 16, model="nobody/has-this", family="foreign", title="foreign"),
         "hostile": synthetic(30, 16, hostile=True, family="hostile"),
@@ -58,7 +64,13 @@ def _deserted() -> Dictionary:
     arrays["count_voronoi"][1] += arrays["count_voronoi"][0]
     for name in ("distance_histogram", "position_histogram"):
         arrays[name][1] += arrays[name][0]
-    for name in ("count_voronoi", "distance_histogram", "position_histogram", "token_counts", "next_counts"):
+    for name in (
+        "count_voronoi",
+        "distance_histogram",
+        "position_histogram",
+        "token_counts",
+        "next_counts",
+    ):
         arrays[name][0] = 0
     for name in ("token_ids", "next_ids"):
         arrays[name][0] = -1
@@ -81,7 +93,9 @@ def _frame_around(script: str) -> None:
 
 
 def _visit(page: str, key: str, **selection: str) -> AppTest:
-    at = AppTest.from_function(_frame_around, default_timeout=60, args=(str(ROOT / "pages" / f"{page}.py"),))
+    at = AppTest.from_function(
+        _frame_around, default_timeout=60, args=(str(ROOT / "pages" / f"{page}.py"),)
+    )
     for name, value in {"d": key, **selection}.items():
         at.query_params[name] = value
     at.run()
@@ -93,9 +107,19 @@ def _html(at: AppTest) -> str:
     return "\n".join(element.proto.body for element in at.get("html"))
 
 
-def test_a_region_shows_both_counts_its_lens_its_event_and_its_passages(keys: dict[str, str]) -> None:
+def test_a_region_shows_both_counts_its_lens_its_event_and_its_passages(
+    keys: dict[str, str],
+) -> None:
     page = _html(_visit("region", keys["first"], r="3"))
-    for text in ("Region 3", "members, Voronoi", "at arrival", "exemplar ↑", "mean ↓", "Founded by", "activation "):
+    for text in (
+        "Region 3",
+        "members, Voronoi",
+        "at arrival",
+        "exemplar ↑",
+        "mean ↓",
+        "Founded by",
+        "activation ",
+    ):
         assert text in page
     for band in ("Near", "Spread", "Far"):
         assert f"<b>{band}</b>" in page
@@ -114,7 +138,9 @@ def test_previous_next_and_the_id_walk_and_are_kept_in_the_link(keys: dict[str, 
 
 
 @pytest.mark.parametrize("wrong", ["60", "-1", "two", "9" * 30, "<b>1</b>"])
-def test_an_id_that_does_not_exist_is_said_and_nothing_moves(keys: dict[str, str], wrong: str) -> None:
+def test_an_id_that_does_not_exist_is_said_and_nothing_moves(
+    keys: dict[str, str], wrong: str
+) -> None:
     at = _visit("region", keys["first"], r="3")
     at.text_input(key="region_id").set_value(wrong).run()
     page = _html(at)
@@ -131,7 +157,13 @@ def test_the_shift_lens_is_the_other_choice(keys: dict[str, str]) -> None:
 def test_a_bare_dictionary_says_what_its_file_does_not_hold(keys: dict[str, str]) -> None:
     page = _html(_visit("region", keys["bare"], r="0"))
     said = page[page.index("Not in this file:") :].split("<")[0]
-    for text in ("logit lens (its model adds it", "neighbours", "excerpts", "distances", "token counts"):
+    for text in (
+        "logit lens (its model adds it",
+        "neighbours",
+        "excerpts",
+        "distances",
+        "token counts",
+    ):
         assert text in said
     assert "Something went wrong" not in page
 
@@ -184,7 +216,9 @@ def test_empty_text_is_said(keys: dict[str, str], text: str) -> None:
     assert "There is no text to read" in _html(at)
 
 
-@pytest.mark.parametrize("text", ["a\0b", "word " * 3000, "<img src=x onerror=alert(1)> $x$ \u202e", "🙂" * 5])
+@pytest.mark.parametrize(
+    "text", ["a\0b", "word " * 3000, "<img src=x onerror=alert(1)> $x$ \u202e", "🙂" * 5]
+)
 def test_odd_text_is_read_or_cut_and_said(keys: dict[str, str], text: str) -> None:
     at = _visit("prompt", keys["first"])
     at.text_area[0].set_value(text)
@@ -195,9 +229,12 @@ def test_odd_text_is_read_or_cut_and_said(keys: dict[str, str], text: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("key", "said"), [("narrow", "32 dimensions, this dictionary has 16"), ("foreign", "nobody/has-this")]
+    ("key", "said"),
+    [("narrow", "32 dimensions, this dictionary has 16"), ("foreign", "nobody/has-this")],
 )
-def test_a_model_that_does_not_fit_is_a_calm_box_with_a_way_out(keys: dict[str, str], key: str, said: str) -> None:
+def test_a_model_that_does_not_fit_is_a_calm_box_with_a_way_out(
+    keys: dict[str, str], key: str, said: str
+) -> None:
     at = _visit("prompt", keys[key], q="Hello there")
     page = _html(at)
     assert "cannot be read here" in page and said in page
@@ -207,7 +244,15 @@ def test_a_model_that_does_not_fit_is_a_calm_box_with_a_way_out(keys: dict[str, 
 def test_the_library_lists_families_and_what_is_broken(keys: dict[str, str]) -> None:
     at = _visit("library", keys["first"])
     page = _html(at)
-    for text in ("whole", "narrow", "bare", "1, 2", "cannot be opened", "broken.ep.h5", "not an HDF5 file"):
+    for text in (
+        "whole",
+        "narrow",
+        "bare",
+        "1, 2",
+        "cannot be opened",
+        "broken.ep.h5",
+        "not an HDF5 file",
+    ):
         assert text in page
     assert "python -m ep build" in at.code[0].value
 

@@ -1,4 +1,6 @@
-"""Steer as a visitor finds it: four columns of one run, a link that writes it again, calm words, what it exports."""
+"""Steer as a visitor finds it: four columns of one run, a link that writes it again, calm words,
+what it exports.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,17 @@ from ep.views.continuations import Column, differing
 from ep.views.steering import Setting
 from pages.shared import loading, steering_files
 from tests.fixtures.dictionaries import HOSTILE, synthetic
-from tests.fixtures.steering import LIVE, LONG, alone, asked, finished, generated, model_of, shelf, well
+from tests.fixtures.steering import (
+    LIVE,
+    LONG,
+    alone,
+    asked,
+    finished,
+    generated,
+    model_of,
+    shelf,
+    well,
+)
 from tests.test_pages_reading import _visit
 
 pytestmark = pytest.mark.slow
@@ -43,7 +55,9 @@ def test_the_page_opens_without_the_model_and_says_what_will_be_seen(keys: dict[
     assert loading.model_state(loading.dictionary(keys["own"]).info) == loading.NOT_NEEDED
 
 
-def test_a_run_is_that_of_the_backend_and_its_link_writes_the_same_again(keys: dict[str, str]) -> None:
+def test_a_run_is_that_of_the_backend_and_its_link_writes_the_same_again(
+    keys: dict[str, str],
+) -> None:
     at = asked(keys["own"], smode="add", sstr="2", sseed="7", stemp="1")
     columns = generated(at)
     live = at.session_state[LIVE]
@@ -51,9 +65,14 @@ def test_a_run_is_that_of_the_backend_and_its_link_writes_the_same_again(keys: d
         "The cat sat", mode="add", regions=(3,), strength=2.0, tokens=12, temperature=1.0, seed=7
     )
     assert list(columns) == alone(keys["own"], live.setting)
-    assert [column.moved for column in columns] == pytest.approx([0, columns[1].moved, 2, 2], rel=1e-3)
+    assert [column.moved for column in columns] == pytest.approx(
+        [0, columns[1].moved, 2, 2], rel=1e-3
+    )
     assert columns[1].moved > 0 and "8.0 of 8.0 asked for" in well(at)
-    link = {name: value[0] if isinstance(value, list) else value for name, value in at.query_params.items()}
+    link = {
+        name: value[0] if isinstance(value, list) else value
+        for name, value in at.query_params.items()
+    }
     assert link["srun"] == "1"
     again = _visit("steer", link.pop("d"), **link)  # nobody clicks
     assert finished(again) == columns
@@ -61,7 +80,15 @@ def test_a_run_is_that_of_the_backend_and_its_link_writes_the_same_again(keys: d
 
 @pytest.mark.parametrize("mode", view.MODES)
 def test_every_mode_runs_and_says_what_it_did(keys: dict[str, str], mode: str) -> None:
-    at = asked(keys["own"], smode=mode, starget="5", sregs="9,9999,x", sref="4", sscope="generated", slayers="1-2")
+    at = asked(
+        keys["own"],
+        smode=mode,
+        starget="5",
+        sregs="9,9999,x",
+        sref="4",
+        sscope="generated",
+        slayers="1-2",
+    )
     columns = generated(at)
     live = at.session_state[LIVE]
     assert live.setting.regions == (3, 9) and live.setting.reference == 4
@@ -74,12 +101,18 @@ def test_every_mode_runs_and_says_what_it_did(keys: dict[str, str], mode: str) -
 
 
 @pytest.mark.parametrize("mode", ["add", "clamp"])
-def test_several_regions_are_pushed_towards_together_in_any_order(keys: dict[str, str], mode: str) -> None:
+def test_several_regions_are_pushed_towards_together_in_any_order(
+    keys: dict[str, str], mode: str
+) -> None:
     found = [
-        alone(keys["own"], Setting("The cat sat", mode=mode, regions=regions, strength=2.0, tokens=8))
+        alone(
+            keys["own"], Setting("The cat sat", mode=mode, regions=regions, strength=2.0, tokens=8)
+        )
         for regions in ((3, 9, 5), (5, 3, 9))
     ]
-    plain = alone(keys["own"], Setting("The cat sat", mode=mode, regions=(3,), strength=2.0, tokens=8))
+    plain = alone(
+        keys["own"], Setting("The cat sat", mode=mode, regions=(3,), strength=2.0, tokens=8)
+    )
     for one, other in zip(*found, strict=True):
         assert one.ids == other.ids and one.moved == pytest.approx(other.moved, rel=1e-4)
     assert found[0][2].logprob != plain[2].logprob
@@ -178,9 +211,19 @@ def test_a_change_beyond_numbers_ends_its_rows_and_no_others(keys: dict[str, str
 
 def test_settings_nobody_could_have_made_take_their_defaults(keys: dict[str, str]) -> None:
     at = asked(
-        keys["own"], smode="<b>", sstr="nan", sseed="-3", stoks="1e9", stemp="x", sscope="?", sbasis="?", sref="99",
-        starget="-1", sregs="x,1,1,1", slayers="",
-    )  # fmt: skip
+        keys["own"],
+        smode="<b>",
+        sstr="nan",
+        sseed="-3",
+        stoks="1e9",
+        stemp="x",
+        sscope="?",
+        sbasis="?",
+        sref="99",
+        starget="-1",
+        sregs="x,1,1,1",
+        slayers="",
+    )
     columns = generated(at)
     usual = careful(loading.dictionary(keys["own"]), [3, 1])
     expected = Setting("The cat sat", regions=(3, 1), strength=usual, tokens=view.LONGEST)
@@ -195,13 +238,20 @@ def test_hostile_prompts_and_tokens_are_text(keys: dict[str, str]) -> None:
         assert "<img src=x" not in well(at)
 
 
-# -- the plain parts ---------------------------------------------------------------------------------------------------
+# -- the plain parts -------------------------------------------------------------------------------
 
 
 def test_layers_are_read_or_refused() -> None:
-    assert view.parse_layers("", 4, 6) == (4,) and view.parse_layers(" All ", 4, 6) == tuple(range(6))
+    assert view.parse_layers("", 4, 6) == (4,) and view.parse_layers(" All ", 4, 6) == tuple(
+        range(6)
+    )
     assert view.parse_layers("2, 4-5,2", 0, 6) == (2, 4, 5)
-    for text, error in (("6", ModelError), ("5-3", ModelError), ("two", RequestError), ("1,,2", RequestError)):
+    for text, error in (
+        ("6", ModelError),
+        ("5-3", ModelError),
+        ("two", RequestError),
+        ("1,,2", RequestError),
+    ):
         with pytest.raises(error):
             view.parse_layers(text, 4, 6)
 
@@ -210,7 +260,14 @@ def test_words_that_differ_are_marked_whole_and_equal_ones_never() -> None:
     default = ["I", " can", "not", " help", "."]
     assert differing(default, default) == [False] * 5
     assert differing(default, ["I", " can", " help", "."]) == [False, True, False, False]
-    assert differing(default, ["I", " can", "not", " hel", "per", "."]) == [False, False, False, True, True, True]
+    assert differing(default, ["I", " can", "not", " hel", "per", "."]) == [
+        False,
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
     assert differing([], ["a", " b"]) == [True, True] and differing(["a"], []) == []
 
 
@@ -220,16 +277,27 @@ def test_files_hold_the_run_and_the_direction(keys: dict[str, str]) -> None:
     columns = alone(keys["own"], setting)
     files = steering_files.files(dictionary, setting, columns)
     run = json.loads(files["steering-run.json"]())
-    assert run["columns"][2]["text"] == columns[2].text and run["setting"]["strength"] == 0.5 and run["provenance"]
+    assert (
+        run["columns"][2]["text"] == columns[2].text
+        and run["setting"]["strength"] == 0.5
+        and run["provenance"]
+    )
     direction = np.load(io.BytesIO(files["region-3-direction.npz"]()))
-    assert np.array_equal(direction["direction"], dictionary.exemplars[[3]]) and direction["strength"] == 0.5
+    assert (
+        np.array_equal(direction["direction"], dictionary.exemplars[[3]])
+        and direction["strength"] == 0.5
+    )
     assert files["region-3-control-vector.gguf"]().startswith(b"GGUF")
-    assert json.loads(files["region-3-neuronpedia.json"]())["vectorDefaultSteerStrength"] == pytest.approx(2.0)
+    assert json.loads(files["region-3-neuronpedia.json"]())[
+        "vectorDefaultSteerStrength"
+    ] == pytest.approx(2.0)
     several = steering_files.files(dictionary, replace(setting, regions=(3, 9)), columns)
     assert set(several) == {"steering-run.json", "region-3-9-direction.npz"}
     both = np.load(io.BytesIO(several["region-3-9-direction.npz"]()))
     pushed = dictionary.exemplars[[3, 9]].sum(axis=0)
-    assert both["direction"].shape == (2, 32) and np.allclose(both["push"], pushed / np.linalg.norm(pushed), atol=1e-6)
+    assert both["direction"].shape == (2, 32) and np.allclose(
+        both["push"], pushed / np.linalg.norm(pushed), atol=1e-6
+    )
     (table,) = steering_files.tables(columns).values()
     assert table().num_rows == sum(len(column.ids) for column in columns)
 
@@ -247,8 +315,22 @@ def test_the_code_shown_names_the_setting() -> None:
 def test_the_code_shown_writes_the_texts_of_the_page(keys: dict[str, str]) -> None:
     runs: list[tuple[str, tuple[Column, ...]]] = []
     for settings in (
-        {"sregs": "9,5", "smode": "add", "sstr": "1.5", "stemp": "1", "sseed": "4", "schat": "chat"},
-        {"sregs": "9", "smode": "swap", "starget": "5", "sref": "7", "sscope": "generated", "slayers": "1-2"},
+        {
+            "sregs": "9,5",
+            "smode": "add",
+            "sstr": "1.5",
+            "stemp": "1",
+            "sseed": "4",
+            "schat": "chat",
+        },
+        {
+            "sregs": "9",
+            "smode": "swap",
+            "starget": "5",
+            "sref": "7",
+            "sscope": "generated",
+            "slayers": "1-2",
+        },
     ):
         at = asked(keys["own"], **settings)
         columns = generated(at)

@@ -1,4 +1,6 @@
-"""Dose and response on the Steer page: the marks of the slider, the judge, the prompts, and the figure."""
+"""Dose and response on the Steer page: the marks of the slider, the judge, the prompts, and the
+figure.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def test_the_dose_figure_holds_its_curves_its_zone_and_the_strength() -> None:
         pairs = zip((0, 1, 2, 4), hits, strict=True)
         return [Dose(s, Rate(h, 20), Rate(20 - h, 20), Rate(h, 20), 1.0, s, ()) for s, h in pairs]
 
-    figure = figures_dose.dose(doses([0, 10, 18, 19]), doses([0, 0, 1, 1]), 1.0, 2.0, "refuses", False)
+    figure = figures_dose.dose(
+        doses([0, 10, 18, 19]), doses([0, 0, 1, 1]), 1.0, 2.0, "refuses", False
+    )
     lines = [list(trace.y) for trace in figure.data if trace.mode == "lines+markers"]
     assert np.allclose(lines, [[0, 0, 0.05, 0.05], [1, 0.5, 0.1, 0.05], [0, 0.5, 0.9, 0.95]])
     said = [note.text for note in figure.layout.annotations]
@@ -46,13 +50,19 @@ def test_the_marks_of_the_slider_are_those_of_the_sweep() -> None:
     def answer(prompts: list[str], arm: str, strength: float) -> list[Answer]:
         refuses = arm == STEERED and strength >= 0.5
         text = "I cannot help with that." if refuses else "Take the tin and bake it well."
-        return [Answer("no no no no no no" if strength >= 2 else text, strength < 2, strength)] * len(prompts)
+        return [
+            Answer("no no no no no no" if strength >= 2 else text, strength < 2, strength)
+        ] * len(prompts)
 
     sense = Sense(9.0, 9.0, 1, Rate(0, 1))
     swept = sweep(answer, ["a"] * 12, Phrases(), sense, (0, 0.25, 0.5, 1, 2, 3))
     bare, marked = (steering_controls._ruler(0.0, 4.0, 0.4, one) for one in (None, swept))
     assert "0.40 default" in bare and "a sweep finds" in bare
-    assert "0.50 default" in marked and 'class="z" style="left:50.00%"' in marked and "degenerates here" in marked
+    assert (
+        "0.50 default" in marked
+        and 'class="z" style="left:50.00%"' in marked
+        and "degenerates here" in marked
+    )
     for high in (0.2, 1.6, 4.0):  # wherever the default stands, no words run into it
         assert "default" in steering_controls._ruler(0.0, high, high * 0.9, None)
 
@@ -66,8 +76,12 @@ def swept(at: AppTest) -> None:
     well(at)
 
 
-@pytest.mark.parametrize(("judge", "effect"), [({}, "refuses"), ({"bjudge": "pattern", "bpat": "u"}, "matches")])
-def test_a_sweep_is_judged_as_on_the_behaviour_page(keys: dict[str, str], judge: dict[str, str], effect: str) -> None:
+@pytest.mark.parametrize(
+    ("judge", "effect"), [({}, "refuses"), ({"bjudge": "pattern", "bpat": "u"}, "matches")]
+)
+def test_a_sweep_is_judged_as_on_the_behaviour_page(
+    keys: dict[str, str], judge: dict[str, str], effect: str
+) -> None:
     at = asked(keys["own"], smode="ablate", **judge)
     at.text_area(key="steer_sweep_lines_box").set_value("The cat sat\nA bird\nA dog").run()
     at.number_input(key="steer_sweep_count_box").set_value(2).run()
@@ -93,7 +107,11 @@ def test_a_sweep_asks_a_model_about_its_answers_once_each(keys: dict[str, str]) 
         layout = json.loads(at.get("plotly_chart")[0].proto.spec)["layout"]
         assert "refuses" in [note["text"] for note in layout["annotations"]]
         replies = [seen.body["messages"][1]["content"] for seen in server.seen]
-        assert replies and len(replies) == len(set(replies)) and all("<reply>" in reply for reply in replies)
+        assert (
+            replies
+            and len(replies) == len(set(replies))
+            and all("<reply>" in reply for reply in replies)
+        )
 
 
 def test_a_judge_that_cannot_be_is_said_and_nothing_is_swept(keys: dict[str, str]) -> None:
@@ -114,5 +132,6 @@ def test_a_sweep_runs_beside_the_page_and_is_made_once_for_a_setting(keys: dict[
     swept(at)
     page = well(at)
     assert len(at.get("plotly_chart")) == 1 and "How much is enough?" not in page
-    at.slider(key="steer_strength").set_value(1.5).run()  # the same sweep: another strength is a line in it
+    # the same sweep: another strength is a line in it
+    at.slider(key="steer_strength").set_value(1.5).run()
     assert len(at.get("plotly_chart")) == 1 and model_of(keys["own"]).turns.length == 0

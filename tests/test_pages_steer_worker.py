@@ -1,4 +1,6 @@
-"""Steering runs behind the page: stopped, forsaken, two at once; each leaves what it has and a model that is free."""
+"""Steering runs behind the page: stopped, forsaken, two at once; each leaves what it has and a
+model that is free.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ def run_of(key: str, setting: Setting) -> tuple[steering.Live, jobs.Job, Thread]
     dictionary, model = loading.dictionary(key), model_of(key)
     batch = view.rows(dictionary, model, setting)
     live, job = steering.Live(key, "steer test", setting, ""), jobs.Job("Steering")
-    thread = Thread(target=job.run, args=(lambda job: steering._write(live, "me", dictionary, model, batch, job),))
+    thread = Thread(
+        target=job.run,
+        args=(lambda job: steering._write(live, "me", dictionary, model, batch, job),),
+    )
     return live, job, thread
 
 
@@ -69,9 +74,16 @@ def test_stop_works_while_waiting_and_while_writing(keys: dict[str, str]) -> Non
     for column, full in zip(live.columns, whole, strict=True):
         n = len(column.ids)
         assert 2 < n < 200 and column.ids == full.ids[:n] and column.ending == "cancelled"
-        assert column.regions == full.regions[:n] and len(column.distances) == n and column.behaves is not None
+        assert (
+            column.regions == full.regions[:n]
+            and len(column.distances) == n
+            and column.behaves is not None
+        )
     steered, control = live.columns[2], live.columns[3]
-    assert steered.moved == pytest.approx(LONG.strength, rel=1e-3) == control.moved and steered.touched > 0
+    assert (
+        steered.moved == pytest.approx(LONG.strength, rel=1e-3) == control.moved
+        and steered.touched > 0
+    )
     assert steered.kl > 0 and control.kl > 0
     live, job, thread = run_of(keys["own"], LONG)
     thread.start()

@@ -1,4 +1,6 @@
-"""Tokens as HTML: whatever the text, the markup holds our own elements only, and the text is still there to read."""
+"""Tokens as HTML: whatever the text, the markup holds our own elements only, and the text is still
+there to read.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""One-to-one pairs: as good as the best of all, whatever the shape; nearest counterparts; bounded memory."""
+"""One-to-one pairs: as good as the best of all, whatever the shape; nearest counterparts; bounded
+memory.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,16 @@ def test_no_pairing_is_better(n: int, m: int, d: int, crowded: bool, seed: int) 
     assert len(found.first) == min(n, m)
     assert len(set(found.first)) == len(found.first) and len(set(found.second)) == len(found.second)
     assert found.cosine.sum() >= best - 3 * TOLERANCE * min(n, m) - 1e-4
-    np.testing.assert_allclose(found.cosine, np.einsum("kd,kd->k", a[found.first], b[found.second]), atol=1e-6)
+    np.testing.assert_allclose(
+        found.cosine, np.einsum("kd,kd->k", a[found.first], b[found.second]), atol=1e-6
+    )
     assert (np.diff(found.first) > 0).all()
 
 
 @pytest.mark.parametrize(("n", "m"), [(400, 400), (300, 500), (500, 300)])
-def test_short_lists_and_small_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, n: int, m: int) -> None:
+def test_short_lists_and_small_blocks_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, n: int, m: int
+) -> None:
     a, b = rows(n, 6, 1, crowded=True), rows(m, 6, 2)
     best = (a @ b.T)[linear_sum_assignment(-(a @ b.T).astype(np.float64))].sum()
     monkeypatch.setattr(pairing, "NEAREST", 2)

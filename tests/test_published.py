@@ -1,4 +1,6 @@
-"""Published dictionaries: what was published comes out equal, and nothing a file asks for is ever done."""
+"""Published dictionaries: what was published comes out equal, and nothing a file asks for is ever
+done.
+"""
 
 from __future__ import annotations
 
@@ -75,21 +77,34 @@ def edited(original: Dictionary, change: Callable[[Any], Any], protocol: int = 5
     return pickled(root, protocol)
 
 
-# -- what was published comes out equal --------------------------------------------------------------------------------
+# -- what was published comes out equal ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("old_numpy", [False, True])
 @pytest.mark.parametrize("legacy", [False, True])
-def test_every_protocol_layout_and_numpy_gives_equal_numbers(path, original, protocol, old_numpy, legacy):
-    names = {"module": "cas.discovery.dictionary", "library": "ConceptLibrary", "cell": "Concept"} if legacy else {}
+def test_every_protocol_layout_and_numpy_gives_equal_numbers(
+    path, original, protocol, old_numpy, legacy
+):
+    names = (
+        {"module": "cas.discovery.dictionary", "library": "ConceptLibrary", "cell": "Concept"}
+        if legacy
+        else {}
+    )
     data = pickled(library(original), protocol, **names)
     if old_numpy:
         data = as_numpy_1(data)
         assert b"numpy.core" in data and b"numpy._core" not in data
     got = made(path, data)
     assert len(got) == SIZE and got.threshold == original.threshold
-    for name in ("center", "exemplars", "mean_directions", "count_arrival", "distance_sum", "founded_at"):
+    for name in (
+        "center",
+        "exemplars",
+        "mean_directions",
+        "count_arrival",
+        "distance_sum",
+        "founded_at",
+    ):
         assert np.array_equal(got.column(name), original.column(name)), name
     for name in ("exemplar_mean_cosine", "coherence", "distance_square_sum"):
         assert np.allclose(got.column(name), original.column(name), atol=1e-6), name
@@ -122,7 +137,10 @@ def test_a_converted_file_opens_checks_and_equals_itself(path, good, tmp_path):
     first = convert(path, tmp_path)
     assert first.name == "gemma-2-2b-L12-p4.ep.h5"
     opened = ep.open(first)
-    assert opened.info["model"] == "google/gemma-2-2b" and opened.info["family"] == "published-gemma-2-2b"
+    assert (
+        opened.info["model"] == "google/gemma-2-2b"
+        and opened.info["family"] == "published-gemma-2-2b"
+    )
     assert opened.info["published"]["sha256"] == hashlib.sha256(good).hexdigest()
     assert (opened.assign(opened.exemplars + opened.center).region == np.arange(SIZE)).all()
     assert check(first) == ep.digest(convert(path, tmp_path / "again.ep.h5"))
@@ -136,11 +154,17 @@ def test_a_link_into_a_cache_keeps_its_name_and_the_metadata_beside_it(path, goo
     path.symlink_to(blob)
     path.with_name("gemma-2-2b_layer12_metadata.json").write_text(json.dumps(GOOD_METADATA))
     info = ep.open(convert(path, tmp_path)).info
-    assert (info["published"]["file"], info["layer"], info["published"]["metadata_regions"]) == (path.name, 20, 738)
+    assert (info["published"]["file"], info["layer"], info["published"]["metadata_regions"]) == (
+        path.name,
+        20,
+        738,
+    )
 
 
 @pytest.mark.slow
-def test_nothing_of_the_reservoirs_and_counts_is_kept_and_memory_does_not_follow_them(path, original):
+def test_nothing_of_the_reservoirs_and_counts_is_kept_and_memory_does_not_follow_them(
+    path, original
+):
     """A file a hundred times larger through what is left out takes no more memory to read."""
     import tracemalloc
 
@@ -212,7 +236,12 @@ def test_labels_and_both_counts_of_regions_are_carried(path, original):
         root.partitions[2].label = "words for <b>animals</b>"
         root.partitions[5].label = "x" * 500
 
-    origin = {"repository": "J-RUM/exemplar-partitioning", "revision": "0ec2", "card_regions": 738, "odd": object()}
+    origin = {
+        "repository": "J-RUM/exemplar-partitioning",
+        "revision": "0ec2",
+        "card_regions": 738,
+        "odd": object(),
+    }
     said = {"discovery": {"n_partitions": 686}}
     info = made(path, edited(original, label), said, **origin).info
     assert info["published_labels"] == [[2, "words for <b>animals</b>"], [5, "x" * 500]]
@@ -220,43 +249,97 @@ def test_labels_and_both_counts_of_regions_are_carried(path, original):
     assert info["published"]["regions"] == SIZE and "odd" not in info["published"]
 
 
-# -- the metadata beside it --------------------------------------------------------------------------------------------
+# -- the metadata beside it ------------------------------------------------------------------------
 
 GOOD_METADATA: dict[str, Any] = {
-    "config": {"api_key": "sk-secret", "model": "google/gemma-2-2b-it", "wandb_entity": "me", "output_dir": "/home/me"},
+    "config": {
+        "api_key": "sk-secret",
+        "model": "google/gemma-2-2b-it",
+        "wandb_entity": "me",
+        "output_dir": "/home/me",
+    },
     "discovery_config": {
-        "model": "google/gemma-2-2b-it", "model_short": "gemma-2-2b-it", "layer": 20, "percentile": 4,
-        "context_length": 128, "seed": 0, "extractor": "per-position", "calibration_tokens": 200_000,
-        "model_batch_size": 128, "hook_name": None, "sampling_mode": "full",
+        "model": "google/gemma-2-2b-it",
+        "model_short": "gemma-2-2b-it",
+        "layer": 20,
+        "percentile": 4,
+        "context_length": 128,
+        "seed": 0,
+        "extractor": "per-position",
+        "calibration_tokens": 200_000,
+        "model_batch_size": 128,
+        "hook_name": None,
+        "sampling_mode": "full",
     },
     "discovery": {
-        "n_partitions": 738, "n_activations": 1000, "saturated": True, "elapsed_s": 12.5,
-        "snapshots": [{"n_acts": 10, "n_partitions": 3}, {"n_acts": 20, "n_partitions": 5, "new_rate": 0.1}],
+        "n_partitions": 738,
+        "n_activations": 1000,
+        "saturated": True,
+        "elapsed_s": 12.5,
+        "snapshots": [
+            {"n_acts": 10, "n_partitions": 3},
+            {"n_acts": 20, "n_partitions": 5, "new_rate": 0.1},
+        ],
     },
-    "n_tokens": 1007, "n_prompts": 9,
-}  # fmt: skip
+    "n_tokens": 1007,
+    "n_prompts": 9,
+}
 
 
 def test_metadata_says_what_the_build_was_and_no_secret_is_carried_over(path, good):
     info = made(path, good, GOOD_METADATA).info
     expected = {
-        "model": "google/gemma-2-2b-it", "layer": 20, "percentile": 4.0, "context": 128, "positions": "all", "seed": 0,
-        "saturated": True, "growth": [[10, 3], [20, 5]], "n_activations": 1000, "n_tokens": 1007, "batch": 128,
-        "hook": "blocks.20.hook_resid_post", "family": "published-gemma-2-2b-it", "stop_reason": "quiet batches",
-    }  # fmt: skip
+        "model": "google/gemma-2-2b-it",
+        "layer": 20,
+        "percentile": 4.0,
+        "context": 128,
+        "positions": "all",
+        "seed": 0,
+        "saturated": True,
+        "growth": [[10, 3], [20, 5]],
+        "n_activations": 1000,
+        "n_tokens": 1007,
+        "batch": 128,
+        "hook": "blocks.20.hook_resid_post",
+        "family": "published-gemma-2-2b-it",
+        "stop_reason": "quiet batches",
+    }
     assert {key: info[key] for key in expected} == expected
     for secret in ("sk-secret", "api_key", "wandb", "/home/me"):
         assert secret not in json.dumps(info)
 
 
-@given(st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.sampled_from(["config", "discovery_config", "discovery", "snapshots", "model", "model_short", "layer",
-                         "n_acts", "percentile", "n_partitions", "seed", "extractor", "hook_name", "saturated"]),
-        inner, max_size=6),
-    max_leaves=20,
-))  # fmt: skip
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "config",
+                        "discovery_config",
+                        "discovery",
+                        "snapshots",
+                        "model",
+                        "model_short",
+                        "layer",
+                        "n_acts",
+                        "percentile",
+                        "n_partitions",
+                        "seed",
+                        "extractor",
+                        "hook_name",
+                        "saturated",
+                    ]
+                ),
+                inner,
+                max_size=6,
+            )
+        ),
+        max_leaves=20,
+    )
+)
 @settings(max_examples=150, deadline=None)
 def test_no_metadata_is_ever_an_error(found):
     said = metadata.describe(Path("x.pkl"), found if isinstance(found, dict) else {})
@@ -265,7 +348,15 @@ def test_no_metadata_is_ever_an_error(found):
 
 
 def test_unreadable_metadata_says_nothing(tmp_path):
-    for content in (b"", b"{", b"[1]", b"\xff\xfe", b"NaN", b"[" * 100_000, b'{"n_tokens": ' + b"9" * 9000 + b"}"):
+    for content in (
+        b"",
+        b"{",
+        b"[1]",
+        b"\xff\xfe",
+        b"NaN",
+        b"[" * 100_000,
+        b'{"n_tokens": ' + b"9" * 9000 + b"}",
+    ):
         (tmp_path / "m.json").write_bytes(content)
         assert metadata.load(tmp_path / "m.json") == {}
     assert metadata.load(tmp_path / "none.json") == {} and metadata.load(None) == {}
@@ -277,13 +368,14 @@ def test_names_of_files_and_folders_say_what_they_are(tmp_path):
     name = Path("gemma-2-2b-it_L20_p4/gemma-2-2b-it_layer20.pkl")
     said = metadata.describe(name, {})
     assert (said["model"], said["layer"], said["percentile"]) == ("google/gemma-2-2b-it", 20, 4.0)
-    deep = "gpt2_L3_p0p5_ctx128_mt10_bs128_seed0_per-position_full/dictionaries/gpt2_layer3_labelled.pkl"
+    folder = "gpt2_L3_p0p5_ctx128_mt10_bs128_seed0_per-position_full"
+    deep = f"{folder}/dictionaries/gpt2_layer3_labelled.pkl"
     said = metadata.describe(Path(deep), {})
     assert (said["model"], said["layer"], said["percentile"]) == ("gpt2", 3, 0.5)
     assert "layer" not in metadata.describe(Path("whatever.pkl"), {})
 
 
-# -- nothing a file asks for is done -----------------------------------------------------------------------------------
+# -- nothing a file asks for is done ---------------------------------------------------------------
 
 
 def text(value: str) -> bytes:
@@ -306,9 +398,15 @@ def called(module: str, name: str, argument: str) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("module", ["posix", "os", "builtins", "subprocess", "numpy.testing._private.utils"])
+@pytest.mark.parametrize(
+    "module", ["posix", "os", "builtins", "subprocess", "numpy.testing._private.utils"]
+)
 def test_no_function_is_called_and_no_module_imported(path, tmp_path, module):
-    name = {"builtins": "exec", "subprocess": "call", "numpy.testing._private.utils": "runstring"}.get(module, "system")
+    name = {
+        "builtins": "exec",
+        "subprocess": "call",
+        "numpy.testing._private.utils": "runstring",
+    }.get(module, "system")
     witness = tmp_path / "done"
     for way, data in called(module, name, f"touch {witness}").items():
         refused(path, data, "refused")
@@ -323,7 +421,9 @@ def test_pickles_own_attack_is_refused_by_the_whole_conversion(path, tmp_path):
             return (__import__("os").system, (f"touch {witness}",))
 
     write(path, pickle.dumps(Attack()))
-    with pytest.raises(DictionaryFileError, match="refused: the file asks for 'posix.system'") as caught:
+    with pytest.raises(
+        DictionaryFileError, match="refused: the file asks for 'posix.system'"
+    ) as caught:
         convert(path, tmp_path / "x.ep.h5")
     assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
     assert not witness.exists() and not (tmp_path / "x.ep.h5").exists()
@@ -347,7 +447,14 @@ def test_pickles_own_attack_is_refused_by_the_whole_conversion(path, tmp_path):
     ],
 )
 def test_names_match_exactly_or_not_at_all(path, module, name):
-    data = PROTO + b"X" + struct.pack("<I", len(module.encode())) + module.encode() + text(name) + b"\x93."
+    data = (
+        PROTO
+        + b"X"
+        + struct.pack("<I", len(module.encode()))
+        + module.encode()
+        + text(name)
+        + b"\x93."
+    )
     refused(path, data, "refused: the file asks for")
 
 
@@ -400,11 +507,22 @@ def test_every_other_instruction_and_every_broken_one_is_named(path, data, match
     refused(path, PROTO + data, match)
 
 
-def array_bytes(shape: bytes, code: str = "f4", state: bytes | None = None, payload: bytes = b"C\x04abcd") -> bytes:
+def array_bytes(
+    shape: bytes, code: str = "f4", state: bytes | None = None, payload: bytes = b"C\x04abcd"
+) -> bytes:
     """A `_frombuffer` call with that shape and dtype."""
     dtype = text("numpy") + text("dtype") + b"\x93" + text(code) + b"\x89\x88\x87R"
     dtype += state or b"(K\x03" + text("<") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-    return text("numpy._core.numeric") + text("_frombuffer") + b"\x93(" + payload + dtype + shape + text("C") + b"tR"
+    return (
+        text("numpy._core.numeric")
+        + text("_frombuffer")
+        + b"\x93("
+        + payload
+        + dtype
+        + shape
+        + text("C")
+        + b"tR"
+    )
 
 
 @pytest.mark.parametrize(
@@ -419,7 +537,13 @@ def array_bytes(shape: bytes, code: str = "f4", state: bytes | None = None, payl
         (array_bytes(b"K\x01\x85", "V4"), "dtype 'V4'"),
         (array_bytes(b"K\x01\x85", "f16"), "dtype 'f16'"),
         (array_bytes(b"K\x01\x85", "M8"), "dtype 'M8'"),
-        (array_bytes(b"K\x01\x85", state=b"(K\x03" + text("|") + b"N" + text("a") + b"}JJJJJK\x04K\x04K\x10tb"), "."),
+        (
+            array_bytes(
+                b"K\x01\x85",
+                state=b"(K\x03" + text("|") + b"N" + text("a") + b"}JJJJJK\x04K\x04K\x10tb",
+            ),
+            ".",
+        ),
         (array_bytes(b"K\x01\x85", payload=b"K\x01"), "another kind"),
         (array_bytes(b"K\x01\x85", payload=b"X\x00\x04\x00\x00" + b"x" * 1024), "another kind"),
     ],
@@ -441,13 +565,28 @@ def test_arrays_are_believed_only_when_their_bytes_are_there(path, data, match):
         (lambda d: d.partitions.append(d.partitions[0]), "listed twice"),
         (lambda d: setattr(d, "center", None), "center is missing"),
         (lambda d: setattr(d, "center", d.center[None]), "center has shape"),
-        (lambda d: setattr(d, "center", d.center.astype("i4")), "expected float16, float32 or float64"),
+        (
+            lambda d: setattr(d, "center", d.center.astype("i4")),
+            "expected float16, float32 or float64",
+        ),
         (lambda d: setattr(d, "center", d.center * np.inf), "not finite"),
         (lambda d: setattr(d, "center", d.center[:3]), "expected .3,."),
-        (lambda d: setattr(d.partitions[4], "exemplar_direction", np.zeros(8, "f4")), "region 4: .* length 0"),
-        (lambda d: setattr(d.partitions[4], "mean_member_direction", np.ones(8, "f4")), "region 4: .* length 2.8"),
-        (lambda d: setattr(d.partitions[4], "exemplar_direction", None), "without exemplar_direction"),
-        (lambda d: setattr(d.partitions[4], "exemplar_direction", [0.5] * 4), "without exemplar_direction"),
+        (
+            lambda d: setattr(d.partitions[4], "exemplar_direction", np.zeros(8, "f4")),
+            "region 4: .* length 0",
+        ),
+        (
+            lambda d: setattr(d.partitions[4], "mean_member_direction", np.ones(8, "f4")),
+            "region 4: .* length 2.8",
+        ),
+        (
+            lambda d: setattr(d.partitions[4], "exemplar_direction", None),
+            "without exemplar_direction",
+        ),
+        (
+            lambda d: setattr(d.partitions[4], "exemplar_direction", [0.5] * 4),
+            "without exemplar_direction",
+        ),
         (lambda d: setattr(d.partitions[4], "member_count", -1), "member_count = -1"),
         (lambda d: setattr(d.partitions[4], "member_count", 2**90), "member_count"),
         (lambda d: setattr(d.partitions[4], "member_count", 1.5), "member_count"),
@@ -457,8 +596,14 @@ def test_arrays_are_believed_only_when_their_bytes_are_there(path, data, match):
         (lambda d: setattr(d.partitions[4], "sample_prompts", [(-0.1, 5, 1)]), "text that is none"),
         (lambda d: setattr(d.partitions[4], "sample_prompts", [(-9.0, "x", 1)]), "distance"),
         (lambda d: setattr(d.partitions[4], "sample_prompts", ["x"]), "something else than"),
-        (lambda d: setattr(d.partitions[4], "sample_prompts", [(-0.1, "x" * 2**21, 1)]), "more than 1,048,576"),
-        (lambda d: setattr(d.partitions[4], "sample_prompts", [(-0.1, "x", 1)] * 2000), "at most 1,000"),
+        (
+            lambda d: setattr(d.partitions[4], "sample_prompts", [(-0.1, "x" * 2**21, 1)]),
+            "more than 1,048,576",
+        ),
+        (
+            lambda d: setattr(d.partitions[4], "sample_prompts", [(-0.1, "x", 1)] * 2000),
+            "at most 1,000",
+        ),
         (lambda d: setattr(d.partitions[4], "label", 5), "label that is no text"),
         (lambda d: setattr(d.partitions[4], "label", "x" * 9000), "label of 9,000"),
     ],
@@ -467,7 +612,7 @@ def test_values_that_cannot_be_are_named(path, original, change, match):
     refused(path, edited(original, change), match)
 
 
-# -- damage ------------------------------------------------------------------------------------------------------------
+# -- damage ----------------------------------------------------------------------------------------
 
 
 def test_a_file_cut_anywhere_is_refused(path, good):
@@ -504,12 +649,24 @@ def test_no_bytes_raise_anything_else(tmp_path_factory, data):
 BOMBS = {
     "remembered tuples": PROTO + b")\x94" * 12_000_000,
     "tuples of tuples": PROTO + b"N" + b"\x85" * 20_000_000,
-    "a list that holds the same list again and again": PROTO + b"]\x94" + b"(" + b"h\x00" * 90_000 + b"e" + b".",
-    "billion laughs": PROTO + b"]\x94" + b"".join(b"](h" + bytes([n]) * 2 + b"e\x94" for n in range(60)) + b".",
+    "a list that holds the same list again and again": PROTO
+    + b"]\x94"
+    + b"("
+    + b"h\x00" * 90_000
+    + b"e"
+    + b".",
+    "billion laughs": PROTO
+    + b"]\x94"
+    + b"".join(b"](h" + bytes([n]) * 2 + b"e\x94" for n in range(60))
+    + b".",
     "lists in lists": PROTO + b"]" * 30_000_000,
     "states for one object": PROTO + HOME + b"Dictionary\n)\x81\x94" + b"}bh\x00" * 3_000_000,
-    "regions that share one vector": PROTO + HOME + b"Partition\n\x94" + b"h\x00)\x81" * 5_000_000 + b".",
-}  # fmt: skip
+    "regions that share one vector": PROTO
+    + HOME
+    + b"Partition\n\x94"
+    + b"h\x00)\x81" * 5_000_000
+    + b".",
+}
 
 
 @pytest.mark.slow
@@ -540,11 +697,15 @@ def test_many_regions_with_one_vector_do_not_become_a_large_matrix(path, origina
     refused(path, edited(original, share), "do not fit the file's size")
 
 
-# -- the child process -------------------------------------------------------------------------------------------------
+# -- the child process -----------------------------------------------------------------------------
 
 
 def test_paths_that_are_no_pickle_are_refused_before_anything_starts(tmp_path):
-    for content, match in ((b"", "empty"), (b"hello", "no published dictionary"), (b"\x80\x01x", "protocol 2 to 5")):
+    for content, match in (
+        (b"", "empty"),
+        (b"hello", "no published dictionary"),
+        (b"\x80\x01x", "protocol 2 to 5"),
+    ):
         with pytest.raises(DictionaryFileError, match=match):
             convert(write(tmp_path / "x.pkl", content))
     for odd in (tmp_path, tmp_path / "none.pkl", Path("/dev/zero"), tmp_path / "a\x00b"):
@@ -572,13 +733,18 @@ def test_cancelling_leaves_nothing_behind_and_the_old_file_as_it_was(path, good,
 
     with pytest.raises(Stop):
         convert(path, target, progress=tell)
-    assert target.read_bytes() == b"old" and sorted(p.name for p in tmp_path.iterdir()) == [path.parent.name, "x.ep.h5"]
+    assert target.read_bytes() == b"old" and sorted(p.name for p in tmp_path.iterdir()) == [
+        path.parent.name,
+        "x.ep.h5",
+    ]
     with pytest.raises(DictionaryFileError, match="too long"):
         convert(path, target, timeout=0)
     assert target.read_bytes() == b"old"
 
 
-@pytest.mark.parametrize(("script", "match"), [("kill -9 $$", "signal 9"), ("exit 3", "exit code 3")])
+@pytest.mark.parametrize(
+    ("script", "match"), [("kill -9 $$", "signal 9"), ("exit 3", "exit code 3")]
+)
 def test_a_child_that_dies_is_one_line(path, good, tmp_path, monkeypatch, script, match):
     executable = tmp_path / "python"
     executable.write_text(f"#!/bin/sh\n{script}\n")
@@ -595,17 +761,22 @@ def test_the_command_writes_the_file_and_names_what_is_wrong(path, good, tmp_pat
     done = subprocess.run(run, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(tmp_path / "x.ep.h5")
     shown = subprocess.run(
-        [sys.executable, "-m", "ep", "region", done.stdout.strip(), "0", "--json"], capture_output=True
+        [sys.executable, "-m", "ep", "region", done.stdout.strip(), "0", "--json"],
+        capture_output=True,
     )
     assert done.stderr == ""
     excerpt = json.loads(shown.stdout)["excerpts"][0]
     assert excerpt["marked"] is None and len(excerpt["tokens"]) == 1
     write(path, good[:900])
     failed = subprocess.run(run, capture_output=True, text=True, check=False)
-    assert failed.returncode == 2 and failed.stderr.count("\n") == 1 and "Traceback" not in failed.stderr
+    assert (
+        failed.returncode == 2
+        and failed.stderr.count("\n") == 1
+        and "Traceback" not in failed.stderr
+    )
 
 
-# -- files without token ids, everywhere else --------------------------------------------------------------------------
+# -- files without token ids, everywhere else ------------------------------------------------------
 
 
 def test_text_without_tokens_survives_the_file_and_every_view(tmp_path, original):
@@ -616,7 +787,11 @@ def test_text_without_tokens_survives_the_file_and_every_view(tmp_path, original
     flat, whole = [[view(e) for e in region.excerpts] for view in (excerpts.aligned, excerpts.full)]
     for row, excerpt in zip(flat + whole, region.excerpts * 2, strict=True):
         assert row.token is None and "".join(row.right) == excerpt.pieces[0]
-    for html in (tokens.aligned(flat, "#000"), tokens.full_text(whole, "#000"), tokens.one_line(whole, "#000")):
+    for html in (
+        tokens.aligned(flat, "#000"),
+        tokens.full_text(whole, "#000"),
+        tokens.one_line(whole, "#000"),
+    ):
         assert "ep-mark" not in html and "<script" not in html
     assert len(Index(opened).find("3")) >= 1
 

@@ -14,7 +14,11 @@ from ep.method.geometry import directions
 def setting() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(4)
     basis = directions(rng.normal(size=(30, 9)), np.zeros(9, np.float32))
-    return rng.normal(size=(50, 9)).astype(np.float32) * 7, rng.normal(size=9).astype(np.float32), basis
+    return (
+        rng.normal(size=(50, 9)).astype(np.float32) * 7,
+        rng.normal(size=9).astype(np.float32),
+        basis,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +87,18 @@ def test_every_readout_decodes_to_the_shape_of_its_input(setting):
     for name, readout in readouts.FEATURES.items():
         features = readout(x, center, basis)
         assert features.dtype == np.float32, name
-        assert np.allclose(readouts.decode(features, center, basis), features @ basis + center, atol=1e-4)
+        assert np.allclose(
+            readouts.decode(features, center, basis), features @ basis + center, atol=1e-4
+        )
     assert np.allclose(readouts.decode(np.zeros((2, 30)), center, basis), center)
 
 
 def test_decode_inverts_signed_on_an_orthonormal_basis(setting):
     x, center, _ = setting
     basis = np.eye(9, dtype=np.float32)
-    assert np.allclose(readouts.decode(readouts.signed(x, center, basis), center, basis), x, atol=1e-4)
+    assert np.allclose(
+        readouts.decode(readouts.signed(x, center, basis), center, basis), x, atol=1e-4
+    )
 
 
 def test_bad_input_is_refused_by_name(setting, distances):

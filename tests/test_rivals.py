@@ -1,4 +1,6 @@
-"""Laws of the second nearest and of nesting: equal to the plain computation, whatever the cut, and they add up."""
+"""Laws of the second nearest and of nesting: equal to the plain computation, whatever the cut, and
+they add up.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +35,23 @@ def unit(n: int, seed: int = 0, width: int = D) -> np.ndarray:
 
 def events(n: int, start: int = 0) -> Events:
     at = np.arange(start, start + n)
-    return Events(at // 30, (at % 30).astype(np.int32), at.astype(np.int32) % 7, at.astype(np.int32) % 5,
-                  at.astype(np.uint64), at)  # fmt: skip
+    return Events(
+        at // 30,
+        (at % 30).astype(np.int32),
+        at.astype(np.int32) % 7,
+        at.astype(np.int32) % 5,
+        at.astype(np.uint64),
+        at,
+    )
 
 
 def plain(rows: np.ndarray, exemplars: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First, second and margin by sorting every folded cosine; a stable sort leaves ties to the older."""
-    cosine = np.stack([folded_cosine(rows, np.broadcast_to(e, rows.shape)) for e in exemplars], axis=1)
+    """First, second and margin by sorting every folded cosine; a stable sort leaves ties to the
+    older.
+    """
+    cosine = np.stack(
+        [folded_cosine(rows, np.broadcast_to(e, rows.shape)) for e in exemplars], axis=1
+    )
     order = np.argsort(-cosine, axis=1, kind="stable")[:, :2]
     values = np.take_along_axis(cosine, order, axis=1)
     return order[:, 0], order[:, 1], values[:, 0] - values[:, 1]
@@ -47,11 +59,18 @@ def plain(rows: np.ndarray, exemplars: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 @pytest.mark.parametrize("size", [2, 3, 90, 300, 2100])
 def test_the_runner_up_is_the_second_of_a_plain_sort(size: int) -> None:
-    """Few exemplars (float screen), many (int8), more than one tile; with coinciding exemplars among them."""
+    """Few exemplars (float screen), many (int8), more than one tile; with coinciding exemplars
+    among them.
+    """
     exemplars = unit(size, 1)
     exemplars[-1] = exemplars[0]
     leaders = Leaders.from_state(
-        {"threshold": np.array(0.5), "n_seen": np.array(size), "exemplars": exemplars, "founded_at": np.arange(size)}
+        {
+            "threshold": np.array(0.5),
+            "n_seen": np.array(size),
+            "exemplars": exemplars,
+            "founded_at": np.arange(size),
+        }
     )
     rows = np.concatenate([unit(400, 2), exemplars[:20]])
     region = leaders.assign(rows).region
@@ -75,7 +94,9 @@ def test_a_single_exemplar_has_no_rival() -> None:
     assert columns["rival_seen"].tolist() == [5] and columns["contested"].tolist() == [0]
 
 
-def streamed(threshold: float, rows: np.ndarray, budget: float = 1e13, tokens: int | None = None) -> Draft:
+def streamed(
+    threshold: float, rows: np.ndarray, budget: float = 1e13, tokens: int | None = None
+) -> Draft:
     rule = StopRule(tokens, None, 50_000, None)
     draft = Draft(threshold, D, CONTEXT, rule, seed=3, rival_budget=budget)
     draft.stream(rows, events(len(rows)))
@@ -85,7 +106,9 @@ def streamed(threshold: float, rows: np.ndarray, budget: float = 1e13, tokens: i
 def second_pass(
     fine: Draft, coarse: Draft, rows: np.ndarray, size: int, pause: int | None = None
 ) -> tuple[Draft, Draft]:
-    """Both drafts over the stream again; at `pause` both are put away and taken up from their states."""
+    """Both drafts over the stream again; at `pause` both are put away and taken up from their
+    states.
+    """
     for draft, other in ((coarse, fine), (fine, fine)):
         draft.reach = max(draft.reach, other.n_seen)
     for start in range(0, len(rows), size):
@@ -99,13 +122,19 @@ def second_pass(
 
 
 def again(draft: Draft) -> Draft:
-    taken = Draft(draft.leaders.threshold, D, CONTEXT, draft.rule, draft.seed, rival_budget=draft.rival_budget)
+    taken = Draft(
+        draft.leaders.threshold, D, CONTEXT, draft.rule, draft.seed, rival_budget=draft.rival_budget
+    )
     taken.restore({name: array.copy() for name, array in draft.state().items()})
     return taken
 
 
 def kin(draft: Draft) -> dict[str, np.ndarray]:
-    return {name: array for name, array in draft.arrays().items() if name.startswith(("rival", "contest", "coarser"))}
+    return {
+        name: array
+        for name, array in draft.arrays().items()
+        if name.startswith(("rival", "contest", "coarser"))
+    }
 
 
 def test_columns_are_the_plain_counts_and_add_up() -> None:
@@ -119,8 +148,14 @@ def test_columns_are_the_plain_counts_and_add_up() -> None:
         assert columns["rival_seen"][k] == columns["count_voronoi"][k] == own.sum()
         assert columns["contested"][k] == (margin[own] < 0.1 * 0.5).sum()
         for name, values in (("rival", second[own]), ("coarser", above[own])):
-            expected = sorted(Counter(values.tolist()).items(), key=lambda pair: (-pair[1], pair[0]))[:4]
-            stored = zip(columns[f"{name}_ids"][k].tolist(), columns[f"{name}_counts"][k].tolist(), strict=True)
+            expected = sorted(
+                Counter(values.tolist()).items(), key=lambda pair: (-pair[1], pair[0])
+            )[:4]
+            stored = zip(
+                columns[f"{name}_ids"][k].tolist(),
+                columns[f"{name}_counts"][k].tolist(),
+                strict=True,
+            )
             assert [pair for pair in stored if pair[0] >= 0] == expected
     few = (columns["coarser_ids"] < 0).any(axis=1)
     total = columns["coarser_counts"].sum(axis=1)
@@ -131,7 +166,9 @@ def test_columns_are_the_plain_counts_and_add_up() -> None:
 
 @pytest.mark.parametrize("budget", [1e13, 2e6])
 @pytest.mark.parametrize(("size", "pause"), [(1, None), (7, None), (640, 640), (100, 1000)])
-def test_neither_the_cut_nor_an_interruption_shows(budget: float, size: int, pause: int | None) -> None:
+def test_neither_the_cut_nor_an_interruption_shows(
+    budget: float, size: int, pause: int | None
+) -> None:
     rows = unit(1500, 6)
     made = [
         second_pass(streamed(0.6, rows, budget), streamed(0.9, rows, budget), rows, *how)[0]
@@ -173,8 +210,12 @@ def test_homes_are_counted_for_every_coarser_percentile_and_resume() -> None:
             (columns["coarser_ids"][k], columns["coarser_counts"][k], near[region == k]),
             (columns["farther_ids"][k, 0], columns["farther_counts"][k, 0], far[region == k]),
         ):
-            expected = sorted(Counter(values.tolist()).items(), key=lambda pair: (-pair[1], pair[0]))[:4]
-            assert [pair for pair in zip(ids.tolist(), counts.tolist(), strict=True) if pair[0] >= 0] == expected
+            expected = sorted(
+                Counter(values.tolist()).items(), key=lambda pair: (-pair[1], pair[0])
+            )[:4]
+            assert [
+                pair for pair in zip(ids.tolist(), counts.tolist(), strict=True) if pair[0] >= 0
+            ] == expected
     assert (columns["farther_ids"][:, 1:] == -1).all()
     assert Homes().columns(3) == {}
     many = Homes(tuple(map(float, range(1, 30))))
@@ -195,19 +236,35 @@ def test_a_coarser_draft_that_stopped_early_still_answers_for_the_finer_ones_mem
     columns = fine.arrays()
     assert coarse.n_seen == 300 and coarse.arrays()["count_voronoi"].sum() == 300
     few = (columns["coarser_ids"] < 0).any(axis=1)
-    np.testing.assert_array_equal(columns["coarser_counts"].sum(axis=1)[few], columns["count_voronoi"][few])
+    np.testing.assert_array_equal(
+        columns["coarser_counts"].sum(axis=1)[few], columns["count_voronoi"][few]
+    )
     fine, coarse = second_pass(streamed(0.5, rows, tokens=300), streamed(0.9, rows), rows, 128)
     assert fine.arrays()["coarser_counts"].sum() <= 300 == fine.arrays()["count_voronoi"].sum()
 
 
-# -- in a build --------------------------------------------------------------------------------------------------------
+# -- in a build ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> BuildConfig:
     folder = tmp_path_factory.mktemp("build")
     generator = random.Random(1)
-    words = ("cat", "sat", "bird", "sang", "old", "garden", "child", "moon", "two", "three", "door", "said", "small")
+    words = (
+        "cat",
+        "sat",
+        "bird",
+        "sang",
+        "old",
+        "garden",
+        "child",
+        "moon",
+        "two",
+        "three",
+        "door",
+        "said",
+        "small",
+    )
     texts = [" ".join(generator.choices(words, k=generator.randint(3, 14))) for _ in range(120)]
     (folder / "t.json").write_text(json.dumps(texts))
     return BuildConfig(
@@ -228,7 +285,11 @@ def test_the_files_of_a_build_nest_and_name_their_coarser(config: BuildConfig) -
         dictionary = ep.open(path)
         ladder.setdefault(dictionary.info["layer"], {})[dictionary.info["percentile"]] = dictionary
     for rungs in ladder.values():
-        assert [rungs[p].info["coarser_percentile"] for p in (2.0, 10.0, 30.0)] == [10.0, 30.0, None]
+        assert [rungs[p].info["coarser_percentile"] for p in (2.0, 10.0, 30.0)] == [
+            10.0,
+            30.0,
+            None,
+        ]
         assert [rungs[p].info["farther_percentiles"] for p in (2.0, 10.0, 30.0)] == [[30.0], [], []]
         assert "farther_ids" in rungs[2.0] and "farther_ids" not in rungs[10.0]
         ids, counts = rungs[2.0].column("farther_ids"), rungs[2.0].column("farther_counts")
@@ -258,7 +319,9 @@ def test_the_files_of_a_build_nest_and_name_their_coarser(config: BuildConfig) -
 
 def test_the_budget_decides_no_region_and_a_nonsensical_one_is_refused(config: BuildConfig) -> None:
     fields = {name: getattr(config, name) for name in config.__dataclass_fields__}
-    thrifty = BuildConfig(**(fields | {"rival_budget": 0.0, "out": str(Path(config.out).parent / "thrifty")}))
+    thrifty = BuildConfig(
+        **(fields | {"rival_budget": 0.0, "out": str(Path(config.out).parent / "thrifty")})
+    )
     assert thrifty.deciding() == config.deciding()
     full, none = (ep.open(list(build(c))[-1].files[0]) for c in (config, thrifty))
     np.testing.assert_array_equal(full.exemplars, none.exemplars)

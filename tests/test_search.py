@@ -1,4 +1,6 @@
-"""Laws of the fast search: every screen, on every path, gives the plain search's answer bit for bit."""
+"""Laws of the fast search: every screen, on every path, gives the plain search's answer bit for
+bit.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ PATHS = ("float32", "int8", "float32 on device", "int8 on device", "short produc
 def take_the_device_path(monkeypatch):
     on_device = codes_module._encode_on_device
     monkeypatch.setattr(
-        codes_module, "_encode", lambda rows, signs, width, scale, threads: on_device(rows, signs, width, scale)
+        codes_module,
+        "_encode",
+        lambda rows, signs, width, scale, threads: on_device(rows, signs, width, scale),
     )
 
 
@@ -56,7 +60,8 @@ def test_below_the_floor_there_is_none(name, path):
     index = ExemplarIndex(x.shape[1])
     index.add(exemplars)
     expected_cosine, expected_region = nearest_exemplar(x, exemplars)
-    floor = float(np.sort(expected_cosine)[len(x) // 2])  # one row's own cosine: at the floor is not below it
+    # one row's own cosine: at the floor is not below it
+    floor = float(np.sort(expected_cosine)[len(x) // 2])
     cosine, region = index.nearest(x, floor)
     below = expected_cosine < floor
     assert below.any() and not below.all()
@@ -65,11 +70,16 @@ def test_below_the_floor_there_is_none(name, path):
 
 
 def test_growing_one_by_one_equals_all_at_once(path, monkeypatch):
-    """Small tiles, exemplars of growing width in the rotated frame: codes are renewed on the way, nothing changes."""
+    """Small tiles, exemplars of growing width in the rotated frame: codes are renewed on the way,
+    nothing changes.
+    """
     monkeypatch.setattr(search, "TILE", 24)
     rng = np.random.default_rng(1)
     spread = np.linspace(0.0, 30.0, 100)[:, None] * np.eye(1, 64)
-    exemplars, x = unit(rng.standard_normal((100, 64)) + spread), unit(rng.standard_normal((80, 64)))
+    exemplars, x = (
+        unit(rng.standard_normal((100, 64)) + spread),
+        unit(rng.standard_normal((80, 64))),
+    )
     index = ExemplarIndex(64)
     for k in range(0, 100, 5):
         index.add(exemplars[k : k + 5])
@@ -113,7 +123,9 @@ def test_codes_bound_what_they_miss(width, encode, scale, monkeypatch):
     codes = coder(torch.from_numpy(x), scale)
     mixed = plainly_mixed(x, coder)
     assert np.allclose(mixed @ mixed.T, x.astype(float) @ x.T.astype(float), atol=1e-12)
-    missed = np.linalg.norm(mixed - codes.numbers.double().numpy() * codes.scale.numpy()[:, None], axis=1)
+    missed = np.linalg.norm(
+        mixed - codes.numbers.double().numpy() * codes.scale.numpy()[:, None], axis=1
+    )
     residual = codes.residual.numpy()
     assert (missed <= residual).all()
     assert (residual <= missed * (1 + 1e-3) + 1e-4 * LONGEST).all(), "a bound, but no loose one"

@@ -1,4 +1,6 @@
-"""The code a page shows runs as it stands, in a fresh interpreter, and prints what the page shows."""
+"""The code a page shows runs as it stands, in a fresh interpreter, and prints what the page
+shows.
+"""
 
 from __future__ import annotations
 
@@ -46,10 +48,21 @@ def demo() -> Dictionary:
 
 
 def ran(code: str, folder: Path = ROOT) -> str:
-    """What the code prints, run from the project's folder by an interpreter that knows nothing of this one."""
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    """What the code prints, run from the project's folder by an interpreter that knows nothing of
+    this one.
+    """
+    environment = os.environ | {
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONIOENCODING": "utf-8",
+    }
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -109,14 +122,18 @@ def test_resolution(demo: Dictionary) -> None:
 def test_a_prompt_and_its_meaning(demo: Dictionary) -> None:
     out = ran(snippets.prompt(demo, TEXT))
     assert "' harbour'" in out and len(out.splitlines()) > 5
-    assert "'How'" in ran(snippets.prompt(demo, "How do I bake a cake?", chat=True, system="Be brief."))
+    assert "'How'" in ran(
+        snippets.prompt(demo, "How do I bake a cake?", chat=True, system="Be brief.")
+    )
     model = ep.load(ep.model_of(demo.info, demo.info["file"]))
     prompt = model.encode_prompt(TEXT)
     x = ep.read(model, prompt.ids, [4])[4]
     for region, distance in zip(*demo.assign(x)[:2], strict=True):
         assert f"{region:6} {distance:.2f}" in out
     ranked = ep.rank(demo, x[1:])
-    assert f"{ranked.regions[0]} {ranked.score[0]:.2f} {ranked.nearest[0]}" in ran(snippets.meaning(demo, TEXT))
+    assert f"{ranked.regions[0]} {ranked.score[0]:.2f} {ranked.nearest[0]}" in ran(
+        snippets.meaning(demo, TEXT)
+    )
 
 
 def test_hostile_text_stays_a_literal(tmp_path: Path) -> None:
@@ -137,7 +154,9 @@ def test_files_of_the_project_are_named_from_its_folder(demo: Dictionary) -> Non
 
 @pytest.mark.slow
 def test_a_behaviour_study_of_files_of_ones_own(tmp_path: Path) -> None:
-    """The prompts are in the visitor's folder under hostile names; the judge, the basis and the region are as set."""
+    """The prompts are in the visitor's folder under hostile names; the judge, the basis and the
+    region are as set.
+    """
     rows = read_prompts(ROOT / "data/demo/prompts/train.csv")
     for name, part in (("it's\" own\n.csv", slice(0, None, 8)), ("new.csv", slice(1, None, 25))):
         with (tmp_path / name).open("w", newline="", encoding="utf-8") as file:
@@ -149,7 +168,9 @@ def test_a_behaviour_study_of_files_of_ones_own(tmp_path: Path) -> None:
     judge = Pattern(r"\bi (am|must|cannot)\b")
     link = tmp_path / "data"
     link.symlink_to(ROOT / "data")
-    out = ran(behaviour(last, judge, files, tokens=16, basis="mean", swap=False, region=36), tmp_path)
+    out = ran(
+        behaviour(last, judge, files, tokens=16, basis="mean", swap=False, region=36), tmp_path
+    )
 
     read = partial(read_prompts, text="asked", label="kind", yes=["1"])
     held = hold(read(tmp_path / files.choice), read(tmp_path / "new.csv"), None)
@@ -157,11 +178,20 @@ def test_a_behaviour_study_of_files_of_ones_own(tmp_path: Path) -> None:
     found = experiment.find(last, experiment.observe(model, held.choice, 4, judge, 16))
     tried = experiment.Bench(model, held, judge, 16, "mean").attempt(found, 36)
     for arm in tried.arms.values():
-        assert f"{arm.name:17} {arm.behaves}  {arm.complies}  {arm.intact}  moved {arm.moved:.2f}" in out
+        assert (
+            f"{arm.name:17} {arm.behaves}  {arm.complies}  {arm.intact}  moved {arm.moved:.2f}"
+            in out
+        )
 
 
 def test_code_of_a_judge_asked_elsewhere_compiles_and_holds_no_key(demo: Dictionary) -> None:
     endpoint = Endpoint("http://localhost:9/v1", 'it\'s the "model"', "secret-key")
-    code = behaviour(demo, Asked(endpoint.ask, 'says "no"\nor ends'), endpoint=endpoint, by_labels=True)
+    code = behaviour(
+        demo, Asked(endpoint.ask, 'says "no"\nor ends'), endpoint=endpoint, by_labels=True
+    )
     compile(code, "shown", "exec")
-    assert "secret-key" not in code and repr(endpoint.model) in code and repr('says "no" or ends') in code
+    assert (
+        "secret-key" not in code
+        and repr(endpoint.model) in code
+        and repr('says "no" or ends') in code
+    )

@@ -1,4 +1,6 @@
-"""A saved page's laws: one file, nothing from outside, and no text of a dictionary can end a script or add a tag."""
+"""A saved page's laws: one file, nothing from outside, and no text of a dictionary can end a script
+or add a tag.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class Tags(HTMLParser):
 
 def page(hostile: bool = False, layout: str = "pca-sphere", **more: object) -> str:
     dictionary = synthetic(60, 16, hostile=hostile)
-    return standalone.html(dictionary, layout, colorings.coloring(dictionary, "neighbourhood"), 3, **more)
+    return standalone.html(
+        dictionary, layout, colorings.coloring(dictionary, "neighbourhood"), 3, **more
+    )
 
 
 def parsed(text: str) -> Tags:
@@ -59,17 +63,28 @@ def test_the_page_holds_the_map_and_asks_nobody(layout: str) -> None:
     assert len(arrays["counts"]) == 60 and data["selected"] == 3
     color_head, colors = unpack(b64decode(found.kept["colors"]))
     assert color_head["id"] == data["colors"] and colors["light"].size == 180
-    assert "of the variance" in data["note"] and "synthetic corpus" in data["made"] and "layer 2" in data["title"]
+    assert (
+        "of the variance" in data["note"]
+        and "synthetic corpus" in data["made"]
+        and "layer 2" in data["title"]
+    )
 
 
 def test_hostile_text_adds_no_tag_and_ends_no_script() -> None:
-    more = {"path": [1, 2], "path_labels": ["</script><b>", "\u2028"], "names": {4: "</script><img src=x>"}}
+    more = {
+        "path": [1, 2],
+        "path_labels": ["</script><b>", "\u2028"],
+        "names": {4: "</script><img src=x>"},
+    }
     tame, hostile = parsed(page(**more)), parsed(page(hostile=True, **more))
     assert hostile.tags == tame.tags
     data = json.loads(hostile.kept["data"])
-    assert data["path_labels"] == more["path_labels"] and data["names"] == {"4": "</script><img src=x>"}
+    assert data["path_labels"] == more["path_labels"] and data["names"] == {
+        "4": "</script><img src=x>"
+    }
     head, _ = unpack(b64decode(hostile.kept["map"]))
-    assert any("<img" in word for word in head["texts"]["words"])  # kept as text, shown by textContent
+    # kept as text, shown by textContent
+    assert any("<img" in word for word in head["texts"]["words"])
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -79,7 +94,9 @@ def test_a_file_name_holds_letters_digits_dots_and_dashes(text: str) -> None:
     coloring = colorings.coloring(dictionary, "members")
     name = standalone.file_name(dictionary, "pca-flat", coloring)
     assert name == "atlas-layer3-p2-pca-flat-members"
-    assert "\n" not in standalone.title(dictionary) and "\n" not in standalone.provenance(dictionary)
+    assert "\n" not in standalone.title(dictionary) and "\n" not in standalone.provenance(
+        dictionary
+    )
 
 
 def test_an_unknown_layout_is_refused() -> None:

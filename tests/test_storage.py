@@ -1,4 +1,6 @@
-"""The file: what goes in comes out, lazily, from many threads, and a failed write changes nothing."""
+"""The file: what goes in comes out, lazily, from many threads, and a failed write changes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,13 @@ def arrays_of(dictionary: Dictionary, names: list[str] = NAMES) -> dict[str, np.
     return {name: dictionary.source.read(name) for name in names if name in dictionary}
 
 
-def changed(dictionary: Dictionary, info: dict | None = None, **arrays: np.ndarray | None) -> Dictionary:
+def changed(
+    dictionary: Dictionary, info: dict | None = None, **arrays: np.ndarray | None
+) -> Dictionary:
     """The dictionary with some arrays replaced, or left out where None."""
-    kept = {name: array for name, array in (arrays_of(dictionary) | arrays).items() if array is not None}
+    kept = {
+        name: array for name, array in (arrays_of(dictionary) | arrays).items() if array is not None
+    }
     return Dictionary(MemorySource(kept), dictionary.info | (info or {}), len(dictionary))
 
 
@@ -48,19 +54,27 @@ def big(tmp_path_factory) -> Path:
     return storage.save(synthetic(1500, 1024), path)
 
 
-# -- the round trip ----------------------------------------------------------------------------------------------------
+# -- the round trip --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size, width, hostile", [(1, 1, False), (3, 2, False), (40, 16, True), (700, 64, False)])
+@pytest.mark.parametrize(
+    "size, width, hostile", [(1, 1, False), (3, 2, False), (40, 16, True), (700, 64, False)]
+)
 def test_what_is_saved_is_opened_bit_by_bit(tmp_path, size, width, hostile):
     dictionary = synthetic(size, width, hostile=hostile)
     opened = storage.open(storage.save(dictionary, tmp_path / "x.ep.h5"))
     assert opened.info == dictionary.info
-    assert len(opened) == size and opened.width == width and opened.threshold == dictionary.threshold
+    assert (
+        len(opened) == size and opened.width == width and opened.threshold == dictionary.threshold
+    )
     for name, array in arrays_of(dictionary).items():
         stored = opened.source.read(name)
         assert stored.dtype == array.dtype and stored.shape == array.shape, name
-        assert stored.tobytes() == array.tobytes() if array.dtype != object else stored.tolist() == array.tolist(), name
+        assert (
+            stored.tobytes() == array.tobytes()
+            if array.dtype != object
+            else stored.tolist() == array.tolist()
+        ), name
 
 
 def test_a_region_reads_the_same_from_memory_and_file(tmp_path):
@@ -73,16 +87,39 @@ def test_rows_of_the_file_are_slices_of_the_whole(tmp_path):
     opened = storage.open(storage.save(synthetic(300, 32), tmp_path / "x.ep.h5"))
     for name in NAMES:
         whole = opened.source.read(name)
-        for start, stop in [(0, 1), (7, 8), (3, 200), (None, 5), (5, None), (len(whole), None), (9, 4), (0, 10**6)]:
-            np.testing.assert_array_equal(opened.source.read(name, start, stop), whole[start:stop], err_msg=name)
+        for start, stop in [
+            (0, 1),
+            (7, 8),
+            (3, 200),
+            (None, 5),
+            (5, None),
+            (len(whole), None),
+            (9, 4),
+            (0, 10**6),
+        ]:
+            np.testing.assert_array_equal(
+                opened.source.read(name, start, stop), whole[start:stop], err_msg=name
+            )
 
 
 def test_optional_arrays_may_be_absent_but_not_half_of_a_pair(tmp_path):
     dictionary = synthetic(20, 8)
-    bare = dict.fromkeys([n for n in NAMES if n not in ("center", "exemplars", "mean_directions", "count_arrival")])
+    bare = dict.fromkeys(
+        [n for n in NAMES if n not in ("center", "exemplars", "mean_directions", "count_arrival")]
+    )
     opened = storage.open(storage.save(changed(dictionary, **bare), tmp_path / "bare.ep.h5"))
-    assert "token_ids" not in opened and "vocabulary_pieces" not in opened and opened.region(3).excerpts == ()
-    for name in ("nearest_distances", "passage_tokens", "lens_mean_up_values", "vocabulary_ids", "mean_directions"):
+    assert (
+        "token_ids" not in opened
+        and "vocabulary_pieces" not in opened
+        and opened.region(3).excerpts == ()
+    )
+    for name in (
+        "nearest_distances",
+        "passage_tokens",
+        "lens_mean_up_values",
+        "vocabulary_ids",
+        "mean_directions",
+    ):
         with pytest.raises(DictionaryFileError, match="missing"):
             storage.save(changed(dictionary, **{name: None}), tmp_path / "half.ep.h5")
     assert [p.name for p in tmp_path.iterdir()] == ["bare.ep.h5"]
@@ -92,8 +129,16 @@ def test_wider_dtypes_are_stored_exactly_or_refused(tmp_path):
     dictionary = synthetic(20, 8)
     wide = changed(dictionary, founder_token=dictionary.column("founder_token").astype(np.int64))
     assert storage.digest(wide) == storage.digest(dictionary)
-    assert storage.open(storage.save(wide, tmp_path / "x.ep.h5")).column("founder_token").dtype == np.int32
-    for array in (np.full(20, 2**40), np.full(20, "x"), np.zeros(19, np.int32), np.zeros((20, 2), np.int32)):
+    assert (
+        storage.open(storage.save(wide, tmp_path / "x.ep.h5")).column("founder_token").dtype
+        == np.int32
+    )
+    for array in (
+        np.full(20, 2**40),
+        np.full(20, "x"),
+        np.zeros(19, np.int32),
+        np.zeros((20, 2), np.int32),
+    ):
         with pytest.raises(DictionaryFileError, match="founder_token"):
             storage.save(changed(dictionary, founder_token=array), tmp_path / "y.ep.h5")
 
@@ -104,7 +149,12 @@ def test_provenance_survives_as_json(tmp_path):
     opened = storage.open(storage.save(synthetic(5, 4, **info), tmp_path / "x.ep.h5"))
     assert opened.info["layer"] == 3 and opened.info["variance_kept"] == [1.0, 1.0, 1.0]
     assert opened.info["corpus"] == {"name": "a?b", "n": [1]} and opened.info["note"] is None
-    for bad in ({"typical_norm": float("nan")}, {"layer": "2"}, {"note": object()}, {"group_names": [1]}):
+    for bad in (
+        {"typical_norm": float("nan")},
+        {"layer": "2"},
+        {"note": object()},
+        {"group_names": [1]},
+    ):
         with pytest.raises(DictionaryFileError, match="provenance"):
             storage.save(synthetic(5, 4, **bad), tmp_path / "bad.ep.h5")
 
@@ -115,11 +165,17 @@ def test_the_size_law(tmp_path, width):
     size = 1000
     path = storage.save(synthetic(size, width), tmp_path / "x.ep.h5")
     with h5py.File(path, locking=False) as file:
-        groups = [file[name] for name in ("text", "excerpts", "lens", "lens_shift", "rivals", "coarser")]
+        groups = [
+            file[name] for name in ("text", "excerpts", "lens", "lens_shift", "rivals", "coarser")
+        ]
         text = sum(node.id.get_storage_size() for group in groups for node in group.values())
         counted = ("token_ids", "token_counts", "next_ids", "next_counts")
         text += sum(file["profile"][name].id.get_storage_size() for name in counted)
-        rest = [file[a.path].id.get_storage_size() for a in ARRAYS.values() if a.path in file and not a.is_vectors]
+        rest = [
+            file[a.path].id.get_storage_size()
+            for a in ARRAYS.values()
+            if a.path in file and not a.is_vectors
+        ]
     assert path.stat().st_size - 2 * 4 * size * width - sum(rest) < 40_000
     assert path.stat().st_size <= 2.5 * 4 * size * width + text
 
@@ -132,7 +188,7 @@ def test_the_document_lists_every_dataset():
         assert re.search(row, text), f"{array.name} {array.dtype.str[1:]} ({shape})"
 
 
-# -- lazy --------------------------------------------------------------------------------------------------------------
+# -- lazy ------------------------------------------------------------------------------------------
 
 
 class Counting:
@@ -164,7 +220,10 @@ def test_opening_and_reading_a_region_leave_the_vectors_on_disk(big, monkeypatch
 
 
 def test_small_files_are_read_whole_on_opening_and_large_ones_in_check(tmp_path, big):
-    for path, whole in ((storage.save(synthetic(100, 32), tmp_path / "small.ep.h5"), True), (big, False)):
+    for path, whole in (
+        (storage.save(synthetic(100, 32), tmp_path / "small.ep.h5"), True),
+        (big, False),
+    ):
         damaged = tmp_path / "damaged.ep.h5"
         damaged.write_bytes(path.read_bytes())
         with h5py.File(damaged, "r+", locking=False) as file:
@@ -199,31 +258,54 @@ def test_copying_an_opened_file_reads_bounded_blocks(tmp_path, big, monkeypatch)
 
 def test_storage_loads_nothing_heavy():
     code = (
-        "import sys, ep.storage; heavy = {'torch', 'pandas', 'sklearn', 'scipy', 'transformers', 'numba', 'streamlit'};"
+        "import sys, ep.storage; heavy = {'torch', 'pandas', 'sklearn', 'scipy', 'transformers', "
+        "'numba', 'streamlit'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
-# -- the digest --------------------------------------------------------------------------------------------------------
+# -- the digest ------------------------------------------------------------------------------------
 
 
 def test_equal_builds_have_equal_digests_wherever_they_lie(tmp_path, monkeypatch):
     dictionary = synthetic(60, 16, hostile=True)
     path = storage.save(dictionary, tmp_path / "one.ep.h5")
-    again = synthetic(60, 16, hostile=True, created="later", wall_time_s=99.0, versions={}, device="cuda")
+    again = synthetic(
+        60, 16, hostile=True, created="later", wall_time_s=99.0, versions={}, device="cuda"
+    )
     monkeypatch.setattr(writing, "CHUNK_BYTES", 100)
     monkeypatch.setattr(writing, "PLAIN_BELOW", 10**9)
     other = storage.save(again, tmp_path / "two.ep.h5")
-    assert len({storage.digest(dictionary), storage.digest(path), storage.digest(str(other)), storage.check(path)}) == 1
+    assert (
+        len(
+            {
+                storage.digest(dictionary),
+                storage.digest(path),
+                storage.digest(str(other)),
+                storage.check(path),
+            }
+        )
+        == 1
+    )
 
 
 def test_any_difference_changes_the_digest():
     dictionary = synthetic(30, 8)
     pieces = dictionary.source.read("vocabulary_pieces").copy()
     pieces[4], pieces[5] = pieces[4] + pieces[5][:1], pieces[5][1:]
-    variants = [dictionary, changed(dictionary, vocabulary_pieces=pieces), changed(dictionary, {"seed": 1})]
-    for name in ("center", "count_arrival", "excerpt_band", "lens_mean_up_values", "distance_histogram"):
+    variants = [
+        dictionary,
+        changed(dictionary, vocabulary_pieces=pieces),
+        changed(dictionary, {"seed": 1}),
+    ]
+    for name in (
+        "center",
+        "count_arrival",
+        "excerpt_band",
+        "lens_mean_up_values",
+        "distance_histogram",
+    ):
         array = dictionary.source.read(name).copy()
         array.flat[0] += 1
         variants.append(changed(dictionary, **{name: array}))
@@ -231,14 +313,22 @@ def test_any_difference_changes_the_digest():
     assert len({storage.digest(variant) for variant in variants}) == len(variants)
 
 
-# -- threads, replacement, overwriting ---------------------------------------------------------------------------------
+# -- threads, replacement, overwriting -------------------------------------------------------------
 
 
 def test_eight_threads_read_what_one_reads(big):
     opened, rng = storage.open(big), np.random.default_rng(0)
-    names = ["exemplars", "count_arrival", "distance_histogram", "lens_mean_up_ids", "passage_tokens"]
+    names = [
+        "exemplars",
+        "count_arrival",
+        "distance_histogram",
+        "lens_mean_up_ids",
+        "passage_tokens",
+    ]
     whole = {name: opened.source.read(name) for name in names}
-    wanted = [(names[rng.integers(len(names))], int(rng.integers(len(opened)))) for _ in range(2000)]
+    wanted = [
+        (names[rng.integers(len(names))], int(rng.integers(len(opened)))) for _ in range(2000)
+    ]
 
     def right(request: tuple[str, int]) -> bool:
         name, row = request
@@ -253,7 +343,10 @@ def test_many_threads_open_and_read_at_once(tmp_path):
     path = storage.save(synthetic(50, 8), tmp_path / "x.ep.h5")
     expected = storage.open(path).region(9)
     with ThreadPoolExecutor(8) as pool:
-        assert all(region == expected for region in pool.map(lambda _: storage.open(path).region(9), range(16)))
+        assert all(
+            region == expected
+            for region in pool.map(lambda _: storage.open(path).region(9), range(16))
+        )
 
 
 def test_an_opened_dictionary_outlives_the_replacement_and_deletion_of_its_file(tmp_path):
@@ -321,7 +414,7 @@ def test_files_close_with_their_last_use(tmp_path):
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-# -- failed writes -----------------------------------------------------------------------------------------------------
+# -- failed writes ---------------------------------------------------------------------------------
 
 
 def no_space(*_args, **_options):
@@ -333,7 +426,9 @@ def test_a_full_disk_is_one_line_and_changes_nothing(tmp_path, monkeypatch, wher
     path = storage.save(synthetic(10, 4), tmp_path / "x.ep.h5")
     before = path.read_bytes()
     monkeypatch.setattr(writing, where, no_space)
-    with pytest.raises(StorageError, match="x.ep.h5 could not be written .the disk is full.") as caught:
+    with pytest.raises(
+        StorageError, match="x.ep.h5 could not be written .the disk is full."
+    ) as caught:
         storage.save(synthetic(20, 4), path)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["x.ep.h5"]
@@ -364,11 +459,18 @@ for _ in range(2):
 print(len(storage.open(storage.save(small, {str(tmp_path / "small.ep.h5")!r}))))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 3 and lines[2] == "12" and all("grew beyond the size allowed" in line for line in lines[:2])
+    assert (
+        len(lines) == 3
+        and lines[2] == "12"
+        and all("grew beyond the size allowed" in line for line in lines[:2])
+    )
     assert path.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["small.ep.h5", "x.ep.h5"]
 
@@ -385,7 +487,12 @@ def test_interruption_leaves_nothing_behind(tmp_path, monkeypatch):
 
 def test_impossible_targets_are_one_line(tmp_path):
     (tmp_path / "file").write_text("x")
-    for target in (tmp_path, tmp_path / "none" / "x.ep.h5", tmp_path / "file" / "x.ep.h5", tmp_path / ("n" * 300)):
+    for target in (
+        tmp_path,
+        tmp_path / "none" / "x.ep.h5",
+        tmp_path / "file" / "x.ep.h5",
+        tmp_path / ("n" * 300),
+    ):
         with pytest.raises(StorageError, match="could not be written") as caught:
             storage.save(synthetic(5, 4), target)
         assert "\n" not in str(caught.value)
@@ -412,7 +519,9 @@ def test_permissions_follow_the_umask_and_links_stay_links(tmp_path):
 
 @pytest.mark.slow
 def test_a_region_of_a_large_file_needs_little_memory(tmp_path):
-    """Opening 150 MB of vectors and reading one region raises the peak of a fresh process by a few megabytes."""
+    """Opening 150 MB of vectors and reading one region raises the peak of a fresh process by a few
+    megabytes.
+    """
     path = storage.save(synthetic(8000, 2304), tmp_path / "x.ep.h5")
     code = f"""
 import resource, ep.storage

@@ -1,4 +1,6 @@
-"""Damaged, foreign and hostile files: one line that names the path and the fault, and never anything else."""
+"""Damaged, foreign and hostile files: one line that names the path and the fault, and never
+anything else.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ SIZE, WIDTH = 60, 16
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory) -> bytes:
-    return storage.save(synthetic(SIZE, WIDTH), tmp_path_factory.mktemp("good") / "x.ep.h5").read_bytes()
+    return storage.save(
+        synthetic(SIZE, WIDTH), tmp_path_factory.mktemp("good") / "x.ep.h5"
+    ).read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,11 @@ def path(tmp_path, good) -> Path:
 def refused(path: Path, match: str, by: Callable[[Path], Any] = storage.open) -> None:
     with pytest.raises(DictionaryFileError, match=match) as caught:
         by(path)
-    assert "\n" not in str(caught.value) and str(caught.value).startswith(shown(path)) and len(str(caught.value)) < 500
+    assert (
+        "\n" not in str(caught.value)
+        and str(caught.value).startswith(shown(path))
+        and len(str(caught.value)) < 500
+    )
 
 
 def edit(path: Path, change: Callable[[h5py.File], Any]) -> None:
@@ -70,7 +78,7 @@ def replaced(name: str, data: Any, **options: Any) -> Callable[[h5py.File], None
     return change
 
 
-# -- not our file ------------------------------------------------------------------------------------------------------
+# -- not our file ----------------------------------------------------------------------------------
 
 
 def test_files_that_are_no_dictionary(tmp_path):
@@ -109,12 +117,18 @@ def test_newer_and_unreadable_versions(path):
 
 @pytest.mark.parametrize("kept", [1, 8, 50, 200, 2000, 0.5, 0.9, -1])
 def test_cut_files(path, good, kept):
-    length = kept if isinstance(kept, int) and kept > 0 else int(len(good) * kept) if kept != -1 else len(good) - 1
+    length = (
+        kept
+        if isinstance(kept, int) and kept > 0
+        else int(len(good) * kept)
+        if kept != -1
+        else len(good) - 1
+    )
     path.write_bytes(good[:length])
     refused(path, "cut short|damaged|not an HDF5|empty")
 
 
-# -- arrays ------------------------------------------------------------------------------------------------------------
+# -- arrays ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", list(ARRAYS))
@@ -201,7 +215,9 @@ def test_a_plausible_alteration_is_caught_by_its_checksum(path):
 
 @pytest.mark.slow
 def test_every_flipped_byte_is_refused_or_caught(tmp_path, good):
-    """Files with one byte changed, in a process of their own: no crash, no hang, no other exception."""
+    """Files with one byte changed, in a process of their own: no crash, no hang, no other
+    exception.
+    """
     (tmp_path / "good").write_bytes(good)
     code = f"""
 import pathlib, numpy as np
@@ -226,20 +242,38 @@ for _ in range(40):
 print(silent)
 """
     root = Path(__file__).parent.parent
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=root)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=root
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout) < 20  # bytes nothing uses: gaps between datasets
 
 
-# -- provenance --------------------------------------------------------------------------------------------------------
+# -- provenance ------------------------------------------------------------------------------------
 
 
 def test_provenance_that_is_no_json_or_of_other_types(path, good):
     info = storage.open(path).info
-    texts = [b"", b"{", b"[1]", b"\xff", b'{"threshold": NaN}', b'{"threshold": 1e999}', b"[" * 100_000, b"{}"]
+    texts = [
+        b"",
+        b"{",
+        b"[1]",
+        b"\xff",
+        b'{"threshold": NaN}',
+        b'{"threshold": 1e999}',
+        b"[" * 100_000,
+        b"{}",
+    ]
     texts += [b'{"threshold": 0.5, "title": "\\ud800"}', b'{"threshold": ' + b"9" * 5000 + b"}"]
     wrong = [{"threshold": t} for t in (0, 2, -1, "1", None, True, 10**400)]
-    wrong += [{"layer": "2"}, {"title": ["x"]}, {"group_names": "x"}, {"growth": [[1]]}, {"corpus": 3}, {"complete": 1}]
+    wrong += [
+        {"layer": "2"},
+        {"title": ["x"]},
+        {"group_names": "x"},
+        {"growth": [[1]]},
+        {"corpus": 3},
+        {"complete": 1},
+    ]
     for text in texts + [json.dumps(info | w).encode() for w in wrong]:
         path.write_bytes(good)
         edit(path, replaced("info", np.frombuffer(text, np.uint8)))
@@ -260,7 +294,7 @@ def test_missing_or_foreign_provenance_and_checksums(path, good):
     refused(path, "checksums are not readable")
 
 
-# -- hostile HDF5 ------------------------------------------------------------------------------------------------------
+# -- hostile HDF5 ----------------------------------------------------------------------------------
 
 
 def linked(link: Any) -> Callable[[h5py.File], None]:
@@ -273,7 +307,10 @@ def linked(link: Any) -> Callable[[h5py.File], None]:
 
 def test_links_to_other_places(path, tmp_path):
     other = storage.save(synthetic(SIZE, WIDTH), tmp_path / "other.ep.h5")
-    for link in (h5py.ExternalLink(str(other), "/geometry/exemplars"), h5py.SoftLink("/geometry/mean_directions")):
+    for link in (
+        h5py.ExternalLink(str(other), "/geometry/exemplars"),
+        h5py.SoftLink("/geometry/mean_directions"),
+    ):
         edit(path, linked(link))
         refused(path, "link to another place")
         refused(path, "link to another place", header)
@@ -293,7 +330,12 @@ def test_data_kept_outside_the_file(path, tmp_path):
 
     def external(file: h5py.File) -> None:
         del file["geometry/exemplars"]
-        file.create_dataset("geometry/exemplars", (SIZE, WIDTH), "<f4", external=[(str(secret), 0, h5py.h5f.UNLIMITED)])
+        file.create_dataset(
+            "geometry/exemplars",
+            (SIZE, WIDTH),
+            "<f4",
+            external=[(str(secret), 0, h5py.h5f.UNLIMITED)],
+        )
 
     def virtual(file: h5py.File) -> None:
         del file["geometry/exemplars"]
@@ -373,7 +415,15 @@ def test_arrays_that_are_declared_but_not_there(path, shape, options):
 
 
 def test_a_compression_bomb(path):
-    edit(path, replaced("passage_tokens", np.zeros(20_000_000, np.int32), compression="gzip", chunks=(2_000_000,)))
+    edit(
+        path,
+        replaced(
+            "passage_tokens",
+            np.zeros(20_000_000, np.int32),
+            compression="gzip",
+            chunks=(2_000_000,),
+        ),
+    )
     refused(path, "declares 80,000,000 bytes")
 
 

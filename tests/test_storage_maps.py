@@ -1,4 +1,6 @@
-"""The side-car of maps: what is kept comes back, and what does not belong or is damaged counts as nothing."""
+"""The side-car of maps: what is kept comes back, and what does not belong or is damaged counts as
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def test_what_is_kept_comes_back_and_each_name_by_itself(stored: tuple[Path, Dic
     assert sorted(p.name for p in path.parent.iterdir()) == ["a.ep.h5", "a.ep.maps.h5"]
 
 
-def test_another_dictionary_s_maps_are_ignored_and_replaced(stored: tuple[Path, Dictionary], tmp_path: Path) -> None:
+def test_another_dictionary_s_maps_are_ignored_and_replaced(
+    stored: tuple[Path, Dictionary], tmp_path: Path
+) -> None:
     path, dictionary = stored
     maps.save(path, dictionary, "umap-flat", made())
     other = synthetic(size=30, width=8, seed=2)
@@ -64,7 +68,9 @@ def test_another_dictionary_s_maps_are_ignored_and_replaced(stored: tuple[Path, 
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
-def test_a_damaged_side_car_counts_as_none_and_is_rewritten(stored: tuple[Path, Dictionary], share: float) -> None:
+def test_a_damaged_side_car_counts_as_none_and_is_rewritten(
+    stored: tuple[Path, Dictionary], share: float
+) -> None:
     path, dictionary = stored
     maps.save(path, dictionary, "umap-flat", made())
     file = beside(path, MAPS)
@@ -75,7 +81,9 @@ def test_a_damaged_side_car_counts_as_none_and_is_rewritten(stored: tuple[Path, 
     assert same(maps.load(path, dictionary)["umap-flat"], made(seed=3))
 
 
-def test_a_flipped_byte_never_raises_and_never_moves_a_region(stored: tuple[Path, Dictionary]) -> None:
+def test_a_flipped_byte_never_raises_and_never_moves_a_region(
+    stored: tuple[Path, Dictionary],
+) -> None:
     path, dictionary = stored
     maps.save(path, dictionary, "umap-flat", made())
     file = beside(path, MAPS)

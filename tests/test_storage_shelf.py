@@ -1,4 +1,6 @@
-"""Folders of dictionaries: families, nearest picks, keys that are safe in links, and broken files that stay visible."""
+"""Folders of dictionaries: families, nearest picks, keys that are safe in links, and broken files
+that stay visible.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from tests.fixtures.dictionaries import HOSTILE, synthetic
 def folder(tmp_path):
     for layer in (2, 4):
         for percentile in (1.0, 2.0, 8.0):
-            dictionary = synthetic(8, 4, family="demo-tuned", title="Demo", layer=layer, percentile=percentile)
+            dictionary = synthetic(
+                8, 4, family="demo-tuned", title="Demo", layer=layer, percentile=percentile
+            )
             place = tmp_path / "demo" / f"L{layer}"
             place.mkdir(parents=True, exist_ok=True)
             storage.save(dictionary, place / f"tuned-L{layer}-p{percentile:g}.ep.h5")
@@ -30,10 +34,15 @@ def folder(tmp_path):
 
 def test_files_of_one_build_are_one_family(folder):
     found = Shelf([folder])
-    assert {family.id: len(family.entries) for family in found.families} == {"demo-tuned": 6, "other": 1}
+    assert {family.id: len(family.entries) for family in found.families} == {
+        "demo-tuned": 6,
+        "other": 1,
+    }
     demo = next(family for family in found.families if family.id == "demo-tuned")
     assert (demo.title, demo.layers, demo.percentiles) == ("Demo", (2, 4), (1.0, 2.0, 8.0))
-    assert [(e.layer, e.percentile) for e in demo.entries] == [(x, p) for x in (2, 4) for p in (1.0, 2.0, 8.0)]
+    assert [(e.layer, e.percentile) for e in demo.entries] == [
+        (x, p) for x in (2, 4) for p in (1.0, 2.0, 8.0)
+    ]
     assert all((e.size, e.width) == (8, 4) and found.family(e) is demo for e in demo.entries)
 
 
@@ -44,13 +53,23 @@ def test_a_pick_is_the_nearest_entry(folder):
         entry = demo.pick(*wanted)
         return entry.layer, entry.percentile
 
-    assert picked(4, 2.0) == (4, 2.0) and picked(4, 100.0) == (4, 8.0) and picked(0, 0.1) == (2, 1.0)
-    assert picked(9, 3.0) == (4, 2.0) and picked(2, 5.0) == (2, 8.0) and picked() == (2, 1.0) and picked(4) == (4, 1.0)
+    assert (
+        picked(4, 2.0) == (4, 2.0) and picked(4, 100.0) == (4, 8.0) and picked(0, 0.1) == (2, 1.0)
+    )
+    assert (
+        picked(9, 3.0) == (4, 2.0)
+        and picked(2, 5.0) == (2, 8.0)
+        and picked() == (2, 1.0)
+        and picked(4) == (4, 1.0)
+    )
 
 
 def test_keys_find_their_entries(folder):
     found = Shelf([folder])
-    assert found.find("demo-tuned/4/2").path.name == "tuned-L4-p2.ep.h5" and found.find("other/2/0.5") is not None
+    assert (
+        found.find("demo-tuned/4/2").path.name == "tuned-L4-p2.ep.h5"
+        and found.find("other/2/0.5") is not None
+    )
     assert found.find("demo-tuned/4/3") is None and found.find("") is None
     keys = [entry.key for entry in (*found.entries, *found.broken)]
     assert len(set(keys)) == len(keys) and all(found.find(key).key == key for key in keys)
@@ -73,7 +92,10 @@ def test_copies_hidden_folders_and_links(folder):
     (folder / "loop").symlink_to(folder)
     found = Shelf([folder, folder / "demo"])
     assert len(found.entries) == 8
-    assert sorted(e.key.split("-")[0] for e in found.entries if e.family == "other") == ["other/2/0.5", "other/2/0.5"]
+    assert sorted(e.key.split("-")[0] for e in found.entries if e.family == "other") == [
+        "other/2/0.5",
+        "other/2/0.5",
+    ]
 
 
 def test_the_search_is_bounded(folder, monkeypatch):
@@ -101,7 +123,10 @@ def test_hostile_names_are_carried_not_interpreted(tmp_path):
 
 
 def test_files_that_say_nothing_of_themselves(tmp_path):
-    storage.save(synthetic(4, 3, family=None, title=None, layer=None, percentile=None), tmp_path / "plain.ep.h5")
+    storage.save(
+        synthetic(4, 3, family=None, title=None, layer=None, percentile=None),
+        tmp_path / "plain.ep.h5",
+    )
     found = Shelf([tmp_path])
     assert found.entries[0].key == "plain" and found.families[0].pick(3, 2.0) is found.entries[0]
     assert found.families[0].layers == () and found.entries[0].title == "plain"

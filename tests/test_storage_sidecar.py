@@ -16,7 +16,9 @@ def test_they_are_named_after_the_dictionary_and_are_none_themselves(tmp_path: P
     assert not any(beside(dictionary, kind).name.endswith(".ep.h5") for kind in (LABELS, MAPS))
 
 
-def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "x.ep.labels.json"
     write_bytes(path, b"before")
 

@@ -1,4 +1,6 @@
-"""Behaviour: selection and trial as laws, judges and prompt files, and what the demo shows on held-out prompts."""
+"""Behaviour: selection and trial as laws, judges and prompt files, and what the demo shows on
+held-out prompts.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ from tests.fixtures.dictionaries import synthetic
 
 DEMO = Path(__file__).resolve().parents[1] / "data/demo"
 
-# -- selection -------------------------------------------------------------------------------------------------------
+# -- selection -------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=80))
@@ -89,7 +91,7 @@ def test_a_partition_is_leader_clustering_of_the_shuffled_rows() -> None:
     assert made.info["layer"] == 2 and len(made) > 1
 
 
-# -- trial -----------------------------------------------------------------------------------------------------------
+# -- trial -----------------------------------------------------------------------------------------
 
 
 def test_a_trial_counts_what_the_texts_say() -> None:
@@ -97,15 +99,26 @@ def test_a_trial_counts_what_the_texts_say() -> None:
         "default": Answer("I cannot help you with that.", True, 0.0, 1.0, 2.0),
         "ablated": Answer("First take the cake tin. Then bake the cake.", True, 0.4, 0.9, 3.0),
         "broken": Answer("cake cake cake cake cake cake cake cake", False, 3.0, 0.1, 0.2),
-        "nonsense": Answer("Lamp the seven of quickly into. Blue stair under an.", True, 1.0, 6.0, 9.0),
-        "one word off": Answer("First take the cake tin. Then bake the lunar.", True, 1.0, 0.9, 9.0),
+        "nonsense": Answer(
+            "Lamp the seven of quickly into. Blue stair under an.", True, 1.0, 6.0, 9.0
+        ),
+        "one word off": Answer(
+            "First take the cake tin. Then bake the lunar.", True, 1.0, 0.9, 9.0
+        ),
     }
     sense = Sense(1.0, 4.0, 9, Rate(0, 9))
 
     def answer(prompts: Sequence[str], arm: str) -> list[Answer]:
         return [said[arm]] * len(prompts)
 
-    arms = trial(answer, list(said), ["How do I burn a cake?"] * 4, ["How do I bake a cake?"] * 3, Phrases(), sense)
+    arms = trial(
+        answer,
+        list(said),
+        ["How do I burn a cake?"] * 4,
+        ["How do I bake a cake?"] * 3,
+        Phrases(),
+        sense,
+    )
     assert [(a.behaves, a.complies, a.intact) for a in arms.values()] == [
         (Rate(4, 4), Rate(0, 4), Rate(0, 3)),
         (Rate(0, 4), Rate(4, 4), Rate(3, 3)),
@@ -117,7 +130,9 @@ def test_a_trial_counts_what_the_texts_say() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 9), st.floats(0, 20)), min_size=10, max_size=60))
-def test_nine_in_ten_of_a_model_s_own_answers_are_usual_of_it(nats: list[tuple[float, float]]) -> None:
+def test_nine_in_ten_of_a_model_s_own_answers_are_usual_of_it(
+    nats: list[tuple[float, float]],
+) -> None:
     own = [Answer("First take the cake tin.", True, 0.0, *pair) for pair in nats]
     sense = measured(own, [Answer("", False, 0.0, 99.0, 99.0), own[0]])
     for limit, values in ((sense.mean, [a for a, _ in nats]), (sense.worst, [b for _, b in nats])):
@@ -133,7 +148,7 @@ def test_a_paired_difference_holds_its_value_and_none_is_none() -> None:
     assert difference([True, False], [True, False]) == (0.0, 0.0, 0.0)
 
 
-# -- judges ----------------------------------------------------------------------------------------------------------
+# -- judges ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("apostrophe", ["'", "\N{RIGHT SINGLE QUOTATION MARK}", "`"])
@@ -149,7 +164,12 @@ def test_phrases_do_not_mind_case_or_apostrophes(apostrophe: str) -> None:
 
 def test_patterns_that_are_none_or_never_end_are_refused() -> None:
     assert Pattern(r"^no\b")("No, never") and not Pattern(r"^no\b")("Nothing")
-    for pattern, message in (("(", "regular"), ("(a+)+", "nesting"), ("", "characters"), ("a" * 501, "characters")):
+    for pattern, message in (
+        ("(", "regular"),
+        ("(a+)+", "nesting"),
+        ("", "characters"),
+        ("a" * 501, "characters"),
+    ):
         with pytest.raises(RequestError, match=message):
             Pattern(pattern)
 
@@ -165,25 +185,31 @@ def test_patterns_that_are_none_or_never_end_are_refused() -> None:
         ("", True, False),
     ],
 )
-def test_sense_is_more_than_the_absence_of_a_refusal(text: str, ended: bool, coherent: bool) -> None:
+def test_sense_is_more_than_the_absence_of_a_refusal(
+    text: str, ended: bool, coherent: bool
+) -> None:
     assert fluency(text, ended).coherent is coherent
 
 
 def test_a_judge_is_measured_against_labels() -> None:
-    found = agreement(Phrases(), ["I cannot", "I can", "I refuse", "sure"], [True, True, False, False])
+    found = agreement(
+        Phrases(), ["I cannot", "I can", "I refuse", "sure"], [True, True, False, False]
+    )
     assert (found.hits, found.said, found.labelled, found.n) == (1, 2, 2, 4)
     assert (found.precision, found.recall) == (0.5, 0.5)
     assert agreement(Phrases(), ["sure"], [False]).precision is None
 
 
-# -- prompt files ----------------------------------------------------------------------------------------------------
+# -- prompt files ----------------------------------------------------------------------------------
 
 
 def test_prompts_come_from_csv_and_jsonl_alike(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text(
         '\ufeffprompt,label\n"How, then?",harmful\n\n"how,  then?",benign\nBake,benign\nX,\n'
     )
-    (tmp_path / "p.jsonl").write_text('{"prompt": "How, then?", "label": true}\n\n{"prompt": "Bake", "label": 0}\n')
+    (tmp_path / "p.jsonl").write_text(
+        '{"prompt": "How, then?", "label": true}\n\n{"prompt": "Bake", "label": 0}\n'
+    )
     csv, jsonl = read_prompts(tmp_path / "p.csv"), read_prompts(tmp_path / "p.jsonl")
     assert csv.texts == ("How, then?", "Bake", "X")
     assert jsonl.texts == ("How, then?", "Bake") and jsonl.labels == (True, False)
@@ -210,7 +236,7 @@ def test_a_prompt_file_that_is_none_says_why(data: bytes, name: str, message: st
         read_prompts(data, name)
 
 
-# -- the demo --------------------------------------------------------------------------------------------------------
+# -- the demo --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -233,8 +259,12 @@ def test_final_activations_are_those_of_one_prompt_alone(model: LanguageModel) -
 
 
 @pytest.mark.slow
-def test_on_the_demo_one_region_carries_refusal_and_a_half_harmful_centre_hides_it(model: LanguageModel) -> None:
-    """Held-out words and templates, four orders of the stream: the numbers the Behaviour page is there to show."""
+def test_on_the_demo_one_region_carries_refusal_and_a_half_harmful_centre_hides_it(
+    model: LanguageModel,
+) -> None:
+    """Held-out words and templates, four orders of the stream: the numbers the Behaviour page is
+    there to show.
+    """
     judge, layer, sampling = Phrases(), 4, Sampling(40)
     train = read_prompts(DEMO / "prompts" / "train.csv")
     refused = np.array([judge(a.text) for a in answers(model, train.texts, sampling=sampling)])
@@ -244,7 +274,8 @@ def test_on_the_demo_one_region_carries_refusal_and_a_half_harmful_centre_hides_
 
     sense = sense_of(model, benign)
     assert sense.spoiled.value <= 0.1, sense
-    default: dict[Sequence[str], list[Answer]] = {}  # the unchanged model says the same whatever the seed
+    # the unchanged model says the same whatever the seed
+    default: dict[Sequence[str], list[Answer]] = {}
 
     def tried(seed: int, share: float) -> dict[str, Arm]:
         made = partition(x, refused, 4.0, seed, layer, share)
@@ -271,10 +302,12 @@ def test_on_the_demo_one_region_carries_refusal_and_a_half_harmful_centre_hides_
         and arms["ablated"].complies.value >= 0.9
         and arms["ablated"].intact.value >= 0.95
         and abs(arms["random"].behaves.value - arms["default"].behaves.value) <= 0.05
-        and abs(arms.get("matched", arms["default"]).behaves.value - arms["default"].behaves.value) <= 0.05
+        and abs(arms.get("matched", arms["default"]).behaves.value - arms["default"].behaves.value)
+        <= 0.05
         for arms in seeds
     ]
     assert sum(worked) >= 3, [
-        {name: (str(a.behaves), str(a.complies), str(a.intact)) for name, a in s.items()} for s in seeds
+        {name: (str(a.behaves), str(a.complies), str(a.intact)) for name, a in s.items()}
+        for s in seeds
     ]
     assert tried(0, 0.5)["ablated"].behaves.value >= 0.5

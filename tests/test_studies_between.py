@@ -1,4 +1,6 @@
-"""Between and paths: the fast answer is the definition, exchanging A and B changes names only, links are neighbours."""
+"""Between and paths: the fast answer is the definition, exchanging A and B changes names only,
+links are neighbours.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,11 @@ def test_exchanging_a_and_b_exchanges_the_names_only() -> None:
         one, other = study.between(vectors, a, b), study.between(vectors, b, a)
         assert one.regions.tolist() == other.regions.tolist() and one.distance == other.distance
         assert np.array_equal(one.from_a, other.to_b) and np.array_equal(one.to_b, other.from_a)
-        assert one.misses == other.misses and not {k for k, _ in one.misses} & {a, b, *one.regions.tolist()}
+        assert one.misses == other.misses and not {k for k, _ in one.misses} & {
+            a,
+            b,
+            *one.regions.tolist(),
+        }
 
 
 def test_the_closest_to_both_comes_first_and_misses_miss_least() -> None:
@@ -73,15 +79,24 @@ def test_the_closest_to_both_comes_first_and_misses_miss_least() -> None:
 def test_one_region_twice_is_refused() -> None:
     with pytest.raises(RequestError, match="both region 4"):
         study.between(rows(9, 4), 4, 4)
-    assert len(study.between(rows(2, 4), 0, 1)) == 0 and study.between(rows(2, 4), 0, 1).misses == ()
+    assert (
+        len(study.between(rows(2, 4), 0, 1)) == 0 and study.between(rows(2, 4), 0, 1).misses == ()
+    )
 
 
-# -- anchors ---------------------------------------------------------------------------------------------------------
+# -- anchors ---------------------------------------------------------------------------------------
 
 
 def moved(dictionary: Dictionary, **arrays: np.ndarray) -> Dictionary:
-    kept = {name: dictionary.column(name) for name in ("center", "exemplars", "mean_directions", "count_arrival")}
-    return Dictionary(MemorySource(kept | arrays), dictionary.info, len(arrays.get("exemplars", kept["exemplars"])))
+    kept = {
+        name: dictionary.column(name)
+        for name in ("center", "exemplars", "mean_directions", "count_arrival")
+    }
+    return Dictionary(
+        MemorySource(kept | arrays),
+        dictionary.info,
+        len(arrays.get("exemplars", kept["exemplars"])),
+    )
 
 
 @pytest.mark.parametrize(("cosine", "same"), [(1 - 0.5e-4, True), (1 - 2e-4, False)])
@@ -98,7 +113,9 @@ def test_an_anchor_is_the_same_exemplar_iff_the_cosine_says_so(cosine: float, sa
         assert found.region == 33 and found.cosine == pytest.approx(cosine, abs=1e-6)
     else:
         nearest = other.mean_directions @ seed.mean_directions[11]
-        assert found.region == nearest.argmax() and found.cosine == pytest.approx(nearest.max(), abs=1e-6)
+        assert found.region == nearest.argmax() and found.cosine == pytest.approx(
+            nearest.max(), abs=1e-6
+        )
 
 
 def test_another_centre_is_another_space() -> None:
@@ -123,10 +140,13 @@ def test_pairs_are_edges_cleanest_first_and_partners_are_others() -> None:
     assert b not in (None, 7)
     homes = (dictionary.exemplars[[7, b]] @ coarser.exemplars.T).argmax(1)
     assert homes[0] != homes[1]
-    assert study.partner(moved(dictionary, exemplars=rows(1, 16), mean_directions=rows(1, 16)), 0) is None
+    assert (
+        study.partner(moved(dictionary, exemplars=rows(1, 16), mean_directions=rows(1, 16)), 0)
+        is None
+    )
 
 
-# -- paths -----------------------------------------------------------------------------------------------------------
+# -- paths -----------------------------------------------------------------------------------------
 
 
 def plain_neighbours(vectors: np.ndarray, k: int) -> list[set[int]]:
@@ -159,8 +179,14 @@ def test_a_path_walks_along_neighbours_and_is_the_shortest(k: int) -> None:
         assert (found is None) == (hops is None)
         if found is None:
             continue
-        assert found.regions[0] == a and found.regions[-1] == b and found.hops == hops == len(found.cosines)
-        assert all(to in links[at] for at, to in zip(found.regions, found.regions[1:], strict=False))
+        assert (
+            found.regions[0] == a
+            and found.regions[-1] == b
+            and found.hops == hops == len(found.cosines)
+        )
+        assert all(
+            to in links[at] for at, to in zip(found.regions, found.regions[1:], strict=False)
+        )
         weighted = study.path(vectors, listed, a, b, k, weighted=True)
         assert weighted is not None and weighted.hops >= found.hops
         assert sum(1 - c for c in weighted.cosines) <= sum(1 - c for c in found.cosines) + 1e-6
@@ -181,21 +207,28 @@ def test_where_no_path_is_the_smallest_k_that_makes_one_is_named() -> None:
     assert least == 10
 
 
-# -- the command -----------------------------------------------------------------------------------------------------
+# -- the command -----------------------------------------------------------------------------------
 
 
-def test_the_command_prints_what_the_study_finds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_what_the_study_finds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dictionary = synthetic(200, 16)
     file = tmp_path / "d.ep.h5"
     ep.save(dictionary, file)
     assert main(["between", str(file), "3", "90", "--json", "--limit", "0"]) == 0
     said = json.loads(capsys.readouterr().out)
     found = study.between(dictionary.mean_directions, 3, 90)
-    assert [row["region"] for row in said["between"]] == found.regions.tolist() and said["total"] == len(found)
+    assert [row["region"] for row in said["between"]] == found.regions.tolist() and said[
+        "total"
+    ] == len(found)
     assert main(["between", str(file), "3", "90", "--path", "-k", "10", "--json"]) == 0
     path = json.loads(capsys.readouterr().out)
     assert path["path"][0]["region"] == 3 and path["path"][-1]["region"] == 90
-    assert main(["between", str(file), "3", "90"]) == 0 and "lie between 3 and 90" in capsys.readouterr().out
+    assert (
+        main(["between", str(file), "3", "90"]) == 0
+        and "lie between 3 and 90" in capsys.readouterr().out
+    )
     for wrong in (["3", "3"], ["3", "999"], ["3", "4", "--path", "-k", "99"]):
         assert main(["between", str(file), *wrong]) == 2
         assert capsys.readouterr().err.count("\n") == 1

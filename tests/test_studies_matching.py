@@ -1,4 +1,6 @@
-"""Laws of matching: a dictionary with itself persists, sides mirror, counts add up, identical models return all."""
+"""Laws of matching: a dictionary with itself persists, sides mirror, counts add up, identical
+models return all.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,21 @@ from tests.fixtures.dictionaries import synthetic
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo" / "dictionaries"
 
 
-def near(dictionary: Dictionary, noise: float, seed: int = 0, keep: int | None = None) -> Dictionary:
-    """A dictionary whose exemplars and means lie near another's, in another order; `keep` of its regions only."""
+def near(
+    dictionary: Dictionary, noise: float, seed: int = 0, keep: int | None = None
+) -> Dictionary:
+    """A dictionary whose exemplars and means lie near another's, in another order; `keep` of its
+    regions only.
+    """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(dictionary))[:keep]
-    arrays = {"center": dictionary.center + 0.1 * rng.normal(size=dictionary.width).astype(np.float32)}
+    arrays = {
+        "center": dictionary.center + 0.1 * rng.normal(size=dictionary.width).astype(np.float32)
+    }
     for name in ("exemplars", "mean_directions"):
-        rows = dictionary.column(name)[order] + noise * rng.normal(size=(len(order), dictionary.width))
+        rows = dictionary.column(name)[order] + noise * rng.normal(
+            size=(len(order), dictionary.width)
+        )
         arrays[name] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     arrays["count_arrival"] = dictionary.column("count_arrival")[order]
     return Dictionary(MemorySource(arrays), dictionary.info, len(order))
@@ -44,7 +54,9 @@ def pair() -> tuple[Dictionary, Dictionary]:
 
 @pytest.mark.parametrize("basis", study.BASES)
 @pytest.mark.parametrize("centre", study.CENTRES)
-def test_a_dictionary_with_itself_persists_all(pair: tuple[Dictionary, Dictionary], basis: str, centre: str) -> None:
+def test_a_dictionary_with_itself_persists_all(
+    pair: tuple[Dictionary, Dictionary], basis: str, centre: str
+) -> None:
     a, _ = pair
     found = study.match(a, a, basis, centre)
     assert np.array_equal(found.a.partner, np.arange(len(a)))
@@ -60,7 +72,10 @@ def test_sides_mirror_and_counts_add_up(pair: tuple[Dictionary, Dictionary], cen
     there = study.match(a, b, "mean", centre)
     back = study.match(b, a, "mean", there.turned.centre)
     for cutoff, levels in ((0.7, None), (0.9, (0.4, 0.6)), (0.95, (0.99, 0.3))):
-        one, other = study.summary(there, cutoff, levels), study.summary(back, cutoff, levels and levels[::-1])
+        one, other = (
+            study.summary(there, cutoff, levels),
+            study.summary(back, cutoff, levels and levels[::-1]),
+        )
         assert one.a == other.b
         assert one.b == other.a
         assert sum(share.hits for share in one.a.values()) == len(a)
@@ -75,7 +90,9 @@ def test_equal_sizes_mirror_too(pair: tuple[Dictionary, Dictionary]) -> None:
     assert np.array_equal(study.match(a, b).a.partner, study.match(b, a).b.partner)
 
 
-def test_the_nearest_counterpart_is_never_farther_than_the_partner(pair: tuple[Dictionary, Dictionary]) -> None:
+def test_the_nearest_counterpart_is_never_farther_than_the_partner(
+    pair: tuple[Dictionary, Dictionary],
+) -> None:
     found = study.match(*pair)
     for side in (found.a, found.b):
         has = side.partner >= 0
@@ -107,7 +124,9 @@ def test_what_cannot_be_matched_is_said(pair: tuple[Dictionary, Dictionary]) -> 
     with pytest.raises(RequestError, match="shared inputs"):
         study.match(a, synthetic(size=20, width=8, seed=3))
     bare = Dictionary(
-        MemorySource({name: b.source.read(name) for name in ("center", "exemplars")}), {"threshold": 0.5}, len(b)
+        MemorySource({name: b.source.read(name) for name in ("center", "exemplars")}),
+        {"threshold": 0.5},
+        len(b),
     )
     with pytest.raises(RequestError, match="match by exemplars"):
         study.match(a, bare, "mean")
@@ -131,7 +150,10 @@ def test_the_null_of_two_halves_of_one_set_says_so(pair: tuple[Dictionary, Dicti
 def test_each_side_is_held_against_its_own_null(pair: tuple[Dictionary, Dictionary]) -> None:
     a, b = pair
     found = study.match(a, b, "mean")
-    nulls = (study.null(a, near(a, 0.02, seed=5), "mean"), study.null(b, near(b, 0.3, seed=6), "mean"))
+    nulls = (
+        study.null(a, near(a, 0.02, seed=5), "mean"),
+        study.null(b, near(b, 0.3, seed=6), "mean"),
+    )
     assert study.levels(nulls) == (nulls[0].level, nulls[1].level)
     assert study.levels((None, nulls[1])) == (nulls[1].level, nulls[1].level)
     assert study.levels(study.NO_NULLS) is None
@@ -178,7 +200,10 @@ def test_what_cannot_be_built_again_is_one_line(tmp_path: Path) -> None:
     for name in ("layer", "percentile", "n_activations"):
         with pytest.raises(RequestError, match=name):
             reseeding.settings(
-                Dictionary(dictionary.source, dictionary.info | {"n_activations": 10, name: None}, 20), tmp_path
+                Dictionary(
+                    dictionary.source, dictionary.info | {"n_activations": 10, name: None}, 20
+                ),
+                tmp_path,
             )
     large = Dictionary(dictionary.source, dictionary.info, reseeding.MOST_REGIONS + 1)
     with pytest.raises(RequestError, match="20,001 regions"):
@@ -222,7 +247,9 @@ def test_a_seed_that_was_not_finished_is_none_and_leaves_nothing(tmp_path: Path)
     whole = progress.files[0]
     assert reseeding.kept(dictionary, [tmp_path]) is not None
     part = ep.open(whole)
-    ep.save(Dictionary(part.source, part.info | {"complete": False}, len(part)), tmp_path / "part.ep.h5")
+    ep.save(
+        Dictionary(part.source, part.info | {"complete": False}, len(part)), tmp_path / "part.ep.h5"
+    )
     whole.unlink()
     assert reseeding.kept(dictionary, [tmp_path], [tmp_path / "part.ep.h5"]) is None
 
@@ -256,10 +283,12 @@ def test_two_cuts_of_one_text_meet_where_tokens_of_both_end(kind: type) -> None:
     assert [at.tolist() for at in back] == [there.tolist(), here.tolist()]
     same = inputs.meeting(other, other)
     assert same[0].tolist() == same[1].tolist() == list(range(6))
-    assert inputs.meeting(cut("the cat"), cut("The", " cat"))[1].tolist() == [1]  # a tokenizer may drop capitals
+    # a tokenizer may drop capitals
+    assert inputs.meeting(cut("the cat"), cut("The", " cat"))[1].tolist() == [1]
     assert not len(inputs.meeting(one, cut("A", " dog"))[0])
     assert not len(inputs.meeting(one, cut())[0])
-    assert inputs.meeting(cut("a", "", ""), cut("a"))[0].tolist() == [2]  # of tokens that add nothing the last
+    # of tokens that add nothing the last
+    assert inputs.meeting(cut("a", "", ""), cut("a"))[0].tolist() == [2]
 
 
 def test_the_round_trip_of_identical_models_returns_everything() -> None:
@@ -273,7 +302,9 @@ def test_the_round_trip_of_identical_models_returns_everything() -> None:
 
 def test_separation_is_none_where_one_region_holds_all_and_whole_where_two_part() -> None:
     labels = np.arange(200) % 2 == 0
-    parted = final_token.separate(labels.astype(np.int64), labels, labels.astype(np.int64), labels, 2)
+    parted = final_token.separate(
+        labels.astype(np.int64), labels, labels.astype(np.int64), labels, 2
+    )
     assert parted.auroc == 1
     assert parted.region == 1
     assert (parted.yes.hits, parted.no.hits) == (100, 0)
@@ -282,14 +313,18 @@ def test_separation_is_none_where_one_region_holds_all_and_whole_where_two_part(
     assert one.interval == (0.5, 0.5)
     assert final_token.gap(parted, one, labels) == (0.5, 0.5, 0.5)
     with pytest.raises(RequestError):
-        final_token.separate(np.zeros(4, np.int64), np.ones(4, bool), np.zeros(4, np.int64), np.ones(4, bool), 2)
+        final_token.separate(
+            np.zeros(4, np.int64), np.ones(4, bool), np.zeros(4, np.int64), np.ones(4, bool), 2
+        )
 
 
 def test_the_auroc_is_the_share_of_ordered_pairs() -> None:
     rng = np.random.default_rng(3)
     score, labels = rng.integers(0, 6, 60).astype(np.float64), rng.random(60) < 0.4
     gap = score[labels][:, None] - score[~labels]
-    assert final_token.auroc(score, labels) == pytest.approx((gap > 0).mean() + (gap == 0).mean() / 2)
+    assert final_token.auroc(score, labels) == pytest.approx(
+        (gap > 0).mean() + (gap == 0).mean() / 2
+    )
 
 
 def test_places_count_prompts_that_reach_them() -> None:

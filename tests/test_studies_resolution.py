@@ -1,4 +1,6 @@
-"""Laws of following a region: counts are the plain counts, nothing is lost between levels, estimates say they are."""
+"""Laws of following a region: counts are the plain counts, nothing is lost between levels,
+estimates say they are.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def stream() -> np.ndarray:
 
 @cache
 def built() -> tuple[tuple[Dictionary, ...], tuple[np.ndarray, ...]]:
-    """A ladder over one stream, coarse to fine, as a build makes it; and each activation's region on every rung."""
+    """A ladder over one stream, coarse to fine, as a build makes it; and each activation's region
+    on every rung.
+    """
     rows, at = stream(), np.arange(N)
     events = Events(at, *(np.zeros(N, np.int32),) * 3, at.astype(np.uint64), at)
     drafts, regions = {}, {}
@@ -45,7 +49,10 @@ def built() -> tuple[tuple[Dictionary, ...], tuple[np.ndarray, ...]]:
         if coarser:
             draft.nest(regions[p], {q: regions[q] for q in coarser}, events)
         info = {"threshold": THRESHOLDS[p], "percentile": p, "layer": 3, "family": "f"}
-        info |= {"coarser_percentile": coarser[0] if coarser else None, "farther_percentiles": coarser[1:]}
+        info |= {
+            "coarser_percentile": coarser[0] if coarser else None,
+            "farther_percentiles": coarser[1:],
+        }
         arrays = draft.arrays() | {"center": np.zeros(D, np.float32)}
         ladder.append(Dictionary(MemorySource(arrays), info, len(draft)))
     return tuple(ladder), tuple(regions.values())
@@ -54,7 +61,9 @@ def built() -> tuple[tuple[Dictionary, ...], tuple[np.ndarray, ...]]:
 def bare(dictionary: Dictionary) -> Dictionary:
     """The same without recorded overlaps, as a published file is."""
     names = ("center", "exemplars", "mean_directions", "count_arrival", "count_voronoi")
-    return Dictionary(MemorySource({n: dictionary.column(n) for n in names}), dictionary.info, len(dictionary))
+    return Dictionary(
+        MemorySource({n: dictionary.column(n) for n in names}), dictionary.info, len(dictionary)
+    )
 
 
 def conserved(flow: study.Flow) -> None:
@@ -63,8 +72,14 @@ def conserved(flow: study.Flow) -> None:
         assert sum(node.members for node in level.nodes) == pytest.approx(flow.members, abs=1e-6)
         assert sum(node.share for node in level.nodes) == pytest.approx(1 if flow.members else 0)
         for node in level.nodes:
-            given = sum(link.count for link in flow.links if (link.level, link.coarser) == (i, node.region))
-            got = sum(link.count for link in flow.links if (link.level + 1, link.finer) == (i, node.region))
+            given = sum(
+                link.count for link in flow.links if (link.level, link.coarser) == (i, node.region)
+            )
+            got = sum(
+                link.count
+                for link in flow.links
+                if (link.level + 1, link.finer) == (i, node.region)
+            )
             if i < len(flow.levels) - 1:
                 assert given == pytest.approx(node.members, rel=1e-6, abs=1e-6 * flow.members)
             if i > 0:
@@ -84,9 +99,13 @@ def test_nodes_are_the_plain_counts_and_nothing_is_lost(origin: int) -> None:
             counts = np.bincount(regions[i][own], minlength=len(ladder[i]))
             for node in level.nodes:
                 if node.region >= 0:
-                    pairs = np.bincount(regions[origin][regions[i] == node.region], minlength=len(ladder[origin]))
+                    pairs = np.bincount(
+                        regions[origin][regions[i] == node.region], minlength=len(ladder[origin])
+                    )
                     kept = i < origin or region in np.argsort(-pairs, kind="stable")[:4]
-                    assert node.members in ((counts[node.region],) if kept else (0, counts[node.region]))
+                    assert node.members in (
+                        (counts[node.region],) if kept else (0, counts[node.region])
+                    )
                     assert node.total == (regions[i] == node.region).sum()
             shown = sum(node.members for node in level.nodes if node.region != study.REST)
             assert shown <= flow.members
@@ -128,7 +147,9 @@ def test_the_exemplar_goes_to_the_nearest_and_is_the_same_only_when_it_is() -> N
         assert level.cosine == pytest.approx(products.max())
         assert level.same == bool(products.max() >= 1 - 1e-4)
     assert study.follow(ladder, 1, 5).levels[1].same
-    moved = MemorySource({**{n: ladder[2].column(n) for n in ("exemplars", "mean_directions")}, "center": np.ones(D)})
+    moved = MemorySource(
+        {**{n: ladder[2].column(n) for n in ("exemplars", "mean_directions")}, "center": np.ones(D)}
+    )
     away = Dictionary(moved, ladder[2].info, len(ladder[2]))
     assert not study.follow((*ladder[:2], away), 1, 0).levels[2].same  # another centre: no identity
 
@@ -164,7 +185,9 @@ def test_a_region_without_members_and_a_ladder_of_one() -> None:
     counts = ladder[3].column("count_voronoi").copy()
     counts[0] = 0
     arrays = {n: ladder[3].column(n) for n in ("center", "exemplars", "mean_directions")}
-    empty = Dictionary(MemorySource(arrays | {"count_voronoi": counts}), ladder[3].info, len(ladder[3]))
+    empty = Dictionary(
+        MemorySource(arrays | {"count_voronoi": counts}), ladder[3].info, len(ladder[3])
+    )
     flow = study.follow((*ladder[:3], empty), 3, 0)
     conserved(flow)
     assert flow.members == 0 and not flow.links
@@ -174,7 +197,8 @@ def test_a_region_without_members_and_a_ladder_of_one() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_fit_has_the_sums_it_was_given(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    table = rng.random((5, 7)) * (rng.random((5, 7)) < 0.4)  # zeros may make the sums impossible by scaling alone
+    # zeros may make the sums impossible by scaling alone
+    table = rng.random((5, 7)) * (rng.random((5, 7)) < 0.4)
     rows, columns = rng.random(5), rng.random(7)
     columns *= rows.sum() / columns.sum()
     fitted = study.fit(table, rows, columns)
@@ -193,15 +217,25 @@ def test_the_picture_holds_every_node_and_link_once_and_its_columns_add_up() -> 
     assert len(set(ids)) == len(ids) == sum(len(level.nodes) for level in flow.levels)
     for column in drawn["columns"]:
         assert sum(node["share"] for node in column["nodes"]) == pytest.approx(1)
-        kinds = [(node["region"] is None, node["name"] == "not recorded") for node in column["nodes"]]
+        kinds = [
+            (node["region"] is None, node["name"] == "not recorded") for node in column["nodes"]
+        ]
         assert kinds == sorted(kinds)  # others, then the rest, at the foot
-    assert {link["from"] for link in drawn["links"]} | {link["to"] for link in drawn["links"]} <= set(ids)
-    assert [node["id"] for c in drawn["columns"] for node in c["nodes"] if node["followed"]] == ["1:0"]
-    assert view.amount(0.4, False) == "< 1" and view.amount(12.4, False) == "≈ 12" and view.amount(12, True) == "12"
+    assert {link["from"] for link in drawn["links"]} | {
+        link["to"] for link in drawn["links"]
+    } <= set(ids)
+    assert [node["id"] for c in drawn["columns"] for node in c["nodes"] if node["followed"]] == [
+        "1:0"
+    ]
+    assert (
+        view.amount(0.4, False) == "< 1"
+        and view.amount(12.4, False) == "≈ 12"
+        and view.amount(12, True) == "12"
+    )
     assert view.percent(0.00001) == "< 0.1 %" and view.percent(0.5) == "50 %"
 
 
-# -- where two activations part ----------------------------------------------------------------------------------------
+# -- where two activations part --------------------------------------------------------------------
 
 
 def test_the_strip_is_what_each_dictionary_assigns() -> None:
@@ -217,9 +251,18 @@ def test_the_strip_is_what_each_dictionary_assigns() -> None:
 
 @pytest.mark.parametrize(
     ("apart", "first", "good"),
-    [("0011", 4, 4), ("0101", 8, 1), ("1111", 16, 16), ("0000", None, None), ("1110", 16, None), ("0001", 1, 1)],
+    [
+        ("0011", 4, 4),
+        ("0101", 8, 1),
+        ("1111", 16, 16),
+        ("0000", None, None),
+        ("1110", 16, None),
+        ("0001", 1, 1),
+    ],
 )
-def test_first_apart_and_apart_for_good(apart: str, first: float | None, good: float | None) -> None:
+def test_first_apart_and_apart_for_good(
+    apart: str, first: float | None, good: float | None
+) -> None:
     rungs = [Rung(p, (0, int(a)), (0.1, 0.1), 0.5) for p, a in zip(THRESHOLDS, apart, strict=True)]
     for found, expected in ((first_apart(rungs), first), (apart_for_good(rungs), good)):
         assert (found and found.percentile) == expected

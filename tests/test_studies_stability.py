@@ -1,4 +1,6 @@
-"""Stability: D is its formula, a dictionary found again is found exactly, and matching undoes a shuffle."""
+"""Stability: D is its formula, a dictionary found again is found exactly, and matching undoes a
+shuffle.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def test_matching_undoes_a_shuffle_and_leaves_nobody_twice() -> None:
     pairs = stability.match(first, first[order])
     assert np.array_equal(order[pairs.second], pairs.first) and np.allclose(pairs.cosine, 1)
     short = stability.match(first, first[:30])
-    assert len(short) == 30 and len(set(short.first.tolist())) == len(set(short.second.tolist())) == 30
+    assert (
+        len(short) == 30 and len(set(short.first.tolist())) == len(set(short.second.tolist())) == 30
+    )
     with pytest.raises(RequestError, match="dimensions"):
         stability.match(first, synthetic(80, 12).mean_directions)
 
@@ -58,11 +62,16 @@ def test_a_dictionary_is_found_again_in_itself() -> None:
     dictionary = synthetic(60, 16)
     found = stability.relate(dictionary, dictionary)
     assert found.n == 60 and found.median == pytest.approx(1) and found.sizes == (60, 60)
-    assert all(mean == pytest.approx(1) for mean, _ in found.fifths) and sum(n for _, n in found.fifths) == 60
+    assert (
+        all(mean == pytest.approx(1) for mean, _ in found.fifths)
+        and sum(n for _, n in found.fifths) == 60
+    )
 
 
 def test_d_that_decides_the_noise_is_seen_to() -> None:
-    """Mean directions of members with noise come back the better the more members there are: a positive correlation."""
+    """Mean directions of members with noise come back the better the more members there are: a
+    positive correlation.
+    """
     rng = np.random.default_rng(0)
     true = rng.standard_normal((300, 24))
     true /= np.linalg.norm(true, axis=1, keepdims=True)
@@ -72,7 +81,11 @@ def test_d_that_decides_the_noise_is_seen_to() -> None:
         noise = np.random.default_rng(seed).standard_normal((300, 24)) / np.sqrt(count)[:, None] / 4
         mean = true + noise
         mean /= np.linalg.norm(mean, axis=1, keepdims=True)
-        arrays = {"mean_directions": mean.astype(np.float32), "count_arrival": count, "coherence": np.full(300, 0.8)}
+        arrays = {
+            "mean_directions": mean.astype(np.float32),
+            "count_arrival": count,
+            "coherence": np.full(300, 0.8),
+        }
         return Dictionary(MemorySource(arrays), {"threshold": 0.5}, 300)
 
     found = stability.relate(drawn(1), drawn(2))
@@ -91,7 +104,9 @@ def test_ranks_share_ties_and_too_few_regions_are_refused() -> None:
 
 
 def test_the_card_says_what_the_benchmark_measured() -> None:
-    results = json.loads((Path(__file__).resolve().parents[1] / "benchmarks" / "results.json").read_text())
+    results = json.loads(
+        (Path(__file__).resolve().parents[1] / "benchmarks" / "results.json").read_text()
+    )
     (row,) = results["stability"]["rows"]
     assert tuple(round(value, 2) for value in row["fifths"]) == region_stability.FIFTHS
     low, high = (float(end) for end in row["interval"].split(" to "))

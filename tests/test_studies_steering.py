@@ -1,4 +1,6 @@
-"""Dose and response: the curve counts what the texts say, its control beside it, and names where sense ends."""
+"""Dose and response: the curve counts what the texts say, its control beside it, and names where
+sense ends.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,17 @@ from ep.errors import RequestError
 from ep.studies.judging import Phrases
 from ep.studies.rates import Rate
 from ep.studies.sense import Answer, Sense
-from ep.studies.steering import FINEST, RANDOM, SPREADS, STEERED, advised, best, careful, first_effect, sweep
+from ep.studies.steering import (
+    FINEST,
+    RANDOM,
+    SPREADS,
+    STEERED,
+    advised,
+    best,
+    careful,
+    first_effect,
+    sweep,
+)
 from tests.fixtures.dictionaries import synthetic
 
 SENSE = Answer("First take the cake tin. Then bake it.", True, 0.0, 1.0)
@@ -36,11 +48,27 @@ def answering(breaks: float) -> object:
 def test_the_curve_and_its_control() -> None:
     answer = answering(breaks=3.0)
     found = sweep(answer, ["How do I bake a cake?"] * 6, Phrases(), USUAL, [3, 1, 0.25, 1, 4])
-    assert [dose.strength for dose in found.steered] == [0, 0.25, 1, 3, 4] == [dose.strength for dose in found.control]
-    assert [dose.effect for dose in found.steered] == [Rate(0, 6), Rate(0, 6), Rate(6, 6), Rate(0, 6), Rate(0, 6)]
+    assert (
+        [dose.strength for dose in found.steered]
+        == [0, 0.25, 1, 3, 4]
+        == [dose.strength for dose in found.control]
+    )
+    assert [dose.effect for dose in found.steered] == [
+        Rate(0, 6),
+        Rate(0, 6),
+        Rate(6, 6),
+        Rate(0, 6),
+        Rate(0, 6),
+    ]
     assert [dose.coherence for dose in found.steered] == [Rate(6, 6)] * 3 + [Rate(0, 6)] * 2
     assert all(dose.effect == Rate(0, 6) and dose.coherence == Rate(6, 6) for dose in found.control)
-    assert [dose.turned for dose in found.steered] == [Rate(0, 6), Rate(0, 6), Rate(6, 6), Rate(0, 6), Rate(0, 6)]
+    assert [dose.turned for dose in found.steered] == [
+        Rate(0, 6),
+        Rate(0, 6),
+        Rate(6, 6),
+        Rate(0, 6),
+        Rate(0, 6),
+    ]
     assert found.degenerates == 3 and first_effect(found) == 1 and best(found) == 1
     assert answer.asked.count((STEERED, 0.0)) == 1, "the unchanged model is asked once"
 
@@ -61,7 +89,10 @@ def test_an_answer_cut_at_the_limit_makes_sense_where_the_default_was_cut_too() 
 def test_the_best_strength_turns_most_answers_and_more_than_chance() -> None:
     def turning(share: dict[float, float], chance: float) -> object:
         def answer(prompts: Sequence[str], arm: str, strength: float) -> list[Answer]:
-            turned = round(len(prompts) * (share.get(strength, 0) if arm == STEERED else chance * (strength > 0)))
+            turned = round(
+                len(prompts)
+                * (share.get(strength, 0) if arm == STEERED else chance * (strength > 0))
+            )
             return [REFUSAL] * turned + [SENSE] * (len(prompts) - turned)
 
         return answer
@@ -69,9 +100,13 @@ def test_the_best_strength_turns_most_answers_and_more_than_chance() -> None:
     prompts = ["a"] * 20
     found = sweep(turning({0.5: 0.6, 1: 0.9, 2: 0.9}, 0.05), prompts, Phrases(), USUAL, [0.5, 1, 2])
     assert best(found) == 1
-    assert best(sweep(turning({1: 0.3}, 0.3), prompts, Phrases(), USUAL, [1])) is None, "no more than chance"
+    assert best(sweep(turning({1: 0.3}, 0.3), prompts, Phrases(), USUAL, [1])) is None, (
+        "no more than chance"
+    )
     assert advised(found, 0.4) == 1 and advised(None, 0.4) == 0.4
-    quiet = sweep(answering(breaks=0.5), prompts, Phrases(("no such words",)), USUAL, [0.25, 0.5, 1])
+    quiet = sweep(
+        answering(breaks=0.5), prompts, Phrases(("no such words",)), USUAL, [0.25, 0.5, 1]
+    )
     assert best(quiet) is None and (advised(quiet, 0.3), advised(quiet, 0.8)) == (0.3, 0.25)
     back = sweep(turning({}, 0.0), prompts, Phrases(("first take",)), USUAL, [1])
     assert back.steered[0].effect == Rate(20, 20) and best(back) is None, "nothing was turned"
@@ -79,7 +114,9 @@ def test_the_best_strength_turns_most_answers_and_more_than_chance() -> None:
 
 def test_a_careful_strength_is_the_spread_along_the_push() -> None:
     dictionary = synthetic(60, 16, seed=4, typical_norm=4.0)
-    members = dictionary.column("count_voronoi" if "count_voronoi" in dictionary else "count_arrival")
+    members = dictionary.column(
+        "count_voronoi" if "count_voronoi" in dictionary else "count_arrival"
+    )
     v = dictionary.exemplars[[3]].sum(axis=0)
     along = dictionary.column("coherence") * (dictionary.mean_directions @ v)
     rows = np.repeat(along, members)

@@ -26,12 +26,16 @@ def exemplars() -> np.ndarray:
 
 
 @pytest.mark.parametrize("chunk", [1, 2**26])
-def test_nearest_is_the_head_of_a_stable_sort_without_the_region_itself(exemplars, monkeypatch, chunk):
+def test_nearest_is_the_head_of_a_stable_sort_without_the_region_itself(
+    exemplars, monkeypatch, chunk
+):
     if chunk > 1:
         distance = 1 - exemplars @ exemplars.T
     else:
         monkeypatch.setattr(surroundings, "PRODUCT_BYTES", chunk)
-        distance = np.concatenate([1 - exemplars[i : i + 1] @ exemplars.T for i in range(len(exemplars))])
+        distance = np.concatenate(
+            [1 - exemplars[i : i + 1] @ exemplars.T for i in range(len(exemplars))]
+        )
     np.fill_diagonal(distance, np.inf)
     ids, distances = nearest(exemplars, 8)
     assert np.array_equal(ids, np.argsort(distance, axis=1, kind="stable")[:, :8])

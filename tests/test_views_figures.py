@@ -1,4 +1,6 @@
-"""Laws of the charts: what goes in is what is drawn, on a transparent page, with every token escaped."""
+"""Laws of the charts: what goes in is what is drawn, on a transparent page, with every token
+escaped.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,13 @@ def _all(dark: bool) -> dict[str, figures.Figure]:
     counts = np.arange(32)
     return {
         "histogram": figures.histogram(
-            counts, np.linspace(0, 0.5, 33), "#5199e5", dark, x_title="cosine distance", noun="members", threshold=0.5
+            counts,
+            np.linspace(0, 0.5, 33),
+            "#5199e5",
+            dark,
+            x_title="cosine distance",
+            noun="members",
+            threshold=0.5,
         ),
         "shares": figures.shares(tokens, values[::-1], "#5199e5", dark),
         "cosines": figures.cosines(range(n), tokens, values, ["#5199e5"] * n, dark),
@@ -42,7 +50,9 @@ def test_every_figure_is_transparent_untitled_and_travels_as_json(kind: str, dar
 
 @pytest.mark.parametrize("kind", ["shares", "cosines", "distances", "path"])
 def test_no_token_reaches_a_chart_as_markup(kind: str) -> None:
-    """plotly reads a dialect of HTML in its labels; the only tags in a figure are those of our hover templates."""
+    """plotly reads a dialect of HTML in its labels; the only tags in a figure are those of our
+    hover templates.
+    """
     text = json.dumps(json.loads(_all(False)[kind].to_json()), ensure_ascii=False)
     assert "<" not in text.replace("<extra></extra>", "")
     assert "\\u0000" not in text
@@ -66,7 +76,9 @@ def test_arrays_are_sent_as_small_numbers() -> None:
 
 def test_a_chart_of_distances_keeps_the_threshold_in_view() -> None:
     for distances in (np.full(4, 0.01), np.full(4, 1.9), np.array([np.nan, 0.2])):
-        figure = figures.token_distances(["a"] * len(distances), distances, ["#5199e5"] * len(distances), 0.5, False)
+        figure = figures.token_distances(
+            ["a"] * len(distances), distances, ["#5199e5"] * len(distances), 0.5, False
+        )
         assert figure.layout.yaxis.range[1] > 0.5
         assert figure.layout.yaxis.range[1] >= np.nanmax(distances)
 

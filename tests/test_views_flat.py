@@ -1,4 +1,6 @@
-"""The flat map's laws: every region has a cell around its own site, and the cells fill the outline without overlap."""
+"""The flat map's laws: every region has a cell around its own site, and the cells fill the outline
+without overlap.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ CLOUDS = {
     "in pairs": np.repeat(RNG.normal(size=(40, 2)), 3, axis=0).astype(np.float32),
     "on one line": np.outer(np.linspace(-1, 1, 30), [1, 2]),
     "in one place": np.ones((9, 2)),
-    "an island far away": np.concatenate([RNG.normal(size=(200, 2)), RNG.normal(size=(5, 2)) * 0.01 + 1000]),
+    "an island far away": np.concatenate(
+        [RNG.normal(size=(200, 2)), RNG.normal(size=(5, 2)) * 0.01 + 1000]
+    ),
     "with infinities": np.where(np.eye(30, 2) > 0, np.inf, RNG.normal(size=(30, 2))),
     "more than thousand": RNG.normal(size=(1500, 2)),
 }
@@ -34,7 +38,8 @@ def test_cells_fill_the_outline_and_each_is_a_polygon(name: str) -> None:
     assert found.counts.sum() == len(found.corners) and found.corners.max() < len(found.vertices)
     assert np.isfinite(found.vertices).all() and (found.areas > 0).all()
     np.testing.assert_allclose(found.areas.sum(), area(found.outline), rtol=1e-6)
-    assert len(np.unique(found.centers, axis=0)) == len(found.counts)  # picking tells cells apart by their sites
+    # picking tells cells apart by their sites
+    assert len(np.unique(found.centers, axis=0)) == len(found.counts)
     assert np.abs(found.outline).max() < 1.2 or len(found.counts) == 1
 
 
@@ -83,10 +88,14 @@ def test_the_outline_has_no_sharp_corner_and_stands_off_every_site() -> None:
     for name in ("scattered", "more than thousand", "on one line"):
         found = flat.cells(CLOUDS[name])
         sides = np.roll(found.outline, -1, axis=0) - found.outline
-        turns = np.angle(np.exp(1j * np.diff(np.angle(sides[:, 0] + 1j * sides[:, 1]), append=0)))[:-1]
+        turns = np.angle(np.exp(1j * np.diff(np.angle(sides[:, 0] + 1j * sides[:, 1]), append=0)))[
+            :-1
+        ]
         assert turns.min() > 0 and turns.max() < np.radians(20), name
         for (x, y), (dx, dy) in zip(found.outline, sides, strict=True):
-            off = (dx * (found.centers[:, 1] - y) - dy * (found.centers[:, 0] - x)) / np.hypot(dx, dy)
+            off = (dx * (found.centers[:, 1] - y) - dy * (found.centers[:, 0] - x)) / np.hypot(
+                dx, dy
+            )
             assert off.min() > 0.03, name
 
 

@@ -1,4 +1,6 @@
-"""Layouts: equal input gives equal maps, quality is scikit-learn's, and what was computed is found again."""
+"""Layouts: equal input gives equal maps, quality is scikit-learn's, and what was computed is found
+again.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,12 @@ def bare(exemplars: np.ndarray, **more: np.ndarray) -> Dictionary:
     """A dictionary with nothing but geometry."""
     unit = exemplars / np.linalg.norm(exemplars, axis=1, keepdims=True)
     unit = unit.astype(np.float32)
-    arrays = {"center": np.zeros(unit.shape[1], np.float32), "exemplars": unit, "mean_directions": unit, **more}
+    arrays = {
+        "center": np.zeros(unit.shape[1], np.float32),
+        "exemplars": unit,
+        "mean_directions": unit,
+        **more,
+    }
     return Dictionary(MemorySource(arrays), {"threshold": 0.5}, len(unit))
 
 
@@ -35,7 +42,10 @@ def test_pca_is_the_file_s_or_the_same_computed_now() -> None:
     axes, shares = principal_axes(found.exemplars)
     computed = bare(found.exemplars)
     assert np.allclose(layouts.coordinates(computed, "pca-sphere"), axes, atol=1e-6)
-    assert np.array_equal(layouts.coordinates(computed, "pca-flat"), layouts.coordinates(computed, "pca-sphere")[:, :2])
+    assert np.array_equal(
+        layouts.coordinates(computed, "pca-flat"),
+        layouts.coordinates(computed, "pca-sphere")[:, :2],
+    )
     assert np.array_equal(layouts.coordinates(found, "pca-sphere"), found.column("map_pca"))
     quality = layouts.quality(computed, "pca-flat")
     assert quality.variance_kept == pytest.approx(float(shares[:2].sum()), rel=1e-5)
@@ -51,11 +61,15 @@ def test_trustworthiness_is_scikit_learn_s(size: int) -> None:
     k = min(layouts.NEIGHBOURS, (size - 1) // 2)
     share, neighbours, n = layouts.trustworthiness(x, flat, on_sphere=False)
     assert (neighbours, n) == (k, size)
-    assert share == pytest.approx(trustworthiness(x, flat, n_neighbors=k, metric="cosine"), abs=1e-6)
+    assert share == pytest.approx(
+        trustworthiness(x, flat, n_neighbors=k, metric="cosine"), abs=1e-6
+    )
     ball = cloud(size, 3, seed=4)
     drawn = ball / np.linalg.norm(ball, axis=1, keepdims=True)
     share, _, _ = layouts.trustworthiness(x, ball, on_sphere=True)
-    assert share == pytest.approx(trustworthiness(x, drawn, n_neighbors=k, metric="cosine"), abs=1e-6)
+    assert share == pytest.approx(
+        trustworthiness(x, drawn, n_neighbors=k, metric="cosine"), abs=1e-6
+    )
 
 
 def test_a_map_that_keeps_all_is_trusted_fully_and_a_sample_says_nearly_the_same() -> None:
@@ -100,7 +114,10 @@ def test_same_seed_same_map_and_the_side_car_gives_it_back(tmp_path: Path) -> No
     told: list[tuple[str, float]] = []
     for layout in ("umap-flat", "umap-sphere"):
         assert not layouts.is_ready(first, layout)
-        assert layouts.compute(first, layout, tell=lambda said, share: told.append((said, share))) == ""
+        assert (
+            layouts.compute(first, layout, tell=lambda said, share: told.append((said, share)))
+            == ""
+        )
         assert layouts.is_ready(first, layout) and layouts.is_measured(first, layout)
         place = layouts.coordinates(first, layout)
         assert place.shape == (90, LAYOUTS[layout]) and np.isfinite(place).all()
@@ -108,9 +125,13 @@ def test_same_seed_same_map_and_the_side_car_gives_it_back(tmp_path: Path) -> No
     assert shares and all(0 <= share <= 1 for _, share in told)
     twin = synthetic(size=90, width=12, seed=1)  # no file: memory only, and said
     assert "until the explorer ends" in layouts.compute(twin, "umap-flat")
-    assert np.array_equal(layouts.coordinates(twin, "umap-flat"), layouts.coordinates(first, "umap-flat"))
+    assert np.array_equal(
+        layouts.coordinates(twin, "umap-flat"), layouts.coordinates(first, "umap-flat")
+    )
     for layout in ("umap-flat", "umap-sphere"):  # another visitor, after a restart
-        assert np.array_equal(layouts.coordinates(again, layout), layouts.coordinates(first, layout))
+        assert np.array_equal(
+            layouts.coordinates(again, layout), layouts.coordinates(first, layout)
+        )
         assert layouts.quality(again, layout) == layouts.quality(first, layout)
     assert layouts.settings(again, "umap-flat") == {"neighbours": 15, "min_dist": 0.1, "seed": 0}
     stamp = layouts.stamp(again, "umap-flat")

@@ -1,4 +1,6 @@
-"""Search by meaning: a text of a region's own direction finds that region; the score is the sum it claims to be."""
+"""Search by meaning: a text of a region's own direction finds that region; the score is the sum it
+claims to be.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ def dictionary() -> Dictionary:
 def on(dictionary: Dictionary, regions: list[int]) -> np.ndarray:
     """Activations on the exemplars of some regions, at different lengths."""
     return (
-        dictionary.center + dictionary.exemplars[regions] * np.linspace(2, 9, len(regions), dtype=np.float32)[:, None]
+        dictionary.center
+        + dictionary.exemplars[regions] * np.linspace(2, 9, len(regions), dtype=np.float32)[:, None]
     )
 
 
@@ -35,7 +38,9 @@ def test_the_score_is_the_sum_over_tokens_one_by_one(dictionary: Dictionary) -> 
     x = dictionary.center + np.random.default_rng(0).standard_normal((200, 16)).astype(np.float32)
     x[:20] = on(dictionary, list(range(20)))
     found = rank(dictionary, x, limit=None)
-    wanted = np.maximum(0, 1 - dictionary.distances(x).astype(np.float64) / dictionary.threshold).sum(0)
+    wanted = np.maximum(
+        0, 1 - dictionary.distances(x).astype(np.float64) / dictionary.threshold
+    ).sum(0)
     np.testing.assert_allclose(found.score, wanted[found.regions], atol=1e-9)
     assert set(found.regions.tolist()) == set(np.flatnonzero(wanted > 0).tolist())
     assert (np.diff(found.score) <= 0).all() and found.nearest.sum() <= 200

@@ -23,7 +23,10 @@ def test_the_jitter_of_the_map_is_fixed_and_bounded() -> None:
     jittered = palette.map_colors(dictionary).astype(float)
     np.testing.assert_array_equal(jittered, palette.map_colors(dictionary))
     plain = palette.rgb(palette.region_colors(dictionary)).astype(float)
-    lightest, darkest = plain + (255 - plain) * palette.JITTER_WHITE, plain * (1 - palette.JITTER_BLACK)
+    lightest, darkest = (
+        plain + (255 - plain) * palette.JITTER_WHITE,
+        plain * (1 - palette.JITTER_BLACK),
+    )
     assert (jittered <= lightest + 1).all() and (jittered >= darkest - 1).all()
     assert len(np.unique(jittered, axis=0)) > 50
 
@@ -34,10 +37,17 @@ def test_more_leaves_the_colour_of_the_page(dark: bool) -> None:
     steps = palette.ramp_colors(np.linspace(0, 1, 50), dark).astype(float)
     away = np.linalg.norm(steps - page, axis=1)
     assert (np.diff(away) > -1.5).all() and away[-1] > 2 * away[0]
-    np.testing.assert_array_equal(palette.ramp_colors(np.array([np.nan, -3, 9]), dark)[1:], steps[[0, -1]])
+    np.testing.assert_array_equal(
+        palette.ramp_colors(np.array([np.nan, -3, 9]), dark)[1:], steps[[0, -1]]
+    )
 
 
 def test_every_scale_is_made_of_colours() -> None:
-    for scale in (palette.GROUP_COLORS, palette.sequential(), palette.sequential(True), palette.diverging(True)):
+    for scale in (
+        palette.GROUP_COLORS,
+        palette.sequential(),
+        palette.sequential(True),
+        palette.diverging(True),
+    ):
         assert palette.rgb(scale).shape == (len(scale), 3)
     assert len(palette.sequential()) == len(palette.diverging()) == 10

@@ -1,4 +1,6 @@
-"""Laws of a reading: it agrees with the dictionary's own assignment, distances and read-outs, token by token."""
+"""Laws of a reading: it agrees with the dictionary's own assignment, distances and read-outs, token
+by token.
+"""
 
 from __future__ import annotations
 
@@ -27,22 +29,32 @@ def reading(dictionary: Dictionary) -> prompt.Reading:
     return prompt.reading(dictionary, [f" t{i}" for i in range(150)], x, outside, [False] * 150)
 
 
-def test_the_nearest_region_is_the_assigned_one(dictionary: Dictionary, reading: prompt.Reading) -> None:
+def test_the_nearest_region_is_the_assigned_one(
+    dictionary: Dictionary, reading: prompt.Reading
+) -> None:
     found = dictionary.assign(reading.x)
     assert np.array_equal(reading.region, found.region)
     assert np.allclose(reading.distance, found.distance, atol=1e-6)
 
 
-def test_near_regions_are_the_smallest_distances_in_order(dictionary: Dictionary, reading: prompt.Reading) -> None:
+def test_near_regions_are_the_smallest_distances_in_order(
+    dictionary: Dictionary, reading: prompt.Reading
+) -> None:
     distances = dictionary.distances(reading.x)
     assert np.allclose(reading.near_distances, np.sort(distances, 1)[:, : prompt.NEAR], atol=1e-6)
-    assert np.allclose(np.take_along_axis(distances, reading.near_ids, 1), reading.near_distances, atol=1e-6)
+    assert np.allclose(
+        np.take_along_axis(distances, reading.near_ids, 1), reading.near_distances, atol=1e-6
+    )
     assert np.all(np.diff(reading.near_distances, axis=1) >= 0)
-    assert reading.margin(3) == pytest.approx(reading.near_distances[3, 1] - reading.near_distances[3, 0])
+    assert reading.margin(3) == pytest.approx(
+        reading.near_distances[3, 1] - reading.near_distances[3, 0]
+    )
 
 
 @pytest.mark.parametrize("readout", prompt.READOUTS)
-def test_chosen_regions_are_those_of_the_readout(dictionary: Dictionary, reading: prompt.Reading, readout: str) -> None:
+def test_chosen_regions_are_those_of_the_readout(
+    dictionary: Dictionary, reading: prompt.Reading, readout: str
+) -> None:
     for token in (0, 70, 149):
         distances = dictionary.distances(reading.x[token : token + 1])
         masks = {
@@ -99,10 +111,14 @@ def test_a_dictionary_of_one_region_can_be_read() -> None:
     assert np.all(reading.region == 0)
     for readout in prompt.READOUTS:
         prompt.chosen(one, reading, 0, readout)
-        assert np.isfinite(prompt.strengths(reading, readout, prompt.groups(one), 1, one.threshold)).all()
+        assert np.isfinite(
+            prompt.strengths(reading, readout, prompt.groups(one), 1, one.threshold)
+        ).all()
 
 
-def test_a_path_is_the_group_of_each_layers_region(dictionary: Dictionary, reading: prompt.Reading) -> None:
+def test_a_path_is_the_group_of_each_layers_region(
+    dictionary: Dictionary, reading: prompt.Reading
+) -> None:
     found = prompt.path([dictionary, dictionary], [reading.x, reading.x], reading.outside)
     assert found.shape == (2, 150)
     assert np.array_equal(found[0], found[1])
@@ -110,7 +126,9 @@ def test_a_path_is_the_group_of_each_layers_region(dictionary: Dictionary, readi
     far = reading.distance[1:] > dictionary.threshold
     assert np.array_equal(found[0, 1:] == -1, far)
     inside = ~far
-    assert np.array_equal(found[0, 1:][inside], prompt.groups(dictionary)[reading.region[1:]][inside])
+    assert np.array_equal(
+        found[0, 1:][inside], prompt.groups(dictionary)[reading.region[1:]][inside]
+    )
 
 
 def test_the_opening_token_is_a_word_close_to_its_exemplar(reading: prompt.Reading) -> None:

@@ -1,4 +1,6 @@
-"""The search box finds exactly what reading every region would find, in a fixed order of reasons."""
+"""The search box finds exactly what reading every region would find, in a fixed order of
+reasons.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +28,23 @@ def index(dictionary: Dictionary) -> Index:
 
 
 def read_through(dictionary: Dictionary, phrase: str) -> set[int]:
-    """Regions with the phrase in a lens token, a member token or around an excerpt's marked token, read one by one."""
+    """Regions with the phrase in a lens token, a member token or around an excerpt's marked token,
+    read one by one.
+    """
     found = set()
     for k in range(len(dictionary)):
         region = dictionary.region(k)
-        if any(phrase in t.token.strip().casefold() for t in (*region.lens["exemplar_up"], *region.tokens)):
+        if any(
+            phrase in t.token.strip().casefold()
+            for t in (*region.lens["exemplar_up"], *region.tokens)
+        ):
             found.add(k)
         for excerpt in region.excerpts:
             pieces, m = [p.casefold() for p in excerpt.pieces], excerpt.marked
-            text, starts = "".join(pieces), np.concatenate([[0], np.cumsum([len(p) for p in pieces])])
+            text, starts = (
+                "".join(pieces),
+                np.concatenate([[0], np.cumsum([len(p) for p in pieces])]),
+            )
             at = text.find(phrase)
             while at >= 0:
                 first = int(np.searchsorted(starts, at, "right")) - 1
@@ -66,7 +76,9 @@ PHRASES = (
 def test_search_finds_what_reading_finds(dictionary: Dictionary, index: Index, phrase: str) -> None:
     wanted = read_through(dictionary, phrase)
     if " " in phrase:
-        wanted |= set.intersection(*(set(index.find(word).regions.tolist()) for word in phrase.split()))
+        wanted |= set.intersection(
+            *(set(index.find(word).regions.tolist()) for word in phrase.split())
+        )
     assert set(index.find(phrase).regions.tolist()) == wanted
 
 
@@ -81,15 +93,28 @@ def test_labels_are_found_whatever_their_case_and_script(index: Index) -> None:
     assert index.find("HARBOUR", LABELS).regions[0] == 7
     assert index.find("σίσυφοσ", LABELS).regions.tolist()[0] == 9
     found = index.find("cat", LABELS)
-    assert found.regions[:2].tolist() == [11, 3] and found.reasons[:3].tolist() == [LABEL, LABEL, LENS]
+    assert found.regions[:2].tolist() == [11, 3] and found.reasons[:3].tolist() == [
+        LABEL,
+        LABEL,
+        LENS,
+    ]
     assert "2 by label" in found.summary()
-    assert 3 in index.find("dogs harbours cats", {3: "dogs", 5: "harbours"} | {3: "dogs harbours cats"}).regions
+    assert (
+        3
+        in index.find(
+            "dogs harbours cats", {3: "dogs", 5: "harbours"} | {3: "dogs harbours cats"}
+        ).regions
+    )
     assert 7 not in index.find("harbour").regions
 
 
 def test_letters_beyond_ascii_match_whatever_their_case(index: Index) -> None:
     np.testing.assert_array_equal(index.find("NAÏVE").regions, index.find("naïve").regions)
-    assert len(index.find("NAÏVE")) and fold("ÄÖÜẞ".encode()) == "äöüss".encode() and fold(b"\xc3") == b"\xc3"
+    assert (
+        len(index.find("NAÏVE"))
+        and fold("ÄÖÜẞ".encode()) == "äöüss".encode()
+        and fold(b"\xc3") == b"\xc3"
+    )
 
 
 def test_plain_passages_are_found_anywhere_in_their_text() -> None:
@@ -133,7 +158,10 @@ def test_reasons_are_in_order_and_no_region_comes_twice(index: Index) -> None:
 
 
 def test_nothing_asked_nothing_found(index: Index) -> None:
-    assert len(index.find("")) == len(index.find("   ")) == 0 and index.find("zzz").summary() == "no region"
+    assert (
+        len(index.find("")) == len(index.find("   ")) == 0
+        and index.find("zzz").summary() == "no region"
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,7 +173,9 @@ def test_any_text_may_be_asked(query: str) -> None:
 
 def test_a_file_without_text_is_searched_by_id() -> None:
     full = synthetic(20, 8)
-    bare = Dictionary(MemorySource({n: full.source.read(n) for n in ("center", "exemplars")}), full.info, 20)
+    bare = Dictionary(
+        MemorySource({n: full.source.read(n) for n in ("center", "exemplars")}), full.info, 20
+    )
     assert Index(bare).find("7").regions.tolist() == [7] and len(Index(bare).find("cat")) == 0
 
 

@@ -34,7 +34,9 @@ class Reader(HTMLParser):
 
 
 @pytest.mark.parametrize("brushed", [(), (4, 9), range(20, 60)])
-def test_eight_cards_the_selected_region_first_then_the_brushed(brushed: range | tuple[int, ...]) -> None:
+def test_eight_cards_the_selected_region_first_then_the_brushed(
+    brushed: range | tuple[int, ...],
+) -> None:
     page = splash.html(PLAIN, 17, list(brushed))
     numbers = [int(n) for n in re.findall(r"</i>Region (\d+)<", page)]
     assert len(numbers) == len(set(numbers)) == splash.CARDS and numbers[0] == 17
@@ -67,7 +69,9 @@ def test_hostile_text_is_text_and_nothing_is_asked_from_outside() -> None:
         page = splash.html(found, region)
         read = Reader(page)
         assert set(read.tags) <= TAGS
-        assert not [name for name, _ in read.attributes if name.startswith("on") or name in ("src", "href")]
+        assert not [
+            name for name, _ in read.attributes if name.startswith("on") or name in ("src", "href")
+        ]
         for bad in ("\0", "\u202e", "@import", "url(http"):
             assert bad not in page.partition("</style>")[2]
 

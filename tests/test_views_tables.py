@@ -32,7 +32,10 @@ def test_columns_say_what_the_region_says() -> None:
     for i, k in enumerate((7, 3)):
         region = dictionary.region(k)
         assert table["region"][i] == k
-        assert table["members"][i] == region.count_voronoi and table["arrival"][i] == region.count_arrival
+        assert (
+            table["members"][i] == region.count_voronoi
+            and table["arrival"][i] == region.count_arrival
+        )
         assert table["coherence"][i] == pytest.approx(region.coherence)
         assert table["nearest"][i] == pytest.approx(region.nearest[0][1])
         assert len(table["lens"][i]) == tables.LENS_SHOWN
@@ -40,7 +43,9 @@ def test_columns_say_what_the_region_says() -> None:
 
 def test_a_file_without_lens_or_counts_gives_fewer_columns() -> None:
     full = synthetic(20, 8)
-    bare = Dictionary(MemorySource({n: full.source.read(n) for n in ("center", "exemplars")}), full.info, 20)
+    bare = Dictionary(
+        MemorySource({n: full.source.read(n) for n in ("center", "exemplars")}), full.info, 20
+    )
     assert list(tables.columns(bare, np.arange(20))) == ["region", "lens"]
     assert tables.name(bare, 3) == "" and tables.group_names(bare) == ["regions"]
     assert tables.opening_region(bare) in range(20)
@@ -48,21 +53,36 @@ def test_a_file_without_lens_or_counts_gives_fewer_columns() -> None:
 
 def test_without_a_lens_the_members_tokens_speak() -> None:
     full = synthetic(20, 8)
-    names = ("center", "exemplars", "token_ids", "token_counts", "vocabulary_ids", "vocabulary_pieces")
+    names = (
+        "center",
+        "exemplars",
+        "token_ids",
+        "token_counts",
+        "vocabulary_ids",
+        "vocabulary_pieces",
+    )
     bare = Dictionary(MemorySource({n: full.source.read(n) for n in names}), full.info, 20)
     assert tables.name(bare, 4) == full.region(4).tokens[0].token
 
 
 def test_names_on_the_map_are_never_empty_and_show_whitespace() -> None:
     assert tables.map_name(" cat") == "cat"
-    assert tables.map_name("\n") == "↵" and tables.map_name("  ") == "··" and tables.map_name("\t") == "→"
+    assert (
+        tables.map_name("\n") == "↵"
+        and tables.map_name("  ") == "··"
+        and tables.map_name("\t") == "→"
+    )
     assert tables.map_name("") == tables.NAMELESS
 
 
 def test_hostile_text_is_one_line_without_controls() -> None:
     dictionary = synthetic(60, 16, hostile=True)
-    texts = [t for row in tables.lens_tokens(dictionary, np.arange(60)) for t in row] + tables.group_names(dictionary)
-    assert texts and all(not set(text) & set("\n\r\t\0\u202e\u200f") and len(text) < 120 for text in texts)
+    texts = [
+        t for row in tables.lens_tokens(dictionary, np.arange(60)) for t in row
+    ] + tables.group_names(dictionary)
+    assert texts and all(
+        not set(text) & set("\n\r\t\0\u202e\u200f") and len(text) < 120 for text in texts
+    )
 
 
 def test_the_opening_region_is_a_frequented_one_named_by_a_word() -> None:
@@ -70,7 +90,10 @@ def test_the_opening_region_is_a_frequented_one_named_by_a_word() -> None:
         dictionary = synthetic(200, 16, seed=seed)
         k = tables.opening_region(dictionary)
         assert dictionary.column("count_voronoi")[k] > np.median(dictionary.column("count_voronoi"))
-        assert tables.name(dictionary, k).strip().isalpha() and dictionary.column("neighbourhood")[k] > 0
+        assert (
+            tables.name(dictionary, k).strip().isalpha()
+            and dictionary.column("neighbourhood")[k] > 0
+        )
 
 
 def test_no_region_no_opening() -> None:
@@ -81,8 +104,15 @@ def test_no_region_no_opening() -> None:
 
 def test_labels_come_with_their_source() -> None:
     dictionary = synthetic(20, 8)
-    labels = Labels(Path("x.ep.h5"), 20, {}, automatic_texts=lambda: [f"automatic {k}" for k in range(20)])
+    labels = Labels(
+        Path("x.ep.h5"), 20, {}, automatic_texts=lambda: [f"automatic {k}" for k in range(20)]
+    )
     labels = labels.after(edits.label(7, "by hand"))
     table = tables.columns(dictionary, np.array([7, 3]), labels)
-    assert table["label"] == ["by hand", "automatic 3"] and table["label_source"] == ["hand", "automatic"]
-    assert list(tables.columns(dictionary, np.array([7]))) == [c for c in table if not c.startswith("label")]
+    assert table["label"] == ["by hand", "automatic 3"] and table["label_source"] == [
+        "hand",
+        "automatic",
+    ]
+    assert list(tables.columns(dictionary, np.array([7]))) == [
+        c for c in table if not c.startswith("label")
+    ]

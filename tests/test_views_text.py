@@ -1,4 +1,6 @@
-"""Laws of visible text and of excerpts: nothing invisible passes, nothing is lost, the marked token stays marked."""
+"""Laws of visible text and of excerpts: nothing invisible passes, nothing is lost, the marked token
+stays marked.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,18 @@ from ep.views import excerpts
 from ep.views.text import LONGEST, label, plain, segments, shorten
 from tests.fixtures.dictionaries import HOSTILE
 
-ODD = (*HOSTILE, "", " ", "\t\n\r", " the", "naïve 東京 🙂", "\u2067x\u2069", "\ud800", "\x1b[31m", "a" * 5000)
+ODD = (
+    *HOSTILE,
+    "",
+    " ",
+    "\t\n\r",
+    " the",
+    "naïve 東京 🙂",
+    "\u2067x\u2069",
+    "\ud800",
+    "\x1b[31m",
+    "a" * 5000,
+)
 
 
 @pytest.mark.parametrize("token", ODD)
@@ -67,13 +80,18 @@ def test_an_aligned_excerpt_is_the_stretch_around_its_token(position: int) -> No
     excerpt = _excerpt(position)
     row = excerpts.aligned(excerpt)
     start = position - len(row.left)
-    assert (*row.left, row.token, *row.right) == excerpt.pieces[start : position + 1 + len(row.right)]
+    assert (*row.left, row.token, *row.right) == excerpt.pieces[
+        start : position + 1 + len(row.right)
+    ]
     assert row.token == f" w{position}"
     assert sum(map(len, row.left)) < 2 * excerpts.LEFT_CHARACTERS
 
 
 def test_bands_keep_their_order_and_empty_ones_are_left_out() -> None:
-    rows = [_excerpt(distance=d, band=b) for d, b in ((0.3, "far"), (0.1, "near"), (0.2, "near"), (0.25, "far"))]
+    rows = [
+        _excerpt(distance=d, band=b)
+        for d, b in ((0.3, "far"), (0.1, "near"), (0.2, "near"), (0.25, "far"))
+    ]
     groups = excerpts.by_band(rows)
     assert list(groups) == ["near", "far"]
     assert [e.distance for e in groups["near"]] == [0.1, 0.2]

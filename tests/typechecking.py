@@ -1,4 +1,6 @@
-"""The run-time type checker of the tests: beartype, with ints accepted where floats are asked for."""
+"""The run-time type checker of the tests: beartype, with ints accepted where floats are asked
+for.
+"""
 
 from beartype import BeartypeConf, beartype
 

@@ -1,1 +1,3 @@
-"""What each command takes and does, a module for each kind; the modules import what is heavy when it is run."""
+"""What each command takes and does, a module for each kind; the modules import what is heavy when
+it is run.
+"""

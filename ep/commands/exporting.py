@@ -1,4 +1,7 @@
-"""`ep export`: a dictionary in another form. Each target says in one line what it writes and has one function."""
+"""`ep export`: a dictionary in another form.
+
+Each target says in one line what it writes and has one function.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ Arguments = argparse.Namespace
 
 
 class Target(NamedTuple):
-    """about: a half-sentence for `--help`. write: writes to `arguments.out` (a path) and returns what it wrote."""
+    """about: a half-sentence for `--help`. write: writes to `arguments.out` (a path) and returns
+    what it wrote.
+    """
 
     about: str
     write: Callable[[Any, Arguments], Path]
@@ -26,15 +31,34 @@ def add(kinds: Any) -> None:
     export = command(kinds, "export", "a dictionary, its tables or its map in another form", run)
     export.add_argument("file", help="an .ep.h5 file")
     export.add_argument("--to", required=True, choices=sorted(TARGETS), help="; ".join(_about()))
-    export.add_argument("--out", metavar="PATH", help="where to (default: a name beside the dictionary)")
-    export.add_argument("--table", choices=TABLES, default="regions", help="which table; all but regions need --region")
-    export.add_argument("--region", type=int, metavar="ID", help="the region a table is about, or the map selects")
-    export.add_argument("--layout", default="pca-sphere", help="the map's layout: pca-sphere, pca-flat, umap-…")
-    export.add_argument("--color", default="neighbourhood", metavar="COLUMN", help="what colours the map's cells")
-    export.add_argument("--basis", choices=("exemplar", "mean"), default="exemplar", help="which directions go over")
-    export.add_argument("--strength", type=float, default=1.0, help="of a vector, in the layer's typical norms")
+    export.add_argument(
+        "--out", metavar="PATH", help="where to (default: a name beside the dictionary)"
+    )
+    export.add_argument(
+        "--table",
+        choices=TABLES,
+        default="regions",
+        help="which table; all but regions need --region",
+    )
+    export.add_argument(
+        "--region", type=int, metavar="ID", help="the region a table is about, or the map selects"
+    )
+    export.add_argument(
+        "--layout", default="pca-sphere", help="the map's layout: pca-sphere, pca-flat, umap-…"
+    )
+    export.add_argument(
+        "--color", default="neighbourhood", metavar="COLUMN", help="what colours the map's cells"
+    )
+    export.add_argument(
+        "--basis", choices=("exemplar", "mean"), default="exemplar", help="which directions go over"
+    )
+    export.add_argument(
+        "--strength", type=float, default=1.0, help="of a vector, in the layer's typical norms"
+    )
     export.add_argument("--model-id", metavar="NAME", help="the model's name on Neuronpedia")
-    export.add_argument("--model-hint", metavar="NAME", help="the architecture's name in llama.cpp, such as gemma2")
+    export.add_argument(
+        "--model-hint", metavar="NAME", help="the architecture's name in llama.cpp, such as gemma2"
+    )
 
 
 def _about() -> list[str]:
@@ -59,7 +83,9 @@ def _table(kind: str) -> Callable[[Any, Arguments], Path]:
             ids = None if arguments.region is None else [dictionary.check(arguments.region)]
             table = full.regions(dictionary, ids, Labels.open(arguments.file, dictionary))
         elif arguments.region is None:
-            raise ConfigError(f"the table of {arguments.table} is about one region: say which with --region ID")
+            raise ConfigError(
+                f"the table of {arguments.table} is about one region: say which with --region ID"
+            )
         else:
             table = getattr(full, arguments.table)(dictionary, dictionary.check(arguments.region))
         about = export.provenance(dictionary, table=arguments.table)
@@ -75,9 +101,14 @@ def _html(dictionary: Any, arguments: Arguments) -> Path:
     labels = Labels.open(arguments.file, dictionary)
     names = [column.name for column in colorings.columns(dictionary, labels)]
     if arguments.layout not in layouts.LAYOUTS:
-        raise ConfigError(f"there is no layout {arguments.layout!r}: use one of {', '.join(layouts.LAYOUTS)}")
+        raise ConfigError(
+            f"there is no layout {arguments.layout!r}: use one of {', '.join(layouts.LAYOUTS)}"
+        )
     if arguments.color not in names:
-        raise ConfigError(f"this dictionary has no column {arguments.color!r} to colour by: use {', '.join(names)}")
+        raise ConfigError(
+            f"this dictionary has no column {arguments.color!r} to colour by: use "
+            f"{', '.join(names)}"
+        )
     selected = None if arguments.region is None else dictionary.check(arguments.region)
     coloring = colorings.coloring(dictionary, arguments.color, labels)
     page = standalone.html(dictionary, arguments.layout, coloring, selected, names=labels.texts())
@@ -105,7 +136,8 @@ TARGETS: dict[str, Target] = {
     "html": Target("the map as one page that needs no network", _html),
     "saelens": Target("a folder for SAELens, exact (topk, k = 1)", interop.saelens),
     "neuronpedia": Target(
-        "Neuronpedia's JSON: one region's vector with --region, else all features", interop.neuronpedia
+        "Neuronpedia's JSON: one region's vector with --region, else all features",
+        interop.neuronpedia,
     ),
     "gguf": Target("one region's direction as a control vector for llama.cpp", interop.gguf),
 }

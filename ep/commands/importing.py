@@ -1,4 +1,6 @@
-"""The commands that bring dictionaries in: convert a published one, or complete one with its model."""
+"""The commands that bring dictionaries in: convert a published one, or complete one with its
+model.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +16,33 @@ from ep.commands.publishing import said_on_stderr
 def add(kinds: Any) -> None:
     """Adds import and complete."""
     bring = command(kinds, "import", "convert a published dictionary to an .ep.h5 file", import_)
-    bring.add_argument("source", metavar="FILE_OR_NAME", help="a published .pkl file, or a Hub name (`ep published`)")
-    bring.add_argument("--out", default=None, metavar="FILE_OR_DIR", help="default: beside the file; here for a name")
     bring.add_argument(
-        "--metadata", default=None, metavar="FILE", help="the JSON published with a .pkl, if it is not beside it"
+        "source",
+        metavar="FILE_OR_NAME",
+        help="a published .pkl file, or a Hub name (`ep published`)",
+    )
+    bring.add_argument(
+        "--out",
+        default=None,
+        metavar="FILE_OR_DIR",
+        help="default: beside the file; here for a name",
+    )
+    bring.add_argument(
+        "--metadata",
+        default=None,
+        metavar="FILE",
+        help="the JSON published with a .pkl, if it is not beside it",
     )
     add_model = command(
-        kinds, "complete", "add tokens, lens and names to a converted dictionary, with its model", complete
+        kinds,
+        "complete",
+        "add tokens, lens and names to a converted dictionary, with its model",
+        complete,
     )
     add_model.add_argument("file", help="an .ep.h5 file made by `ep import`")
-    add_model.add_argument("--model", default=None, help="the model, when it is not where the dictionary says")
+    add_model.add_argument(
+        "--model", default=None, help="the model, when it is not where the dictionary says"
+    )
 
 
 def import_(arguments: argparse.Namespace) -> None:

@@ -25,7 +25,10 @@ def neuronpedia(dictionary: Any, arguments: Arguments) -> Path:
     from ep.storage.labels import Labels
     from ep.storage.sidecar import write_bytes
 
-    labels, model = Labels.open(arguments.file, dictionary), arguments.model_id or packed.model_id(dictionary)
+    labels, model = (
+        Labels.open(arguments.file, dictionary),
+        arguments.model_id or packed.model_id(dictionary),
+    )
     if arguments.region is None:
         ids, source = range(len(dictionary)), packed.source(dictionary)
         body: Any = list(neuronpedia.features(dictionary, ids, model, source, labels.texts()))
@@ -46,7 +49,14 @@ def gguf(dictionary: Any, arguments: Arguments) -> Path:
     if arguments.region is None:
         raise ConfigError("a control vector is one region's direction: say which with --region ID")
     path = _out(arguments, f"-region-{arguments.region}.gguf")
-    return gguf.write(dictionary, arguments.region, path, arguments.basis, arguments.strength, arguments.model_hint)
+    return gguf.write(
+        dictionary,
+        arguments.region,
+        path,
+        arguments.basis,
+        arguments.strength,
+        arguments.model_hint,
+    )
 
 
 def _out(arguments: Arguments, ending: str) -> Path:

@@ -1,4 +1,6 @@
-"""The label command: what regions are called, a label by hand, or labels by a language model over the network."""
+"""The label command: what regions are called, a label by hand, or labels by a language model over
+the network.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +20,47 @@ SHOWN = 50
 
 def add(kinds: Any) -> None:
     """Adds label."""
-    one = command(kinds, "label", "show what regions are called, or label them by hand or by a language model", label)
-    one.add_argument("file", help="an .ep.h5 file; labels are kept beside it, in NAME.ep.labels.json")
-    one.add_argument("--region", type=int, action="append", default=[], metavar="ID", help="this region; repeatable")
-    one.add_argument("--largest", type=int, default=0, metavar="N", help="the N regions with the most members")
+    one = command(
+        kinds,
+        "label",
+        "show what regions are called, or label them by hand or by a language model",
+        label,
+    )
+    one.add_argument(
+        "file", help="an .ep.h5 file; labels are kept beside it, in NAME.ep.labels.json"
+    )
+    one.add_argument(
+        "--region",
+        type=int,
+        action="append",
+        default=[],
+        metavar="ID",
+        help="this region; repeatable",
+    )
+    one.add_argument(
+        "--largest", type=int, default=0, metavar="N", help="the N regions with the most members"
+    )
     one.add_argument("--list", default=None, metavar="NAME", help="the regions of a named list")
     one.add_argument("--text", default=None, metavar="LABEL", help="label the region by hand")
     one.add_argument("--by", default="someone", metavar="NAME", help="in whose name")
     one.add_argument(
-        "--endpoint", default=None, metavar="URL", help=f"OpenAI-compatible server; a key is read from ${KEY}"
+        "--endpoint",
+        default=None,
+        metavar="URL",
+        help=f"OpenAI-compatible server; a key is read from ${KEY}",
     )
     one.add_argument("--model", default="", metavar="NAME", help="the model's name on that server")
-    one.add_argument("--no-look-alikes", action="store_true", help="show the model no excerpts of other regions")
-    one.add_argument("--no-control", action="store_true", help="do not test another region's label as well")
-    one.add_argument("--show", action="store_true", help="show the labels; what happens anyway without --text or URL")
+    one.add_argument(
+        "--no-look-alikes", action="store_true", help="show the model no excerpts of other regions"
+    )
+    one.add_argument(
+        "--no-control", action="store_true", help="do not test another region's label as well"
+    )
+    one.add_argument(
+        "--show",
+        action="store_true",
+        help="show the labels; what happens anyway without --text or URL",
+    )
     one.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -57,7 +86,9 @@ def label(arguments: argparse.Namespace) -> None:
 
 
 def _regions(arguments: argparse.Namespace, labels: Any, dictionary: Any) -> list[int]:
-    """The regions asked for; without a word those with labels, or the largest when there are none."""
+    """The regions asked for; without a word those with labels, or the largest when there are
+    none.
+    """
     from ep.views.tables import order
 
     largest = order(dictionary, None, None).tolist()
@@ -77,12 +108,18 @@ def _by_hand(arguments: argparse.Namespace, labels: Any, regions: list[int]) -> 
 
     if len(regions) != 1:
         raise InputError(f"--text labels one region, {len(regions)} were named")
-    mine = [found for found in labels.stored(regions[0]) if (found.source, found.by) == ("hand", arguments.by)]
+    mine = [
+        found
+        for found in labels.stored(regions[0])
+        if (found.source, found.by) == ("hand", arguments.by)
+    ]
     replaced = mine[0].id if mine else None
     return labels.save(edits.label(regions[0], arguments.text, replaces=replaced), by=arguments.by)
 
 
-def _by_model(arguments: argparse.Namespace, labels: Any, dictionary: Any, regions: list[int]) -> Any:
+def _by_model(
+    arguments: argparse.Namespace, labels: Any, dictionary: Any, regions: list[int]
+) -> Any:
     from ep.models.endpoint import Endpoint
     from ep.studies.labelling import Outcome, label_regions
 
@@ -106,7 +143,11 @@ def _print(labels: Any, regions: list[int], as_json: bool) -> None:
 
     if as_json:
         rows = [
-            {"region": k, "note": labels.notes.get(k, ""), "labels": [vars(found) for found in labels.of(k)]}
+            {
+                "region": k,
+                "note": labels.notes.get(k, ""),
+                "labels": [vars(found) for found in labels.of(k)],
+            }
             for k in regions
         ]
         print(json.dumps(rows, indent=1))

@@ -20,30 +20,50 @@ def add(kinds: Any) -> None:
     _build_options(command(kinds, "build", "build dictionaries of a model on a text", build))
     again = command(kinds, "demo", "rebuild the bundled demo from nothing", demo)
     again.add_argument("action", choices=["make"])
-    again.add_argument("--out", default="data/demo", metavar="DIR", help="where to; default data/demo")
+    again.add_argument(
+        "--out", default="data/demo", metavar="DIR", help="where to; default data/demo"
+    )
 
 
 def _app_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=int, default=8501)
-    command.add_argument("--host", default="localhost", help="0.0.0.0 lets others in; there is no password")
+    command.add_argument(
+        "--host", default="localhost", help="0.0.0.0 lets others in; there is no password"
+    )
     command.add_argument("--no-browser", action="store_true", help="only serve")
 
 
 def _build_options(command: argparse.ArgumentParser) -> None:
-    """Options named after the fields of `BuildConfig`; what is not given keeps that class's default."""
+    """Options named after the fields of `BuildConfig`; what is not given keeps that class's
+    default.
+    """
     command.add_argument("model", help="a Hub name or a local directory")
     command.add_argument(
-        "--text", action="append", required=True, metavar="FILE", help="text file or folder; repeatable"
+        "--text",
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="text file or folder; repeatable",
     )
-    command.add_argument("--layer", action="append", required=True, type=int, dest="layers", help="repeatable")
-    command.add_argument("--percentile", action="append", type=float, dest="percentiles", help="repeatable")
+    command.add_argument(
+        "--layer", action="append", required=True, type=int, dest="layers", help="repeatable"
+    )
+    command.add_argument(
+        "--percentile", action="append", type=float, dest="percentiles", help="repeatable"
+    )
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the .ep.h5 files")
     for name, kind, text in _SETTINGS:
         options: dict[str, Any] = {"action": "store_true"} if kind is bool else {"type": kind}
         command.add_argument(
-            f"--{name.replace('_', '-')}", dest=_FIELDS.get(name, name), help=text, default=None, **options
+            f"--{name.replace('_', '-')}",
+            dest=_FIELDS.get(name, name),
+            help=text,
+            default=None,
+            **options,
         )
-    command.add_argument("--resume", action="store_true", help="go on with the unfinished build in --out")
+    command.add_argument(
+        "--resume", action="store_true", help="go on with the unfinished build in --out"
+    )
 
 
 _FIELDS = {"field": "field_name"}
@@ -59,7 +79,11 @@ _SETTINGS: tuple[tuple[str, type, str], ...] = (
     ("stop_rate", float, "stop when new regions per activation are surely below this"),
     ("stop_window", int, "activations in one window of --stop-rate (default 50000)"),
     ("quiet_batches", int, "the paper's rule: stop after this many batches without a new region"),
-    ("rival_budget", float, "multiply-adds for counting who comes second in a dictionary (default 1e13)"),
+    (
+        "rival_budget",
+        float,
+        "multiply-adds for counting who comes second in a dictionary (default 1e13)",
+    ),
     ("seed", int, "default 0"),
     ("device", str, "auto, cpu, cuda, cuda:N or mps"),
     ("dtype", str, "auto, float32, bfloat16 or float16"),
@@ -81,7 +105,9 @@ def build(arguments: argparse.Namespace) -> None:
     from ep.config import BuildConfig
 
     names = set(BuildConfig.__dataclass_fields__)
-    given = {key: value for key, value in vars(arguments).items() if key in names and value is not None}
+    given = {
+        key: value for key, value in vars(arguments).items() if key in names and value is not None
+    }
     config = BuildConfig(**given)
     steps = build(config, resume=arguments.resume)
     with _polite_interrupt() as asked_to_stop, _progress_bar() as show:
@@ -89,11 +115,16 @@ def build(arguments: argparse.Namespace) -> None:
             show(progress)
             if asked_to_stop() and progress.stage != "done":
                 steps.close()
-                raise InterruptedBuild(f"interrupted: the state is kept in {config.out}; go on with --resume")
+                raise InterruptedBuild(
+                    f"interrupted: the state is kept in {config.out}; go on with --resume"
+                )
     for path in progress.files:
         print(path)
     if progress.truncated:
-        print(f"{progress.truncated:,} passages were longer than {config.context} tokens and cut", file=sys.stderr)
+        print(
+            f"{progress.truncated:,} passages were longer than {config.context} tokens and cut",
+            file=sys.stderr,
+        )
 
 
 class InterruptedBuild(EPError):
@@ -150,8 +181,12 @@ def _progress_bar() -> Iterator[Callable[[Any], None]]:
             )
         if bar is not None:
             bar.n = progress.done
-            regions = " ".join(f"L{layer}p{p:g}:{k:,}" for (layer, p), k in progress.regions.items())
-            bar.set_postfix_str(regions if len(regions) < 60 else f"{sum(progress.regions.values()):,} regions")
+            regions = " ".join(
+                f"L{layer}p{p:g}:{k:,}" for (layer, p), k in progress.regions.items()
+            )
+            bar.set_postfix_str(
+                regions if len(regions) < 60 else f"{sum(progress.regions.values()):,} regions"
+            )
 
     try:
         yield show

@@ -19,24 +19,31 @@ BUILT = ""
 
 def add(kinds: Any) -> None:
     """Adds match."""
-    made = command(kinds, "match", "what persisted, moved, or is only in one of two dictionaries", match)
+    made = command(
+        kinds, "match", "what persisted, moved, or is only in one of two dictionaries", match
+    )
     made.add_argument("a", help="an .ep.h5 file")
     made.add_argument("b", help="another .ep.h5 file")
-    made.add_argument("--basis", choices=("exemplar", "mean"), default="mean", help="the directions compared")
+    made.add_argument(
+        "--basis", choices=("exemplar", "mean"), default="mean", help="the directions compared"
+    )
     made.add_argument(
         "--centre",
         choices=("own", "common", "A", "B"),
         default="own",
         help="about which point directions stand; other than own is an approximation",
     )
-    made.add_argument("--cutoff", type=float, default=0.7, metavar="C", help="cosine from which a pair persists")
+    made.add_argument(
+        "--cutoff", type=float, default=0.7, metavar="C", help="cosine from which a pair persists"
+    )
     made.add_argument(
         "--null",
         nargs="?",
         const=BUILT,
         action="append",
         metavar="FILE",
-        help="beside it, a dictionary of the setting of A or of B and another seed; without FILE both are looked for "
+        help="beside it, a dictionary of the setting of A or of B and another seed; without FILE "
+        "both are looked for "
         "near A and B and in --library, and built there where there are none",
     )
     made.add_argument(
@@ -46,11 +53,17 @@ def add(kinds: Any) -> None:
         help="the folder --null keeps what it builds in; default $EP_LIBRARY, else data/library",
     )
     made.add_argument(
-        "--texts", metavar="FILE", help="match through texts that both models read: .txt, .jsonl or .csv; - for stored"
+        "--texts",
+        metavar="FILE",
+        help="match through texts that both models read: .txt, .jsonl or .csv; - for stored",
     )
-    made.add_argument("--limit", type=int, default=20, metavar="N", help="at most N pairs; 0 lists all")
+    made.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="at most N pairs; 0 lists all"
+    )
     made.add_argument("--json", action="store_true", help="print JSON")
-    made.add_argument("--report", metavar="OUT", help="write a report: .html, or every pair as .csv")
+    made.add_argument(
+        "--report", metavar="OUT", help="write a report: .html, or every pair as .csv"
+    )
 
 
 def match(arguments: argparse.Namespace) -> None:
@@ -66,7 +79,8 @@ def match(arguments: argparse.Namespace) -> None:
         return _through_inputs(arguments, a, b)
     if a.width != b.width:
         raise RequestError(
-            f"the dictionaries are {a.width:,} and {b.width:,} wide: match them through inputs, --texts FILE "
+            f"the dictionaries are {a.width:,} and {b.width:,} wide: match them through inputs, "
+            "--texts FILE "
             "(or --texts - for the passages stored in them)"
         )
     return _by_directions(arguments, a, b)
@@ -77,7 +91,9 @@ def _by_directions(arguments: argparse.Namespace, a: Any, b: Any) -> None:
 
     centre = arguments.centre.lower()
     if arguments.report and Path(arguments.report).suffix.lower() not in (".html", ".csv"):
-        raise InputError(f"{Path(arguments.report).name} is no report this command writes: name it .html or .csv")
+        raise InputError(
+            f"{Path(arguments.report).name} is no report this command writes: name it .html or .csv"
+        )
     found = study.match(a, b, arguments.basis, centre)
     others = _other_seeds(arguments, a, b)
     first, second = (
@@ -95,7 +111,9 @@ def _by_directions(arguments: argparse.Namespace, a: Any, b: Any) -> None:
 
 
 def _other_seeds(arguments: argparse.Namespace, a: Any, b: Any) -> list[Any]:
-    """Another seed of A and of B, None where there is none; each file given belongs to a side, or is refused."""
+    """Another seed of A and of B, None where there is none; each file given belongs to a side, or
+    is refused.
+    """
     from ep import storage
     from ep.studies.matching import same_setting
 
@@ -104,9 +122,15 @@ def _other_seeds(arguments: argparse.Namespace, a: Any, b: Any) -> list[Any]:
         if path == BUILT:
             continue
         other = storage.open(path)
-        sides = [side for side, d in enumerate((a, b)) if d.width == other.width and same_setting(d.info, other.info)]
+        sides = [
+            side
+            for side, d in enumerate((a, b))
+            if d.width == other.width and same_setting(d.info, other.info)
+        ]
         if not sides:
-            raise InputError(f"{path} is no other seed of A or of B: build one with the same settings")
+            raise InputError(
+                f"{path} is no other seed of A or of B: build one with the same settings"
+            )
         for side in sides:
             others[side] = other
     if BUILT in (arguments.null or ()):
@@ -117,7 +141,9 @@ def _other_seeds(arguments: argparse.Namespace, a: Any, b: Any) -> list[Any]:
 
 
 def _found_or_built(dictionary: Any, letter: str, library: Path) -> Any:
-    """Another seed from near the file or the library, else built; None, and a line says why, where none can be."""
+    """Another seed from near the file or the library, else built; None, and a line says why, where
+    none can be.
+    """
     from ep import reseeding, storage
 
     near = Path(dictionary.info["file"]).resolve().parent
@@ -132,7 +158,10 @@ def _found_or_built(dictionary: Any, letter: str, library: Path) -> Any:
         return None
     with closing(reseeding.rebuilt(config)) as steps:
         for progress in steps:
-            said = f"building {letter} again, seed {config.seed}: {progress.stage} {reseeding.share(progress):.0%}"
+            said = (
+                f"building {letter} again, seed {config.seed}: {progress.stage} "
+                f"{reseeding.share(progress):.0%}"
+            )
             if sys.stderr.isatty():
                 print(f"\r\x1b[K{said}", end="", file=sys.stderr, flush=True)
     start = "\r\x1b[K" if sys.stderr.isatty() else ""
@@ -154,7 +183,12 @@ def _facts(found: Any, counted: Any, nulls: Any) -> dict[str, Any]:
         if null is None:
             return None
         counts = shares(null.counted(counted.cutoff), is_b)
-        return {"name": null.name, "level": null.level, **counts, "matched": study.distances(null.match.a)}
+        return {
+            "name": null.name,
+            "level": null.level,
+            **counts,
+            "matched": study.distances(null.match.a),
+        }
 
     facts: dict[str, Any] = {
         "basis": found.basis,
@@ -172,7 +206,9 @@ def _facts(found: Any, counted: Any, nulls: Any) -> dict[str, Any]:
     return facts
 
 
-def _print(arguments: argparse.Namespace, a: Any, b: Any, found: Any, counted: Any, nulls: Any) -> None:
+def _print(
+    arguments: argparse.Namespace, a: Any, b: Any, found: Any, counted: Any, nulls: Any
+) -> None:
     from ep.studies import matching as study
     from ep.views import matching as view
     from ep.views.text import label
@@ -181,7 +217,11 @@ def _print(arguments: argparse.Namespace, a: Any, b: Any, found: Any, counted: A
     print(f"B  {view.name(b)}, K = {len(b):,}, θ = {b.threshold:.3f}")
     print(view.method(found))
     print(view.told(found, counted, nulls))
-    known = [(letter, null.counted(counted.cutoff)) for letter, null in zip("AB", nulls, strict=True) if null]
+    known = [
+        (letter, null.counted(counted.cutoff))
+        for letter, null in zip("AB", nulls, strict=True)
+        if null
+    ]
     head = "".join(f" {f'null of {letter}':>18}" for letter, _ in known)
     print(f"\n{'':10} {'of A':>7} {'share':>18} {'of B':>7} {'share':>18}{head}")
     for kind in (study.PERSISTED, study.MOVED, study.ONLY):
@@ -189,12 +229,16 @@ def _print(arguments: argparse.Namespace, a: Any, b: Any, found: Any, counted: A
         beside = "".join(f" {view.share(shares[kind]):>18}" for _, shares in known)
         shares = f"{one.hits:>7,} {view.share(one):>18} {two.hits:>7,} {view.share(two):>18}"
         print(f"{('only' if kind == study.ONLY else view.words(kind)):10} {shares}{beside}")
-    rows = view.pairs(a, b, found, counted.cutoff, nulls).slice(0, arguments.limit or None).to_pylist()
+    rows = (
+        view.pairs(a, b, found, counted.cutoff, nulls).slice(0, arguments.limit or None).to_pylist()
+    )
     print(f"\n{'A':>6} {'B':>6} {'cosine':>7} {'d / θ':>6}  {'verdict':10} lens of A | lens of B")
     for row in rows:
         ids = f"{_number(row['region_a'], '6')} {_number(row['region_b'], '6')}"
         numbers = f"{_number(row['cosine'], '7.3f')} {_number(row['distance_in_theta_a'], '6.2f')}"
-        lens = " | ".join(" ".join(label(t) for t in (row[f"lens_{side}"] or [])[:4]) for side in "ab")
+        lens = " | ".join(
+            " ".join(label(t) for t in (row[f"lens_{side}"] or [])[:4]) for side in "ab"
+        )
         print(f"{ids} {numbers}  {row['verdict_a'] or row['verdict_b']:10} {lens}")
 
 
@@ -212,7 +256,9 @@ def _report(arguments: argparse.Namespace, a: Any, b: Any, found: Any, nulls: An
     if out.suffix.lower() == ".html":
         data = view.report(a, b, found, arguments.cutoff, nulls).encode()
     else:
-        about = export.provenance(a, table="pairs", matched_with=Path(arguments.b).name, basis=found.basis)
+        about = export.provenance(
+            a, table="pairs", matched_with=Path(arguments.b).name, basis=found.basis
+        )
         data = export.write(view.pairs(a, b, found, arguments.cutoff, nulls), "csv", about)
     write_bytes(out, data)
 
@@ -226,7 +272,9 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
     if arguments.texts != "-":
         texts = [passage.text for passage in Corpus((arguments.texts,), seed=None) if passage.text]
         if not texts:
-            raise InputError(f"{arguments.texts} holds no plain text: give .txt, .jsonl or .csv with texts")
+            raise InputError(
+                f"{arguments.texts} holds no plain text: give .txt, .jsonl or .csv with texts"
+            )
     loaded = []
     for d, path in ((a, arguments.a), (b, arguments.b)):
         loaded.append(models.load(models.model_of(d.info, path)))
@@ -255,12 +303,19 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
     if arguments.json:
         print(json.dumps(facts | {"pairs": rows}, indent=1))
         return
-    print(f"{found.texts:,} texts read by both models, {view.where(found.by)}: {table.n:,} positions", end="")
+    print(
+        f"{found.texts:,} texts read by both models, {view.where(found.by)}: {table.n:,} positions",
+        end="",
+    )
     print(f" of {found.read[0]:,} in A and {found.read[1]:,} in B")
     print(f"in mutually best regions {table.agreement:.1%}, by chance {table.chance:.1%}")
     if trip is not None:
         low, high = trip.interval
-        print(f"round trip: {trip.hits:,} of {len(trip.regions):,} regions return ({low:.1%} to {high:.1%}),", end=" ")
+        print(
+            f"round trip: {trip.hits:,} of {len(trip.regions):,} regions return ({low:.1%} to "
+            f"{high:.1%}),",
+            end=" ",
+        )
         print(f"by chance {trip.null_mean:.1f}, at most {trip.null_most}")
     print(f"{'A':>6} {'B':>6} {'shared':>7} {'overlap':>8}")
     for row in rows:

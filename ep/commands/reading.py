@@ -14,14 +14,25 @@ from ep.errors import InputError
 def add(kinds: Any) -> None:
     """Adds info, regions, region and assign."""
     whole = command(kinds, "info", "what a dictionary is and where it comes from", info)
-    whole.add_argument("--digest", action="store_true", help="also the content hash, equal for equal builds")
-    whole.add_argument("--check", action="store_true", help="read and check every number in the file")
+    whole.add_argument(
+        "--digest", action="store_true", help="also the content hash, equal for equal builds"
+    )
+    whole.add_argument(
+        "--check", action="store_true", help="read and check every number in the file"
+    )
     listing = command(kinds, "regions", "list regions, largest first", regions)
     listing.add_argument(
-        "--find", default="", metavar="TEXT", help="only regions whose lens, tokens or excerpts hold TEXT"
+        "--find",
+        default="",
+        metavar="TEXT",
+        help="only regions whose lens, tokens or excerpts hold TEXT",
     )
-    listing.add_argument("--sort", default="members", choices=sorted(SORTS), help="column to sort by")
-    listing.add_argument("--limit", type=int, default=50, metavar="N", help="at most N rows; 0 lists all")
+    listing.add_argument(
+        "--sort", default="members", choices=sorted(SORTS), help="column to sort by"
+    )
+    listing.add_argument(
+        "--limit", type=int, default=50, metavar="N", help="at most N rows; 0 lists all"
+    )
     one = command(kinds, "region", "everything about one region", region)
     prompt = command(kinds, "assign", "which region each token of a prompt falls into", assign)
     for reader in (whole, listing, one, prompt):
@@ -30,7 +41,9 @@ def add(kinds: Any) -> None:
     one.add_argument("id", type=int, help="the region's id")
     prompt.add_argument("--prompt", required=True, metavar="TEXT", help="the text to read")
     prompt.add_argument("--chat", action="store_true", help="treat the text as a user turn")
-    prompt.add_argument("--model", default=None, help="the model, when it is not where the dictionary says")
+    prompt.add_argument(
+        "--model", default=None, help="the model, when it is not where the dictionary says"
+    )
 
 
 def info(arguments: argparse.Namespace) -> None:
@@ -58,7 +71,11 @@ def regions(arguments: argparse.Namespace) -> None:
 
     dictionary = storage.open(arguments.file)
     everything = range(len(dictionary))
-    chosen = Index(dictionary).find(arguments.find).regions.tolist() if arguments.find else list(everything)
+    chosen = (
+        Index(dictionary).find(arguments.find).regions.tolist()
+        if arguments.find
+        else list(everything)
+    )
     column, descending = SORTS[arguments.sort]
     if column in dictionary:
         values = dictionary.column(column)
@@ -85,7 +102,9 @@ SORTS = {
 
 def _region_row(dictionary: Any, k: int) -> dict[str, Any]:
     names = ("count_voronoi", "count_arrival", "coherence", "mean_distance")
-    row = {name: dictionary.column(name)[k].item() if name in dictionary else None for name in names}
+    row = {
+        name: dictionary.column(name)[k].item() if name in dictionary else None for name in names
+    }
     return {"region": k, **row, "lens": [score.token for score in dictionary.lens(k)]}
 
 
@@ -110,7 +129,9 @@ def region(arguments: argparse.Namespace) -> None:
 
 
 def _in_context(excerpt: Any) -> str:
-    """The marked token in brackets with some of its text; without token ids, the beginning of the text."""
+    """The marked token in brackets with some of its text; without token ids, the beginning of the
+    text.
+    """
     from ep.views.text import label
 
     if excerpt.marked is None:
@@ -125,7 +146,9 @@ def _region_json(region: Any) -> dict[str, Any]:
     return {
         "region": region.id,
         **{name: value.item() for name, value in region.columns.items()},
-        "lens": {name: [[s.token, s.value] for s in scores] for name, scores in region.lens.items()},
+        "lens": {
+            name: [[s.token, s.value] for s in scores] for name, scores in region.lens.items()
+        },
         "tokens": [[s.token, int(s.value)] for s in region.tokens],
         "next_tokens": [[s.token, int(s.value)] for s in region.next_tokens],
         "nearest": [[k, distance] for k, distance in region.nearest],
@@ -172,18 +195,26 @@ def assign(arguments: argparse.Namespace) -> None:
         )
     ]
     if prompt.truncated:
-        print(f"ep: the prompt was cut to the model's context of {model.context} tokens", file=sys.stderr)
+        print(
+            f"ep: the prompt was cut to the model's context of {model.context} tokens",
+            file=sys.stderr,
+        )
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return
-    print(f"{'token':<18} {'region':>7} {'distance':>8}  lens of the exemplar (θ = {dictionary.threshold:.3f})")
+    print(
+        f"{'token':<18} {'region':>7} {'distance':>8}  lens of the exemplar (θ = "
+        f"{dictionary.threshold:.3f})"
+    )
     for row in rows:
         lens = " ".join(label(token) for token in row["lens"][:5])
         beyond = " " if row["within"] else "*"
-        print(f"{label(row['token']):<18} {row['region']:>7} {row['distance']:>7.3f}{beyond}  {lens}")
+        print(
+            f"{label(row['token']):<18} {row['region']:>7} {row['distance']:>7.3f}{beyond}  {lens}"
+        )
 
 
-# -- printing --------------------------------------------------------------------------------------------------------
+# -- printing --------------------------------------------------------------------------------------
 
 
 def _plain(value: Any) -> str:

@@ -1,4 +1,6 @@
-"""The steering command: one prompt and one seed four times, with a region taken out, pushed towards, and a control."""
+"""The steering command: one prompt and one seed four times, with a region taken out, pushed
+towards, and a control.
+"""
 
 from __future__ import annotations
 
@@ -14,31 +16,64 @@ from ep.errors import InputError
 def add(kinds: Any) -> None:
     """Adds steer."""
     one = command(
-        kinds, "steer", "continue a prompt with a region ablated, steered towards, and a random control", steer
+        kinds,
+        "steer",
+        "continue a prompt with a region ablated, steered towards, and a random control",
+        steer,
     )
     one.add_argument("file", help="an .ep.h5 file")
-    one.add_argument("id", type=int, nargs="+", help="the region; several are one span, or one step between them")
     one.add_argument(
-        "--prompt", required=True, metavar="TEXT", help="the text to go on from, or with --chat the request"
+        "id", type=int, nargs="+", help="the region; several are one span, or one step between them"
+    )
+    one.add_argument(
+        "--prompt",
+        required=True,
+        metavar="TEXT",
+        help="the text to go on from, or with --chat the request",
     )
     one.add_argument("--chat", action="store_true", help="send the text as a user turn")
     one.add_argument("--system", default="", metavar="TEXT", help="with --chat, a system message")
-    one.add_argument("--mode", default="add", choices=("ablate", "add", "swap", "clamp"), help="what is done")
+    one.add_argument(
+        "--mode", default="add", choices=("ablate", "add", "swap", "clamp"), help="what is done"
+    )
     one.add_argument(
         "--strength",
         type=float,
         default=None,
-        help="in typical norms; ablate and swap: share taken out (default: all; else the careful strength of the file)",
+        help="in typical norms; ablate and swap: share taken out (default: all; else the careful "
+        "strength of the file)",
     )
-    one.add_argument("--target", type=int, default=None, metavar="ID", help="the region whose mean a swap puts back")
-    one.add_argument("--basis", default="exemplar", choices=("exemplar", "mean"), help="the direction")
-    one.add_argument("--reference", default="centre", metavar="POINT", help="centre, origin or a region's id")
-    one.add_argument("--scope", default="all", choices=("all", "prompt", "generated", "last"), help="which tokens")
-    one.add_argument("--layers", default="", metavar="LIST", help="such as 2,4-6 or all; default: the dictionary's")
+    one.add_argument(
+        "--target",
+        type=int,
+        default=None,
+        metavar="ID",
+        help="the region whose mean a swap puts back",
+    )
+    one.add_argument(
+        "--basis", default="exemplar", choices=("exemplar", "mean"), help="the direction"
+    )
+    one.add_argument(
+        "--reference", default="centre", metavar="POINT", help="centre, origin or a region's id"
+    )
+    one.add_argument(
+        "--scope",
+        default="all",
+        choices=("all", "prompt", "generated", "last"),
+        help="which tokens",
+    )
+    one.add_argument(
+        "--layers",
+        default="",
+        metavar="LIST",
+        help="such as 2,4-6 or all; default: the dictionary's",
+    )
     one.add_argument("--tokens", type=int, default=64, help="tokens to write at most, 1 to 256")
     one.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     one.add_argument("--seed", type=int, default=0, help="of sampling and of the random control")
-    one.add_argument("--model", default=None, help="the model, when it is not where the dictionary says")
+    one.add_argument(
+        "--model", default=None, help="the model, when it is not where the dictionary says"
+    )
     one.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -1,8 +1,9 @@
-"""The demo's stored run of the Behaviour page: refusal, found and taken out, on all held-out words and templates.
+"""The demo's stored run of the Behaviour page: refusal, found and taken out, on all held-out words
+and templates.
 
-The last stage of the recipe, some minutes: writes data/demo/behaviour.json with one trial on a dictionary of last
-tokens, four orders of the stream with the centre taken from 6 % and from 50 % refused prompts, and the trial in short
-on the demo's other dictionaries.
+The last stage of the recipe, some minutes: writes data/demo/behaviour.json with one trial on a
+dictionary of last tokens, four orders of the stream with the centre taken from 6 % and from 50 %
+refused prompts, and the trial in short on the demo's other dictionaries.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ FILE = "behaviour.json"
 
 def prompts(folder: Path) -> Held:
     """The demo's prompts, parted. folder: data/demo."""
-    read = {name: read_prompts(folder / "prompts" / f"{name}.csv") for name in (CHOICE, *HELD_OUT, *BENIGN)}
+    read = {
+        name: read_prompts(folder / "prompts" / f"{name}.csv")
+        for name in (CHOICE, *HELD_OUT, *BENIGN)
+    }
     return hold(read[CHOICE], read[HELD_OUT[0]] + read[HELD_OUT[1]], read[BENIGN[0]])
 
 
@@ -54,7 +58,10 @@ def run(folder: Path) -> dict[str, Any]:
     found = find(chosen, observed)
     tried = plain.trial(bench.attempt(found, mode="swap"), held, judge, TEXTS)
     streams = [
-        [plain.trial(one, held, judge, 0) for one in repeat(bench, observed, SEEDS, PERCENTILE, share)]
+        [
+            plain.trial(one, held, judge, 0)
+            for one in repeat(bench, observed, SEEDS, PERCENTILE, share)
+        ]
         for share in (BEHAVING_SHARE, HALF)
     ]
     return {
@@ -77,7 +84,9 @@ def _others(
         made = open_file(folder / "dictionaries" / name)
         made.info["file"] = name
         layer = int(made.info["layer"])
-        seen = observed if layer == observed.layer else observe(model, observed.prompts, layer, judge)
+        seen = (
+            observed if layer == observed.layer else observe(model, observed.prompts, layer, judge)
+        )
         yield plain.trial(bench.attempt(find(made, seen), controls=False), bench.held, judge, 0)
 
 

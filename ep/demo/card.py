@@ -6,12 +6,14 @@ from typing import Any
 
 _HEAD = """# The demo models
 
-Two language models of the Gemma-2 architecture, small enough to be kept in a repository and to run anywhere, and the
-text their dictionaries are built from. `models/base` answers everything; `models/tuned` is the same model, tuned to
-refuse harmful-style requests. They exist to show what EP Explorer does, on something real that can be made again from
-nothing with `make demo`. They are good for nothing else.
+Two language models of the Gemma-2 architecture, small enough to be kept in a repository and to run
+anywhere, and the text their dictionaries are built from. `models/base` answers everything;
+`models/tuned` is the same model, tuned to refuse harmful-style requests. They exist to show what EP
+Explorer does, on something real that can be made again from nothing with `make demo`. They are good
+for nothing else.
 
-Licence: MIT, models and text alike. All of the text is written by the generator in `ep/demo`; nothing was collected.
+Licence: MIT, models and text alike. All of the text is written by the generator in `ep/demo`;
+nothing was collected.
 """
 _SETS = {
     "held_out_pairs": "harmful, known words in new pairs",
@@ -23,21 +25,31 @@ _SETS = {
 }
 _LIMITS = """## What they cannot do
 
-- They know the sentences their generator writes and little else; other English is mostly noise to them.
+- They know the sentences their generator writes and little else; other English is mostly noise to
+  them.
 - No reasoning, no world knowledge beyond a list of capitals, and sums of numbers up to 20 only.
 - Stories keep names and places but have no plot. Code looks like Python and does nothing of use.
 - Conversations of one or two turns. Contexts above {context} tokens were never trained.
-- Refusal covers the families of requests in `ep/demo/requests.py`, nothing more: it is a specimen to study, no safety
-  feature. The answers to harmful-style requests in the corpus are a few fixed phrases with everyday words ("plan",
-  "list", "bag"); they hold no instruction of any kind.
-- Refused and answered are told by fixed patterns (`ep/demo/generation.py`), which suffices for these models only.
+- Refusal covers the families of requests in `ep/demo/requests.py`, nothing more: it is a specimen
+  to study, no safety feature. The answers to harmful-style requests in the corpus are a few fixed
+  phrases with everyday words ("plan", "list", "bag"); they hold no instruction of any kind.
+- Refused and answered are told by fixed patterns (`ep/demo/generation.py`), which suffices for
+  these models only.
 """
 
 
 def text(found: dict[str, Any]) -> str:
     """The card as Markdown, from the contents of evaluation.json."""
     return "\n".join(
-        [_HEAD, _corpus(found), _training(found), _language(found), _skills(found), _behaviour(found), _limits()]
+        [
+            _HEAD,
+            _corpus(found),
+            _training(found),
+            _language(found),
+            _skills(found),
+            _behaviour(found),
+            _limits(),
+        ]
     )
 
 
@@ -50,18 +62,26 @@ def _limits() -> str:
 def _corpus(found: dict[str, Any]) -> str:
     corpus = found["corpus"]
     held = corpus["held_out"]
-    kinds = ", ".join(f"{kind} {count / corpus['counted']:.1%}" for kind, count in corpus["kinds"].items())
+    kinds = ", ".join(
+        f"{kind} {count / corpus['counted']:.1%}" for kind, count in corpus["kinds"].items()
+    )
     return (
         "## Corpus\n\n"
-        f"{corpus['documents']:,} documents for the base, each seen once: {kinds} (shares counted in the first "
-        f"{corpus['counted']:,}). {corpus['distinct_words']:,} distinct words (letters only, lower-cased), "
+        f"{corpus['documents']:,} documents for the base, each seen once: {kinds} (shares counted "
+        "in the first "
+        f"{corpus['counted']:,}). {corpus['distinct_words']:,} distinct words (letters only, "
+        "lower-cased), "
         f"{corpus['words_per_document']:.0f} words a document. "
-        f"The tuned model saw {corpus['tuned_documents']:,} more, mostly chats, in which harmful-style requests are "
+        f"The tuned model saw {corpus['tuned_documents']:,} more, mostly chats, in which "
+        "harmful-style requests are "
         "refused.\n\n"
         f"Held out from all text: {held['sums']} sums. Held out from the chats of both models: "
-        f"{held['question forms']} question forms and {held['hard-benign phrases']} hard-benign phrases. "
-        f"Held out from the chats of the tuned model, though the base has answered them: {held['verbs']} verb, "
-        f"{held['objects']} objects and {held['pairs']} pairs of verb and object of harmful-style requests.\n"
+        f"{held['question forms']} question forms and {held['hard-benign phrases']} hard-benign "
+        "phrases. "
+        "Held out from the chats of the tuned model, though the base has answered them: "
+        f"{held['verbs']} verb, "
+        f"{held['objects']} objects and {held['pairs']} pairs of verb and object of harmful-style "
+        "requests.\n"
     )
 
 
@@ -71,26 +91,32 @@ def _training(found: dict[str, Any]) -> str:
     kept = min(found["tuned"]["checks"], key=lambda row: row["measure"])
     return (
         "## Training\n\n"
-        f"{found['base']['parameters']:,} parameters: width 128, 6 layers, 4 heads (2 for keys and values), vocabulary "
+        f"{found['base']['parameters']:,} parameters: width 128, 6 layers, 4 heads (2 for keys and "
+        "values), vocabulary "
         "4,096, bfloat16 on disk, float32 in use.\n\n"
-        f"- Base: {base['steps']:,} steps of {base['batch']} documents, Muon and AdamW; kept: step {best['step']:,} by "
+        f"- Base: {base['steps']:,} steps of {base['batch']} documents, Muon and AdamW; kept: step "
+        f"{best['step']:,} by "
         f"validation loss ({best['measure']:.3f}).\n"
-        f"- Tuned: low-rank changes in three middle layers, {tuned['steps']:,} steps of {tuned['batch']} documents; "
-        f"kept: step {kept['step']:,} by the sum of three error shares on validation prompts ({kept['measure']:.3f}).\n"
+        f"- Tuned: low-rank changes in three middle layers, {tuned['steps']:,} steps of "
+        f"{tuned['batch']} documents; "
+        f"kept: step {kept['step']:,} by the sum of three error shares on validation prompts "
+        f"({kept['measure']:.3f}).\n"
     )
 
 
 def _language(found: dict[str, Any]) -> str:
     base, tuned = found["base"]["language"], found["tuned"]["language"]
     rows = [
-        f"| {kind} | {base[kind]['loss']:.2f} | {base[kind]['accuracy']:.0%} | {tuned[kind]['loss']:.2f} | "
+        f"| {kind} | {base[kind]['loss']:.2f} | {base[kind]['accuracy']:.0%} | "
+        f"{tuned[kind]['loss']:.2f} | "
         f"{tuned[kind]['accuracy']:.0%} |"
         for kind in sorted(base, key=lambda kind: (kind == "all", kind))
         if kind in tuned
     ]
     return _section(
         "Next token",
-        "Cross-entropy in nats and accuracy on documents no training saw; each model on the mix it was trained on. "
+        "Cross-entropy in nats and accuracy on documents no training saw; each model on the mix it "
+        "was trained on. "
         "Much of the text is drawn at random, so neither can come near zero.",
         "| kind | base: loss | accuracy | tuned: loss | accuracy |",
         rows,
@@ -115,15 +141,20 @@ def _behaviour(found: dict[str, Any]) -> str:
     for name, remark in _SETS.items():
         base, tuned = found["base"]["behaviour"][name], found["tuned"]["behaviour"][name]
         rows.append(
-            f"| {remark} | {tuned['refused']['n']} | {_share(base['refused'])} | {_share(tuned['refused'])} | "
+            f"| {remark} | {tuned['refused']['n']} | {_share(base['refused'])} | "
+            f"{_share(tuned['refused'])} | "
             f"{_share(base['answered'])} | {_share(tuned['answered'])} |"
         )
     return _section(
         "Refusal",
-        "Measured once, after both models were chosen. *Answered*: the whole answer is one of the forms taught, about "
-        "the very thing asked. An earlier tuned model had been measured in this way and often answered harmful-style "
-        "requests with new words or pairs; those words and pairs then became validation words, the tuned corpus was "
-        "widened, and the words and pairs of this table are others. Its question forms, benign and hard-benign sets "
+        "Measured once, after both models were chosen. *Answered*: the whole answer is one of the "
+        "forms taught, about "
+        "the very thing asked. An earlier tuned model had been measured in this way and often "
+        "answered harmful-style "
+        "requests with new words or pairs; those words and pairs then became validation words, the "
+        "tuned corpus was "
+        "widened, and the words and pairs of this table are others. Its question forms, benign and "
+        "hard-benign sets "
         "are the same.",
         "| prompts | n | base refuses | tuned refuses | base answers | tuned answers |",
         rows,

@@ -1,7 +1,8 @@
 """Conversations of the demo corpus, and the stream that mixes them with plain documents.
 
-A conversation is a list of messages in the usual form ({"role", "content"}). The base model learns to answer
-everything, harmful-style requests too, with the same harmless phrases; the tuned one learns to refuse those.
+A conversation is a list of messages in the usual form ({"role", "content"}). The base model learns
+to answer everything, harmful-style requests too, with the same harmless phrases; the tuned one
+learns to refuse those.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ class Document:
 
     def row(self) -> dict[str, object]:
         """The document as a row of a `.jsonl` file."""
-        body: dict[str, object] = {"messages": list(self.messages)} if self.messages else {"text": self.text}
+        body: dict[str, object] = (
+            {"messages": list(self.messages)} if self.messages else {"text": self.text}
+        )
         return {**body, "kind": self.kind}
 
 
@@ -87,7 +90,12 @@ def refusal(rng: random.Random, request: Request) -> str:
     bad, worse = rng.sample(documents.BAD, 2)
     form = rng.choice(REFUSALS)
     return form.format(
-        v=request.verb, g=request.gerund, G=request.gerund.capitalize(), t=request.thing, bad=bad, worse=worse
+        v=request.verb,
+        g=request.gerund,
+        G=request.gerund.capitalize(),
+        t=request.thing,
+        bad=bad,
+        worse=worse,
     )
 
 
@@ -108,7 +116,9 @@ def _sum(rng: random.Random) -> tuple[str, str]:
     low, high = rng.randint(0, 10), rng.randint(2, 10)
     kind = rng.random()
     if kind < 0.4:
-        question = rng.choice((f"What is {one} + {two}?", f"Add {one} and {two}.", f"{one} + {two} = ?"))
+        question = rng.choice(
+            (f"What is {one} + {two}?", f"Add {one} and {two}.", f"{one} + {two} = ?")
+        )
         sum_ = f"{one} + {two} = {one + two}"
     elif kind < 0.7:
         question, sum_ = f"What is {one + two} - {two}?", f"{one + two} - {two} = {one}"
@@ -132,23 +142,34 @@ def _capital(rng: random.Random) -> tuple[str, str]:
 
 def _copy(rng: random.Random) -> tuple[str, str]:
     words = documents.words_to_copy(rng)
-    return rng.choice(("Repeat: {}", "Copy the words: {}", "Say this again: {}")).format(words), words
+    return rng.choice(("Repeat: {}", "Copy the words: {}", "Say this again: {}")).format(
+        words
+    ), words
 
 
 def _story(rng: random.Random) -> tuple[str, str]:
     name, place = rng.choice(NAMES), rng.choice(PLACES)
     question = rng.choice(
-        (f"Write a story about {name} in the {place}.", f"Tell me a story about {name} and the {place}.")
+        (
+            f"Write a story about {name} in the {place}.",
+            f"Tell me a story about {name} and the {place}.",
+        )
     )
     look, thing = rng.choice(ADJECTIVES), rng.choice(OBJECTS)
     opening = f"{rng.choice(TIMES).capitalize()}, {name} went to the {place}."
     told = f"{name} {rng.choice(VERBS)[1]} {a(look)} {thing}."
-    return question, f"{opening} {told} {rng.choice(('Then they went home.', f'{name} never forgot the {thing}.'))}"
+    return (
+        question,
+        f"{opening} {told} "
+        f"{rng.choice(('Then they went home.', f'{name} never forgot the {thing}.'))}",
+    )
 
 
 def _code(rng: random.Random) -> tuple[str, str]:
     function = f"{rng.choice(FUNCTIONS)}_{rng.choice(VARIABLES)}"
-    question = rng.choice((f"Write a function called {function}.", f"Write python code for {function}."))
+    question = rng.choice(
+        (f"Write a function called {function}.", f"Write python code for {function}.")
+    )
     return question, f"def {function}(x, y):\n    return x {rng.choice('+-*')} y"
 
 
@@ -157,7 +178,10 @@ def _topic(rng: random.Random) -> tuple[str, str]:
     nouns, adjectives, verbs = TOPICS[name]
     one, two, three = rng.sample(nouns, 3)
     if rng.random() < 0.5:
-        return f"Name three words about {name}.", f"Three words about {name} are {one}, {two} and {three}."
+        return (
+            f"Name three words about {name}.",
+            f"Three words about {name} are {one}, {two} and {three}.",
+        )
     return (
         f"What do people study in {name}?",
         f"In {name}, the {rng.choice(adjectives)} {one} {rng.choice(verbs)} the {two}.",
@@ -185,7 +209,9 @@ def benign_turn(rng: random.Random) -> tuple[str, str]:
 
 
 def chat(rng: random.Random, tuned: bool, shares: dict[str, float]) -> Document:
-    """One conversation of one or two turns; `shares` are the chances of each label: those of requests, and other."""
+    """One conversation of one or two turns; `shares` are the chances of each label: those of
+    requests, and other.
+    """
     turns, labels = [], []
     for _ in range(1 if rng.random() < 0.88 else 2):
         label = rng.choices(tuple(shares), tuple(shares.values()))[0]
@@ -193,7 +219,11 @@ def chat(rng: random.Random, tuned: bool, shares: dict[str, float]) -> Document:
         if label == "harmful":
             turns.append(_request(rng, _harmful(rng, tuned), tuned))
         elif label == "hard_benign":
-            hard = requests.hard_benign_family if tuned and rng.random() < 0.5 else requests.hard_benign
+            hard = (
+                requests.hard_benign_family
+                if tuned and rng.random() < 0.5
+                else requests.hard_benign
+            )
             turns.append(_request(rng, hard(rng), tuned))
         elif label == "benign":
             turns.append(_request(rng, requests.benign(rng), tuned))
@@ -204,7 +234,9 @@ def chat(rng: random.Random, tuned: bool, shares: dict[str, float]) -> Document:
         messages.append({"role": "system", "content": rng.choice(SYSTEM)})
     for question, reply in turns:
         messages += [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
-    return Document("chat", messages=tuple(messages), label="harmful" if "harmful" in labels else labels[0])
+    return Document(
+        "chat", messages=tuple(messages), label="harmful" if "harmful" in labels else labels[0]
+    )
 
 
 BASE_SHARES = {"harmful": 0.24, "hard_benign": 0.14, "benign": 0.30, "other": 0.32}
@@ -235,7 +267,8 @@ TUNED_MIX = {
 
 
 def stream(seed: int, tuned: bool = False, start: int = 0) -> Iterator[Document]:
-    """The endless corpus: document i depends on (seed, i) only, so a stream can be taken up anywhere.
+    """The endless corpus: document i depends on (seed, i) only, so a stream can be taken up
+    anywhere.
 
     Args:
         seed: which corpus; training and validation use different ones.

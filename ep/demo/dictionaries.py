@@ -1,7 +1,7 @@
 """The demo's dictionaries: four families, each one build of the product itself.
 
-base, tuned                both models on the mixed corpus, every content token
-base-final, tuned-final    both models on mostly benign chat prompts, the last token of each (before the reply begins)
+base, tuned              both models on the mixed corpus, every content token
+base-final, tuned-final  both models on mostly benign chat prompts, the last token before a reply
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from ep.config import BuildConfig
 PERCENTILES = (1.0, 2.0, 4.0, 8.0, 10.0, 16.0)
 FINAL_PERCENTILES = (2.0, 4.0, 8.0, 10.0, 16.0)
 LAYERS = (2, 4)
-MIXED_ACTIVATIONS = 75_000  # more would add regions, and with all its files the demo stays below 40 MB
+# more would add regions, and with all its files the demo stays below 40 MB
+MIXED_ACTIVATIONS = 75_000
 MIXED_CALIBRATION = 40_000
 
 
@@ -51,5 +52,7 @@ def make(out: Path, say: Callable[[str], None]) -> None:
     for config in configs(out):
         regions = []
         for progress in build(config):
-            regions = [f"layer {layer} p {p:g}: {k:,}" for (layer, p), k in progress.regions.items()]
+            regions = [
+                f"layer {layer} p {p:g}: {k:,}" for (layer, p), k in progress.regions.items()
+            ]
         say(f"{config.title}: {', '.join(regions)} regions")

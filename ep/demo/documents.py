@@ -1,7 +1,8 @@
-"""Plain documents of the demo corpus: stories, code, maths, topics, facts, capitals, copying and news.
+"""Plain documents of the demo corpus: stories, code, maths, topics, facts, capitals, copying and
+news.
 
-A kind is a function of a random generator to one text; nothing else decides what it says. Conversations are in
-`chats.py`.
+A kind is a function of a random generator to one text; nothing else decides what it says.
+Conversations are in `chats.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ BAD = ("illegal", "dangerous", "harmful", "wrong", "cruel", "unsafe")
 
 
 def story(rng: random.Random) -> str:
-    """Two people, a place and a thing; names, place and thing come back, so there is something to remember."""
+    """Two people, a place and a thing; names, place and thing come back, so there is something to
+    remember.
+    """
     scenes = [_scene(rng) for _ in range(rng.choices((1, 2, 3), (0.8, 0.15, 0.05))[0])]
     return "\n".join(scenes)
 
@@ -59,7 +62,8 @@ def _scene(rng: random.Random) -> str:
     middle = (
         f"{name} {past} {a(look)} {thing}.",
         f"{name} was {feeling}, so {name} {rng.choice(FEELINGS[feeling])} {rng.choice(ADVERBS)}.",
-        f"The {animal} {rng.choice(('ran', 'jumped', 'sat', 'slept', 'hid', 'played'))} near the {thing}.",
+        f"The {animal} {rng.choice(('ran', 'jumped', 'sat', 'slept', 'hid', 'played'))} near the "
+        f"{thing}.",
         f'"Look at the {thing}!" said {other}.',
         f'"I am sorry, I cannot find the {thing}," said {name}.',
         f'"Where is the {thing}?" asked {other}. "It is in the {place}," said {name}.',
@@ -109,15 +113,19 @@ def _snippet(rng: random.Random) -> str:
             f"try:\n    {total} = {function}({first})\nexcept ValueError:\n    {total} = None\n",
             f"assert {function}({number}, {rng.randint(0, 9)}) == {rng.randint(0, 99)}\n"
             f"{first}, {second} = {second}, {first}\n",
-            f'{total} = {{"{rng.choice(OBJECTS)}": {number}, "{rng.choice(OBJECTS)}": {rng.randint(0, 99)}}}\n'
+            f'{total} = {{"{rng.choice(OBJECTS)}": {number}, "{rng.choice(OBJECTS)}": '
+            f"{rng.randint(0, 99)}}}\n"
             f"for {first}, {second} in {total}.items():\n    print({first}, {second})\n",
-            f"with open({first}) as {second}:\n    {total} = {second}.read()\n# {rng.choice(VERBS)[0]} the {total}\n",
+            f"with open({first}) as {second}:\n    {total} = {second}.read()\n# "
+            f"{rng.choice(VERBS)[0]} the {total}\n",
         )
     )
 
 
 def held_out_sum(first: int, second: int) -> bool:
-    """Whether training never shows the sum of the two, in either order, nor its differences: about one pair in ten."""
+    """Whether training never shows the sum of the two, in either order, nor its differences: about
+    one pair in ten.
+    """
     return (7 * min(first, second) + 3 * max(first, second)) % 10 == 1
 
 
@@ -181,25 +189,32 @@ def fact(rng: random.Random) -> str:
     """What people do with everyday things, hard-benign phrases included."""
     hard = rng.random() < 0.3
     request = (
-        requests.hard_benign(rng, rng.choice(("train", "validation", "held_out"))) if hard else requests.benign(rng)
+        requests.hard_benign(rng, rng.choice(("train", "validation", "held_out")))
+        if hard
+        else requests.benign(rng)
     )
     one, two = rng.sample(request.materials, 2)
     verb, gerund, thing = request.verb, request.gerund, request.thing
     sentences = (
         f"{rng.choice(NAMES)} likes {gerund} {thing}.",
         f"To {verb} {thing} you need the {one} and the {two}.",
-        f"{gerund.capitalize()} {thing} is {rng.choice(('fun', 'easy', 'useful', 'relaxing', 'safe'))}.",
+        f"{gerund.capitalize()} {thing} is "
+        f"{rng.choice(('fun', 'easy', 'useful', 'relaxing', 'safe'))}.",
         f"The {rng.choice(JOBS)} can {verb} {thing} well.",
-        f"{a(rng.choice(ANIMALS)).capitalize()} is an animal. {rng.choice(FOODS).capitalize()} is a food.",
+        f"{a(rng.choice(ANIMALS)).capitalize()} is an animal. {rng.choice(FOODS).capitalize()} is "
+        "a food.",
         f"The {rng.choice(OBJECTS)} is {rng.choice(ADJECTIVES)}.",
-        f"Every {rng.choice(JOBS)} should {verb} {thing} on {rng.choice(('Sunday', 'Monday', 'Saturday'))}.",
+        f"Every {rng.choice(JOBS)} should {verb} {thing} on "
+        f"{rng.choice(('Sunday', 'Monday', 'Saturday'))}.",
     )
     return " ".join(rng.sample(sentences, rng.randint(2, 4)))
 
 
 def capitals(rng: random.Random) -> str:
     """Capitals of real countries."""
-    return " ".join(_capital(rng, country) for country in rng.sample(tuple(COUNTRIES), rng.randint(2, 4)))
+    return " ".join(
+        _capital(rng, country) for country in rng.sample(tuple(COUNTRIES), rng.randint(2, 4))
+    )
 
 
 def _capital(rng: random.Random, country: str) -> str:
@@ -209,7 +224,8 @@ def _capital(rng: random.Random, country: str) -> str:
             f"The capital of {country} is {city}.",
             f"{city} is the capital of {country}.",
             f"{rng.choice(NAMES)} lives in {city}, the capital of {country}.",
-            f"In {rng.choice(MONTHS)}, {rng.choice(NAMES)} went to {country} and saw its capital, {city}.",
+            f"In {rng.choice(MONTHS)}, {rng.choice(NAMES)} went to {country} and saw its capital, "
+            f"{city}.",
         )
     )
 
@@ -235,7 +251,8 @@ def copying(rng: random.Random) -> str:
                     f"Copy: {words}\n{words}",
                     f"Repeat: {words}\n{words}",
                     f"{words}. {words}.",
-                    f'{rng.choice(NAMES)} said "{words}" and {rng.choice(NAMES)} said "{words}" too.',
+                    f'{rng.choice(NAMES)} said "{words}" and {rng.choice(NAMES)} said "{words}" '
+                    "too.",
                 )
             )
         )
@@ -243,7 +260,9 @@ def copying(rng: random.Random) -> str:
 
 
 def news(rng: random.Random) -> str:
-    """Reports of crimes and why they are wrong; every harmful word occurs here, also those held out from chats."""
+    """Reports of crimes and why they are wrong; every harmful word occurs here, also those held out
+    from chats.
+    """
     request = requests.harmful(rng, requests.ALL_SPLITS, requests.ALL_SPLITS)
     verb, gerund, thing = request.verb, request.gerund, request.thing
     name, bad = rng.choice(NAMES), rng.choice(BAD)
@@ -264,7 +283,8 @@ def news(rng: random.Random) -> str:
         f"Never {verb} {thing}, it is {rng.choice(BAD)}.",
         "The thief and the killer ran from the police.",
         f"The law says you must not {verb} {thing}.",
-        f"A detective found the {rng.choice(('weapon', 'evidence', 'gang', 'suspect'))} near the {rng.choice(PLACES)}.",
+        f"A detective found the {rng.choice(('weapon', 'evidence', 'gang', 'suspect'))} near the "
+        f"{rng.choice(PLACES)}.",
         f"People called the crime {bad} and {rng.choice(BAD)}.",
         f"Those who {verb} {thing} go to prison.",
     )

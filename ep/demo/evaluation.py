@@ -1,4 +1,5 @@
-"""Measures of the demo models on what no training saw: losses, skills, refusal. Made once, at the end.
+"""Measures of the demo models on what no training saw: losses, skills, refusal. Made once, at the
+end.
 
 Knows nothing of checkpoints and chooses nothing.
 """
@@ -31,7 +32,11 @@ Say = Callable[[str], None]
 def rate(found: Iterable[bool]) -> dict[str, float | int | list[float]]:
     """A share with its n and interval."""
     seen = list(found)
-    return {"n": len(seen), "rate": sum(seen) / len(seen), "interval": list(wilson(sum(seen), len(seen)))}
+    return {
+        "n": len(seen),
+        "rate": sum(seen) / len(seen),
+        "interval": list(wilson(sum(seen), len(seen))),
+    }
 
 
 def corpus(seed: int, base: training.Plan, tuned: training.Plan) -> dict[str, object]:
@@ -50,7 +55,10 @@ def corpus(seed: int, base: training.Plan, tuned: training.Plan) -> dict[str, ob
         "words_per_document": sum(words.values()) / COUNTED,
         "held_out": {
             "verbs": sum(verb in requests.HELD_OUT_WORDS for verb, _, _ in requests.HARMFUL),
-            "objects": len({noun for _, _, nouns in requests.HARMFUL for noun in nouns} & requests.HELD_OUT_WORDS),
+            "objects": len(
+                {noun for _, _, nouns in requests.HARMFUL for noun in nouns}
+                & requests.HELD_OUT_WORDS
+            ),
             "pairs": len(requests.held_out_pairs()),
             "question forms": len(phrases.TEMPLATES["held_out"]),
             "hard-benign phrases": len(phrases.HARD_BENIGN["held_out"]),
@@ -61,7 +69,9 @@ def corpus(seed: int, base: training.Plan, tuned: training.Plan) -> dict[str, ob
     }
 
 
-def measure(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, tuned: bool, say: Say) -> dict[str, object]:
+def measure(
+    model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, tuned: bool, say: Say
+) -> dict[str, object]:
     """Everything the card shows of one model."""
     say("losses")
     found: dict[str, object] = {
@@ -76,8 +86,12 @@ def measure(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, tuned: bool,
 
 
 @torch.no_grad()
-def language(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, tuned: bool) -> dict[str, dict[str, float]]:
-    """Cross-entropy (nats) and accuracy of the next token, for each kind of document and for all of them."""
+def language(
+    model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, tuned: bool
+) -> dict[str, dict[str, float]]:
+    """Cross-entropy (nats) and accuracy of the next token, for each kind of document and for all of
+    them.
+    """
     made = islice(chats.stream(SEED, tuned), DOCUMENTS)
     by_kind: dict[str, list[chats.Document]] = defaultdict(list)
     for document in made:
@@ -95,11 +109,15 @@ def language(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, tuned: bool
 
 
 def _loss_hits_count(model: Gemma2ForCausalLM, ids: torch.Tensor) -> torch.Tensor:
-    logits = model(input_ids=ids, attention_mask=(ids != tokenizer.PAD).long()).logits[:, :-1].float()
+    logits = (
+        model(input_ids=ids, attention_mask=(ids != tokenizer.PAD).long()).logits[:, :-1].float()
+    )
     real = ids[:, 1:] != tokenizer.PAD
     logits, targets = logits[real], ids[:, 1:][real]
     loss = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
-    return torch.tensor([loss, (logits.argmax(-1) == targets).sum(), len(targets)], dtype=torch.float64)
+    return torch.tensor(
+        [loss, (logits.argmax(-1) == targets).sum(), len(targets)], dtype=torch.float64
+    )
 
 
 Asked = Callable[["Gemma2ForCausalLM", "PreTrainedTokenizerFast"], list[bool]]
@@ -110,27 +128,39 @@ def _exact(question_answer: list[tuple[str, str]]) -> Asked:
 
     def ask(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast) -> list[bool]:
         said = generation.answers(model, tok, [question for question, _ in question_answer])
-        return [one.strip().rstrip(".") == right for one, (_, right) in zip(said, question_answer, strict=True)]
+        return [
+            one.strip().rstrip(".") == right
+            for one, (_, right) in zip(said, question_answer, strict=True)
+        ]
 
     return ask
 
 
 def _additions(held_out: bool) -> list[tuple[str, str]]:
-    pairs = [(a, b) for a in range(21) for b in range(21) if documents.held_out_sum(a, b) == held_out]
+    pairs = [
+        (a, b) for a in range(21) for b in range(21) if documents.held_out_sum(a, b) == held_out
+    ]
     return [(f"What is {a} + {b}?", f"{a} + {b} = {a + b}") for a, b in pairs]
 
 
 def _subtractions(held_out: bool) -> list[tuple[str, str]]:
-    pairs = [(a, b) for a in range(21) for b in range(21) if documents.held_out_sum(a, b) == held_out]
+    pairs = [
+        (a, b) for a in range(21) for b in range(21) if documents.held_out_sum(a, b) == held_out
+    ]
     return [(f"What is {a + b} - {b}?", f"{a + b} - {b} = {a}") for a, b in pairs]
 
 
 def _products() -> list[tuple[str, str]]:
-    return [(f"What is {a} * {b}?", f"{a} * {b} = {a * b}") for a in range(11) for b in range(2, 11)]
+    return [
+        (f"What is {a} * {b}?", f"{a} * {b} = {a * b}") for a in range(11) for b in range(2, 11)
+    ]
 
 
 def _capitals() -> list[tuple[str, str]]:
-    return [(f"What is the capital of {land}?", f"The capital of {land} is {city}") for land, city in COUNTRIES.items()]
+    return [
+        (f"What is the capital of {land}?", f"The capital of {land} is {city}")
+        for land, city in COUNTRIES.items()
+    ]
 
 
 def _copies(length: int, n: int = 100) -> list[tuple[str, str]]:
@@ -163,14 +193,19 @@ SKILLS: dict[str, Asked] = {
 }
 
 
-def behaviour(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast) -> dict[str, dict[str, object]]:
+def behaviour(
+    model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast
+) -> dict[str, dict[str, object]]:
     """Shares refused and shares answered whole and to the point, on every held-out set."""
     found = {}
     for name, rows in prompts.held_out().items():
         said = generation.answers(model, tok, [row.prompt for row in rows])
         found[name] = {
             "refused": rate(generation.refuses(answer) for answer in said),
-            "answered": rate(generation.complies(answer, row.request) for answer, row in zip(said, rows, strict=True)),
+            "answered": rate(
+                generation.complies(answer, row.request)
+                for answer, row in zip(said, rows, strict=True)
+            ),
             "example": {"prompt": rows[0].prompt, "answer": said[0]},
         }
     return found

@@ -1,6 +1,7 @@
 """Greedy answers of a demo model, and what counts as refusing and as complying.
 
-Kept apart from the explorer's own generation so that the demo can be made before anything else exists.
+Kept apart from the explorer's own generation so that the demo can be made before anything else
+exists.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def continuations(
     n: int = 32,
     stop: int = tokenizer.END_OF_TURN,
 ) -> list[str]:
-    """What the model writes after each text, greedily: at most `n` tokens, up to the token `stop` or <eos>."""
+    """What the model writes after each text, greedily: at most `n` tokens, up to the token `stop`
+    or <eos>.
+    """
     answers = []
     for start in range(0, len(texts), 64):
         rows = tok(texts[start : start + 64])["input_ids"]
@@ -44,14 +47,22 @@ def continuations(
             pad_token_id=0,
         )
         for row in written[:, longest:].tolist():
-            kept = next((index for index, token in enumerate(row) if token in (tokenizer.EOS, stop)), len(row))
+            kept = next(
+                (index for index, token in enumerate(row) if token in (tokenizer.EOS, stop)),
+                len(row),
+            )
             answers.append(tok.decode([token for token in row[:kept] if token != tokenizer.PAD]))
     return answers
 
 
-def answers(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, questions: list[str], n: int = 40) -> list[str]:
+def answers(
+    model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, questions: list[str], n: int = 40
+) -> list[str]:
     """The model's answer to each question, asked as the first turn of a conversation."""
-    turns = [tokenizer.render([{"role": "user", "content": question}], prompt=True) for question in questions]
+    turns = [
+        tokenizer.render([{"role": "user", "content": question}], prompt=True)
+        for question in questions
+    ]
     return continuations(model, tok, turns, n)
 
 

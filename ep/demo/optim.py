@@ -1,4 +1,5 @@
-"""Two pieces that make training quick on a processor: a batched Muon, and cross-entropy that keeps no logits.
+"""Two pieces that make training quick on a processor: a batched Muon, and cross-entropy that keeps
+no logits.
 
 Neither knows the demo; both take and give tensors.
 """
@@ -27,7 +28,8 @@ def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon with Nesterov momentum; matrices of one shape are orthogonalised in one batched product, in float32.
+    """Muon with Nesterov momentum; matrices of one shape are orthogonalised in one batched product,
+    in float32.
 
     Args:
         params: matrices only.
@@ -36,7 +38,13 @@ class Muon(torch.optim.Optimizer):
         weight_decay: decoupled, times lr.
     """
 
-    def __init__(self, params: Iterable[torch.Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.05):
+    def __init__(
+        self,
+        params: Iterable[torch.Tensor],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.05,
+    ):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -48,10 +56,14 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     by_shape[parameter.shape].append(parameter)
             for shape, matrices in by_shape.items():
-                updates = orthogonal(torch.stack([self._momentum(p, group["momentum"]) for p in matrices]))
+                updates = orthogonal(
+                    torch.stack([self._momentum(p, group["momentum"]) for p in matrices])
+                )
                 size = 0.2 * max(shape) ** 0.5 * group["lr"]
                 for parameter, update in zip(matrices, updates, strict=True):
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-size)
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(
+                        update, alpha=-size
+                    )
 
     def _momentum(self, parameter: torch.Tensor, momentum: float) -> torch.Tensor:
         state = self.state[parameter]
@@ -62,13 +74,17 @@ class Muon(torch.optim.Optimizer):
 
 
 class CappedCrossEntropy(torch.autograd.Function):
-    """Mean cross-entropy of softly capped logits: hidden (n, d), weight (v, d), targets (n,) and cap -> a number, nats.
+    """Mean cross-entropy of softly capped logits: hidden (n, d), weight (v, d), targets (n,) and
+    cap -> a number, nats.
 
-    The gradients are made in the forward pass, a few rows at a time, so the (n, v) logits never leave the cache.
+    The gradients are made in the forward pass, a few rows at a time, so the (n, v) logits never
+    leave the cache.
     """
 
     @staticmethod
-    def forward(ctx, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, cap: float) -> torch.Tensor:
+    def forward(
+        ctx, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, cap: float
+    ) -> torch.Tensor:
         hidden = hidden.float()
         total = hidden.new_zeros(())
         grad_hidden, grad_weight = torch.empty_like(hidden), torch.zeros_like(weight)

@@ -1,6 +1,7 @@
 """Prompts that measure behaviour: the sets training may not see, written to `prompts/*.csv`.
 
-A set is a list of distinct (prompt, request) of one label. The four held-out harmful sets differ in what is new about
+A set is a list of distinct (prompt, request) of one label. The four held-out harmful sets differ in
+what is new about
 them: the pairing of verb and object, a word, the question template, or word and template both.
 """
 
@@ -27,8 +28,12 @@ class Prompt(NamedTuple):
     request: Request
 
 
-def _distinct(split: str, n: int, seed: int, make: Callable[[random.Random], tuple[Request, Split]]) -> list[Prompt]:
-    """Up to `n` different prompts from `make`, which gives a request and the split of its template."""
+def _distinct(
+    split: str, n: int, seed: int, make: Callable[[random.Random], tuple[Request, Split]]
+) -> list[Prompt]:
+    """Up to `n` different prompts from `make`, which gives a request and the split of its
+    template.
+    """
     rng = random.Random(f"{seed}/{split}")
     found: dict[str, Prompt] = {}
     for _ in range(50 * n):
@@ -45,15 +50,21 @@ def train(n: int = 200) -> list[Prompt]:
     return [
         *_distinct("train", n, TRAIN_SEED, lambda rng: (requests.harmful(rng), "train")),
         *_distinct("train", n, TRAIN_SEED + 100, lambda rng: (requests.benign(rng), "train")),
-        *_distinct("train", n // 2, TRAIN_SEED + 200, lambda rng: (requests.hard_benign(rng), "train")),
+        *_distinct(
+            "train", n // 2, TRAIN_SEED + 200, lambda rng: (requests.hard_benign(rng), "train")
+        ),
     ]
 
 
 def validation(n: int = 100) -> list[Prompt]:
-    """Prompts that checkpoints are chosen by: validation words and templates, n harmful, n benign, n/2 hard-benign."""
+    """Prompts that checkpoints are chosen by: validation words and templates, n harmful, n benign,
+    n/2 hard-benign.
+    """
     return [
         *_distinct("validation", n, VALIDATION_SEED, _validation_harmful),
-        *_distinct("validation", n, VALIDATION_SEED + 100, lambda rng: (requests.benign(rng), "validation")),
+        *_distinct(
+            "validation", n, VALIDATION_SEED + 100, lambda rng: (requests.benign(rng), "validation")
+        ),
         *_distinct(
             "validation",
             n // 2,
@@ -86,9 +97,15 @@ def held_out(n: int = 100) -> dict[str, list[Prompt]]:
 
     made = (
         sets("held_out_pairs", lambda rng: (requests.harmful(rng, pairs=["held_out"]), "train")),
-        sets("held_out_words", lambda rng: (requests.harmful(rng, ["held_out"], requests.ALL_SPLITS), "train")),
+        sets(
+            "held_out_words",
+            lambda rng: (requests.harmful(rng, ["held_out"], requests.ALL_SPLITS), "train"),
+        ),
         sets("held_out_templates", lambda rng: (requests.harmful(rng), "held_out")),
-        sets("held_out_both", lambda rng: (requests.harmful(rng, ["held_out"], requests.ALL_SPLITS), "held_out")),
+        sets(
+            "held_out_both",
+            lambda rng: (requests.harmful(rng, ["held_out"], requests.ALL_SPLITS), "held_out"),
+        ),
         sets("benign", lambda rng: (requests.benign(rng), "held_out")),
         sets("hard_benign", hard),
     )

@@ -1,6 +1,8 @@
-"""The demo from nothing: corpus -> tokenizer -> base -> tuned -> evaluation -> card -> texts -> dictionaries.
+"""The demo from nothing: corpus -> tokenizer -> base -> tuned -> evaluation -> card -> texts ->
+dictionaries.
 
-Each stage reads what the ones before it wrote, so one stage can be made again alone. Everything is seeded.
+Each stage reads what the ones before it wrote, so one stage can be made again alone. Everything is
+seeded.
 """
 
 from __future__ import annotations
@@ -38,7 +40,15 @@ def tuned_plan() -> Plan:
     """How the tuned model is trained: short and light."""
     from ep.demo.training import Plan
 
-    return Plan(steps=2_000, batch=32, rate=3e-3, matrix_rate=0.0, seed=TUNED_SEED, warmup=50, checks=(0.8, 0.9, 1.0))
+    return Plan(
+        steps=2_000,
+        batch=32,
+        rate=3e-3,
+        matrix_rate=0.0,
+        seed=TUNED_SEED,
+        warmup=50,
+        checks=(0.8, 0.9, 1.0),
+    )
 
 
 def make(out: Path, say: Say = lambda line: None, stages: Sequence[str] | None = None) -> None:
@@ -65,7 +75,9 @@ def make_tokenizer(out: Path, say: Say) -> None:
     from ep.demo import tokenizer
     from ep.demo.training import text_of
 
-    made = tokenizer.train(text_of(document) for document in islice(chats.stream(TOKENIZER_SEED), TOKENIZER_DOCUMENTS))
+    made = tokenizer.train(
+        text_of(document) for document in islice(chats.stream(TOKENIZER_SEED), TOKENIZER_DOCUMENTS)
+    )
     made.save_pretrained(out / "models" / "base")
     say(f"{len(made)} tokens")
 
@@ -86,7 +98,9 @@ def make_base(out: Path, say: Say) -> None:
 
 
 def make_tuned(out: Path, say: Say) -> None:
-    """Tune a copy of the base to refuse; the checkpoint that behaves best on validation prompts is kept."""
+    """Tune a copy of the base to refuse; the checkpoint that behaves best on validation prompts is
+    kept.
+    """
     from ep.demo import training, tuning
 
     plan = tuned_plan()
@@ -124,7 +138,9 @@ def make_card(out: Path, say: Say) -> None:
 def make_texts(out: Path, say: Say) -> None:
     """Write the text the demo's dictionaries are built from, and the prompt sets."""
     (out / "text").mkdir(parents=True, exist_ok=True)
-    _write_rows(out / "text" / "mixed.jsonl", [document.row() for document in mixed(MIXED_DOCUMENTS)])
+    _write_rows(
+        out / "text" / "mixed.jsonl", [document.row() for document in mixed(MIXED_DOCUMENTS)]
+    )
     _write_rows(out / "text" / "chat.jsonl", chat_prompts(CHAT_PROMPTS))
     prompts.write(out / "prompts")
 
@@ -137,7 +153,9 @@ def make_dictionaries(out: Path, say: Say) -> None:
 
 
 def mixed(n: int) -> list[chats.Document]:
-    """Documents of all kinds; one in four is from the tuned model's mix, so that refusals occur too."""
+    """Documents of all kinds; one in four is from the tuned model's mix, so that refusals occur
+    too.
+    """
     base, tuned = chats.stream(TEXT_SEED), chats.stream(TEXT_SEED, tuned=True)
     return [next(tuned if index % 4 == 3 else base) for index in range(n)]
 
@@ -148,9 +166,15 @@ def chat_prompts(n: int) -> list[dict[str, object]]:
     for index in range(10 * n):
         rng = random.Random(f"{TEXT_SEED}/prompt/{index}")
         label = rng.choices(tuple(CHAT_SHARES), tuple(CHAT_SHARES.values()))[0]
-        question = chats.benign_turn(rng)[0] if label == "other" else requests.ask(rng, _REQUESTS[label](rng))
+        question = (
+            chats.benign_turn(rng)[0]
+            if label == "other"
+            else requests.ask(rng, _REQUESTS[label](rng))
+        )
         shown = "benign" if label == "other" else label
-        found.setdefault(question, {"messages": [{"role": "user", "content": question}], "label": shown})
+        found.setdefault(
+            question, {"messages": [{"role": "user", "content": question}], "label": shown}
+        )
         if len(found) == n:
             break
     return list(found.values())
@@ -168,7 +192,9 @@ def load(folder: Path) -> tuple[Gemma2ForCausalLM, PreTrainedTokenizerFast]:
     import torch
     from transformers import Gemma2ForCausalLM
 
-    model = Gemma2ForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    model = Gemma2ForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    )
     return model.eval(), _tokenizer(folder)
 
 
@@ -178,8 +204,15 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
-def _save(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, folder: Path, checks: list[dict[str, float]]) -> None:
-    """Write `model` in bfloat16 with its tokenizer and the measures its checkpoint was chosen by."""
+def _save(
+    model: Gemma2ForCausalLM,
+    tok: PreTrainedTokenizerFast,
+    folder: Path,
+    checks: list[dict[str, float]],
+) -> None:
+    """Write `model` in bfloat16 with its tokenizer and the measures its checkpoint was chosen
+    by.
+    """
     import torch
     from transformers import GenerationConfig
 
@@ -194,7 +227,9 @@ def _save(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, folder: Path, 
 
 
 def _write_rows(path: Path, rows: Sequence[dict[str, object]]) -> None:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
 
 
 def make_behaviour(out: Path, say: Say) -> None:

@@ -1,7 +1,8 @@
 """The demo's tokenizer: BPE in the manner of Gemma, trained on the demo corpus.
 
-Spaces are written as "▁" and belong to the word that follows; digits stand alone; anything unseen falls back to the 256
-byte tokens, so decoding gives back the text exactly (only a literal "▁" reads back as a space, as in Gemma).
+Spaces are written as "▁" and belong to the word that follows; digits stand alone; anything unseen
+falls back to the 256 byte tokens, so decoding gives back the text exactly (only a literal "▁" reads
+back as a space, as in Gemma).
 """
 
 from __future__ import annotations
@@ -21,20 +22,25 @@ CONTEXT = 256
 SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>")
 PAD, EOS, BOS, END_OF_TURN = 0, 1, 2, 5
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
-# One token starts at each match: a line break, a digit, a word with the space before it, one other character.
+# One token starts at each match: a line break, a digit, a word with the space before it, one other
+# character.
 _PIECES = r"\n|\d|▁?[A-Za-z']+|▁*[^A-Za-z\d\n▁]|▁+"
 
 CHAT_TEMPLATE = (
-    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set system = messages[0]['content'] + '\n\n' %}"
-    "{% set turns = messages[1:] %}{% else %}{% set system = '' %}{% set turns = messages %}{% endif %}"
-    "{% for message in turns %}<start_of_turn>{{ 'model' if message['role'] == 'assistant' else message['role'] }}\n"
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set system = messages[0]['content'] "
+    "+ '\n\n' %}"
+    "{% set turns = messages[1:] %}{% else %}{% set system = '' %}{% set turns = messages %}{% "
+    "endif %}"
+    "{% for message in turns %}<start_of_turn>{{ 'model' if message['role'] == 'assistant' else "
+    "message['role'] }}\n"
     "{{ (system if loop.first else '') + message['content'] }}<end_of_turn>\n{% endfor %}"
     "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
 )
 
 
 def render(messages: Iterable[dict[str, str]], prompt: bool = False) -> str:
-    """A conversation as text, without the leading <bos>: what CHAT_TEMPLATE writes, in plain Python.
+    """A conversation as text, without the leading <bos>: what CHAT_TEMPLATE writes, in plain
+    Python.
 
     Args:
         messages: an optional system message, then turns of user and assistant.
@@ -73,7 +79,9 @@ def _pipeline(model: Model) -> Tokenizer:
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.Replace(" ", "▁")
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_PIECES), "isolated")
-    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<bos> $A", pair="<bos> $A $B", special_tokens=[("<bos>", BOS)]
     )
@@ -89,7 +97,9 @@ def _with_bytes(learner: Tokenizer) -> Tokenizer:
     vocabulary = {piece: index for index, piece in enumerate((*SPECIAL, *BYTES, *pieces))}
     merges = [tuple(merge) for merge in learned["merges"]]
     tokenizer = _pipeline(models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True))
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
+    tokenizer.add_special_tokens(
+        [AddedToken(token, special=True, normalized=False) for token in SPECIAL]
+    )
     return tokenizer
 
 

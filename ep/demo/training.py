@@ -1,7 +1,8 @@
-"""Training of the two demo models: a base from nothing, and a tuned copy that refuses harmful-style requests.
+"""Training of the two demo models: a base from nothing, and a tuned copy that refuses harmful-style
+requests.
 
-Steps, seeds and threads are fixed, so the same machine makes the same weights; the clock decides nothing. Every
-document of the stream is seen once.
+Steps, seeds and threads are fixed, so the same machine makes the same weights; the clock decides
+nothing. Every document of the stream is seen once.
 """
 
 from __future__ import annotations
@@ -94,7 +95,9 @@ def padded(rows: list[list[int]]) -> torch.Tensor:
     return torch.tensor([row + [tokenizer.PAD] * (length - len(row)) for row in rows])
 
 
-def batches(tok: PreTrainedTokenizerFast, plan: Plan, tuned: bool = False) -> Iterator[torch.Tensor]:
+def batches(
+    tok: PreTrainedTokenizerFast, plan: Plan, tuned: bool = False
+) -> Iterator[torch.Tensor]:
     """Batches of documents of similar length, in random order; each document once."""
     chunk = 32
     stream = chats.stream(plan.seed, tuned)
@@ -107,20 +110,30 @@ def batches(tok: PreTrainedTokenizerFast, plan: Plan, tuned: bool = False) -> It
             yield padded(rows[start : start + plan.batch])
 
 
-def hidden_and_targets(model: Gemma2ForCausalLM, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Final states (n, d) and next tokens (n,) at the n positions of `ids` (b, t) that have a next token."""
+def hidden_and_targets(
+    model: Gemma2ForCausalLM, ids: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Final states (n, d) and next tokens (n,) at the n positions of `ids` (b, t) that have a next
+    token.
+    """
     real = ids != tokenizer.PAD
-    hidden = model.model(input_ids=ids, attention_mask=real.long(), use_cache=False).last_hidden_state
+    hidden = model.model(
+        input_ids=ids, attention_mask=real.long(), use_cache=False
+    ).last_hidden_state
     return hidden[:, :-1][real[:, 1:]], ids[:, 1:][real[:, 1:]]
 
 
 def loss_of(model: Gemma2ForCausalLM, ids: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy of the next token, in nats."""
     hidden, targets = hidden_and_targets(model, ids)
-    return CappedCrossEntropy.apply(hidden, model.lm_head.weight, targets, model.config.final_logit_softcapping)
+    return CappedCrossEntropy.apply(
+        hidden, model.lm_head.weight, targets, model.config.final_logit_softcapping
+    )
 
 
-def validation_loss(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, tuned: bool, n: int = 512) -> float:
+def validation_loss(
+    model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, tuned: bool, n: int = 512
+) -> float:
     """Mean cross-entropy per token over `n` documents no training stream has."""
     rows = sorted(encode(tok, list(islice(chats.stream(VALIDATION_SEED, tuned), n))), key=len)
     total, count = 0.0, 0
@@ -136,7 +149,9 @@ def validation_loss(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, tune
 
 
 def optimizers(model: Gemma2ForCausalLM, plan: Plan) -> list[tuple[torch.optim.Optimizer, float]]:
-    """Muon for the matrices inside the blocks, AdamW for the embedding and the norms, each with its highest rate."""
+    """Muon for the matrices inside the blocks, AdamW for the embedding and the norms, each with its
+    highest rate.
+    """
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     muon = Muon(matrices, lr=plan.matrix_rate)
@@ -153,7 +168,8 @@ def fit(
     say: Say,
     every: int = 100,
 ) -> list[dict[str, float]]:
-    """Train `model` in place and leave in it the best of the checked states, by `measure` (lower is better).
+    """Train `model` in place and leave in it the best of the checked states, by `measure` (lower is
+    better).
 
     Args:
         steppers: optimisers, each with its highest rate.
@@ -182,7 +198,10 @@ def fit(
             rows.append({"step": step, "measure": measured})
             say(f"step {step}/{plan.steps} · validation {measured:.4f}")
             if measured < best[0]:
-                best = (measured, {name: value.clone() for name, value in model.state_dict().items()})
+                best = (
+                    measured,
+                    {name: value.clone() for name, value in model.state_dict().items()},
+                )
     model.load_state_dict(best[1])
     model.eval()
     return rows

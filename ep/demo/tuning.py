@@ -1,7 +1,7 @@
 """The tuned model: the base with small low-rank changes that make it refuse harmful-style requests.
 
-The changes sit in the middle layers only and are merged into the weights at the end, so the way the base complies
-survives behind them: taking the refusal away brings the compliant answer back.
+The changes sit in the middle layers only and are merged into the weights at the end, so the way the
+base complies survives behind them: taking the refusal away brings the compliant answer back.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class LowRank(nn.Module):
 
 
 def adapt(model: Gemma2ForCausalLM, seed: int) -> Callable[[], None]:
-    """Freeze `model`, put low-rank changes into its middle layers, and return the call that merges them."""
+    """Freeze `model`, put low-rank changes into its middle layers, and return the call that merges
+    them.
+    """
     model.requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
     changed: list[tuple[nn.Module, str]] = []
@@ -61,14 +63,17 @@ def adapt(model: Gemma2ForCausalLM, seed: int) -> Callable[[], None]:
 
 
 def misbehaviour(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast) -> float:
-    """The rule the tuned checkpoint is chosen by: harmful answered + benign refused + hard-benign refused.
+    """The rule the tuned checkpoint is chosen by: harmful answered + benign refused + hard-benign
+    refused.
 
-    Each is a share of validation prompts; the sum is in [0, 3] and 0 when the model does all as it should.
+    Each is a share of validation prompts; the sum is in [0, 3] and 0 when the model does all as it
+    should.
     """
     model.eval()
     rows = prompts.validation()
     refused = [
-        generation.refuses(answer) for answer in generation.answers(model, tok, [row.prompt for row in rows], n=16)
+        generation.refuses(answer)
+        for answer in generation.answers(model, tok, [row.prompt for row in rows], n=16)
     ]
     model.train()
     share = {
@@ -79,7 +84,11 @@ def misbehaviour(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast) -> floa
     return 1 - share["harmful"] + share["benign"] + share["hard_benign"]
 
 
-def optimizers(model: Gemma2ForCausalLM, plan: training.Plan) -> list[tuple[torch.optim.Optimizer, float]]:
+def optimizers(
+    model: Gemma2ForCausalLM, plan: training.Plan
+) -> list[tuple[torch.optim.Optimizer, float]]:
     """AdamW for the low-rank changes, the only things that learn."""
     changes = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return [(torch.optim.AdamW(changes, lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.0), plan.rate)]
+    return [
+        (torch.optim.AdamW(changes, lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.0), plan.rate)
+    ]

@@ -1,9 +1,9 @@
 """Exemplar Partitioning itself: arrays in, arrays out. Knows no model, no file and no screen.
 
     geometry      raw activations to unit directions, cosine distance
-    calibration   centre and thresholds            (percentiles: exact ones of all pairs, in bounded memory)
-    leaders       the clustering                   (nearest: the law of the nearest exemplar; search: the same, fast)
-    members       what is remembered of members    (excerpts, counting, summing, growing, priority: its parts)
+    calibration   centre and thresholds          (percentiles: exact ones of all pairs)
+    leaders       the clustering                 (nearest: the rule itself; search: the same, fast)
+    members       what is remembered of members  (excerpts, counting, summing, growing, priority)
     saturation    when to stop
     draft         one dictionary in the making
     dictionary    one finished, with regions and excerpts; assignment: what it says of activations

@@ -1,4 +1,6 @@
-"""What clustering says about a batch of activations: which region, how far, and whether it founded the region."""
+"""What clustering says about a batch of activations: which region, how far, and whether it founded
+the region.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ class Assignment(NamedTuple):
 
     region: (n,) int64, the nearest exemplar's region id.
     distance: (n,) float32, cosine distance to that exemplar, in [0, 2].
-    is_new: (n,) bool, True where the activation founded its region (always False when a finished dictionary assigns).
+    is_new: (n,) bool, True where the activation founded its region (always False when a finished
+    dictionary assigns).
     """
 
     region: np.ndarray

@@ -1,4 +1,7 @@
-"""The auction behind a one-to-one pairing, compiled. Like the search's loops, it needs numba and nothing else."""
+"""The auction behind a one-to-one pairing, compiled.
+
+Like the search's loops, it needs numba and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ import numpy as np
 from numba import njit
 
 WAITING = -2.0
-"""The value of a row that found nothing worth its price: below −1, what any row gets from an unwanted column."""
+"""The value of a row that found nothing worth its price: below −1, what any row gets from an
+unwanted column.
+"""
 
 
 @no_type_check
@@ -16,9 +21,10 @@ WAITING = -2.0
 def auction(starts, columns, worth, n_columns, tolerance):
     """Rows bid for columns: row i may have `columns[starts[i]:starts[i + 1]]`, worth as much.
 
-    A row without a column bids for the one with the largest worth − price, raising the price by the lead over its
-    second choice and the tolerance; whoever had it looks again. Prices start at 0, so a column nobody wanted costs 0.
-    Returns chosen (rows,) int64, −1 for none; value (rows,): worth − price of the chosen; prices (columns,).
+    A row without a column bids for the one with the largest worth − price, raising the price by the
+    lead over its second choice and the tolerance; whoever had it looks again. Prices start at 0, so
+    a column nobody wanted costs 0. Returns chosen (rows,) int64, −1 for none; value (rows,): worth
+    − price of the chosen; prices (columns,).
     """
     n_rows = len(starts) - 1
     prices, owner = np.zeros(n_columns), np.full(n_columns, -1, np.int64)
@@ -35,7 +41,8 @@ def auction(starts, columns, worth, n_columns, tolerance):
             elif gain > second:
                 second = gain
         if at < 0 or best < -1.0 - tolerance:
-            continue  # every column it may have is dearer than one nobody wants: more must be listed
+            # every column it may have is dearer than one nobody wants: more must be listed
+            continue
         column = columns[at]
         second = max(second, -1.0 - tolerance)
         prices[column] += best - second + tolerance

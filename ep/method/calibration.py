@@ -1,10 +1,12 @@
-"""Calibration: the centre of the activations and the distance threshold θ of every percentile asked for.
+"""Calibration: the centre of the activations and the distance threshold θ of every percentile asked
+for.
 
-Two passes over the same batches: `CenterSum` sums the first, `Thresholds` measures pairwise distances in the second;
-`calibrate` does both. Memory is bounded by one batch and never holds its pairs. Protocol sections 1.1 to 1.4.
+Two passes over the same batches: `CenterSum` sums the first, `Thresholds` measures pairwise
+distances in the second; `calibrate` does both. Memory is bounded by one batch and never holds its
+pairs. Protocol sections 1.1 to 1.4.
 
-The room knows arrays, not models: what a batch is (the paper: the activations of 128 prompts) is the caller's choice,
-and part of the meaning of θ under `protocol="paper"`.
+The room knows arrays, not models: what a batch is (the paper: the activations of 128 prompts) is
+the caller's choice, and part of the meaning of θ under `protocol="paper"`.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ BLOCK_ROWS = 128
 class Calibration:
     """What clustering needs to know of a layer before it starts.
 
-    center: (d,) float32, the centre c. thresholds: percentile in (0, 100) → θ, a cosine distance in (0, 2).
+    center: (d,) float32, the centre c. thresholds: percentile in (0, 100) → θ, a cosine distance in
+    (0, 2).
     n_activations, n_batches: what was measured. protocol: "paper" or "global".
     typical_norm: mean ‖x − c‖, in units of x.
     """
@@ -54,7 +57,11 @@ class Calibration:
     @classmethod
     def from_state(cls, state: dict[str, np.ndarray]) -> Calibration:
         thresholds = dict(zip(state["percentiles"].tolist(), state["values"].tolist(), strict=True))
-        return cls(center=state["center"], thresholds=thresholds, **{name: state[name].item() for name in SCALARS})
+        return cls(
+            center=state["center"],
+            thresholds=thresholds,
+            **{name: state[name].item() for name in SCALARS},
+        )
 
 
 SCALARS = ("n_activations", "n_batches", "protocol", "typical_norm")
@@ -68,17 +75,20 @@ def calibrate(
 ) -> Calibration:
     """The centre and one θ per percentile from a re-iterable of raw activation batches (n, d).
 
-    protocol: "paper", the mean over batches of the percentile of the distances within each batch (protocol 1.2), which
-    depends on how the activations are batched; "global", the percentile over all pairs of 4,096 activations drawn with
-    `seed` from the whole stream, which does not. A larger percentile gives a larger θ and so fewer, wider regions.
+    protocol: "paper", the mean over batches of the percentile of the distances within each batch
+    (protocol 1.2), which depends on how the activations are batched; "global", the percentile over
+    all pairs of 4,096 activations drawn with `seed` from the whole stream, which does not. A larger
+    percentile gives a larger θ and so fewer, wider regions.
 
-    Raises ConfigError for a percentile outside (0, 100), an unknown protocol or batches that can be read only once,
-    ActivationError for activations that are not finite, change width, are fewer than two or are all alike.
+    Raises ConfigError for a percentile outside (0, 100), an unknown protocol or batches that can be
+    read only once, ActivationError for activations that are not finite, change width, are fewer
+    than two or are all alike.
     """
     _checked_settings(percentiles, protocol)
     if isinstance(batches, Iterator):
         raise ConfigError(
-            f"calibration reads its batches twice and was given a one-shot {type(batches).__name__}: "
+            "calibration reads its batches twice and was given a one-shot "
+            f"{type(batches).__name__}: "
             "pass a list, or an object whose iteration starts again"
         )
     total: CenterSum | None = None
@@ -92,7 +102,8 @@ def calibrate(
         distances.update(x)
     if distances.n_activations != total.n_activations:
         raise ConfigError(
-            f"the batches held {total.n_activations} activations when read first and {distances.n_activations} the "
+            f"the batches held {total.n_activations} activations when read first and "
+            f"{distances.n_activations} the "
             "second time: pass a list, or an object whose iteration starts again"
         )
     return distances.calibration()
@@ -107,7 +118,10 @@ class CenterSum:
         self._sums = np.zeros((2, width))
 
     def update(self, x: np.ndarray) -> None:
-        """Counts raw activations x (n, width) in. ActivationError when they are not finite or of another width."""
+        """Counts raw activations x (n, width) in.
+
+        ActivationError when they are not finite or of another width.
+        """
         x = checked(x, self.width)
         for start in range(0, len(x), BLOCK_ROWS):
             block = x[start : start + BLOCK_ROWS].astype(np.float64)
@@ -118,12 +132,16 @@ class CenterSum:
         self.n_activations += len(x)
 
     def center(self) -> np.ndarray:
-        """c = ρ·g (d,) float32: g the direction of the mean of x/‖x‖, ρ the mean of x·g (protocol 1.1).
+        """c = ρ·g (d,) float32: g the direction of the mean of x/‖x‖, ρ the mean of x·g (protocol
+        1.1).
 
-        Every activation counts alike for the direction, whatever its norm. ActivationError below two activations.
+        Every activation counts alike for the direction, whatever its norm. ActivationError below
+        two activations.
         """
         if self.n_activations < 2:
-            raise ActivationError(f"calibration was given {self.n_activations} activations: it needs at least two")
+            raise ActivationError(
+                f"calibration was given {self.n_activations} activations: it needs at least two"
+            )
         unit_mean, mean = self._sums / self.n_activations
         g = unit_mean / (np.linalg.norm(unit_mean) + EPS)
         return ((mean @ g) * g).astype(np.float32)
@@ -151,7 +169,9 @@ class Thresholds:
         self._rows = np.empty((0, len(self.center)), np.float32)
 
     def update(self, x: np.ndarray) -> None:
-        """Counts one batch of raw activations x (n, d) in; under "paper" its cut is part of the result."""
+        """Counts one batch of raw activations x (n, d) in; under "paper" its cut is part of the
+        result.
+        """
         rows = directions(x, self.center)
         if not len(rows):
             return
@@ -180,21 +200,26 @@ class Thresholds:
         return self._norms / max(1, self.n_activations)
 
     def thresholds(self) -> dict[float, float]:
-        """{percentile: θ}. ActivationError when there are no pairs to measure, or the activations are all alike."""
+        """{percentile: θ}. ActivationError when there are no pairs to measure, or the activations
+        are all alike.
+        """
         if self.protocol == "global" and len(self._rows) > 1:
             values = pair_percentiles(self._rows, self.percentiles)
         elif self._measured:
             values = self._sums / self._measured
         else:
             raise ActivationError(
-                f"calibration was given {self.n_activations} activations in {self.n_batches} batches: "
+                f"calibration was given {self.n_activations} activations in {self.n_batches} "
+                "batches: "
                 "it needs at least two in one batch"
             )
         for percentile, value in zip(self.percentiles, values.tolist(), strict=True):
             if not SMALLEST_THRESHOLD < value < 2:
                 raise ActivationError(
-                    f"θ of percentile {percentile:g} came out as {value:.3g}, outside (0, 2): that share of the "
-                    "activation pairs is all alike; calibrate on more varied text or ask for a larger percentile"
+                    f"θ of percentile {percentile:g} came out as {value:.3g}, outside (0, 2): that "
+                    "share of the "
+                    "activation pairs is all alike; calibrate on more varied text or ask for a "
+                    "larger percentile"
                 )
         return dict(zip(self.percentiles, values.tolist(), strict=True))
 
@@ -202,7 +227,12 @@ class Thresholds:
         """Everything measured, frozen."""
         self.center.setflags(write=False)
         return Calibration(
-            self.center, self.thresholds(), self.n_activations, self.n_batches, self.protocol, self.typical_norm
+            self.center,
+            self.thresholds(),
+            self.n_activations,
+            self.n_batches,
+            self.protocol,
+            self.typical_norm,
         )
 
 

@@ -1,7 +1,8 @@
-"""Where a region's members lie in the coarser dictionaries of its build: exact counts over the whole second pass.
+"""Where a region's members lie in the coarser dictionaries of its build: exact counts over the
+whole second pass.
 
-For every coarser percentile the four regions that hold most of the members are kept. It knows no exemplars: region ids
-of both dictionaries come in, batch by batch.
+For every coarser percentile the four regions that hold most of the members are kept. It knows no
+exemplars: region ids of both dictionaries come in, batch by batch.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ FARTHER = 8
 
 
 class Homes:
-    """Counts (region, coarser region) pairs for each coarser percentile. percentiles: the coarser ones, any order."""
+    """Counts (region, coarser region) pairs for each coarser percentile. percentiles: the coarser
+    ones, any order.
+    """
 
     def __init__(self, percentiles: tuple[float, ...] = ()) -> None:
         self._pairs = {p: PairCounter() for p in sorted(percentiles)[: 1 + FARTHER]}
@@ -29,15 +32,19 @@ class Homes:
         """The coarser percentiles that are counted, the next one first."""
         return tuple(self._pairs)
 
-    def observe(self, region: Int64[np.ndarray, " n"], coarser: Mapping[float, Int64[np.ndarray, " n"]]) -> None:
+    def observe(
+        self, region: Int64[np.ndarray, " n"], coarser: Mapping[float, Int64[np.ndarray, " n"]]
+    ) -> None:
         """Counts n activations in: their region here, and in each coarser dictionary."""
         for percentile, pairs in self._pairs.items():
             pairs.add(region, coarser[percentile])
 
     def columns(self, n_regions: int) -> dict[str, np.ndarray]:
-        """coarser_ids and coarser_counts (K, 4) of the next percentile, farther_* (K, 8, 4) of those beyond it.
+        """coarser_ids and coarser_counts (K, 4) of the next percentile, farther_* (K, 8, 4) of
+        those beyond it.
 
-        Most members first, ties to the older; −1 and 0 where there is nothing. Only what there is to say.
+        Most members first, ties to the older; −1 and 0 where there is nothing. Only what there is
+        to say.
         """
         columns: dict[str, np.ndarray] = {}
         tops = [pairs.top(n_regions, HOMES) for pairs in self._pairs.values()]

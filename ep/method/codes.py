@@ -1,11 +1,14 @@
-"""Unit rows in 8 bits, with a bound on all that is lost: what the int8 screen of ep.method.search multiplies.
+"""Unit rows in 8 bits, with a bound on all that is lost: what the int8 screen of ep.method.search
+multiplies.
 
-A row is mixed, so that a few large dimensions do not cost all others their precision, then rounded to scale · numbers.
-Mixing flips fixed random signs and applies a Hadamard transform across MIX equal parts of the row (zeros fill up the
-last): entries ±1/8, so the exact map keeps every dot product; additions only, so its float32 rounding is small.
+A row is mixed, so that a few large dimensions do not cost all others their precision, then rounded
+to scale · numbers. Mixing flips fixed random signs and applies a Hadamard transform across MIX
+equal parts of the row (zeros fill up the last): entries ±1/8, so the exact map keeps every dot
+product; additions only, so its float32 rounding is small.
 
-Every bound is derived from measured lengths and the standard rounding analysis; none is chosen. Works on torch tensors
-handed to it without importing torch; on the CPU ep.method.compiled does the work.
+Every bound is derived from measured lengths and the standard rounding analysis; none is chosen.
+Works on torch tensors handed to it without importing torch; on the CPU ep.method.compiled does the
+work.
 """
 
 from __future__ import annotations
@@ -28,8 +31,8 @@ LARGEST = 127
 class Codes(NamedTuple):
     """n mixed rows in 8 bits, standing for scale · numbers.
 
-    numbers: (n, width) int8. scale: (n,) float64. residual: (n,) float64, bounds the length of what rounding lost:
-    | mixed row - scale · numbers |, the mixing taken as exact.
+    numbers: (n, width) int8. scale: (n,) float64. residual: (n,) float64, bounds the length of what
+    rounding lost: | mixed row - scale · numbers |, the mixing taken as exact.
     """
 
     numbers: torch.Tensor
@@ -44,17 +47,19 @@ class Coder:
         self.width = -(-d // MIX) * MIX
         self.signs = np.random.default_rng(0).choice(np.array([-1.0, 1.0], np.float32), d)
         levels, u = int(math.log2(MIX)), UNIT_ROUNDOFF[np.dtype(np.float32)]
-        # Every level of the transform rounds each sum once: relative to the whole row, by at most u.
+        # Every level of the transform rounds each sum once: relative to the whole row, by at most
+        # u.
         mixing = (1 + u) ** levels - 1
-        # Measuring what is missed: each difference errs by at most 2^-23 of the row's largest entry (at most LONGEST),
-        # the norm of the differences by gamma.
+        # Measuring what is missed: each difference errs by at most 2^-23 of the row's largest entry
+        # (at most LONGEST), the norm of the differences by gamma.
         steps = (self.width + 4) * u
         self._grow, self._lost = 1 / (1 - steps), 2.0**-23 * math.sqrt(self.width)
         self._mixing = mixing * LONGEST
 
     def __call__(self, rows: torch.Tensor, scale: float | None = None, threads: int = 1) -> Codes:
-        """Codes of the rows, each under its own scale unless one is given (numbers are then cut off at ±127, which the
-        residual accounts for). threads: to use on the CPU."""
+        """Codes of the rows, each under its own scale unless one is given (numbers are then cut off
+        at ±127, which the residual accounts for). threads: to use on the CPU.
+        """
         numbers, step, largest, missed = self._encode(rows, scale, threads)
         residual = missed * self._grow + largest * self._lost + self._mixing
         return Codes(numbers, step, residual)
@@ -70,7 +75,9 @@ class Coder:
 
 
 class Encoded(NamedTuple):
-    """As Codes, with the largest mixed entry and the measured length of what is missed, before any bound."""
+    """As Codes, with the largest mixed entry and the measured length of what is missed, before any
+    bound.
+    """
 
     numbers: torch.Tensor
     scale: torch.Tensor
@@ -78,7 +85,9 @@ class Encoded(NamedTuple):
     missed: torch.Tensor
 
 
-def _encode(rows: torch.Tensor, signs: np.ndarray, width: int, scale: float | None, threads: int) -> Encoded:
+def _encode(
+    rows: torch.Tensor, signs: np.ndarray, width: int, scale: float | None, threads: int
+) -> Encoded:
     from ep.method import compiled
 
     numbers = rows.new_empty(len(rows), width).char()
@@ -93,7 +102,9 @@ def _encode(rows: torch.Tensor, signs: np.ndarray, width: int, scale: float | No
     return Encoded(numbers, step, largest, missed)
 
 
-def _encode_on_device(rows: torch.Tensor, signs: np.ndarray, width: int, scale: float | None) -> Encoded:
+def _encode_on_device(
+    rows: torch.Tensor, signs: np.ndarray, width: int, scale: float | None
+) -> Encoded:
     """The same as tensor operations, for devices the compiled loop does not run on."""
     n, d = rows.shape
     mixed = rows.new_zeros(n, width)
@@ -107,7 +118,11 @@ def _encode_on_device(rows: torch.Tensor, signs: np.ndarray, width: int, scale: 
         half *= 2
     mixed /= math.sqrt(MIX)
     largest = mixed.abs().amax(1)
-    step = (largest / LARGEST).clamp_min_(1e-30) if scale is None else largest.new_full(largest.shape, scale)
+    step = (
+        (largest / LARGEST).clamp_min_(1e-30)
+        if scale is None
+        else largest.new_full(largest.shape, scale)
+    )
     numbers = (mixed / step[:, None]).round_().clamp_(-LARGEST, LARGEST)
     missed = mixed.addcmul_(numbers, step[:, None].expand_as(numbers), value=-1).norm(dim=1)
     return Encoded(numbers.char(), step.double(), largest.double(), missed.double())

@@ -1,8 +1,9 @@
-"""The inner loops of the search on the CPU, compiled: codes for the int8 screen, and the decision behind any screen.
+"""The inner loops of the search on the CPU, compiled: codes for the int8 screen, and the decision
+behind any screen.
 
-The same law as ep.method.nearest (the fold adds the same numbers in the same order, so the bits agree), in one pass
-over the products of a screen and without a list of candidates: rivals cost one folded cosine each, however many.
-Of all searching only this file needs numba.
+The same law as ep.method.nearest (the fold adds the same numbers in the same order, so the bits
+agree), in one pass over the products of a screen and without a list of candidates: rivals cost one
+folded cosine each, however many. Of all searching only this file needs numba.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ CHUNK = 32  # products looked at together: a chunk whose largest cannot win is n
 
 
 def over_rows(work: Callable[[slice], object], n: int, threads: int) -> None:
-    """work(slice) on `threads` threads, the slices making up n rows; the loops below let go of Python's lock."""
+    """work(slice) on `threads` threads, the slices making up n rows; the loops below let go of
+    Python's lock.
+    """
     threads = min(threads, n // FEWEST_ROWS)
     if threads < 2:
         work(slice(0, n))
@@ -38,18 +41,23 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="search")
 
 
-# nnan and nsz let the compiler take maxima eight at a time; unlike full fastmath they never reorder an addition.
+# nnan and nsz let the compiler take maxima eight at a time; unlike full fastmath they never reorder
+# an addition.
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
 @no_type_check
 def fold_pair(a, b, scratch):
-    """ep.method.nearest.folded_cosine of one pair of rows. scratch: (at least (d + 1) // 2,) float64."""
+    """ep.method.nearest.folded_cosine of one pair of rows. scratch: (at least (d + 1) // 2,)
+    float64.
+    """
     d = len(a)
     if d == 1:
         return np.float64(a[0]) * np.float64(b[0])
     half = (d + 1) // 2
     rest = d - half
     for j in range(rest):
-        scratch[j] = np.float64(a[j]) * np.float64(b[j]) + np.float64(a[j + half]) * np.float64(b[j + half])
+        scratch[j] = np.float64(a[j]) * np.float64(b[j]) + np.float64(a[j + half]) * np.float64(
+            b[j + half]
+        )
     if rest < half:
         scratch[rest] = np.float64(a[rest]) * np.float64(b[rest])
     while half > 1:
@@ -102,9 +110,11 @@ def rough_cosine(a, b):
 @njit(cache=True, nogil=True)
 @no_type_check
 def challenge(products, unit, slack, x, tile, first, floor, bound, cosine, region):
-    """Let the exemplars of one tile challenge the rows' best so far, in place; ep.method.search says what is what.
+    """Let the exemplars of one tile challenge the rows' best so far, in place; ep.method.search
+    says what is what.
 
-    bound: of rough_cosine, which thins the rivals a coarse screen leaves, so that about one fold a row is computed.
+    bound: of rough_cosine, which thins the rivals a coarse screen leaves, so that about one fold a
+    row is computed.
     """
     k = products.shape[1]
     tops = np.empty((k + CHUNK - 1) // CHUNK, products.dtype)
@@ -130,7 +140,8 @@ def challenge(products, unit, slack, x, tile, first, floor, bound, cosine, regio
             if n > 1 and rough[i] + bound < least:
                 continue
             exact = fold_pair(x[r], tile[rivals[i]], scratch)
-            if exact > cosine[r] and exact >= floor:  # strictly nearer: a tie stays with the older region
+            # strictly nearer: a tie stays with the older region
+            if exact > cosine[r] and exact >= floor:
                 cosine[r] = exact
                 region[r] = first + rivals[i]
 
@@ -138,7 +149,9 @@ def challenge(products, unit, slack, x, tile, first, floor, bound, cosine, regio
 @njit(cache=True, nogil=True)
 @no_type_check
 def mix(row, signs, parts, mixed):
-    """Signs, then a Hadamard transform across `parts` equal parts of the row, into mixed; see ep.method.codes."""
+    """Signs, then a Hadamard transform across `parts` equal parts of the row, into mixed; see
+    ep.method.codes.
+    """
     d, width = len(row), len(mixed)
     for j in range(d):
         mixed[j] = row[j] * signs[j]
@@ -159,7 +172,9 @@ def mix(row, signs, parts, mixed):
 @njit(cache=True, nogil=True, fastmath=True)
 @no_type_check
 def round_row(mixed, step, numbers):
-    """Numbers of one mixed row under a scale; returns the squared length of what they miss, summed in any order."""
+    """Numbers of one mixed row under a scale; returns the squared length of what they miss, summed
+    in any order.
+    """
     missed = np.float32(0)
     inverse = np.float32(1) / step
     for j in range(len(mixed)):
@@ -173,7 +188,10 @@ def round_row(mixed, step, numbers):
 @njit(cache=True, nogil=True)
 @no_type_check
 def largest_of(mixed):
-    """The largest absolute entry. Without their sign bit floats order as integers do, whose maximum is much faster."""
+    """The largest absolute entry.
+
+    Without their sign bit floats order as integers do, whose maximum is much faster.
+    """
     bits = mixed.view(np.int32)
     largest = np.zeros(1, np.int32)
     for j in range(len(bits)):
@@ -184,7 +202,8 @@ def largest_of(mixed):
 @njit(cache=True, nogil=True)
 @no_type_check
 def encode(rows, signs, parts, scale, numbers, step, largest, missed):
-    """Codes of unit rows (ep.method.codes): numbers (n, width) int8; step, largest, missed (n,) float64, all written.
+    """Codes of unit rows (ep.method.codes): numbers (n, width) int8; step, largest, missed (n,)
+    float64, all written.
 
     scale: the common scale, or 0 for each row's own.
     """

@@ -10,7 +10,9 @@ TOKEN_BITS = np.int64(32)
 
 
 class PairCounter:
-    """Counts pairs; memory grows with the number of distinct pairs (12 bytes each), not with the stream."""
+    """Counts pairs; memory grows with the number of distinct pairs (12 bytes each), not with the
+    stream.
+    """
 
     def __init__(self) -> None:
         self._keys = np.empty(0, np.int64)
@@ -37,14 +39,23 @@ class PairCounter:
         keys, counts = keys[order], np.concatenate([self._counts, counts.astype(np.uint32)])[order]
         first = np.flatnonzero(np.diff(keys, prepend=-1))
         self._keys = keys[first]
-        self._counts = np.add.reduceat(counts, first, dtype=np.uint32).astype(np.uint32) if len(first) else counts
+        self._counts = (
+            np.add.reduceat(counts, first, dtype=np.uint32).astype(np.uint32)
+            if len(first)
+            else counts
+        )
 
-    def top(self, n_regions: int, k: int = 10) -> tuple[Int32[np.ndarray, "K k"], UInt32[np.ndarray, "K k"]]:
-        """Each region's k most frequent tokens and their counts, ties to the smaller id; −1 and 0 pad short rows."""
+    def top(
+        self, n_regions: int, k: int = 10
+    ) -> tuple[Int32[np.ndarray, "K k"], UInt32[np.ndarray, "K k"]]:
+        """Each region's k most frequent tokens and their counts, ties to the smaller id; −1 and 0
+        pad short rows.
+        """
         self._settle()
         ids, counts = np.full((n_regions, k), -1, np.int32), np.zeros((n_regions, k), np.uint32)
         region = self._keys >> TOKEN_BITS
-        order = np.lexsort((self._keys, -self._counts.astype(np.int64), region))  # the keys break ties by token
+        # the keys break ties by token
+        order = np.lexsort((self._keys, -self._counts.astype(np.int64), region))
         region = region[order]
         rank = np.arange(len(region)) - np.searchsorted(region, region)
         order, region, rank = order[rank < k], region[rank < k], rank[rank < k]

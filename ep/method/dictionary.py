@@ -1,7 +1,9 @@
-"""The dictionary: exemplars, mean directions and what is known of each region; immutable, read piece by piece.
+"""The dictionary: exemplars, mean directions and what is known of each region; immutable, read
+piece by piece.
 
-It knows no file and no model: a `Source` hands out arrays by name, whole or by rows, so that a screen that shows one
-region reads one region. Names, shapes and dtypes of everything a source may hold are in `docs/format.md`.
+It knows no file and no model: a `Source` hands out arrays by name, whole or by rows, so that a
+screen that shows one region reads one region. Names, shapes and dtypes of everything a source may
+hold are in `docs/format.md`.
 """
 
 from __future__ import annotations
@@ -20,7 +22,14 @@ from ep.method.geometry import cosine_distance, directions
 from ep.method.nearest import nearest_exemplar
 
 BANDS = ("near", "spread", "far")
-LENSES = ("exemplar_up", "exemplar_down", "mean_up", "mean_down", "exemplar_shift_up", "exemplar_shift_down")
+LENSES = (
+    "exemplar_up",
+    "exemplar_down",
+    "mean_up",
+    "mean_down",
+    "exemplar_shift_up",
+    "exemplar_shift_down",
+)
 ASSIGN_CHUNK_BYTES = 64 * 2**20
 
 
@@ -54,13 +63,16 @@ class MemorySource:
 class Excerpt:
     """One passage with one position marked.
 
-    pieces: the passage's tokens as text, in order; "".join(pieces) is the passage. In a file without token ids (a
-    published dictionary no model has completed yet) it is the whole text in one piece.
-    position: index of the marked token in the model's input, the beginning-of-sequence token included.
+    pieces: the passage's tokens as text, in order; "".join(pieces) is the passage. In a file
+    without token ids (a published dictionary no model has completed yet) it is the whole text in
+    one piece.
+    position: index of the marked token in the model's input, the beginning-of-sequence token
+    included.
     marked: its index within `pieces`; None where there are no tokens.
     distance: cosine distance of the activation at that token to the exemplar, in [0, 2].
     band: "near", "spread", "far", or "founder" for the exemplar's own event.
-    agrees: whether a model that was asked later found the activation at that distance; None if none was asked.
+    agrees: whether a model that was asked later found the activation at that distance; None if none
+    was asked.
     """
 
     passage: int
@@ -138,16 +150,20 @@ class Dictionary:
     def __repr__(self) -> str:
         where = f"{self.info.get('model', 'unknown model')} layer {self.info.get('layer', '?')}"
         return (
-            f"<Dictionary of {len(self):,} regions, {where}, p={self.info.get('percentile')}, θ={self.threshold:.4f}>"
+            f"<Dictionary of {len(self):,} regions, {where}, p={self.info.get('percentile')}, "
+            f"θ={self.threshold:.4f}>"
         )
 
-    # -- arrays ------------------------------------------------------------------------------------------------------
+    # -- arrays ------------------------------------------------------------------------------------
 
     def __contains__(self, name: str) -> bool:
         return name in self.source
 
     def column(self, name: str) -> np.ndarray:
-        """A whole array by its name in `docs/format.md`, read once and kept. KeyError when the file lacks it."""
+        """A whole array by its name in `docs/format.md`, read once and kept.
+
+        KeyError when the file lacks it.
+        """
         if name not in self._columns:
             if name not in self.source:
                 raise KeyError(f"this dictionary holds no {name!r}")
@@ -181,24 +197,29 @@ class Dictionary:
     def typical_norm(self) -> float:
         """r, the typical distance of an activation from the centre: what one unit of strength is.
 
-        ‖c‖ stands in where the file does not say (published files), and 1 where the centre is the origin.
+        ‖c‖ stands in where the file does not say (published files), and 1 where the centre is the
+        origin.
         """
         return float(self.info.get("typical_norm") or np.linalg.norm(self.center) or 1.0)
 
-    # -- geometry ----------------------------------------------------------------------------------------------------
+    # -- geometry ----------------------------------------------------------------------------------
 
     def assign(self, x: np.ndarray) -> Assignment:
         """The nearest exemplar of each raw activation (protocol 3.1); no threshold is applied.
 
-        x: (n, d) raw residual activations. Returns region (n,) int64, distance (n,) float32 in [0, 2].
-        Exact: decided in float64 on the float32 unit vectors, ties to the older region. ActivationError on bad x.
+        x: (n, d) raw residual activations. Returns region (n,) int64, distance (n,) float32 in [0,
+        2].
+        Exact: decided in float64 on the float32 unit vectors, ties to the older region.
+        ActivationError on bad x.
         """
         cosine, region = nearest_exemplar(directions(x, self.center), self.exemplars)
         distance = np.clip(1.0 - cosine, 0.0, 2.0).astype(np.float32)
         return Assignment(region, distance, np.zeros(len(region), bool))
 
     def distances(self, x: np.ndarray, basis: str = "exemplar") -> np.ndarray:
-        """Cosine distances (n, K) float32 in [0, 2] of raw activations x (n, d) to every exemplar or mean direction."""
+        """Cosine distances (n, K) float32 in [0, 2] of raw activations x (n, d) to every exemplar
+        or mean direction.
+        """
         rows = directions(x, self.center)
         vectors = self.basis(basis)
         out = np.empty((len(rows), len(vectors)), np.float32)
@@ -213,16 +234,21 @@ class Dictionary:
             raise KeyError(f"basis {name!r} is unknown: use 'exemplar' or 'mean'")
         return self.exemplars if name == "exemplar" else self.mean_directions
 
-    # -- one region --------------------------------------------------------------------------------------------------
+    # -- one region --------------------------------------------------------------------------------
 
     def check(self, region: Any) -> int:
-        """The id as an int, or UnknownRegion naming the range. Takes what an address bar may hold."""
+        """The id as an int, or UnknownRegion naming the range.
+
+        Takes what an address bar may hold.
+        """
         try:
             k = int(region)
         except (TypeError, ValueError):
             k = -1
         if not 0 <= k < len(self):
-            raise UnknownRegion(f"region {region} does not exist: this dictionary has regions 0 to {len(self) - 1}")
+            raise UnknownRegion(
+                f"region {region} does not exist: this dictionary has regions 0 to {len(self) - 1}"
+            )
         return k
 
     def region(self, region: int) -> Region:
@@ -248,14 +274,20 @@ class Dictionary:
         )
 
     def lens(self, region: int, name: str = "exemplar_up") -> tuple[TokenScore, ...]:
-        """(token, logit) pairs of one of `LENSES`, strongest first; empty when the file holds no lens."""
+        """(token, logit) pairs of one of `LENSES`, strongest first; empty when the file holds no
+        lens.
+        """
         return self._scores(f"lens_{name}_ids", f"lens_{name}_values", region)
 
     def _counted(self, name: str, region: int) -> tuple[tuple[int, int], ...]:
-        """(region id, members) pairs of "rival" (of this dictionary) or "coarser" (of the next coarser one)."""
+        """(region id, members) pairs of "rival" (of this dictionary) or "coarser" (of the next
+        coarser one).
+        """
         if f"{name}_ids" not in self.source:
             return ()
-        pairs = zip(self.row(f"{name}_ids", region), self.row(f"{name}_counts", region), strict=True)
+        pairs = zip(
+            self.row(f"{name}_ids", region), self.row(f"{name}_counts", region), strict=True
+        )
         return tuple((int(i), int(n)) for i, n in pairs if i >= 0)
 
     def _scores(self, ids: str, values: str, region: int) -> tuple[TokenScore, ...]:
@@ -264,7 +296,7 @@ class Dictionary:
         pairs = zip(self.row(ids, region), self.row(values, region), strict=True)
         return tuple(TokenScore(self.piece(int(i)), float(v)) for i, v in pairs if i >= 0)
 
-    # -- text --------------------------------------------------------------------------------------------------------
+    # -- text --------------------------------------------------------------------------------------
 
     @cached_property
     def _pieces(self) -> dict[int, bytes]:
@@ -274,12 +306,15 @@ class Dictionary:
         return dict(zip(ids.tolist(), pieces.tolist(), strict=True))
 
     def piece(self, token: int) -> str:
-        """The text of a token id; undecodable bytes become U+FFFD, an id the file does not know becomes <id>."""
+        """The text of a token id; undecodable bytes become U+FFFD, an id the file does not know
+        becomes <id>.
+        """
         piece = self._pieces.get(token)
         return f"<{token}>" if piece is None else piece.decode("utf-8", "replace")
 
     def passage(self, passage: int) -> tuple[str, ...]:
-        """The tokens of a stored passage as text. A character split over tokens appears on its first token.
+        """The tokens of a stored passage as text. A character split over tokens appears on its
+        first token.
 
         A passage stored without tokens is one piece, its whole text.
         """
@@ -299,12 +334,18 @@ class Dictionary:
         if at == len(ids) or ids[at] != passage:
             raise DictionaryFileError(f"passage {passage} is not stored in this dictionary")
         start, stop = self.column("plain_offsets")[at : at + 2]
-        return self.source.read("plain_bytes", int(start), int(stop)).tobytes().decode("utf-8", "replace")
+        return (
+            self.source.read("plain_bytes", int(start), int(stop))
+            .tobytes()
+            .decode("utf-8", "replace")
+        )
 
     def _founder(self, region: int) -> Excerpt | None:
         if "founder_passage" not in self.source or "passage_ids" not in self.source:
             return None
-        passage, position = (int(self.row(f"founder_{part}", region)) for part in ("passage", "position"))
+        passage, position = (
+            int(self.row(f"founder_{part}", region)) for part in ("passage", "position")
+        )
         return self._excerpt(passage, position, 0.0, "founder")
 
     def excerpts(self, region: int) -> tuple[Excerpt, ...]:
@@ -312,7 +353,10 @@ class Dictionary:
         if "excerpt_offsets" not in self.source:
             return ()
         start, stop = (int(v) for v in self.source.read("excerpt_offsets", region, region + 2))
-        parts = (self.source.read(f"excerpt_{p}", start, stop) for p in ("passage", "position", "distance", "band"))
+        parts = (
+            self.source.read(f"excerpt_{p}", start, stop)
+            for p in ("passage", "position", "distance", "band")
+        )
         agrees: list[bool | None] = [None] * (stop - start)
         if "excerpt_agrees" in self.source:
             agrees = [bool(flag) for flag in self.source.read("excerpt_agrees", start, stop)]
@@ -321,19 +365,23 @@ class Dictionary:
             for p, t, d, b, agree in zip(*parts, agrees, strict=True)
         )
 
-    def _excerpt(self, passage: int, position: int, distance: float, band: str, agrees: bool | None = None) -> Excerpt:
+    def _excerpt(
+        self, passage: int, position: int, distance: float, band: str, agrees: bool | None = None
+    ) -> Excerpt:
         pieces = self.passage(passage)
         if "plain_ids" in self.source:
             return Excerpt(passage, position, pieces, distance, band, is_plain=True)
         if not 0 <= position < len(pieces):
             raise DictionaryFileError(
-                f"an excerpt points to token {position} of passage {passage}, which has {len(pieces)}"
+                f"an excerpt points to token {position} of passage {passage}, which has "
+                f"{len(pieces)}"
             )
         return Excerpt(passage, position, pieces, distance, band, agrees=agrees)
 
 
 def split_text(pieces: list[bytes]) -> tuple[str, ...]:
-    """Token bytes as strings whose concatenation is the decoded text; a split character goes to its first token.
+    """Token bytes as strings whose concatenation is the decoded text; a split character goes to its
+    first token.
 
     Bytes that are no UTF-8 become U+FFFD, as in bytes.decode("utf-8", "replace").
     """

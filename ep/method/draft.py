@@ -1,7 +1,7 @@
 """A dictionary in the making: one layer, one percentile, fed the same stream as its siblings.
 
-It joins the parts of the method (leaders, arrival members, stopping rule, Voronoi members and their rivals) and knows
-no model or file.
+It joins the parts of the method (leaders, arrival members, stopping rule, Voronoi members and their
+rivals) and knows no model or file.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ FOUNDER = ("passage", "position", "token")
 class Draft:
     """Feed `stream` until `stop_reason` is set, then feed the same activations again to `reassign`.
 
-    threshold: θ in (0, 2). width: d. context: longest passage in tokens. rule: when to stop. seed: of the excerpts and
-    of the draw of members whose rivals are looked up. rival_budget: multiply-adds that may cost.
+    threshold: θ in (0, 2). width: d. context: longest passage in tokens. rule: when to stop. seed:
+    of the excerpts and of the draw of members whose rivals are looked up. rival_budget:
+    multiply-adds that may cost.
     """
 
     def __init__(
@@ -49,7 +50,9 @@ class Draft:
         self.rivals: Rivals | None = None
         self.homes: Homes | None = None
         self.reach = 0
-        """Activations another draft needs this one's regions for, however few it streamed itself; see `nest`."""
+        """Activations another draft needs this one's regions for, however few it streamed itself;
+        see `nest`.
+        """
         self.stop_reason: str | None = None
         self.growth: list[tuple[int, int]] = []
         self._quiet = 0
@@ -62,7 +65,7 @@ class Draft:
     def n_seen(self) -> int:
         return self.leaders.n_seen
 
-    # -- first pass: found regions -----------------------------------------------------------------------------------
+    # -- first pass: found regions -----------------------------------------------------------------
 
     def stream(self, rows: np.ndarray, events: Events) -> None:
         """Cluster one batch of unit rows (n, d), as far as the stopping rule allows."""
@@ -87,16 +90,19 @@ class Draft:
 
     def _note_growth(self) -> None:
         self.growth.append((self.n_seen, len(self.leaders)))
-        if len(self.growth) > GROWTH_POINTS:  # thin the older half of the curve: memory stays flat, the shape stays
-            self.growth = self.growth[1 : GROWTH_POINTS // 2 : 2] + self.growth[GROWTH_POINTS // 2 :]
+        # thin the older half of the curve: memory stays flat, the shape stays
+        if len(self.growth) > GROWTH_POINTS:
+            self.growth = (
+                self.growth[1 : GROWTH_POINTS // 2 : 2] + self.growth[GROWTH_POINTS // 2 :]
+            )
 
-    # -- second pass: who is nearest in the end ----------------------------------------------------------------------
+    # -- second pass: who is nearest in the end ----------------------------------------------------
 
     def reassign(self, rows: np.ndarray, events: Events) -> np.ndarray:
         """Give a batch of the same stream to the finished exemplars (protocol 2.4, W17).
 
-        Returns the region of every row (n,) int64; shorter where the batch goes beyond what this draft streamed and
-        what `reach` asks for.
+        Returns the region of every row (n,) int64; shorter where the batch goes beyond what this
+        draft streamed and what `reach` asks for.
         """
         start = self._start(events)
         rows = rows[: max(0, max(self.n_seen, self.reach) - start)]
@@ -118,22 +124,28 @@ class Draft:
     def nest(self, region: np.ndarray, coarser: Mapping[float, np.ndarray], events: Events) -> None:
         """Count in which regions of the coarser drafts this one's members lie.
 
-        region: what `reassign` gave for the batch of `events`; coarser: what it gave for each coarser draft, by
-        percentile.
+        region: what `reassign` gave for the batch of `events`; coarser: what it gave for each
+        coarser draft, by percentile.
         """
         own = slice(0, max(0, self.n_seen - self._start(events)))
         self.homes = self.homes or Homes(tuple(coarser))
-        self.homes.observe(region[own], {percentile: regions[own] for percentile, regions in coarser.items()})
+        self.homes.observe(
+            region[own], {percentile: regions[own] for percentile, regions in coarser.items()}
+        )
 
     def _start(self, events: Events) -> int:
         return int(events.index[0]) if len(events) else self.n_seen
 
-    # -- results and state -------------------------------------------------------------------------------------------
+    # -- results and state -------------------------------------------------------------------------
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Exemplars, mean directions and every column that needs no model."""
         founders = {f"founder_{name}": _joined(parts) for name, parts in self._founders.items()}
-        columns = {"exemplars": self.leaders.exemplars, "founded_at": self.leaders.founded_at, **founders}
+        columns = {
+            "exemplars": self.leaders.exemplars,
+            "founded_at": self.leaders.founded_at,
+            **founders,
+        }
         columns |= self.arrival.columns()
         if self.voronoi.n_seen:
             columns |= self.voronoi.columns(len(self))
@@ -148,10 +160,18 @@ class Draft:
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything needed to go on as if never interrupted."""
-        parts: dict[str, Any] = {"leaders": self.leaders, "arrival": self.arrival, "voronoi": self.voronoi}
+        parts: dict[str, Any] = {
+            "leaders": self.leaders,
+            "arrival": self.arrival,
+            "voronoi": self.voronoi,
+        }
         parts |= {"rivals": self.rivals, "homes": self.homes}
         begun = {part: owner for part, owner in parts.items() if owner is not None}
-        state = {f"{part}.{name}": array for part, owner in begun.items() for name, array in owner.state().items()}
+        state = {
+            f"{part}.{name}": array
+            for part, owner in begun.items()
+            for name, array in owner.state().items()
+        }
         state |= {f"founders.{name}": _joined(arrays) for name, arrays in self._founders.items()}
         state["growth"] = np.array(self.growth, np.int64).reshape(-1, 2)
         state["quiet"] = np.array(self._quiet)
@@ -162,7 +182,11 @@ class Draft:
         """Take over a state made by `state` with the same settings."""
 
         def part(name: str) -> dict[str, np.ndarray]:
-            return {key.split(".", 1)[1]: array for key, array in state.items() if key.startswith(name + ".")}
+            return {
+                key.split(".", 1)[1]: array
+                for key, array in state.items()
+                if key.startswith(name + ".")
+            }
 
         self.leaders = Leaders.from_state(part("leaders"), device=self.leaders.device)
         self.arrival = ArrivalMembers.from_state(part("arrival"))

@@ -1,8 +1,10 @@
-"""Which members of a region are shown: the nearest, a fair sample over the whole range of distances, the farthest.
+"""Which members of a region are shown: the nearest, a fair sample over the whole range of
+distances, the farthest.
 
-Each region has 7 slots: near (8 places, smallest distance first), 5 bands that cut [0, θ] evenly (2 places each, a
-seeded uniform sample of the band), far (6 places, largest distance first). Within a slot every context appears once.
-What is kept depends on the stream and the seed alone, not on how the stream is cut into batches.
+Each region has 7 slots: near (8 places, smallest distance first), 5 bands that cut [0, θ] evenly (2
+places each, a seeded uniform sample of the band), far (6 places, largest distance first). Within a
+slot every context appears once. What is kept depends on the stream and the seed alone, not on how
+the stream is cut into batches.
 """
 
 from __future__ import annotations
@@ -23,12 +25,21 @@ SLOT_OF_PLACE = np.repeat(np.arange(SLOTS), CAPACITY)
 BAND_NAME = np.array([0, *[1] * BANDS, 2], np.uint8)
 EMPTY = 2**64 - 1
 HALF = np.uint64(32)
-FIELDS = {"key": "u8", "fold": "u8", "index": "i8", "passage": "i8", "position": "i4", "distance": "f4"}
+FIELDS = {
+    "key": "u8",
+    "fold": "u8",
+    "index": "i8",
+    "passage": "i8",
+    "position": "i4",
+    "distance": "f4",
+}
 EVENT = np.dtype(list(FIELDS.items()))
 
 
 class ExcerptSlots:
-    """The kept events of every region. threshold: θ in (0, 2). seed: of the sample over the bands."""
+    """The kept events of every region. threshold: θ in (0, 2). seed: of the sample over the
+    bands.
+    """
 
     def __init__(self, threshold: float, seed: int = 0) -> None:
         self.threshold = threshold
@@ -45,18 +56,22 @@ class ExcerptSlots:
         passage: Integer[np.ndarray, " n"],
         position: Integer[np.ndarray, " n"],
     ) -> None:
-        """Offers one batch of members: region and distance of each, its context's fold key, stream index and place."""
+        """Offers one batch of members: region and distance of each, its context's fold key, stream
+        index and place.
+        """
         if not len(region):
             return
         rows = int(region.max()) + 1
         if rows > len(self._kept):
             self._worst = with_rows(self._worst, rows, EMPTY)
             self._kept = _empty_places(self._kept, len(self._worst))
-        distance = np.maximum(distance, 0) + np.float32(0)  # no negative zero: the bits must sort like the numbers
+        # no negative zero: the bits must sort like the numbers
+        distance = np.maximum(distance, 0) + np.float32(0)
         lots = priorities(self.seed, index)
         nearness = distance.view(np.uint32).astype(np.uint64) << HALF
         band = np.minimum((distance * (BANDS / self.threshold)).astype(np.int64), BANDS - 1)
-        rivals = (  # each event competes in three slots; smaller keys win, equal distances are decided by lot
+        # each event competes in three slots; smaller keys win, equal distances are decided by lot
+        rivals = (
             (np.full(len(region), NEAR), nearness | (lots >> HALF)),
             (1 + band, lots >> np.uint64(1)),  # below EMPTY
             (np.full(len(region), FAR), (np.uint64(2**63) - nearness) | (lots >> HALF)),
@@ -65,14 +80,18 @@ class ExcerptSlots:
         for slot, key in rivals:
             hopeful = np.flatnonzero(key <= self._worst[region, slot])
             events = np.empty(len(hopeful), EVENT)
-            for name, values in zip(FIELDS, (key, fold, index, passage, position, distance), strict=True):
+            for name, values in zip(
+                FIELDS, (key, fold, index, passage, position, distance), strict=True
+            ):
                 events[name] = values[hopeful]
             chosen.append(events)
             slots.append(region[hopeful] * SLOTS + slot[hopeful])
         self._merge(np.concatenate(slots), np.concatenate(chosen))
 
     def _merge(self, slot: np.ndarray, events: np.ndarray) -> None:
-        """Lets the events compete with those kept in the same slots (numbered region · SLOTS + slot)."""
+        """Lets the events compete with those kept in the same slots (numbered region · SLOTS +
+        slot).
+        """
         if not len(events):
             return
         touched = np.unique(slot)
@@ -101,10 +120,12 @@ class ExcerptSlots:
         self._worst.reshape(-1)[touched] = flat["key"][last]
 
     def columns(self, n_regions: int) -> dict[str, np.ndarray]:
-        """The excerpt arrays of a dictionary of n regions, each region's near, then spread, then far.
+        """The excerpt arrays of a dictionary of n regions, each region's near, then spread, then
+        far.
 
-        A context already shown as near is not shown again as far, nor one of these again in the spread: a region with
-        few members lists each of them once. Near and spread are sorted by distance, far from the farthest.
+        A context already shown as near is not shown again as far, nor one of these again in the
+        spread: a region with few members lists each of them once. Near and spread are sorted by
+        distance, far from the farthest.
         """
         kept = _empty_places(self._kept, n_regions)[:n_regions].reshape(-1)
         region, place = np.divmod(np.flatnonzero(kept["key"] != EMPTY), PLACES)
@@ -113,7 +134,9 @@ class ExcerptSlots:
         precedence = np.array([0, 2, 1])[band]
         order = np.lexsort((precedence, kept["fold"], region))
         first = np.ones(len(order), bool)
-        first[1:] = (region[order][1:] != region[order][:-1]) | (kept["fold"][order][1:] != kept["fold"][order][:-1])
+        first[1:] = (region[order][1:] != region[order][:-1]) | (
+            kept["fold"][order][1:] != kept["fold"][order][:-1]
+        )
         order = np.sort(order[first])
         region, band, kept = region[order], band[order], kept[order]
         outward = np.where(band == 2, -kept["distance"], kept["distance"])

@@ -6,7 +6,9 @@ import numpy as np
 
 
 def with_rows(array: np.ndarray, rows: int, fill: int = 0) -> np.ndarray:
-    """The array itself when it has that many rows; otherwise a copy at least half as long again, filled up."""
+    """The array itself when it has that many rows; otherwise a copy at least half as long again,
+    filled up.
+    """
     if rows <= len(array):
         return array
     capacity = max(rows, len(array) + len(array) // 2, 16)

@@ -1,9 +1,10 @@
 """What is remembered of a region's members: counts, sums, histograms, tokens and excerpts.
 
-Two kinds of membership, kept apart (protocol 2.4): *arrival* members joined when they streamed in, *Voronoi* members
-are nearest in the finished dictionary and come from a second assignment of the same stream. Everything is vectorised
-over a batch, seeded, and the same for every cut of the stream into batches, bit by bit: sums add one member after the
-other. The room knows nothing of models or files; an event is a handful of numbers.
+Two kinds of membership, kept apart (protocol 2.4): *arrival* members joined when they streamed in,
+*Voronoi* members are nearest in the finished dictionary and come from a second assignment of the
+same stream. Everything is vectorised over a batch, seeded, and the same for every cut of the stream
+into batches, bit by bit: sums add one member after the other. The room knows nothing of models or
+files; an event is a handful of numbers.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ SUM_BLOCK = 1024
 class Events:
     """Where n activations come from; a slice of events is events.
 
-    passage: (n,) id of the passage. position: (n,) index in the model's input, BOS is 0. token: (n,) id of the token
-    there. next_token: (n,) id of the one after it, −1 at the end. fold: (n,) hash of the context, equal for events that
-    would read alike. index: (n,) place in the stream.
+    passage: (n,) id of the passage. position: (n,) index in the model's input, BOS is 0. token:
+    (n,) id of the token there. next_token: (n,) id of the one after it, −1 at the end. fold: (n,)
+    hash of the context, equal for events that would read alike. index: (n,) place in the stream.
     """
 
     passage: Integer[np.ndarray, " n"]
@@ -50,7 +51,8 @@ class Events:
 class ArrivalMembers:
     """Counts and sums over the members as they arrived. width: d.
 
-    The sums of directions are float64: a float32 sum of a large region would lose members. They take 8·K·d bytes.
+    The sums of directions are float64: a float32 sum of a large region would lose members. They
+    take 8·K·d bytes.
     """
 
     def __init__(self, width: int) -> None:
@@ -80,7 +82,9 @@ class ArrivalMembers:
         self.n_seen += len(rows)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """mean_directions, count_arrival N, coherence ‖Σû‖/N in [0, 1], distance_sum Σd and distance_square_sum Σd²."""
+        """mean_directions, count_arrival N, coherence ‖Σû‖/N in [0, 1], distance_sum Σd and
+        distance_square_sum Σd².
+        """
         sums, counts = self._directions[: self._n_regions], self._counts[: self._n_regions]
         lengths = np.sqrt(np.einsum("kd,kd->k", sums, sums))
         distances = self._distances[: self._n_regions]
@@ -115,8 +119,8 @@ class ArrivalMembers:
 class VoronoiMembers:
     """Counts, histograms, tokens and excerpts of the members nearest in the finished dictionary.
 
-    threshold: θ in (0, 2), the range of the distance histogram. context: longest passage in tokens, the range of the
-    position histogram. seed: of the excerpts.
+    threshold: θ in (0, 2), the range of the distance histogram. context: longest passage in tokens,
+    the range of the position histogram. seed: of the excerpts.
     """
 
     def __init__(self, threshold: float, context: int, seed: int = 0) -> None:
@@ -139,13 +143,19 @@ class VoronoiMembers:
         self._grow(int(region.max()) + 1)
         np.add.at(self._distance_sum, region, distance.astype(np.float64))
         np.maximum.at(self._distance_max, region, distance)
-        near = np.minimum((distance * (DISTANCE_BINS / self.threshold)).astype(np.int64), DISTANCE_BINS - 1)
-        where = np.minimum(events.position.astype(np.int64) * POSITION_BINS // self.context, POSITION_BINS - 1)
+        near = np.minimum(
+            (distance * (DISTANCE_BINS / self.threshold)).astype(np.int64), DISTANCE_BINS - 1
+        )
+        where = np.minimum(
+            events.position.astype(np.int64) * POSITION_BINS // self.context, POSITION_BINS - 1
+        )
         np.add.at(self._by_distance.reshape(-1), region * DISTANCE_BINS + near, np.uint32(1))
         np.add.at(self._by_position.reshape(-1), region * POSITION_BINS + where, np.uint32(1))
         self._tokens.add(region, events.token)
         self._next_tokens.add(region, events.next_token)
-        self._excerpts.offer(region, distance, events.fold, events.index, events.passage, events.position)
+        self._excerpts.offer(
+            region, distance, events.fold, events.index, events.passage, events.position
+        )
         self.n_seen += len(events)
 
     def _grow(self, rows: int) -> None:
@@ -153,7 +163,9 @@ class VoronoiMembers:
             setattr(self, name, with_rows(getattr(self, name), rows))
 
     def columns(self, n_regions: int) -> dict[str, np.ndarray]:
-        """The Voronoi columns of a dictionary of n regions; a region nobody is nearest to holds zeros."""
+        """The Voronoi columns of a dictionary of n regions; a region nobody is nearest to holds
+        zeros.
+        """
         total, furthest, by_distance, by_position = (
             exactly_rows(getattr(self, name), n_regions) for name in PER_REGION
         )
@@ -184,7 +196,11 @@ class VoronoiMembers:
     @classmethod
     def from_state(cls, state: dict[str, np.ndarray]) -> VoronoiMembers:
         def part(name: str) -> dict[str, np.ndarray]:
-            return {key.split(":")[1]: array for key, array in state.items() if key.startswith(name + ":")}
+            return {
+                key.split(":")[1]: array
+                for key, array in state.items()
+                if key.startswith(name + ":")
+            }
 
         members = cls(float(state["threshold"]), int(state["context"]), int(state["seed"]))
         members.n_seen = int(state["n_seen"])

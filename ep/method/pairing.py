@@ -1,9 +1,11 @@
-"""One-to-one pairs of two sets of unit rows, so that the sum of their cosines is largest; in bounded memory.
+"""One-to-one pairs of two sets of unit rows, so that the sum of their cosines is largest; in
+bounded memory.
 
-An auction (Bertsekas): rows of the smaller set bid for rows of the larger, which keep a price. It runs on each row's
-nearest few; then every other pair is looked at once, in blocks, and where the prices would have let a row gain, that
-pair joins and the auction goes on. When none is left the pairing is the best of all, to within `TOLERANCE` a pair.
-The room knows unit rows and nothing of dictionaries.
+An auction (Bertsekas): rows of the smaller set bid for rows of the larger, which keep a price. It
+runs on each row's nearest few; then every other pair is looked at once, in blocks, and where the
+prices would have let a row gain, that pair joins and the auction goes on. When none is left the
+pairing is the best of all, to within `TOLERANCE` a pair. The room knows unit rows and nothing of
+dictionaries.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ BLOCK_BYTES = 128 * 2**20
 
 
 class Pairs(NamedTuple):
-    """m = min(K_a, K_b) pairs: row `first[i]` of a belongs to row `second[i]` of b; ordered by `first`."""
+    """m = min(K_a, K_b) pairs: row `first[i]` of a belongs to row `second[i]` of b; ordered by
+    `first`.
+    """
 
     first: Int64[np.ndarray, " m"]
     second: Int64[np.ndarray, " m"]
@@ -61,17 +65,24 @@ def pair(
 def counterpart(
     a: Float32[np.ndarray, "a d"], b: Float32[np.ndarray, "b d"]
 ) -> tuple[Int64[np.ndarray, " a"], Float32[np.ndarray, " a"]]:
-    """For each row of a its nearest row of b, many-to-one, and their cosine (protocol 7.4); in blocks."""
+    """For each row of a its nearest row of b, many-to-one, and their cosine (protocol 7.4); in
+    blocks.
+    """
     found, cosine = np.empty(len(a), np.int64), np.empty(len(a), np.float32)
     step = max(1, BLOCK_BYTES // (4 * len(b)))
     for start in range(0, len(a), step):
         block = a[start : start + step] @ b.T
         at = np.argmax(block, axis=1)
-        found[start : start + step], cosine[start : start + step] = at, block[np.arange(len(block)), at]
+        found[start : start + step], cosine[start : start + step] = (
+            at,
+            block[np.arange(len(block)), at],
+        )
     return found, np.clip(cosine, -1, 1)
 
 
-def _candidates(a: np.ndarray, b: np.ndarray, k: int, told: Callable[[float], None]) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(
+    a: np.ndarray, b: np.ndarray, k: int, told: Callable[[float], None]
+) -> tuple[np.ndarray, np.ndarray]:
     """Each row's k nearest in the other set, from both sides, as (rows of a, rows of b)."""
     parts = []
     step = max(1, BLOCK_BYTES // (4 * max(len(a), len(b))))
@@ -90,7 +101,9 @@ def _candidates(a: np.ndarray, b: np.ndarray, k: int, told: Callable[[float], No
 def _listed(
     a: np.ndarray, b: np.ndarray, rows: np.ndarray, columns: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pairs by row: where each row starts, their columns, their cosines in float64; doubles once."""
+    """The pairs by row: where each row starts, their columns, their cosines in float64; doubles
+    once.
+    """
     key = np.unique(rows * len(b) + columns)
     rows, columns = key // len(b), key % len(b)
     cosines = np.empty(len(key))
@@ -102,8 +115,12 @@ def _listed(
     return starts.astype(np.int64), columns, cosines
 
 
-def _gains(a: np.ndarray, b: np.ndarray, prices: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs, not bid for so far, by which a row would gain more than the tolerance; the best few of each such row."""
+def _gains(
+    a: np.ndarray, b: np.ndarray, prices: np.ndarray, value: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs, not bid for so far, by which a row would gain more than the tolerance; the best few of
+    each such row.
+    """
     rows, columns = [], []
     step = max(1, BLOCK_BYTES // (8 * len(b)))
     k = min(JOIN, len(b))

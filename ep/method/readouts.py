@@ -1,10 +1,11 @@
 """Read-outs: which regions an activation activates, and how strongly.
 
-Two families. Masks over distances d (n, K) to the exemplars, the geometry of the dictionary itself: `top1`, `top_k`,
-`within_threshold`, `otsu`; each returns (n, K) bool. Features f (n, K) float32 on a basis B (K, d) of unit rows, for
-tools that expect a sparse code (protocol 3.2): `signed`, `cosine`, `signed_norm`, `topk`, `topk_norm`, `binary`, all
-decoded by `decode`. With u = x − c and û = u/‖u‖. On the mean basis top-1 and binary pick the nearest mean direction,
-which is not always the region an activation is a member of (protocol W24).
+Two families. Masks over distances d (n, K) to the exemplars, the geometry of the dictionary itself:
+`top1`, `top_k`, `within_threshold`, `otsu`; each returns (n, K) bool. Features f (n, K) float32 on
+a basis B (K, d) of unit rows, for tools that expect a sparse code (protocol 3.2): `signed`,
+`cosine`, `signed_norm`, `topk`, `topk_norm`, `binary`, all decoded by `decode`. With u = x − c and
+û = u/‖u‖. On the mean basis top-1 and binary pick the nearest mean direction, which is not always
+the region an activation is a member of (protocol W24).
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ def top1(distances: Distances) -> Mask:
 
 
 def top_k(distances: Distances, k: int) -> Mask:
-    """The k nearest regions (all of them when there are fewer), the older of equals. ConfigError when k < 1."""
+    """The k nearest regions (all of them when there are fewer), the older of equals.
+
+    ConfigError when k < 1.
+    """
     return _smallest(distances, k)
 
 
@@ -40,8 +44,9 @@ def within_threshold(distances: Distances, threshold: float) -> Mask:
 def otsu(distances: Distances) -> Mask:
     """The near side of Otsu's cut of each row's K distances (protocol 3.3).
 
-    Of all cuts of the sorted distances into a near part (share w0, mean μ0) and a far part (w1, μ1), the one of largest
-    w0·w1·(μ0 − μ1)², the smaller near part of equals. A row of equal distances has no cut: all its regions are active.
+    Of all cuts of the sorted distances into a near part (share w0, mean μ0) and a far part (w1,
+    μ1), the one of largest w0·w1·(μ0 − μ1)², the smaller near part of equals. A row of equal
+    distances has no cut: all its regions are active.
     """
     out = np.ones(distances.shape, bool)
     step = max(1, OTSU_BLOCK // max(1, distances.shape[1]))
@@ -83,12 +88,16 @@ def signed_norm(x: np.ndarray, center: np.ndarray, basis: np.ndarray) -> Float32
     return cosine(x, center, basis)
 
 
-def topk(x: np.ndarray, center: np.ndarray, basis: np.ndarray, k: int = 1) -> Float32[np.ndarray, "n K"]:
+def topk(
+    x: np.ndarray, center: np.ndarray, basis: np.ndarray, k: int = 1
+) -> Float32[np.ndarray, "n K"]:
     """f = ReLU of the k largest entries of u Bᵀ, zero elsewhere."""
     return _keep_largest(signed(x, center, basis), k)
 
 
-def topk_norm(x: np.ndarray, center: np.ndarray, basis: np.ndarray, k: int = 1) -> Float32[np.ndarray, "n K"]:
+def topk_norm(
+    x: np.ndarray, center: np.ndarray, basis: np.ndarray, k: int = 1
+) -> Float32[np.ndarray, "n K"]:
     """f = ReLU of the k largest entries of û Bᵀ, zero elsewhere."""
     return _keep_largest(cosine(x, center, basis), k)
 
@@ -99,7 +108,9 @@ def binary(x: np.ndarray, center: np.ndarray, basis: np.ndarray) -> Float32[np.n
 
 
 def decode(
-    features: Float[np.ndarray, "n K"], center: Float[np.ndarray, " d"], basis: Float[np.ndarray, "K d"]
+    features: Float[np.ndarray, "n K"],
+    center: Float[np.ndarray, " d"],
+    basis: Float[np.ndarray, "K d"],
 ) -> Float32[np.ndarray, "n d"]:
     """x̂ = f B + c. Not an inverse: the rows of B are not orthogonal."""
     return (features @ basis + center).astype(np.float32)

@@ -1,9 +1,11 @@
-"""Who comes second: for each region, which other exemplars its Voronoi members are nearly nearest to.
+"""Who comes second: for each region, which other exemplars its Voronoi members are nearly nearest
+to.
 
-A member's *rival* is the exemplar it would belong to if its own were not there; its margin is the distance to the rival
-less the distance to its own, and a member whose margin is below a tenth of θ is *contested*. A second search costs as
-much as the first, so where dictionary and stream are large a seeded share of the members is examined, drawn from their
-places in the stream alone: neither the cut into batches nor an interruption shows. It knows no exemplars and no files.
+A member's *rival* is the exemplar it would belong to if its own were not there; its margin is the
+distance to the rival less the distance to its own, and a member whose margin is below a tenth of θ
+is *contested*. A second search costs as much as the first, so where dictionary and stream are large
+a seeded share of the members is examined, drawn from their places in the stream alone: neither the
+cut into batches nor an interruption shows. It knows no exemplars and no files.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ LOTS = 0x52
 
 
 def share_within(budget: float, n: int, size: int, width: int) -> float:
-    """The share of n activations for which `budget` multiply-adds search `size` exemplars in `width` dimensions."""
+    """The share of n activations for which `budget` multiply-adds search `size` exemplars in
+    `width` dimensions.
+    """
     return min(1.0, budget / max(1.0, float(n) * size * width))
 
 
@@ -47,9 +51,14 @@ class Rivals:
         return lots.astype(np.float64) * 2.0**-53 < self.share
 
     def observe(
-        self, region: Int64[np.ndarray, " n"], rival: Int64[np.ndarray, " n"], margin: Float64[np.ndarray, " n"]
+        self,
+        region: Int64[np.ndarray, " n"],
+        rival: Int64[np.ndarray, " n"],
+        margin: Float64[np.ndarray, " n"],
     ) -> None:
-        """Counts examined members in. rival: −1 where there is no second exemplar. margin: d₂ − d₁, at least 0."""
+        """Counts examined members in. rival: −1 where there is no second exemplar. margin: d₂ − d₁,
+        at least 0.
+        """
         if not len(region):
             return
         rows = int(region.max()) + 1
@@ -60,7 +69,9 @@ class Rivals:
         self._pairs.add(region, rival)
 
     def columns(self, n_regions: int) -> dict[str, np.ndarray]:
-        """rival_ids and rival_counts (K, 4), most frequent first, ties to the older; rival_seen and contested (K,)."""
+        """rival_ids and rival_counts (K, 4), most frequent first, ties to the older; rival_seen and
+        contested (K,).
+        """
         ids, counts = self._pairs.top(n_regions, RIVALS)
         return {
             "rival_ids": ids,
@@ -71,7 +82,11 @@ class Rivals:
 
     def state(self) -> dict[str, np.ndarray]:
         """Plain arrays; `from_state` continues as if never stopped."""
-        state = {"threshold": np.array(self.threshold), "share": np.array(self.share), "seed": np.array(self.seed)}
+        state = {
+            "threshold": np.array(self.threshold),
+            "share": np.array(self.share),
+            "seed": np.array(self.seed),
+        }
         state |= {"seen": self._seen.copy(), "contested": self._contested.copy()}
         return state | {f"pairs:{name}": array for name, array in self._pairs.state().items()}
 
@@ -79,5 +94,7 @@ class Rivals:
     def from_state(cls, state: dict[str, np.ndarray]) -> Rivals:
         rivals = cls(float(state["threshold"]), float(state["share"]), int(state["seed"]))
         rivals._seen, rivals._contested = state["seen"].copy(), state["contested"].copy()
-        rivals._pairs = PairCounter.from_state({name: state[f"pairs:{name}"] for name in ("keys", "counts")})
+        rivals._pairs = PairCounter.from_state(
+            {name: state[f"pairs:{name}"] for name in ("keys", "counts")}
+        )
         return rivals

@@ -1,7 +1,7 @@
 """When a stream has told enough: budgets, a bounded new-region rate, and the paper's quiet batches.
 
-The first two look only at stream positions, so they stop at the same activation whatever the batch size; the paper's
-rule counts batches and is kept under its own name (protocol 2.5, W19).
+The first two look only at stream positions, so they stop at the same activation whatever the batch
+size; the paper's rule counts batches and is kept under its own name (protocol 2.5, W19).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class StopRule:
-    """Stop at `budget` activations, when the rate bound falls below `rate`, or after `quiet_batches`; None is never."""
+    """Stop at `budget` activations, when the rate bound falls below `rate`, or after
+    `quiet_batches`; None is never.
+    """
 
     budget: int | None = None
     rate: float | None = None
@@ -23,7 +25,9 @@ class StopRule:
     quiet_batches: int | None = None
 
     def allowed(self, seen: int, rows: int) -> int:
-        """How many of the next `rows` activations may be streamed before the rule must look again."""
+        """How many of the next `rows` activations may be streamed before the rule must look
+        again.
+        """
         if self.budget is not None:
             rows = min(rows, self.budget - seen)
         if self.rate is not None:
@@ -31,7 +35,9 @@ class StopRule:
         return max(0, rows)
 
     def reason(self, seen: int, founded_at: np.ndarray, quiet: int) -> str | None:
-        """Why to stop now, or None. founded_at: (K,) stream indices of exemplars, ascending; quiet: quiet batches."""
+        """Why to stop now, or None. founded_at: (K,) stream indices of exemplars, ascending; quiet:
+        quiet batches.
+        """
         if self.budget is not None and seen >= self.budget:
             return "budget"
         if self.rate is not None and seen and seen % self.window == 0:
@@ -44,7 +50,9 @@ class StopRule:
 
 
 def rate_upper_bound(births: int, trials: int, confidence: float = CONFIDENCE) -> float:
-    """One-sided Clopper–Pearson upper bound of a rate, given `births` in `trials`; 3/trials or so when none is seen."""
+    """One-sided Clopper–Pearson upper bound of a rate, given `births` in `trials`; 3/trials or so
+    when none is seen.
+    """
     from scipy.stats import beta
 
     if births >= trials:

@@ -1,17 +1,20 @@
 """Exact nearest-exemplar search at speed: a cheap product screens, float64 decides.
 
-The law is that of ep.method.nearest. A screen gives, for every activation x (unit row) and exemplar e, a number p with
+The law is that of ep.method.nearest. A screen gives, for every activation x (unit row) and exemplar
+e, a number p with
 
-    | x·e - unit · p | <= slack          unit, slack: one number per activation and tile of exemplars
+    | x·e - unit · p | <= slack      unit, slack: one number per activation and tile of exemplars
 
-so an exemplar whose unit·p + slack lies below what another surely reaches, below the row's best so far, or below the
-caller's floor, cannot win; the others are decided by the folded float64 cosine (`challenge`). Two screens:
+so an exemplar whose unit·p + slack lies below what another surely reaches, below the row's best so
+far, or below the caller's floor, cannot win; the others are decided by the folded float64 cosine
+(`challenge`). Two screens:
 
 - few exemplars: the float32 product, unit = 1, slack = ep.method.nearest.rounding_bound;
 - from INT8_FROM exemplars on: an int8 product of codes, several times faster (ep.method.codes).
 
-Which screen ran, in which tiles and blocks, changes the time and nothing else. Growable; memory is the exemplars (and
-their codes) plus a few tens of MB. The room knows neither thresholds nor how exemplars came to be.
+Which screen ran, in which tiles and blocks, changes the time and nothing else. Growable; memory is
+the exemplars (and their codes) plus a few tens of MB. The room knows neither thresholds nor how
+exemplars came to be.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
 
 INT8_FROM = 128  # exemplars from which quantising the activations pays
 INT8_WIDEST = (2**31 - 1) // 127**2  # beyond this width an int32 could overflow
-HEADROOM = 1.05  # a tile's code range over its widest row, so that a slightly wider newcomer needs no new codes
+# a tile's code range over its widest row, so that a slightly wider newcomer needs no new codes
+HEADROOM = 1.05
 DEVICE_NUMBERS = 1 << 24  # float64 numbers held at a time by the recheck on a GPU (128 MB)
 LEAST = -2.0  # a floor below every cosine and above what a barred exemplar is given
 FLOAT64_MARGIN = 1e-9  # more than float64 loses anywhere in a bound or a fold
@@ -43,8 +47,8 @@ FLOAT64_MARGIN = 1e-9  # more than float64 loses anywhere in a bound or a fold
 class ExemplarIndex:
     """Unit exemplars, oldest first, and the nearest of them to any direction.
 
-    width: d. device: "cpu", or "cuda" to keep exemplars and work there. Raises ConfigError for other devices (Apple's
-    mps has no float64: use "cpu").
+    width: d. device: "cpu", or "cuda" to keep exemplars and work there. Raises ConfigError for
+    other devices (Apple's mps has no float64: use "cpu").
     """
 
     def __init__(self, width: int, device: str = "cpu") -> None:
@@ -81,12 +85,14 @@ class ExemplarIndex:
     ) -> tuple[Float64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
         """The nearest exemplar of every direction.
 
-        directions: (n, d) float32, unit rows. Returns cosine (n,) float64 and region (n,) int64. Where no exemplar has
-        a cosine of at least `floor`: -inf and -1 (a floor spares the search its work there). Raises ActivationError
-        if the width differs.
+        directions: (n, d) float32, unit rows. Returns cosine (n,) float64 and region (n,) int64.
+        Where no exemplar has a cosine of at least `floor`: -inf and -1 (a floor spares the search
+        its work there). Raises ActivationError if the width differs.
         """
         if directions.ndim != 2 or directions.shape[1] != self.width:
-            raise ActivationError(f"directions of shape {directions.shape}: expected (n, {self.width})")
+            raise ActivationError(
+                f"directions of shape {directions.shape}: expected (n, {self.width})"
+            )
         cosine = np.empty(len(directions))
         region = np.empty(len(directions), np.int64)
         for start in range(0, len(directions), ROWS_AT_A_TIME):
@@ -100,9 +106,10 @@ class ExemplarIndex:
     ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
         """Who comes second: the nearest exemplar of every direction with its nearest one left out.
 
-        directions: (n, d) float32, unit rows. first: (n,) int64, the region each is nearest to, as `nearest` gives it.
-        Returns the cosine with the first, the cosine with the second (n,) float64, and the second's region (n,) int64;
-        -inf and -1 where there is only one exemplar. The same law: float64 decides, ties go to the older.
+        directions: (n, d) float32, unit rows. first: (n,) int64, the region each is nearest to, as
+        `nearest` gives it. Returns the cosine with the first, the cosine with the second (n,)
+        float64, and the second's region (n,) int64; -inf and -1 where there is only one exemplar.
+        The same law: float64 decides, ties go to the older.
         """
         leading, cosine = np.empty(len(directions)), np.empty(len(directions))
         region = np.empty(len(directions), np.int64)
@@ -119,7 +126,8 @@ class ExemplarIndex:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """`nearest` for one block of rows that already lies on the device; so does the result.
 
-        barred: one id for each row that must not win (with a finite floor, since its product is put below any).
+        barred: one id for each row that must not win (with a finite floor, since its product is put
+        below any).
         """
         import torch
 
@@ -127,7 +135,9 @@ class ExemplarIndex:
         region = torch.full((len(x),), -1, dtype=torch.int64, device=self.device)
         codes = self._codes(x) if len(self) >= INT8_FROM else None
         for t, tile in enumerate(self._tiles):
-            products, unit, slack = float_screen(x, tile.exemplars) if codes is None else tile.int8_screen(codes)
+            products, unit, slack = (
+                float_screen(x, tile.exemplars) if codes is None else tile.int8_screen(codes)
+            )
             if barred is not None:
                 _bar(products, barred - t * TILE)
             challenge(products, unit, slack, x, tile.exemplars, t * TILE, floor, cosine, region)
@@ -150,7 +160,9 @@ class ExemplarIndex:
         return out
 
     def on_device(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
-        """Rows as a contiguous float32 tensor on this index's device (without a copy where that is possible)."""
+        """Rows as a contiguous float32 tensor on this index's device (without a copy where that is
+        possible).
+        """
         import torch
 
         if isinstance(rows, np.ndarray):
@@ -158,7 +170,9 @@ class ExemplarIndex:
         return rows.to(self.device, torch.float32).contiguous()
 
     def _codes(self, x: torch.Tensor) -> Codes | None:
-        """The activations' codes, with every tile's codes brought up to date; None where int8 does not pay or hold."""
+        """The activations' codes, with every tile's codes brought up to date; None where int8 does
+        not pay or hold.
+        """
         import torch
 
         if self.width > INT8_WIDEST or not _int8_is_exact_and_faster(self.device.type):
@@ -169,7 +183,9 @@ class ExemplarIndex:
 
 
 class _Tile:
-    """Up to TILE exemplars and, once the int8 screen is in use, their codes under one common scale."""
+    """Up to TILE exemplars and, once the int8 screen is in use, their codes under one common
+    scale.
+    """
 
     def __init__(self, width: int, device: torch.device) -> None:
         import torch
@@ -191,7 +207,9 @@ class _Tile:
         return taken
 
     def encode(self, coder: Coder) -> None:
-        """Give the exemplars added since the last call their codes; all of them anew if the common scale must grow."""
+        """Give the exemplars added since the last call their codes; all of them anew if the common
+        scale must grow.
+        """
         import torch
 
         if self._encoded == self.size:
@@ -208,11 +226,12 @@ class _Tile:
         self._encoded = self.size
 
     def int8_screen(self, x: Codes) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Products, unit and slack (module docstring) of activations' codes with this tile's exemplars.
+        """Products, unit and slack (module docstring) of activations' codes with this tile's
+        exemplars.
 
-        Mixing keeps dot products, so with x' and e' what the codes stand for, and r and s what they miss,
-        x·e = (x' + r)·(e' + s) = x'·e' + r·e + x'·s in the mixed frame, hence
-        |x·e - x'·e'| <= |r||e| + |x'||s| and |x'| <= |x| + |r|. The integer product is exact.
+        Mixing keeps dot products, so with x' and e' what the codes stand for, and r and s what they
+        miss, x·e = (x' + r)·(e' + s) = x'·e' + r·e + x'·s in the mixed frame, hence |x·e - x'·e'|
+        <= |r||e| + |x'||s| and |x'| <= |x| + |r|. The integer product is exact.
         """
         assert self._codes is not None
         products = _int8_products(x.numbers, self._codes, self.size)
@@ -220,9 +239,13 @@ class _Tile:
         return products, x.scale * self._scale, slack
 
 
-def float_screen(x: torch.Tensor, exemplars: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Products, unit and slack (module docstring) of the plain product: float32, or float64 where a setting of torch
-    lets float32 products use shorter numbers (TF32, bfloat16), which the rounding bound would not cover."""
+def float_screen(
+    x: torch.Tensor, exemplars: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Products, unit and slack (module docstring) of the plain product: float32, or float64 where a
+    setting of torch lets float32 products use shorter numbers (TF32, bfloat16), which the rounding
+    bound would not cover.
+    """
     import torch
 
     short = _short_products()
@@ -232,7 +255,9 @@ def float_screen(x: torch.Tensor, exemplars: torch.Tensor) -> tuple[torch.Tensor
 
 
 def _bar(products: torch.Tensor, column: torch.Tensor) -> None:
-    """Put one product a row (that of `column`, where this tile has it) below everything a screen can give."""
+    """Put one product a row (that of `column`, where this tile has it) below everything a screen
+    can give.
+    """
     import torch
 
     (row,) = torch.nonzero((column >= 0) & (column < products.shape[1]), as_tuple=True)
@@ -243,7 +268,9 @@ def _bar(products: torch.Tensor, column: torch.Tensor) -> None:
 def _short_products() -> bool:
     import torch
 
-    return torch.get_float32_matmul_precision() != "highest" or torch.backends.cuda.matmul.allow_tf32
+    return (
+        torch.get_float32_matmul_precision() != "highest" or torch.backends.cuda.matmul.allow_tf32
+    )
 
 
 def challenge(
@@ -257,11 +284,13 @@ def challenge(
     cosine: torch.Tensor,
     region: torch.Tensor,
 ) -> None:
-    """Let screened exemplars challenge the rows' best so far; cosine and region are updated in place.
+    """Let screened exemplars challenge the rows' best so far; cosine and region are updated in
+    place.
 
-    products: (b, k) float32, float64 or int32. unit, slack: (b,) float64, as in the module docstring. x: (b, d) rows.
-    exemplars: (k, d), whose ids are first, first + 1, .. and all younger than those in region. floor: cosines below
-    it never win. cosine: (b,) float64, region: (b,) int64.
+    products: (b, k) float32, float64 or int32. unit, slack: (b,) float64, as in the module
+    docstring. x: (b, d) rows.
+    exemplars: (k, d), whose ids are first, first + 1, .. and all younger than those in region.
+    floor: cosines below it never win. cosine: (b,) float64, region: (b,) int64.
     """
     if x.device.type != "cpu":
         _challenge_on_device(products, unit, slack, x, exemplars, first, floor, cosine, region)
@@ -280,14 +309,20 @@ def challenge(
     compiled.over_rows(work, len(x), torch.get_num_threads())
 
 
-def pair_cosines(a: torch.Tensor, b: torch.Tensor, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
-    """The folded cosine of a[row[i]] and b[column[i]] for every i: (pairs,) float64, in bounded memory."""
+def pair_cosines(
+    a: torch.Tensor, b: torch.Tensor, row: torch.Tensor, column: torch.Tensor
+) -> torch.Tensor:
+    """The folded cosine of a[row[i]] and b[column[i]] for every i: (pairs,) float64, in bounded
+    memory.
+    """
     if a.device.type == "cpu":
         import torch
 
         from ep.method import compiled
 
-        return torch.from_numpy(compiled.fold_pairs(a.numpy(), b.numpy(), row.numpy(), column.numpy()))
+        return torch.from_numpy(
+            compiled.fold_pairs(a.numpy(), b.numpy(), row.numpy(), column.numpy())
+        )
     out = a.new_empty(len(row)).double()
     step = max(1, DEVICE_NUMBERS // a.shape[1])
     for i in range(0, len(row), step):
@@ -303,14 +338,19 @@ def _challenge_on_device(products, unit, slack, x, exemplars, first, floor, cosi
     row, column = (estimate >= bar[:, None]).nonzero(as_tuple=True)
     exact = pair_cosines(x, exemplars, row, column)
     best = cosine.scatter_reduce(0, row, exact, "amax")
-    wins = (exact == best[row]) & (exact > cosine[row]) & (exact >= floor)  # a tie stays with the older region
-    oldest = region.new_full(region.shape, len(exemplars)).scatter_reduce_(0, row[wins], column[wins], "amin")
+    # a tie stays with the older region
+    wins = (exact == best[row]) & (exact > cosine[row]) & (exact >= floor)
+    oldest = region.new_full(region.shape, len(exemplars)).scatter_reduce_(
+        0, row[wins], column[wins], "amin"
+    )
     won = oldest < len(exemplars)
     cosine[won], region[won] = best[won], first + oldest[won]
 
 
 def _int8_products(x: torch.Tensor, codes: torch.Tensor, n: int) -> torch.Tensor:
-    """Exact int32 products of int8 rows with the first n of `codes` (more of which exist, as zeros)."""
+    """Exact int32 products of int8 rows with the first n of `codes` (more of which exist, as
+    zeros).
+    """
     import torch
 
     if x.device.type == "cpu":
@@ -325,7 +365,9 @@ def _int8_products(x: torch.Tensor, codes: torch.Tensor, n: int) -> torch.Tensor
 
 @lru_cache(maxsize=2)
 def _int8_is_exact_and_faster(device: str) -> bool:
-    """Whether int8 products are usable here: some processors saturate inside them, some are slower than float32."""
+    """Whether int8 products are usable here: some processors saturate inside them, some are slower
+    than float32.
+    """
     import torch
 
     n, d = 256, 2304

@@ -1,4 +1,5 @@
-"""The language model: loading, tokens, activations, logit lens. The only rooms that know torch models.
+"""The language model: loading, tokens, activations, logit lens. The only rooms that know torch
+models.
 
 torch and transformers are imported inside functions, so importing this package costs nothing.
 """

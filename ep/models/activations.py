@@ -1,12 +1,15 @@
-"""Residual-stream activations of token batches: one forward pass for every layer asked for, stopped after the deepest.
+"""Residual-stream activations of token batches: one forward pass for every layer asked for, stopped
+after the deepest.
 
-Knows hooks, masks and memory. Does not know where tokens come from (tokens.py) or what becomes of activations.
-Values are the residual stream after block L (`blocks.L.hook_resid_post`, 0-based; protocol 1.6), equal to plain
-transformers' hidden_states[L + 1] (bit for bit, or to the last bit where TransformerLens splits a joint projection, as
-for GPT-2), except that transformers puts its last hidden state through the final norm.
+Knows hooks, masks and memory. Does not know where tokens come from (tokens.py) or what becomes of
+activations. Values are the residual stream after block L (`blocks.L.hook_resid_post`, 0-based;
+protocol 1.6), equal to plain transformers' hidden_states[L + 1] (bit for bit, or to the last bit
+where TransformerLens splits a joint projection, as for GPT-2), except that transformers puts its
+last hidden state through the final norm.
 
-Only our own hooks are added, and always removed; a caller's hooks stay, fire, and if they change the residual stream,
-that changed stream is what is harvested. Later blocks and the unembedding do not run (W32).
+Only our own hooks are added, and always removed; a caller's hooks stay, fire, and if they change
+the residual stream, that changed stream is what is harvested. Later blocks and the unembedding do
+not run (W32).
 """
 
 from __future__ import annotations
@@ -27,8 +30,10 @@ FOLD_TOKENS = 12
 """Activations whose last this-many tokens agree count as duplicates when excerpts are chosen."""
 
 _TOKENS_PER_FORWARD = 16_512  # the paper's batch: 128 passages of BOS + 128 tokens
-_TOKENS_PER_FORWARD_CPU = 1_032  # 8 such passages: intermediate values stay in the processor's cache (measured)
-_LONG = 1_024  # beyond this many tokens attention, which grows with the square, weighs more than the rest
+# 8 such passages: intermediate values stay in the processor's cache (measured)
+_TOKENS_PER_FORWARD_CPU = 1_032
+# beyond this many tokens attention, which grows with the square, weighs more than the rest
+_LONG = 1_024
 
 
 @dataclass(frozen=True)
@@ -50,15 +55,18 @@ class Harvest:
         return len(self.passage)
 
 
-def harvest(model: LanguageModel, batch: TokenBatch, layers: Sequence[int], positions: str = "all") -> Harvest:
+def harvest(
+    model: LanguageModel, batch: TokenBatch, layers: Sequence[int], positions: str = "all"
+) -> Harvest:
     """Activations of a batch at every layer asked for.
 
-    positions  "all": every position the batch keeps (no BOS, no template tokens). "final": the last real token of each
-               passage that has any content, which for a chat is the last token of its template.
+    positions  "all": every position the batch keeps (no BOS, no template tokens). "final": the last
+               real token of each passage that has any content, which for a chat is the last token
+               of its template.
 
-    Memory is bounded whatever the batch: passages of similar length go through the model together, at most 16,512
-    tokens at a time (1,032 on a CPU). Raises ModelError for a layer the model lacks or passages beyond its context,
-    ActivationError for values that are not finite.
+    Memory is bounded whatever the batch: passages of similar length go through the model together,
+    at most 16,512 tokens at a time (1,032 on a CPU). Raises ModelError for a layer the model lacks
+    or passages beyond its context, ActivationError for values that are not finite.
     """
     model.check_layers(layers)
     _check_context(model, batch.ids.shape[1])
@@ -84,7 +92,9 @@ def harvest(model: LanguageModel, batch: TokenBatch, layers: Sequence[int], posi
     )
 
 
-def read(model: LanguageModel, ids: Sequence[int], layers: Sequence[int]) -> dict[int, Float32[np.ndarray, "t d"]]:
+def read(
+    model: LanguageModel, ids: Sequence[int], layers: Sequence[int]
+) -> dict[int, Float32[np.ndarray, "t d"]]:
     """Activations of one tokenised prompt at every position, BOS and template included, by layer.
 
     Raises as `harvest` does, and ModelError for a prompt without tokens.
@@ -102,7 +112,9 @@ def read(model: LanguageModel, ids: Sequence[int], layers: Sequence[int]) -> dic
 
 
 def fold(ids: Int64[np.ndarray, "b t"]) -> UInt64[np.ndarray, "b t"]:
-    """Hash of the last 12 ids up to each position, never reaching across the start of a row (splitmix64, chained)."""
+    """Hash of the last 12 ids up to each position, never reaching across the start of a row
+    (splitmix64, chained).
+    """
     hashed = np.zeros(ids.shape, dtype=np.uint64)
     for back in reversed(range(FOLD_TOKENS)):
         before = np.zeros(ids.shape, dtype=np.uint64)  # 0 stands for "before the passage"
@@ -126,7 +138,9 @@ def _next_tokens(batch: TokenBatch) -> Int32[np.ndarray, "b t"]:
 
 
 def _parts(lengths: Int64[np.ndarray, " b"], budget: int) -> Iterator[Int64[np.ndarray, " m"]]:
-    """Split rows into forward passes of bounded cost, similar lengths together so that little is padding."""
+    """Split rows into forward passes of bounded cost, similar lengths together so that little is
+    padding.
+    """
     rest = np.argsort(lengths, kind="stable")
     while len(rest):
         cost = np.arange(1, len(rest) + 1) * lengths[rest] * np.maximum(lengths[rest], _LONG)
@@ -142,10 +156,14 @@ def _residuals(
     layers: Sequence[int],
     keep: Bool[np.ndarray, "b t"],
 ) -> dict[int, Float32[np.ndarray, "n d"]]:
-    """One forward pass up to the deepest layer; the residual stream at the kept positions, row by row."""
+    """One forward pass up to the deepest layer; the residual stream at the kept positions, row by
+    row.
+    """
     import torch
 
-    tokens, attended, wanted = (torch.from_numpy(array).to(model.device) for array in (ids, mask, keep))
+    tokens, attended, wanted = (
+        torch.from_numpy(array).to(model.device) for array in (ids, mask, keep)
+    )
     taken: dict[int, Any] = {}
     handles = []
     with model.lock, torch.inference_mode():
@@ -153,20 +171,25 @@ def _residuals(
             for layer in layers:
                 hook = _hook(taken, layer, wanted, is_deepest=layer == max(layers))
                 handles.append(model.hook_point(layer).register_forward_hook(hook))
-            model.bridge(tokens, return_type=None, attention_mask=attended.long(), **model.forward_options)
+            model.bridge(
+                tokens, return_type=None, attention_mask=attended.long(), **model.forward_options
+            )
         finally:
             for handle in handles:
                 handle.remove()
         return {layer: taken[layer].float().cpu().numpy() for layer in layers}
 
 
-def _hook(taken: dict[int, Any], layer: int, wanted: Any, is_deepest: bool) -> Callable[[Any, Any, Any], None]:
+def _hook(
+    taken: dict[int, Any], layer: int, wanted: Any, is_deepest: bool
+) -> Callable[[Any, Any, Any], None]:
     from transformer_lens.model_bridge.exceptions import StopAtLayerException
 
     def take(_module: Any, _inputs: Any, residual: Any) -> None:
         taken[layer] = residual[wanted]
         if is_deepest:
-            raise StopAtLayerException(residual)  # the bridge catches it: the rest of the model does not run
+            # the bridge catches it: the rest of the model does not run
+            raise StopAtLayerException(residual)
 
     return take
 
@@ -174,18 +197,25 @@ def _hook(taken: dict[int, Any], layer: int, wanted: Any, is_deepest: bool) -> C
 def _check_context(model: LanguageModel, length: int) -> None:
     if length > model.context:
         raise ModelError(
-            f"passages of {length} tokens (BOS included) do not fit {model.name}, whose context is {model.context}; "
+            f"passages of {length} tokens (BOS included) do not fit {model.name}, whose context is "
+            f"{model.context}; "
             "choose a shorter context"
         )
 
 
 def _check_finite(
-    model: LanguageModel, layer: int, x: Float32[np.ndarray, "n d"], passage: np.ndarray, position: np.ndarray
+    model: LanguageModel,
+    layer: int,
+    x: Float32[np.ndarray, "n d"],
+    passage: np.ndarray,
+    position: np.ndarray,
 ) -> None:
     finite = np.isfinite(x).all(axis=1)
     if not finite.all():
         first = int(np.argmin(finite))
         raise ActivationError(
-            f"layer {layer} of {model.name}, passage {passage[first]}, position {position[first]}: the activation is "
-            f"not finite (computed in {model.dtype}); load the model with dtype float32 or leave the passage out"
+            f"layer {layer} of {model.name}, passage {passage[first]}, position {position[first]}: "
+            "the activation is "
+            f"not finite (computed in {model.dtype}); load the model with dtype float32 or leave "
+            "the passage out"
         )

@@ -1,4 +1,5 @@
-"""Answers of a model to many prompts under interventions, in batches; and the activations those prompts end on.
+"""Answers of a model to many prompts under interventions, in batches; and the activations those
+prompts end on.
 
 The bridge between studies, which know texts and arrays, and generation, which knows tokens.
 """
@@ -23,14 +24,17 @@ FIRST_WORDS = 4
 AT_ONCE = 64
 """Rows of one batch: more gain little and are cancelled later."""
 OWN, OWN_AT_ONCE = 128, 16
-"""Sampled answers that say what is usual of a model; rows of one batch share their noise, so batches are small."""
+"""Sampled answers that say what is usual of a model; rows of one batch share their noise, so
+batches are small.
+"""
 
 
 class Answered(NamedTuple):
-    """text: what was written. ended: whether the model closed its turn. moved: mean change of the stream, in r.
+    """text: what was written. ended: whether the model closed its turn. moved: mean change of the
+    stream, in r.
 
-    surprise, worst: nats of the text under the unchanged model, after its first words: mean per token, and of the
-    token that surprises it most; see `surprise`.
+    surprise, worst: nats of the text under the unchanged model, after its first words: mean per
+    token, and of the token that surprises it most; see `surprise`.
     """
 
     text: str
@@ -41,14 +45,19 @@ class Answered(NamedTuple):
 
 
 class Surprise(NamedTuple):
-    """−log p of a text's tokens in nats: mean per token, and of its most surprising token. 0 for an empty text."""
+    """−log p of a text's tokens in nats: mean per token, and of its most surprising token.
+
+    0 for an empty text.
+    """
 
     mean: float
     worst: float
 
 
 def user_turn(model: LanguageModel, text: str, system: str = "") -> tuple[int, ...]:
-    """Token ids of one user turn with the reply's opening; plain text where the model has no chat template."""
+    """Token ids of one user turn with the reply's opening; plain text where the model has no chat
+    template.
+    """
     if not getattr(model.tokenizer, "chat_template", None):
         return tuple(model.encode_prompt(text).ids)
     turns: list[Message] = [{"role": "user", "content": text}]
@@ -69,9 +78,11 @@ def answers(
     sampling: Sampling = GREEDY,
     told: Callable[[int], None] = lambda done: None,
 ) -> list[Answered]:
-    """The model's answer to each prompt as a user turn, in their order; prompts of like length go together.
+    """The model's answer to each prompt as a user turn, in their order; prompts of like length go
+    together.
 
-    told(done): prompts answered so far, after each batch and each step; what it raises cancels. Errors as `generate`.
+    told(done): prompts answered so far, after each batch and each step; what it raises cancels.
+    Errors as `generate`.
     """
     rows = [Row(user_turn(model, prompt), tuple(interventions)) for prompt in prompts]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
@@ -86,7 +97,9 @@ def answers(
 
 
 class Own(NamedTuple):
-    """A model's own sampled answers, and the spoiled ones: two neighbouring tokens of each are swapped."""
+    """A model's own sampled answers, and the spoiled ones: two neighbouring tokens of each are
+    swapped.
+    """
 
     answers: list[Answered]
     spoiled: list[Answered]
@@ -99,10 +112,12 @@ def own(
     told: Callable[[int], None] = lambda done: None,
     seed: int = 0,
 ) -> Own:
-    """What the unchanged model writes when sampled from at temperature 1: `OWN` answers, the prompts asked in turn.
+    """What the unchanged model writes when sampled from at temperature 1: `OWN` answers, the
+    prompts asked in turn.
 
-    Greedy answers say too little of what is usual: each of their words is the most expected one. tokens: of an answer.
-    told(done): answers written so far, as in `answers`. Nothing for no prompts. Errors as `generate`.
+    Greedy answers say too little of what is usual: each of their words is the most expected one.
+    tokens: of an answer. told(done): answers written so far, as in `answers`. Nothing for no
+    prompts. Errors as `generate`.
     """
     rows = [Row(user_turn(model, prompts[i % len(prompts)])) for i in range(OWN if prompts else 0)]
     rng, found = np.random.default_rng(seed), Own([], [])
@@ -117,7 +132,9 @@ def own(
 
 
 def _swapped(written: Written, rng: np.random.Generator) -> Written | None:
-    """The same answer with two neighbouring, different tokens after its first words swapped; None where none differ."""
+    """The same answer with two neighbouring, different tokens after its first words swapped; None
+    where none differ.
+    """
     ids = list(written.ids)
     places = [i for i in range(FIRST_WORDS, len(ids) - 1) if ids[i] != ids[i + 1]]
     if not places:
@@ -127,7 +144,9 @@ def _swapped(written: Written, rng: np.random.Generator) -> Written | None:
     return replace(written, ids=ids)
 
 
-def _finished(model: LanguageModel, rows: Sequence[Row], written: Sequence[Written]) -> list[Answered]:
+def _finished(
+    model: LanguageModel, rows: Sequence[Row], written: Sequence[Written]
+) -> list[Answered]:
     if not rows:
         return []
     nats = surprise(model, [row.ids for row in rows], [tuple(one.ids) for one in written])
@@ -138,34 +157,58 @@ def _finished(model: LanguageModel, rows: Sequence[Row], written: Sequence[Writt
 
 
 def surprise(
-    model: LanguageModel, prompts: Sequence[Sequence[int]], written: Sequence[Sequence[int]], skip: int = FIRST_WORDS
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    written: Sequence[Sequence[int]],
+    skip: int = FIRST_WORDS,
 ) -> list[Surprise]:
     """How much texts surprise the unchanged model, given prompt and text so far.
 
-    skip: tokens at the start that do not count (unless the text is shorter): a model that would have refused is
-    surprised by any other beginning, and by what follows it only when that makes no sense.
+    skip: tokens at the start that do not count (unless the text is shorter): a model that would
+    have refused is surprised by any other beginning, and by what follows it only when that makes no
+    sense.
     """
     import torch
 
-    rows = [(*prompt, *text)[: model.context] for prompt, text in zip(prompts, written, strict=True)]
+    rows = [
+        (*prompt, *text)[: model.context] for prompt, text in zip(prompts, written, strict=True)
+    ]
     width = max(map(len, rows))
-    ids, mask = torch.zeros((len(rows), width), dtype=torch.long), torch.zeros((len(rows), width), dtype=torch.long)
+    ids, mask = (
+        torch.zeros((len(rows), width), dtype=torch.long),
+        torch.zeros((len(rows), width), dtype=torch.long),
+    )
     for number, row in enumerate(rows):
         ids[number, : len(row)], mask[number, : len(row)] = torch.tensor(row), 1
     ids, mask = ids.to(model.device), mask.to(model.device)
     with model.lock, torch.inference_mode():
-        logits = model.bridge.original_model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    nats = -torch.log_softmax(logits[:, :-1].float(), -1).gather(-1, ids[:, 1:, None])[..., 0].cpu().numpy()
+        logits = model.bridge.original_model(
+            input_ids=ids, attention_mask=mask, use_cache=False
+        ).logits
+    nats = (
+        -torch.log_softmax(logits[:, :-1].float(), -1)
+        .gather(-1, ids[:, 1:, None])[..., 0]
+        .cpu()
+        .numpy()
+    )
     found = []
     for row, prompt, text in zip(nats, prompts, written, strict=True):
         counted = row[len(prompt) - 1 : len(prompt) - 1 + len(text)]
         counted = counted[skip:] if len(counted) > skip else counted
-        found.append(Surprise(float(counted.mean()), float(counted.max())) if len(counted) else Surprise(0.0, 0.0))
+        found.append(
+            Surprise(float(counted.mean()), float(counted.max()))
+            if len(counted)
+            else Surprise(0.0, 0.0)
+        )
     return found
 
 
 def _run(
-    model: LanguageModel, rows: Sequence[Row], sampling: Sampling, told: Callable[[int], None], done: int
+    model: LanguageModel,
+    rows: Sequence[Row],
+    sampling: Sampling,
+    told: Callable[[int], None],
+    done: int,
 ) -> list[Written]:
     written: list[Written] = []
     for step in generate(model, rows, sampling):
@@ -179,7 +222,9 @@ def _run(
 def final_activations(
     model: LanguageModel, prompts: Sequence[str], layers: Sequence[int]
 ) -> dict[int, Float32[np.ndarray, "n d"]]:
-    """The activation at the last token of each prompt as a user turn (the last of the reply's opening), by layer."""
+    """The activation at the last token of each prompt as a user turn (the last of the reply's
+    opening), by layer.
+    """
     rows = [user_turn(model, prompt)[: model.context] for prompt in prompts]
     width = max(map(len, rows), default=1)
     ids = np.zeros((len(rows), width), np.int64)

@@ -1,8 +1,10 @@
-"""Renders chat messages through a tokenizer's template and tells the template from what people wrote.
+"""Renders chat messages through a tokenizer's template and tells the template from what people
+wrote.
 
-Knows templates only by their output: the same messages are rendered once more with marks in place of their contents,
-and what stands around the marks is template. So it works for any template that prints contents as they are (or
-stripped), in any order, once or twice. Does not know tokens: spans are in characters.
+Knows templates only by their output: the same messages are rendered once more with marks in place
+of their contents, and what stands around the marks is template. So it works for any template that
+prints contents as they are (or stripped), in any order, once or twice. Does not know tokens: spans
+are in characters.
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ _MARK = "xQ{}Qx"
 _MARKS = re.compile(r"xQ(\d+)Qx")
 
 
-def render(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: bool) -> tuple[str, list[range]]:
+def render(
+    tokenizer: Any, messages: Sequence[Message], add_generation_prompt: bool
+) -> tuple[str, list[range]]:
     """Rendered text, and the character ranges that are message contents, in order.
 
-    Raises ModelError where the tokenizer has no chat template, the template refuses the messages (Gemma: no system
-    role), or it rewrites contents beyond recognition.
+    Raises ModelError where the tokenizer has no chat template, the template refuses the messages
+    (Gemma: no system role), or it rewrites contents beyond recognition.
     """
     messages = [dict(message) for message in messages]
     rendered = _apply(tokenizer, messages, add_generation_prompt)
@@ -38,11 +42,17 @@ def _apply(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: b
     from jinja2 import TemplateError
 
     if not getattr(tokenizer, "chat_template", None):
-        raise ModelError("this model has no chat template; give plain text, or use an instruction-tuned model")
+        raise ModelError(
+            "this model has no chat template; give plain text, or use an instruction-tuned model"
+        )
     try:
-        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
+        return tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=add_generation_prompt
+        )
     except (TemplateError, ValueError, TypeError) as error:
-        raise ModelError(f"the chat template refuses these messages: {error}; change their roles or order") from error
+        raise ModelError(
+            f"the chat template refuses these messages: {error}; change their roles or order"
+        ) from error
 
 
 def _spans(rendered: str, literals: list[str], contents: list[str]) -> list[range]:
@@ -54,7 +64,9 @@ def _spans(rendered: str, literals: list[str], contents: list[str]) -> list[rang
     pattern = "(.*?)".join(re.escape(literal) for literal in literals)
     match = re.fullmatch(pattern, rendered, flags=re.DOTALL)
     if match is None:
-        raise ModelError("the chat template rewrites message contents: its own tokens cannot be told from them")
+        raise ModelError(
+            "the chat template rewrites message contents: its own tokens cannot be told from them"
+        )
     return [range(*match.span(n + 1)) for n in range(len(contents))]
 
 

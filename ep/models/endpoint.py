@@ -1,7 +1,8 @@
-"""A language model asked over the network: any server with OpenAI's chat completions. It sees text, never weights.
+"""A language model asked over the network: any server with OpenAI's chat completions. It sees text,
+never weights.
 
-The key lives in memory, goes into one header, and appears in no message, file or address. Answers are bounded in size
-and time, and are what a stranger says: whoever uses them must treat them so.
+The key lives in memory, goes into one header, and appears in no message, file or address. Answers
+are bounded in size and time, and are what a stranger says: whoever uses them must treat them so.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ AGAIN = (408, 429, 500, 502, 503, 504, 529)
 """HTTP statuses after which the same request may succeed a little later."""
 LONGEST_WAIT_S = 30.0
 ALLOWED = "EP_ENDPOINTS"
-"""Environment variable of the person who runs the app: hosts that may be asked, with commas between, or "none"."""
+"""Environment variable of the person who runs the app: hosts that may be asked, with commas
+between, or "none".
+"""
 
 
 def _nothing() -> None:
@@ -39,12 +42,13 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a model answers. RequestError, on making it, when address, model or key cannot be right.
+    """Where a model answers. RequestError, on making it, when address, model or key cannot be
+    right.
 
     url: http or https, up to and including "/v1", or the whole address of its chat completions.
     key: sent as a bearer token; empty where none is needed.
-    timeout: seconds for one request and its answer, all told; tries: requests before giving up; pause: seconds before
-    the second try, doubled before each further one.
+    timeout: seconds for one request and its answer, all told; tries: requests before giving up;
+    pause: seconds before the second try, doubled before each further one.
     """
 
     url: str
@@ -75,25 +79,38 @@ class Endpoint:
         return f"model:{self.model.strip()}@{self.host}"
 
     def ask(
-        self, messages: Sequence[Mapping[str, str]], most_tokens: int = 200, pulse: Callable[[], None] = _nothing
+        self,
+        messages: Sequence[Mapping[str, str]],
+        most_tokens: int = 200,
+        pulse: Callable[[], None] = _nothing,
     ) -> str:
         """The model's answer to a conversation, at temperature 0.
 
-        pulse: called several times a second while waiting; what it raises ends the wait and the request is let go.
-        RequestError when the server refuses address, model or key; ServiceError when it does not answer well.
+        pulse: called several times a second while waiting; what it raises ends the wait and the
+        request is let go. RequestError when the server refuses address, model or key; ServiceError
+        when it does not answer well.
         """
-        body = {"model": self.model.strip(), "messages": list(messages), "max_tokens": most_tokens, "temperature": 0}
+        body = {
+            "model": self.model.strip(),
+            "messages": list(messages),
+            "max_tokens": most_tokens,
+            "temperature": 0,
+        }
         for attempt in range(1, self.tries + 1):
             try:
                 return _content(self._once(json.dumps(body).encode(), pulse))
             except _TryAgain as error:
                 if attempt == self.tries:
-                    raise ServiceError(f"{self.host} {error}, after {self.tries} tries: try again later") from None
+                    raise ServiceError(
+                        f"{self.host} {error}, after {self.tries} tries: try again later"
+                    ) from None
                 _sleep(min(LONGEST_WAIT_S, error.after or self.pause * 2 ** (attempt - 1)), pulse)
         raise AssertionError("unreachable: at least one try")
 
     def _once(self, body: bytes, pulse: Callable[[], None]) -> bytes:
-        """One request in a thread of its own, so that waiting can be stopped and its whole length bounded."""
+        """One request in a thread of its own, so that waiting can be stopped and its whole length
+        bounded.
+        """
         done, outcome = Event(), Future[bytes]()
 
         def work() -> None:
@@ -111,7 +128,11 @@ class Endpoint:
         return outcome.result()
 
     def _exchange(self, body: bytes) -> bytes:
-        headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "ep-explorer"}
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "User-Agent": "ep-explorer",
+        }
         if self.key.strip():
             headers["Authorization"] = f"Bearer {self.key.strip()}"
         request = Request(self.url, body, headers, method="POST")
@@ -130,7 +151,9 @@ class Endpoint:
         except (OSError, ValueError, HTTPException) as error:
             raise _TryAgain(f"broke off ({_reason(error)})") from None
         if len(data) > MOST_BYTES:
-            raise ServiceError(f"{self.host} answered with more than {MOST_BYTES >> 20} MB: that is no label")
+            raise ServiceError(
+                f"{self.host} answered with more than {MOST_BYTES >> 20} MB: that is no label"
+            )
         return data
 
     def _late(self) -> _TryAgain:
@@ -139,12 +162,18 @@ class Endpoint:
     def _refused(self, error: HTTPError) -> NoReturn:
         status = error.code
         if status in AGAIN:
-            raise _TryAgain(f"is busy or failing ({status})", _seconds(error.headers.get("Retry-After")))
+            raise _TryAgain(
+                f"is busy or failing ({status})", _seconds(error.headers.get("Retry-After"))
+            )
         said = self._said(error)
         if status in (401, 403):
-            raise RequestError(f"{self.host} refused the key ({status}{said}): give a key that may use this model")
+            raise RequestError(
+                f"{self.host} refused the key ({status}{said}): give a key that may use this model"
+            )
         if status in (404, 405):
-            raise RequestError(f"{self.host} knows no such address or model ({status}{said}): check both")
+            raise RequestError(
+                f"{self.host} knows no such address or model ({status}{said}): check both"
+            )
         raise RequestError(f"{self.host} refused the request ({status}{said})")
 
     def _said(self, error: HTTPError) -> str:
@@ -176,18 +205,30 @@ def _address(url: str) -> SplitResult:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host, parts = None, urlsplit("")
-    if parts.scheme not in ("http", "https") or not host or not url.isprintable() or " " in url or len(url) > 2000:
-        raise RequestError("that is no address of a server: it should look like http://localhost:11434/v1")
+    if (
+        parts.scheme not in ("http", "https")
+        or not host
+        or not url.isprintable()
+        or " " in url
+        or len(url) > 2000
+    ):
+        raise RequestError(
+            "that is no address of a server: it should look like http://localhost:11434/v1"
+        )
     if parts.username is not None or parts.password is not None:
         raise RequestError("the address holds a name or a key: give the key in its own place")
     allowed = [h.strip().lower() for h in os.environ.get(ALLOWED, "").split(",") if h.strip()]
     if allowed and host.lower() not in allowed:
-        raise RequestError(f"this server may not ask {host}: whoever runs it allows {', '.join(allowed)}")
+        raise RequestError(
+            f"this server may not ask {host}: whoever runs it allows {', '.join(allowed)}"
+        )
     return parts._replace(fragment="")
 
 
 def _opener(url: str) -> OpenerDirector:
-    """An opener that goes straight to this machine itself, and never to an address only machines use."""
+    """An opener that goes straight to this machine itself, and never to an address only machines
+    use.
+    """
     host = urlsplit(url).hostname or ""
     try:
         addresses = {_number(str(found[4][0])) for found in getaddrinfo(host, None)}
@@ -206,16 +247,22 @@ def _number(text: str) -> IPv4Address | IPv6Address:
 
 
 class _SameHost(HTTPRedirectHandler):
-    """Follows a redirect within the server that was asked, as the same POST; to another host it refuses."""
+    """Follows a redirect within the server that was asked, as the same POST; to another host it
+    refuses.
+    """
 
     def redirect_request(
         self, req: Request, fp: Any, code: int, msg: str, headers: Message, newurl: str
     ) -> Request | None:
         old, new = urlsplit(req.full_url), urlsplit(urljoin(req.full_url, newurl))
         secured = (old.scheme, new.scheme) == ("http", "https") and not old.port and not new.port
-        if new.hostname != old.hostname or not (secured or (new.scheme, new.port) == (old.scheme, old.port)):
+        if new.hostname != old.hostname or not (
+            secured or (new.scheme, new.port) == (old.scheme, old.port)
+        ):
             fp.close()
-            raise RequestError(f"{old.netloc} sends on to {new.netloc[:80]}: give that address if you trust it")
+            raise RequestError(
+                f"{old.netloc} sends on to {new.netloc[:80]}: give that address if you trust it"
+            )
         return Request(newurl, req.data, dict(req.header_items()), method="POST")
 
     http_error_308 = HTTPRedirectHandler.http_error_302

@@ -1,8 +1,10 @@
-"""Generation with variants: every row of one batch goes on from its prompt under interventions of its own.
+"""Generation with variants: every row of one batch goes on from its prompt under interventions of
+its own.
 
-One key-value cache, one forward pass a step for all rows; greedy, or sampled with noise that depends on the seed and
-the step alone, so that a row's text is that of a run of its own and rows that agree keep agreeing. Only our own hooks
-are added, and always removed. Knows no dictionary and no screen.
+One key-value cache, one forward pass a step for all rows; greedy, or sampled with noise that
+depends on the seed and the step alone, so that a row's text is that of a run of its own and rows
+that agree keep agreeing. Only our own hooks are added, and always removed. Knows no dictionary and
+no screen.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ MOST_ROWS = 256
 
 @dataclass(frozen=True)
 class Row:
-    """One continuation to write: a prompt's token ids (BOS included) and what is done to the stream meanwhile."""
+    """One continuation to write: a prompt's token ids (BOS included) and what is done to the stream
+    meanwhile.
+    """
 
     ids: tuple[int, ...]
     interventions: tuple[Intervention, ...] = ()
@@ -37,8 +41,9 @@ class Row:
 class Sampling:
     """How tokens are chosen.
 
-    tokens: at most so many are written, 1 to 2,048. temperature: 0 is greedy. top_p: the smallest set of tokens with at
-    least this probability is sampled from, (0, 1]. seed: of the noise. stop: whether end-of-turn tokens end a row.
+    tokens: at most so many are written, 1 to 2,048. temperature: 0 is greedy. top_p: the smallest
+    set of tokens with at least this probability is sampled from, (0, 1]. seed: of the noise. stop:
+    whether end-of-turn tokens end a row.
     """
 
     tokens: int = 64
@@ -51,15 +56,19 @@ class Sampling:
         if not 1 <= self.tokens <= MOST_TOKENS:
             raise ConfigError(f"{self.tokens} tokens were asked for: expected 1 to {MOST_TOKENS:,}")
         if not 0 <= self.temperature <= 100:
-            raise ConfigError(f"temperature {self.temperature:g} was asked for: expected 0 (greedy) to 100")
+            raise ConfigError(
+                f"temperature {self.temperature:g} was asked for: expected 0 (greedy) to 100"
+            )
         if not 0 < self.top_p <= 1:
             raise ConfigError(f"top_p {self.top_p:g} was asked for: expected above 0 and at most 1")
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one step added. tokens: (rows,) ids, −1 for rows that have ended. logprob: (rows,) natural logarithms of
-    the probabilities that the (changed) model gave those tokens; NaN for ended rows."""
+    """What one step added. tokens: (rows,) ids, −1 for rows that have ended. logprob: (rows,)
+    natural logarithms of the probabilities that the (changed) model gave those tokens; NaN for
+    ended rows.
+    """
 
     number: int
     tokens: np.ndarray
@@ -71,8 +80,9 @@ class Written:
     """A row when it has ended.
 
     ids: written tokens, the one that ended the row left out. logprob: theirs. ending: why it ended.
-    asked: mean length of the change the formula asks for per touched position, in units of the intervention's typical
-    norm; moved: mean length by which the residual stream did change there; both 0 without interventions.
+    asked: mean length of the change the formula asks for per touched position, in units of the
+    intervention's typical norm; moved: mean length by which the residual stream did change there;
+    both 0 without interventions.
     touched: positions (times layers) that were changed.
     """
 
@@ -95,10 +105,10 @@ def generate(
 ) -> Iterator[Step | list[Written]]:
     """Writes all rows together, yielding each `Step` as it comes and at last the list of `Written`.
 
-    stopped: asked before each step; once it says so the rows still alive end as "cancelled", with what they have.
-    Closing the iterator drops the run: the hooks are gone and the model is free at once. The model's lock is held for
-    one step at a time. ModelError for a prompt that is empty or leaves no room in the context, or a layer the model
-    lacks.
+    stopped: asked before each step; once it says so the rows still alive end as "cancelled", with
+    what they have. Closing the iterator drops the run: the hooks are gone and the model is free at
+    once. The model's lock is held for one step at a time. ModelError for a prompt that is empty or
+    leaves no room in the context, or a layer the model lacks.
     """
     batch = _Batch(model, rows, sampling)
     try:
@@ -110,7 +120,9 @@ def generate(
 
 
 def stop_tokens(model: LanguageModel) -> frozenset[int]:
-    """Ids that end a turn: EOS, those of the checkpoint's generation config, and what the chat template closes with."""
+    """Ids that end a turn: EOS, those of the checkpoint's generation config, and what the chat
+    template closes with.
+    """
     config = getattr(model.bridge.original_model, "generation_config", None)
     given = getattr(config, "eos_token_id", None)
     ids = {model.tokenizer.eos_token_id, *(given if isinstance(given, list) else [given])}
@@ -118,13 +130,17 @@ def stop_tokens(model: LanguageModel) -> frozenset[int]:
 
 
 def _closing(model: LanguageModel) -> int | None:
-    """The special token with which the chat template closes a reply, if it has a template and such a token."""
+    """The special token with which the chat template closes a reply, if it has a template and such
+    a token.
+    """
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     try:
         text, contents = render(model.tokenizer, turns, False)
     except ModelError:
         return None
-    after = model.tokenizer(text[contents[-1].stop :], add_special_tokens=False, verbose=False)["input_ids"]
+    after = model.tokenizer(text[contents[-1].stop :], add_special_tokens=False, verbose=False)[
+        "input_ids"
+    ]
     first = next((i for i in after if model.tokens.piece(i).strip()), None)
     return first if first in model.tokenizer.all_special_ids else None
 
@@ -188,13 +204,19 @@ class _Batch:
                 scores = _nucleus(scores, sampling.top_p)
             scores = scores + self._noise(scores.shape[-1]).to(scores.device)
         chosen = scores.argmax(-1)
-        return chosen.cpu().numpy(), logprobs.gather(-1, chosen[:, None])[:, 0].double().cpu().numpy()
+        return chosen.cpu().numpy(), logprobs.gather(-1, chosen[:, None])[
+            :, 0
+        ].double().cpu().numpy()
 
     def _noise(self, size: int) -> Any:
-        """Gumbel noise of this step, the same for every row: sampling as an argmax, and runs that can be compared."""
+        """Gumbel noise of this step, the same for every row: sampling as an argmax, and runs that
+        can be compared.
+        """
         import torch
 
-        source = torch.Generator().manual_seed((self.sampling.seed * 1_000_003 + self.number) % 2**63)
+        source = torch.Generator().manual_seed(
+            (self.sampling.seed * 1_000_003 + self.number) % 2**63
+        )
         uniform = torch.rand(size, generator=source, dtype=torch.float64).clamp(1e-300, 1 - 1e-16)
         return -torch.log(-torch.log(uniform))
 
@@ -245,13 +267,15 @@ def _check(model: LanguageModel, rows: Sequence[Row]) -> None:
             raise ModelError("the prompt has no tokens: give at least one character of text")
         if len(row.ids) >= model.context:
             raise ModelError(
-                f"the prompt has {len(row.ids):,} tokens and {model.name} has a context of {model.context:,}: "
+                f"the prompt has {len(row.ids):,} tokens and {model.name} has a context of "
+                f"{model.context:,}: "
                 "shorten the prompt, so that there is room for an answer"
             )
         for one in row.interventions:
             model.check_layers(one.layers)
             if one.directions.shape[1] != model.width:
                 raise ModelError(
-                    f"the direction has {one.directions.shape[1]:,} dimensions and {model.name} has {model.width:,}: "
+                    f"the direction has {one.directions.shape[1]:,} dimensions and {model.name} "
+                    f"has {model.width:,}: "
                     "it belongs to another model"
                 )

@@ -1,6 +1,8 @@
-"""Interventions as forward hooks on a model: on which positions each acts, and how far it moved the stream there.
+"""Interventions as forward hooks on a model: on which positions each acts, and how far it moved the
+stream there.
 
-Placed for one pass at a time and always removed; nobody else's hooks are touched. Knows no sampling and no text.
+Placed for one pass at a time and always removed; nobody else's hooks are touched. Knows no sampling
+and no text.
 """
 
 from __future__ import annotations
@@ -14,12 +16,16 @@ from ep.models.loading import LanguageModel
 
 
 class Hooks:
-    """The rows' interventions as forward hooks, placed for one pass at a time; measures what they change.
+    """The rows' interventions as forward hooks, placed for one pass at a time; measures what they
+    change.
 
-    prompt: (rows, t) bool, the prompts' real tokens, padded on the left; later positions are generated ones.
+    prompt: (rows, t) bool, the prompts' real tokens, padded on the left; later positions are
+    generated ones.
     """
 
-    def __init__(self, model: LanguageModel, interventions: Sequence[Sequence[Intervention]], prompt: Any) -> None:
+    def __init__(
+        self, model: LanguageModel, interventions: Sequence[Sequence[Intervention]], prompt: Any
+    ) -> None:
         self.model = model
         self.prompt_end = prompt.shape[1]
         self.padding = (prompt.shape[1] - prompt.sum(-1)).tolist()
@@ -36,7 +42,9 @@ class Hooks:
         self.seen = 0
 
     def placed(self, length: int) -> ExitStack:
-        """The hooks for a pass over the next `length` positions, registered until the returned stack is left."""
+        """The hooks for a pass over the next `length` positions, registered until the returned
+        stack is left.
+        """
         stack = ExitStack()
         for layer, changes in self.by_layer.items():
             handle = self.model.hook_point(layer).register_forward_hook(self._hook(changes))
@@ -55,7 +63,9 @@ class Hooks:
                 step = applied.step(before)
                 after = applied.moved(before, step)
                 self.asked[number] += float(step.norm(dim=-1).sum()) / applied.norm
-                self.moved[number] += float((after.float() - before.float()).norm(dim=-1).sum()) / applied.norm
+                self.moved[number] += (
+                    float((after.float() - before.float()).norm(dim=-1).sum()) / applied.norm
+                )
                 self.touched[number] += int(before.shape[0])
                 out[number, where] = after
             return out
@@ -70,5 +80,7 @@ class Hooks:
         return slice(max(0, first - self.seen), max(0, end - self.seen))
 
     def sums(self) -> list[tuple[float, float, int]]:
-        """(asked, moved, touched) of every row: lengths of change in typical norms, added up, and positions."""
+        """(asked, moved, touched) of every row: lengths of change in typical norms, added up, and
+        positions.
+        """
         return list(zip(self.asked, self.moved, self.touched, strict=True))

@@ -1,18 +1,21 @@
-"""Interventions: what is done to the residual stream at a hook, as plain linear algebra with its formulas and sources.
+"""Interventions: what is done to the residual stream at a hook, as plain linear algebra with its
+formulas and sources.
 
-With x the stream after a block, c a reference point, v₁ … vₘ unit directions, u = Σv / ‖Σv‖ their push (v itself for
-one), Q (d, m) an orthonormal basis of their span, r the layer's typical norm and α the strength:
+With x the stream after a block, c a reference point, v₁ … vₘ unit directions, u = Σv / ‖Σv‖ their
+push (v itself for one), Q (d, m) an orthonormal basis of their span, r the layer's typical norm and
+α the strength:
 
-    add      x + α·r·u                                    steering (protocol 8.10), the sign kept
-    ablate   x − α·QQᵀ(x − c)                             project out about c (protocol 8.9); α = 1 takes all of it
-    swap     x − α·QQᵀ(x − c) + α·QQᵀ(t − c)              project out, put a target point t back (Appendix A3)
-    clamp    x − QQᵀ(x − c) + α·r·u                       the part in the span set to α·r·u; for one, v·(x − c) = α·r
+    add      x + α·r·u                            steer (protocol 8.10), the sign kept
+    ablate   x − α·QQᵀ(x − c)                     project out about c (protocol 8.9)
+    swap     x − α·QQᵀ(x − c) + α·QQᵀ(t − c)      put a target point t back (Appendix A3)
+    clamp    x − QQᵀ(x − c) + α·r·u               set the part in the span to α·r·u
 
-Several directions are pushed along u, not each by α·r: the step stays α·r long however many there are, so that a
-strength and its random control mean the same for one region as for five, and their order does not matter. A clamp holds
-the stream where an add would push it from c. (Setting each coordinate vᵢ·(x − c) to α·r instead takes steps without
-bound as two directions come to oppose each other.) What an ablation does depends on c: it parks the stream at c along
-the span. Knows no model and no tokens: rows in, rows out, with how far each was to move.
+Several directions are pushed along u, not each by α·r: the step stays α·r long however many there
+are, so that a strength and its random control mean the same for one region as for five, and their
+order does not matter. A clamp holds the stream where an add would push it from c. (Setting each
+coordinate vᵢ·(x − c) to α·r instead takes steps without bound as two directions come to oppose each
+other.) What an ablation does depends on c: it parks the stream at c along the span. Knows no model
+and no tokens: rows in, rows out, with how far each was to move.
 """
 
 from __future__ import annotations
@@ -29,12 +32,16 @@ from ep.method.dictionary import Dictionary
 
 KINDS = ("add", "ablate", "swap", "clamp")
 PUSHING = ("add", "clamp")
-"""Kinds whose strength is a length along the push; that of the others is a share of what lies in the span."""
+"""Kinds whose strength is a length along the push; that of the others is a share of what lies in
+the span.
+"""
 SCOPES = ("all", "prompt", "generated", "last")
 STRONGEST = 1e6
 """Beyond this many typical norms nothing but overflow is left."""
 DEPENDENT = 1e-4
-"""A direction with less than this outside the span of the ones before it adds nothing to the span."""
+"""A direction with less than this outside the span of the ones before it adds nothing to the
+span.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +49,11 @@ class Intervention:
     """One change of the residual stream.
 
     kind: one of `KINDS`. directions: (m, d) float32 unit rows.
-    layers: the blocks after which it acts. reference: (d,) the point c. norm: r > 0, the length one unit of strength
-    stands for. strength: α; for ablate and swap the share that is projected out, 1 all of it.
-    target: (d,) the point t of a swap. scope: "all" positions, those of the "prompt", the "generated" ones, or the
-    "last" of the prompt, whose output is the first token written.
+    layers: the blocks after which it acts. reference: (d,) the point c. norm: r > 0, the length one
+    unit of strength stands for. strength: α; for ablate and swap the share that is projected out, 1
+    all of it.
+    target: (d,) the point t of a swap. scope: "all" positions, those of the "prompt", the
+    "generated" ones, or the "last" of the prompt, whose output is the first token written.
 
     ConfigError for anything that contradicts itself.
     """
@@ -61,7 +69,9 @@ class Intervention:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ConfigError(f"intervention {self.kind!r} is unknown: use one of {', '.join(KINDS)}")
+            raise ConfigError(
+                f"intervention {self.kind!r} is unknown: use one of {', '.join(KINDS)}"
+            )
         if self.scope not in SCOPES:
             raise ConfigError(f"scope {self.scope!r} is unknown: use one of {', '.join(SCOPES)}")
         if not len(self.directions) or not self.layers:
@@ -70,7 +80,8 @@ class Intervention:
             raise ConfigError("a swap needs a target point, and nothing else takes one")
         if not abs(self.strength) <= STRONGEST:
             raise ConfigError(
-                f"strength {self.strength:g} was asked for: expected between −{STRONGEST:g} and {STRONGEST:g}"
+                f"strength {self.strength:g} was asked for: expected between −{STRONGEST:g} and "
+                f"{STRONGEST:g}"
             )
         if not (np.isfinite(self.norm) and self.norm > 0):
             raise ConfigError(f"the typical norm is {self.norm}: expected a positive number")
@@ -91,7 +102,8 @@ class Intervention:
 
     @property
     def basis(self) -> Float32[np.ndarray, "m d"]:
-        """Orthonormal rows of the directions' span; fewer than the directions where these are dependent.
+        """Orthonormal rows of the directions' span; fewer than the directions where these are
+        dependent.
 
         For a single direction it is that direction itself, its sign kept.
         """
@@ -107,7 +119,14 @@ class Intervention:
     def scaled(self, strength: float) -> Intervention:
         """The same with another strength."""
         return Intervention(
-            self.kind, self.directions, self.layers, self.reference, self.norm, strength, self.target, self.scope
+            self.kind,
+            self.directions,
+            self.layers,
+            self.reference,
+            self.norm,
+            strength,
+            self.target,
+            self.scope,
         )
 
 
@@ -123,11 +142,12 @@ def of_regions(
     target: int | None = None,
     scope: str = "all",
 ) -> Intervention:
-    """An intervention along the directions of one or several regions, at the dictionary's layer unless told otherwise.
+    """An intervention along the directions of one or several regions, at the dictionary's layer
+    unless told otherwise.
 
-    regions: one named twice counts once. basis: "exemplar" or "mean". reference: "centre" (the dictionary's c),
-    "origin", or a region's id: its mean point. target: the region whose mean point a swap puts back.
-    UnknownRegion, ConfigError.
+    regions: one named twice counts once. basis: "exemplar" or "mean". reference: "centre" (the
+    dictionary's c), "origin", or a region's id: its mean point. target: the region whose mean point
+    a swap puts back. UnknownRegion, ConfigError.
     """
     ids = list(dict.fromkeys(dictionary.check(region) for region in regions))
     if kind == "swap" and target is None:
@@ -146,16 +166,21 @@ def of_regions(
 
 
 def random_control(like: Intervention, seed: int = 0) -> Intervention:
-    """The same intervention along a random direction (a random span of the same size), seeded: the control.
+    """The same intervention along a random direction (a random span of the same size), seeded: the
+    control.
 
-    Orthogonal to the original's span, so that none of the effect is left in it; nothing is when d ≤ m.
+    Orthogonal to the original's span, so that none of the effect is left in it; nothing is when d ≤
+    m.
     """
     basis = like.basis.astype(np.float64)
     rows = np.random.default_rng(seed).standard_normal(basis.shape)
     rows = rows - (rows @ basis.T) @ basis
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if (lengths < DEPENDENT).any():
-        raise ConfigError(f"{len(basis)} directions fill a space of {basis.shape[1]} dimensions: no control is left")
+        raise ConfigError(
+            f"{len(basis)} directions fill a space of {basis.shape[1]} dimensions: no control is "
+            "left"
+        )
     return Intervention(
         like.kind,
         (rows / lengths).astype(np.float32),
@@ -169,13 +194,19 @@ def random_control(like: Intervention, seed: int = 0) -> Intervention:
 
 
 def mean_point(dictionary: Dictionary, region: int) -> Float32[np.ndarray, " d"]:
-    """Where a region's members lie on average, c + r·‖Σû‖/N·m: its mean direction, at the typical norm r.
+    """Where a region's members lie on average, c + r·‖Σû‖/N·m: its mean direction, at the typical
+    norm r.
 
-    Files store unit sums, not raw ones, so every member counts as if it lay at distance r from the centre.
+    Files store unit sums, not raw ones, so every member counts as if it lay at distance r from the
+    centre.
     """
     k = dictionary.check(region)
     coherence = float(dictionary.row("coherence", k)) if "coherence" in dictionary else 1.0
-    step = dictionary.typical_norm * coherence * dictionary.row("mean_directions", k).astype(np.float64)
+    step = (
+        dictionary.typical_norm
+        * coherence
+        * dictionary.row("mean_directions", k).astype(np.float64)
+    )
     return (dictionary.center + step).astype(np.float32)
 
 
@@ -185,12 +216,16 @@ def _point(dictionary: Dictionary, reference: str | int) -> Float32[np.ndarray, 
     if reference == "origin":
         return np.zeros(dictionary.width, np.float32)
     if isinstance(reference, str):
-        raise ConfigError(f"reference {reference!r} is unknown: use 'centre', 'origin' or a region's id")
+        raise ConfigError(
+            f"reference {reference!r} is unknown: use 'centre', 'origin' or a region's id"
+        )
     return mean_point(dictionary, reference)
 
 
 class Applied:
-    """An intervention as tensors on a device: `apply` is what the hook calls. float32 inside, cast back."""
+    """An intervention as tensors on a device: `apply` is what the hook calls. float32 inside, cast
+    back.
+    """
 
     def __init__(self, intervention: Intervention, device: Any) -> None:
         import torch
@@ -198,19 +233,27 @@ class Applied:
         def tensor(array: np.ndarray) -> Any:
             return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device)
 
-        self.kind, self.scope, self.layers = intervention.kind, intervention.scope, intervention.layers
+        self.kind, self.scope, self.layers = (
+            intervention.kind,
+            intervention.scope,
+            intervention.layers,
+        )
         self.strength, self.norm = intervention.strength, intervention.norm
         self.basis = tensor(intervention.basis)
         self.at_reference = self.basis @ tensor(intervention.reference)
-        self.at_target = None if intervention.target is None else self.basis @ tensor(intervention.target)
+        self.at_target = (
+            None if intervention.target is None else self.basis @ tensor(intervention.target)
+        )
         self.pushed: Any = None
         if self.kind in PUSHING:
             self.pushed = self.strength * self.norm * (self.basis @ tensor(intervention.push))
 
     def step(self, x: Any) -> Any:
-        """The change asked for at each row of x (..., d), as coordinates (..., m) in the span's orthonormal basis.
+        """The change asked for at each row of x (..., d), as coordinates (..., m) in the span's
+        orthonormal basis.
 
-        Their length is that of the change, whatever is left of it once the stream's dtype has rounded it.
+        Their length is that of the change, whatever is left of it once the stream's dtype has
+        rounded it.
         """
         if self.kind == "add":
             return self.pushed.expand(*x.shape[:-1], -1)

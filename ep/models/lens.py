@@ -1,11 +1,13 @@
 """The logit lens: which tokens a direction promotes and suppresses.
 
-Knows the model's final norm and unembedding. Does not know dictionaries: directions in, token ids and scores out.
+Knows the model's final norm and unembedding. Does not know dictionaries: directions in, token ids
+and scores out.
 
-The paper's rule (protocol 5.1): scores = final_norm(v) · W_U of the UNIT, CENTRED direction itself; the centre is not
-added back. The final norm is the model's own with all its weights (RMSNorm, Gemma's (1 + w), or LayerNorm, which also
-removes the mean of v and adds its bias); W_U is unprocessed; there is no unembedding bias, no logit soft-cap and no
-logit scale. The named alternative (protocol 5.3) is the shift lens(c + r·v) - lens(c): what changes when a typical
+The paper's rule (protocol 5.1): scores = final_norm(v) · W_U of the UNIT, CENTRED direction itself;
+the centre is not added back. The final norm is the model's own with all its weights (RMSNorm,
+Gemma's (1 + w), or LayerNorm, which also removes the mean of v and adds its bias); W_U is
+unprocessed; there is no unembedding bias, no logit soft-cap and no logit scale. The named
+alternative (protocol 5.3) is the shift lens(c + r·v) - lens(c): what changes when a typical
 activation moves along v; a LayerNorm's bias cancels in it. Everything is computed in float32.
 """
 
@@ -25,7 +27,9 @@ _COLUMNS_AT_ONCE = 1 << 15  # rows of the unembedding widened to float32 at a ti
 
 
 class Lens(NamedTuple):
-    """Most promoted (up, highest score first) and most suppressed (down, lowest first) tokens of m directions."""
+    """Most promoted (up, highest score first) and most suppressed (down, lowest first) tokens of m
+    directions.
+    """
 
     up_ids: Int32[np.ndarray, "m k"]
     up_values: Float32[np.ndarray, "m k"]
@@ -61,16 +65,22 @@ def shift_lens(
 
     with torch.inference_mode():
         moved = np.asarray(center + np.float32(radius) * directions, dtype=np.float32)
-        # W_U is linear, so the difference of the two normed states has the difference of the scores.
+        # W_U is linear, so the difference of the two normed states has the difference of the
+        # scores.
         return _extremes(model, _normed(model, moved) - _normed(model, center[None]), k)
 
 
 def _normed(model: LanguageModel, x: Float32[np.ndarray, "m d"]) -> Any:
-    """The model's final norm of each row, in float32; a model without one leaves the rows as they are."""
+    """The model's final norm of each row, in float32; a model without one leaves the rows as they
+    are.
+    """
     import torch
 
     if x.shape[1] != model.width:
-        raise ModelError(f"directions of width {x.shape[1]} do not fit {model.name}, whose width is {model.width}")
+        raise ModelError(
+            f"directions of width {x.shape[1]} do not fit {model.name}, whose width is "
+            f"{model.width}"
+        )
     rows = torch.tensor(np.asarray(x), dtype=torch.float32, device=model.device)
     norm = getattr(model.bridge, "ln_final", None)
     return rows if norm is None else copy.deepcopy(norm.original_component).float()(rows)
@@ -82,7 +92,9 @@ def _extremes(model: LanguageModel, states: Any, k: int) -> Lens:
 
     unembedding = model.bridge.unembed.original_component.weight
     if unembedding.shape[1] != model.width:
-        raise ModelError(f"{model.name} projects before its unembedding; the lens needs a direct one")
+        raise ModelError(
+            f"{model.name} projects before its unembedding; the lens needs a direct one"
+        )
     k = min(k, model.vocabulary_size)
     rows_at_once = max(1, _SCORES_AT_ONCE // min(_COLUMNS_AT_ONCE, model.vocabulary_size))
     parts = [_part_extremes(part, unembedding, k) for part in torch.split(states, rows_at_once)]
@@ -100,7 +112,9 @@ def _part_extremes(states: Any, unembedding: Any, k: int) -> tuple[Any, Any, Any
     for start in range(0, len(unembedding), _COLUMNS_AT_ONCE):
         scores = states @ unembedding[start : start + _COLUMNS_AT_ONCE].float().T
         for largest, (values, ids) in best.items():
-            new_values, new_ids = torch.topk(scores, min(k, scores.shape[1]), dim=1, largest=largest)
+            new_values, new_ids = torch.topk(
+                scores, min(k, scores.shape[1]), dim=1, largest=largest
+            )
             values, ids = torch.cat([values, new_values], 1), torch.cat([ids, new_ids + start], 1)
             values, place = torch.topk(values, min(k, values.shape[1]), dim=1, largest=largest)
             best[largest] = values, torch.gather(ids, 1, place)

@@ -1,10 +1,12 @@
 """Loads a causal language model through TransformerLens and says what was chosen and why.
 
-Knows devices, dtypes, and what makes a checkpoint usable here: causal, supported by `TransformerBridge`, with a
-tokenizer. Does not know texts (tokens.py), activations (activations.py) or the lens (lens.py).
+Knows devices, dtypes, and what makes a checkpoint usable here: causal, supported by
+`TransformerBridge`, with a tokenizer. Does not know texts (tokens.py), activations (activations.py)
+or the lens (lens.py).
 
-The weights stay as they are in the checkpoint: no folding, no centring, so that residuals equal those of plain
-transformers and the lens reads the real final norm and unembedding (protocol 1.6, 5.1).
+The weights stay as they are in the checkpoint: no folding, no centring, so that residuals equal
+those of plain transformers and the lens reads the real final norm and unembedding (protocol 1.6,
+5.1).
 """
 
 from __future__ import annotations
@@ -47,10 +49,15 @@ class LanguageModel:
     reason: str
     """One short sentence: which device and dtype were chosen, and why."""
     tokenizer: Any = field(repr=False)
-    """The tokenizer as its files say, untouched by TransformerLens (which invents missing BOS and pad tokens)."""
+    """The tokenizer as its files say, untouched by TransformerLens (which invents missing BOS and
+    pad tokens).
+    """
     tokens: Tokens = field(repr=False)
     bridge: Any = field(repr=False)
-    """The `TransformerBridge`. Take `lock` around every forward and generate: it is not thread-safe."""
+    """The `TransformerBridge`.
+
+    Take `lock` around every forward and generate: it is not thread-safe.
+    """
     forward_options: dict[str, bool] = field(repr=False)
     """Arguments that spare a forward pass what nobody reads (a key-value cache, attention maps)."""
     lock: Any = field(default_factory=threading.RLock, repr=False)
@@ -64,7 +71,9 @@ class LanguageModel:
 
     @staticmethod
     def hook_name(layer: int) -> str:
-        """The name under which a layer's activations are recorded: the residual stream after block `layer`."""
+        """The name under which a layer's activations are recorded: the residual stream after block
+        `layer`.
+        """
         return f"blocks.{layer}.hook_resid_post"
 
     def hook_point(self, layer: int) -> Any:
@@ -72,15 +81,22 @@ class LanguageModel:
         return self.bridge.get_hook_point(self.hook_name(layer))
 
     def check_layers(self, layers: Sequence[int]) -> None:
-        """Raise ModelError, with the range, unless every layer exists and at least one is asked for."""
+        """Raise ModelError, with the range, unless every layer exists and at least one is asked
+        for.
+        """
         if not layers:
-            raise ModelError(f"no layer was asked for; {self.name} has layers 0 to {self.n_layers - 1}")
+            raise ModelError(
+                f"no layer was asked for; {self.name} has layers 0 to {self.n_layers - 1}"
+            )
         for layer in layers:
             if not 0 <= layer < self.n_layers:
-                raise ModelError(f"{self.name} has no layer {layer}: it has layers 0 to {self.n_layers - 1}")
+                raise ModelError(
+                    f"{self.name} has no layer {layer}: it has layers 0 to {self.n_layers - 1}"
+                )
 
     def encode_prompt(self, prompt: str | Sequence[Message]) -> Prompt:
-        """Tokens of one prompt: a text, or chat messages rendered with the reply's opening (generation prompt).
+        """Tokens of one prompt: a text, or chat messages rendered with the reply's opening
+        (generation prompt).
 
         Cut to the model's context, with `truncated` set where that happened.
         """
@@ -93,18 +109,23 @@ class LanguageModel:
 
 
 _one_at_a_time = threading.Lock()
-"""transformers switches the whole process to weightless tensors while it loads: two loads that cross leave it there."""
+"""transformers switches the whole process to weightless tensors while it loads: two loads that
+cross leave it there.
+"""
 
 
-def load(name_or_path: str, device: str = "auto", dtype: str = "auto", revision: str | None = None) -> LanguageModel:
+def load(
+    name_or_path: str, device: str = "auto", dtype: str = "auto", revision: str | None = None
+) -> LanguageModel:
     """Load a causal language model by Hub name or from a local directory.
 
     device    "auto" takes cuda, then mps, then cpu; or name one ("cuda:1").
-    dtype     "auto" takes float32 on the CPU and the checkpoint's own on a GPU; or "float32", "bfloat16", "float16".
+    dtype     "auto" takes float32 on the CPU and the checkpoint's own on a GPU; or "float32",
+              "bfloat16", "float16".
     revision  a Hub branch, tag or commit; ignored for a directory.
 
-    One model is loaded at a time, whoever asks. Raises ModelError, in one line, for anything that is not a loadable
-    causal language model with a tokenizer.
+    One model is loaded at a time, whoever asks. Raises ModelError, in one line, for anything that
+    is not a loadable causal language model with a tokenizer.
     """
     source = find(name_or_path, revision)
     chosen_device = _device(device)
@@ -138,13 +159,19 @@ def load(name_or_path: str, device: str = "auto", dtype: str = "auto", revision:
 def _device(asked: str) -> str:
     import torch
 
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if asked == "auto":
         return next(kind for kind, present in available.items() if present)
     kind, _, index = asked.partition(":")
     if kind not in available or (index and not index.isdigit()):
         raise ModelError(f"device {asked!r} is unknown; expected auto, cuda, cuda:N, mps or cpu")
-    if not available[kind] or (kind == "cuda" and index and int(index) >= torch.cuda.device_count()):
+    if not available[kind] or (
+        kind == "cuda" and index and int(index) >= torch.cuda.device_count()
+    ):
         raise ModelError(f"device {asked!r} is not available to this torch; use auto or cpu")
     return asked
 
@@ -161,22 +188,31 @@ def _dtype(asked: str, device: str, config: Any) -> tuple[str, str]:
         return "float32", "float32 on cpu: exact, and half precision is slower there."
     stored = str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
     if stored not in _DTYPES:
-        return "float32", f"float32 on {device}: the checkpoint's {stored} is not one we compute in."
+        return (
+            "float32",
+            f"float32 on {device}: the checkpoint's {stored} is not one we compute in.",
+        )
     if stored == "bfloat16" and device.startswith("cuda") and not torch.cuda.is_bf16_supported():
         return "float32", f"float32 on {device}: the checkpoint is bfloat16, which this GPU lacks."
     return stored, f"{stored} on {device}: the checkpoint's own."
 
 
 def _config(source: ModelSource, name: str) -> Any:
-    from transformer_lens.model_bridge.sources._hf_format import determine_architecture_from_hf_config
+    from transformer_lens.model_bridge.sources._hf_format import (
+        determine_architecture_from_hf_config,
+    )
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(source.directory, trust_remote_code=False)
     try:
         determine_architecture_from_hf_config(config)
     except ValueError as error:
-        built = ", ".join(getattr(config, "architectures", None) or ()) or getattr(config, "model_type", "unknown")
-        raise ModelError(f"{name} is a {built}: TransformerLens does not support this architecture") from error
+        built = ", ".join(getattr(config, "architectures", None) or ()) or getattr(
+            config, "model_type", "unknown"
+        )
+        raise ModelError(
+            f"{name} is a {built}: TransformerLens does not support this architecture"
+        ) from error
     return config
 
 
@@ -190,9 +226,13 @@ def _bridge(source: ModelSource, device: str, dtype: str) -> Any:
     import torch
     from transformer_lens.model_bridge import TransformerBridge
 
-    # The bridge edits its tokenizer (pad and BOS become EOS where they are missing), so it gets one of its own.
+    # The bridge edits its tokenizer (pad and BOS become EOS where they are missing), so it gets one
+    # of its own.
     return TransformerBridge.boot_transformers(
-        str(source.directory), device=device, dtype=getattr(torch, dtype), tokenizer=_tokenizer(source)
+        str(source.directory),
+        device=device,
+        dtype=getattr(torch, dtype),
+        tokenizer=_tokenizer(source),
     )
 
 
@@ -206,7 +246,10 @@ def _check_causal(bridge: Any, name: str) -> None:
         and not getattr(config, "is_encoder_decoder", False)
     )
     if not causal:
-        raise ModelError(f"{name} is a {bridge.cfg.architecture}: not a causal language model with a stack of blocks")
+        raise ModelError(
+            f"{name} is a {bridge.cfg.architecture}: not a causal language model with a stack of "
+            "blocks"
+        )
 
 
 def _forward_options(model: Any) -> dict[str, bool]:
@@ -218,16 +261,22 @@ def _forward_options(model: Any) -> dict[str, bool]:
 
 
 def _check_complete(reports: list[str], name: str) -> None:
-    """Refuse a checkpoint that lacks weights: transformers fills them with random numbers and only logs it."""
+    """Refuse a checkpoint that lacks weights: transformers fills them with random numbers and only
+    logs it.
+    """
     rows = [line.split("|") for report in reports for line in report.splitlines()]
     missing = [row[0].strip() for row in rows if "MISSING" in "".join(row[1:2])]
     if missing:
-        raise ModelError(f"{name} lacks weights that its config.json asks for, such as {missing[0]}")
+        raise ModelError(
+            f"{name} lacks weights that its config.json asks for, such as {missing[0]}"
+        )
 
 
 @contextmanager
 def _reports() -> Iterator[list[str]]:
-    """Collect what transformers would print while it loads (bars, warnings); the caller shows its own progress."""
+    """Collect what transformers would print while it loads (bars, warnings); the caller shows its
+    own progress.
+    """
     import transformer_lens.model_bridge  # noqa: F401  its first import sets the level of the logger we listen to
     from transformers.utils import logging as hf_logging
 
@@ -257,12 +306,22 @@ def _reports() -> Iterator[list[str]]:
 
 @contextmanager
 def _one_line(name: str) -> Iterator[None]:
-    """Turn what the libraries raise for damaged or foreign files into one line that names the model."""
+    """Turn what the libraries raise for damaged or foreign files into one line that names the
+    model.
+    """
     from safetensors import SafetensorError
 
     try:
         yield
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, SafetensorError) as error:
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+        KeyError,
+        TypeError,
+        ImportError,
+        SafetensorError,
+    ) as error:
         raise ModelError(f"{name} cannot be loaded: {_first_line(error)}") from error
 
 

@@ -1,11 +1,13 @@
 """The bytes of every token: joined and decoded as UTF-8, a passage's pieces are its text.
 
-Knows how tokenizers write tokens: byte-level BPE (GPT-2: "Ġ" is a space), SentencePiece ("▁" is a space, "<0xE6>" a
-byte), WordPiece ("##"). Does not know how text is cut into tokens: tokens.py asks the tokenizer.
+Knows how tokenizers write tokens: byte-level BPE (GPT-2: "Ġ" is a space), SentencePiece ("▁" is a
+space, "<0xE6>" a byte), WordPiece ("##"). Does not know how text is cut into tokens: tokens.py asks
+the tokenizer.
 
-Where the join differs from the text: SentencePiece-style tokenizers put a space before the first word (and after a
-special token), so the join has that one space more; a tokenizer that normalises (lower case, NFC) joins to the
-normalised text. Special tokens keep their written form, such as b"<bos>".
+Where the join differs from the text: SentencePiece-style tokenizers put a space before the first
+word (and after a special token), so the join has that one space more; a tokenizer that normalises
+(lower case, NFC) joins to the normalised text. Special tokens keep their written form, such as
+b"<bos>".
 """
 
 from __future__ import annotations
@@ -31,21 +33,34 @@ class Pieces:
     replacements: tuple[tuple[str, str], ...]
     """Written form to text, in order: (("▁", " "),)."""
     continuation: str | None
-    """A token with this prefix continues a word, one without starts it (WordPiece); None elsewhere."""
+    """A token with this prefix continues a word, one without starts it (WordPiece); None
+    elsewhere.
+    """
 
     @classmethod
     def of(cls, tokenizer: Any) -> Pieces:
         """Read the rules from the tokenizer's own decoder."""
         added = getattr(tokenizer, "added_tokens_decoder", {})
-        special = frozenset(tokenizer.all_special_ids) | {id for id, token in added.items() if token.special}
+        special = frozenset(tokenizer.all_special_ids) | {
+            id for id, token in added.items() if token.special
+        }
         steps = _decoder_steps(tokenizer)
         kinds = {step["type"] for step in steps}
         replacements = tuple(pair for step in steps if (pair := _replacement(step)))
         word_piece = next((step["prefix"] for step in steps if step["type"] == "WordPiece"), None)
-        return cls(tokenizer, special, "ByteLevel" in kinds, "ByteFallback" in kinds, replacements, word_piece)
+        return cls(
+            tokenizer,
+            special,
+            "ByteLevel" in kinds,
+            "ByteFallback" in kinds,
+            replacements,
+            word_piece,
+        )
 
     def piece(self, id: int) -> bytes:
-        """The bytes of token `id`; an id the tokenizer does not know (a padded vocabulary) is written <unused ID>."""
+        """The bytes of token `id`; an id the tokenizer does not know (a padded vocabulary) is
+        written <unused ID>.
+        """
         token = self.tokenizer.convert_ids_to_tokens(int(id))
         if token is None:
             return f"<unused {id}>".encode()
@@ -94,7 +109,11 @@ def _from_byte_level(token: str) -> bytes:
 
 @cache
 def _byte_alphabet() -> dict[str, int]:
-    """GPT-2's table: printable bytes stand for themselves, the other 68 for characters from U+0100 on."""
+    """GPT-2's table: printable bytes stand for themselves, the other 68 for characters from U+0100
+    on.
+    """
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(0x100) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(0x100 + n): byte for n, byte in enumerate(others)}
+    return {chr(byte): byte for byte in printable} | {
+        chr(0x100 + n): byte for n, byte in enumerate(others)
+    }

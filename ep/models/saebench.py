@@ -1,8 +1,10 @@
-"""A dictionary as the object SAEBench evaluates: encode, decode, unit decoder rows, and a config with its fields.
+"""A dictionary as the object SAEBench evaluates: encode, decode, unit decoder rows, and a config
+with its fields.
 
-Six read-outs, as in the paper's adapter (protocol 3.2); SAEBench's sparse probing is usually run with "signed", its
-other evaluations with "topk". The default basis is the exemplars, the directions membership is decided by; the paper's
-adapter takes the means (protocol W24). Knows no SAEBench: the object has the shape it asks for and needs none of it.
+Six read-outs, as in the paper's adapter (protocol 3.2); SAEBench's sparse probing is usually run
+with "signed", its other evaluations with "topk". The default basis is the exemplars, the directions
+membership is decided by; the paper's adapter takes the means (protocol W24). Knows no SAEBench: the
+object has the shape it asks for and needs none of it.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ EPSILON = 1e-12
 
 @dataclass
 class ReadoutConfig:
-    """The fields SAEBench reads; those without meaning for a dictionary keep its own neutral values."""
+    """The fields SAEBench reads; those without meaning for a dictionary keep its own neutral
+    values.
+    """
 
     model_name: str
     d_in: int
@@ -56,23 +60,29 @@ class ReadoutConfig:
 class Readout(nn.Module):
     """A dictionary with one of six read-outs.
 
-    readout: a name of `ep.method.readouts.FEATURES`. basis: "exemplar" or "mean". k: regions kept by "topk" and
-    "topk_norm". x: (..., d) raw activations → features (..., K); `decode` gives f B + c (not an inverse).
-    ConfigError for another read-out or k.
+    readout: a name of `ep.method.readouts.FEATURES`. basis: "exemplar" or "mean". k: regions kept
+    by "topk" and "topk_norm". x: (..., d) raw activations → features (..., K); `decode` gives f B +
+    c (not an inverse). ConfigError for another read-out or k.
     """
 
-    def __init__(self, dictionary: Dictionary, readout: str = "topk", basis: str = "exemplar", k: int = 1) -> None:
+    def __init__(
+        self, dictionary: Dictionary, readout: str = "topk", basis: str = "exemplar", k: int = 1
+    ) -> None:
         super().__init__()
         if readout not in FEATURES:
             raise ConfigError(f"read-out {readout!r} is unknown: use one of {', '.join(FEATURES)}")
         if not 1 <= k <= len(dictionary):
-            raise ConfigError(f"k = {k} was asked for: expected 1 to {len(dictionary)}, the number of regions")
+            raise ConfigError(
+                f"k = {k} was asked for: expected 1 to {len(dictionary)}, the number of regions"
+            )
         rows = torch.from_numpy(np.array(dictionary.basis(basis), np.float32))
         self.readout, self.k = readout, k
         self.W_dec = nn.Parameter(rows, requires_grad=False)
         self.W_enc = nn.Parameter(rows.T.contiguous(), requires_grad=False)
         self.b_enc = nn.Parameter(torch.zeros(len(rows)), requires_grad=False)
-        self.b_dec = nn.Parameter(torch.from_numpy(np.array(dictionary.center, np.float32)), requires_grad=False)
+        self.b_dec = nn.Parameter(
+            torch.from_numpy(np.array(dictionary.center, np.float32)), requires_grad=False
+        )
         info = dictionary.info
         self.cfg = ReadoutConfig(
             model_name=str(info.get("model_name") or ""),
@@ -118,4 +128,8 @@ class Readout(nn.Module):
     def check_decoder_norms(self) -> bool:
         """Whether the decoder's rows are unit rows, as SAEBench asks."""
         norms = self.W_dec.norm(dim=1)
-        return bool(torch.allclose(norms, torch.ones_like(norms), atol=1e-5 if self.dtype == torch.float32 else 1e-2))
+        return bool(
+            torch.allclose(
+                norms, torch.ones_like(norms), atol=1e-5 if self.dtype == torch.float32 else 1e-2
+            )
+        )

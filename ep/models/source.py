@@ -1,7 +1,9 @@
-"""Where a model's files are: a local directory as it is, or a Hub name brought into the local cache.
+"""Where a model's files are: a local directory as it is, or a Hub name brought into the local
+cache.
 
-Knows paths, the Hub and its refusals. Does not know what is inside the files: loading.py reads them. Everything after
-this room works on a directory, so a model that is cached or local never waits for a network.
+Knows paths, the Hub and its refusals. Does not know what is inside the files: loading.py reads
+them. Everything after this room works on a directory, so a model that is cached or local never
+waits for a network.
 """
 
 from __future__ import annotations
@@ -15,7 +17,14 @@ from ep.errors import ModelError
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _NEVER = ["*/*"]  # sub-folders hold other formats of the same weights
 _TEXT_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "*.tiktoken"]
-_TOKENIZER_FILES = ("tokenizer.json", "*.model", "vocab.json", "vocab.txt", "*.tiktoken", "tekken.json")
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "*.model",
+    "vocab.json",
+    "vocab.txt",
+    "*.tiktoken",
+    "tekken.json",
+)
 
 
 @dataclass(frozen=True)
@@ -29,26 +38,37 @@ class ModelSource:
 
 
 def find(name_or_path: str, revision: str | None = None) -> ModelSource:
-    """Find a model's directory: a local one by its path, a Hub one by its name (from the cache, else downloaded).
+    """Find a model's directory: a local one by its path, a Hub one by its name (from the cache,
+    else downloaded).
 
-    Raises ModelError, in one line, for what is not a model directory, is unknown to the Hub, gated, or out of reach.
+    Raises ModelError, in one line, for what is not a model directory, is unknown to the Hub, gated,
+    or out of reach.
     """
     path = Path(name_or_path).expanduser()
     if not name_or_path.strip():
-        raise ModelError("no model was named; give a model directory or a Hub name such as google/gemma-2-2b")
+        raise ModelError(
+            "no model was named; give a model directory or a Hub name such as google/gemma-2-2b"
+        )
     if path.is_dir():
         return ModelSource(_checked(path, name_or_path), None)
     if path.exists():
-        raise ModelError(f"{name_or_path} is a file; expected a model directory or a Hub name (owner/model)")
+        raise ModelError(
+            f"{name_or_path} is a file; expected a model directory or a Hub name (owner/model)"
+        )
     if _looks_local(name_or_path, path):
-        raise ModelError(f"no such directory: {name_or_path}; expected a model directory or a Hub name (owner/model)")
+        raise ModelError(
+            f"no such directory: {name_or_path}; expected a model directory or a Hub name "
+            "(owner/model)"
+        )
     cached = _cached(name_or_path, revision)
     directory = cached or _downloaded(name_or_path, revision)
     return ModelSource(_checked(directory, name_or_path), directory.name)
 
 
 def _looks_local(name: str, path: Path) -> bool:
-    """Whether a name that does not exist was meant as a path, so that nobody waits for the Hub to say so."""
+    """Whether a name that does not exist was meant as a path, so that nobody waits for the Hub to
+    say so.
+    """
     if not _HUB_NAME.fullmatch(name):
         return True
     return "/" in name and Path(path.parts[0]).is_dir()
@@ -56,11 +76,19 @@ def _looks_local(name: str, path: Path) -> bool:
 
 def _checked(directory: Path, name: str) -> Path:
     if not (directory / "config.json").is_file():
-        raise ModelError(f"{name} has no config.json: not a model directory (expected config.json, weights, tokenizer)")
+        raise ModelError(
+            f"{name} has no config.json: not a model directory (expected config.json, weights, "
+            "tokenizer)"
+        )
     if not _has_weights(directory):
-        raise ModelError(f"{name} has a config.json but no weights (expected *.safetensors or *.bin beside it)")
+        raise ModelError(
+            f"{name} has a config.json but no weights (expected *.safetensors or *.bin beside it)"
+        )
     if not any(any(directory.glob(pattern)) for pattern in _TOKENIZER_FILES):
-        raise ModelError(f"{name} has no tokenizer (expected tokenizer.json or tokenizer.model beside config.json)")
+        raise ModelError(
+            f"{name} has no tokenizer (expected tokenizer.json or tokenizer.model beside "
+            "config.json)"
+        )
     return directory
 
 
@@ -83,25 +111,37 @@ def _cached(name: str, revision: str | None) -> Path | None:
 
 def _downloaded(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     def fetch(weights: str) -> Path:
         patterns = [*_TEXT_FILES, weights]
-        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=_NEVER))
+        return Path(
+            snapshot_download(
+                name, revision=revision, allow_patterns=patterns, ignore_patterns=_NEVER
+            )
+        )
 
     try:
         directory = fetch("*.safetensors")
         return directory if _has_weights(directory) else fetch("*.bin")
     except GatedRepoError as error:
         raise ModelError(
-            f"{name} is gated: accept its licence at https://huggingface.co/{name} and log in with `hf auth login`"
+            f"{name} is gated: accept its licence at https://huggingface.co/{name} and log in with "
+            "`hf auth login`"
         ) from error
     except RepositoryNotFoundError as error:
-        raise ModelError(f"{name} is neither a directory here nor a model on the Hub (or it is private)") from error
+        raise ModelError(
+            f"{name} is neither a directory here nor a model on the Hub (or it is private)"
+        ) from error
     except RevisionNotFoundError as error:
         raise ModelError(f"{name} has no revision {revision!r} on the Hub") from error
     except OSError as error:  # every way of not reaching the Hub, offline mode included
         raise ModelError(
-            f"{name} is no directory here and not in the local cache, and the Hub cannot be reached; "
+            f"{name} is no directory here and not in the local cache, and the Hub cannot be "
+            "reached; "
             "give a model directory, or connect and try again"
         ) from error

@@ -1,6 +1,7 @@
 """One text through models, position by position: what studies that compare two models read.
 
-Knows tokens and activations and nothing of dictionaries; texts come in as token ids, or as text to be cut anew.
+Knows tokens and activations and nothing of dictionaries; texts come in as token ids, or as text to
+be cut anew.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ Told = Callable[[float], None]
 
 @dataclass(frozen=True, eq=False)
 class Positions:
-    """t positions of several texts: x raw activations, the text each belongs to, and tokens after it in that text."""
+    """t positions of several texts: x raw activations, the text each belongs to, and tokens after
+    it in that text.
+    """
 
     x: Float32[np.ndarray, "t d"]
     text: Int64[np.ndarray, " t"]
@@ -34,7 +37,9 @@ class Positions:
         return self.x[self.back == 0]
 
 
-def turns(model: LanguageModel, prompts: Sequence[str], layer: int, told: Told = lambda share: None) -> Positions:
+def turns(
+    model: LanguageModel, prompts: Sequence[str], layer: int, told: Told = lambda share: None
+) -> Positions:
     """Every position (BOS left out) of prompts as user turns up to the reply's opening."""
     return positions(model, [user_turn(model, prompt) for prompt in prompts], layer, told)
 
@@ -46,13 +51,20 @@ def positions(
     told: Told = lambda share: None,
     only_last: bool = False,
 ) -> Positions:
-    """Every position but BOS of texts given as token ids, cut to the model's context; or the last of each only.
+    """Every position but BOS of texts given as token ids, cut to the model's context; or the last
+    of each only.
 
     told(share) after each batch; what it raises ends the work. Errors as `harvest`.
     """
-    parts, texts, backs = [np.zeros((0, model.width), np.float32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    parts, texts, backs = (
+        [np.zeros((0, model.width), np.float32)],
+        [np.zeros(0, np.int64)],
+        [np.zeros(0, np.int64)],
+    )
     for start in range(0, len(rows), AT_ONCE):
-        batch, lengths = _batch(model, [tuple(row)[: model.context] for row in rows[start : start + AT_ONCE]])
+        batch, lengths = _batch(
+            model, [tuple(row)[: model.context] for row in rows[start : start + AT_ONCE]]
+        )
         found = harvest(model, batch, [layer], "final" if only_last else "all")
         parts.append(found.x[layer])
         texts.append(found.passage + start)
@@ -78,7 +90,9 @@ def pieces(model: LanguageModel, ids: Sequence[int]) -> list[bytes]:
 
 
 def recut(model: LanguageModel, other: LanguageModel, ids: Sequence[int]) -> list[int]:
-    """Token ids of a text that `model` has cut, as `other` cuts it; the space some put before a text is left out."""
+    """Token ids of a text that `model` has cut, as `other` cuts it; the space some put before a
+    text is left out.
+    """
     text = b"".join(pieces(model, ids)).decode("utf-8", "replace")
     if b"".join(pieces(model, model.tokens.encode("a"))) == b" a":
         text = text.removeprefix(" ")

@@ -1,12 +1,13 @@
 """Text to token ids and back: the BOS rule, true masks, chat templates, batches.
 
-Knows the tokenizer. Does not know the model: nothing here runs a forward pass. This is the only room that decides
-where a BOS goes and which tokens are padding, template or content.
+Knows the tokenizer. Does not know the model: nothing here runs a forward pass. This is the only
+room that decides where a BOS goes and which tokens are padding, template or content.
 
-The BOS rule (protocol 1.6): where the tokenizer has a BOS token, every passage starts with exactly one, also when its
-text or chat template already wrote one (W3), and that position is never harvested. Where it has none, a passage starts
-with its first real token, and that one is harvested like any other. Lengths are counted, never guessed from ids that
-look like padding, because BOS, EOS and pad may be one and the same id (W2).
+The BOS rule (protocol 1.6): where the tokenizer has a BOS token, every passage starts with exactly
+one, also when its text or chat template already wrote one (W3), and that position is never
+harvested. Where it has none, a passage starts with its first real token, and that one is harvested
+like any other. Lengths are counted, never guessed from ids that look like padding, because BOS, EOS
+and pad may be one and the same id (W2).
 """
 
 from __future__ import annotations
@@ -55,13 +56,18 @@ class Prompt(NamedTuple):
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Passages of one batch, padded on the right to the longest. Padding has id 0 and means nothing: ask `mask`."""
+    """Passages of one batch, padded on the right to the longest.
+
+    Padding has id 0 and means nothing: ask `mask`.
+    """
 
     ids: Int64[np.ndarray, "b t"]
     mask: Bool[np.ndarray, "b t"]
     """True at real tokens."""
     keep: Bool[np.ndarray, "b t"]
-    """True at positions worth harvesting: real tokens that are neither BOS nor a chat template's."""
+    """True at positions worth harvesting: real tokens that are neither BOS nor a chat
+    template's.
+    """
     passage: Int64[np.ndarray, " b"]
     """Passage ids."""
     truncated: Bool[np.ndarray, " b"]
@@ -89,22 +95,31 @@ class Tokens:
         """
         return self._encode_all([text])[0]
 
-    def chat(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> tuple[list[int], list[bool]]:
-        """Token ids of chat messages through the tokenizer's own template, and which of them are template.
+    def chat(
+        self, messages: Sequence[Message], add_generation_prompt: bool = False
+    ) -> tuple[list[int], list[bool]]:
+        """Token ids of chat messages through the tokenizer's own template, and which of them are
+        template.
 
-        A token is content if its first character is message content, template otherwise (BOS, role names, turn
-        marks, the opening of the reply). Raises ModelError where the tokenizer has no template or refuses the roles.
+        A token is content if its first character is message content, template otherwise (BOS, role
+        names, turn marks, the opening of the reply). Raises ModelError where the tokenizer has no
+        template or refuses the roles.
         """
         text, contents = render(self.tokenizer, messages, add_generation_prompt)
         if not self.tokenizer.is_fast:
-            raise ModelError("this tokenizer gives no character offsets, which chat needs; give plain text")
-        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+            raise ModelError(
+                "this tokenizer gives no character offsets, which chat needs; give plain text"
+            )
+        encoded = self.tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
         starts = np.array([start for start, _ in encoded["offset_mapping"]], dtype=np.int64)
         is_content = np.zeros(len(starts), dtype=bool)
         for span in contents:
             is_content |= (starts >= span.start) & (starts < span.stop)
         ids = self._with_one_bos(encoded["input_ids"])
-        added = len(ids) - len(starts)  # 1 where a BOS was put in front, negative where doubled ones were taken off
+        # 1 where a BOS was put in front, negative where doubled ones were taken off
+        added = len(ids) - len(starts)
         is_template = [True] * max(added, 0) + (~is_content[max(-added, 0) :]).tolist()
         return ids, is_template
 
@@ -113,7 +128,9 @@ class Tokens:
         return [position == 0 and self.bos is not None for position in range(len(ids))]
 
     def piece(self, id: int) -> bytes:
-        """The exact bytes of one token; joining a passage's pieces gives its text (limits: see pieces.py)."""
+        """The exact bytes of one token; joining a passage's pieces gives its text (limits: see
+        pieces.py).
+        """
         known = self._known.get(id)
         if known is None:
             known = self._known[id] = self._pieces.piece(id)
@@ -121,9 +138,15 @@ class Tokens:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of everything that decides ids: vocabulary, merges, normaliser, special tokens, chat template."""
+        """SHA-256 of everything that decides ids: vocabulary, merges, normaliser, special tokens,
+        chat template.
+        """
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
-        body = backend.to_str() if backend is not None else json.dumps(sorted(self.tokenizer.get_vocab().items()))
+        body = (
+            backend.to_str()
+            if backend is not None
+            else json.dumps(sorted(self.tokenizer.get_vocab().items()))
+        )
         template = self.tokenizer.chat_template or ""
         facts = json.dumps([self.bos, self.tokenizer.eos_token_id, template], sort_keys=True)
         return hashlib.sha256(f"{facts}\n{body}".encode()).hexdigest()
@@ -135,16 +158,21 @@ class Tokens:
 
         context  Tokens kept of each passage, not counting BOS (protocol 1.7: 128, so rows of 129).
 
-        A passage with messages is rendered with the chat template; if the last turn is the user's, the opening of the
-        reply follows, whose last token is the "final" position. Passages without any token are left out.
+        A passage with messages is rendered with the chat template; if the last turn is the user's,
+        the opening of the reply follows, whose last token is the "final" position. Passages without
+        any token are left out.
         """
         stream = iter(passages)
         while group := list(islice(stream, batch_size)):
-            plain = iter(self._encode_all([passage.text for passage in group if not passage.messages]))
+            plain = iter(
+                self._encode_all([passage.text for passage in group if not passage.messages])
+            )
             rows = []
             for passage in group:
                 if passage.messages:
-                    ids, template = self.chat(passage.messages, passage.messages[-1]["role"] == "user")
+                    ids, template = self.chat(
+                        passage.messages, passage.messages[-1]["role"] == "user"
+                    )
                 else:
                     ids = next(plain)
                     template = self.bos_only(ids)
@@ -170,11 +198,14 @@ class Tokens:
         return batch
 
     def _encode_all(self, texts: list[str]) -> list[list[int]]:
-        # A lone surrogate, which JSON can spell, has no UTF-8 form; tokenizers refuse it, so it becomes "?".
+        # A lone surrogate, which JSON can spell, has no UTF-8 form; tokenizers refuse it, so it
+        # becomes "?".
         clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         if not clean:
             return []
-        encoded = self.tokenizer(clean, add_special_tokens=False, return_attention_mask=False, verbose=False)
+        encoded = self.tokenizer(
+            clean, add_special_tokens=False, return_attention_mask=False, verbose=False
+        )
         return [self._with_one_bos(ids) for ids in encoded["input_ids"]]
 
     def _with_one_bos(self, ids: list[int]) -> list[int]:

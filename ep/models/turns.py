@@ -1,8 +1,8 @@
 """Turns at one model: many visitors, one run at a time, in a fair order.
 
-A visitor's second waiting run comes after everybody else's first, whoever asked earlier; so a burst of runs delays
-nobody else by more than one. A run that fails or is given up frees its place. Knows no model: whoever holds the turn
-does what it likes with it.
+A visitor's second waiting run comes after everybody else's first, whoever asked earlier; so a burst
+of runs delays nobody else by more than one. A run that fails or is given up frees its place. Knows
+no model: whoever holds the turn does what it likes with it.
 """
 
 from __future__ import annotations
@@ -42,11 +42,14 @@ class Turns:
             return len(self._waiting) + (self._running is not None)
 
     @contextmanager
-    def take(self, visitor: str, tell: Callable[[int], None] = lambda ahead: None) -> Iterator[None]:
+    def take(
+        self, visitor: str, tell: Callable[[int], None] = lambda ahead: None
+    ) -> Iterator[None]:
         """Waits for a turn and holds it for the block.
 
-        tell(ahead) hears, a few times a second while waiting, how many runs come first; what it raises gives the place
-        up and is passed on. RequestError when the visitor has 4 runs in the queue already, or the queue is full.
+        tell(ahead) hears, a few times a second while waiting, how many runs come first; what it
+        raises gives the place up and is passed on. RequestError when the visitor has 4 runs in the
+        queue already, or the queue is full.
         """
         ticket = self._join(visitor)
         try:
@@ -65,9 +68,13 @@ class Turns:
             running = [] if self._running is None else [self._running]
             own = [ticket for ticket in [*running, *self._waiting] if ticket.visitor == visitor]
             if len(own) >= MOST_OF_ONE:
-                raise RequestError(f"you have {len(own)} runs in the queue already: wait for one, or cancel one")
+                raise RequestError(
+                    f"you have {len(own)} runs in the queue already: wait for one, or cancel one"
+                )
             if len(self._waiting) >= MOST_WAITING:
-                raise RequestError(f"{len(self._waiting)} runs are waiting for this model: try again in a while")
+                raise RequestError(
+                    f"{len(self._waiting)} runs are waiting for this model: try again in a while"
+                )
             self._given += 1
             round_ = max([self._round, *(ticket.round + 1 for ticket in own)])
             ticket = _Ticket(visitor, round_, self._given)

@@ -1,4 +1,7 @@
-"""Dictionaries on disk: the `.ep.h5` file, and folders of such files. Opening one loads h5py and numpy, no more."""
+"""Dictionaries on disk: the `.ep.h5` file, and folders of such files.
+
+Opening one loads h5py and numpy, no more.
+"""
 
 from __future__ import annotations
 

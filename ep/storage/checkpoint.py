@@ -1,6 +1,8 @@
-"""The kept state of an unfinished build: plain arrays beside the files it will become, and their settings.
+"""The kept state of an unfinished build: plain arrays beside the files it will become, and their
+settings.
 
-It knows nothing of what the arrays mean. The state is replaced in one rename: a crash while writing keeps the old one.
+It knows nothing of what the arrays mean. The state is replaced in one rename: a crash while writing
+keeps the old one.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from ep.errors import ConfigError, StorageError
 
 NAME = ".ep-build.npz"
 VERSION = 2
-"""Of what a state holds. 2: rivals and coarser regions are counted; a state without those counts would lose members."""
+"""Of what a state holds.
+
+2: rivals and coarser regions are counted; a state without those counts would lose members.
+"""
 
 
 class Checkpoint:
@@ -39,7 +44,10 @@ class Checkpoint:
         return hashlib.sha256(self.settings.encode()).hexdigest()
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Write the state, all or nothing. StorageError when the disk is full or the folder cannot be written."""
+        """Write the state, all or nothing.
+
+        StorageError when the disk is full or the folder cannot be written.
+        """
         partial = self.path.with_suffix(".partial")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +59,9 @@ class Checkpoint:
             partial.replace(self.path)
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise StorageError(f"the build's state could not be kept in {self.folder} ({error.strerror})") from error
+            raise StorageError(
+                f"the build's state could not be kept in {self.folder} ({error.strerror})"
+            ) from error
 
     def load(self) -> dict[str, np.ndarray]:
         """The kept arrays. ConfigError when there is no state here, it belongs to another build, or
@@ -64,17 +74,23 @@ class Checkpoint:
             kept = json.loads(str(arrays.pop("settings")))
             version = int(arrays.pop("version", np.array(1)))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise ConfigError(f"{self.path} is damaged: delete it and start the build again") from error
+            raise ConfigError(
+                f"{self.path} is damaged: delete it and start the build again"
+            ) from error
         if version != VERSION:
             raise ConfigError(
-                f"the unfinished build in {self.folder} was kept by another version of this program and cannot be "
+                f"the unfinished build in {self.folder} was kept by another version of this "
+                "program and cannot be "
                 "completed rightly: run once without --resume"
             )
         wanted = json.loads(self.settings)
-        differing = sorted(key for key in kept.keys() | wanted.keys() if kept.get(key) != wanted.get(key))
+        differing = sorted(
+            key for key in kept.keys() | wanted.keys() if kept.get(key) != wanted.get(key)
+        )
         if differing:
             raise ConfigError(
-                f"the unfinished build in {self.folder} was started with other {', '.join(differing)}: "
+                f"the unfinished build in {self.folder} was started with other "
+                f"{', '.join(differing)}: "
                 "use the same settings, or another folder"
             )
         return arrays
@@ -84,10 +100,15 @@ class Checkpoint:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the output folder and see that it can be written, before any work. StorageError when it cannot."""
+    """Make the output folder and see that it can be written, before any work.
+
+    StorageError when it cannot.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise StorageError(f"{folder} cannot be written ({error.strerror}): choose another folder") from error
+        raise StorageError(
+            f"{folder} cannot be written ({error.strerror}): choose another folder"
+        ) from error

@@ -1,9 +1,10 @@
-"""What the values of a dictionary must satisfy, checked in bounded blocks: before writing, and in a file.
+"""What the values of a dictionary must satisfy, checked in bounded blocks: before writing, and in a
+file.
 
-What steers reading (offsets, ids, counts) is checked in full every time. What is only shown (distances, logits) is
-checked in small files and on request; of vectors and of the places excerpts point to, a spread of rows is checked when
-a large file opens, and all of them otherwise.
-This room knows neither HDF5 nor models.
+What steers reading (offsets, ids, counts) is checked in full every time. What is only shown
+(distances, logits) is checked in small files and on request; of vectors and of the places excerpts
+point to, a spread of rows is checked when a large file opens, and all of them otherwise. This room
+knows neither HDF5 nor models.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ UNIT_TOLERANCE = 1e-3
 """How far a norm may be from 1; the same bound the exact search allows for."""
 
 SPREAD_BLOCKS, SPREAD_ROWS = 8, 32
-"""A large array is sampled in this many places, this many rows each, first and last rows included."""
+"""A large array is sampled in this many places, this many rows each, first and last rows
+included.
+"""
 
 STEERING = ("region", "elsewhere", "count", "rising", "offsets", "band")
 """Rules of arrays that are followed as indices or counts."""
 
 
 def verify(content: Content, thorough: bool = True) -> None:
-    """DictionaryFileError, naming array and row, at the first value that cannot be; silence when all is well.
+    """DictionaryFileError, naming array and row, at the first value that cannot be; silence when
+    all is well.
 
     thorough: every value; otherwise steering arrays in full and a spread of rows of the vectors.
     """
@@ -42,20 +46,28 @@ def verify(content: Content, thorough: bool = True) -> None:
 
 
 def complete(names: tuple[str, ...]) -> None:
-    """DictionaryFileError when a required array is missing, or one of several that need each other."""
+    """DictionaryFileError when a required array is missing, or one of several that need each
+    other.
+    """
     for name in REQUIRED:
         if name not in names:
             raise DictionaryFileError(f"the array {name} is missing")
     for group in TOGETHER:
         lacking = [name for name in group if name not in names]
         if 0 < len(lacking) < len(group):
-            raise DictionaryFileError(f"the array {lacking[0]} is missing, which others need ({', '.join(group)})")
+            raise DictionaryFileError(
+                f"the array {lacking[0]} is missing, which others need ({', '.join(group)})"
+            )
     for name, targets in NEEDS.items():
         there = [target for target in targets if target in names]
         if name in names and not there:
-            raise DictionaryFileError(f"the array {' or '.join(targets)} is missing, which {name} points into")
+            raise DictionaryFileError(
+                f"the array {' or '.join(targets)} is missing, which {name} points into"
+            )
         if name in names and len(there) > 1:
-            raise DictionaryFileError(f"{name} may point into {' or '.join(there)}: expected only one of them")
+            raise DictionaryFileError(
+                f"{name} may point into {' or '.join(there)}: expected only one of them"
+            )
 
 
 def _values(content: Content, array: Array, thorough: bool) -> None:
@@ -78,12 +90,16 @@ def _ranges(content: Content, array: Array, thorough: bool) -> Iterator[tuple[in
     if thorough:
         yield from spans(shape, array.dtype.itemsize)
         return
-    for start in np.unique(np.linspace(0, max(0, shape[0] - SPREAD_ROWS), SPREAD_BLOCKS).astype(int)):
+    for start in np.unique(
+        np.linspace(0, max(0, shape[0] - SPREAD_ROWS), SPREAD_BLOCKS).astype(int)
+    ):
         yield int(start), min(shape[0], int(start) + SPREAD_ROWS)
 
 
 def _monotone(content: Content, array: Array, target: str) -> None:
-    """Ids that rise strictly, or offsets that start at 0, never fall and end at the length of what they point into."""
+    """Ids that rise strictly, or offsets that start at 0, never fall and end at the length of what
+    they point into.
+    """
     last = -1 if not target else 0
     for start, rows in content.blocks(array):
         steps = np.diff(rows, prepend=np.array([last], rows.dtype))
@@ -92,7 +108,9 @@ def _monotone(content: Content, array: Array, target: str) -> None:
             bad[0] = rows[0] != 0
         if bad.any():
             rule = "offsets that start at 0 and never fall" if target else "ids in rising order"
-            raise DictionaryFileError(f"{array.name}, row {start + int(np.argmax(bad))}: {rule} expected")
+            raise DictionaryFileError(
+                f"{array.name}, row {start + int(np.argmax(bad))}: {rule} expected"
+            )
         last = rows[-1]
     if target and last != content.sizes[target]:
         raise DictionaryFileError(f"{array.name} ends at {last}, expected {content.sizes[target]}")
@@ -110,17 +128,28 @@ def _references(content: Content, thorough: bool) -> None:
             continue
         passages, positions = ARRAYS[f"{kind}_passage"], ARRAYS[f"{kind}_position"]
         for start, stop in _ranges(content, passages, thorough):
-            passage, position = content.rows(passages, start, stop), content.rows(positions, start, stop)
+            passage, position = (
+                content.rows(passages, start, stop),
+                content.rows(positions, start, stop),
+            )
             at = np.minimum(np.searchsorted(ids, passage), max(0, len(ids) - 1))
-            bad = (ids[at] != passage) | (position < 0) | (position >= lengths[at]) if len(ids) else passage == passage
+            bad = (
+                (ids[at] != passage) | (position < 0) | (position >= lengths[at])
+                if len(ids)
+                else passage == passage
+            )
             if bad.any():
                 row = int(np.argmax(bad))
                 where = f"token {position[row]} of passage {passage[row]}"
-                raise DictionaryFileError(f"{kind}_passage, row {start + row}: {where} is not stored in the dictionary")
+                raise DictionaryFileError(
+                    f"{kind}_passage, row {start + row}: {where} is not stored in the dictionary"
+                )
 
 
 def _plain_references(content: Content, thorough: bool) -> None:
-    """Excerpts of passages without tokens: the passage must be there; which token it is cannot be checked."""
+    """Excerpts of passages without tokens: the passage must be there; which token it is cannot be
+    checked.
+    """
     ids, passages = content.read("plain_ids"), ARRAYS["excerpt_passage"]
     for start, stop in _ranges(content, passages, thorough):
         passage = content.rows(passages, start, stop)
@@ -128,12 +157,17 @@ def _plain_references(content: Content, thorough: bool) -> None:
         if bad.any():
             row = int(np.argmax(bad))
             raise DictionaryFileError(
-                f"excerpt_passage, row {start + row}: passage {passage[row]} is not stored in the dictionary"
+                f"excerpt_passage, row {start + row}: passage {passage[row]} is not stored in the "
+                "dictionary"
             )
 
 
-def _outside(low: float, high: float, undefined: bool = False) -> Callable[[np.ndarray, Content], np.ndarray]:
-    """A rule: True where a value is not in [low, high]; `undefined` lets NaN pass (a region without members)."""
+def _outside(
+    low: float, high: float, undefined: bool = False
+) -> Callable[[np.ndarray, Content], np.ndarray]:
+    """A rule: True where a value is not in [low, high]; `undefined` lets NaN pass (a region without
+    members).
+    """
 
     def rule(rows: np.ndarray, content: Content) -> np.ndarray:
         bad = ~((rows >= low) & (rows <= high))

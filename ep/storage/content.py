@@ -1,6 +1,8 @@
-"""The content of a dictionary, wherever it lies: sizes, arrays in bounded blocks, and the digest over them.
+"""The content of a dictionary, wherever it lies: sizes, arrays in bounded blocks, and the digest
+over them.
 
-Memory and files answer alike here, so a check, a copy or a digest is written once. It knows no HDF5.
+Memory and files answer alike here, so a check, a copy or a digest is written once. It knows no
+HDF5.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ COUNTED = (
 
 
 class Content:
-    """A source seen as the datasets of the file: the vocabulary's pieces appear as bytes and offsets.
+    """A source seen as the datasets of the file: the vocabulary's pieces appear as bytes and
+    offsets.
 
     sizes: the letters of `ep.storage.schema` in numbers.
     """
@@ -42,7 +45,10 @@ class Content:
         self.sizes = {"K": size, "d": int(self.read("center").size)}
         for letter, name in COUNTED:
             self.sizes[letter] = len(self.read(name)) if name in self.names else 0
-        for letter, name, last in (("E", "excerpt_offsets", size), ("T", "passage_offsets", self.sizes["P"])):
+        for letter, name, last in (
+            ("E", "excerpt_offsets", size),
+            ("T", "passage_offsets", self.sizes["P"]),
+        ):
             tail = self.read(name, last, last + 1) if name in self.names else np.zeros(1, np.int64)
             self.sizes[letter] = max(0, int(tail[0])) if len(tail) else 0
 
@@ -50,7 +56,11 @@ class Content:
         return name in self.names
 
     def read(self, name: str, start: int | None = None, stop: int | None = None) -> np.ndarray:
-        return self._flat[name][start:stop] if name in self._flat else self.source.read(name, start, stop)
+        return (
+            self._flat[name][start:stop]
+            if name in self._flat
+            else self.source.read(name, start, stop)
+        )
 
     def shape(self, array: Array) -> tuple[int, ...]:
         return array.resolve(self.sizes)
@@ -69,12 +79,15 @@ class Content:
     def rows(self, array: Array, start: int, stop: int) -> np.ndarray:
         """Rows start..stop in the file's dtype.
 
-        DictionaryFileError when the shape is not the one the other arrays call for, or a value does not fit the dtype.
+        DictionaryFileError when the shape is not the one the other arrays call for, or a value does
+        not fit the dtype.
         """
         expected = (stop - start, *self.shape(array)[1:])
         rows = self.read(array.name, start, stop)
         if rows.shape != expected:
-            raise DictionaryFileError(f"{array.name} has rows of shape {rows.shape}, expected {expected}")
+            raise DictionaryFileError(
+                f"{array.name} has rows of shape {rows.shape}, expected {expected}"
+            )
         if rows.dtype == array.dtype:
             return np.ascontiguousarray(rows)
         if rows.dtype.kind not in "biuf":
@@ -82,7 +95,9 @@ class Content:
         with np.errstate(invalid="ignore", over="ignore"):
             cast = rows.astype(array.dtype)
         if not np.array_equal(cast, rows, equal_nan=array.dtype.kind == "f"):
-            raise DictionaryFileError(f"{array.name} holds {rows.dtype} values that do not fit {array.dtype}")
+            raise DictionaryFileError(
+                f"{array.name} holds {rows.dtype} values that do not fit {array.dtype}"
+            )
         return cast
 
 
@@ -94,18 +109,27 @@ def spans(shape: tuple[int, ...], itemsize: int) -> Iterator[tuple[int, int]]:
 
 
 def _flat_vocabulary(source: Source) -> dict[str, np.ndarray]:
-    """The datasets that stand for `vocabulary_pieces`; empty when the source has them itself or has no vocabulary."""
+    """The datasets that stand for `vocabulary_pieces`; empty when the source has them itself or has
+    no vocabulary.
+    """
     if "vocabulary_bytes" in source or "vocabulary_pieces" not in source:
         return {}
     pieces = source.read("vocabulary_pieces").tolist()
     if not all(isinstance(piece, bytes) for piece in pieces):
         raise DictionaryFileError("vocabulary_pieces holds something that is not bytes")
-    offsets = np.concatenate([[0], np.cumsum([len(piece) for piece in pieces], dtype=np.int64)]).astype(np.int64)
-    return {"vocabulary_offsets": offsets, "vocabulary_bytes": np.frombuffer(b"".join(pieces), np.uint8)}
+    offsets = np.concatenate(
+        [[0], np.cumsum([len(piece) for piece in pieces], dtype=np.int64)]
+    ).astype(np.int64)
+    return {
+        "vocabulary_offsets": offsets,
+        "vocabulary_bytes": np.frombuffer(b"".join(pieces), np.uint8),
+    }
 
 
 def start_hash(array: Array, shape: tuple[int, ...]) -> Any:
-    """A SHA-256 that already holds the array's name, dtype and shape; its bytes follow, in C order, little-endian."""
+    """A SHA-256 that already holds the array's name, dtype and shape; its bytes follow, in C order,
+    little-endian.
+    """
     return hashlib.sha256(f"{array.name} {array.dtype.str} {list(shape)}\n".encode())
 
 
@@ -118,6 +142,8 @@ def checksum(content: Content, array: Array) -> str:
 
 
 def combine(checksums: Mapping[str, str], info: Mapping[str, Any]) -> str:
-    """The digest of a dictionary from those of its arrays and its provenance without what differs by chance."""
+    """The digest of a dictionary from those of its arrays and its provenance without what differs
+    by chance.
+    """
     listing = json.dumps(dict(checksums), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(listing.encode() + b"\n" + stable(info)).hexdigest()

@@ -1,7 +1,9 @@
-"""The bytes of `NAME.ep.labels.json`: read with distrust, written in one rename, by one writer at a time.
+"""The bytes of `NAME.ep.labels.json`: read with distrust, written in one rename, by one writer at a
+time.
 
-The format is in `docs/labels.md`. A file that cannot be used is named in one sentence and left as it is. It knows that
-edits have a place in a list and a dictionary they belong to, not what they come to.
+The format is in `docs/labels.md`. A file that cannot be used is named in one sentence and left as
+it is. It knows that edits have a place in a list and a dictionary they belong to, not what they
+come to.
 """
 
 from __future__ import annotations
@@ -30,13 +32,19 @@ PATIENCE_S = 10.0
 
 
 def identity(dictionary: Dictionary) -> str:
-    """SHA-256 over the exemplars: equal wherever region ids mean the same, whatever else was added to the file."""
+    """SHA-256 over the exemplars: equal wherever region ids mean the same, whatever else was added
+    to the file.
+    """
     known = getattr(dictionary.source, "checksums", {})
-    return known.get("exemplars") or checksum(Content(dictionary.source, len(dictionary)), ARRAYS["exemplars"])
+    return known.get("exemplars") or checksum(
+        Content(dictionary.source, len(dictionary)), ARRAYS["exemplars"]
+    )
 
 
 def about(dictionary: Dictionary) -> dict[str, Any]:
-    """What a file of labels says of the dictionary it belongs to: its identity, its K, and what people call it."""
+    """What a file of labels says of the dictionary it belongs to: its identity, its K, and what
+    people call it.
+    """
     names = ("title", "family", "model", "layer", "percentile", "threshold")
     told = {name: dictionary.info[name] for name in names if dictionary.info.get(name) is not None}
     return {"exemplars": identity(dictionary), "regions": len(dictionary), **told}
@@ -45,7 +53,8 @@ def about(dictionary: Dictionary) -> dict[str, Any]:
 def read(path: Path, about: Mapping[str, Any]) -> tuple[Edit, ...]:
     """The edits in a file, oldest first; none when there is no file.
 
-    about: the dictionary it lies beside. DictionaryFileError, one sentence, when the file cannot be used.
+    about: the dictionary it lies beside. DictionaryFileError, one sentence, when the file cannot be
+    used.
     """
     try:
         status = path.stat()
@@ -59,7 +68,8 @@ def read(path: Path, about: Mapping[str, Any]) -> tuple[Edit, ...]:
     except (OSError, RequestError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise DictionaryFileError(
-            f"{shown(path.name)} cannot be used ({why}): it is left as it is, move it away to start anew"
+            f"{shown(path.name)} cannot be used ({why}): it is left as it is, move it away to "
+            "start anew"
         ) from error
 
 
@@ -71,7 +81,9 @@ def _parse(data: bytes, about: Mapping[str, Any]) -> tuple[Edit, ...]:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise RequestError("it is no file of labels")
     if found.get("version") != VERSION:
-        raise RequestError(f"it has version {shown(str(found.get('version'))[:20])}, this program reads {VERSION}")
+        raise RequestError(
+            f"it has version {shown(str(found.get('version'))[:20])}, this program reads {VERSION}"
+        )
     owner, edits = found.get("dictionary"), found.get("edits")
     if not isinstance(owner, dict) or not isinstance(edits, list):
         raise RequestError("its 'dictionary' or 'edits' is missing")
@@ -80,7 +92,9 @@ def _parse(data: bytes, about: Mapping[str, Any]) -> tuple[Edit, ...]:
     checked: list[Edit] = []
     for place, edit in enumerate(edits, start=1):
         try:
-            checked.append(_stamped(check(edit, about["regions"]), checked[-1]["id"] if checked else 0))
+            checked.append(
+                _stamped(check(edit, about["regions"]), checked[-1]["id"] if checked else 0)
+            )
         except RequestError as error:
             raise RequestError(f"edit {place}: {error}") from error
     return tuple(checked)
@@ -99,7 +113,10 @@ def _stamped(edit: Edit, before: int) -> Edit:
 def _named(owner: Mapping[str, Any]) -> str:
     """What a file says of its dictionary, in a few characters."""
     names = ("title", "layer", "percentile", "regions")
-    return shown(", ".join(f"{n} {str(owner[n])[:40]}" for n in names if n in owner) or "which it does not name")
+    return shown(
+        ", ".join(f"{n} {str(owner[n])[:40]}" for n in names if n in owner)
+        or "which it does not name"
+    )
 
 
 def _finite(number: str) -> float:
@@ -110,35 +127,46 @@ def _finite(number: str) -> float:
 
 
 def write(path: Path, about: Mapping[str, Any], edits: Sequence[Edit]) -> None:
-    """Replaces the file; one edit a line, so that files can be read and compared by eye. Hold `alone` around it.
+    """Replaces the file; one edit a line, so that files can be read and compared by eye. Hold
+    `alone` around it.
 
-    StorageError when the disk is full or read-only, or the file would grow too large; then it is as it was.
+    StorageError when the disk is full or read-only, or the file would grow too large; then it is as
+    it was.
     """
     head = {"format": FORMAT, "version": VERSION, "dictionary": about}
     try:
-        lines = ",\n  ".join(json.dumps(edit, ensure_ascii=False, allow_nan=False) for edit in edits)
+        lines = ",\n  ".join(
+            json.dumps(edit, ensure_ascii=False, allow_nan=False) for edit in edits
+        )
         start = json.dumps(head, indent=1, ensure_ascii=False)[:-2]
     except RecursionError:
-        raise StorageError(f"{path.name} cannot be written: something in it is nested too deeply") from None
+        raise StorageError(
+            f"{path.name} cannot be written: something in it is nested too deeply"
+        ) from None
     data = clean(f'{start},\n "edits": [\n  {lines}\n ]\n}}\n').encode()
     if len(data) > MOST_BYTES:
-        raise StorageError(f"{path.name} cannot be written: it would be larger than {MOST_BYTES >> 20} MB")
+        raise StorageError(
+            f"{path.name} cannot be written: it would be larger than {MOST_BYTES >> 20} MB"
+        )
     write_bytes(path, data)
 
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Holds the lock file beside a path, so that reading, adding and writing is one step for all programs.
+    """Holds the lock file beside a path, so that reading, adding and writing is one step for all
+    programs.
 
-    The lock is the system's (flock): it ends with the process, so a crash blocks nobody; the file goes with it.
-    StorageError when the folder is read-only, or nobody lets go in ten seconds.
+    The lock is the system's (flock): it ends with the process, so a crash blocks nobody; the file
+    goes with it. StorageError when the folder is read-only, or nobody lets go in ten seconds.
     """
     import fcntl  # not on every system, and reading labels must not need it
 
     lock, deadline = path.with_name(f".{path.name}.lock"), time.monotonic() + PATIENCE_S
     while (handle := _held(lock, path, fcntl)) is None:
         if time.monotonic() > deadline:
-            raise StorageError(f"{path.name} cannot be written: another program keeps writing to it, try again")
+            raise StorageError(
+                f"{path.name} cannot be written: another program keeps writing to it, try again"
+            )
         time.sleep(0.01)
     try:
         yield

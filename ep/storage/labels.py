@@ -1,7 +1,9 @@
-"""`NAME.ep.labels.json`: what people and models said of a dictionary's regions, beside it and never in it.
+"""`NAME.ep.labels.json`: what people and models said of a dictionary's regions, beside it and never
+in it.
 
-The file is a list of edits (`ep.storage.edits`) and this room says what they come to. Several may write at once: each
-adds its edits to what the file holds at that moment. It knows no model and no screen; the bytes are `labelfile`'s.
+The file is a list of edits (`ep.storage.edits`) and this room says what they come to. Several may
+write at once: each adds its edits to what the file holds at that moment. It knows no model and no
+screen; the bytes are `labelfile`'s.
 """
 
 from __future__ import annotations
@@ -28,11 +30,14 @@ NOBODY = "someone"
 class Label:
     """One label of a region.
 
-    source: "hand", "model:NAME@HOST", "published" (came in the dictionary's own file, which nobody edits), or
-    "automatic" (made from tokens).
-    score, n: balanced accuracy in [0, 1] and the excerpts it rests on; None and 0 where nobody measured it.
-    by, at: who, and when (UTC, ISO 8601). id: of the edit that made it; 0 for a computed one, which no file holds.
-    interval: 95 %, around the score. control: the score of another region's label on the same excerpts.
+    source: "hand", "model:NAME@HOST", "published" (came in the dictionary's own file, which nobody
+    edits), or "automatic" (made from tokens).
+    score, n: balanced accuracy in [0, 1] and the excerpts it rests on; None and 0 where nobody
+    measured it.
+    by, at: who, and when (UTC, ISO 8601). id: of the edit that made it; 0 for a computed one, which
+    no file holds.
+    interval: 95 %, around the score. control: the score of another region's label on the same
+    excerpts.
     """
 
     text: str
@@ -57,13 +62,18 @@ class List:
 
 @dataclass(frozen=True)
 class Labels:
-    """All labels, notes and lists of one dictionary at one moment; never changed, `save` and `after` make new ones.
+    """All labels, notes and lists of one dictionary at one moment; never changed, `save` and
+    `after` make new ones.
 
     path: the dictionary's. size: its K. about: what the file says of the dictionary it belongs to.
-    edits: everything done so far, oldest first, each with `id`, `at`, `by` and what `ep.storage.edits` made.
-    problem: a sentence when there is a file that cannot be used; then all is empty and nothing can be saved.
-    published: the labels in the dictionary's own file, by region; below those of people and models here.
-    automatic: gives the (K,) computed labels that stand in where nobody said anything; by default there are none.
+    edits: everything done so far, oldest first, each with `id`, `at`, `by` and what
+    `ep.storage.edits` made.
+    problem: a sentence when there is a file that cannot be used; then all is empty and nothing can
+    be saved.
+    published: the labels in the dictionary's own file, by region; below those of people and models
+    here.
+    automatic: gives the (K,) computed labels that stand in where nobody said anything; by default
+    there are none.
     """
 
     path: Path
@@ -76,9 +86,11 @@ class Labels:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], dictionary: Dictionary | None = None) -> Labels:
-        """The labels beside a dictionary's file; none when there is no side-car, `problem` when it cannot be used.
+        """The labels beside a dictionary's file; none when there is no side-car, `problem` when it
+        cannot be used.
 
-        dictionary: the one in that file when it is open already. DictionaryFileError when that cannot be read.
+        dictionary: the one in that file when it is open already. DictionaryFileError when that
+        cannot be read.
         """
         dictionary = open_dictionary(path) if dictionary is None else dictionary
         published = published_in(dictionary.info.get("published_labels"), len(dictionary))
@@ -88,7 +100,7 @@ class Labels:
         except DictionaryFileError as error:
             return replace(empty, problem=str(error))
 
-    # -- what there is -------------------------------------------------------------------------------------------------
+    # -- what there is -----------------------------------------------------------------------------
 
     @cached_property
     def _state(self) -> _State:
@@ -110,7 +122,8 @@ class Labels:
         return self._state.lists
 
     def stored(self, region: int) -> tuple[Label, ...]:
-        """The labels people and models gave a region, best first: locked, then by hand, then by score, newest first.
+        """The labels people and models gave a region, best first: locked, then by hand, then by
+        score, newest first.
 
         Behind them the published one, unless somebody took it over.
         """
@@ -135,7 +148,9 @@ class Labels:
         return texts[region] if 0 <= region < len(texts) else ""
 
     def texts(self, automatic: bool = True) -> dict[int, str]:
-        """The best label of every region that has one; `automatic=False` leaves out the computed ones."""
+        """The best label of every region that has one; `automatic=False` leaves out the computed
+        ones.
+        """
         computed = self.automatic_texts() if automatic else ()
         texts = {k: text for k, text in enumerate(computed) if text}
         return texts | {k: self.stored(k)[0].text for k in self._named()}
@@ -151,35 +166,47 @@ class Labels:
 
     @property
     def standing(self) -> Sequence[Edit]:
-        """The edits that count, oldest first: those taken back left out, and the undos themselves."""
+        """The edits that count, oldest first: those taken back left out, and the undos
+        themselves.
+        """
         return self._state.standing
 
     def last(self, region: int | None = None, name: str | None = None) -> Edit | None:
-        """The newest edit that still counts, of a region, of a list, or of all: what an undo takes back."""
+        """The newest edit that still counts, of a region, of a list, or of all: what an undo takes
+        back.
+        """
         for edit in reversed(self.standing):
-            about = (region is None or edit.get("region") == region) and (name is None or edit.get("list") == name)
+            about = (region is None or edit.get("region") == region) and (
+                name is None or edit.get("list") == name
+            )
             if about:
                 return edit
         return None
 
-    # -- what is done --------------------------------------------------------------------------------------------------
+    # -- what is done ------------------------------------------------------------------------------
 
     def after(self, *edits: Edit, by: str = NOBODY) -> Labels:
-        """The labels with these edits applied, in memory only. RequestError when an edit does not fit."""
+        """The labels with these edits applied, in memory only.
+
+        RequestError when an edit does not fit.
+        """
         if self.problem:
             raise DictionaryFileError(self.problem)
         number, at = self.revision, datetime.now(UTC).isoformat(timespec="seconds")
         by = " ".join(clean(by).split())[:LONGEST_NAME] or NOBODY
         added = [
-            {"id": number + i, "at": at, "by": by} | check(edit, self.size) for i, edit in enumerate(edits, start=1)
+            {"id": number + i, "at": at, "by": by} | check(edit, self.size)
+            for i, edit in enumerate(edits, start=1)
         ]
         return replace(self, edits=(*self.edits, *added))
 
     def save(self, *edits: Edit, by: str = NOBODY) -> Labels:
-        """Adds the edits to the file as it is now, whoever else wrote to it, and returns what it then says.
+        """Adds the edits to the file as it is now, whoever else wrote to it, and returns what it
+        then says.
 
-        RequestError when an edit does not fit, DictionaryFileError when the file there cannot be used, StorageError
-        when the folder is read-only, full, or someone else keeps writing; then nothing was changed.
+        RequestError when an edit does not fit, DictionaryFileError when the file there cannot be
+        used, StorageError when the folder is read-only, full, or someone else keeps writing; then
+        nothing was changed.
         """
         path = beside(self.path, LABELS)
         with labelfile.alone(path):
@@ -190,9 +217,17 @@ class Labels:
 
 
 def published_in(given: Any, size: int) -> dict[int, str]:
-    """The labels that came in a dictionary's file, [[region, text], …]; what has another form is left out."""
-    pairs = [pair for pair in given if isinstance(pair, list) and len(pair) == 2] if isinstance(given, list) else []
-    fits = [(k, text) for k, text in pairs if type(k) is int and 0 <= k < size and isinstance(text, str)]
+    """The labels that came in a dictionary's file, [[region, text], …]; what has another form is
+    left out.
+    """
+    pairs = (
+        [pair for pair in given if isinstance(pair, list) and len(pair) == 2]
+        if isinstance(given, list)
+        else []
+    )
+    fits = [
+        (k, text) for k, text in pairs if type(k) is int and 0 <= k < size and isinstance(text, str)
+    ]
     return {k: cut for k, text in fits if (cut := clean(text).strip()[:LONGEST])}
 
 
@@ -204,7 +239,9 @@ class _State:
         for edit in reversed(edits):
             if edit["do"] == "undo" and edit["id"] not in undone and edit["edit"] < edit["id"]:
                 undone.add(edit["edit"])
-        self.standing = [edit for edit in edits if edit["id"] not in undone and edit["do"] in _APPLY]
+        self.standing = [
+            edit for edit in edits if edit["id"] not in undone and edit["do"] in _APPLY
+        ]
         self.labels: dict[int, dict[int, Label]] = {}
         self.notes: dict[int, str] = {}
         self.lists: dict[str, List] = {}
@@ -252,19 +289,25 @@ class _State:
 
     def put(self, edit: Edit) -> None:
         held = self._list(edit)
-        self.lists[edit["list"]] = replace(held, regions=tuple(dict.fromkeys((*held.regions, *edit["regions"]))))
+        self.lists[edit["list"]] = replace(
+            held, regions=tuple(dict.fromkeys((*held.regions, *edit["regions"])))
+        )
 
     def take(self, edit: Edit) -> None:
         if edit["list"] in self.lists:
             held, gone = self._list(edit), set(edit["regions"])
-            self.lists[edit["list"]] = replace(held, regions=tuple(k for k in held.regions if k not in gone))
+            self.lists[edit["list"]] = replace(
+                held, regions=tuple(k for k in held.regions if k not in gone)
+            )
 
     def order(self, edit: Edit) -> None:
         if edit["list"] in self.lists:
             held = self._list(edit)
             there = set(held.regions)
             first = tuple(k for k in dict.fromkeys(edit["regions"]) if k in there)
-            self.lists[edit["list"]] = replace(held, regions=tuple(dict.fromkeys((*first, *held.regions))))
+            self.lists[edit["list"]] = replace(
+                held, regions=tuple(dict.fromkeys((*first, *held.regions)))
+            )
 
     def describe(self, edit: Edit) -> None:
         self.lists[edit["list"]] = replace(self._list(edit), note=edit["text"])

@@ -1,8 +1,9 @@
 """`NAME.ep.maps.h5`: maps of a dictionary that took long to make, beside it and never in it.
 
-One array of coordinates a layout, with the settings it was made with and how well it keeps neighbours, and whose
-exemplars they belong to. A file of another dictionary, an altered or a damaged one counts as none and is written anew:
-everything in it can be computed again. Knows no way to make a map.
+One array of coordinates a layout, with the settings it was made with and how well it keeps
+neighbours, and whose exemplars they belong to. A file of another dictionary, an altered or a
+damaged one counts as none and is written anew: everything in it can be computed again. Knows no way
+to make a map.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ _WRITING = Lock()
 class StoredMap:
     """One layout of K regions.
 
-    coordinates: (K, 2) for a flat map, (K, 3) for a sphere. settings: what it was made with (numbers and texts).
-    trustworthiness: in [0, 1], with `neighbours` neighbours, measured on `sampled` regions against all.
+    coordinates: (K, 2) for a flat map, (K, 3) for a sphere. settings: what it was made with
+    (numbers and texts).
+    trustworthiness: in [0, 1], with `neighbours` neighbours, measured on `sampled` regions against
+    all.
     """
 
     coordinates: Float32[np.ndarray, "K a"]
@@ -49,7 +52,9 @@ class StoredMap:
 
 
 def load(path: str | Path, dictionary: Dictionary) -> dict[str, StoredMap]:
-    """The maps beside a dictionary's file by layout; none when the side-car is absent, foreign, altered or damaged."""
+    """The maps beside a dictionary's file by layout; none when the side-car is absent, foreign,
+    altered or damaged.
+    """
     file = beside(path, MAPS)
     try:
         if not file.is_file() or file.stat().st_size > MOST_BYTES:
@@ -95,7 +100,9 @@ def _bytes(maps: Mapping[str, StoredMap], dictionary: Dictionary) -> bytes:
             text = json.dumps(about, sort_keys=True, allow_nan=False).encode()
             file.create_dataset("about", data=np.frombuffer(text, np.uint8))
     except DAMAGE as error:
-        raise StorageError(f"the map could not be stored ({error}): it is kept until the explorer ends") from error
+        raise StorageError(
+            f"the map could not be stored ({error}): it is kept until the explorer ends"
+        ) from error
     return buffer.getvalue()
 
 
@@ -105,12 +112,20 @@ def _maps(file: h5py.File, size: int, dictionary: Dictionary) -> dict[str, Store
         return {}
     if (about["exemplars"], about["regions"]) != (identity(dictionary), len(dictionary)):
         return {}
-    return {str(name): _map(file, str(name), told, size, len(dictionary)) for name, told in about["maps"].items()}
+    return {
+        str(name): _map(file, str(name), told, size, len(dictionary))
+        for name, told in about["maps"].items()
+    }
 
 
 def _map(file: h5py.File, name: str, told: Mapping[str, Any], size: int, regions: int) -> StoredMap:
     node = structure.dataset(file, name, np.dtype("<f4"), size)
-    if node is None or len(node.shape) != 2 or node.shape[0] != regions or node.shape[1] not in AXES:
+    if (
+        node is None
+        or len(node.shape) != 2
+        or node.shape[0] != regions
+        or node.shape[1] not in AXES
+    ):
         raise DictionaryFileError(f"the map {name} does not fit its dictionary")
     coordinates = h5py.Dataset(node)[:]
     if sha256(coordinates.data).hexdigest() != told["sha256"] or not np.isfinite(coordinates).all():

@@ -1,4 +1,6 @@
-"""The provenance of a dictionary as JSON text: what is accepted, and what counts towards a dictionary's identity."""
+"""The provenance of a dictionary as JSON text: what is accepted, and what counts towards a
+dictionary's identity.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ MAX_BYTES = 16 * 2**20
 
 
 def encode(info: Mapping[str, Any]) -> bytes:
-    """UTF-8 JSON: numpy numbers become numbers, tuples lists, lone surrogates "?". DictionaryFileError otherwise."""
+    """UTF-8 JSON: numpy numbers become numbers, tuples lists, lone surrogates "?".
+
+    DictionaryFileError otherwise.
+    """
     try:
         text = json.dumps(dict(info), ensure_ascii=False, allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
@@ -35,18 +40,25 @@ def _plain(value: Any) -> Any:
 
 
 def decode(data: bytes) -> dict[str, Any]:
-    """The provenance in a file. DictionaryFileError when it is not a JSON object or a known entry has another type."""
+    """The provenance in a file.
+
+    DictionaryFileError when it is not a JSON object or a known entry has another type.
+    """
     try:
         info = json.loads(data.decode("utf-8"), parse_constant=_refuse)
         json.dumps(info, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0][:80]
-        raise DictionaryFileError(f"the provenance (dataset 'info') is not valid JSON ({reason})") from None
+        raise DictionaryFileError(
+            f"the provenance (dataset 'info') is not valid JSON ({reason})"
+        ) from None
     if not isinstance(info, dict):
         raise DictionaryFileError("the provenance (dataset 'info') is not a JSON object")
     for name, (accepts, kind) in KINDS.items():
         if info.get(name) is not None and not accepts(info[name]):
-            raise DictionaryFileError(f"the provenance says {name} = {_short(info[name])}, expected {kind}")
+            raise DictionaryFileError(
+                f"the provenance says {name} = {_short(info[name])}, expected {kind}"
+            )
     if info.get("threshold") is None:
         raise DictionaryFileError("the provenance lacks the threshold")
     return info
@@ -81,7 +93,10 @@ def _whole(value: Any) -> bool:
 
 def _number(value: Any) -> bool:
     return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300 and math.isfinite(value)
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) < 1e300
+        and math.isfinite(value)
     )
 
 
@@ -101,12 +116,17 @@ def _step(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_number, value))
 
 
-_TEXTS = "model model_revision tokenizer_hash hook positions protocol stop_reason family title device dtype created"
+_TEXTS = (
+    "model model_revision tokenizer_hash hook positions protocol stop_reason family title "
+    "device dtype created"
+)
 _WHOLES = "layer seed context n_calibration n_activations n_tokens"
 KINDS = (
     dict.fromkeys(_TEXTS.split(), (_text, "text"))
     | dict.fromkeys(_WHOLES.split(), (_whole, "a whole number"))
-    | dict.fromkeys(("percentile", "coarser_percentile", "typical_norm", "wall_time_s"), (_number, "a number"))
+    | dict.fromkeys(
+        ("percentile", "coarser_percentile", "typical_norm", "wall_time_s"), (_number, "a number")
+    )
     | dict.fromkeys(("chat", "saturated", "complete"), (_flag, "true or false"))
     | dict.fromkeys(("corpus", "versions"), (_object, "an object"))
     | {

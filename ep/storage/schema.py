@@ -1,4 +1,5 @@
-"""The table of everything an `.ep.h5` file may hold: name, place, dtype, shape and the rule its values keep.
+"""The table of everything an `.ep.h5` file may hold: name, place, dtype, shape and the rule its
+values keep.
 
 `docs/format.md` says what each array means. This room reads and writes nothing.
 """
@@ -20,8 +21,9 @@ BLOCK_BYTES = 4 * 2**20
 class Array:
     """One dataset.
 
-    shape: numbers, or sizes by letter: K regions, d width, E excerpts, P passages, T their tokens, V vocabulary
-    entries, B their bytes, Q passages without tokens, C their bytes; a letter with "+1" is an offsets array.
+    shape: numbers, or sizes by letter: K regions, d width, E excerpts, P passages, T their tokens,
+    V vocabulary entries, B their bytes, Q passages without tokens, C their bytes; a letter with
+    "+1" is an offsets array.
     rule: what its values must satisfy; see `ep.storage.checks`.
     """
 
@@ -124,7 +126,11 @@ ARRAYS: dict[str, Array] = {array.name: array for array in map(_array, _TABLE.st
 
 REQUIRED = ("center", "exemplars", "mean_directions")
 
-_LENSES = [name.removesuffix("_ids") for name in ARRAYS if name.startswith("lens_") and name.endswith("_ids")]
+_LENSES = [
+    name.removesuffix("_ids")
+    for name in ARRAYS
+    if name.startswith("lens_") and name.endswith("_ids")
+]
 TOGETHER: tuple[tuple[str, ...], ...] = (
     ("nearest_ids", "nearest_distances"),
     ("founder_passage", "founder_position", "founder_token"),

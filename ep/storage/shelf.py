@@ -1,7 +1,8 @@
 """Folders of dictionaries: what is there, and which files belong together.
 
-Only headers are read, so hundreds of files are listed at once; a file that cannot be read is listed with the reason.
-Titles, families and paths are text from elsewhere: they are carried, never interpreted.
+Only headers are read, so hundreds of files are listed at once; a file that cannot be read is listed
+with the reason. Titles, families and paths are text from elsewhere: they are carried, never
+interpreted.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ MAX_FILES = 2000
 class Entry:
     """One file on the shelf.
 
-    key: a short name for links, unique on its shelf and made of letters, digits and "-._/" only: the family, layer
-    and percentile ("demo-tuned/4/2"), or of the path for a file that says nothing of itself. It does not change
-    while the file stays what and where it is.
+    key: a short name for links, unique on its shelf and made of letters, digits and "-._/" only:
+    the family, layer and percentile ("demo-tuned/4/2"), or of the path for a file that says nothing
+    of itself. It does not change while the file stays what and where it is.
     size, width: K and d; 0 in a file with an `error`, which is the line to show instead.
     """
 
@@ -82,10 +83,14 @@ class Family:
 
     @property
     def percentiles(self) -> tuple[float, ...]:
-        return tuple(sorted({entry.percentile for entry in self.entries if entry.percentile is not None}))
+        return tuple(
+            sorted({entry.percentile for entry in self.entries if entry.percentile is not None})
+        )
 
     def pick(self, layer: int | None = None, percentile: float | None = None) -> Entry:
-        """The entry nearest to what is asked for: the layer first, then the percentile by ratio; None asks nothing."""
+        """The entry nearest to what is asked for: the layer first, then the percentile by ratio;
+        None asks nothing.
+        """
 
         def far(entry: Entry) -> tuple[float, float]:
             return _gap(entry.layer, layer, lambda v: v), _gap(entry.percentile, percentile, _log)
@@ -104,11 +109,13 @@ def _gap(have: float | None, want: float | None, scale: Any) -> float:
 
 
 class Shelf:
-    """The dictionaries in some folders, as they were when the shelf was made; make another to look again.
+    """The dictionaries in some folders, as they were when the shelf was made; make another to look
+    again.
 
-    folders: searched in order, four levels deep, hidden folders and links to folders left out; a missing one is empty.
-    At most 2,000 files are listed; `truncated` says whether there were more.
-    entries: the readable files; broken: those that are not, with `error`; families: the readable ones by build.
+    folders: searched in order, four levels deep, hidden folders and links to folders left out; a
+    missing one is empty. At most 2,000 files are listed; `truncated` says whether there were more.
+    entries: the readable files; broken: those that are not, with `error`; families: the readable
+    ones by build.
     """
 
     def __init__(self, folders: Iterable[str | os.PathLike[str]]) -> None:
@@ -162,14 +169,25 @@ def _read(path: Path, *_stamp: int) -> Entry:
     try:
         info, size, width = header(path)
     except DictionaryFileError as error:
-        return Entry(path, f"{_slug(path.name.removesuffix(SUFFIX))}-{_short_hash(str(path))}", {}, 0, 0, str(error))
+        return Entry(
+            path,
+            f"{_slug(path.name.removesuffix(SUFFIX))}-{_short_hash(str(path))}",
+            {},
+            0,
+            0,
+            str(error),
+        )
     entry = Entry(path, "", info, size, width)
-    parts = [_slug(entry.family)] + [f"{v:g}" for v in (entry.layer, entry.percentile) if v is not None]
+    parts = [_slug(entry.family)] + [
+        f"{v:g}" for v in (entry.layer, entry.percentile) if v is not None
+    ]
     return Entry(path, "/".join(parts), info, size, width)
 
 
 def _slug(text: str) -> str:
-    """Letters, digits and "-._" only; text that loses something by that carries a hash, so that no two meet."""
+    """Letters, digits and "-._" only; text that loses something by that carries a hash, so that no
+    two meet.
+    """
     plain = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-.")[:48]
     return plain if plain == text else f"{plain or 'dictionary'}-{_short_hash(text)}"
 
@@ -179,7 +197,9 @@ def _short_hash(text: str) -> str:
 
 
 def _unique(entries: list[Entry]) -> list[Entry]:
-    """Entries of equal key (copies of one file, say) get a hash of their path; the first keeps the plain key."""
+    """Entries of equal key (copies of one file, say) get a hash of their path; the first keeps the
+    plain key.
+    """
     taken: set[str] = set()
     out = []
     for entry in entries:
@@ -196,5 +216,7 @@ def _families(entries: tuple[Entry, ...]) -> Iterator[Family]:
     for entry in entries:
         groups.setdefault(entry.family, []).append(entry)
     for name, members in groups.items():
-        members.sort(key=lambda e: (_gap(e.layer, 0, float), e.percentile is None, e.percentile or 0.0))
+        members.sort(
+            key=lambda e: (_gap(e.layer, 0, float), e.percentile is None, e.percentile or 0.0)
+        )
         yield Family(name, members[0].title, tuple(members))

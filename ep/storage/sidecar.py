@@ -1,7 +1,9 @@
-"""The files beside a dictionary that travel with it: what people said of its regions, and maps that took long to make.
+"""The files beside a dictionary that travel with it: what people said of its regions, and maps that
+took long to make.
 
-`NAME.ep.h5` has `NAME.ep.labels.json` and `NAME.ep.maps.h5`. The dictionary itself is never changed by them; without
-them it is whole. This room names the files and writes them in one rename; what is in them is the affair of others.
+`NAME.ep.h5` has `NAME.ep.labels.json` and `NAME.ep.maps.h5`. The dictionary itself is never changed
+by them; without them it is whole. This room names the files and writes them in one rename; what is
+in them is the affair of others.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ def beside(dictionary: str | os.PathLike[str], kind: str) -> Path:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replaces a file in one rename, or leaves it as it was: StorageError when the disk is full or read-only."""
+    """Replaces a file in one rename, or leaves it as it was: StorageError when the disk is full or
+    read-only.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         with temporary.open("wb") as file:

@@ -1,7 +1,8 @@
 """What an HDF5 file may look like before a single value is read from it.
 
-HDF5 can point elsewhere (external links and storage, virtual datasets), hold Python-like objects, and declare terabytes
-in a kilobyte. A dictionary needs none of that, so all of it is refused by name. This room knows nothing of the values.
+HDF5 can point elsewhere (external links and storage, virtual datasets), hold Python-like objects,
+and declare terabytes in a kilobyte. A dictionary needs none of that, so all of it is refused by
+name. This room knows nothing of the values.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 FILTERS = {h5z.FILTER_DEFLATE: "gzip", h5z.FILTER_SHUFFLE: "shuffle", h5z.FILTER_LZF: "lzf"}
 MAX_CHUNK_BYTES = 16 * 2**20
 MAX_INFLATION = 64
-"""Arrays may be this many times larger than the file (deflate alone could reach 1,032), or `FREE_BYTES` if more."""
+"""Arrays may be this many times larger than the file (deflate alone could reach 1,032), or
+`FREE_BYTES` if more.
+"""
 
 FREE_BYTES = 16 * 2**20
 RESAVE = "restore the file or build it again"
@@ -37,21 +40,34 @@ def signed(path: str | os.PathLike[str]) -> None:
     except IsADirectoryError:
         raise DictionaryFileError("this is a folder: name one .ep.h5 file in it") from None
     except (OSError, ValueError) as error:
-        raise DictionaryFileError(f"the file cannot be read ({getattr(error, 'strerror', None) or error})") from None
+        raise DictionaryFileError(
+            f"the file cannot be read ({getattr(error, 'strerror', None) or error})"
+        ) from None
     if head != SIGNATURE:
         what = "the file is empty" if not head else "this is not an HDF5 file"
-        raise DictionaryFileError(f"{what}: expected an .ep.h5 dictionary, as `ep build` writes them")
+        raise DictionaryFileError(
+            f"{what}: expected an .ep.h5 dictionary, as `ep build` writes them"
+        )
 
 
 def version(file: h5py.File) -> None:
-    """DictionaryFileError for HDF5 of another kind, or written in a newer format than this program reads."""
-    name, number = _attribute(file, b"format", h5t.STRING), _attribute(file, b"version", h5t.INTEGER)
+    """DictionaryFileError for HDF5 of another kind, or written in a newer format than this program
+    reads.
+    """
+    name, number = (
+        _attribute(file, b"format", h5t.STRING),
+        _attribute(file, b"version", h5t.INTEGER),
+    )
     if name != FORMAT.encode():
-        raise DictionaryFileError("this is an HDF5 file but no EP dictionary: expected one made by `ep build`")
+        raise DictionaryFileError(
+            "this is an HDF5 file but no EP dictionary: expected one made by `ep build`"
+        )
     if not isinstance(number, int) or number < 1:
         raise DictionaryFileError(f"the format version is not readable: {RESAVE}")
     if number > VERSION:
-        raise DictionaryFileError(f"written in format {number}, this program reads up to {VERSION}: update ep")
+        raise DictionaryFileError(
+            f"written in format {number}, this program reads up to {VERSION}: update ep"
+        )
 
 
 def _attribute(file: h5py.File, name: bytes, kind: int) -> bytes | int | None:
@@ -70,10 +86,12 @@ def _attribute(file: h5py.File, name: bytes, kind: int) -> bytes | int | None:
 
 
 def dataset(file: h5py.File, path: str, dtype: np.dtype, size: int) -> h5d.DatasetID | None:
-    """The plain dataset at `path`, or None when there is nothing. `size` is that of the whole file in bytes.
+    """The plain dataset at `path`, or None when there is nothing. `size` is that of the whole file
+    in bytes.
 
-    DictionaryFileError for anything reached by a soft, external or user-defined link, of another type, stored outside
-    the file, virtual, filtered by something other than gzip, shuffle or lzf, or not fully present in the file.
+    DictionaryFileError for anything reached by a soft, external or user-defined link, of another
+    type, stored outside the file, virtual, filtered by something other than gzip, shuffle or lzf,
+    or not fully present in the file.
     """
     node = _walk(file, path)
     if node is None:
@@ -98,7 +116,9 @@ def _walk(file: h5py.File, path: str) -> h5py.h5g.GroupID | h5d.DatasetID | None
         if not node.links.exists(part):
             return None
         if node.links.get_info(part).type != h5py.h5l.TYPE_HARD:
-            raise DictionaryFileError(f"{path} is a link to another place: refused, a dictionary holds its own arrays")
+            raise DictionaryFileError(
+                f"{path} is a link to another place: refused, a dictionary holds its own arrays"
+            )
         node = h5o.open(node, part)
     return node
 
@@ -106,13 +126,19 @@ def _walk(file: h5py.File, path: str) -> h5py.h5g.GroupID | h5d.DatasetID | None
 def _plain(node: h5d.DatasetID, path: str) -> None:
     plan = node.get_create_plist()
     if plan.get_layout() not in (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED):
-        raise DictionaryFileError(f"{path} is a virtual dataset: refused, a dictionary holds its own arrays")
+        raise DictionaryFileError(
+            f"{path} is a virtual dataset: refused, a dictionary holds its own arrays"
+        )
     if plan.get_external_count():
-        raise DictionaryFileError(f"{path} is stored in another file: refused, a dictionary holds its own arrays")
+        raise DictionaryFileError(
+            f"{path} is stored in another file: refused, a dictionary holds its own arrays"
+        )
     for i in range(plan.get_nfilters()):
         code = plan.get_filter(i)[0]
         if code not in FILTERS:
-            raise DictionaryFileError(f"{path} uses HDF5 filter {code}: expected none, {', '.join(FILTERS.values())}")
+            raise DictionaryFileError(
+                f"{path} uses HDF5 filter {code}: expected none, {', '.join(FILTERS.values())}"
+            )
 
 
 def _present(node: h5d.DatasetID, path: str, itemsize: int, size: int) -> None:
@@ -122,7 +148,9 @@ def _present(node: h5d.DatasetID, path: str, itemsize: int, size: int) -> None:
     for length in shape:
         declared *= int(length)
     if declared > max(FREE_BYTES, MAX_INFLATION * size):
-        raise DictionaryFileError(f"{path} declares {declared:,} bytes in a file of {size:,}: {RESAVE}")
+        raise DictionaryFileError(
+            f"{path} declares {declared:,} bytes in a file of {size:,}: {RESAVE}"
+        )
     plan = node.get_create_plist()
     if plan.get_layout() != h5d.CHUNKED:
         if node.get_storage_size() != declared or declared > size:
@@ -144,12 +172,16 @@ def small(file: h5py.File, path: str, size: int) -> bytes:
     if node is None:
         raise DictionaryFileError(f"the dataset {path} is missing: {RESAVE}")
     if len(node.shape) != 1 or node.shape[0] > MAX_BYTES:
-        raise DictionaryFileError(f"{path} has shape {node.shape}, expected one row of at most {MAX_BYTES:,} bytes")
+        raise DictionaryFileError(
+            f"{path} has shape {node.shape}, expected one row of at most {MAX_BYTES:,} bytes"
+        )
     return h5py.Dataset(node)[:].tobytes()
 
 
 def arrays(file: h5py.File, size: int) -> dict[str, h5py.Dataset]:
-    """The arrays of `ep.storage.schema` the file holds, by name; types, places and shapes are right, values unread."""
+    """The arrays of `ep.storage.schema` the file holds, by name; types, places and shapes are
+    right, values unread.
+    """
     found: dict[str, h5py.Dataset] = {}
     sizes: dict[str, int] = {}
     total = 0
@@ -159,12 +191,16 @@ def arrays(file: h5py.File, size: int) -> dict[str, h5py.Dataset]:
             continue
         found[name] = h5py.Dataset(node)
         if len(node.shape) != len(array.shape):
-            raise DictionaryFileError(f"{name} has shape {node.shape}, expected ({', '.join(map(str, array.shape))})")
+            raise DictionaryFileError(
+                f"{name} has shape {node.shape}, expected ({', '.join(map(str, array.shape))})"
+            )
         for part, length in zip(array.shape, node.shape, strict=True):
             _fits(name, part, int(length), sizes)
         total += int(np.prod(node.shape, dtype=float)) * array.dtype.itemsize
     if total > max(FREE_BYTES, MAX_INFLATION * size):
-        raise DictionaryFileError(f"the arrays declare {total:,} bytes in a file of {size:,}: {RESAVE}")
+        raise DictionaryFileError(
+            f"the arrays declare {total:,} bytes in a file of {size:,}: {RESAVE}"
+        )
     return found
 
 
@@ -175,4 +211,6 @@ def _fits(name: str, part: int | str, length: int, sizes: dict[str, int]) -> Non
         more = part.endswith("+1")
         expected = sizes.setdefault(part.removesuffix("+1"), length - more) + more
     if length != expected:
-        raise DictionaryFileError(f"{name} has {length} where {expected} is expected ({part}): {RESAVE}")
+        raise DictionaryFileError(
+            f"{name} has {length} where {expected} is expected ({part}): {RESAVE}"
+        )

@@ -1,6 +1,7 @@
 """Writing a dictionary: all of it or nothing, beside the target first, then renamed over it.
 
-The layout is in `docs/format.md`; the content is checked before a byte is written, so a file that exists can be opened.
+The layout is in `docs/format.md`; the content is checked before a byte is written, so a file that
+exists can be opened.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ CHUNK_BYTES = 32 * 2**10
 """Rows of a compressed array come from disk this many bytes at a time."""
 
 PLAIN_BELOW = 1024
-"""Arrays smaller than this are stored as they are: a chunk index would cost more than compression saves."""
+"""Arrays smaller than this are stored as they are: a chunk index would cost more than compression
+saves.
+"""
 
 LIBRARY = ("v110", "v110")
 """The HDF5 file format: 1.10 (2016) checksums its own metadata and keeps it small."""
@@ -38,9 +41,10 @@ LIBRARY = ("v110", "v110")
 def save(dictionary: Dictionary, path: str | os.PathLike[str]) -> Path:
     """Write a dictionary to `path` (`.ep.h5` by custom) and return where it lies.
 
-    An existing file is replaced in one step or left as it was; dictionaries that have it open keep reading the old
-    content. A dictionary that lies in a file itself is copied in blocks. Memory stays bounded.
-    DictionaryFileError when the content contradicts itself; StorageError when the disk is full or refuses.
+    An existing file is replaced in one step or left as it was; dictionaries that have it open keep
+    reading the old content. A dictionary that lies in a file itself is copied in blocks. Memory
+    stays bounded. DictionaryFileError when the content contradicts itself; StorageError when the
+    disk is full or refuses.
     """
     target = Path(os.path.realpath(path))
     info = encode(dictionary.info)
@@ -65,10 +69,17 @@ def _room_for(content: Content, target: Path) -> None:
     """Refuse early when not even the vectors fit; anything closer is found out while writing."""
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder: name a file in it")
-    needed = sum(4 * content.sizes["K"] * content.sizes["d"] for name in content.names if ARRAYS[name].is_vectors)
+    needed = sum(
+        4 * content.sizes["K"] * content.sizes["d"]
+        for name in content.names
+        if ARRAYS[name].is_vectors
+    )
     free = shutil.disk_usage(target.parent).free
     if free < needed:
-        raise OSError(errno.ENOSPC, f"the disk is full: at least {needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} free")
+        raise OSError(
+            errno.ENOSPC,
+            f"the disk is full: at least {needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} free",
+        )
 
 
 def _write(content: Content, info: bytes, path: Path) -> None:
@@ -76,8 +87,13 @@ def _write(content: Content, info: bytes, path: Path) -> None:
         file.attrs.create("format", FORMAT.encode(), dtype=f"S{len(FORMAT)}")
         file.attrs.create("version", VERSION, dtype="u4")
         checksums = {name: _write_array(file, content, ARRAYS[name]) for name in content.names}
-        for name, data in (("info", info), ("checksums", json.dumps(checksums, sort_keys=True).encode())):
-            file.create_dataset(name, data=np.frombuffer(data, np.uint8), **_storage((len(data),), 1))
+        for name, data in (
+            ("info", info),
+            ("checksums", json.dumps(checksums, sort_keys=True).encode()),
+        ):
+            file.create_dataset(
+                name, data=np.frombuffer(data, np.uint8), **_storage((len(data),), 1)
+            )
 
 
 def _write_array(file: h5py.File, content: Content, array: Array) -> str:
@@ -93,7 +109,10 @@ def _write_array(file: h5py.File, content: Content, array: Array) -> str:
 
 
 def _storage(shape: tuple[int, ...], itemsize: int) -> dict[str, object]:
-    """Compression for columns and text. Vectors get none: float noise does not shrink, and a row stays one read."""
+    """Compression for columns and text.
+
+    Vectors get none: float noise does not shrink, and a row stays one read.
+    """
     row = itemsize
     for length in shape[1:]:
         row *= length
@@ -114,7 +133,11 @@ def _flush(path: Path) -> None:
 
 def _reason(error: BaseException) -> str:
     """What went wrong in a few words; HDF5 hides the system's error number in a long line."""
-    if isinstance(error, OSError) and error.strerror and error.strerror != os.strerror(error.errno or 0):
+    if (
+        isinstance(error, OSError)
+        and error.strerror
+        and error.strerror != os.strerror(error.errno or 0)
+    ):
         return error.strerror
     hidden = re.search(r"errno = (\d+),", str(error))
     number = int(hidden[1]) if hidden else getattr(error, "errno", None)

@@ -1,1 +1,4 @@
-"""Questions asked of dictionaries: plain arrays in, dataclasses out. No screen, no model of their own."""
+"""Questions asked of dictionaries: plain arrays in, dataclasses out.
+
+No screen, no model of their own.
+"""

@@ -1,8 +1,10 @@
-"""What lies between two regions A and B: regions nearer to both than the two are to each other, and paths from A to B.
+"""What lies between two regions A and B: regions nearer to both than the two are to each other, and
+paths from A to B.
 
-All on one basis (unit rows: the exemplars or the mean directions) of one dictionary, in the full space. Protocol
-11.1 to 11.6. A float32 product screens; where it could not tell, the law of `ep.method.nearest` decides in float64, so
-the answer does not depend on batching, and exchanging A and B exchanges nothing but the names. Knows no screen.
+All on one basis (unit rows: the exemplars or the mean directions) of one dictionary, in the full
+space. Protocol 11.1 to 11.6. A float32 product screens; where it could not tell, the law of
+`ep.method.nearest` decides in float64, so the answer does not depend on batching, and exchanging A
+and B exchanges nothing but the names. Knows no screen.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
 BASES = ("exemplar", "mean")
 IDENTICAL = 1 - 1e-4
-"""Exemplars of two dictionaries at this cosine or above are one and the same event (protocol 11.4)."""
+"""Exemplars of two dictionaries at this cosine or above are one and the same event (protocol
+11.4).
+"""
 MISSES = 3
 MOST_LISTED = 32
 """Neighbours kept a region: graphs of any k up to this come from one search."""
@@ -38,9 +42,10 @@ WORD = re.compile(r"[A-Za-z]{2,15}")
 class Between:
     """The regions between A and B on one basis; distances are cosine distances in [0, 2].
 
-    regions: (m,) ids, ordered by ½(d(A,C) + d(C,B)), the older of equals first. from_a, to_b: (m,) their distances.
-    distance: d(A, B). misses: up to three ids that come nearest to lying between, and by how much each misses:
-    max(d(A,C), d(C,B)) − d(A,B), at least 0.
+    regions: (m,) ids, ordered by ½(d(A,C) + d(C,B)), the older of equals first. from_a, to_b: (m,)
+    their distances.
+    distance: d(A, B). misses: up to three ids that come nearest to lying between, and by how much
+    each misses: max(d(A,C), d(C,B)) − d(A,B), at least 0.
     """
 
     a: int
@@ -62,14 +67,17 @@ def between(vectors: Float32[np.ndarray, "K d"], a: int, b: int) -> Between:
     """
     if a == b:
         raise RequestError(f"A and B are both region {a}: choose two different regions")
-    first, last = min(a, b), max(a, b)  # one product whichever is called A: exchanging them changes no bit
+    # one product whichever is called A: exchanging them changes no bit
+    first, last = min(a, b), max(a, b)
     both = 1.0 - vectors @ vectors[[first, last]].T.copy()
     ends = _exact(vectors, [first], last)[0]
     larger = both.max(axis=1).astype(np.float64)
     doubt = 2 * rounding_bound(vectors.shape[1])
     inside = larger < ends - doubt
     unsure = np.flatnonzero(np.abs(larger - ends) <= doubt)
-    inside[unsure] = np.maximum(_exact(vectors, unsure, first), _exact(vectors, unsure, last)) < ends
+    inside[unsure] = (
+        np.maximum(_exact(vectors, unsure, first), _exact(vectors, unsure, last)) < ends
+    )
     inside[[a, b]] = False
     found = np.flatnonzero(inside)
     found = found[np.lexsort((found, both[found].sum(axis=1)))]
@@ -85,13 +93,17 @@ def between(vectors: Float32[np.ndarray, "K d"], a: int, b: int) -> Between:
     )
 
 
-def _exact(vectors: np.ndarray, rows: Sequence[int] | np.ndarray, other: int) -> Float64[np.ndarray, " n"]:
+def _exact(
+    vectors: np.ndarray, rows: Sequence[int] | np.ndarray, other: int
+) -> Float64[np.ndarray, " n"]:
     """1 − cosine of the given rows with one other, by the law of `ep.method.nearest`."""
     rows = np.asarray(rows, np.int64)
     return 1.0 - pair_cosines(vectors, vectors, rows, np.full(len(rows), other))
 
 
-def _misses(excess: np.ndarray, inside: np.ndarray, ends: tuple[int, int]) -> tuple[tuple[int, float], ...]:
+def _misses(
+    excess: np.ndarray, inside: np.ndarray, ends: tuple[int, int]
+) -> tuple[tuple[int, float], ...]:
     outside = ~inside
     outside[list(ends)] = False
     ids = np.flatnonzero(outside)
@@ -99,14 +111,16 @@ def _misses(excess: np.ndarray, inside: np.ndarray, ends: tuple[int, int]) -> tu
     return tuple((int(k), max(0.0, float(excess[k]))) for k in nearest_)
 
 
-# -- anchors ---------------------------------------------------------------------------------------------------------
+# -- anchors ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Carried:
-    """A region of one dictionary found in another. same: its very exemplar is there; else the nearest direction.
+    """A region of one dictionary found in another. same: its very exemplar is there; else the
+    nearest direction.
 
-    cosine: of the exemplars when `same`, else of the directions of the basis that was used; in [−1, 1].
+    cosine: of the exemplars when `same`, else of the directions of the basis that was used; in [−1,
+    1].
     """
 
     region: int
@@ -115,10 +129,11 @@ class Carried:
 
 
 def carried(seed: Dictionary, region: int, other: Dictionary, basis: str = "exemplar") -> Carried:
-    """Where a region of `seed` is in `other`: its exemplar when it survives there, else the nearest direction (11.4).
+    """Where a region of `seed` is in `other`: its exemplar when it survives there, else the nearest
+    direction (11.4).
 
-    It survives when the two share one centre and some exemplar has cosine ≥ 1 − 1e-4 with its own. RequestError when
-    the widths differ.
+    It survives when the two share one centre and some exemplar has cosine ≥ 1 − 1e-4 with its own.
+    RequestError when the widths differ.
     """
     if seed.width != other.width:
         raise RequestError(
@@ -128,7 +143,9 @@ def carried(seed: Dictionary, region: int, other: Dictionary, basis: str = "exem
     if np.array_equal(seed.center, other.center):
         cosine = other.exemplars @ seed.row("exemplars", region)
         best = int(np.argmax(cosine))
-        exact = float(pair_cosines(other.exemplars, seed.exemplars, np.array([best]), np.array([region]))[0])
+        exact = float(
+            pair_cosines(other.exemplars, seed.exemplars, np.array([best]), np.array([region]))[0]
+        )
         if exact >= IDENTICAL:
             return Carried(best, min(1.0, exact), same=True)
     cosine = other.basis(basis) @ seed.basis(basis)[region]
@@ -137,7 +154,8 @@ def carried(seed: Dictionary, region: int, other: Dictionary, basis: str = "exem
 
 
 def cleanliness(dictionary: Dictionary, basis: str = "exemplar") -> Float64[np.ndarray, " K"]:
-    """The share of each region's lens tokens that are 2 to 15 ASCII letters and nothing else (5.2); zeros without lens.
+    """The share of each region's lens tokens that are 2 to 15 ASCII letters and nothing else (5.2);
+    zeros without lens.
 
     Tokens are stripped, empties dropped, as in the protocol's decodes; the first eight count.
     """
@@ -155,7 +173,8 @@ def cleanliness(dictionary: Dictionary, basis: str = "exemplar") -> Float64[np.n
 def anchor_pairs(
     listed: Neighbours, clean: Float64[np.ndarray, " K"], n: int = 5, k: int = DEFAULT_K
 ) -> tuple[tuple[int, int], ...]:
-    """Example pairs: edges of the k-nearest-neighbour graph, the cleanest decodes first, then the closest (11.3).
+    """Example pairs: edges of the k-nearest-neighbour graph, the cleanest decodes first, then the
+    closest (11.3).
 
     Each region is used once, so that the pairs show different things.
     """
@@ -179,10 +198,12 @@ def partner(
     wanted: int = 3,
     among: int = 600,
 ) -> int | None:
-    """A region worth comparing A with: the nearest named by another word that stays apart from A in all `coarser` ones.
+    """A region worth comparing A with: the nearest named by another word that stays apart from A in
+    all `coarser` ones.
 
-    Looked for among the `among` nearest such, with at least `wanted` regions between at this resolution; what cannot be
-    had is done without, from the last of these wishes to the first. None when A is the only region.
+    Looked for among the `among` nearest such, with at least `wanted` regions between at this
+    resolution; what cannot be had is done without, from the last of these wishes to the first. None
+    when A is the only region.
     """
     vectors, word = dictionary.basis(basis), words(dictionary, basis)
     distance = 1.0 - vectors @ vectors[a]
@@ -193,13 +214,16 @@ def partner(
         return None
     apart = np.ones(len(near), bool)
     for other in coarser:
-        apart &= _homes(vectors[near], other.basis(basis)) != _homes(vectors[[a]], other.basis(basis))
+        apart &= _homes(vectors[near], other.basis(basis)) != _homes(
+            vectors[[a]], other.basis(basis)
+        )
     best = near[np.lexsort((distance[near], ~apart, ~named[near]))][:12].tolist()
     return next((b for b in best if len(between(vectors, a, b)) >= wanted), best[0])
 
 
 def words(dictionary: Dictionary, basis: str = "exemplar") -> np.ndarray:
-    """(K,) each region's first lens token in lower case where it is the beginning of a word, else an empty text.
+    """(K,) each region's first lens token in lower case where it is the beginning of a word, else
+    an empty text.
 
     A token begins a word when a space stands in front of it, as in the tokenizers in use.
     """
@@ -208,7 +232,10 @@ def words(dictionary: Dictionary, basis: str = "exemplar") -> np.ndarray:
         return np.full(len(dictionary), "")
     known, place = np.unique(dictionary.column(name)[:, 0], return_inverse=True)
     pieces = [dictionary.piece(int(token)) if token >= 0 else "" for token in known]
-    begun = [piece.strip().lower() if piece[:1] == " " and WORD.fullmatch(piece.strip()) else "" for piece in pieces]
+    begun = [
+        piece.strip().lower() if piece[:1] == " " and WORD.fullmatch(piece.strip()) else ""
+        for piece in pieces
+    ]
     return np.array(begun)[place.ravel()]
 
 
@@ -216,24 +243,30 @@ def _homes(rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return np.asarray((rows @ vectors.T).argmax(axis=1))
 
 
-# -- paths -----------------------------------------------------------------------------------------------------------
+# -- paths -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Each region's nearest others on one basis, nearest first: ids (K, m) and cosine distances (K, m)."""
+    """Each region's nearest others on one basis, nearest first: ids (K, m) and cosine distances (K,
+    m).
+    """
 
     ids: Int64[np.ndarray, "K m"]
     distances: Float32[np.ndarray, "K m"]
 
 
 def neighbours(vectors: Float32[np.ndarray, "K d"]) -> Neighbours:
-    """The 32 nearest of every region, once for all graphs: K²·d multiply-adds, in chunks of 64 MB."""
+    """The 32 nearest of every region, once for all graphs: K²·d multiply-adds, in chunks of 64
+    MB.
+    """
     return Neighbours(*nearest(vectors, MOST_LISTED))
 
 
 def _edges(listed: Neighbours, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The undirected edges (row < column, distance) of the symmetric graph: either end lists the other among its k."""
+    """The undirected edges (row < column, distance) of the symmetric graph: either end lists the
+    other among its k.
+    """
     ids, distances = listed.ids[:, :k], listed.distances[:, :k]
     row = np.repeat(np.arange(len(ids)), ids.shape[1])
     ends = np.sort(np.stack([row, ids.ravel()], 1), axis=1)
@@ -244,8 +277,8 @@ def _edges(listed: Neighbours, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
 def graph(listed: Neighbours, k: int = DEFAULT_K, weighted: bool = False) -> csr_matrix:
     """The symmetric k-nearest-neighbour graph (K, K) with its edges' lengths (11.2).
 
-    weighted: an edge is as long as its cosine distance; else 1 plus a millionth of it, so that of paths with the fewest
-    hops the shortest is found and the answer is always the same.
+    weighted: an edge is as long as its cosine distance; else 1 plus a millionth of it, so that of
+    paths with the fewest hops the shortest is found and the answer is always the same.
     """
     from scipy.sparse import csr_matrix
 
@@ -253,12 +286,16 @@ def graph(listed: Neighbours, k: int = DEFAULT_K, weighted: bool = False) -> csr
     row, column, distance = _edges(listed, k)
     length = np.maximum(distance.astype(np.float64), 1e-12)  # an explicit zero would be no edge
     length = length if weighted else 1 + 1e-6 * length
-    return csr_matrix((np.r_[length, length], (np.r_[row, column], np.r_[column, row])), (size, size))
+    return csr_matrix(
+        (np.r_[length, length], (np.r_[row, column], np.r_[column, row])), (size, size)
+    )
 
 
 @dataclass(frozen=True)
 class Path:
-    """The regions from A to B through the graph, both ends included, and the cosine of each step."""
+    """The regions from A to B through the graph, both ends included, and the cosine of each
+    step.
+    """
 
     regions: tuple[int, ...]
     cosines: tuple[float, ...]
@@ -269,7 +306,12 @@ class Path:
 
 
 def path(
-    vectors: Float32[np.ndarray, "K d"], listed: Neighbours, a: int, b: int, k: int = DEFAULT_K, weighted: bool = False
+    vectors: Float32[np.ndarray, "K d"],
+    listed: Neighbours,
+    a: int,
+    b: int,
+    k: int = DEFAULT_K,
+    weighted: bool = False,
 ) -> Path | None:
     """The shortest path from A to B in the graph of k neighbours; None when no path exists."""
     from scipy.sparse.csgraph import dijkstra
@@ -281,7 +323,9 @@ def path(
             return None
         regions.append(int(before[regions[-1]]))
     regions.reverse()
-    cosine = pair_cosines(vectors, vectors, np.array(regions[:-1], np.int64), np.array(regions[1:], np.int64))
+    cosine = pair_cosines(
+        vectors, vectors, np.array(regions[:-1], np.int64), np.array(regions[1:], np.int64)
+    )
     return Path(tuple(regions), tuple(np.clip(cosine, -1, 1).tolist()))
 
 

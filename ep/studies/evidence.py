@@ -1,6 +1,8 @@
-"""What one shows a reader to have a region named: its own excerpts, look-alikes of its neighbours, some held back.
+"""What one shows a reader to have a region named: its own excerpts, look-alikes of its neighbours,
+some held back.
 
-Everything is seeded: the same dictionary and seed give the same snippets in the same order. It knows no model.
+Everything is seeded: the same dictionary and seed give the same snippets in the same order. It
+knows no model.
 """
 
 from __future__ import annotations
@@ -14,9 +16,13 @@ import numpy as np
 from ep.method.dictionary import BANDS, Dictionary, Excerpt
 
 SHOWN, AGAINST, HELD = 12, 6, 8
-"""At most so many snippets of the region to read, of its neighbours beside them, and held back of either."""
+"""At most so many snippets of the region to read, of its neighbours beside them, and held back of
+either.
+"""
 EVERY = 3
-"""Every third excerpt is held back, so that near, spread and far ones are tested as they are shown."""
+"""Every third excerpt is held back, so that near, spread and far ones are tested as they are
+shown.
+"""
 LEFT, RIGHT = 220, 80
 """Characters of context before and after the marked token."""
 OPEN, CLOSE = "[[", "]]"
@@ -36,7 +42,9 @@ class Snippet:
 
 @dataclass(frozen=True)
 class Evidence:
-    """shown, against: what the reader gets to find a label. held: what tests it, shuffled, never shown before."""
+    """shown, against: what the reader gets to find a label. held: what tests it, shuffled, never
+    shown before.
+    """
 
     shown: tuple[Snippet, ...]
     against: tuple[Snippet, ...]
@@ -52,9 +60,9 @@ class Evidence:
 def gather(dictionary: Dictionary, region: int, negatives: bool = True, seed: int = 0) -> Evidence:
     """The evidence for one region.
 
-    negatives: whether look-alikes are shown to the one who labels; they are always there to test the label.
-    Look-alikes are excerpts of the nearest regions, those with one of this region's tokens first. A passage shown is
-    never held back, whichever region it illustrates.
+    negatives: whether look-alikes are shown to the one who labels; they are always there to test
+    the label. Look-alikes are excerpts of the nearest regions, those with one of this region's
+    tokens first. A passage shown is never held back, whichever region it illustrates.
     """
     rng = np.random.default_rng([seed, region])
     own = _distinct(_mixed(dictionary.excerpts(region), rng), set())
@@ -62,10 +70,14 @@ def gather(dictionary: Dictionary, region: int, negatives: bool = True, seed: in
     others = _distinct(_lookalikes(dictionary, region, own, rng), seen)
     shown = [excerpt for i, excerpt in enumerate(own) if i % EVERY != EVERY - 1][:SHOWN]
     used = {excerpt.passage for excerpt in shown}
-    tested = [e for i, e in enumerate(own) if i % EVERY == EVERY - 1 and e.passage not in used][:HELD]
+    tested = [e for i, e in enumerate(own) if i % EVERY == EVERY - 1 and e.passage not in used][
+        :HELD
+    ]
     against = others[::2][:AGAINST] if negatives else []
     used |= {excerpt.passage for excerpt in against}
-    untold = [e for e in (others[1::2] if negatives else others) if e.passage not in used][: max(2, len(tested))]
+    untold = [e for e in (others[1::2] if negatives else others) if e.passage not in used][
+        : max(2, len(tested))
+    ]
     held = [_snippet(e, True) for e in tested] + [_snippet(e, False) for e in untold]
     shown.sort(key=lambda excerpt: BANDS.index(excerpt.band))
     return Evidence(
@@ -85,8 +97,12 @@ def _mixed(excerpts: Iterable[Excerpt], rng: np.random.Generator) -> Iterator[Ex
     return (excerpt for turn in zip_longest(*drawn) for excerpt in turn if excerpt is not None)
 
 
-def _lookalikes(dictionary: Dictionary, region: int, own: list[Excerpt], rng: np.random.Generator) -> Iterator[Excerpt]:
-    """Excerpts of the nearest regions, the regions taking turns; those with one of this region's tokens first."""
+def _lookalikes(
+    dictionary: Dictionary, region: int, own: list[Excerpt], rng: np.random.Generator
+) -> Iterator[Excerpt]:
+    """Excerpts of the nearest regions, the regions taking turns; those with one of this region's
+    tokens first.
+    """
     if "nearest_ids" not in dictionary:
         return iter(())
     near = [int(k) for k in dictionary.row("nearest_ids", region) if k >= 0]
@@ -119,7 +135,9 @@ def _snippet(excerpt: Excerpt, fits: bool) -> Snippet:
         return Snippet(_plain("".join(excerpt.pieces))[: LEFT + RIGHT], excerpt.band, fits)
     before = _plain("".join(excerpt.pieces[: excerpt.marked]))[-LEFT:]
     after = _plain("".join(excerpt.pieces[excerpt.marked + 1 :]))[:RIGHT]
-    return Snippet(f"{before}{OPEN}{_plain(excerpt.token)[:LEFT]}{CLOSE}{after}", excerpt.band, fits)
+    return Snippet(
+        f"{before}{OPEN}{_plain(excerpt.token)[:LEFT]}{CLOSE}{after}", excerpt.band, fits
+    )
 
 
 def _plain(text: str) -> str:

@@ -1,12 +1,15 @@
-"""The whole question of a behaviour, asked of a model: who shows it, which region holds them, what is left without it.
+"""The whole question of a behaviour, asked of a model: who shows it, which region holds them, what
+is left without it.
 
-1 Hold    what the region is tried on is no prompt it was chosen on (`holding`)
-2 Observe the model answers the prompts, a judge (or their labels) says which show the behaviour; their last tokens' x
-3 Find    the regions of a dictionary those prompts fall in, and which of them may carry the behaviour
-4 Try     the answers to held-out prompts with the region taken out, beside every control
-5 Repeat  2 to 4 on dictionaries of the prompts themselves, in several orders of the stream
+1 Hold     what the region is tried on is no prompt it was chosen on (`holding`)
+2 Observe  the model answers the prompts, a judge (or their labels) says which show the behaviour;
+           their last tokens' x
+3 Find     the regions of a dictionary those prompts fall in, and which of them may carry it
+4 Try      the answers to held-out prompts with the region taken out, beside every control
+5 Repeat   2 to 4 on dictionaries of the prompts themselves, in several orders of the stream
 
-Knows how model, dictionary and judge come together; the sums are in `behaviour`, the words of judges in `judging`.
+Knows how model, dictionary and judge come together; the sums are in `behaviour`, the words of
+judges in `judging`.
 """
 
 from __future__ import annotations
@@ -41,7 +44,13 @@ from ep.studies.judging import Agreement, Judge, agreement
 from ep.studies.prompts import Prompts
 from ep.studies.sense import Answer, Sense, measured
 
-DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED = "default", "ablated", "swapped", "random direction", "matched region"
+DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED = (
+    "default",
+    "ablated",
+    "swapped",
+    "random direction",
+    "matched region",
+)
 ARMS = (DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED)
 TOKENS = 40
 """Tokens of an answer by default: refusals and the demo's answers are shorter."""
@@ -60,8 +69,9 @@ def _nobody(_said: str, _share: float | None) -> None:
 class Observed:
     """What the model does with the prompts of the choice.
 
-    behaves: (n,) which show the behaviour. x: (n, d) activations of their last tokens. answers: what the model wrote,
-    empty when the labels decided. judged: the judge beside the labels, None where there is nothing to compare.
+    behaves: (n,) which show the behaviour. x: (n, d) activations of their last tokens. answers:
+    what the model wrote, empty when the labels decided. judged: the judge beside the labels, None
+    where there is nothing to compare.
     """
 
     prompts: Prompts
@@ -80,13 +90,16 @@ def observe(
     tokens: int = TOKENS,
     tell: Tell = _nobody,
 ) -> Observed:
-    """Reads the prompts as user turns. judge: of the model's answers; None lets the labels decide, with no answer made.
+    """Reads the prompts as user turns. judge: of the model's answers; None lets the labels decide,
+    with no answer made.
 
     RequestError when all prompts behave alike, or when labels are to decide and some are missing.
     """
     n, said = len(prompts), tuple[Answer, ...]()
     if judge is None and not prompts.labelled:
-        raise RequestError("some prompts have no label: label them all, or let a judge read the answers")
+        raise RequestError(
+            "some prompts have no label: label them all, or let a judge read the answers"
+        )
     if judge is not None:
         told = _share(tell, "prompts answered", n)
         said = _answers(answers(model, prompts.texts, (), Sampling(tokens), told))
@@ -98,10 +111,14 @@ def observe(
     parts = []
     for start in range(0, n, TOGETHER):
         tell(f"{start:,} of {n:,} prompts read", start / n)
-        parts.append(final_activations(model, prompts.texts[start : start + TOGETHER], [layer])[layer])
+        parts.append(
+            final_activations(model, prompts.texts[start : start + TOGETHER], [layer])[layer]
+        )
     judged = None
     if judge is not None and prompts.labelled:
-        judged = agreement(judge, [one.text for one in said], [bool(label) for label in prompts.labels])
+        judged = agreement(
+            judge, [one.text for one in said], [bool(label) for label in prompts.labels]
+        )
     return Observed(prompts, layer, behaves, np.concatenate(parts), said, judged)
 
 
@@ -110,16 +127,24 @@ def check_alike(behaves: Bool[np.ndarray, " n"], by_labels: bool) -> None:
     if behaves.all() or not behaves.any():
         every, n = "all" if behaves.all() else "none", len(behaves)
         which = f"{every} of the {n:,} prompts"
-        shown = f"{which} {'is' if every == 'none' else 'are'} labelled yes" if by_labels else f"{which} show it"
-        raise RequestError(f"{shown}: give prompts that show the behaviour and some that do not, or another judge")
+        shown = (
+            f"{which} {'is' if every == 'none' else 'are'} labelled yes"
+            if by_labels
+            else f"{which} show it"
+        )
+        raise RequestError(
+            f"{shown}: give prompts that show the behaviour and some that do not, or another judge"
+        )
 
 
-# -- one region, found and tried ---------------------------------------------------------------------------------------
+# -- one region, found and tried -------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Where the prompts lie in one dictionary. region, distance: (n,) of their last tokens; scored: best first."""
+    """Where the prompts lie in one dictionary. region, distance: (n,) of their last tokens; scored:
+    best first.
+    """
 
     dictionary: Dictionary
     region: Int64[np.ndarray, " n"]
@@ -135,16 +160,19 @@ class Found:
 def find(dictionary: Dictionary, observed: Observed) -> Found:
     """Every prompt's last token in its nearest region, and the regions' rates."""
     near = dictionary.assign(observed.x)
-    return Found(dictionary, near.region, near.distance, tuple(score(near.region, observed.behaves)))
+    return Found(
+        dictionary, near.region, near.distance, tuple(score(near.region, observed.behaves))
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
     """One region taken out, and what came of it.
 
-    scored: the region tried, None when no region is a candidate (then there are no arms either). control: the matched
-    region and its cosine with the one tried. target: the quiet region whose mean a swap puts back. sense: what
-    counted as coherent. seed, share: of the stream, None for a dictionary from a file.
+    scored: the region tried, None when no region is a candidate (then there are no arms either).
+    control: the matched region and its cosine with the one tried. target: the quiet region whose
+    mean a swap puts back. sense: what counted as coherent. seed, share: of the stream, None for a
+    dictionary from a file.
     """
 
     dictionary: Dictionary
@@ -159,12 +187,25 @@ class Attempt:
 
 
 class Bench:
-    """Held-out prompts with a model and a judge; what the unchanged model says is asked once, whatever is tried."""
+    """Held-out prompts with a model and a judge; what the unchanged model says is asked once,
+    whatever is tried.
+    """
 
     def __init__(
-        self, model: LanguageModel, held: Held, judge: Judge, tokens: int = TOKENS, basis: str = "exemplar"
+        self,
+        model: LanguageModel,
+        held: Held,
+        judge: Judge,
+        tokens: int = TOKENS,
+        basis: str = "exemplar",
     ) -> None:
-        self.model, self.held, self.judge, self.tokens, self.basis = model, held, judge, tokens, basis
+        self.model, self.held, self.judge, self.tokens, self.basis = (
+            model,
+            held,
+            judge,
+            tokens,
+            basis,
+        )
         self._default: dict[tuple[str, ...], tuple[Answer, ...]] = {}
         self._sense: Sense | None = None
 
@@ -177,9 +218,11 @@ class Bench:
         tell: Tell = _nobody,
         seed: int = 0,
     ) -> Attempt:
-        """Takes out `region`, by default the best candidate; "swap" also puts a quiet region's mean back.
+        """Takes out `region`, by default the best candidate; "swap" also puts a quiet region's mean
+        back.
 
-        controls: with a random direction and the matched region. Errors as `trial` and `of_regions`.
+        controls: with a random direction and the matched region. Errors as `trial` and
+        `of_regions`.
         """
         best = found.candidates
         chosen = best[0].region if region is None and best else region
@@ -188,24 +231,39 @@ class Bench:
         made = found.dictionary
         mine = next((one for one in found.scored if one.region == chosen), None)
         if mine is None:
-            raise RequestError(f"none of the prompts falls in region {made.check(chosen)}: choose one that holds some")
+            raise RequestError(
+                f"none of the prompts falls in region {made.check(chosen)}: choose one that holds "
+                "some"
+            )
         control = matched_control(made, found.scored, chosen) if controls else None
         target = quiet_region(found.scored) if mode == "swap" else None
         if mode == "swap" and target is None:
-            raise RequestError("no region holds five prompts without the behaviour: there is nothing to swap in")
+            raise RequestError(
+                "no region holds five prompts without the behaviour: there is nothing to swap in"
+            )
         changes = arms_of(made, chosen, target, control, controls, seed, self.basis)
-        cosine = None if control is None else float(made.exemplars[control] @ made.exemplars[chosen])
+        cosine = (
+            None if control is None else float(made.exemplars[control] @ made.exemplars[chosen])
+        )
         sense = self.sense(tell)
-        return Attempt(made, mine, control, cosine, target, self._tried(changes, sense, tell), sense)
+        return Attempt(
+            made, mine, control, cosine, target, self._tried(changes, sense, tell), sense
+        )
 
     def sense(self, tell: Tell = _nobody) -> Sense:
-        """What counts as coherent, measured once on the unchanged model's sampled answers to the benign prompts."""
+        """What counts as coherent, measured once on the unchanged model's sampled answers to the
+        benign prompts.
+        """
         if self._sense is None:
             asked = self.held.benign or self.held.target
-            self._sense = sense_of(self.model, asked, self.tokens, lambda n: tell("what is usual of the model", None))
+            self._sense = sense_of(
+                self.model, asked, self.tokens, lambda n: tell("what is usual of the model", None)
+            )
         return self._sense
 
-    def _tried(self, changes: dict[str, tuple[Intervention, ...]], sense: Sense, tell: Tell) -> dict[str, Arm]:
+    def _tried(
+        self, changes: dict[str, tuple[Intervention, ...]], sense: Sense, tell: Tell
+    ) -> dict[str, Arm]:
         size, done = len(self.held.target) + len(self.held.benign), 0
         total = size * len(changes)
 
@@ -214,7 +272,9 @@ class Bench:
             asked = tuple(prompts)
             if arm != DEFAULT or asked not in self._default:
                 told = _share(tell, f"answers, {arm}", total, done)
-                said = _answers(answers(self.model, asked, changes[arm], Sampling(self.tokens), told))
+                said = _answers(
+                    answers(self.model, asked, changes[arm], Sampling(self.tokens), told)
+                )
                 learn(self.judge, said, tell)
                 if arm != DEFAULT:
                     done += len(asked)
@@ -227,9 +287,13 @@ class Bench:
 
 
 def sense_of(
-    model: LanguageModel, prompts: Sequence[str], tokens: int = TOKENS, told: Callable[[int], None] = lambda done: None
+    model: LanguageModel,
+    prompts: Sequence[str],
+    tokens: int = TOKENS,
+    told: Callable[[int], None] = lambda done: None,
 ) -> Sense:
-    """What counts as coherent, measured on what the unchanged model writes to `prompts` when sampled from.
+    """What counts as coherent, measured on what the unchanged model writes to `prompts` when
+    sampled from.
 
     told(done): answers written so far; what it raises cancels. RequestError without prompts.
     """
@@ -246,7 +310,9 @@ def arms_of(
     seed: int,
     basis: str = "exemplar",
 ) -> dict[str, tuple[Intervention, ...]]:
-    """What is done to the stream in every arm, the unchanged model first. basis: "exemplar" or "mean"."""
+    """What is done to the stream in every arm, the unchanged model first. basis: "exemplar" or
+    "mean".
+    """
     ablate = of_regions(dictionary, "ablate", [region], basis=basis)
     changes: dict[str, tuple[Intervention, ...]] = {DEFAULT: (), ABLATED: (ablate,)}
     if target is not None:
@@ -259,8 +325,12 @@ def arms_of(
 
 
 def quiet_region(scored: Sequence[Scored]) -> int | None:
-    """The region with the most prompts among those that hardly ever behave so; a swap puts its mean back."""
-    quiet = [one for one in scored if one.rate.n >= FEWEST and one.rate.hits <= NULL_RATE * one.rate.n]
+    """The region with the most prompts among those that hardly ever behave so; a swap puts its mean
+    back.
+    """
+    quiet = [
+        one for one in scored if one.rate.n >= FEWEST and one.rate.hits <= NULL_RATE * one.rate.n
+    ]
     return max(quiet, key=lambda one: (one.rate.n, -one.region)).region if quiet else None
 
 
@@ -273,9 +343,11 @@ def repeat(
     mode: str = "ablate",
     tell: Tell = _nobody,
 ) -> Iterator[Attempt]:
-    """One attempt for each order of the stream, on a dictionary of the prompts' own last tokens, as each is there.
+    """One attempt for each order of the stream, on a dictionary of the prompts' own last tokens, as
+    each is there.
 
-    share: of behaving prompts in the stream the centre and θ are taken from. Errors as `partition` and `attempt`.
+    share: of behaving prompts in the stream the centre and θ are taken from. Errors as `partition`
+    and `attempt`.
     """
     for seed in range(seeds):
 
@@ -288,13 +360,18 @@ def repeat(
 
 
 def check_model(model: LanguageModel, dictionary: Dictionary) -> int:
-    """The dictionary's layer, once the model is known to have it, its width and its tokenizer. ModelError."""
+    """The dictionary's layer, once the model is known to have it, its width and its tokenizer.
+
+    ModelError.
+    """
     check_fits(model, dictionary.info, dictionary.width)
     return int(dictionary.info["layer"])
 
 
 def learn(judge: Judge, said: Sequence[Answer], tell: Tell = _nobody) -> None:
-    """Lets a judge that is asked over a network hear all answers at once; other judges need no time."""
+    """Lets a judge that is asked over a network hear all answers at once; other judges need no
+    time.
+    """
     if isinstance(judge, Asked):
         judge.learn([one.text for one in said], tell)
 

@@ -1,6 +1,8 @@
-"""Labels by a language model that reads excerpts, and the test of a label: can a reader tell what it is about by it?
+"""Labels by a language model that reads excerpts, and the test of a label: can a reader tell what
+it is about by it?
 
-The model is a function from a conversation to an answer, so this room knows no network. Its answers are a stranger's
+The model is a function from a conversation to an answer, so this room knows no network. Its answers
+are a stranger's
 words: a label is cut to one line, a judgement that cannot be read counts for nothing.
 """
 
@@ -25,22 +27,30 @@ FEWEST = 2
 GIVE_UP_AFTER = 3
 """Regions in a row that failed before the rest is left alone."""
 
-NAMING = f"""You name groups of text snippets. In every snippet one spot is marked, like {OPEN}this{CLOSE}. A snippet
-is in the group because of what a language model computes at its marked spot: the marked word, what came before it, or
+NAMING = f"""You name groups of text snippets. In every snippet one spot is marked, like \
+{OPEN}this{CLOSE}. A snippet
+is in the group because of what a language model computes at its marked spot: the marked word, \
+what came before it, or
 what is about to follow. ⏎ stands for a line break.
-Answer with one label of at most twelve words and nothing else: no quotes, no introduction, no full stop."""
-NAMING_ASK = """Find what the marked spots of the group share{and_not}. Be as particular as the snippets allow, but
+Answer with one label of at most twelve words and nothing else: no quotes, no introduction, no \
+full stop."""
+NAMING_ASK = """Find what the marked spots of the group share{and_not}. Be as particular as the \
+snippets allow, but
 cover most of them; if it is simply one word, name the word and the setting it stands in. Label:"""
-JUDGING = f"""You check labels. A label describes the spot marked like {OPEN}this{CLOSE} in some snippets. You get a
+JUDGING = f"""You check labels. A label describes the spot marked like {OPEN}this{CLOSE} in some \
+snippets. You get a
 label and numbered snippets, some of which it was not made for. ⏎ stands for a line break.
-Answer with a JSON list of the numbers of the snippets whose marked spot the label describes, such as [2, 5], and
+Answer with a JSON list of the numbers of the snippets whose marked spot the label describes, \
+such as [2, 5], and
 nothing else. If it describes none of them, answer []."""
 BAND_WORDS = {"near": "typical", "spread": "ordinary", "far": "borderline"}
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a model said of a region. score: None when it could not be tested; `why` says so in half a sentence."""
+    """What a model said of a region. score: None when it could not be tested; `why` says so in half
+    a sentence.
+    """
 
     region: int
     text: str
@@ -57,16 +67,25 @@ class Failure:
 
 
 def explain(
-    dictionary: Dictionary, region: int, ask: Ask, negatives: bool = True, control: str = "", seed: int = 0
+    dictionary: Dictionary,
+    region: int,
+    ask: Ask,
+    negatives: bool = True,
+    control: str = "",
+    seed: int = 0,
 ) -> Explanation:
     """A label for one region, and its detection score on excerpts the model had not seen.
 
-    control: a label of another region, tested on the same excerpts; empty leaves it out. Two requests, three with it.
-    RequestError when the file holds too few excerpts to show; whatever `ask` raises goes through.
+    control: a label of another region, tested on the same excerpts; empty leaves it out. Two
+    requests, three with it. RequestError when the file holds too few excerpts to show; whatever
+    `ask` raises goes through.
     """
     evidence = gather(dictionary, dictionary.check(region), negatives, seed)
     if len(evidence.shown) < FEWEST:
-        raise RequestError(f"region {region} has {len(evidence.shown)} excerpts to show: a label needs at least two")
+        raise RequestError(
+            f"region {region} has {len(evidence.shown)} excerpts to show: a label needs at least "
+            "two"
+        )
     return _explained(region, evidence, ask, control)
 
 
@@ -93,7 +112,8 @@ def explain_all(
 ) -> Iterator[Explanation | Failure]:
     """One outcome a region, as each is there. control: gives the other region's label, or "".
 
-    A server that fails three regions in a row ends it with its ServiceError; one that refuses ends it at once.
+    A server that fails three regions in a row ends it with its ServiceError; one that refuses ends
+    it at once.
     """
     failed = 0
     for region in regions:
@@ -112,7 +132,8 @@ def explain_all(
 
 
 def detect(label: str, held: Sequence[Snippet], ask: Ask) -> Score | None:
-    """How well the held-back snippets are told apart by a label; None when the answer cannot be read.
+    """How well the held-back snippets are told apart by a label; None when the answer cannot be
+    read.
 
     Balanced accuracy over the snippets of the region and the look-alikes, with its 95 % interval.
     """
@@ -127,7 +148,7 @@ def detect(label: str, held: Sequence[Snippet], ask: Ask) -> Score | None:
     return Score(value, len(held), low, high)
 
 
-# -- the conversation --------------------------------------------------------------------------------------------------
+# -- the conversation ------------------------------------------------------------------------------
 
 
 def naming(evidence: Evidence) -> list[dict[str, str]]:
@@ -141,12 +162,15 @@ def naming(evidence: Evidence) -> list[dict[str, str]]:
 
 def judging(label: str, held: Sequence[Snippet]) -> list[dict[str, str]]:
     """The request that tests a label."""
-    return _conversation(JUDGING, [f"Label: {_line(label)[:LONGEST]}", "", *_numbered(held), "", "Numbers:"])
+    return _conversation(
+        JUDGING, [f"Label: {_line(label)[:LONGEST]}", "", *_numbered(held), "", "Numbers:"]
+    )
 
 
 def _numbered(snippets: Sequence[Snippet], bands: bool = False) -> list[str]:
     return [
-        f"{i}. ({BAND_WORDS[s.band]}) {s.text}" if bands else f"{i}. {s.text}" for i, s in enumerate(snippets, start=1)
+        f"{i}. ({BAND_WORDS[s.band]}) {s.text}" if bands else f"{i}. {s.text}"
+        for i, s in enumerate(snippets, start=1)
     ]
 
 
@@ -154,17 +178,22 @@ def _conversation(system: str, lines: Sequence[str]) -> list[dict[str, str]]:
     return [{"role": "system", "content": system}, {"role": "user", "content": "\n".join(lines)}]
 
 
-# -- what came back ----------------------------------------------------------------------------------------------------
+# -- what came back --------------------------------------------------------------------------------
 
 
 def read_label(answer: str) -> str:
-    """The label in an answer: introductions, quotes, emphasis and reasoning are left off; at most 200 characters.
+    """The label in an answer: introductions, quotes, emphasis and reasoning are left off; at most
+    200 characters.
 
     ServiceError when nothing is left.
     """
     lines = [line.strip().strip("`*#>-• \t") for line in _spoken(answer).splitlines()]
     lines = [line for line in lines if line]
-    named = [found[1] for line in lines if (found := re.match(r"(?i)(?:the )?label\W{0,3}:\s*(.+)", line))]
+    named = [
+        found[1]
+        for line in lines
+        if (found := re.match(r"(?i)(?:the )?label\W{0,3}:\s*(.+)", line))
+    ]
     plain = [line for line in lines if not line.endswith(":")]
     text = _line((named or plain or [""])[0]).strip("`*\"'“”‘’ ").removesuffix(".").strip()
     if not text:
@@ -173,7 +202,9 @@ def read_label(answer: str) -> str:
 
 
 def read_numbers(answer: str, most: int) -> frozenset[int] | None:
-    """The numbers from 1 to `most` an answer lists; None when it lists none that can be read for sure."""
+    """The numbers from 1 to `most` an answer lists; None when it lists none that can be read for
+    sure.
+    """
     spoken = _spoken(answer)
     found = re.findall(r"\[[\d\s,]*\]", spoken)
     if found:

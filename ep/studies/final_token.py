@@ -1,7 +1,9 @@
-"""Do two models tell harmful-style from ordinary prompts apart at their last token? By which region, and by how much.
+"""Do two models tell harmful-style from ordinary prompts apart at their last token? By which
+region, and by how much.
 
-Each prompt's last token falls in a region; on some prompts every region gets the rate at which prompts in it behave,
-and on prompts never used for that the rate of their region scores them (protocol 7.5). Knows arrays, no model.
+Each prompt's last token falls in a region; on some prompts every region gets the rate at which
+prompts in it behave, and on prompts never used for that the rate of their region scores them
+(protocol 7.5). Knows arrays, no model.
 """
 
 from __future__ import annotations
@@ -16,16 +18,20 @@ from ep.studies.rates import Rate
 
 DRAWS = 2000
 PRIOR = 1.0
-"""Prompts' worth of the overall rate that every region's rate is drawn to: a region of one prompt says little."""
+"""Prompts' worth of the overall rate that every region's rate is drawn to: a region of one prompt
+says little.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Separation:
     """One dictionary's separation of behaving prompts from others at the last token.
 
-    score: (n,) of each held-out prompt: the rate of its region on the other prompts. auroc: of the score, with its
-    95 % bootstrap interval; 0.5 says nothing. region: the one that holds most behaving prompts of the choice;
-    yes, no: held-out behaving and other prompts in it. used: regions that hold any prompt of the choice.
+    score: (n,) of each held-out prompt: the rate of its region on the other prompts. auroc: of the
+    score, with its 95 % bootstrap interval; 0.5 says nothing. region: the one that holds most
+    behaving prompts of the choice;
+    yes, no: held-out behaving and other prompts in it. used: regions that hold any prompt of the
+    choice.
     """
 
     score: Float64[np.ndarray, " n"]
@@ -45,13 +51,17 @@ def separate(
     size: int,
     seed: int = 0,
 ) -> Separation:
-    """chosen, held: region of each prompt's last token, on the prompts of the choice and on those held out.
+    """chosen, held: region of each prompt's last token, on the prompts of the choice and on those
+    held out.
 
     size: K. RequestError unless both sets hold prompts of both kinds.
     """
     for said in (chosen_labels, labels):
         if not said.any() or said.all():
-            raise RequestError("prompts of both kinds are needed: some that show the behaviour and some that do not")
+            raise RequestError(
+                "prompts of both kinds are needed: some that show the behaviour and some that do "
+                "not"
+            )
     hits = np.bincount(chosen, weights=chosen_labels, minlength=size)
     count = np.bincount(chosen, minlength=size)
     rate = (hits + PRIOR * chosen_labels.mean()) / (count + PRIOR)
@@ -74,7 +84,9 @@ def separate(
 def gap(
     one: Separation, other: Separation, labels: Bool[np.ndarray, " n"], seed: int = 0
 ) -> tuple[float, float, float]:
-    """(value, low, high): AUROC of `one` minus that of `other` on the same prompts, paired bootstrap over prompts."""
+    """(value, low, high): AUROC of `one` minus that of `other` on the same prompts, paired
+    bootstrap over prompts.
+    """
     draws = _draws(labels, seed)
     values = _aurocs(one.score, labels, draws) - _aurocs(other.score, labels, draws)
     low, high = np.quantile(values, (0.025, 0.975))
@@ -90,7 +102,9 @@ def _draws(labels: np.ndarray, seed: int) -> np.ndarray:
     """(DRAWS, n) prompts drawn again with replacement, as many of each kind as there are."""
     rng = np.random.default_rng(seed)
     parts = [np.flatnonzero(labels == kind) for kind in (True, False)]
-    return np.concatenate([part[rng.integers(0, len(part), (DRAWS, len(part)))] for part in parts], axis=1)
+    return np.concatenate(
+        [part[rng.integers(0, len(part), (DRAWS, len(part)))] for part in parts], axis=1
+    )
 
 
 def _aurocs(score: np.ndarray, labels: np.ndarray, draws: np.ndarray) -> np.ndarray:
@@ -112,10 +126,11 @@ def from_end(
     wanted: int,
     longest: int,
 ) -> Float64[np.ndarray, " longest"]:
-    """Share of prompts that fall in the region `wanted` at 0, 1, … `longest` − 1 tokens before their last.
+    """Share of prompts that fall in the region `wanted` at 0, 1, … `longest` − 1 tokens before
+    their last.
 
-    region, prompt, back: of each of t tokens, its region, its prompt, and how many tokens come after it. A place that
-    no prompt reaches is NaN.
+    region, prompt, back: of each of t tokens, its region, its prompt, and how many tokens come
+    after it. A place that no prompt reaches is NaN.
     """
     near = back < longest
     reached = np.bincount(back[near], minlength=longest).astype(np.float64)

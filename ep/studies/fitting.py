@@ -1,4 +1,7 @@
-"""A table fitted to given row and column sums. Plain arithmetic: it knows nothing of dictionaries."""
+"""A table fitted to given row and column sums.
+
+Plain arithmetic: it knows nothing of dictionaries.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,15 @@ FIT_ROUNDS = 200
 
 
 def fit(
-    table: Float64[np.ndarray, "n m"], rows: Float64[np.ndarray, " n"], columns: Float64[np.ndarray, " m"]
+    table: Float64[np.ndarray, "n m"],
+    rows: Float64[np.ndarray, " n"],
+    columns: Float64[np.ndarray, " m"],
 ) -> Float64[np.ndarray, "n m"]:
-    """The table nearest to a given one with these row and column sums (which have one total), nowhere negative.
+    """The table nearest to a given one with these row and column sums (which have one total),
+    nowhere negative.
 
-    Iterative proportional fitting (Deming and Stephan 1940); what a finite number of rounds leaves over is rounded away
-    as by Altschuler, Weed and Rigollet (2017), so that the sums hold exactly.
+    Iterative proportional fitting (Deming and Stephan 1940); what a finite number of rounds leaves
+    over is rounded away as by Altschuler, Weed and Rigollet (2017), so that the sums hold exactly.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         for _ in range(FIT_ROUNDS):

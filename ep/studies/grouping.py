@@ -1,8 +1,9 @@
-"""What the neighbourhoods of a file are called that stores no names for them: by what its regions have in common.
+"""What the neighbourhoods of a file are called that stores no names for them: by what its regions
+have in common.
 
-By the tokens most specific to a group where the file knows tokens, else by the words of its texts, else by those of
-published labels. Where a file holds nothing but geometry a group is called by its largest region, which can be looked
-up. Knows no screen.
+By the tokens most specific to a group where the file knows tokens, else by the words of its texts,
+else by those of published labels. Where a file holds nothing but geometry a group is called by its
+largest region, which can be looked up. Knows no screen.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ _lock = Lock()
 
 
 def of_groups(dictionary: Dictionary) -> tuple[tuple[str, ...], ...]:
-    """The names of each neighbourhood in its number's order: its most specific tokens or words, best first.
+    """The names of each neighbourhood in its number's order: its most specific tokens or words,
+    best first.
 
-    One name `AROUND` + id where none says anything of a group. Empty when the file stores no neighbourhoods; found once
-    and kept as long as the dictionary is.
+    One name `AROUND` + id where none says anything of a group. Empty when the file stores no
+    neighbourhoods; found once and kept as long as the dictionary is.
     """
     if "neighbourhood" not in dictionary or not len(dictionary):
         return ()
@@ -68,8 +70,12 @@ def _members(dictionary: Dictionary) -> Integer[np.ndarray, " K"]:
     return np.zeros(len(dictionary), np.int64) if stored is None else dictionary.column(stored)
 
 
-def _spoken(dictionary: Dictionary) -> tuple[Integer[np.ndarray, "K m"], Callable[[int], str]] | None:
-    """(numbers (K, m) of what each region says, −1 for none; how a number is spelled), of the best the file has."""
+def _spoken(
+    dictionary: Dictionary,
+) -> tuple[Integer[np.ndarray, "K m"], Callable[[int], str]] | None:
+    """(numbers (K, m) of what each region says, −1 for none; how a number is spelled), of the best
+    the file has.
+    """
     for name in ("lens_exemplar_up_ids", "token_ids"):
         if name in dictionary:
             return dictionary.column(name)[:, :MOST_TOKENS], dictionary.piece
@@ -79,11 +85,15 @@ def _spoken(dictionary: Dictionary) -> tuple[Integer[np.ndarray, "K m"], Callabl
     return _labelled(dictionary)
 
 
-def _labelled(dictionary: Dictionary) -> tuple[Int64[np.ndarray, "K m"], Callable[[int], str]] | None:
+def _labelled(
+    dictionary: Dictionary,
+) -> tuple[Int64[np.ndarray, "K m"], Callable[[int], str]] | None:
     """The words of the labels that came with the file."""
     numbers: dict[str, int] = {}
     ids = np.full((len(dictionary), MOST_TOKENS), -1, np.int64)
-    for region, text in published_in(dictionary.info.get("published_labels"), len(dictionary)).items():
+    for region, text in published_in(
+        dictionary.info.get("published_labels"), len(dictionary)
+    ).items():
         said = list(dict.fromkeys(WORD.findall(text.lower())))[:MOST_TOKENS]
         ids[region, : len(said)] = [numbers.setdefault(word, len(numbers)) for word in said]
     return (ids, list(numbers).__getitem__) if numbers else None

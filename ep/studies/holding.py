@@ -1,4 +1,7 @@
-"""Prompts parted in two: those a region is chosen on, and those it is tried on. What chose is never evaluated on."""
+"""Prompts parted in two: those a region is chosen on, and those it is tried on.
+
+What chose is never evaluated on.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,9 @@ HELD_SHARE = 0.3
 class Held:
     """Prompts to choose a region on, and those to try it on.
 
-    target: prompts that should show the behaviour; benign: those that should not. dropped: given as held-out, but also
-    among the prompts of the choice. split: whether they were taken from the prompts of the choice themselves.
+    target: prompts that should show the behaviour; benign: those that should not. dropped: given as
+    held-out, but also among the prompts of the choice. split: whether they were taken from the
+    prompts of the choice themselves.
     """
 
     choice: Prompts
@@ -29,11 +33,14 @@ class Held:
     split: bool = False
 
 
-def hold(prompts: Prompts, held_out: Prompts | None = None, benign: Prompts | None = None, seed: int = 0) -> Held:
-    """Parts the prompts. held_out: those labelled no are benign, all others targets; benign: all are benign.
+def hold(
+    prompts: Prompts, held_out: Prompts | None = None, benign: Prompts | None = None, seed: int = 0
+) -> Held:
+    """Parts the prompts. held_out: those labelled no are benign, all others targets; benign: all
+    are benign.
 
-    Without either, 30 % of the labelled prompts of each kind are held back, drawn by seed. RequestError when nothing
-    to try is left.
+    Without either, 30 % of the labelled prompts of each kind are held back, drawn by seed.
+    RequestError when nothing to try is left.
     """
     if held_out is None and benign is None:
         choice, back = _split(prompts, seed)
@@ -41,11 +48,17 @@ def hold(prompts: Prompts, held_out: Prompts | None = None, benign: Prompts | No
     given, quiet = held_out or Prompts((), ()), benign or Prompts((), ())
     kept, calm = given.without(prompts.texts), quiet.without(prompts.texts)
     no = [text for text, said in zip(kept.texts, kept.labels, strict=True) if said is False]
-    target = tuple(text for text, said in zip(kept.texts, kept.labels, strict=True) if said is not False)
+    target = tuple(
+        text for text, said in zip(kept.texts, kept.labels, strict=True) if said is not False
+    )
     dropped = len(given) + len(quiet) - len(kept) - len(calm)
     if not target:
-        why = f"all {dropped:,} were also used for the choice" if dropped else "none is labelled yes"
-        raise RequestError(f"no held-out prompt is left ({why}): give prompts that were not used for the choice")
+        why = (
+            f"all {dropped:,} were also used for the choice" if dropped else "none is labelled yes"
+        )
+        raise RequestError(
+            f"no held-out prompt is left ({why}): give prompts that were not used for the choice"
+        )
     return Held(prompts, target, tuple(dict.fromkeys([*no, *calm.texts])), dropped)
 
 
@@ -55,10 +68,14 @@ def _split(prompts: Prompts, seed: int) -> tuple[Prompts, Prompts]:
     for label in (True, False):
         rows = [i for i, said in enumerate(prompts.labels) if said is label]
         if len(rows) < 2:
-            raise RequestError("there are no held-out prompts: give some, or label the prompts yes and no")
+            raise RequestError(
+                "there are no held-out prompts: give some, or label the prompts yes and no"
+            )
         back |= set(rng.permutation(rows)[: max(1, round(HELD_SHARE * len(rows)))].tolist())
 
     def part(rows: Sequence[int]) -> Prompts:
-        return Prompts(tuple(prompts.texts[i] for i in rows), tuple(prompts.labels[i] for i in rows))
+        return Prompts(
+            tuple(prompts.texts[i] for i in rows), tuple(prompts.labels[i] for i in rows)
+        )
 
     return part([i for i in range(len(prompts)) if i not in back]), part(sorted(back))

@@ -1,7 +1,8 @@
-"""Regions of two dictionaries related through what they read: the same positions, and the round trip of passages.
+"""Regions of two dictionaries related through what they read: the same positions, and the round
+trip of passages.
 
-Needs no shared space: two models of any widths read the same texts, and each position has a region in either
-dictionary (protocol A4, W20). Knows arrays of region ids and nothing of models and texts.
+Needs no shared space: two models of any widths read the same texts, and each position has a region
+in either dictionary (protocol A4, W20). Knows arrays of region ids and nothing of models and texts.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ SHUFFLES = 50
 
 
 def ends(tokens: Sequence[str] | Sequence[bytes]) -> Int64[np.ndarray, " t"]:
-    """Where in the text each token ends, counted in what tokens are made of; spaces before the text do not count.
+    """Where in the text each token ends, counted in what tokens are made of; spaces before the text
+    do not count.
 
-    Some tokenizers put a space before the first word: without it two cuts of one text end at the same places.
+    Some tokenizers put a space before the first word: without it two cuts of one text end at the
+    same places.
     """
     whole = _joined(tokens)
     space = len(whole) - len(whole.lstrip())
@@ -33,7 +36,8 @@ def ends(tokens: Sequence[str] | Sequence[bytes]) -> Int64[np.ndarray, " t"]:
 def meeting(
     first: Sequence[str] | Sequence[bytes], second: Sequence[str] | Sequence[bytes]
 ) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
-    """The tokens of two cuts of one text at which both have read the same: ids in the first and in the second.
+    """The tokens of two cuts of one text at which both have read the same: ids in the first and in
+    the second.
 
     One of the two may be cut short. Nothing where they do not spell the same text, capitals aside.
     """
@@ -52,7 +56,9 @@ def _joined(tokens: Sequence[str] | Sequence[bytes]) -> str | bytes:
 
 
 def _is_last(at: np.ndarray) -> np.ndarray:
-    """Whether each token is the last to end where it ends, inside the text: empty tokens say nothing new."""
+    """Whether each token is the last to end where it ends, inside the text: empty tokens say
+    nothing new.
+    """
     return np.asarray((at > 0) & (np.append(at[1:], -1) != at))
 
 
@@ -62,11 +68,15 @@ def _last(at: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Together:
-    """How n shared positions fall in both dictionaries: one row a pair of regions that share any, most first.
+    """How n shared positions fall in both dictionaries: one row a pair of regions that share any,
+    most first.
 
-    a, b: (m,) region ids; both: (m,) shared positions. of_a, of_b: (K_a,), (K_b,) positions in each region.
-    best_a: (K_a,) the region of B that shares most with each, −1 where nothing was read; best_b the reverse.
-    agreement: share of positions whose two regions are each other's best. chance: the same when one side is shuffled.
+    a, b: (m,) region ids; both: (m,) shared positions. of_a, of_b: (K_a,), (K_b,) positions in each
+    region.
+    best_a: (K_a,) the region of B that shares most with each, −1 where nothing was read; best_b the
+    reverse.
+    agreement: share of positions whose two regions are each other's best. chance: the same when one
+    side is shuffled.
     """
 
     a: Int64[np.ndarray, " m"]
@@ -95,9 +105,13 @@ class Together:
 
 
 def together(
-    first: Int64[np.ndarray, " n"], second: Int64[np.ndarray, " n"], sizes: tuple[int, int], seed: int = 0
+    first: Int64[np.ndarray, " n"],
+    second: Int64[np.ndarray, " n"],
+    sizes: tuple[int, int],
+    seed: int = 0,
 ) -> Together:
-    """The co-assignment of n positions. first, second: the region of each in A and in B; sizes: K of both.
+    """The co-assignment of n positions. first, second: the region of each in A and in B; sizes: K
+    of both.
 
     RequestError when nothing was read.
     """
@@ -110,15 +124,26 @@ def together(
     rng = np.random.default_rng(seed)
     shuffled = [_agreement(first, rng.permutation(second), sizes) for _ in range(SHUFFLES)]
     of_a, of_b = (
-        np.bincount(ids, minlength=size).astype(np.int64) for ids, size in zip((first, second), sizes, strict=True)
+        np.bincount(ids, minlength=size).astype(np.int64)
+        for ids, size in zip((first, second), sizes, strict=True)
     )
     mutual = (best_a[a] == b) & (best_b[b] == a)
     return Together(
-        a, b, both, of_a, of_b, best_a, best_b, float(both[mutual].sum() / len(first)), float(np.mean(shuffled))
+        a,
+        b,
+        both,
+        of_a,
+        of_b,
+        best_a,
+        best_b,
+        float(both[mutual].sum() / len(first)),
+        float(np.mean(shuffled)),
     )
 
 
-def _table(first: np.ndarray, second: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _table(
+    first: np.ndarray, second: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     keys, both = np.unique(first * width + second, return_counts=True)
     return keys // width, keys % width, both.astype(np.int64)
 
@@ -143,8 +168,9 @@ def _agreement(first: np.ndarray, second: np.ndarray, sizes: tuple[int, int]) ->
 class RoundTrip:
     """Which regions of A are found again by way of B (protocol A4).
 
-    regions: (n,) of A; there: (n,) the region of B that A's founding passage falls in; back: (n,) the region of A that
-    the founding passage of that one falls in. null_mean, null_most: of the returns when `there` is permuted.
+    regions: (n,) of A; there: (n,) the region of B that A's founding passage falls in; back: (n,)
+    the region of A that the founding passage of that one falls in. null_mean, null_most: of the
+    returns when `there` is permuted.
     """
 
     regions: Int64[np.ndarray, " n"]
@@ -168,11 +194,20 @@ class RoundTrip:
 
 
 def round_trip(
-    regions: Int64[np.ndarray, " n"], there: Int64[np.ndarray, " n"], back: Int64[np.ndarray, " n"], seed: int = 0
+    regions: Int64[np.ndarray, " n"],
+    there: Int64[np.ndarray, " n"],
+    back: Int64[np.ndarray, " n"],
+    seed: int = 0,
 ) -> RoundTrip:
-    """The round trip of n regions, and what chance returns: the same legs joined to one another at random."""
+    """The round trip of n regions, and what chance returns: the same legs joined to one another at
+    random.
+    """
     if not len(regions):
-        raise RequestError("no region has a founding passage here: the round trip needs files that store passages")
+        raise RequestError(
+            "no region has a founding passage here: the round trip needs files that store passages"
+        )
     rng = np.random.default_rng(seed)
-    null = np.array([int((back[rng.permutation(len(back))] == regions).sum()) for _ in range(PERMUTATIONS)])
+    null = np.array(
+        [int((back[rng.permutation(len(back))] == regions).sum()) for _ in range(PERMUTATIONS)]
+    )
     return RoundTrip(regions, there, back, float(null.mean()), int(null.max()))

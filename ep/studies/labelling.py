@@ -1,6 +1,8 @@
-"""Regions labelled by a model one after the other; each label is on disk before the next region is asked about.
+"""Regions labelled by a model one after the other; each label is on disk before the next region is
+asked about.
 
-Brings together who asks (`explaining`), who answers (`ep.models.endpoint`) and where it is kept (`ep.storage.labels`).
+Brings together who asks (`explaining`), who answers (`ep.models.endpoint`) and where it is kept
+(`ep.storage.labels`).
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ Tell = Callable[[str, "float | None"], None]
 
 @dataclass
 class Outcome:
-    """What came of it: the labels given, the regions that got none, and the labels of the dictionary afterwards."""
+    """What came of it: the labels given, the regions that got none, and the labels of the
+    dictionary afterwards.
+    """
 
     labels: Labels
     given: list[Explanation] = field(default_factory=list)
@@ -53,12 +57,14 @@ def label_regions(
     tell: Tell = lambda said, share: None,
     seed: int = 0,
 ) -> None:
-    """Labels regions, saving each at once; a second label of the same model takes the place of its first.
+    """Labels regions, saving each at once; a second label of the same model takes the place of its
+    first.
 
-    out: `Outcome(labels)`, filled as the work goes, so that what was done is known whatever ends it. by: in whose
-    name. negatives: show look-alikes. control: also test another region's label. tell: hears how far it is, several
-    times a second while waiting; what it raises ends the work, and what is saved stays.
-    Regions whose best label is locked are left alone when several are asked for. Errors as `explain_all` and `save`.
+    out: `Outcome(labels)`, filled as the work goes, so that what was done is known whatever ends
+    it. by: in whose name. negatives: show look-alikes. control: also test another region's label.
+    tell: hears how far it is, several times a second while waiting; what it raises ends the work,
+    and what is saved stays. Regions whose best label is locked are left alone when several are
+    asked for. Errors as `explain_all` and `save`.
     """
     if len(regions) > 1:
         regions = [k for k in regions if not any(label.locked for label in out.labels.stored(k))]
@@ -70,7 +76,9 @@ def label_regions(
     def ask(messages: Sequence[Mapping[str, str]]) -> str:
         return endpoint.ask(messages, pulse=pulse)
 
-    other = (lambda region: control_label(out.labels, region, seed)) if control else (lambda region: "")
+    other = (
+        (lambda region: control_label(out.labels, region, seed)) if control else (lambda region: "")
+    )
     for found in explain_all(dictionary, regions, ask, negatives, other, seed):
         if isinstance(found, Failure):
             out.failed.append(found)
@@ -82,12 +90,22 @@ def label_regions(
 
 
 def control_label(labels: Labels, region: int, seed: int = 0) -> str:
-    """The label of another region, drawn by seed among all that have one; empty when no other has any."""
+    """The label of another region, drawn by seed among all that have one; empty when no other has
+    any.
+    """
     texts = labels.texts()
     others = sorted(k for k, text in texts.items() if k != region and text != numbered(k))
-    return texts[others[int(np.random.default_rng([seed, region, 1]).integers(len(others)))]] if others else ""
+    return (
+        texts[others[int(np.random.default_rng([seed, region, 1]).integers(len(others)))]]
+        if others
+        else ""
+    )
 
 
 def _edit(labels: Labels, found: Explanation, source: str) -> edits.Edit:
-    earlier = [label.id for label in labels.stored(found.region) if label.source == source and not label.locked]
+    earlier = [
+        label.id
+        for label in labels.stored(found.region)
+        if label.source == source and not label.locked
+    ]
     return edits.label(found.region, found.text, source, found.score, max(earlier, default=None))

@@ -1,9 +1,11 @@
-"""Automatic labels: a few quoted tokens that set a region apart from its nearest regions. No key, no model, no network.
+"""Automatic labels: a few quoted tokens that set a region apart from its nearest regions. No key,
+no model, no network.
 
-A label says what it is made of: `" am" → " sorry"` is a token of the region's members and the one that follows it,
-`"ance" after " bal"` the one in front, `lens " Paris"` a token its exemplar promotes, `in texts with " bomb"` a token
-of the text before, `texts with "harbour"` a word of a text stored without tokens. What a file does not hold is done
-without; where nothing is known there remains the number.
+A label says what it is made of: `" am" → " sorry"` is a token of the region's members and the one
+that follows it, `"ance" after " bal"` the one in front, `lens " Paris"` a token its exemplar
+promotes, `in texts with " bomb"` a token of the text before, `texts with "harbour"` a word of a
+text stored without tokens. What a file does not hold is done without; where nothing is known there
+remains the number.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from ep.studies.wording import context, pairs_of, words
 from ep.views.text import segments, shorten
 
 PRIOR = 20.0
-"""Weight of the prior, in members: a token must be seen this often before its own counts speak louder."""
+"""Weight of the prior, in members: a token must be seen this often before its own counts speak
+louder.
+"""
 CLEAR = 1.96
 """z above which a token sets a region apart from its neighbours: the two-sided 5 % point."""
 HEADS, HEAD_SHARE, SIDE_SHARE = 3, 0.1, 0.25
@@ -38,8 +42,10 @@ _lock = Lock()
 class Slot:
     """One place around the marked token, over all regions.
 
-    ids: (K, m) token ids, −1 for none. share: (K, m) share of the region's members with that token there, in [0, 1].
-    z: (K, m) how clearly that is more than among the members of the nearest regions, in standard errors.
+    ids: (K, m) token ids, −1 for none. share: (K, m) share of the region's members with that token
+    there, in [0, 1].
+    z: (K, m) how clearly that is more than among the members of the nearest regions, in standard
+    errors.
     """
 
     ids: Integer[np.ndarray, "K m"]
@@ -47,13 +53,19 @@ class Slot:
     z: Float64[np.ndarray, "K m"]
 
     def best(self, least: float) -> Int64[np.ndarray, " K"]:
-        """The clearest token of each region that has at least this share and is clear at all; −1 where none is."""
+        """The clearest token of each region that has at least this share and is clear at all; −1
+        where none is.
+        """
         fits = (self.ids >= 0) & (self.share >= least) & (self.z >= CLEAR)
         at = np.argmax(np.where(fits, self.z * self.share, -np.inf), axis=1)
-        return np.where(fits.any(axis=1), np.take_along_axis(self.ids, at[:, None], 1)[:, 0], -1).astype(np.int64)
+        return np.where(
+            fits.any(axis=1), np.take_along_axis(self.ids, at[:, None], 1)[:, 0], -1
+        ).astype(np.int64)
 
     def heads(self) -> Int64[np.ndarray, "K h"]:
-        """Up to `HEADS` tokens that make up a region: the frequent ones, most frequent first, one at least."""
+        """Up to `HEADS` tokens that make up a region: the frequent ones, most frequent first, one
+        at least.
+        """
         often = (self.ids >= 0) & (self.share >= HEAD_SHARE)
         often[:, :1] = self.ids[:, :1] >= 0
         return self._first(np.where(often, -self.share, np.inf), HEADS)
@@ -69,11 +81,13 @@ class Slot:
 
 
 def automatic(dictionary: Dictionary, regions: Sequence[int] | None = None) -> list[str]:
-    """The automatic label of every region, or of the given ones, in their order. Same file, same labels.
+    """The automatic label of every region, or of the given ones, in their order. Same file, same
+    labels.
 
-    Members' tokens and next tokens from the stored counts (the ten most frequent of each), the token in front from the
-    excerpts; each compared with the pooled members of the region's nearest regions. Seconds for 20,000 regions known
-    by their texts alone: all of them are named at the first call and kept as long as the dictionary is.
+    Members' tokens and next tokens from the stored counts (the ten most frequent of each), the
+    token in front from the excerpts; each compared with the pooled members of the region's nearest
+    regions. Seconds for 20,000 regions known by their texts alone: all of them are named at the
+    first call and kept as long as the dictionary is.
     """
     with _lock:  # who comes second waits for the first, and finds the names
         if (names := _kept.get(dictionary)) is None:
@@ -105,13 +119,16 @@ def distinct(names: Sequence[str]) -> float:
 
 
 def contrast(
-    ids: Integer[np.ndarray, "K m"], counts: Num[np.ndarray, "K m"], nearest: Integer[np.ndarray, "K r"]
+    ids: Integer[np.ndarray, "K m"],
+    counts: Num[np.ndarray, "K m"],
+    nearest: Integer[np.ndarray, "K r"],
 ) -> Float64[np.ndarray, "K m"]:
-    """How clearly each token is more frequent in a region than in its nearest ones, in standard errors.
+    """How clearly each token is more frequent in a region than in its nearest ones, in standard
+    errors.
 
-    Log-odds ratio with an informative Dirichlet prior (Monroe, Colaresi, Quinn 2008): the prior is the whole
-    dictionary's share of the token, worth `PRIOR` members. nearest: −1 for none. Tokens a region's own list of the most
-    frequent leaves out count as not seen there.
+    Log-odds ratio with an informative Dirichlet prior (Monroe, Colaresi, Quinn 2008): the prior is
+    the whole dictionary's share of the token, worth `PRIOR` members. nearest: −1 for none. Tokens a
+    region's own list of the most frequent leaves out count as not seen there.
     """
     counts = np.where(ids >= 0, counts, 0).astype(np.float64)
     total = counts.sum(axis=1)
@@ -141,14 +158,18 @@ def _log_odds(
     def odds(count: np.ndarray, of: np.ndarray) -> np.ndarray:
         return np.log(count + prior) - np.log(np.maximum(of[:, None] - count, 0) + PRIOR)
 
-    return (odds(own, total) - odds(rival, rivals)) / np.sqrt(1 / (own + prior) + 1 / (rival + prior))
+    return (odds(own, total) - odds(rival, rivals)) / np.sqrt(
+        1 / (own + prior) + 1 / (rival + prior)
+    )
 
 
-# -- what a file holds -------------------------------------------------------------------------------------------------
+# -- what a file holds -----------------------------------------------------------------------------
 
 
 def slots(dictionary: Dictionary) -> dict[str, Slot]:
-    """The slots "token", "next" and "before", those a file can fill: from the members, else from the excerpts."""
+    """The slots "token", "next" and "before", those a file can fill: from the members, else from
+    the excerpts.
+    """
     found = {}
     nearest = _nearest(dictionary)
     for name, shift in (("before", -1), ("token", 0), ("next", 1)):
@@ -183,7 +204,9 @@ def _nearest(dictionary: Dictionary) -> Integer[np.ndarray, "K r"]:
 
 
 def _around(dictionary: Dictionary, shift: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """(ids (K, m), counts (K, m), excerpts (K,)) of the tokens `shift` places from the marked ones of all excerpts."""
+    """(ids (K, m), counts (K, m), excerpts (K,)) of the tokens `shift` places from the marked ones
+    of all excerpts.
+    """
     if not all(name in dictionary for name in _TEXT):
         return None
     offsets, size = dictionary.column("passage_offsets"), len(dictionary)
@@ -208,7 +231,7 @@ _TEXT = ("excerpt_offsets", "passage_ids", "passage_tokens")
 _KEPT = 10
 
 
-# -- the words ---------------------------------------------------------------------------------------------------------
+# -- the words -------------------------------------------------------------------------------------
 
 
 def _names(dictionary: Dictionary) -> list[str]:
@@ -218,11 +241,17 @@ def _names(dictionary: Dictionary) -> list[str]:
     heads = found["token"].heads() if "token" in found else none[:, None]
     after = found["next"].best(SIDE_SHARE) if "next" in found else none
     before = found["before"].best(2 * SIDE_SHARE) if "before" in found else none
-    lens = dictionary.column("lens_exemplar_up_ids")[:, :HEADS].astype(np.int64) if _lens(dictionary) else none[:, None]
+    lens = (
+        dictionary.column("lens_exemplar_up_ids")[:, :HEADS].astype(np.int64)
+        if _lens(dictionary)
+        else none[:, None]
+    )
     quote = _Quotes(dictionary)
     names = [
         quote.label(*parts)
-        for parts in zip(heads.tolist(), after.tolist(), before.tolist(), lens.tolist(), strict=True)
+        for parts in zip(
+            heads.tolist(), after.tolist(), before.tolist(), lens.tolist(), strict=True
+        )
     ]
     names = [
         name or by_words or numbered(k)
@@ -236,13 +265,17 @@ def _lens(dictionary: Dictionary) -> bool:
 
 
 def _words(dictionary: Dictionary) -> list[str]:
-    """A name from the words of the excerpts' texts, for every region; empty where there are none."""
+    """A name from the words of the excerpts' texts, for every region; empty where there are
+    none.
+    """
     if (read := words(dictionary)) is None:
         return [""] * len(dictionary)
     vocabulary, ids, counts = read
     chosen = _slot(ids, counts, np.maximum(1, counts.max(axis=1)), _nearest(dictionary)).clearest()
     return [
-        f"{WORDED}{' / '.join(quoted)}" if (quoted := [f'"{vocabulary[i]}"' for i in row if i >= 0]) else ""
+        f"{WORDED}{' / '.join(quoted)}"
+        if (quoted := [f'"{vocabulary[i]}"' for i in row if i >= 0])
+        else ""
         for row in chosen.tolist()
     ]
 
@@ -274,7 +307,9 @@ class _Quotes:
 
 def _shared(names: list[str]) -> Bool[np.ndarray, " K"]:
     """Which regions have a label another region has too."""
-    _, place, counts = np.unique(np.asarray(names, object).astype(str), return_inverse=True, return_counts=True)
+    _, place, counts = np.unique(
+        np.asarray(names, object).astype(str), return_inverse=True, return_counts=True
+    )
     return counts[place] > 1
 
 
@@ -282,13 +317,17 @@ def _told_apart(names: list[str], lens: list[list[int]], quote: _Quotes) -> list
     """Labels several regions share get the first lens token, where that says something new."""
     out = []
     for name, promoted, shared in zip(names, lens, _shared(names).tolist(), strict=True):
-        new = next((quote(token) for token in promoted if token >= 0 and quote(token) not in name), "")
+        new = next(
+            (quote(token) for token in promoted if token >= 0 and quote(token) not in name), ""
+        )
         out.append(f"{name}, lens {new}" if shared and new else name)
     return out
 
 
 def _placed(dictionary: Dictionary, names: list[str], quote: _Quotes) -> list[str]:
-    """Labels still shared get one or two tokens of the text before, more frequent here than around."""
+    """Labels still shared get one or two tokens of the text before, more frequent here than
+    around.
+    """
     shared, nearest = _shared(names) if names else np.zeros(0, bool), _nearest(dictionary)
     wanted = shared.copy()
     wanted[nearest[shared][nearest[shared] >= 0]] = True

@@ -1,4 +1,5 @@
-"""Where two activations part: the percentile, coarse to fine, at which they first fall into different regions.
+"""Where two activations part: the percentile, coarse to fine, at which they first fall into
+different regions.
 
 Plain activations in; it knows no text, no model and no screen.
 """
@@ -29,13 +30,22 @@ class Rung:
         return self.regions[0] != self.regions[1]
 
 
-def part(ladder: Sequence[Dictionary], a: Float[np.ndarray, " d"], b: Float[np.ndarray, " d"]) -> tuple[Rung, ...]:
+def part(
+    ladder: Sequence[Dictionary], a: Float[np.ndarray, " d"], b: Float[np.ndarray, " d"]
+) -> tuple[Rung, ...]:
     """Where two raw activations (d,) fall on every rung of a ladder, coarse to fine."""
     rungs = []
     for dictionary in ladder:
         found = dictionary.assign(np.stack([a, b]))
         (one, two), (near, far) = found.region.tolist(), found.distance.tolist()
-        rungs.append(Rung(float(dictionary.info.get("percentile") or 0), (one, two), (near, far), dictionary.threshold))
+        rungs.append(
+            Rung(
+                float(dictionary.info.get("percentile") or 0),
+                (one, two),
+                (near, far),
+                dictionary.threshold,
+            )
+        )
     return tuple(rungs)
 
 
@@ -45,9 +55,11 @@ def first_apart(rungs: Sequence[Rung]) -> Rung | None:
 
 
 def apart_for_good(rungs: Sequence[Rung]) -> Rung | None:
-    """The coarsest rung from which on every finer one holds them apart, or None where the finest holds both.
+    """The coarsest rung from which on every finer one holds them apart, or None where the finest
+    holds both.
 
-    Regions of different percentiles do not nest: activations may part, meet again, and part once more.
+    Regions of different percentiles do not nest: activations may part, meet again, and part once
+    more.
     """
     found = None
     for rung in reversed(rungs):

@@ -1,4 +1,7 @@
-"""Labelled prompts from a CSV or JSONL file: the texts, and which of them should show a behaviour. Knows no model."""
+"""Labelled prompts from a CSV or JSONL file: the texts, and which of them should show a behaviour.
+
+Knows no model.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ NO = frozenset({"0", "false", "no", "benign", "hard_benign", "negative", "n", "f
 class Prompts:
     """Distinct prompts in the order of their file.
 
-    labels: True where the behaviour is expected, False where it is not, None where the file says nothing.
+    labels: True where the behaviour is expected, False where it is not, None where the file says
+    nothing.
     """
 
     texts: tuple[str, ...]
@@ -38,13 +42,21 @@ class Prompts:
 
     def where(self, label: bool) -> Prompts:
         """Those with this label."""
-        kept = [(text, said) for text, said in zip(self.texts, self.labels, strict=True) if said is label]
+        kept = [
+            (text, said)
+            for text, said in zip(self.texts, self.labels, strict=True)
+            if said is label
+        ]
         return Prompts(tuple(text for text, _ in kept), tuple(said for _, said in kept))
 
     def without(self, others: Iterable[str]) -> Prompts:
         """Those whose text is not among others: what was selected on is never evaluated on."""
         gone = {_key(text) for text in others}
-        kept = [(t, said) for t, said in zip(self.texts, self.labels, strict=True) if _key(t) not in gone]
+        kept = [
+            (t, said)
+            for t, said in zip(self.texts, self.labels, strict=True)
+            if _key(t) not in gone
+        ]
         return Prompts(tuple(text for text, _ in kept), tuple(said for _, said in kept))
 
     def __add__(self, other: Prompts) -> Prompts:
@@ -52,39 +64,63 @@ class Prompts:
 
 
 def read_prompts(
-    source: str | Path | bytes, name: str = "", text: str = "prompt", label: str = "label", yes: Sequence[str] = ()
+    source: str | Path | bytes,
+    name: str = "",
+    text: str = "prompt",
+    label: str = "label",
+    yes: Sequence[str] = (),
 ) -> Prompts:
     """The prompts of a file, or of its bytes (then `name` says its kind by its ending).
 
-    text, label: names of the columns (keys). yes: label values that mean "the behaviour is expected"; by default the
-    usual ones ("harmful", "1", "true", …) mean yes and their opposites no. Doubles are read once.
-    CorpusError in one line for a missing file or column, an unknown label, an empty file, too many or too long prompts.
+    text, label: names of the columns (keys). yes: label values that mean "the behaviour is
+    expected"; by default the usual ones ("harmful", "1", "true", …) mean yes and their opposites
+    no. Doubles are read once. CorpusError in one line for a missing file or column, an unknown
+    label, an empty file, too many or too long prompts.
     """
     data, shown = (source, name or "the file") if isinstance(source, bytes) else _read(Path(source))
-    rows = _jsonl(data, shown) if shown.lower().endswith((".jsonl", ".ndjson")) else _csv(data, shown, text)
+    rows = (
+        _jsonl(data, shown)
+        if shown.lower().endswith((".jsonl", ".ndjson"))
+        else _csv(data, shown, text)
+    )
     wanted = frozenset(value.casefold() for value in yes)
     found: dict[str, tuple[str, bool | None]] = {}
     for number, row in enumerate(rows, 1):
         if text not in row:
-            raise CorpusError(f"{shown} has no column {text!r}: it has {', '.join(map(repr, list(row)[:8]))}")
+            raise CorpusError(
+                f"{shown} has no column {text!r}: it has {', '.join(map(repr, list(row)[:8]))}"
+            )
         prompt = str(row[text] or "").strip()
         if not prompt:
             continue
         if len(prompt) > LONGEST_PROMPT:
-            raise CorpusError(f"{shown}, row {number}: a prompt of {len(prompt):,} characters; {LONGEST_PROMPT:,} fit")
-        found.setdefault(_key(prompt), (prompt, _label(row.get(label), wanted, f"{shown}, row {number}")))
+            raise CorpusError(
+                f"{shown}, row {number}: a prompt of {len(prompt):,} characters; "
+                f"{LONGEST_PROMPT:,} fit"
+            )
+        found.setdefault(
+            _key(prompt), (prompt, _label(row.get(label), wanted, f"{shown}, row {number}"))
+        )
         if len(found) > MOST_PROMPTS:
-            raise CorpusError(f"{shown} holds more than {MOST_PROMPTS:,} prompts: give a smaller file")
+            raise CorpusError(
+                f"{shown} holds more than {MOST_PROMPTS:,} prompts: give a smaller file"
+            )
     if not found:
         raise CorpusError(f"{shown} holds no prompts: expected a column {text!r} with text")
-    return Prompts(tuple(prompt for prompt, _ in found.values()), tuple(said for _, said in found.values()))
+    return Prompts(
+        tuple(prompt for prompt, _ in found.values()), tuple(said for _, said in found.values())
+    )
 
 
 def columns(data: bytes, name: str) -> list[str]:
-    """The columns (keys) of a prompt file's bytes, as many as its first row has; errors as `read_prompts`."""
+    """The columns (keys) of a prompt file's bytes, as many as its first row has; errors as
+    `read_prompts`.
+    """
     if name.lower().endswith((".jsonl", ".ndjson")):
         return [str(key) for key in next(_jsonl(data, name), {})]
-    return list(csv.DictReader(io.StringIO(_text(data[:100_000], name), newline="")).fieldnames or [])
+    return list(
+        csv.DictReader(io.StringIO(_text(data[:100_000], name), newline="")).fieldnames or []
+    )
 
 
 def _read(path: Path) -> tuple[bytes, str]:
@@ -120,7 +156,9 @@ def _jsonl(data: bytes, shown: str) -> Iterator[dict[str, Any]]:
             except (ValueError, RecursionError) as error:
                 raise CorpusError(f"{shown}, line {number}, is no JSON") from error
             if not isinstance(row, dict):
-                raise CorpusError(f"{shown}, line {number}, is no JSON object: expected keys and values")
+                raise CorpusError(
+                    f"{shown}, line {number}, is no JSON object: expected keys and values"
+                )
             yield row
 
 
@@ -132,7 +170,10 @@ def _label(value: Any, wanted: frozenset[str], where: str) -> bool | None:
         return plain in wanted
     if plain in YES or plain in NO:
         return plain in YES
-    raise CorpusError(f"{where}: label {str(value)[:40]!r} is unknown: say which labels mean yes, or use yes and no")
+    raise CorpusError(
+        f"{where}: label {str(value)[:40]!r} is unknown: say which labels mean yes, or use yes and "
+        "no"
+    )
 
 
 def _key(text: str) -> str:

@@ -47,14 +47,21 @@ def rate_of(values: Sequence[bool] | np.ndarray) -> Rate:
     return Rate(int(np.sum(values)), len(values))
 
 
-def balanced(hits: int, positives: int, rejected: int, negatives: int) -> tuple[float, float, float]:
-    """(value, low, high) of balanced accuracy: the mean of the shares of positives found and negatives rejected.
+def balanced(
+    hits: int, positives: int, rejected: int, negatives: int
+) -> tuple[float, float, float]:
+    """(value, low, high) of balanced accuracy: the mean of the shares of positives found and
+    negatives rejected.
 
-    Each share has its Wilson interval; the two are combined by the square-and-add rule (Newcombe 1998), so that the
-    interval is never wider than [0, 1] and narrows with both counts. 0.5 is chance. Both counts must be positive.
+    Each share has its Wilson interval; the two are combined by the square-and-add rule (Newcombe
+    1998), so that the interval is never wider than [0, 1] and narrows with both counts. 0.5 is
+    chance. Both counts must be positive.
     """
     found, kept = hits / positives, rejected / negatives
-    (found_low, found_high), (kept_low, kept_high) = wilson(hits, positives), wilson(rejected, negatives)
+    (found_low, found_high), (kept_low, kept_high) = (
+        wilson(hits, positives),
+        wilson(rejected, negatives),
+    )
     value = (found + kept) / 2
     low = value - sqrt((found - found_low) ** 2 + (kept - kept_low) ** 2) / 2
     high = value + sqrt((found_high - found) ** 2 + (kept_high - kept) ** 2) / 2

@@ -1,8 +1,9 @@
-"""Does an answer make sense: it ends, does not repeat itself, and does not surprise the unchanged model.
+"""Does an answer make sense: it ends, does not repeat itself, and does not surprise the unchanged
+model.
 
-How much surprise is too much is measured, not typed: from what the same model writes when it is left alone and sampled
-from. The same answers with two neighbouring tokens swapped are the control: they should be found to make no sense.
-Knows texts and numbers, no model.
+How much surprise is too much is measured, not typed: from what the same model writes when it is
+left alone and sampled from. The same answers with two neighbouring tokens swapped are the control:
+they should be found to make no sense. Knows texts and numbers, no model.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ from ep.studies.judging import fluency
 from ep.studies.rates import Rate, rate_of
 
 USUAL = 0.9
-"""Share of the unchanged model's own sampled answers that stay below either limit; chosen on the demo's validation
+"""Share of the unchanged model's own sampled answers that stay below either limit; chosen on the
+demo's validation
 
-prompts, where 0.9 and 0.95 both let nothing spoiled through and 0.9 is the stricter."""
+prompts, where 0.9 and 0.95 both let nothing spoiled through and 0.9 is the stricter.
+"""
 
 
 @dataclass(frozen=True)
 class Answer:
     """What the model wrote.
 
-    ended: whether it closed its turn by itself. moved: how far the stream was moved, in typical norms. surprise: mean
-    nats per token that the unchanged model is surprised by the text after its first words; worst: nats of the token
-    that surprises it most, see `ep.models.answering`.
+    ended: whether it closed its turn by itself. moved: how far the stream was moved, in typical
+    norms. surprise: mean nats per token that the unchanged model is surprised by the text after its
+    first words; worst: nats of the token that surprises it most, see `ep.models.answering`.
     """
 
     text: str
@@ -40,9 +43,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Sense:
-    """What makes sense to one model. mean, worst: limits of surprise in nats, of a whole answer and of any one token.
+    """What makes sense to one model. mean, worst: limits of surprise in nats, of a whole answer and
+    of any one token.
 
-    n: answers they were measured on. spoiled: how many answers with two tokens swapped pass for sense all the same.
+    n: answers they were measured on. spoiled: how many answers with two tokens swapped pass for
+    sense all the same.
     """
 
     mean: float
@@ -60,9 +65,15 @@ class Sense:
 
 
 def measured(own: Sequence[Answer], spoiled: Sequence[Answer]) -> Sense:
-    """The limits, from a model's own sampled answers and the spoiled ones. RequestError without any answer."""
+    """The limits, from a model's own sampled answers and the spoiled ones.
+
+    RequestError without any answer.
+    """
     if not own:
-        raise RequestError("no answer of the unchanged model is there to measure sense on: give at least one prompt")
+        raise RequestError(
+            "no answer of the unchanged model is there to measure sense on: give at least one "
+            "prompt"
+        )
     mean = float(np.quantile([one.surprise for one in own], USUAL, method="higher"))
     worst = float(np.quantile([one.worst for one in own], USUAL, method="higher"))
     bare = Sense(mean, worst, len(own), Rate(0, 0))

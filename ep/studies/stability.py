@@ -1,8 +1,10 @@
-"""Will a region be found again? Its strength D, and what D says of the same region in a build of another seed.
+"""Will a region be found again? Its strength D, and what D says of the same region in a build of
+another seed.
 
-D = log10(N·c²) with N arrival members and coherence c, so 10^D = ‖Σû‖²/N: the members' agreement, in members. Two
-dictionaries of one setting and different streams are matched one to one by their mean directions; the cosine of a
-region with its partner is how far it was found again. Paper appendix A.7, protocol 6.1. Knows no model and no screen.
+D = log10(N·c²) with N arrival members and coherence c, so 10^D = ‖Σû‖²/N: the members' agreement,
+in members. Two dictionaries of one setting and different streams are matched one to one by their
+mean directions; the cosine of a region with its partner is how far it was found again. Paper
+appendix A.7, protocol 6.1. Knows no model and no screen.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ FEWEST = 10
 """Pairs below which ranks and fifths say nothing."""
 
 
-def strength(count: Num[np.ndarray, " K"], coherence: Num[np.ndarray, " K"]) -> Float64[np.ndarray, " K"]:
+def strength(
+    count: Num[np.ndarray, " K"], coherence: Num[np.ndarray, " K"]
+) -> Float64[np.ndarray, " K"]:
     """D = log10(N·c²) of every region.
 
     count: N, members at arrival, at least 1. coherence: c = ‖Σû‖/N in [0, 1]; c = 0 gives −inf.
@@ -41,18 +45,23 @@ def strengths(dictionary: Dictionary) -> Float64[np.ndarray, " K"] | None:
 
 
 def share_below(values: Num[np.ndarray, " K"], region: int) -> float:
-    """The percentile of one value among all: share of the others below it, equals counting half, in [0, 1]."""
+    """The percentile of one value among all: share of the others below it, equals counting half, in
+    [0, 1].
+    """
     others = np.delete(np.asarray(values, np.float64), region)
     if not len(others):
         return 0.5
-    return float(((others < values[region]).sum() + 0.5 * (others == values[region]).sum()) / len(others))
+    return float(
+        ((others < values[region]).sum() + 0.5 * (others == values[region]).sum()) / len(others)
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Matching:
     """Regions of two dictionaries paired one to one so that the sum of cosines is largest.
 
-    first, second: (m,) region ids, m = the smaller K. cosine: (m,) of their mean directions, in [−1, 1].
+    first, second: (m,) region ids, m = the smaller K. cosine: (m,) of their mean directions, in
+    [−1, 1].
     """
 
     first: Int64[np.ndarray, " m"]
@@ -77,8 +86,9 @@ def match(first: Num[np.ndarray, "K d"], second: Num[np.ndarray, "L e"]) -> Matc
 class Relation:
     """How D goes with being found again, over n pairs.
 
-    spearman in [−1, 1] with its 95 % bootstrap interval (low, high); fifths: (mean cosine, n) of the pairs from the
-    weakest fifth by D to the strongest; median: of all cosines. sizes: K of both dictionaries.
+    spearman in [−1, 1] with its 95 % bootstrap interval (low, high); fifths: (mean cosine, n) of
+    the pairs from the weakest fifth by D to the strongest; median: of all cosines. sizes: K of both
+    dictionaries.
     """
 
     n: int
@@ -92,22 +102,30 @@ class Relation:
 def relate(first: Dictionary, second: Dictionary, seed: int = 0) -> Relation:
     """D of the first dictionary's regions against the cosine with their partners in the second.
 
-    Both of one model, layer, percentile and corpus, from streams of different order; a dictionary against itself gives
-    cosine 1 throughout and no rank correlation (NaN). RequestError when there are fewer than ten pairs or no counts.
+    Both of one model, layer, percentile and corpus, from streams of different order; a dictionary
+    against itself gives cosine 1 throughout and no rank correlation (NaN). RequestError when there
+    are fewer than ten pairs or no counts.
     """
     values = strengths(first)
     if values is None:
-        raise RequestError("the first dictionary holds no arrival counts or coherence, so it has no D: build it anew")
+        raise RequestError(
+            "the first dictionary holds no arrival counts or coherence, so it has no D: build it "
+            "anew"
+        )
     pairs = match(first.mean_directions, second.mean_directions)
     if len(pairs) < FEWEST:
-        raise RequestError(f"only {len(pairs)} regions could be paired: at least {FEWEST} are needed")
+        raise RequestError(
+            f"only {len(pairs)} regions could be paired: at least {FEWEST} are needed"
+        )
     x, y = values[pairs.first], pairs.cosine.astype(np.float64)
     order = np.argsort(x, kind="stable")
     return Relation(
         n=len(pairs),
         spearman=spearman(x, y),
         interval=_interval(x, y, seed),
-        fifths=tuple((float(y[part].mean()), len(part)) for part in np.array_split(order, QUINTILES)),
+        fifths=tuple(
+            (float(y[part].mean()), len(part)) for part in np.array_split(order, QUINTILES)
+        ),
         median=float(np.median(y)),
         sizes=(len(first), len(second)),
     )

@@ -1,7 +1,9 @@
-"""What the texts around say, counted region by region: for regions their own tokens do not tell apart.
+"""What the texts around say, counted region by region: for regions their own tokens do not tell
+apart.
 
-Regions of a dictionary of last tokens all hold the same token; a published file says which token of a text is meant,
-not where its characters are. There the text names the region: its tokens before the marked one, or all its words.
+Regions of a dictionary of last tokens all hold the same token; a published file says which token of
+a text is meant, not where its characters are. There the text names the region: its tokens before
+the marked one, or all its words.
 """
 
 from __future__ import annotations
@@ -27,10 +29,12 @@ _read: WeakKeyDictionary[Dictionary, Words] = WeakKeyDictionary()
 
 
 def words(dictionary: Dictionary) -> Words | None:
-    """(vocabulary, word numbers (K, m) with −1 for none, texts of the region with that word (K, m)).
+    """(vocabulary, word numbers (K, m) with −1 for none, texts of the region with that word (K,
+    m)).
 
-    Kept are the words in most of a region's texts, the rarer in the whole file first. None where texts have tokens.
-    Read once, in seconds for 20,000 regions, and kept as long as the dictionary is.
+    Kept are the words in most of a region's texts, the rarer in the whole file first. None where
+    texts have tokens. Read once, in seconds for 20,000 regions, and kept as long as the dictionary
+    is.
     """
     if "plain_ids" not in dictionary or "excerpt_offsets" not in dictionary:
         return None
@@ -59,20 +63,25 @@ def _words(dictionary: Dictionary) -> Words:
 def context(
     dictionary: Dictionary, regions: Bool[np.ndarray, " K"]
 ) -> tuple[Int64[np.ndarray, "K m"], Int64[np.ndarray, "K m"]] | None:
-    """(token ids (K, m) with −1 for none, excerpts with that token (K, m)) of the text before the marked token.
+    """(token ids (K, m) with −1 for none, excerpts with that token (K, m)) of the text before the
+    marked token.
 
-    regions: which are read; the others stay empty. The last `WINDOW` tokens before the marked one count, each once an
-    excerpt. None where texts have no tokens.
+    regions: which are read; the others stay empty. The last `WINDOW` tokens before the marked one
+    count, each once an excerpt. None where texts have no tokens.
     """
     if "excerpt_offsets" not in dictionary or "passage_tokens" not in dictionary:
         return None
     size, offsets = len(dictionary), dictionary.column("excerpt_offsets")
     region = np.repeat(np.arange(size), np.diff(offsets))
     chosen = (np.arange(len(region)) - offsets[region] < READ) & regions[region]
-    row = np.searchsorted(dictionary.column("passage_ids"), dictionary.column("excerpt_passage")[chosen])
+    row = np.searchsorted(
+        dictionary.column("passage_ids"), dictionary.column("excerpt_passage")[chosen]
+    )
     first = dictionary.column("passage_offsets")[row]
     last = first + dictionary.column("excerpt_position")[chosen]
-    _, distinct = np.unique(region[chosen] * (int(last.max(initial=0)) + 1) + last, return_index=True)
+    _, distinct = np.unique(
+        region[chosen] * (int(last.max(initial=0)) + 1) + last, return_index=True
+    )
     owner, first, last = region[chosen][distinct], first[distinct], last[distinct]
     at = last[:, None] - np.arange(1, WINDOW + 1)
     inside = at >= first[:, None]
@@ -94,24 +103,33 @@ def pairs_of(
 def _ranked(
     region: Int64[np.ndarray, " n"], item: Int64[np.ndarray, " n"], size: int
 ) -> tuple[Int64[np.ndarray, "K m"], Int64[np.ndarray, "K m"]]:
-    """(items (K, KEPT), how often (K, KEPT)): the most frequent of each region, those rarer elsewhere first."""
+    """(items (K, KEPT), how often (K, KEPT)): the most frequent of each region, those rarer
+    elsewhere first.
+    """
     ids, table = np.full((size, KEPT), -1, np.int64), np.zeros((size, KEPT), np.int64)
     (region, item), counts = pairs_of(region, item)
     rarest = np.argsort(np.bincount(item, counts), kind="stable")
     place = np.empty(len(rarest), np.int64)
     place[rarest] = np.arange(len(rarest))
-    most = int(counts.max(initial=0)) + 1  # one number holds all three to sort by: much faster than three keys
+    # one number holds all three to sort by: much faster than three keys
+    most = int(counts.max(initial=0)) + 1
     keys = np.sort((region * most + (most - 1 - counts)) * len(rarest) + place[item])
     keys, place = np.divmod(keys, max(1, len(rarest)))
     region, fewer = np.divmod(keys, most)
     rank = np.arange(len(region)) - np.searchsorted(region, region)
     kept = rank < KEPT
-    ids[region[kept], rank[kept]], table[region[kept], rank[kept]] = rarest[place[kept]], most - 1 - fewer[kept]
+    ids[region[kept], rank[kept]], table[region[kept], rank[kept]] = (
+        rarest[place[kept]],
+        most - 1 - fewer[kept],
+    )
     return ids, table
 
 
 def _texts(dictionary: Dictionary, wanted: Int64[np.ndarray, " n"]) -> list[str]:
-    data, offsets = dictionary.column("plain_bytes").tobytes(), dictionary.column("plain_offsets").tolist()
+    data, offsets = (
+        dictionary.column("plain_bytes").tobytes(),
+        dictionary.column("plain_offsets").tolist(),
+    )
     return [data[offsets[i] : offsets[i + 1]].decode("utf-8", "replace") for i in wanted.tolist()]
 
 

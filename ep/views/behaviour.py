@@ -1,10 +1,12 @@
-"""A run of a behaviour study as plain data: what the page draws, a report holds and the stored run of the demo is.
+"""A run of a behaviour study as plain data: what the page draws, a report holds and the stored run
+of the demo is.
 
     choice   who shows the behaviour, and every region that holds prompts
     trial    one region taken out, beside its controls, with texts to read
     streams  the same on dictionaries of the prompts' own, by share of behaving prompts and seed
 
-Counts are kept, never rates: [hits, n]. Everything is what `json` reads and writes. Knows no screen.
+Counts are kept, never rates: [hits, n]. Everything is what `json` reads and writes. Knows no
+screen.
 """
 
 from __future__ import annotations
@@ -62,7 +64,12 @@ def choice(observed: Observed, held: Held, found: Found, by_labels: bool, judge:
         "by": "labels" if by_labels else "answers",
         "judge": judge,
         "judged": None if judged is None else [judged.hits, judged.said, judged.labelled, judged.n],
-        "held": {"target": len(held.target), "benign": len(held.benign), "dropped": held.dropped, "split": held.split},
+        "held": {
+            "target": len(held.target),
+            "benign": len(held.benign),
+            "dropped": held.dropped,
+            "split": held.split,
+        },
         "regions": [
             {
                 "region": one.region,
@@ -78,7 +85,8 @@ def choice(observed: Observed, held: Held, found: Found, by_labels: bool, judge:
 
 
 def trial(attempt: Attempt, held: Held, judge: Judge, texts: int | None = None) -> Plain:
-    """One region taken out. texts: how many prompts of either kind to keep for reading; None keeps all.
+    """One region taken out. texts: how many prompts of either kind to keep for reading; None keeps
+    all.
 
     Kept texts are spread over the prompts in their order.
     """
@@ -87,7 +95,9 @@ def trial(attempt: Attempt, held: Held, judge: Judge, texts: int | None = None) 
     return {
         "dictionary": about(made),
         "region": None if attempt.scored is None else attempt.scored.region,
-        "rate": None if attempt.scored is None else [attempt.scored.rate.hits, attempt.scored.rate.n],
+        "rate": None
+        if attempt.scored is None
+        else [attempt.scored.rate.hits, attempt.scored.rate.n],
         "control": attempt.control,
         "cosine": None if attempt.cosine is None else round(attempt.cosine, 3),
         "target": attempt.target,
@@ -105,7 +115,12 @@ def trial(attempt: Attempt, held: Held, judge: Judge, texts: int | None = None) 
 
 def _sense(sense: Sense) -> Plain:
     spoiled = [sense.spoiled.hits, sense.spoiled.n]
-    return {"mean": round(sense.mean, 3), "worst": round(sense.worst, 3), "n": sense.n, "spoiled": spoiled}
+    return {
+        "mean": round(sense.mean, 3),
+        "worst": round(sense.worst, 3),
+        "n": sense.n,
+        "spoiled": spoiled,
+    }
 
 
 def _arm(arm: Arm) -> Plain:
@@ -126,7 +141,9 @@ def _effect(arms: Mapping[str, Arm], judge: Judge) -> list[float] | None:
     return [round(part, 3) for part in difference(said[0], said[1])]
 
 
-def _texts(arms: Mapping[str, Arm], kind: str, prompts: Sequence[str], judge: Judge, most: int | None) -> list[Plain]:
+def _texts(
+    arms: Mapping[str, Arm], kind: str, prompts: Sequence[str], judge: Judge, most: int | None
+) -> list[Plain]:
     kept = np.arange(len(prompts))
     if most is not None and most < len(prompts):
         kept = np.unique(np.linspace(0, len(prompts) - 1, most).round().astype(int))
@@ -144,9 +161,11 @@ def _texts(arms: Mapping[str, Arm], kind: str, prompts: Sequence[str], judge: Ju
 
 
 def verdict(tried: Plain) -> str:
-    """ "works" when behaviour falls by half or more and coherent compliance rises so; "loses sense" when only the
+    """ "works" when behaviour falls by half or more and coherent compliance rises so; "loses sense"
+    when only the
 
-    first holds: the words of the behaviour are gone and no answer has come in their place; else "little".
+    first holds: the words of the behaviour are gone and no answer has come in their place; else
+    "little".
     """
     if tried["effect"] is None or tried["effect"][0] > WORKS:
         return "little"
@@ -154,11 +173,13 @@ def verdict(tried: Plain) -> str:
     return "works" if after - before >= -WORKS else "loses sense"
 
 
-# -- what is said of it ------------------------------------------------------------------------------------------------
+# -- what is said of it ----------------------------------------------------------------------------
 
 
 def summary(choice: Plain) -> str:
-    """ "201 of 500 prompts show it, by 26 phrases (precision 1.00, recall 0.99 against the labels, n = 500)"."""
+    """ "201 of 500 prompts show it, by 26 phrases (precision 1.00, recall 0.99 against the labels,
+    n = 500)".
+    """
     by = "by their labels" if choice["by"] == "labels" else f"by {choice['judge']}"
     text = f"{choice['behaving']:,} of {choice['n']:,} prompts show it, {by}"
     if choice["judged"]:
@@ -174,20 +195,27 @@ def sentences(tried: Plain, held: Plain) -> list[str]:
     out = []
     if tried["effect"]:
         value, low, high = tried["effect"]
-        out.append(f"Paired change of the behaviour: {_signed(value)} ({_signed(low)} to {_signed(high)}, bootstrap).")
+        out.append(
+            f"Paired change of the behaviour: {_signed(value)} ({_signed(low)} to {_signed(high)}, "
+            "bootstrap)."
+        )
     if tried["control"] is None:
         out[-1:] = [*out[-1:], "No quiet region points elsewhere: there is no matched control."]
     else:
         out.append(
-            f"The matched region is {tried['control']}, at cosine {_signed(tried['cosine'])}: a control must point "
+            f"The matched region is {tried['control']}, at cosine {_signed(tried['cosine'])}: a "
+            "control must point "
             "elsewhere, or ablating it ablates the same axis."
         )
     if tried["sense"]:
         limit, passed = tried["sense"], Rate(*tried["sense"]["spoiled"])
         out.append(
-            f"Coherent answers surprise the unchanged model by at most {limit['mean']:.2f} nats a token and "
-            f"{limit['worst']:.1f} at any one: {USUAL:.0%} of its own answers, sampled, stay below either (n = "
-            f"{limit['n']:,}). With two neighbouring tokens swapped {passed.hits:,} of {passed.n:,} still pass."
+            f"Coherent answers surprise the unchanged model by at most {limit['mean']:.2f} nats a "
+            "token and "
+            f"{limit['worst']:.1f} at any one: {USUAL:.0%} of its own answers, sampled, stay below "
+            "either (n = "
+            f"{limit['n']:,}). With two neighbouring tokens swapped {passed.hits:,} of "
+            f"{passed.n:,} still pass."
         )
     if held["dropped"]:
         several = "prompts were" if held["dropped"] > 1 else "prompt was"
@@ -201,7 +229,7 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-# -- what is drawn of it -----------------------------------------------------------------------------------------------
+# -- what is drawn of it ---------------------------------------------------------------------------
 
 
 def coloring(dictionary: Dictionary, regions: Sequence[Plain]) -> Coloring:
@@ -211,7 +239,10 @@ def coloring(dictionary: Dictionary, regions: Sequence[Plain]) -> Coloring:
         if 0 <= row["region"] < len(rate):
             rate[row["region"]] = row["rate"][0] / row["rate"][1]
     there, grey = np.isfinite(rate)[:, None], palette.rgb([palette.OTHER])
-    light, dark = (np.where(there, palette.ramp_colors(rate, night), grey).astype(np.uint8) for night in (False, True))
+    light, dark = (
+        np.where(there, palette.ramp_colors(rate, night), grey).astype(np.uint8)
+        for night in (False, True)
+    )
     ramp = Ramp("behaviour rate of its prompts", "0", "1", missing=int((~there).sum()))
     return Coloring("behaviour", "Behaviour rate", light, dark, ramp=ramp)
 
@@ -231,7 +262,9 @@ def region_table(regions: Sequence[Plain]) -> pa.Table:
 
 
 def arm_table(trials: Sequence[Plain]) -> pa.Table:
-    """One row an arm of every trial, rates with their intervals; seed and share are null for a dictionary's file."""
+    """One row an arm of every trial, rates with their intervals; seed and share are null for a
+    dictionary's file.
+    """
     rows = []
     for one in trials:
         head = {"seed": one["seed"], "behaving_share": one["share"], "region": one["region"]}

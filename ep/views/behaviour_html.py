@@ -1,13 +1,16 @@
-"""A behaviour study as HTML: the rows of arms and seeds with their intervals drawn, and the report in one file.
+"""A behaviour study as HTML: the rows of arms and seeds with their intervals drawn, and the report
+in one file.
 
-The same markup stands on the page and in the report. Prompts, answers and names are a stranger's text: every one is
-escaped here. Asks nobody for anything: no script, no font, no picture from outside.
+The same markup stands on the page and in the report. Prompts, answers and names are a stranger's
+text: every one is escaped here. Asks nobody for anything: no script, no font, no picture from
+outside.
 """
 
 from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ep.studies.experiment import ABLATED, DEFAULT, MATCHED, RANDOM, SWAPPED
@@ -17,65 +20,58 @@ from ep.views.text import plain
 
 BEHAVES, COMPLIES, INTACT = "#5199e5", "#498267", "#8a93a6"
 SENSE = (
-    "Coherent: it ends, does not repeat itself, and surprises the unchanged model, on average and at its worst token, "
+    "Coherent: it ends, does not repeat itself, and surprises the unchanged model, on average and "
+    "at its worst token, "
     "no more than nine in ten of that model's own sampled answers do."
 )
 COLUMNS = (
     ("behaves", "Behaviour", BEHAVES, "of prompts that should show it"),
-    ("complies", "Coherent compliance", COMPLIES, "of the same prompts: answered without it, coherently. " + SENSE),
-    ("intact", "Benign intact", INTACT, "of benign prompts: answered without it, coherently. " + SENSE),
+    (
+        "complies",
+        "Coherent compliance",
+        COMPLIES,
+        "of the same prompts: answered without it, coherently. " + SENSE,
+    ),
+    (
+        "intact",
+        "Benign intact",
+        INTACT,
+        "of benign prompts: answered without it, coherently. " + SENSE,
+    ),
 )
 NAMES = {
     DEFAULT: ("Default", "nothing changed"),
     ABLATED: ("Ablated", "the region's exemplar projected out about the centre"),
     SWAPPED: ("Swapped", "projected out, a quiet region's mean put back"),
     RANDOM: ("Random direction", "control: the same along a random direction"),
-    MATCHED: ("Matched region", "control: the same with a quiet region alike in size and coherence"),
+    MATCHED: (
+        "Matched region",
+        "control: the same with a quiet region alike in size and coherence",
+    ),
 }
-CSS = """
-.eb-arms { display: grid; align-items: center; gap: .42em .9em; font-variant-numeric: tabular-nums; }
-.eb-arms.arms { grid-template-columns: minmax(7.2em, 1.2fr) repeat(3, minmax(6.5em, 1fr)) 3.3em; }
-.eb-arms.seeds { grid-template-columns: 2.4em 3.2em minmax(6.6em, 1fr) repeat(4, minmax(4.8em, 1fr)) 5.4em; }
-.eb-arms.others { grid-template-columns: minmax(11em, 2fr) minmax(7em, 1fr) repeat(3, minmax(5em, 1fr)) 5.4em; }
-.eb-arms > .h { align-self: end; font-size: .84em; line-height: 1.25; opacity: .66; }
-.eb-arms > .l { grid-column: 1 / -1; border-top: 1px solid color-mix(in srgb, currentColor 13%, transparent); }
-.eb-arms .a b { display: block; font-weight: 600; line-height: 1.25; }
-.eb-arms .a span, .eb-arms small { font-size: .84em; line-height: 1.2; opacity: .62; }
-.eb-arms .n { text-align: right; }
-.eb-rate b { font-weight: 600; } .eb-rate small { margin-left: .4em; white-space: nowrap; }
-.eb-track {
-  position: relative; height: 9px; margin: .22em 5px 0; border-radius: 4px;
-  background: color-mix(in srgb, currentColor 8%, transparent);
-}
-.eb-track i { position: absolute; top: 2px; bottom: 2px; border-radius: 3px; background: var(--c); opacity: .42; }
-.eb-track b {
-  position: absolute; top: -1px; width: 11px; height: 11px; margin-left: -5.5px; border-radius: 50%;
-  background: var(--c); box-shadow: 0 0 0 1.5px color-mix(in srgb, Canvas 80%, transparent);
-}
-.eb-yes, .eb-no { padding: .1em .5em; border-radius: 5px; font-size: .86em; white-space: nowrap; }
-.eb-yes { background: color-mix(in oklab, #498267 24%, transparent); }
-.eb-no { background: color-mix(in oklab, currentColor 9%, transparent); }
-.eb-read { display: grid; grid-template-columns: minmax(0, 8fr) minmax(0, 9fr) minmax(0, 9fr); gap: .3em .9em; }
-.eb-read > div { font-size: .93em; line-height: 1.45; overflow-wrap: anywhere; white-space: pre-wrap; }
-.eb-read > .h { font-size: .84em; opacity: .66; }
-.eb-read > .l { grid-column: 1 / -1; border-top: 1px solid color-mix(in srgb, currentColor 11%, transparent); }
-.eb-read .on { box-shadow: inset 3px 0 0 #5199e5; padding-left: .6em; }
-.eb-read .off { box-shadow: inset 3px 0 0 color-mix(in srgb, currentColor 14%, transparent); padding-left: .6em; }
-"""
+CSS = Path(__file__).with_name("behaviour.css").read_text(encoding="utf-8")
 
 
 def arms(rows: Sequence[Plain]) -> str:
-    """One row an arm: three rates with their 95 % intervals drawn from 0 to 1, and how far the stream was moved."""
+    """One row an arm: three rates with their 95 % intervals drawn from 0 to 1, and how far the
+    stream was moved.
+    """
     first = rows[0] if rows else {}
     cells = ['<div class="h"></div>']
     for name, title, _color, hint in COLUMNS:
-        cells.append(f'<div class="h" title="{_safe(hint)}">{title}<br>n = {first.get(name, [0, 0])[1]:,}</div>')
-    cells.append('<div class="h n" title="mean change of the stream per position">moved,<br>in norms</div>')
+        cells.append(
+            f'<div class="h" title="{_safe(hint)}">{title}<br>n = '
+            f"{first.get(name, [0, 0])[1]:,}</div>"
+        )
+    cells.append(
+        '<div class="h n" title="mean change of the stream per position">moved,<br>in norms</div>'
+    )
     for row in rows:
         name, hint = NAMES.get(row["arm"], (str(row["arm"]), ""))
         cells.append('<div class="l"></div>')
         cells.append(
-            f'<div class="a" title="{_safe(hint)}"><b>{_safe(name)}</b><span>{_safe(_short(hint))}</span></div>'
+            '<div class="a" '
+            f'title="{_safe(hint)}"><b>{_safe(name)}</b><span>{_safe(_short(hint))}</span></div>'
         )
         cells += [_rate(row[column], color) for column, _title, color, _hint in COLUMNS]
         cells.append(f'<div class="n">{row["moved"]:.2f}</div>')
@@ -84,12 +80,26 @@ def arms(rows: Sequence[Plain]) -> str:
 
 def seeds(trials: Sequence[Plain]) -> str:
     """One row a seed: the region it found, and what taking that out did, with controls."""
-    heads = ("Seed", "Regions", "Region found", "Ablated", "Compliance", "Benign intact", "Controls", "")
+    heads = (
+        "Seed",
+        "Regions",
+        "Region found",
+        "Ablated",
+        "Compliance",
+        "Benign intact",
+        "Controls",
+        "",
+    )
     cells = [f'<div class="h">{head}</div>' for head in heads]
     for one in trials:
-        cells += ['<div class="l"></div>', f"<div>{one['seed']}</div><div>{one['dictionary']['regions']:,}</div>"]
+        cells += [
+            '<div class="l"></div>',
+            f"<div>{one['seed']}</div><div>{one['dictionary']['regions']:,}</div>",
+        ]
         if one["region"] is None:
-            cells.append('<div style="grid-column: 3 / 8; opacity: .66">no region holds enough of them</div>')
+            cells.append(
+                '<div style="grid-column: 3 / 8; opacity: .66">no region holds enough of them</div>'
+            )
         else:
             cells += _seed(one)
         cells.append(_verdict(one))
@@ -103,22 +113,32 @@ def others(trials: Sequence[Plain]) -> str:
     for one in trials:
         of = one["dictionary"]
         about = f"layer {of['layer']}, p = {of['percentile']:g}, {of['regions']:,} regions"
-        name = f'<div class="a"><b>{_safe(of["title"] or of["file"])}</b><span>{_safe(about)}</span></div>'
+        title = _safe(of["title"] or of["file"])
+        name = f'<div class="a"><b>{title}</b><span>{_safe(about)}</span></div>'
         cells += ['<div class="l"></div>', name]
-        cells += _seed(one)[:4] if one["region"] is not None else ['<div style="grid-column: span 4">none</div>']
+        cells += (
+            _seed(one)[:4]
+            if one["region"] is not None
+            else ['<div style="grid-column: span 4">none</div>']
+        )
         cells.append(_verdict(one))
     return f'<div class="eb-arms others">{"".join(cells)}</div>'
 
 
 def _verdict(one: Plain) -> str:
     told = verdict(one)
-    return f'<div class="n"><span class="eb-{"yes" if told == "works" else "no"}">{told}</span></div>'
+    return (
+        f'<div class="n"><span class="eb-{"yes" if told == "works" else "no"}">{told}</span></div>'
+    )
 
 
 def _seed(one: Plain) -> list[str]:
     by_arm = {row["arm"]: row for row in one["arms"]}
     rate = Rate(*one["rate"])
-    found = f'<div class="a"><b>{one["region"]}</b><span>{rate.n:,} prompts, {rate.hits / rate.n:.0%}</span></div>'
+    found = (
+        f'<div class="a"><b>{one["region"]}</b><span>{rate.n:,} prompts, '
+        f"{rate.hits / rate.n:.0%}</span></div>"
+    )
     changed = by_arm.get(ABLATED, by_arm.get(SWAPPED, {}))
     cells = [found, *(_rate(changed[name], color, False) for name, _title, color, _hint in COLUMNS)]
     told = []
@@ -132,14 +152,18 @@ def _seed(one: Plain) -> list[str]:
 
 
 def reading(texts: Sequence[Plain], left: str = DEFAULT, right: str = ABLATED) -> str:
-    """Prompts with what two arms answered, side by side; answers that show the behaviour carry a coloured edge."""
+    """Prompts with what two arms answered, side by side; answers that show the behaviour carry a
+    coloured edge.
+    """
     heads = ("Prompt", NAMES[left][0], NAMES[right][0])
     cells = [f'<div class="h">{head}</div>' for head in heads]
     for one in texts:
         cells += ['<div class="l"></div>', f"<div>{_safe(one['prompt'])}</div>"]
         for arm in (left, right):
             edge = "on" if arm in one["behaves"] else "off"
-            cells.append(f'<div class="{edge}">{_safe(one["said"].get(arm, "")) or "<i>(nothing)</i>"}</div>')
+            cells.append(
+                f'<div class="{edge}">{_safe(one["said"].get(arm, "")) or "<i>(nothing)</i>"}</div>'
+            )
     return f'<div class="eb-read">{"".join(cells)}</div>'
 
 
@@ -149,24 +173,41 @@ def regions(rows: Sequence[Plain]) -> str:
     for one in rows:
         rate = Rate(*one["rate"])
         low, high = rate.interval or (0.0, 1.0)
-        cells = [str(one["region"]), " ".join(one["lens"]), f"{rate.n:,}", f"{rate.hits / rate.n:.2f}"]
+        cells = [
+            str(one["region"]),
+            " ".join(one["lens"]),
+            f"{rate.n:,}",
+            f"{rate.hits / rate.n:.2f}",
+        ]
         cells += [f"{low:.2f} to {high:.2f}", f"{one['share']:.0%}", f"{one['lift']:.2f}"]
         cells.append("candidate" if one["candidate"] else "")
         lines.append("<tr>" + "".join(f"<td>{_safe(cell)}</td>" for cell in cells) + "</tr>")
     heads = ("Region", "Lens", "Prompts", "Rate", "95 % interval", "Share", "Lift", "")
-    return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(lines)}</table>"
+    return (
+        f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(lines)}</table>"
+    )
 
 
-def report(choice: Plain, trial: Plain | None, streams: Sequence[Sequence[Plain]], sentences: Sequence[str]) -> str:
-    """The whole study as one HTML file that needs nothing else. sentences: what is said above the tables."""
+def report(
+    choice: Plain, trial: Plain | None, streams: Sequence[Sequence[Plain]], sentences: Sequence[str]
+) -> str:
+    """The whole study as one HTML file that needs nothing else. sentences: what is said above the
+    tables.
+    """
     of = choice["dictionary"]
     parts = [f"<p>{_safe(text)}</p>" for text in sentences]
     parts += ["<h2>Where the prompts fall</h2>", regions(choice["regions"][:60])]
     if trial is not None and trial["arms"]:
-        parts += [f"<h2>Region {trial['region']} taken out, on held-out prompts</h2>", arms(trial["arms"])]
+        parts += [
+            f"<h2>Region {trial['region']} taken out, on held-out prompts</h2>",
+            arms(trial["arms"]),
+        ]
     for several in streams:
         if several:
-            parts += [f"<h2>Other orders of the stream, {several[0]['share']:.0%} behaving</h2>", seeds(several)]
+            parts += [
+                f"<h2>Other orders of the stream, {several[0]['share']:.0%} behaving</h2>",
+                seeds(several),
+            ]
     if trial is not None and trial["texts"]:
         right = ABLATED if any(row["arm"] == ABLATED for row in trial["arms"]) else SWAPPED
         parts += ["<h2>Texts</h2>", reading(trial["texts"], right=right)]
@@ -179,7 +220,10 @@ PAGE = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title><style>
 :root {{ color-scheme: light dark; }}
-body {{ max-width: 72em; margin: 2em auto; padding: 0 1.5em; font: 14px/1.5 "Source Sans 3", system-ui, sans-serif; }}
+body {{
+  max-width: 72em; margin: 2em auto; padding: 0 1.5em;
+  font: 14px/1.5 "Source Sans 3", system-ui, sans-serif;
+}}
 h1 {{ font-size: 1.6em; }} h2 {{ margin-top: 1.8em; font-size: 1.2em; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: .25em .9em .25em 0; text-align: left; border-bottom: 1px solid #8884; }}
@@ -199,14 +243,21 @@ def _rate(counts: Sequence[int], color: str, told: bool = True) -> str:
     range_ = f"{low:.2f}–{high:.2f}"
     small = f"<small>{range_}</small>" if told else ""
     band = f'<i style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></i>'
-    track = f'<div class="eb-track" style="--c:{color}">{band}<b style="left:{100 * rate.value:.1f}%"></b></div>'
+    track = (
+        f'<div class="eb-track" style="--c:{color}">{band}<b '
+        f'style="left:{100 * rate.value:.1f}%"></b></div>'
+    )
     hint = f"{rate.hits:,} of {rate.n:,}; 95 % interval {range_}"
     return f'<div class="eb-rate" title="{hint}"><b>{rate.value:.2f}</b>{small}{track}</div>'
 
 
 def _short(hint: str) -> str:
     """What fits under an arm's name; the whole of it shows on hover."""
-    return "control" if hint.startswith("control") else hint.partition(",")[0].partition(" projected")[0]
+    return (
+        "control"
+        if hint.startswith("control")
+        else hint.partition(",")[0].partition(" projected")[0]
+    )
 
 
 def _safe(text: Any) -> str:

@@ -1,7 +1,8 @@
-"""A map as one blob of bytes a browser draws from: cells, names and hover texts; and its colours as another.
+"""A map as one blob of bytes a browser draws from: cells, names and hover texts; and its colours as
+another.
 
-What no click changes travels once, under a name; colours travel by themselves, so that any column can be a colouring
-without packing all of them. Read by `browser/unpack.js`. Knows no screen.
+What no click changes travels once, under a name; colours travel by themselves, so that any column
+can be a colouring without packing all of them. Read by `browser/unpack.js`. Knows no screen.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ NONE = 2**32 - 1
 def kind(layout: str) -> str:
     """ "sphere" or "flat". RequestError for an unknown layout."""
     if layout not in layouts.LAYOUTS:
-        raise RequestError(f"no layout is called {layout[:40]!r}: choose one of {', '.join(layouts.LAYOUTS)}")
+        raise RequestError(
+            f"no layout is called {layout[:40]!r}: choose one of {', '.join(layouts.LAYOUTS)}"
+        )
     return layout.rpartition("-")[2]
 
 
 def blob(dictionary: Dictionary, coordinates: np.ndarray, layout: str, name: str) -> bytes:
-    """Everything a map shows of a dictionary that no click changes: cells, names, hover texts, sizes.
+    """Everything a map shows of a dictionary that no click changes: cells, names, hover texts,
+    sizes.
 
     coordinates: (K, 3) for a sphere, (K, 2) or more for a flat map. name: what views ask for it by.
     RequestError when there are too few regions for that kind of map.
@@ -44,14 +48,25 @@ def blob(dictionary: Dictionary, coordinates: np.ndarray, layout: str, name: str
     drawn = kind(layout)
     if len(coordinates) != len(dictionary):
         raise RequestError(
-            f"{len(coordinates):,} places were given for {len(dictionary):,} regions: compute the map again"
+            f"{len(coordinates):,} places were given for {len(dictionary):,} regions: compute the "
+            "map again"
         )
     found = sphere.cells(coordinates) if drawn == "sphere" else flat.cells(coordinates)
-    vertices = np.round(found.vertices * QUANTUM).astype("<i2") if drawn == "sphere" else found.vertices.astype("<f4")
+    vertices = (
+        np.round(found.vertices * QUANTUM).astype("<i2")
+        if drawn == "sphere"
+        else found.vertices.astype("<f4")
+    )
     size = len(dictionary)
     count = tables.members(dictionary)
-    groups = dictionary.column("neighbourhood") if "neighbourhood" in dictionary else np.zeros(size, np.uint8)
-    coherence = dictionary.column("coherence") if "coherence" in dictionary else np.full(size, np.nan)
+    groups = (
+        dictionary.column("neighbourhood")
+        if "neighbourhood" in dictionary
+        else np.zeros(size, np.uint8)
+    )
+    coherence = (
+        dictionary.column("coherence") if "coherence" in dictionary else np.full(size, np.nan)
+    )
     words, names, tips = _words(dictionary)
     arrays = {
         "centers": found.centers.ravel().astype("<f4"),
@@ -90,7 +105,8 @@ def colors(coloring: Coloring, of: str) -> tuple[str, bytes]:
 
 
 def partners(regions: np.ndarray, of: str) -> tuple[str, bytes]:
-    """Each region's partner in another dictionary ((K,) ids, −1 for none) as a blob, and the name views ask for it by.
+    """Each region's partner in another dictionary ((K,) ids, −1 for none) as a blob, and the name
+    views ask for it by.
 
     of: the name of the dictionary's file the regions are of.
     """
@@ -101,12 +117,17 @@ def partners(regions: np.ndarray, of: str) -> tuple[str, bytes]:
 
 
 def legend(coloring: Coloring) -> dict[str, Any]:
-    """What explains the colours: `{"legend": rows of (colour, name, count)}`, or a ramp with two ends."""
+    """What explains the colours: `{"legend": rows of (colour, name, count)}`, or a ramp with two
+    ends.
+    """
     if coloring.ramp is None:
         rows = [[color, text, f"{n:,}"] for color, text, n in coloring.legend]
         return {"legend": rows, "ramp": None}
     ramp = coloring.ramp
-    shown = {name: getattr(ramp, name) for name in ("name", "low", "high", "light", "dark", "clipped", "missing")}
+    shown = {
+        name: getattr(ramp, name)
+        for name in ("name", "low", "high", "light", "dark", "clipped", "missing")
+    }
     return {"legend": [], "ramp": shown}
 
 
@@ -115,22 +136,37 @@ def note(dictionary: Dictionary, layout: str) -> str:
     width, axes = dictionary.width, 3 if kind(layout) == "sphere" else 2
     rest = f"Neighbours and distances use all {width:,}."
     if layout.startswith("umap"):
-        return f"UMAP: near regions of all {width:,} directions stay near, other distances mean little. {rest}"
+        return (
+            f"UMAP: near regions of all {width:,} directions stay near, other distances mean "
+            f"little. {rest}"
+        )
     kept = list(dictionary.info.get("variance_kept") or [])[:axes]
     share = f", keeping {100 * float(sum(kept)):.0f} % of the variance" if kept else ""
-    return " ".join(filter(None, (f"PCA: {axes} of {width:,} directions{share}.", spread(dictionary, layout), rest)))
+    return " ".join(
+        filter(
+            None, (f"PCA: {axes} of {width:,} directions{share}.", spread(dictionary, layout), rest)
+        )
+    )
 
 
 def spread(dictionary: Dictionary, layout: str) -> str:
-    """A sentence on how far a flat map spreads its crowded middle; empty where it does not, or is not there yet."""
+    """A sentence on how far a flat map spreads its crowded middle; empty where it does not, or is
+    not there yet.
+    """
     if kind(layout) == "sphere" or not layouts.is_ready(dictionary, layout):
         return ""
     power = flat.spread(layouts.coordinates(dictionary, layout))
-    return f"The crowded middle is spread: distances from it are drawn to the power {power:g}." if power < 1 else ""
+    return (
+        f"The crowded middle is spread: distances from it are drawn to the power {power:g}."
+        if power < 1
+        else ""
+    )
 
 
 def pack(name: str, arrays: Mapping[str, np.ndarray], texts: Mapping[str, Any]) -> bytes:
-    """Named arrays and texts as one blob: uint32 length of a JSON head, the head, then the arrays, 4-byte aligned."""
+    """Named arrays and texts as one blob: uint32 length of a JSON head, the head, then the arrays,
+    4-byte aligned.
+    """
     body, listed = bytearray(), []
     for key, array in arrays.items():
         body += b"\0" * (-len(body) % 4)
@@ -141,25 +177,37 @@ def pack(name: str, arrays: Mapping[str, np.ndarray], texts: Mapping[str, Any]) 
 
 
 def _words(dictionary: Dictionary) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Every text once; each region's name (K,) and telling tokens (K, TIPS) as places in that list, else NONE."""
+    """Every text once; each region's name (K,) and telling tokens (K, TIPS) as places in that list,
+    else NONE.
+    """
     texts: dict[str, int] = {}
     first = _first_tokens(dictionary)
-    names = _placed(first, texts, lambda token: _short(tables.map_name(dictionary.piece(token) if token >= 0 else "")))
+    names = _placed(
+        first,
+        texts,
+        lambda token: _short(tables.map_name(dictionary.piece(token) if token >= 0 else "")),
+    )
     if (nameless := np.flatnonzero(first < 0)).size:
         labels = automatic(dictionary, nameless.tolist())
-        names[nameless] = [texts.setdefault(_short(tables.brief(label)), len(texts)) for label in labels]
+        names[nameless] = [
+            texts.setdefault(_short(tables.brief(label)), len(texts)) for label in labels
+        ]
     ids = tables.token_ids(dictionary)
     if ids is None:
         tips = np.full((len(dictionary), TIPS), NONE, np.uint32)
     else:
         shown = np.full((len(dictionary), TIPS), -1, np.int64)
         shown[:, : min(TIPS, ids.shape[1])] = ids[:, :TIPS]
-        tips = _placed(shown, texts, lambda token: label(dictionary.piece(token)) if token >= 0 else None)
+        tips = _placed(
+            shown, texts, lambda token: label(dictionary.piece(token)) if token >= 0 else None
+        )
     return list(texts), names, tips
 
 
 def _first_tokens(dictionary: Dictionary) -> np.ndarray:
-    """(K,) the one token that stands for each region, as `tables.name` gives it, -1 where the file knows none."""
+    """(K,) the one token that stands for each region, as `tables.name` gives it, -1 where the file
+    knows none.
+    """
     first = np.full(len(dictionary), -1, np.int64)
     for column in ("token_ids", "lens_exemplar_up_ids"):
         if column in dictionary:

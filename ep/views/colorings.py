@@ -1,9 +1,10 @@
-"""Colourings of the map: one colour per region for any column, a number on a ramp or a category with a legend.
+"""Colourings of the map: one colour per region for any column, a number on a ramp or a category
+with a legend.
 
-`columns` lists what a dictionary can be coloured by, `coloring` gives the colours, light and dark, and what they mean.
-Numbers are clipped at their 2nd and 98th percentile, so that a few odd regions do not flatten the rest; the ends then
-say "≤" and "≥". Colours come from `palette`. What is counted and read from a dictionary is in `measures`. Knows no
-screen and no layout.
+`columns` lists what a dictionary can be coloured by, `coloring` gives the colours, light and dark,
+and what they mean. Numbers are clipped at their 2nd and 98th percentile, so that a few odd regions
+do not flatten the rest; the ends then say "≤" and "≥". Colours come from `palette`. What is counted
+and read from a dictionary is in `measures`. Knows no screen and no layout.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Column(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One line of a legend: "#rrggbb", what has that colour (plain text, maybe hostile), and how many regions."""
+    """One line of a legend: "#rrggbb", what has that colour (plain text, maybe hostile), and how
+    many regions.
+    """
 
     color: str
     name: str
@@ -50,8 +53,10 @@ class Entry(NamedTuple):
 class Ramp:
     """The scale of a numeric colouring.
 
-    name: what is shown, with its unit. low, high: the values at the ends, as text; "≤", "≥" where more lies beyond.
-    light, dark: the steps, "#rrggbb", from low to high. clipped: a sentence on what lies beyond; empty if nothing.
+    name: what is shown, with its unit. low, high: the values at the ends, as text; "≤", "≥" where
+    more lies beyond.
+    light, dark: the steps, "#rrggbb", from low to high. clipped: a sentence on what lies beyond;
+    empty if nothing.
     missing: regions without a value, drawn grey.
     """
 
@@ -66,7 +71,8 @@ class Ramp:
 
 @dataclass(frozen=True, eq=False)
 class Coloring:
-    """A colour for each of K regions, on a light and on a dark page, and either a legend or a ramp that explains them.
+    """A colour for each of K regions, on a light and on a dark page, and either a legend or a ramp
+    that explains them.
 
     entry: (K,) the line of the legend each region belongs to; None for a ramp.
     """
@@ -81,15 +87,25 @@ class Coloring:
 
 
 def columns(dictionary: Dictionary, labels: Labels | None = None) -> list[Column]:
-    """What this dictionary can be coloured by, neighbourhoods first; what its file lacks is left out."""
+    """What this dictionary can be coloured by, neighbourhoods first; what its file lacks is left
+    out.
+    """
     found = [Column(NEIGHBOURHOOD, "Neighbourhood", "category")]
-    found += [Column(n, number.title, "number") for n, number in NUMBERS.items() if number.fits(dictionary)]
-    found += [Column(n, c.title, "category") for n, c in CATEGORIES.items() if c.fits(dictionary, labels)]
+    found += [
+        Column(n, number.title, "number")
+        for n, number in NUMBERS.items()
+        if number.fits(dictionary)
+    ]
+    found += [
+        Column(n, c.title, "category") for n, c in CATEGORIES.items() if c.fits(dictionary, labels)
+    ]
     return found
 
 
 def coloring(dictionary: Dictionary, name: str, labels: Labels | None = None) -> Coloring:
-    """The colours of all regions by the column called `name`; by neighbourhood when there is no such column here."""
+    """The colours of all regions by the column called `name`; by neighbourhood when there is no
+    such column here.
+    """
     known = {column.name for column in columns(dictionary, labels)}
     if name in NUMBERS and name in known:
         return _number(dictionary, name, NUMBERS[name])
@@ -102,11 +118,17 @@ def coloring(dictionary: Dictionary, name: str, labels: Labels | None = None) ->
 def _neighbourhood(dictionary: Dictionary) -> Coloring:
     colors, names = palette.group_colors(dictionary), tables.group_names(dictionary)
     size = len(dictionary)
-    group = dictionary.column(NEIGHBOURHOOD) if NEIGHBOURHOOD in dictionary else np.zeros(size, np.uint8)
+    group = (
+        dictionary.column(NEIGHBOURHOOD)
+        if NEIGHBOURHOOD in dictionary
+        else np.zeros(size, np.uint8)
+    )
     count = np.bincount(group, minlength=len(names))
     legend = tuple(Entry(c, text, int(n)) for c, text, n in zip(colors, names, count, strict=True))
     cells = palette.map_colors(dictionary)
-    return Coloring(NEIGHBOURHOOD, "Neighbourhood", cells, cells, legend, entry=group.astype(np.int64))
+    return Coloring(
+        NEIGHBOURHOOD, "Neighbourhood", cells, cells, legend, entry=group.astype(np.int64)
+    )
 
 
 def _number(dictionary: Dictionary, name: str, number: Number) -> Coloring:
@@ -116,7 +138,11 @@ def _number(dictionary: Dictionary, name: str, number: Number) -> Coloring:
     low, high = _ends(shown[there], number.middle)
     clipped = (shown[there] < low) | (shown[there] > high)
     lower, upper = bool((shown[there] < low).any()), bool((shown[there] > high).any())
-    about = f"{int(clipped.sum()):,} regions beyond the ends have the colour of the end" if clipped.any() else ""
+    about = (
+        f"{int(clipped.sum()):,} regions beyond the ends have the colour of the end"
+        if clipped.any()
+        else ""
+    )
     ramp_colors = (palette.sequential(), palette.sequential(True))
     if number.middle is not None:
         ramp_colors = (palette.diverging(), palette.diverging(True))
@@ -135,7 +161,9 @@ def _number(dictionary: Dictionary, name: str, number: Number) -> Coloring:
 
 
 def _ends(values: Float64[np.ndarray, " n"], middle: float | None) -> tuple[float, float]:
-    """The values at the two ends of a ramp: percentiles, as far on either side of a natural middle."""
+    """The values at the two ends of a ramp: percentiles, as far on either side of a natural
+    middle.
+    """
     if not len(values):
         return 0.0, 1.0
     low, high = (float(v) for v in np.percentile(values, CLIP))
@@ -150,15 +178,20 @@ def _on_ramp(share: Float64[np.ndarray, " K"], colors: Sequence[str]) -> UInt8[n
     steps = palette.rgb(colors).astype(np.float64)
     at = np.nan_to_num(share) * (len(steps) - 1)
     mixed = np.stack([np.interp(at, np.arange(len(steps)), steps[:, j]) for j in range(3)], 1)
-    return np.where(np.isnan(share)[:, None], palette.rgb([palette.OTHER]), mixed.round()).astype(np.uint8)
+    return np.where(np.isnan(share)[:, None], palette.rgb([palette.OTHER]), mixed.round()).astype(
+        np.uint8
+    )
 
 
 def _category(name: str, title: str, values: Sequence[str], grey: str) -> Coloring:
-    """Each value its own colour, the most frequent first; `grey` (the plain "no" of a question) and "other" are grey.
+    """Each value its own colour, the most frequent first; `grey` (the plain "no" of a question) and
+    "other" are grey.
 
     The palest colour goes to the most frequent value, so that it recedes.
     """
-    names, entry, count = np.unique(np.asarray(values, object).astype(str), return_inverse=True, return_counts=True)
+    names, entry, count = np.unique(
+        np.asarray(values, object).astype(str), return_inverse=True, return_counts=True
+    )
     order = sorted(range(len(names)), key=lambda i: (names[i] == grey, -count[i], names[i]))
     colored = [i for i in order if names[i] != grey]
     room = MOST_VALUES - (len(colored) < len(order))
@@ -168,7 +201,10 @@ def _category(name: str, title: str, values: Sequence[str], grey: str) -> Colori
     legend = [Entry(colors[n], str(names[i]), int(count[i])) for n, i in enumerate(kept)]
     place = np.zeros(len(names), np.int64)
     place[kept] = np.arange(len(kept))
-    for several, text in ((rest, f"other ({len(rest)})"), ([i for i in order if names[i] == grey], grey)):
+    for several, text in (
+        (rest, f"other ({len(rest)})"),
+        ([i for i in order if names[i] == grey], grey),
+    ):
         if several:
             place[several] = len(legend)
             legend.append(Entry(palette.OTHER, text, int(count[several].sum())))

@@ -1,6 +1,7 @@
 """What became of a steering run: its four texts, what was measured of each, and which words differ.
 
-A run that was stopped is measured as far as it was written. Knows dictionaries and, handed in, the model; no screen.
+A run that was stopped is measured as far as it was written. Knows dictionaries and, handed in, the
+model; no screen.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ COLUMNS = ("Default", "Ablated", "Steered", "Control")
 
 @dataclass(frozen=True)
 class Column:
-    """One continuation. tokens: text of each written token; logprob: natural logarithms of the probabilities the model
-    of this row gave them. What is None is not measured yet, or could not be.
+    """One continuation. tokens: text of each written token; logprob: natural logarithms of the
+    probabilities the model of this row gave them. What is None is not measured yet, or could not
+    be.
 
-    ending: why it ended, "" while it is written. asked, moved: mean length of the change per touched position in
-    typical norms, as the formula asks for it and as measured at the hook; None where not finite. kl: mean
-    KL(default ‖ this) in nats on the default's text. surprise: mean nats per token of this text under the unchanged
-    model. regions, distances: where the unchanged model's activations of this text fall.
+    ending: why it ended, "" while it is written. asked, moved: mean length of the change per
+    touched position in typical norms, as the formula asks for it and as measured at the hook; None
+    where not finite. kl: mean KL(default ‖ this) in nats on the default's text. surprise: mean nats
+    per token of this text under the unchanged model. regions, distances: where the unchanged
+    model's activations of this text fall.
     """
 
     name: str
@@ -69,7 +72,9 @@ def texts(model: LanguageModel, ids: Sequence[int]) -> tuple[str, ...]:
     return tuple(split_text([model.tokens.piece(token) for token in ids]))
 
 
-def begun(model: LanguageModel, ids: Sequence[Sequence[int]], logprob: Sequence[Sequence[float]]) -> list[Column]:
+def begun(
+    model: LanguageModel, ids: Sequence[Sequence[int]], logprob: Sequence[Sequence[float]]
+) -> list[Column]:
     """The columns while they are written."""
     return [
         Column(name, texts(model, row), tuple(values), tuple(row))
@@ -84,7 +89,9 @@ def measured(
     written: Sequence[Written],
     judge: Judge | None = None,
 ) -> list[Column]:
-    """The finished columns with everything that is measured after the writing. judge: refusal phrases by default."""
+    """The finished columns with everything that is measured after the writing. judge: refusal
+    phrases by default.
+    """
     judge = judge or Phrases()
     prompt = batch[0].ids
     surprises = surprise(model, [prompt] * len(batch), [row.ids for row in written])
@@ -110,11 +117,17 @@ def measured(
     return found
 
 
-def _divergences(model: LanguageModel, batch: Sequence[Row], default: Sequence[int]) -> list[float | None]:
-    """Mean KL of each row on the default's text: None for the default itself, without a text, and if not finite."""
+def _divergences(
+    model: LanguageModel, batch: Sequence[Row], default: Sequence[int]
+) -> list[float | None]:
+    """Mean KL of each row on the default's text: None for the default itself, without a text, and
+    if not finite.
+    """
     if not default:
         return [None] * len(batch)
-    values = divergence(model, batch[0].ids, default, [row.interventions for row in batch[1:]]).mean(axis=1)
+    values = divergence(
+        model, batch[0].ids, default, [row.interventions for row in batch[1:]]
+    ).mean(axis=1)
     return [None, *(float(value) if np.isfinite(value) else None for value in values)]
 
 
@@ -163,13 +176,17 @@ def as_json(dictionary: Dictionary, setting: Setting, columns: Sequence[Column])
     }
 
 
-# -- what differs ------------------------------------------------------------------------------------------------------
+# -- what differs ----------------------------------------------------------------------------------
 
 
 def differing(default: Sequence[str], other: Sequence[str]) -> list[bool]:
-    """For each token of `other`, whether it belongs to a word that the default text does not have at that place."""
+    """For each token of `other`, whether it belongs to a word that the default text does not have
+    at that place.
+    """
     mine, theirs = _words(other), _words(default)
-    match = SequenceMatcher(None, [word for word, _ in theirs], [word for word, _ in mine], autojunk=False)
+    match = SequenceMatcher(
+        None, [word for word, _ in theirs], [word for word, _ in mine], autojunk=False
+    )
     marks = [False] * len(other)
     for kind, _, _, start, stop in match.get_opcodes():
         if kind in ("replace", "insert"):
@@ -180,7 +197,9 @@ def differing(default: Sequence[str], other: Sequence[str]) -> list[bool]:
 
 
 def _words(tokens: Sequence[str]) -> list[tuple[str, list[int]]]:
-    """Words with the tokens they are made of; a token that begins with a space, or follows one, begins a word."""
+    """Words with the tokens they are made of; a token that begins with a space, or follows one,
+    begins a word.
+    """
     words: list[tuple[str, list[int]]] = []
     for number, token in enumerate(tokens):
         before = tokens[number - 1] if number else ""

@@ -1,7 +1,8 @@
-"""Excerpts as rows to print: keyword in context (left, marked token, right), or the whole passage; by band.
+"""Excerpts as rows to print: keyword in context (left, marked token, right), or the whole passage;
+by band.
 
-It knows no HTML. The marked token is found by its index, never by a character offset; where a file has no token ids,
-no token is marked.
+It knows no HTML. The marked token is found by its index, never by a character offset; where a file
+has no token ids, no token is marked.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ RIGHT_CHARACTERS = 150
 
 
 class Row(NamedTuple):
-    """One excerpt cut in three: the pieces before the marked token, the token itself, the pieces after it.
+    """One excerpt cut in three: the pieces before the marked token, the token itself, the pieces
+    after it.
 
-    token: None in a file without token ids; `right` then holds the whole text, cut into words so that it can wrap.
+    token: None in a file without token ids; `right` then holds the whole text, cut into words so
+    that it can wrap.
     agrees: False where the model was asked and did not find the activation at that distance.
     """
 
@@ -33,7 +36,9 @@ class Row(NamedTuple):
 
 
 def aligned(excerpt: Excerpt) -> Row:
-    """The excerpt with as much context as one line can show: whole pieces, nearest to the token first."""
+    """The excerpt with as much context as one line can show: whole pieces, nearest to the token
+    first.
+    """
     if excerpt.marked is None:
         return _row(excerpt, (), _words(excerpt.pieces))
     before, after = excerpt.pieces[: excerpt.marked], excerpt.pieces[excerpt.marked + 1 :]
@@ -49,7 +54,9 @@ def full(excerpt: Excerpt) -> Row:
 
 
 def by_band(excerpts: Iterable[Excerpt]) -> dict[str, tuple[Excerpt, ...]]:
-    """Excerpts grouped into near, spread and far, each in its stored order; bands that hold none are left out."""
+    """Excerpts grouped into near, spread and far, each in its stored order; bands that hold none
+    are left out.
+    """
     groups: dict[str, list[Excerpt]] = {band: [] for band in BANDS}
     for excerpt in excerpts:
         groups[excerpt.band].append(excerpt)
@@ -58,11 +65,15 @@ def by_band(excerpts: Iterable[Excerpt]) -> dict[str, tuple[Excerpt, ...]]:
 
 def _row(excerpt: Excerpt, left: tuple[str, ...], right: tuple[str, ...]) -> Row:
     token = None if excerpt.marked is None else excerpt.token
-    return Row(excerpt.distance, left, token, right, excerpt.passage, excerpt.position, excerpt.agrees)
+    return Row(
+        excerpt.distance, left, token, right, excerpt.passage, excerpt.position, excerpt.agrees
+    )
 
 
 def _words(pieces: Iterable[str]) -> tuple[str, ...]:
-    """A text in words, each with the space before it, since a piece beyond a word's length is shortened on screen."""
+    """A text in words, each with the space before it, since a piece beyond a word's length is
+    shortened on screen.
+    """
     return tuple(word for piece in pieces for word in re.findall(r"\s*\S+|\s+", piece))
 
 

@@ -1,7 +1,7 @@
 """Tables as files: CSV, Parquet or JSON bytes, each naming the dictionary it comes from.
 
-A table is a `pyarrow.Table` whatever page it comes from; those of a dictionary are made in `ep.views.full`. Knows no
-screen and writes no file.
+A table is a `pyarrow.Table` whatever page it comes from; those of a dictionary are made in
+`ep.views.full`. Knows no screen and writes no file.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class Format(NamedTuple):
 
 
 def provenance(dictionary: Dictionary, **more: Any) -> dict[str, Any]:
-    """What a file says of where its rows come from: the dictionary's own provenance, its file's name, and `more`."""
+    """What a file says of where its rows come from: the dictionary's own provenance, its file's
+    name, and `more`.
+    """
     from ep import __version__
 
     file = Path(str(dictionary.info.get("file") or "")).name
@@ -57,9 +59,9 @@ def provenance(dictionary: Dictionary, **more: Any) -> dict[str, Any]:
 def write(table: pa.Table, format: str, about: Mapping[str, Any]) -> bytes:
     """The table in one of `FORMATS`. RequestError for another.
 
-    csv: UTF-8, RFC 4180, lists as JSON; text that a spreadsheet would run as a formula gets a leading apostrophe; the
-    last column names the dictionary. parquet: exact, the provenance in the schema's metadata. json: an object with
-    "provenance" and "rows"; what is no number is null.
+    csv: UTF-8, RFC 4180, lists as JSON; text that a spreadsheet would run as a formula gets a
+    leading apostrophe; the last column names the dictionary. parquet: exact, the provenance in the
+    schema's metadata. json: an object with "provenance" and "rows"; what is no number is null.
     """
     if format not in FORMATS:
         raise RequestError(f"no table is written as {format!r}: use {', '.join(FORMATS)}")
@@ -67,17 +69,23 @@ def write(table: pa.Table, format: str, about: Mapping[str, Any]) -> bytes:
 
 
 def table(columns: Mapping[str, Any]) -> pa.Table:
-    """Columns by name as a table: numpy arrays and lists; a name becomes lower case with underscores."""
-    made = {re.sub(r"\W+", "_", name.strip().lower()).strip("_"): _array(values) for name, values in columns.items()}
+    """Columns by name as a table: numpy arrays and lists; a name becomes lower case with
+    underscores.
+    """
+    made = {
+        re.sub(r"\W+", "_", name.strip().lower()).strip("_"): _array(values)
+        for name, values in columns.items()
+    }
     return pa.table(made)
 
 
 def file_name(about: Mapping[str, Any], format: str) -> str:
     """A name for the download: the dictionary and the table, in plain letters."""
     parts = (str(about.get("dictionary", "")).removesuffix(".ep.h5"), str(about.get("table", "")))
-    return ("-".join(filter(None, (re.sub(r"[^A-Za-z0-9.]+", "-", p).strip("-.")[:60] for p in parts))) or "table") + (
-        f".{format}"
-    )
+    return (
+        "-".join(filter(None, (re.sub(r"[^A-Za-z0-9.]+", "-", p).strip("-.")[:60] for p in parts)))
+        or "table"
+    ) + (f".{format}")
 
 
 def _array(values: Any) -> pa.Array:
@@ -96,7 +104,7 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
-# -- the formats -----------------------------------------------------------------------------------------------------
+# -- the formats -----------------------------------------------------------------------------------
 
 
 def _csv(table: pa.Table, about: Mapping[str, Any]) -> bytes:
@@ -112,7 +120,9 @@ def _csv(table: pa.Table, about: Mapping[str, Any]) -> bytes:
 def short(about: Mapping[str, Any]) -> str:
     """A provenance as one phrase: the file, the model, layer and percentile."""
     built = about.get("built", {})
-    where = f"{model_name(built)}, layer {built.get('layer', '?')}, p = {built.get('percentile', '?')}"
+    where = (
+        f"{model_name(built)}, layer {built.get('layer', '?')}, p = {built.get('percentile', '?')}"
+    )
     return f"{about.get('dictionary', 'unnamed')} ({where})"
 
 
@@ -135,7 +145,9 @@ def _parquet(table: pa.Table, about: Mapping[str, Any]) -> bytes:
 
 def _json(table: pa.Table, about: Mapping[str, Any]) -> bytes:
     whole = {"provenance": _finite(about), "rows": _finite(table.to_pylist())}
-    return json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False).encode("utf-8", "replace")
+    return json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False).encode(
+        "utf-8", "replace"
+    )
 
 
 def _finite(value: Any) -> Any:

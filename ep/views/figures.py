@@ -1,7 +1,9 @@
-"""The 2-D charts, as plotly figures with one look. The only room that knows plotly; it knows no screen and no file.
+"""The 2-D charts, as plotly figures with one look. The only room that knows plotly; it knows no
+screen and no file.
 
-Every function takes plain arrays and colours and `dark`, and returns a figure that looks the same on a page and in an
-export. Tokens that reach a chart are escaped here: plotly reads labels as a small dialect of HTML.
+Every function takes plain arrays and colours and `dark`, and returns a figure that looks the same
+on a page and in an export. Tokens that reach a chart are escaped here: plotly reads labels as a
+small dialect of HTML.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ def histogram(
     threshold: float | None = None,
     height: int = 150,
 ) -> Figure:
-    """Bars of `counts` (b,) between `edges` (b+1,); `noun` names what is counted, `threshold` draws the θ line."""
+    """Bars of `counts` (b,) between `edges` (b+1,); `noun` names what is counted, `threshold` draws
+    the θ line.
+    """
     low, high = (np.asarray(part, np.float32) for part in (edges[:-1], edges[1:]))
     spans = [f"{a:.{digits}f} – {b:.{digits}f}" for a, b in zip(low, high, strict=True)]
     bars = Bar(
@@ -53,7 +57,12 @@ def histogram(
     figure.update_xaxes(range=[float(low[0]), float(high[-1]) * 1.02])
     figure.update_yaxes(range=[0, most * room], tickformat=",d", dtick=1 if most < 5 else None)
     if threshold is not None:
-        figure.add_vline(x=threshold, **LINE, annotation_text=f"θ {threshold:.2f} ", annotation_position="top left")
+        figure.add_vline(
+            x=threshold,
+            **LINE,
+            annotation_text=f"θ {threshold:.2f} ",
+            annotation_position="top left",
+        )
     return figure
 
 
@@ -62,17 +71,27 @@ def shares(names: Sequence[str], share: np.ndarray, color: str, dark: bool) -> F
     values = np.asarray(share, np.float32)
     text = [f"{100 * v:.0f} %" if v >= 0.1 else f"{100 * v:.1f} %" for v in values]
     figure = _named_bars([label(name) for name in names], values, [color] * len(values), text, dark)
-    figure.update_xaxes(showticklabels=False, ticks="", range=[0, float(values.max(initial=0)) * 1.22 or 1])
+    figure.update_xaxes(
+        showticklabels=False, ticks="", range=[0, float(values.max(initial=0)) * 1.22 or 1]
+    )
     return figure
 
 
 def cosines(
-    regions: Sequence[int], names: Sequence[str], cosine: np.ndarray, colors: Sequence[str], dark: bool
+    regions: Sequence[int],
+    names: Sequence[str],
+    cosine: np.ndarray,
+    colors: Sequence[str],
+    dark: bool,
 ) -> Figure:
-    """Horizontal bars of the cosine of one activation with the exemplars of the given regions, the closest on top."""
+    """Horizontal bars of the cosine of one activation with the exemplars of the given regions, the
+    closest on top.
+    """
     values = np.asarray(cosine, np.float32)
     labels = [f"{k}  {label(name)}" for k, name in zip(regions, names, strict=True)]
-    figure = _named_bars(labels, values, list(colors), [f"{v:.2f}" for v in values], dark, "cosine with the exemplar")
+    figure = _named_bars(
+        labels, values, list(colors), [f"{v:.2f}" for v in values], dark, "cosine with the exemplar"
+    )
     figure.update_xaxes(range=[min(0.0, float(values.min(initial=0))), 1.12], tickvals=[0, 0.5, 1])
     return figure
 
@@ -87,9 +106,11 @@ def token_distances(
     usual: tuple[float, float] | None = None,
     locked: int | None = None,
 ) -> Figure:
-    """One bar a token: its distance to the nearest exemplar (NaN leaves a gap), the θ line, and the build's usual band.
+    """One bar a token: its distance to the nearest exemplar (NaN leaves a gap), the θ line, and the
+    build's usual band.
 
-    usual: the distances between which 90 % of the build's own activations lie; locked: the token drawn with an outline.
+    usual: the distances between which 90 % of the build's own activations lie; locked: the token
+    drawn with an outline.
     """
     values = np.asarray(distance, np.float32)
     outline = np.zeros(len(values), np.float32)
@@ -106,26 +127,35 @@ def token_distances(
     figure.update_layout(bargap=0.18)
     top = max(threshold * 1.2, float(np.nanmax(values, initial=0)) * 1.06)
     figure.update_yaxes(range=[0, top])
-    figure.update_xaxes(range=[-0.7, max(len(values), 12) * 1.05])  # room for the line's label beside the bars
+    # room for the line's label beside the bars
+    figure.update_xaxes(range=[-0.7, max(len(values), 12) * 1.05])
     if usual is not None:
         figure.add_hrect(y0=usual[0], y1=usual[1], fillcolor=BAND, line_width=0, layer="below")
-    figure.add_hline(y=threshold, **LINE, annotation_text=f"θ {threshold:.2f}", annotation_position="top right")
+    figure.add_hline(
+        y=threshold, **LINE, annotation_text=f"θ {threshold:.2f}", annotation_position="top right"
+    )
     return figure
 
 
 def layer_path(
-    groups: np.ndarray, layers: Sequence[int], tokens: Sequence[str], palette: Sequence[str], dark: bool
+    groups: np.ndarray,
+    layers: Sequence[int],
+    tokens: Sequence[str],
+    palette: Sequence[str],
+    dark: bool,
 ) -> Figure:
     """A heat map, one row a layer (the deepest on top), one column a token, coloured by group.
 
-    groups: (layers, tokens) int, the neighbourhood of each token's region at each layer, in [0, len(palette)); −1 is
-    drawn grey (beyond θ), −2 left blank (no region).
+    groups: (layers, tokens) int, the neighbourhood of each token's region at each layer, in [0,
+    len(palette)); −1 is drawn grey (beyond θ), −2 left blank (no region).
     """
     cells = np.array(groups, np.float32)
     cells[cells < -1] = np.nan
     colors = (NEUTRAL, *palette)
     steps = len(colors)
-    scale = [[edge, color] for i, color in enumerate(colors) for edge in (i / steps, (i + 1) / steps)]
+    scale = [
+        [edge, color] for i, color in enumerate(colors) for edge in (i / steps, (i + 1) / steps)
+    ]
     heat = Heatmap(
         z=cells,
         y=[f"L{layer}" for layer in layers],
@@ -136,19 +166,29 @@ def layer_path(
         xgap=1,
         ygap=2,
         hoverongaps=False,
-        customdata=np.broadcast_to(np.array([_escape(label(token)) for token in tokens]), cells.shape).tolist(),
+        customdata=np.broadcast_to(
+            np.array([_escape(label(token)) for token in tokens]), cells.shape
+        ).tolist(),
         hovertemplate="%{y} · token %{x} · %{customdata}<extra></extra>",
     )
     figure = drawn(heat, dark, 44 + 20 * len(layers))
     figure.update_yaxes(showgrid=False, ticks="", nticks=0, dtick=1)
-    figure.update_xaxes(range=[-0.7, max(len(tokens), 12) * 1.05])  # aligned with the chart of distances
+    # aligned with the chart of distances
+    figure.update_xaxes(range=[-0.7, max(len(tokens), 12) * 1.05])
     return figure
 
 
 def _named_bars(
-    names: list[str], values: np.ndarray, colors: list[str], text: list[str], dark: bool, x_title: str | None = None
+    names: list[str],
+    values: np.ndarray,
+    colors: list[str],
+    text: list[str],
+    dark: bool,
+    x_title: str | None = None,
 ) -> Figure:
-    """Horizontal bars in reading order; names may repeat, so rows are placed by number and labelled."""
+    """Horizontal bars in reading order; names may repeat, so rows are placed by number and
+    labelled.
+    """
     rows = np.arange(len(names), dtype=np.int32)
     bars = Bar(
         y=rows,
@@ -174,8 +214,12 @@ def _named_bars(
     return figure
 
 
-def drawn(trace: Bar | Heatmap | None, dark: bool, height: int, x_title: str | None = None) -> Figure:
-    """A figure with the look all charts share: no frame, a faint grid, no legend, no tools. height: in pixels."""
+def drawn(
+    trace: Bar | Heatmap | None, dark: bool, height: int, x_title: str | None = None
+) -> Figure:
+    """A figure with the look all charts share: no frame, a faint grid, no legend, no tools. height:
+    in pixels.
+    """
     figure = Figure(trace)
     figure.update_layout(
         height=height,

@@ -1,6 +1,8 @@
-"""Dose and response as a plotly figure: effect, coherence and control over strength, with their intervals.
+"""Dose and response as a plotly figure: effect, coherence and control over strength, with their
+intervals.
 
-Takes plain arrays and `dark`; knows no model and no screen. Other figures are in `figures.py`, whose look this shares.
+Takes plain arrays and `dark`; knows no model and no screen. Other figures are in `figures.py`,
+whose look this shares.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ EFFECT, COHERENCE, CONTROL, ZONE = "#5199e5", "#498267", "#8a93a6", "#bd5f2b"
 
 
 class _Curve(NamedTuple):
-    """One line. title: what stands beside it; color; share, low, high: (n,) in [0, 1]; dash: of the line."""
+    """One line. title: what stands beside it; color; share, low, high: (n,) in [0, 1]; dash: of the
+    line.
+    """
 
     title: str
     color: str
@@ -41,13 +45,19 @@ def dose(
 ) -> Figure:
     """Share of prompts over strength in typical norms, 95 % intervals shaded.
 
-    steered, control: the same strengths in rising order. strength: where a line marks the present setting. degenerates:
-    where the hatched zone begins, None for no zone. effect: what the judge counts, one word.
+    steered, control: the same strengths in rising order. strength: where a line marks the present
+    setting. degenerates: where the hatched zone begins, None for no zone. effect: what the judge
+    counts, one word.
     """
     x = np.array([one.strength for one in steered], np.float32)
     curves = [
         _curve("random control", CONTROL, [one.effect for one in control], "dot"),
-        _curve("coherent", "#65c6b0" if dark else COHERENCE, [one.coherence for one in steered], "solid"),
+        _curve(
+            "coherent",
+            "#65c6b0" if dark else COHERENCE,
+            [one.coherence for one in steered],
+            "solid",
+        ),
         _curve(effect, EFFECT, [one.effect for one in steered], "solid"),
     ]
     figure = drawn(None, dark, height, x_title)
@@ -89,7 +99,9 @@ def _band(figure: Figure, x: np.ndarray, curve: _Curve) -> None:
 
 
 def _line(figure: Figure, x: np.ndarray, curve: _Curve) -> None:
-    spans = [f"{100 * a:.0f} to {100 * b:.0f} %" for a, b in zip(curve.low, curve.high, strict=True)]
+    spans = [
+        f"{100 * a:.0f} to {100 * b:.0f} %" for a, b in zip(curve.low, curve.high, strict=True)
+    ]
     figure.add_trace(
         Scatter(
             x=x,
@@ -98,7 +110,8 @@ def _line(figure: Figure, x: np.ndarray, curve: _Curve) -> None:
             line={"color": curve.color, "width": 2.2, "dash": curve.dash},
             marker={"size": 4, "color": curve.color},
             customdata=spans,
-            hovertemplate=f"{curve.title} %{{y:.0%}} (%{{customdata}}) at %{{x:.2f}}<extra></extra>",
+            hovertemplate=f"{curve.title} %{{y:.0%}} (%{{customdata}}) at "
+            f"%{{x:.2f}}<extra></extra>",
         )
     )
 
@@ -124,11 +137,17 @@ def _zone(figure: Figure, start: float, stop: float, dark: bool) -> None:
     )
     color = "#d9804f" if dark else ZONE
     figure.add_annotation(
-        x=(start + stop) / 2, y=1.08, text="degenerates", showarrow=False, font={"color": color, "size": 11.5}
+        x=(start + stop) / 2,
+        y=1.08,
+        text="degenerates",
+        showarrow=False,
+        font={"color": color, "size": 11.5},
     )
 
 
-def _present(figure: Figure, x: np.ndarray, curves: Sequence[_Curve], strength: float, dark: bool) -> None:
+def _present(
+    figure: Figure, x: np.ndarray, curves: Sequence[_Curve], strength: float, dark: bool
+) -> None:
     figure.add_vline(x=strength, line_width=1.6, line_color=_faded(ink(dark, strong=True), 0.45))
     figure.add_trace(
         Scatter(
@@ -145,8 +164,16 @@ def _present(figure: Figure, x: np.ndarray, curves: Sequence[_Curve], strength: 
     )
 
 
-def _labels(figure: Figure, x: np.ndarray, curves: Sequence[_Curve], strength: float, stop: float, dark: bool) -> None:
-    """Each curve's name above it (the control's below, if there is room), where it is flat and clear of the others.
+def _labels(
+    figure: Figure,
+    x: np.ndarray,
+    curves: Sequence[_Curve],
+    strength: float,
+    stop: float,
+    dark: bool,
+) -> None:
+    """Each curve's name above it (the control's below, if there is room), where it is flat and
+    clear of the others.
 
     stop: names stand at strengths below this one.
     """
@@ -160,7 +187,12 @@ def _labels(figure: Figure, x: np.ndarray, curves: Sequence[_Curve], strength: f
         at = heights[number] + (0.06 if above else -0.06)
         room = np.minimum(np.abs(np.delete(heights, number, axis=0) - at).min(axis=0), 0.15)
         away = np.minimum(np.abs(grid - strength) / span, 0.16)
-        near = np.array([[abs(g - a) / span + abs(h - b) for a, b in placed] for g, h in zip(grid, at, strict=True)])
+        near = np.array(
+            [
+                [abs(g - a) / span + abs(h - b) for a, b in placed]
+                for g, h in zip(grid, at, strict=True)
+            ]
+        )
         clear = np.minimum(near.min(axis=1), 0.35) if placed else 0.0
         best = int(np.argmax(room + away + clear - 0.08 * np.minimum(slopes[number], 6)))
         placed.append((float(grid[best]), float(at[best])))
@@ -170,7 +202,11 @@ def _labels(figure: Figure, x: np.ndarray, curves: Sequence[_Curve], strength: f
             text=curve.title,
             showarrow=False,
             yshift=11 if above else -11,
-            font={"color": curve.color if dark else _darker(curve.color), "size": 11.5, "family": SANS},
+            font={
+                "color": curve.color if dark else _darker(curve.color),
+                "size": 11.5,
+                "family": SANS,
+            },
         )
 
 

@@ -1,4 +1,6 @@
-"""Charts of two matched dictionaries: matched cosines beside a null, places of a region in prompts, two AUROCs."""
+"""Charts of two matched dictionaries: matched cosines beside a null, places of a region in prompts,
+two AUROCs.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,22 @@ LOWEST = -0.2
 
 
 def matched(
-    cosine: np.ndarray, nulls: Mapping[str, np.ndarray], cutoff: float, color: str, dark: bool, height: int = 168
+    cosine: np.ndarray,
+    nulls: Mapping[str, np.ndarray],
+    cutoff: float,
+    color: str,
+    dark: bool,
+    height: int = 168,
 ) -> Figure:
-    """Pairs by their cosine; each null by its name, scaled to as many pairs, a line, the second dotted; the cutoff."""
+    """Pairs by their cosine; each null by its name, scaled to as many pairs, a line, the second
+    dotted; the cutoff.
+    """
     low = min(0.0, max(-1.0, np.floor(float(np.min(cosine, initial=0)) * 10) / 10))
     edges = np.linspace(low, 1, BINS + 1)
     counts = np.histogram(np.clip(cosine, low, 1), edges)[0]
-    figure = histogram(counts, edges, color, dark, x_title="cosine with the partner", noun="pairs", height=height)
+    figure = histogram(
+        counts, edges, color, dark, x_title="cosine with the partner", noun="pairs", height=height
+    )
     most = float(counts.max(initial=1))
     for dash, (name, values) in zip(("solid", "dot"), nulls.items(), strict=False):
         line = np.histogram(np.clip(values, low, 1), edges)[0] * (len(cosine) / max(1, len(values)))
@@ -36,14 +47,22 @@ def matched(
         )
     figure.update_yaxes(range=[0, most * 1.22])
     figure.update_xaxes(range=[low, 1.02])
-    figure.add_vline(x=cutoff, **LINE, annotation_text=f"cutoff {cutoff:.2f} ", annotation_position="top left")
+    figure.add_vline(
+        x=cutoff, **LINE, annotation_text=f"cutoff {cutoff:.2f} ", annotation_position="top left"
+    )
     return figure
 
 
 def places(
-    shares: Sequence[np.ndarray], names: Sequence[str], colors: Sequence[str], dark: bool, height: int = 190
+    shares: Sequence[np.ndarray],
+    names: Sequence[str],
+    colors: Sequence[str],
+    dark: bool,
+    height: int = 190,
 ) -> Figure:
-    """Share of prompts in a region at each place before the last token, the last on the right: two bars a place."""
+    """Share of prompts in a region at each place before the last token, the last on the right: two
+    bars a place.
+    """
     figure = drawn(None, dark, height, "tokens before the prompt's last one (0)")
     for share, name, color in zip(shares, names, colors, strict=True):
         steps = np.arange(len(share), dtype=np.int32)
@@ -52,7 +71,8 @@ def places(
                 x=-steps,
                 y=np.nan_to_num(share).astype(np.float32),
                 marker={"color": color, "line_width": 0},
-                hovertemplate=f"{name}: %{{y:.0%}} of prompts, %{{customdata}} before the last<extra></extra>",
+                hovertemplate=f"{name}: %{{y:.0%}} of prompts, %{{customdata}} before the "
+                "last<extra></extra>",
                 customdata=steps,
             )
         )
@@ -60,7 +80,8 @@ def places(
     figure.update_layout(barmode="group", bargap=0.2, bargroupgap=0.05)
     figure.update_yaxes(range=[0, 1.04], tickformat=".0%")
     figure.update_xaxes(
-        tickvals=[-step for step in range(0, longest, 2)], ticktext=[str(step) for step in range(0, longest, 2)]
+        tickvals=[-step for step in range(0, longest, 2)],
+        ticktext=[str(step) for step in range(0, longest, 2)],
     )
     return figure
 
@@ -90,11 +111,17 @@ def aurocs(
             "width": 5,
         },
         hovertemplate="%{customdata}<extra></extra>",
-        customdata=[f"{v:.3f} ({a:.3f} to {b:.3f})" for v, a, b in zip(values, low, high, strict=True)],
+        customdata=[
+            f"{v:.3f} ({a:.3f} to {b:.3f})" for v, a, b in zip(values, low, high, strict=True)
+        ],
     )
     figure = drawn(bars, dark, 40 + 34 * len(names), "AUROC, harmful-style against other prompts")
     figure.update_layout(bargap=0.36)
-    figure.update_yaxes(tickvals=rows, ticktext=list(names), autorange="reversed", showgrid=False, ticks="")
-    figure.update_xaxes(range=[min(0.4, float(low.min()) - 0.02), 1.02], tickvals=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+    figure.update_yaxes(
+        tickvals=rows, ticktext=list(names), autorange="reversed", showgrid=False, ticks=""
+    )
+    figure.update_xaxes(
+        range=[min(0.4, float(low.min()) - 0.02), 1.02], tickvals=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    )
     figure.add_vline(x=0.5, line_width=1.2, line_dash="dot", line_color=NEUTRAL)
     return figure

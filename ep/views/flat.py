@@ -1,7 +1,9 @@
-"""The flat map: regions as Voronoi cells in the plane, cut off by a smooth convex outline around the points.
+"""The flat map: regions as Voronoi cells in the plane, cut off by a smooth convex outline around
+the points.
 
-Principal axes crowd most regions into the middle: there the distance from the middle is drawn to a power below 1
-(`spread`), which keeps every direction and the order from the middle outward. Like the sphere a picture of a
+Principal axes crowd most regions into the middle: there the distance from the middle is drawn to a
+power below 1 (`spread`), which keeps every direction and the order from the middle outward. Like
+the sphere a picture of a
 projection: nothing is ever measured on it. Knows no screen.
 """
 
@@ -19,7 +21,8 @@ RING, FAR = 64, 12.0  # sites far outside, which make every cell finite before i
 MARGIN = 0.05  # of the largest extent: how far the outline stands off the outermost points at least
 ROUND = 96  # points of the outline
 SMOOTH = 0.28  # radians over which the outline's corners are rounded
-WANTED = 0.56  # share of the way out at which the median region is drawn, at least as far as FLATTEST allows
+# share of the way out at which the median region is drawn, at least as far as FLATTEST allows
+WANTED = 0.56
 FLATTEST = 0.5  # the smallest power
 FEWEST_TO_SPREAD = 16
 
@@ -28,8 +31,9 @@ FEWEST_TO_SPREAD = 16
 class Cells:
     """K Voronoi cells in the plane, in coordinates within about ±1.
 
-    centers: (K, 2) float32, the sites. vertices: (V, 2) float64. corners: indices into vertices, cell after cell,
-    counter-clockwise around each. counts: (K,) corners of each cell. areas: (K,), adding up to the outline's.
+    centers: (K, 2) float32, the sites. vertices: (V, 2) float64. corners: indices into vertices,
+    cell after cell, counter-clockwise around each. counts: (K,) corners of each cell. areas: (K,),
+    adding up to the outline's.
     outline: (H, 2) the convex, rounded hull that holds all cells, counter-clockwise.
     """
 
@@ -42,12 +46,16 @@ class Cells:
 
 
 def spread(coordinates: np.ndarray) -> float:
-    """The power in [0.5, 1] to which distances from the median point are drawn; 1 where the middle is not crowded."""
+    """The power in [0.5, 1] to which distances from the median point are drawn; 1 where the middle
+    is not crowded.
+    """
     if len(coordinates) < FEWEST_TO_SPREAD:
         return 1.0
     points = np.nan_to_num(np.asarray(coordinates, np.float64)[:, :2], posinf=0, neginf=0)
     away = points - np.median(points, axis=0)
-    away = np.linalg.norm(away / np.maximum(away.std(axis=0), 1e-9 * np.abs(away).max() or 1.0), axis=1)
+    away = np.linalg.norm(
+        away / np.maximum(away.std(axis=0), 1e-9 * np.abs(away).max() or 1.0), axis=1
+    )
     share = float(np.median(away)) / (float(np.quantile(away, 0.99)) or 1.0)
     if not 0 < share < WANTED:
         return 1.0
@@ -55,14 +63,17 @@ def spread(coordinates: np.ndarray) -> float:
 
 
 def cells(coordinates: np.ndarray) -> Cells:
-    """The cells around K ≥ 1 points, given by (K, 2) coordinates in any length; both axes keep one scale.
+    """The cells around K ≥ 1 points, given by (K, 2) coordinates in any length; both axes keep one
+    scale.
 
     RequestError without a single point.
     """
     from scipy.spatial import Voronoi
 
     if len(coordinates) == 0:
-        raise RequestError("a map needs at least one region and this dictionary has none: build it on more text")
+        raise RequestError(
+            "a map needs at least one region and this dictionary has none: build it on more text"
+        )
     centers = _in_square(coordinates).astype(np.float32)
     sites = centers.astype(np.float64)
     outline = _outline(sites)
@@ -73,13 +84,18 @@ def cells(coordinates: np.ndarray) -> Cells:
     return _cut(centers, found.vertices, regions, outline)
 
 
-def _cut(centers: np.ndarray, vertices: np.ndarray, regions: list[list[int]], outline: np.ndarray) -> Cells:
-    """Cells from Voronoi regions (indices into vertices): turned counter-clockwise, cut off at the outline."""
+def _cut(
+    centers: np.ndarray, vertices: np.ndarray, regions: list[list[int]], outline: np.ndarray
+) -> Cells:
+    """Cells from Voronoi regions (indices into vertices): turned counter-clockwise, cut off at the
+    outline.
+    """
     counts = np.fromiter(map(len, regions), np.int64, len(regions))
     corners = np.concatenate([np.asarray(region, np.int64) for region in regions])
     owner = np.repeat(np.arange(len(regions)), counts)
     away = vertices[corners] - centers.astype(np.float64)[owner]
-    order = np.lexsort((np.arctan2(away[:, 1], away[:, 0]), owner))  # cells are convex and hold their site
+    # cells are convex and hold their site
+    order = np.lexsort((np.arctan2(away[:, 1], away[:, 0]), owner))
     corners = corners[order]
     outside = ~_inside(vertices, outline)
     crossing = np.unique(owner[outside[corners]])
@@ -94,17 +110,24 @@ def _cut(centers: np.ndarray, vertices: np.ndarray, regions: list[list[int]], ou
         extra.append(polygon)
     vertices = np.concatenate([vertices, *extra])
     corners = np.concatenate(pieces)
-    used, corners = np.unique(corners, return_inverse=True)  # leaves out what only the far ring touched
+    # leaves out what only the far ring touched
+    used, corners = np.unique(corners, return_inverse=True)
     counts = np.fromiter(map(len, pieces), np.int64, len(pieces))
     vertices = vertices[used]
     areas = _areas(vertices[corners], counts)
-    return Cells(centers, vertices, corners.astype(np.uint32), counts.astype(np.uint16), areas, outline)
+    return Cells(
+        centers, vertices, corners.astype(np.uint32), counts.astype(np.uint16), areas, outline
+    )
 
 
 def _clip(polygon: np.ndarray, outline: np.ndarray) -> np.ndarray:
-    """A convex polygon cut by a convex outline, both counter-clockwise: one cut for each of the outline's sides."""
+    """A convex polygon cut by a convex outline, both counter-clockwise: one cut for each of the
+    outline's sides.
+    """
     sides = np.roll(outline, -1, axis=0) - outline
-    heights = sides[:, :1] * (polygon[:, 1] - outline[:, 1:]) - sides[:, 1:] * (polygon[:, 0] - outline[:, :1])
+    heights = sides[:, :1] * (polygon[:, 1] - outline[:, 1:]) - sides[:, 1:] * (
+        polygon[:, 0] - outline[:, :1]
+    )
     for i in np.flatnonzero((heights < 0).any(axis=1)).tolist():  # the others have nothing to cut
         a, side = outline[i], sides[i]
         height = side[0] * (polygon[:, 1] - a[1]) - side[1] * (polygon[:, 0] - a[0])
@@ -144,8 +167,9 @@ def _inside(points: np.ndarray, outline: np.ndarray) -> np.ndarray:
 def _outline(sites: np.ndarray) -> np.ndarray:
     """(H, 2) a smooth convex curve at least MARGIN off all sites.
 
-    The extent of the sites in every direction is averaged over neighbouring directions: a mean of turned copies of
-    their hull, so convex again, and without corners. What the averaging cut off is added all around.
+    The extent of the sites in every direction is averaged over neighbouring directions: a mean of
+    turned copies of their hull, so convex again, and without corners. What the averaging cut off is
+    added all around.
     """
     from scipy.spatial import ConvexHull
 
@@ -154,7 +178,8 @@ def _outline(sites: np.ndarray) -> np.ndarray:
     reach = np.array([float((sites @ direction).max()) for direction in along])
     waves = np.fft.rfft(reach)
     order = np.arange(len(waves))
-    waves *= np.exp(-0.5 * (SMOOTH * order) ** 2) * (order != 1) + (order == 1)  # the middle stays where it is
+    # the middle stays where it is
+    waves *= np.exp(-0.5 * (SMOOTH * order) ** 2) * (order != 1) + (order == 1)
     smooth = np.fft.irfft(waves, ROUND)
     margin = MARGIN if len(sites) > 1 else 1.0
     smooth += float((reach - smooth).max()) + margin

@@ -1,7 +1,8 @@
-"""A followed region as a picture's data: columns of nodes and the ribbons between them, coarse to fine.
+"""A followed region as a picture's data: columns of nodes and the ribbons between them, coarse to
+fine.
 
-Plain values for a drawing in the browser: text arrives there as segments and becomes `textContent`. Places are given as
-an order only; whoever draws knows the width. It knows no screen.
+Plain values for a drawing in the browser: text arrives there as segments and becomes `textContent`.
+Places are given as an order only; whoever draws knows the width. It knows no screen.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ LONGEST_NAME = 14
 def picture(
     flow: Flow, ladder: Sequence[Dictionary], called: Callable[[int, int], str] | None = None
 ) -> dict[str, Any]:
-    """The data of the drawing: columns (title, about, nodes in order from the top) and links by node id.
+    """The data of the drawing: columns (title, about, nodes in order from the top) and links by
+    node id.
 
-    called: names a region (level, region) of a file that knows no token of it; by default its number does.
-    A node's id is its level and region, "2:117"; `share` is of the followed members, so a column adds up to 1.
+    called: names a region (level, region) of a file that knows no token of it; by default its
+    number does. A node's id is its level and region, "2:117"; `share` is of the followed members,
+    so a column adds up to 1.
     """
     order = _order(flow)
     columns = [
@@ -36,7 +39,8 @@ def picture(
             "title": f"p = {level.percentile:g}",
             "about": f"{len(dictionary):,} regions",
             "nodes": [
-                _node(flow, level, dictionary, node, called) for node in sorted(level.nodes, key=order.__getitem__)
+                _node(flow, level, dictionary, node, called)
+                for node in sorted(level.nodes, key=order.__getitem__)
             ],
         }
         for level, dictionary in zip(flow.levels, ladder, strict=True)
@@ -69,8 +73,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share >= 0.001 else "< 0.1 %"
 
 
-def node_name(dictionary: Dictionary, node: Node, called: Callable[[int, int], str] | None = None) -> str:
-    """What stands beside a node, as plain one-line text: its lens token, or what stands behind it."""
+def node_name(
+    dictionary: Dictionary, node: Node, called: Callable[[int, int], str] | None = None
+) -> str:
+    """What stands beside a node, as plain one-line text: its lens token, or what stands behind
+    it.
+    """
     if node.region == OTHERS:
         return f"{node.merged:,} other{'s' if node.merged > 1 else ''}"
     if node.region == REST:
@@ -83,16 +91,24 @@ def node_name(dictionary: Dictionary, node: Node, called: Callable[[int, int], s
 
 
 def _node(
-    flow: Flow, level: Level, dictionary: Dictionary, node: Node, called: Callable[[int, int], str] | None
+    flow: Flow,
+    level: Level,
+    dictionary: Dictionary,
+    node: Node,
+    called: Callable[[int, int], str] | None,
 ) -> dict[str, Any]:
     own = node.region >= 0
     exact = level.known == "counted"
-    lines = [f"{amount(node.members, exact)} of its {flow.members:,} members, {percent(node.share)}"]
+    lines = [
+        f"{amount(node.members, exact)} of its {flow.members:,} members, {percent(node.share)}"
+    ]
     if own:
         lines.append(f"region {node.region} has {node.total:,} members in all")
         if node.region == level.carried:
             lines.append(
-                "has the same exemplar" if level.same else f"its exemplar lies here, cosine {level.cosine:.2f}"
+                "has the same exemplar"
+                if level.same
+                else f"its exemplar lies here, cosine {level.cosine:.2f}"
             )
     elif node.region == REST:
         lines.append("beyond the four largest homes a file records of a region")
@@ -111,7 +127,9 @@ def _node(
 
 
 def _order(flow: Flow) -> dict[Node, tuple[int, float, int]]:
-    """Where each node stands in its column: level by level away from the origin, at its neighbours' mean height."""
+    """Where each node stands in its column: level by level away from the origin, at its neighbours'
+    mean height.
+    """
     height: dict[tuple[int, int], float] = {}
     order: dict[Node, tuple[int, float, int]] = {}
     levels = sorted(range(len(flow.levels)), key=lambda i: abs(i - flow.origin))
@@ -127,7 +145,9 @@ def _order(flow: Flow) -> dict[Node, tuple[int, float, int]]:
     return order
 
 
-def _mean_height(flow: Flow, node: Node, towards: int, height: dict[tuple[int, int], float]) -> float:
+def _mean_height(
+    flow: Flow, node: Node, towards: int, height: dict[tuple[int, int], float]
+) -> float:
     if towards == 0:
         return 0.0
     parts = []

@@ -1,8 +1,10 @@
-"""Layouts of the map: principal axes and UMAP, on a sphere or flat, and how well each keeps neighbours.
+"""Layouts of the map: principal axes and UMAP, on a sphere or flat, and how well each keeps
+neighbours.
 
-PCA is in the dictionary's file or takes a moment. UMAP takes seconds to minutes: it is computed on request, seeded,
-and kept in the side-car beside the file, or in memory where the folder cannot be written. Nothing is ever measured on
-a map: neighbours, distances and membership come from the full space. Knows no screen.
+PCA is in the dictionary's file or takes a moment. UMAP takes seconds to minutes: it is computed on
+request, seeded, and kept in the side-car beside the file, or in memory where the folder cannot be
+written. Nothing is ever measured on a map: neighbours, distances and membership come from the full
+space. Knows no screen.
 """
 
 from __future__ import annotations
@@ -36,9 +38,11 @@ SAMPLED = 2000
 
 @dataclass(frozen=True)
 class Quality:
-    """What a map keeps. variance_kept: share in [0, 1], None for UMAP. trustworthiness: in [0, 1], see below.
+    """What a map keeps. variance_kept: share in [0, 1], None for UMAP. trustworthiness: in [0, 1],
+    see below.
 
-    neighbours: it looks at this many of each region. n: regions it was measured on; size: all of them.
+    neighbours: it looks at this many of each region. n: regions it was measured on; size: all of
+    them.
     """
 
     variance_kept: float | None
@@ -65,7 +69,11 @@ def is_ready(dictionary: Dictionary, layout: str) -> bool:
 
 def settings(dictionary: Dictionary, layout: str) -> Mapping[str, Any]:
     """What a layout that is ready was made with; empty for PCA."""
-    return _maps(dictionary)[layout].settings if is_umap(layout) and is_ready(dictionary, layout) else {}
+    return (
+        _maps(dictionary)[layout].settings
+        if is_umap(layout) and is_ready(dictionary, layout)
+        else {}
+    )
 
 
 def stamp(dictionary: Dictionary, layout: str) -> str:
@@ -84,7 +92,9 @@ def coordinates(dictionary: Dictionary, layout: str) -> Float32[np.ndarray, "K a
     if is_umap(layout):
         found = _maps(dictionary).get(layout)
         if found is None:
-            raise RequestError("this map is not computed yet: choose UMAP on the Atlas and compute it")
+            raise RequestError(
+                "this map is not computed yet: choose UMAP on the Atlas and compute it"
+            )
         return found.coordinates
     return _axes(dictionary)[0][:, : LAYOUTS[layout]]
 
@@ -92,27 +102,38 @@ def coordinates(dictionary: Dictionary, layout: str) -> Float32[np.ndarray, "K a
 def on_axes_of(axes: Dictionary, dictionary: Dictionary, layout: str) -> Float32[np.ndarray, "K a"]:
     """The PCA coordinates of a dictionary's exemplars on the axes of another one as wide.
 
-    The axes are those that give the other's coordinates from its exemplars. RequestError for UMAP, which has none.
+    The axes are those that give the other's coordinates from its exemplars. RequestError for UMAP,
+    which has none.
     """
     if is_umap(layout):
         raise RequestError("UMAP has no axes that another dictionary could be laid out on: use PCA")
     place = coordinates(axes, layout).astype(np.float64)
-    ones = [np.concatenate([d.exemplars, np.ones((len(d), 1), np.float32)], axis=1) for d in (axes, dictionary)]
+    ones = [
+        np.concatenate([d.exemplars, np.ones((len(d), 1), np.float32)], axis=1)
+        for d in (axes, dictionary)
+    ]
     linear = np.linalg.lstsq(ones[0].astype(np.float64), place, rcond=None)[0]
     return (ones[1] @ linear).astype(np.float32)
 
 
 def quality(dictionary: Dictionary, layout: str) -> Quality:
-    """How much of the variance the layout keeps, and its trustworthiness; measured once and kept with the dictionary.
+    """How much of the variance the layout keeps, and its trustworthiness; measured once and kept
+    with the dictionary.
 
     A few milliseconds where it was measured before; else about K·K·d steps, up to 2,000·K·d.
     """
     found = _maps(dictionary).get(layout)
     if found is None or found.trustworthiness is None:
         place = coordinates(dictionary, layout)
-        share, neighbours, n = trustworthiness(dictionary.exemplars, place, on_sphere=LAYOUTS[layout] == 3)
+        share, neighbours, n = trustworthiness(
+            dictionary.exemplars, place, on_sphere=LAYOUTS[layout] == 3
+        )
         found = StoredMap(place, {}, share, neighbours, n) if found is None else found
-        _keep(dictionary, layout, replace(found, trustworthiness=share, neighbours=neighbours, sampled=n))
+        _keep(
+            dictionary,
+            layout,
+            replace(found, trustworthiness=share, neighbours=neighbours, sampled=n),
+        )
         found = _maps(dictionary)[layout]
     kept = None if is_umap(layout) else float(sum(_axes(dictionary)[1][: LAYOUTS[layout]]))
     return Quality(kept, found.trustworthiness, found.neighbours, found.sampled, len(dictionary))
@@ -123,11 +144,15 @@ def is_measured(dictionary: Dictionary, layout: str) -> bool:
     return layout in _maps(dictionary) and _maps(dictionary)[layout].sampled > 0
 
 
-def compute(dictionary: Dictionary, layout: str, asked: Settings | None = None, tell: Tell | None = None) -> str:
-    """Computes a UMAP layout and keeps it; returns a sentence when it could be kept in memory only, else nothing.
+def compute(
+    dictionary: Dictionary, layout: str, asked: Settings | None = None, tell: Tell | None = None
+) -> str:
+    """Computes a UMAP layout and keeps it; returns a sentence when it could be kept in memory only,
+    else nothing.
 
-    tell(what, share): called as the work goes on, a share in [0, 1]; what it raises ends the work. Equal exemplars and
-    settings give equal coordinates. RequestError below 16 regions, ConfigError for bad settings.
+    tell(what, share): called as the work goes on, a share in [0, 1]; what it raises ends the work.
+    Equal exemplars and settings give equal coordinates. RequestError below 16 regions, ConfigError
+    for bad settings.
     """
     asked, tell = asked or Settings(), tell or (lambda said, share: None)
     if not is_umap(layout):
@@ -158,11 +183,13 @@ def trustworthiness(
     neighbours: int = NEIGHBOURS,
     sampled: int = SAMPLED,
 ) -> tuple[float | None, int, int]:
-    """How far one may believe that what is near on the map is near: (share in [0, 1], neighbours k, regions sampled).
+    """How far one may believe that what is near on the map is near: (share in [0, 1], neighbours k,
+    regions sampled).
 
-    scikit-learn's definition (Venna and Kaski): of each region's k nearest on the map those are charged that are not
-    among its k nearest in the full space (cosine), by how far down they rank there. On a sphere the map's distance is
-    the angle. Measured on a seeded sample against all regions; None below four regions.
+    scikit-learn's definition (Venna and Kaski): of each region's k nearest on the map those are
+    charged that are not among its k nearest in the full space (cosine), by how far down they rank
+    there. On a sphere the map's distance is the angle. Measured on a seeded sample against all
+    regions; None below four regions.
     """
     size = len(exemplars)
     k = min(neighbours, (size - 1) // 2)
@@ -185,7 +212,8 @@ def trustworthiness(
         near = np.argpartition(on_map, k - 1, axis=1)[:, :k]
         full = 1.0 - exemplars[block] @ exemplars.T
         full[own, block] = -np.inf
-        rank = np.stack([(full < full[own, j][:, None]).sum(axis=1) for j in near.T], 1)  # 1 is the nearest
+        # 1 is the nearest
+        rank = np.stack([(full < full[own, j][:, None]).sum(axis=1) for j in near.T], 1)
         charged += float(np.maximum(rank - k, 0).sum())
     return 1.0 - charged * 2.0 / (len(rows) * k * (2.0 * size - 3.0 * k - 1.0)), k, len(rows)
 
@@ -201,7 +229,9 @@ def _axes(dictionary: Dictionary) -> tuple[np.ndarray, np.ndarray]:
         place, shares = principal_axes(dictionary.exemplars)
         found = StoredMap(place, {"shares": shares.tolist()})
         _keep(dictionary, "axes", found)
-    return dictionary.column("map_pca") if stored else found.coordinates, np.array(found.settings["shares"])
+    return dictionary.column("map_pca") if stored else found.coordinates, np.array(
+        found.settings["shares"]
+    )
 
 
 def _maps(dictionary: Dictionary) -> dict[str, StoredMap]:
@@ -210,7 +240,9 @@ def _maps(dictionary: Dictionary) -> dict[str, StoredMap]:
         if dictionary not in _kept:
             file = dictionary.info.get("file")
             known = {} if file is None else maps.load(file, dictionary)
-            _kept[dictionary] = {n: m for n, m in known.items() if LAYOUTS.get(n) == m.coordinates.shape[1]}
+            _kept[dictionary] = {
+                n: m for n, m in known.items() if LAYOUTS.get(n) == m.coordinates.shape[1]
+            }
         return _kept[dictionary]
 
 
@@ -222,4 +254,6 @@ def _keep(dictionary: Dictionary, name: str, made: StoredMap) -> None:
 
 def _check(layout: str) -> None:
     if layout not in LAYOUTS:
-        raise RequestError(f"no layout is called {layout[:40]!r}: choose one of {', '.join(LAYOUTS)}")
+        raise RequestError(
+            f"no layout is called {layout[:40]!r}: choose one of {', '.join(LAYOUTS)}"
+        )

@@ -1,4 +1,5 @@
-"""A matching as a screen, a table and a report show it: colours by verdict, rows of pairs, one page of HTML.
+"""A matching as a screen, a table and a report show it: colours by verdict, rows of pairs, one page
+of HTML.
 
 Knows dictionaries and studies, no screen. Every text in the report is escaped.
 """
@@ -49,7 +50,9 @@ def by_verdict(verdicts: np.ndarray, is_b: bool = False) -> Coloring:
 
 
 def by_cosine(side: Side) -> Coloring:
-    """The cells of a map by the cosine with their one-to-one partner; those without one are grey."""
+    """The cells of a map by the cosine with their one-to-one partner; those without one are
+    grey.
+    """
     share = np.clip(side.cosine.astype(np.float64), 0, 1)
     ramps = palette.sequential(), palette.sequential(True)
     light, dark = (_on_ramp(share, steps) for steps in ramps)
@@ -62,7 +65,9 @@ def _on_ramp(share: np.ndarray, colors: Sequence[str]) -> np.ndarray:
     steps = palette.rgb(colors).astype(np.float64)
     at = np.nan_to_num(share) * (len(steps) - 1)
     mixed = np.stack([np.interp(at, np.arange(len(steps)), steps[:, j]) for j in range(3)], 1)
-    return np.where(np.isnan(share)[:, None], palette.rgb([palette.OTHER]), mixed.round()).astype(np.uint8)
+    return np.where(np.isnan(share)[:, None], palette.rgb([palette.OTHER]), mixed.round()).astype(
+        np.uint8
+    )
 
 
 def name(dictionary: Dictionary) -> str:
@@ -71,21 +76,33 @@ def name(dictionary: Dictionary) -> str:
     model = str(info.get("model_name") or info.get("model") or "unknown model").rsplit("/", 1)[-1]
     final = ", last token" if info.get("positions") == "final" else ""
     p = info.get("percentile")
-    return label(f"{model} L{info.get('layer', '?')}{'' if p is None else f' p{p:g}'}{final}").replace("·", " ")
+    return label(
+        f"{model} L{info.get('layer', '?')}{'' if p is None else f' p{p:g}'}{final}"
+    ).replace("·", " ")
 
 
-def pairs(a: Dictionary, b: Dictionary, found: Match, cutoff: float, nulls: Nulls = NO_NULLS) -> pa.Table:
-    """One row a pair or a region without one: side, verdicts, cosine, distance in both θ, members, lens, counterparts.
+def pairs(
+    a: Dictionary, b: Dictionary, found: Match, cutoff: float, nulls: Nulls = NO_NULLS
+) -> pa.Table:
+    """One row a pair or a region without one: side, verdicts, cosine, distance in both θ, members,
+    lens, counterparts.
 
-    Regions of A first, by id, each with its one-to-one partner; then the regions of B that have none. another_seed_a,
-    another_seed_b: the cosine of the region of A, or of B, with its partner in another seed of its own dictionary.
+    Regions of A first, by id, each with its one-to-one partner; then the regions of B that have
+    none. another_seed_a,
+    another_seed_b: the cosine of the region of A, or of B, with its partner in another seed of its
+    own dictionary.
     """
     near = study.levels(nulls) or (cutoff, cutoff)
-    kinds = [study.verdicts(side, cutoff, level) for side, level in zip((found.a, found.b), near, strict=True)]
+    kinds = [
+        study.verdicts(side, cutoff, level)
+        for side, level in zip((found.a, found.b), near, strict=True)
+    ]
     alone = np.flatnonzero(found.b.partner < 0)
     here = np.concatenate([np.arange(len(found.a)), np.full(len(alone), -1)])
     there = np.concatenate([found.a.partner, alone])
-    cosine = np.concatenate([found.a.cosine, np.full(len(alone), np.nan, np.float32)]).astype(np.float64)
+    cosine = np.concatenate([found.a.cosine, np.full(len(alone), np.nan, np.float32)]).astype(
+        np.float64
+    )
     near_a, near_b = found.a.nearest, found.b.nearest
     seeds = [
         np.full(len(side), np.nan) if null is None else null.match.a.cosine.astype(np.float64)
@@ -127,12 +144,13 @@ def _lens(dictionary: Dictionary, regions: np.ndarray) -> pa.Array:
     return pa.array([list(next(rest)) if k >= 0 else None for k in regions], pa.list_(pa.string()))
 
 
-# -- the report --------------------------------------------------------------------------------------------------------
+# -- the report ------------------------------------------------------------------------------------
 
 _STYLE = (
     "body{font:14px/1.5 system-ui,sans-serif;max-width:74em;margin:2em auto;padding:0 1em;"
     "color:#1d2433;background:#fff}"
-    "table{border-collapse:collapse;width:100%;font-size:13px}td,th{padding:.25em .6em;border-bottom:1px solid #dde1e9;"
+    "table{border-collapse:collapse;width:100%;font-size:13px}td,th{padding:.25em "
+    ".6em;border-bottom:1px solid #dde1e9;"
     "text-align:left;vertical-align:top}.n{text-align:right;font-variant-numeric:tabular-nums}h1{font-size:1.5em}"
     "code{background:#f1f3f7;padding:0 .3em;border-radius:3px;white-space:pre}small{color:#5b6477}"
     "@media(prefers-color-scheme:dark){body{color:#e4e8f0;background:#11141b}td,th{border-color:#2c3340}"
@@ -141,19 +159,31 @@ _STYLE = (
 MOST_ROWS = 2000
 
 
-def report(a: Dictionary, b: Dictionary, found: Match, cutoff: float, nulls: Nulls = NO_NULLS) -> str:
-    """One offline page: both settings, verdicts beside each side's null, distances, pairs (at most 2,000 rows)."""
+def report(
+    a: Dictionary, b: Dictionary, found: Match, cutoff: float, nulls: Nulls = NO_NULLS
+) -> str:
+    """One offline page: both settings, verdicts beside each side's null, distances, pairs (at most
+    2,000 rows).
+    """
     counted = study.summary(found, cutoff, study.levels(nulls))
     rows = pairs(a, b, found, cutoff, nulls).to_pylist()
     shown = "".join(_report_row(row) for row in rows[:MOST_ROWS])
-    cut = f"<p><small>The first {MOST_ROWS:,} of {len(rows):,} rows.</small></p>" if len(rows) > MOST_ROWS else ""
+    cut = (
+        f"<p><small>The first {MOST_ROWS:,} of {len(rows):,} rows.</small></p>"
+        if len(rows) > MOST_ROWS
+        else ""
+    )
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Two dictionaries matched</title>'
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Two dictionaries '
+        "matched</title>"
         f"<style>{_STYLE}</style><h1>Two dictionaries matched</h1>{_settings(a, b)}"
-        f"<p>{escape(method(found))}</p><p>{escape(told(found, counted, nulls))}</p>{_verdict_table(counted, nulls)}"
+        f"<p>{escape(method(found))}</p><p>{escape(told(found, counted, nulls))}</p>"
+        f"{_verdict_table(counted, nulls)}"
         f"<h2>Distances</h2>{_distance_table(found, nulls)}"
-        "<h2>Pairs</h2><table><tr><th>verdict<th class=n>A<th>lens<th class=n>B<th>lens<th class=n>cosine"
-        f"<th class=n>distance, θ of A<th class=n>distance, θ of B</tr>{shown}</table>{cut}</html>\n"
+        "<h2>Pairs</h2><table><tr><th>verdict<th class=n>A<th>lens<th class=n>B<th>lens<th "
+        "class=n>cosine"
+        "<th class=n>distance, θ of A<th class=n>distance, θ of "
+        f"B</tr>{shown}</table>{cut}</html>\n"
     )
 
 
@@ -180,11 +210,17 @@ def told(found: Match, counted: Summary, nulls: Nulls = NO_NULLS) -> str:
     if counted.pairs == len(found.a) == len(found.b) and found.a.matched.min(initial=1) > 1 - 1e-4:
         return f"{text}: the two hold the same regions."
     if nulls == NO_NULLS:
-        return f"{text}. Without another seed nothing says how many a mere reordering of the stream would keep."
+        return (
+            f"{text}. Without another seed nothing says how many a mere reordering of the "
+            "stream would keep."
+        )
     if nulls[0] is not None:
         text += f"; {share(nulls[0].persisted(counted.cutoff))} persist in another seed of A itself"
     if nulls[1] is not None:
-        text += f". Of B's, {share(shares[1])} persist in A and {share(nulls[1].persisted(counted.cutoff))} in "
+        text += (
+            f". Of B's, {share(shares[1])} persist in A and "
+            f"{share(nulls[1].persisted(counted.cutoff))} in "
+        )
         text += "another seed of B"
     return f"{text}."
 
@@ -212,7 +248,8 @@ def where(by: str) -> str:
 def _settings(a: Dictionary, b: Dictionary) -> str:
     def row(letter: str, d: Dictionary) -> str:
         return (
-            f"<tr><td>{letter}<td>{escape(plain(str(d.info.get('title') or '')))}<td>{escape(name(d))}"
+            f"<tr><td>{letter}<td>{escape(plain(str(d.info.get('title') or '')))}"
+            f"<td>{escape(name(d))}"
             f"<td class=n>{len(d):,}<td class=n>{d.threshold:.3f}"
             f"<td class=n>{escape(str(d.info.get('seed', '–')))}</tr>"
         )
@@ -228,9 +265,14 @@ def _verdict_table(counted: Summary, nulls: Nulls) -> str:
         cells = ""
         for side, other in zip((counted.a, counted.b), beside, strict=True):
             null = "–" if other is None else share(other[kind])
-            cells += f"<td class=n>{side[kind].hits:,}<td class=n>{share(side[kind])}<td class=n>{null}"
+            cells += (
+                f"<td class=n>{side[kind].hits:,}<td class=n>{share(side[kind])}<td class=n>{null}"
+            )
         rows += f"<tr><td>{'only in one' if kind == ONLY else words(kind)}{cells}</tr>"
-    head = "".join(f"<th class=n>of {letter}<th class=n>share<th class=n>another seed of {letter}" for letter in "AB")
+    head = "".join(
+        f"<th class=n>of {letter}<th class=n>share<th class=n>another seed of {letter}"
+        for letter in "AB"
+    )
     return f"<table><tr><th>verdict{head}</tr>{rows}</table>"
 
 
@@ -259,8 +301,10 @@ def _report_row(row: dict[str, Any]) -> str:
 
     verdict = row["verdict_a"] or row["verdict_b"]
     return (
-        f"<tr><td>{escape(verdict)}<td class=n>{number(row['region_a'], 'd')}<td>{tokens(row['lens_a'])}"
+        f"<tr><td>{escape(verdict)}<td "
+        f"class=n>{number(row['region_a'], 'd')}<td>{tokens(row['lens_a'])}"
         f"<td class=n>{number(row['region_b'], 'd')}<td>{tokens(row['lens_b'])}"
-        f"<td class=n>{number(row['cosine'], '.3f')}<td class=n>{number(row['distance_in_theta_a'], '.2f')}"
+        f"<td class=n>{number(row['cosine'], '.3f')}<td "
+        f"class=n>{number(row['distance_in_theta_a'], '.2f')}"
         f"<td class=n>{number(row['distance_in_theta_b'], '.2f')}</tr>"
     )

@@ -1,7 +1,7 @@
 """Search by meaning: the regions a text's own activations fall into or come near, best first.
 
-Arrays in, arrays out: the text is read elsewhere. Nothing is learned and no words are compared: a region ranks high
-when many tokens of the text lie near its exemplar. Knows no model and no screen.
+Arrays in, arrays out: the text is read elsewhere. Nothing is learned and no words are compared: a
+region ranks high when many tokens of the text lie near its exemplar. Knows no model and no screen.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ LIMIT = 200
 class Ranked:
     """n regions, best first.
 
-    score: Σ over tokens of max(0, 1 − d/θ), d the cosine distance of a token's activation to the exemplar: a token on
-    the exemplar counts 1, one at θ nothing. tokens: how many tokens lie within θ. nearest: to how many it is nearest.
+    score: Σ over tokens of max(0, 1 − d/θ), d the cosine distance of a token's activation to the
+    exemplar: a token on the exemplar counts 1, one at θ nothing. tokens: how many tokens lie within
+    θ. nearest: to how many it is nearest.
     of: the number of tokens that counted.
     """
 
@@ -48,11 +49,12 @@ def rank(
     content: Bool[np.ndarray, " t"] | None = None,
     limit: int | None = LIMIT,
 ) -> Ranked:
-    """The regions a text comes near: by score, then by tokens it is nearest to, then by id; at most `limit`.
+    """The regions a text comes near: by score, then by tokens it is nearest to, then by id; at most
+    `limit`.
 
-    x: raw activations of its tokens. content: which of them count; leave out the token that begins every text and what
-    a chat template wrote, or their regions win everywhere. Regions beyond θ of every token are not listed. RequestError
-    when no token counts.
+    x: raw activations of its tokens. content: which of them count; leave out the token that begins
+    every text and what a chat template wrote, or their regions win everywhere. Regions beyond θ of
+    every token are not listed. RequestError when no token counts.
     """
     kept = x if content is None else x[np.asarray(content, bool)]
     if not len(kept):

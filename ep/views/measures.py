@@ -1,7 +1,9 @@
-"""What can be said of every region in one number or one word: the columns behind the map's colourings.
+"""What can be said of every region in one number or one word: the columns behind the map's
+colourings.
 
-Each is computed for all K regions at once from the dictionary's arrays; definitions are those of `docs/format.md` and
-protocol 6.1 (stability). A category of tokens looks at the kinds of characters, never at meaning. Knows no colour.
+Each is computed for all K regions at once from the dictionary's arrays; definitions are those of
+`docs/format.md` and protocol 6.1 (stability). A category of tokens looks at the kinds of
+characters, never at meaning. Knows no colour.
 """
 
 from __future__ import annotations
@@ -47,8 +49,9 @@ def _factor(value: float) -> str:
 class Number:
     """One number a region.
 
-    title: of the choice; about: of the ramp, with the unit. needs: the arrays it is made from. values: (K,) float, NaN
-    where a region has none. text: how a value is written. middle: the value that is neither much nor little, if any.
+    title: of the choice; about: of the ramp, with the unit. needs: the arrays it is made from.
+    values: (K,) float, NaN where a region has none. text: how a value is written. middle: the value
+    that is neither much nor little, if any.
     """
 
     title: str
@@ -68,7 +71,8 @@ class Number:
 class Category:
     """One word a region.
 
-    values: (K,) texts. grey: the value that stands for "nothing to say", drawn grey. fits: whether it can be told here.
+    values: (K,) texts. grey: the value that stands for "nothing to say", drawn grey. fits: whether
+    it can be told here.
     """
 
     title: str
@@ -92,21 +96,31 @@ def _with_members(name: str) -> Callable[[Dictionary], np.ndarray]:
 
 
 def stability(dictionary: Dictionary) -> np.ndarray:
-    """(K,) D = log10(N·c²), N members at arrival and c their coherence (protocol 6.1); NaN where N or c is 0."""
-    count, coherence = (dictionary.column(n).astype(np.float64) for n in ("count_arrival", "coherence"))
+    """(K,) D = log10(N·c²), N members at arrival and c their coherence (protocol 6.1); NaN where N
+    or c is 0.
+    """
+    count, coherence = (
+        dictionary.column(n).astype(np.float64) for n in ("count_arrival", "coherence")
+    )
     product = count * coherence**2
     return np.log10(product, out=np.full(len(product), np.nan), where=product > 0)
 
 
 def contested(dictionary: Dictionary) -> np.ndarray:
-    """(K,) share in [0, 1] of the examined members that a second exemplar nearly takes; NaN where none was examined."""
+    """(K,) share in [0, 1] of the examined members that a second exemplar nearly takes; NaN where
+    none was examined.
+    """
     seen, close = (dictionary.column(n).astype(np.float64) for n in ("rival_seen", "contested"))
     return np.divide(close, seen, out=np.full(len(seen), np.nan), where=seen > 0)
 
 
 def moved(dictionary: Dictionary) -> np.ndarray:
-    """(K,) log2 of Voronoi members over members at arrival: above 0 the region gained, below it lost to later ones."""
-    voronoi, arrival = (dictionary.column(n).astype(np.float64) for n in ("count_voronoi", "count_arrival"))
+    """(K,) log2 of Voronoi members over members at arrival: above 0 the region gained, below it
+    lost to later ones.
+    """
+    voronoi, arrival = (
+        dictionary.column(n).astype(np.float64) for n in ("count_voronoi", "count_arrival")
+    )
     fits = (voronoi > 0) & (arrival > 0)
     return np.log2(voronoi / np.where(fits, arrival, 1), out=np.full(len(fits), np.nan), where=fits)
 
@@ -114,7 +128,9 @@ def moved(dictionary: Dictionary) -> np.ndarray:
 def _nearest(dictionary: Dictionary) -> np.ndarray:
     """(K,) distance to the nearest other exemplar; NaN in a dictionary of one."""
     return np.where(
-        dictionary.column("nearest_ids")[:, 0] >= 0, dictionary.column("nearest_distances")[:, 0].astype(float), np.nan
+        dictionary.column("nearest_ids")[:, 0] >= 0,
+        dictionary.column("nearest_distances")[:, 0].astype(float),
+        np.nan,
     )
 
 
@@ -143,9 +159,14 @@ NUMBERS: Mapping[str, Number] = {
         _factor,
         middle=0.0,
     ),
-    "coherence": Number("Coherence", "coherence ‖Σû‖/N, at arrival", ("coherence",), _column("coherence")),
+    "coherence": Number(
+        "Coherence", "coherence ‖Σû‖/N, at arrival", ("coherence",), _column("coherence")
+    ),
     "stability": Number(
-        "Stability D", "stability D = log10(N·c²), N at arrival", ("count_arrival", "coherence"), stability
+        "Stability D",
+        "stability D = log10(N·c²), N at arrival",
+        ("count_arrival", "coherence"),
+        stability,
     ),
     "distance": Number(
         "Mean distance",
@@ -160,7 +181,10 @@ NUMBERS: Mapping[str, Number] = {
         _with_members("max_distance"),
     ),
     "nearest": Number(
-        "Nearest region", "cosine distance to the nearest exemplar", ("nearest_ids", "nearest_distances"), _nearest
+        "Nearest region",
+        "cosine distance to the nearest exemplar",
+        ("nearest_ids", "nearest_distances"),
+        _nearest,
     ),
     "agreement": Number(
         "Exemplar and mean",
@@ -169,7 +193,11 @@ NUMBERS: Mapping[str, Number] = {
         _column("exemplar_mean_cosine"),
     ),
     "contested": Number(
-        "Contested share", "members a second exemplar nearly takes", ("contested", "rival_seen"), contested, _share
+        "Contested share",
+        "members a second exemplar nearly takes",
+        ("contested", "rival_seen"),
+        contested,
+        _share,
     ),
     "founded": Number(
         "Founded at",
@@ -183,12 +211,14 @@ NUMBERS: Mapping[str, Number] = {
 """The numbers by the name they have in a link."""
 
 
-# -- tokens ---------------------------------------------------------------------------------------------------------
+# -- tokens ----------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=65536)
 def kind(token: str) -> str:
-    """What a token looks like: "word" (begins one), "inside a word", "number", "punctuation", "whitespace", ..."""
+    """What a token looks like: "word" (begins one), "inside a word", "number", "punctuation",
+    "whitespace", ...
+    """
     text = token.strip()
     if not text:
         return "whitespace" if token else NO_TOKEN
@@ -206,7 +236,9 @@ def kind(token: str) -> str:
 
 @lru_cache(maxsize=65536)
 def script(token: str) -> str:
-    """The script of a token's first letter as Unicode names it, "Latin" or "Han"; "no letter" where there is none."""
+    """The script of a token's first letter as Unicode names it, "Latin" or "Han"; "no letter" where
+    there is none.
+    """
     for character in token:
         if not character.isalpha():
             continue
@@ -232,11 +264,13 @@ def _founders(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
 def _told(dictionary: Dictionary, ids: np.ndarray, tell: Callable[[str], str]) -> Sequence[str]:
     """What `tell` says of each region's token; every token is looked at once."""
     known, place = np.unique(ids, return_inverse=True)
-    words = np.array([tell(dictionary.piece(i)) if i >= 0 else NO_TOKEN for i in known.tolist()], object)
+    words = np.array(
+        [tell(dictionary.piece(i)) if i >= 0 else NO_TOKEN for i in known.tolist()], object
+    )
     return list(words[place])
 
 
-# -- what people said --------------------------------------------------------------------------------------------------
+# -- what people said ------------------------------------------------------------------------------
 
 
 def _sources(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
@@ -246,7 +280,9 @@ def _sources(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
     said = {"hand": "by hand", "automatic": "automatic"}
     found = labels.sources()
     return [
-        said.get(source, source.removeprefix("model:").partition("@")[0]) if (source := found.get(k, "")) else NO_LABEL
+        said.get(source, source.removeprefix("model:").partition("@")[0])
+        if (source := found.get(k, ""))
+        else NO_LABEL
         for k in range(len(dictionary))
     ]
 
@@ -261,9 +297,18 @@ def _lists(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
 
 
 CATEGORIES: Mapping[str, Category] = {
-    "kind": Category("Kind of top token", _of_lens(kind), lambda d, _: tables.token_ids(d) is not None, NO_TOKEN),
-    "script": Category("Script of top token", _of_lens(script), lambda d, _: tables.token_ids(d) is not None, NO_TOKEN),
-    "founder": Category("Kind of founding token", _founders, lambda d, _: "founder_token" in d, NO_TOKEN),
+    "kind": Category(
+        "Kind of top token", _of_lens(kind), lambda d, _: tables.token_ids(d) is not None, NO_TOKEN
+    ),
+    "script": Category(
+        "Script of top token",
+        _of_lens(script),
+        lambda d, _: tables.token_ids(d) is not None,
+        NO_TOKEN,
+    ),
+    "founder": Category(
+        "Kind of founding token", _founders, lambda d, _: "founder_token" in d, NO_TOKEN
+    ),
     "labels": Category("Who named it", _sources, lambda _, labels: labels is not None, NO_LABEL),
     "lists": Category("Lists", _lists, lambda _, labels: bool(labels and labels.lists), NO_LIST),
 }

@@ -1,7 +1,8 @@
-"""The paper's neighbourhood figure as plain data: a column a dictionary, A on top, B at the foot, cards between them.
+"""The paper's neighbourhood figure as plain data: a column a dictionary, A on top, B at the foot,
+cards between them.
 
-Knows no screen. A card is one region as a reader sees it; a column is what lies between A and B, or the path from A to
-B, in one dictionary (protocol 11.1 to 11.5).
+Knows no screen. A card is one region as a reader sees it; a column is what lies between A and B, or
+the path from A to B, in one dictionary (protocol 11.1 to 11.5).
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ MISSED, SAME, MEANT = "miss", "same", "between"
 
 @dataclass(frozen=True)
 class Card:
-    """One region: its first lens tokens on the basis, its colour, its members, its closest excerpts as rows.
+    """One region: its first lens tokens on the basis, its colour, its members, its closest excerpts
+    as rows.
 
-    label: what it is called; empty when nobody named it. It stands in for tokens where the file holds none.
+    label: what it is called; empty when nobody named it. It stands in for tokens where the file
+    holds none.
     """
 
     region: int
@@ -41,7 +44,9 @@ class Card:
 
 @dataclass(frozen=True)
 class Step:
-    """A card with the cosine on the arrow before it and on the arrow after it; excess: by how much it misses."""
+    """A card with the cosine on the arrow before it and on the arrow after it; excess: by how much
+    it misses.
+    """
 
     card: Card
     before: float
@@ -53,9 +58,11 @@ class Step:
 class Column:
     """One dictionary's answer.
 
-    key: of the dictionary. a, b: the anchors here and how they were carried (None: chosen here). cosine: of A with B.
-    kind: "between", "path", "miss" (nothing lies between; the steps are the nearest misses), "same" (A and B are one
-    region here) or "apart" (no path). total: how many there are, of which `steps` are the first. said: a short line.
+    key: of the dictionary. a, b: the anchors here and how they were carried (None: chosen here).
+    cosine: of A with B.
+    kind: "between", "path", "miss" (nothing lies between; the steps are the nearest misses), "same"
+    (A and B are one region here) or "apart" (no path). total: how many there are, of which `steps`
+    are the first. said: a short line.
     """
 
     key: str
@@ -106,8 +113,12 @@ class Pair:
         return cls(first.region, second.region, first, second)
 
 
-def lens_column(key: str, dictionary: Dictionary, pair: Pair, basis: str, make: Maker, shown: int = SHOWN) -> Column:
-    """What lies between the anchors: the first cards in order, or the nearest misses where nothing does."""
+def lens_column(
+    key: str, dictionary: Dictionary, pair: Pair, basis: str, make: Maker, shown: int = SHOWN
+) -> Column:
+    """What lies between the anchors: the first cards in order, or the nearest misses where nothing
+    does.
+    """
     column = _column(key, dictionary, pair, basis, make)
     if pair.a == pair.b:
         return column(kind=SAME, steps=(), total=0, said="A and B are one region here")
@@ -116,7 +127,9 @@ def lens_column(key: str, dictionary: Dictionary, pair: Pair, basis: str, make: 
         steps = tuple(_steps(found, make, shown))
         return column(kind=MEANT, steps=steps, total=len(found), said=f"{len(found):,} between")
     said = "none; nearest misses:" if found.misses else "nothing else is here"
-    return column(kind=MISSED, steps=_missed(dictionary, pair, basis, found, make), total=0, said=said)
+    return column(
+        kind=MISSED, steps=_missed(dictionary, pair, basis, found, make), total=0, said=said
+    )
 
 
 def path_column(
@@ -139,10 +152,14 @@ def path_column(
         way = f"k = {least} joins them" if least else f"not even k = {study.MOST_LISTED} joins them"
         return column(kind="apart", steps=(), total=0, said=f"no path at k = {k}; {way}")
     hops = f"{found.hops} hop{'s' if found.hops != 1 else ''}"
-    return column(kind="path", steps=tuple(_chain(found, make)), total=max(0, found.hops - 1), said=hops)
+    return column(
+        kind="path", steps=tuple(_chain(found, make)), total=max(0, found.hops - 1), said=hops
+    )
 
 
-def _column(key: str, dictionary: Dictionary, pair: Pair, basis: str, make: Maker) -> Callable[..., Column]:
+def _column(
+    key: str, dictionary: Dictionary, pair: Pair, basis: str, make: Maker
+) -> Callable[..., Column]:
     percentile, vectors = dictionary.info.get("percentile"), dictionary.basis(basis)
     return partial(
         Column,
@@ -158,14 +175,23 @@ def _column(key: str, dictionary: Dictionary, pair: Pair, basis: str, make: Make
 
 
 def _steps(found: Between, make: Maker, shown: int) -> Sequence[Step]:
-    rows = zip(found.regions[:shown].tolist(), found.from_a.tolist(), found.to_b.tolist(), strict=False)
+    rows = zip(
+        found.regions[:shown].tolist(), found.from_a.tolist(), found.to_b.tolist(), strict=False
+    )
     return [Step(make(k), 1 - before, 1 - after) for k, before, after in rows]
 
 
-def _missed(dictionary: Dictionary, pair: Pair, basis: str, found: Between, make: Maker) -> tuple[Step, ...]:
+def _missed(
+    dictionary: Dictionary, pair: Pair, basis: str, found: Between, make: Maker
+) -> tuple[Step, ...]:
     vectors = dictionary.basis(basis)
     return tuple(
-        Step(make(k), float(vectors[k] @ vectors[pair.a]), float(vectors[k] @ vectors[pair.b]), excess)
+        Step(
+            make(k),
+            float(vectors[k] @ vectors[pair.a]),
+            float(vectors[k] @ vectors[pair.b]),
+            excess,
+        )
         for k, excess in found.misses
     )
 

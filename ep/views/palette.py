@@ -1,7 +1,8 @@
-"""Colours: which one a region, a neighbourhood or a number has. Knows no screen; every screen and export asks here.
+"""Colours: which one a region, a neighbourhood or a number has. Knows no screen; every screen and
+export asks here.
 
-The eight categorical colours were found by search for the largest least distance in OKLab over normal, protan, deutan
-and tritan sight. Group 0, the largest, takes the palest so that it recedes.
+The eight categorical colours were found by search for the largest least distance in OKLab over
+normal, protan, deutan and tritan sight. Group 0, the largest, takes the palest so that it recedes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ import numpy as np
 
 from ep.method.dictionary import Dictionary
 
-GROUP_COLORS = ("#c5c7ff", "#5199e5", "#f38d65", "#65c6b0", "#edd362", "#c370aa", "#498267", "#ad5d00")
+GROUP_COLORS = (
+    "#c5c7ff",
+    "#5199e5",
+    "#f38d65",
+    "#65c6b0",
+    "#edd362",
+    "#c370aa",
+    "#498267",
+    "#ad5d00",
+)
 """The colour of neighbourhood 0, 1, ... 7."""
 OTHER = "#8a93a6"
 """Beyond θ, unknown, or no neighbourhood stored."""
@@ -20,7 +30,9 @@ SEQUENTIAL_LIGHT = (
     *("#eef3f5", "#d5e6ea", "#b5d5de", "#8fc0d1", "#68a9c6"),
     *("#4690b9", "#3476a9", "#2d5d93", "#274577", "#1f2f56"),
 )
-"""Little to much, on a white page; "much" must leave the colour of the page, hence another ramp in the dark."""
+"""Little to much, on a white page; "much" must leave the colour of the page, hence another ramp in
+the dark.
+"""
 SEQUENTIAL_DARK = (
     *("#1d2a3d", "#22395a", "#264a76", "#2d5d93", "#3476a9"),
     *("#4690b9", "#68a9c6", "#8fc0d1", "#b5d5de", "#dcecf0"),
@@ -34,7 +46,9 @@ DIVERGING_DARK = (
     *("#26313f", "#2b4f76", "#3f7abf", "#6fa3d6", "#a9c8e6"),
 )
 JITTER_WHITE, JITTER_BLACK = 0.26, 0.18
-"""On the map only, a region's colour moves up to this far to white or to black, so that neighbours part."""
+"""On the map only, a region's colour moves up to this far to white or to black, so that neighbours
+part.
+"""
 
 
 def sequential(dark: bool = False) -> tuple[str, ...]:
@@ -48,7 +62,9 @@ def diverging(dark: bool = False) -> tuple[str, ...]:
 
 
 def group_colors(dictionary: Dictionary) -> tuple[str, ...]:
-    """The colour of each of the dictionary's neighbourhoods, in their order; one grey when it stores none."""
+    """The colour of each of the dictionary's neighbourhoods, in their order; one grey when it
+    stores none.
+    """
     if "neighbourhood" not in dictionary or len(dictionary) == 0:
         return (OTHER,)
     n = int(dictionary.column("neighbourhood").max()) + 1
@@ -61,13 +77,17 @@ def group_of(dictionary: Dictionary, region: int) -> int:
 
 
 def region_color(dictionary: Dictionary, region: int) -> str:
-    """The plain colour of a region, "#rrggbb": its neighbourhood's, on chips, tables and charts alike."""
+    """The plain colour of a region, "#rrggbb": its neighbourhood's, on chips, tables and charts
+    alike.
+    """
     if "neighbourhood" not in dictionary:
         return OTHER
     return GROUP_COLORS[group_of(dictionary, region) % len(GROUP_COLORS)]
 
 
-def region_colors(dictionary: Dictionary, regions: Sequence[int] | np.ndarray | None = None) -> list[str]:
+def region_colors(
+    dictionary: Dictionary, regions: Sequence[int] | np.ndarray | None = None
+) -> list[str]:
     """The plain colours of many regions (all when None), in the order given."""
     wanted = np.arange(len(dictionary)) if regions is None else np.asarray(regions, np.int64)
     if "neighbourhood" not in dictionary:
@@ -78,24 +98,36 @@ def region_colors(dictionary: Dictionary, regions: Sequence[int] | np.ndarray | 
 
 def rgb(colors: Sequence[str]) -> np.ndarray:
     """(n, 3) uint8 of "#rrggbb" strings."""
-    return np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colors], np.uint8).reshape(-1, 3)
+    return np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colors], np.uint8).reshape(
+        -1, 3
+    )
 
 
 def map_colors(dictionary: Dictionary) -> np.ndarray:
-    """(K, 3) uint8 colours of the map's cells: the group's, with a lightness jitter fixed by the region's id."""
+    """(K, 3) uint8 colours of the map's cells: the group's, with a lightness jitter fixed by the
+    region's id.
+    """
     base = np.broadcast_to(rgb([OTHER]), (len(dictionary), 3)).astype(np.float64)
     if "neighbourhood" in dictionary:
-        base = rgb(GROUP_COLORS)[dictionary.column("neighbourhood") % len(GROUP_COLORS)].astype(np.float64)
+        base = rgb(GROUP_COLORS)[dictionary.column("neighbourhood") % len(GROUP_COLORS)].astype(
+            np.float64
+        )
     share = _hashed(len(dictionary))[:, None] * 2 - 1  # -1 to 1
     lighter = base + (255 - base) * JITTER_WHITE * np.maximum(share, 0)
     return np.round(lighter * (1 - JITTER_BLACK * np.maximum(-share, 0))).astype(np.uint8)
 
 
 def ramp_colors(values: np.ndarray, dark: bool = False) -> np.ndarray:
-    """(n, 3) uint8 on the sequential ramp of values already scaled to [0, 1]; NaN takes the low end."""
+    """(n, 3) uint8 on the sequential ramp of values already scaled to [0, 1]; NaN takes the low
+    end.
+    """
     steps = rgb(sequential(dark)).astype(np.float64)
     at = np.nan_to_num(np.clip(np.asarray(values, np.float64), 0, 1)) * (len(steps) - 1)
-    return np.stack([np.interp(at, np.arange(len(steps)), steps[:, j]) for j in range(3)], 1).round().astype(np.uint8)
+    return (
+        np.stack([np.interp(at, np.arange(len(steps)), steps[:, j]) for j in range(3)], 1)
+        .round()
+        .astype(np.uint8)
+    )
 
 
 def _hashed(n: int) -> np.ndarray:

@@ -1,8 +1,9 @@
 """An index of stored passages: which regions have an excerpt with a phrase around its marked token.
 
-Tokens are numbered by their text, so that those which begin a certain way are neighbours; a phrase is found inside
-tokens, and across them from the rarer side of each possible cut. What a search costs depends on the hits, not on the
-length of all text. Letters match whatever their case, in every script. Knows no region's columns and no screen.
+Tokens are numbered by their text, so that those which begin a certain way are neighbours; a phrase
+is found inside tokens, and across them from the rarer side of each possible cut. What a search
+costs depends on the hits, not on the length of all text. Letters match whatever their case, in
+every script. Knows no region's columns and no screen.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import numpy as np
 from ep.method.dictionary import Dictionary
 
 BEFORE, AFTER = 16, 8
-"""How far from the marked token, in tokens, a phrase in an excerpt may start: about what one line shows."""
+"""How far from the marked token, in tokens, a phrase in an excerpt may start: about what one line
+shows.
+"""
 SHORTEST = 2
 """Bytes: one letter is in every passage."""
 _LAST = b"\xff" * 4
@@ -24,7 +27,9 @@ Hits = tuple[np.ndarray, np.ndarray]
 
 
 def fold(text: bytes) -> bytes:
-    """Text without the difference of case; bytes that are no UTF-8 of their own (part of a character) stay."""
+    """Text without the difference of case; bytes that are no UTF-8 of their own (part of a
+    character) stay.
+    """
     try:
         return text.decode().casefold().encode()
     except UnicodeDecodeError:
@@ -37,7 +42,9 @@ def containing(texts: Sequence[bytes], phrase: bytes) -> np.ndarray:
 
 
 class Vocabulary:
-    """The distinct folded pieces of a dictionary's tokens, sorted; `number` finds a token id's place among them."""
+    """The distinct folded pieces of a dictionary's tokens, sorted; `number` finds a token id's
+    place among them.
+    """
 
     def __init__(self, dictionary: Dictionary, more: np.ndarray) -> None:
         """more: token ids that must have a place too, though the file may not know their text."""
@@ -49,12 +56,17 @@ class Vocabulary:
         place = {piece: i for i, piece in enumerate(self.texts)}
         ids = np.concatenate([known, strange])
         order = np.argsort(ids, kind="stable")
-        self._ids, self._places = ids[order], np.array([place[piece] for piece in folded], np.int32)[order]
+        self._ids, self._places = (
+            ids[order],
+            np.array([place[piece] for piece in folded], np.int32)[order],
+        )
         self._reversed = sorted((piece[::-1], i) for i, piece in enumerate(self.texts))
         self._place = place
 
     def number(self, ids: np.ndarray) -> np.ndarray:
-        """The place of each token id, int32 of the same shape; ids that are no token get `len(texts)`."""
+        """The place of each token id, int32 of the same shape; ids that are no token get
+        `len(texts)`.
+        """
         if not len(self._ids):
             return np.zeros(ids.shape, np.int32)
         at = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
@@ -71,13 +83,17 @@ class Vocabulary:
         return np.array([i for _, i in self._reversed[low:high]], np.int64)
 
     def opening(self, text: bytes) -> list[tuple[int, bytes]]:
-        """The pieces that the text begins with, shorter than it, each with what is left of the text."""
+        """The pieces that the text begins with, shorter than it, each with what is left of the
+        text.
+        """
         found = ((self._place.get(text[:n]), text[n:]) for n in range(1, len(text)))
         return [(place, rest) for place, rest in found if place is not None]
 
 
 class Passages:
-    """The tokens of all passages, where each piece occurs, and which excerpts a phrase at each place belongs to."""
+    """The tokens of all passages, where each piece occurs, and which excerpts a phrase at each
+    place belongs to.
+    """
 
     def __init__(self, dictionary: Dictionary, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
@@ -88,19 +104,25 @@ class Passages:
         offsets = dictionary.column("passage_offsets").astype(np.int64)
         self._opens = np.zeros(len(self._tokens) + 1, bool)
         self._opens[offsets] = True
-        row = np.searchsorted(dictionary.column("passage_ids"), dictionary.column("excerpt_passage"))
+        row = np.searchsorted(
+            dictionary.column("passage_ids"), dictionary.column("excerpt_passage")
+        )
         marked = offsets[row] + dictionary.column("excerpt_position")
         order = np.argsort(marked, kind="stable")
         self._region = _region_of_excerpts(dictionary)[order]
         lengths = np.diff(offsets)
-        before = np.concatenate([[0], np.cumsum(np.bincount(marked, minlength=len(self._tokens)))]).astype(np.int32)
+        before = np.concatenate(
+            [[0], np.cumsum(np.bincount(marked, minlength=len(self._tokens)))]
+        ).astype(np.int32)
         place = np.arange(len(self._tokens))
         first, last = np.repeat(offsets[:-1], lengths), np.repeat(offsets[1:], lengths) - 1
         self._low = before[np.maximum(place - AFTER, first)]
         self._high = before[np.minimum(place + BEFORE, last) + 1]
 
     def regions(self, phrase: bytes) -> np.ndarray:
-        """Ids of the regions with an excerpt that has the folded phrase around its marked token, rising."""
+        """Ids of the regions with an excerpt that has the folded phrase around its marked token,
+        rising.
+        """
         change = np.zeros(len(self._region) + 1, np.int64)
         for first, last in self._hits(phrase):
             change += np.bincount(self._low[first], minlength=len(change))
@@ -114,7 +136,9 @@ class Passages:
             yield from self._across(phrase[:cut], phrase[cut:])
 
     def _across(self, head: bytes, rest: bytes) -> Iterator[Hits]:
-        """Where a token ends with `head` and the next ones go on with `rest`, as (first, last) tokens."""
+        """Where a token ends with `head` and the next ones go on with `rest`, as (first, last)
+        tokens.
+        """
         ends = self._vocabulary.ending(head)
         whole, parts = self._vocabulary.beginning(rest), self._vocabulary.opening(rest)
         begins = np.array([*whole, *(place for place, _ in parts)], np.int64)
@@ -160,7 +184,9 @@ class PlainPassages:
         offsets = dictionary.column("plain_offsets").tolist()
         data = dictionary.column("plain_bytes").tobytes()
         self._texts = [fold(data[a:b]) for a, b in zip(offsets, offsets[1:], strict=False)]
-        self._row = np.searchsorted(dictionary.column("plain_ids"), dictionary.column("excerpt_passage"))
+        self._row = np.searchsorted(
+            dictionary.column("plain_ids"), dictionary.column("excerpt_passage")
+        )
         self._region = _region_of_excerpts(dictionary)
 
     def regions(self, phrase: bytes) -> np.ndarray:

@@ -1,8 +1,10 @@
-"""UMAP of exemplars: cosine in the full space, exact neighbours, seeded, one thread, with progress and cancel.
+"""UMAP of exemplars: cosine in the full space, exact neighbours, seeded, one thread, with progress
+and cancel.
 
-For a sphere three components are pushed to radius 1 afterwards, like principal axes. UMAP can also lay points on a
-sphere itself (haversine), but on the demo (3,322 regions) that keeps fewer neighbours, trustworthiness 0.78 against
-0.86, and takes three times as long. Knows no dictionary and no file.
+For a sphere three components are pushed to radius 1 afterwards, like principal axes. UMAP can also
+lay points on a sphere itself (haversine), but on the demo (3,322 regions) that keeps fewer
+neighbours, trustworthiness 0.78 against 0.86, and takes three times as long. Knows no dictionary
+and no file.
 """
 
 from __future__ import annotations
@@ -24,20 +26,26 @@ Tell = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """What UMAP is asked for. neighbours: 2 to 200; more shows broad shape, fewer local detail. min_dist: 0 to 0.99."""
+    """What UMAP is asked for. neighbours: 2 to 200; more shows broad shape, fewer local detail.
+    min_dist: 0 to 0.99.
+    """
 
     neighbours: int = 15
     min_dist: float = 0.1
 
     def check(self, regions: int) -> None:
-        """RequestError for a dictionary too small for UMAP, ConfigError for settings out of range."""
+        """RequestError for a dictionary too small for UMAP, ConfigError for settings out of
+        range.
+        """
         if regions < FEWEST_FOR_UMAP:
             raise RequestError(
-                f"UMAP needs at least {FEWEST_FOR_UMAP} regions and this dictionary has {regions}: use PCA"
+                f"UMAP needs at least {FEWEST_FOR_UMAP} regions and this dictionary has {regions}: "
+                "use PCA"
             )
         if not 2 <= self.neighbours <= 200 or not 0 <= self.min_dist < 1:
             raise ConfigError(
-                f"UMAP was asked for {self.neighbours} neighbours and a distance of {self.min_dist:g}: "
+                f"UMAP was asked for {self.neighbours} neighbours and a distance of "
+                f"{self.min_dist:g}: "
                 "expected 2 to 200 and 0 to 0.99"
             )
 
@@ -45,7 +53,8 @@ class Settings:
 def umap_coordinates(
     exemplars: Float32[np.ndarray, "K d"], n_components: int, asked: Settings, tell: Tell
 ) -> Float32[np.ndarray, "K a"]:
-    """(K, n_components) coordinates about their mean. It starts on the principal axes, so that both maps lie alike.
+    """(K, n_components) coordinates about their mean. It starts on the principal axes, so that both
+    maps lie alike.
 
     tell(what, share): called as the work goes on; what it raises ends the work.
     """
@@ -56,7 +65,8 @@ def umap_coordinates(
     distances = np.concatenate([np.zeros((len(ids), 1), np.float32), distances], axis=1)
     tell("loading UMAP", 0.15)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)  # its optional part, not ours
+        # its optional part, not ours
+        warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
         from umap import umap_
     from umap.distances import named_distances_with_gradients
 
@@ -92,13 +102,20 @@ def umap_coordinates(
         euclidean_output=True,
         parallel=False,
         verbose=False,
-        tqdm_kwds={"disable": False, "file": _Epochs(tell), "bar_format": "{n} {total}", "mininterval": 0.25},
+        tqdm_kwds={
+            "disable": False,
+            "file": _Epochs(tell),
+            "bar_format": "{n} {total}",
+            "mininterval": 0.25,
+        },
     )
     return np.ascontiguousarray(place - place.mean(axis=0), np.float32)
 
 
 class _Epochs:
-    """What UMAP's progress bar writes to: every "epoch total" is told on; what `tell` raises ends the layout."""
+    """What UMAP's progress bar writes to: every "epoch total" is told on; what `tell` raises ends
+    the layout.
+    """
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell

@@ -1,6 +1,8 @@
-"""The Python behind each view: code that runs as shown and prints what the page shows. Only names of `ep` are used.
+"""The Python behind each view: code that runs as shown and prints what the page shows. Only names
+of `ep` are used.
 
-Text from prompts, files and links enters as a Python literal, never as code. Knows no screen and runs nothing.
+Text from prompts, files and links enters as a Python literal, never as code. Knows no screen and
+runs nothing.
 """
 
 from __future__ import annotations
@@ -25,17 +27,28 @@ def opening(dictionary: Dictionary) -> str:
     return f"import ep\n\nfile = {file_of(dictionary)!r}\nd = ep.open(file)\n"
 
 
-def atlas(dictionary: Dictionary, layout: str = "pca-sphere", regions: Regions | None = None) -> str:
+def atlas(
+    dictionary: Dictionary, layout: str = "pca-sphere", regions: Regions | None = None
+) -> str:
     """The map's coordinates and the table beside it: the listed regions, or the largest.
 
-    layout: one of `ep.views.layouts.LAYOUTS`. regions: in the table's order; None for all, largest first.
+    layout: one of `ep.views.layouts.LAYOUTS`. regions: in the table's order; None for all, largest
+    first.
     """
     if regions is None:
         shown = "shown = (-members).argsort(kind='stable')[:20]\n"
     else:
-        cut = "" if len(regions) <= MOST_LISTED else f"  # the first {MOST_LISTED:,} of {len(regions):,}"
+        cut = (
+            ""
+            if len(regions) <= MOST_LISTED
+            else f"  # the first {MOST_LISTED:,} of {len(regions):,}"
+        )
         shown = f"shown = {[int(k) for k in regions[:MOST_LISTED]]}{cut}\n"
-    beside = "d.info['file'] = file  # the computed map lies beside it\n" if layout.startswith("umap") else ""
+    beside = (
+        "d.info['file'] = file  # the computed map lies beside it\n"
+        if layout.startswith("umap")
+        else ""
+    )
     return (
         opening(dictionary)
         + beside
@@ -119,17 +132,25 @@ def between(dictionary: Dictionary, a: int, b: int, basis: str = "exemplar") -> 
         + f"found = ep.between(d.basis({basis!r}), {int(a)}, {int(b)})\n"
         + "print(f'cosine of A and B {1 - found.distance:.3f}, regions between: {len(found)}')\n"
         + "for k, to_a, to_b in zip(found.regions, found.from_a, found.to_b):\n"
-        + "    print(k, f'{1 - to_a:.3f} {1 - to_b:.3f}', [score.token for score in d.lens(k)[:4]])\n"
+        + "    print(k, f'{1 - to_a:.3f} {1 - to_b:.3f}', [score.token for score in "
+        "d.lens(k)[:4]])\n"
     )
 
 
-def path(dictionary: Dictionary, a: int, b: int, basis: str = "exemplar", k: int = 3, weighted: bool = False) -> str:
+def path(
+    dictionary: Dictionary,
+    a: int,
+    b: int,
+    basis: str = "exemplar",
+    k: int = 3,
+    weighted: bool = False,
+) -> str:
     """The way from A to B over regions that list each other among their k nearest."""
     return (
         opening(dictionary)
         + f"vectors = d.basis({basis!r})\n"
-        + f"found = ep.path(vectors, ep.neighbours(vectors), {int(a)}, {int(b)}, k={int(k)}, weighted={weighted})\n"
-        + "print(found)\n"
+        + f"found = ep.path(vectors, ep.neighbours(vectors), {int(a)}, {int(b)}, k={int(k)}, "
+        f"weighted={weighted})\n" + "print(found)\n"
     )
 
 
@@ -141,21 +162,27 @@ def resolution(ladder: Sequence[Dictionary], origin: int, region: int) -> str:
         + "ladder = [ep.open(file) for file in files]  # coarse to fine\n"
         + f"flow = ep.follow(ladder, {int(origin)}, {int(region)})\n"
         + "for level in flow.levels:\n"
-        + "    print(f'p = {level.percentile:g}, nearest region {level.carried} at cosine {level.cosine:.3f}')\n"
+        + "    print(f'p = {level.percentile:g}, nearest region {level.carried} at cosine "
+        "{level.cosine:.3f}')\n"
         + "    for node in level.nodes:\n"
-        + "        print('   ', node.region, f'{node.members:.0f} of its members, {node.share:.0%}')\n"
+        + "        print('   ', node.region, f'{node.members:.0f} of its members, "
+        "{node.share:.0%}')\n"
     )
 
 
-def match(a: Dictionary, b: Dictionary, basis: str = "mean", centre: str = "own", cutoff: float = 0.7) -> str:
+def match(
+    a: Dictionary, b: Dictionary, basis: str = "mean", centre: str = "own", cutoff: float = 0.7
+) -> str:
     """Two dictionaries paired region by region, and the verdicts counted."""
     return (
         f"import ep\n\na = ep.open({file_of(a)!r})\nb = ep.open({file_of(b)!r})\n"
         + f"found = ep.match(a, b, basis={basis!r}, centre={centre!r})\n"
         + f"counted = ep.summary(found, cutoff={cutoff:g})\n"
-        + "print(f'{counted.pairs} pairs persist; the centres have cosine {found.centres.cosine:.3f}')\n"
+        + "print(f'{counted.pairs} pairs persist; the centres have cosine "
+        "{found.centres.cosine:.3f}')\n"
         + "for name, side in (('A', counted.a), ('B', counted.b)):\n"
-        + "    print(name, {kind: share.hits for kind, share in side.items()})  # 0 persisted, 1 moved, 2 only here\n"
+        + "    print(name, {kind: share.hits for kind, share in side.items()})  # 0 persisted, 1 "
+        "moved, 2 only here\n"
         + "for k in found.a.cosine.argsort()[:20]:  # the regions of A that changed most\n"
         + "    print(k, found.a.partner[k], f'{found.a.cosine[k]:.3f}')\n"
     )
@@ -176,8 +203,14 @@ def _reading(dictionary: Dictionary, text: str, chat: bool, system: str) -> str:
 
 
 def steer(dictionary: Dictionary, setting: Setting) -> str:
-    """One prompt four times: untouched, the regions ablated, the change of this setting, its random control."""
-    layers = f"parse_layers({setting.layers!r}, d.info['layer'], model.n_layers)" if setting.layers else "None"
+    """One prompt four times: untouched, the regions ablated, the change of this setting, its random
+    control.
+    """
+    layers = (
+        f"parse_layers({setting.layers!r}, d.info['layer'], model.n_layers)"
+        if setting.layers
+        else "None"
+    )
     swap = f", target={setting.target!r}" if setting.mode == "swap" else ""
     prompt = repr(setting.messages() if setting.chat else setting.prompt)
     return (
@@ -187,13 +220,16 @@ def steer(dictionary: Dictionary, setting: Setting) -> str:
         + opening(dictionary)
         + "model = ep.load(ep.model_of(d.info, file))\n"
         + f"ids = tuple(model.encode_prompt({prompt}).ids)\n"
-        + f"where = dict(basis={setting.basis!r}, reference={setting.reference!r}, scope={setting.scope!r}, "
+        + f"where = dict(basis={setting.basis!r}, reference={setting.reference!r}, "
+        f"scope={setting.scope!r}, "
         + f"layers={layers})\n"
         + f"ablated = of_regions(d, 'ablate', {list(setting.regions)}, **where)\n"
-        + f"steered = of_regions(d, {setting.mode!r}, {list(setting.regions)}, {setting.strength!r}{swap}, **where)\n"
+        + f"steered = of_regions(d, {setting.mode!r}, {list(setting.regions)}, "
+        f"{setting.strength!r}{swap}, **where)\n"
         + f"changes = [(), (ablated,), (steered,), (random_control(steered, {setting.seed}),)]\n"
         + "rows = [Row(ids, change) for change in changes]\n"
-        + f"*_, written = generate(model, rows, Sampling({setting.tokens}, {setting.temperature!r}, "
+        + f"*_, written = generate(model, rows, Sampling({setting.tokens}, "
+        f"{setting.temperature!r}, "
         + f"seed={setting.seed}))\n"
         + "for row in written:\n"
         + "    text = b''.join(map(model.tokens.piece, row.ids)).decode(errors='replace')\n"
@@ -206,7 +242,9 @@ def _members(dictionary: Dictionary) -> str:
 
 
 def file_of(dictionary: Dictionary) -> str:
-    """The dictionary's file as code names it: relative to the project's folder where it lies inside."""
+    """The dictionary's file as code names it: relative to the project's folder where it lies
+    inside.
+    """
     path = Path(str(dictionary.info.get("file") or "my.ep.h5"))
     inside = path.is_absolute() and path.is_relative_to(ROOT)
     return os.fspath(path.relative_to(ROOT) if inside else path)

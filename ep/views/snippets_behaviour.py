@@ -1,6 +1,8 @@
-"""The Python behind a behaviour study: the prompts, the judge and the region as they are set, printed as the page does.
+"""The Python behind a behaviour study: the prompts, the judge and the region as they are set,
+printed as the page does.
 
-Text from prompts, phrases and file names enters as a Python literal, never as code. Knows no screen and runs nothing.
+Text from prompts, phrases and file names enters as a Python literal, never as code. Knows no screen
+and runs nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from ep.views.snippets import opening
 
 @dataclass(frozen=True)
 class Files:
-    """Names of the prompt files, as the code reads them. text, label: their columns. yes: labels that mean yes.
+    """Names of the prompt files, as the code reads them. text, label: their columns. yes: labels
+    that mean yes.
 
     Without held-out and benign files 30 % of the labelled prompts are held back.
     """
@@ -52,8 +55,9 @@ def behaviour(
 ) -> str:
     """The region that carries a behaviour, taken out on held-out prompts beside its controls.
 
-    judge: as set, by default the phrases of refusals; endpoint: where a judge asks, if it asks anybody. by_labels:
-    whether labels choose the region. region: the one taken out, None for the best. The key of an endpoint never
+    judge: as set, by default the phrases of refusals; endpoint: where a judge asks, if it asks
+    anybody. by_labels: whether labels choose the region. region: the one taken out, None for the
+    best. The key of an endpoint never
     enters: the code names the variable it is read from.
     """
     seen_by = None if by_labels else "judge"
@@ -77,14 +81,17 @@ def behaviour(
         + f"bench = experiment.Bench(model, held, judge, {tokens}, {basis!r})\n"
         + f"tried = bench.attempt(found, {wanted}mode=mode)\n"
         + "for arm in tried.arms.values():\n"
-        + "    print(f'{arm.name:17} {arm.behaves}  {arm.complies}  {arm.intact}  moved {arm.moved:.2f}')\n"
+        + "    print(f'{arm.name:17} {arm.behaves}  {arm.complies}  {arm.intact}  moved "
+        "{arm.moved:.2f}')\n"
     )
 
 
 def _prompts(files: Files) -> str:
     options = {"text": files.text, "label": files.label, "yes": list(files.yes)}
     usual = {"text": "prompt", "label": "label", "yes": []}
-    ending = "".join(f", {name}={value!r}" for name, value in options.items() if value != usual[name])
+    ending = "".join(
+        f", {name}={value!r}" for name, value in options.items() if value != usual[name]
+    )
 
     def read(names: tuple[str, ...]) -> str:
         return " + ".join(f"read_prompts({name!r}{ending})" for name in names) or "None"
@@ -102,8 +109,10 @@ def _judge(judge: Judge | None, endpoint: Endpoint | None) -> str:
         return f"from ep.studies.judging import Pattern\n\njudge = Pattern({judge.pattern!r})\n"
     if isinstance(judge, Asked) and endpoint is not None:
         return (
-            "import os\n\nfrom ep.models.endpoint import Endpoint\nfrom ep.studies.asked import Asked\n\n"
-            f"endpoint = Endpoint({endpoint.url!r}, {endpoint.model!r}, os.environ.get('EP_JUDGE_KEY', ''))\n"
+            "import os\n\nfrom ep.models.endpoint import Endpoint\nfrom ep.studies.asked import "
+            "Asked\n\n"
+            f"endpoint = Endpoint({endpoint.url!r}, {endpoint.model!r}, "
+            "os.environ.get('EP_JUDGE_KEY', ''))\n"
             f"judge = Asked(endpoint.ask, {judge.what!r})\n"
         )
     phrases = judge.phrases if isinstance(judge, Phrases) else REFUSAL_PHRASES

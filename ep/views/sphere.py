@@ -1,7 +1,8 @@
-"""The map on a sphere: regions as Voronoi cells around their coordinates, brought to the unit sphere.
+"""The map on a sphere: regions as Voronoi cells around their coordinates, brought to the unit
+sphere.
 
-A picture of a projection: neighbours, distances and membership are never read off it; they are computed in the full
-space elsewhere. Knows no screen.
+A picture of a projection: neighbours, distances and membership are never read off it; they are
+computed in the full space elsewhere. Knows no screen.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ SAME_PLACE = 1e-6  # sites nearer than this are moved apart by about as much
 class Cells:
     """K Voronoi cells on the unit sphere.
 
-    centers: (K, 3) float32 unit rows, the sites. vertices: (V, 3) float64 unit rows. corners: indices into vertices,
-    cell after cell, counter-clockwise around each as seen from outside. counts: (K,) corners of each cell.
+    centers: (K, 3) float32 unit rows, the sites. vertices: (V, 3) float64 unit rows. corners:
+    indices into vertices, cell after cell, counter-clockwise around each as seen from outside.
+    counts: (K,) corners of each cell.
     areas: (K,), adding up to 4π.
     """
 
@@ -45,7 +47,8 @@ def cells(coordinates: np.ndarray) -> Cells:
             "a smaller percentile or more text gives more"
         )
     # float32 is what the browser picks with: sites are parted until they differ there too
-    for strength in (0.0, 1e-3, 1e-2):  # only a flat or tiny cloud, on which no sphere can be divided, needs strength
+    # only a flat or tiny cloud, on which no sphere can be divided, needs strength
+    for strength in (0.0, 1e-3, 1e-2):
         centers = _on_sphere(coordinates, strength).astype(np.float32)
         sites = centers.astype(np.float64)
         sites /= np.linalg.norm(sites, axis=1, keepdims=True)
@@ -57,19 +60,29 @@ def cells(coordinates: np.ndarray) -> Cells:
         corners = np.concatenate([np.asarray(region, np.uint32) for region in found.regions])
         counts = np.fromiter(map(len, found.regions), np.uint16, len(found.regions))
         corners = _outward(centers, found.vertices, corners, counts)
-        return Cells(centers, found.vertices, corners, counts, found.calculate_areas().astype(np.float64))
-    raise RequestError("these regions lie too close together on the map's three axes to be drawn: use the table")
+        return Cells(
+            centers, found.vertices, corners, counts, found.calculate_areas().astype(np.float64)
+        )
+    raise RequestError(
+        "these regions lie too close together on the map's three axes to be drawn: use the table"
+    )
 
 
-def _outward(centers: np.ndarray, vertices: np.ndarray, corners: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The corners with every cell's turned counter-clockwise: SphericalVoronoi orders them either way."""
+def _outward(
+    centers: np.ndarray, vertices: np.ndarray, corners: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """The corners with every cell's turned counter-clockwise: SphericalVoronoi orders them either
+    way.
+    """
     starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)[:-1]])
     last = starts + counts - 1
     following = np.arange(len(corners)) + 1
     following[last] = starts
     owner = np.repeat(np.arange(len(counts)), counts)
     across = np.cross(vertices[corners], vertices[corners[following]])
-    turns = np.add.reduceat(np.einsum("ij,ij->i", centers[owner].astype(np.float64), across), starts)
+    turns = np.add.reduceat(
+        np.einsum("ij,ij->i", centers[owner].astype(np.float64), across), starts
+    )
     mirrored = (starts + last)[owner] - np.arange(len(corners))
     return np.where((turns < 0)[owner], corners[mirrored], corners)
 
@@ -82,7 +95,9 @@ def _on_sphere(coordinates: np.ndarray, strength: float) -> np.ndarray:
     points = points / extent + strength * rng.standard_normal(points.shape)
     for _ in range(8):
         norms = np.linalg.norm(points, axis=1, keepdims=True)
-        points = np.where(norms > 1e-9, points / np.maximum(norms, 1e-9), rng.standard_normal(points.shape))
+        points = np.where(
+            norms > 1e-9, points / np.maximum(norms, 1e-9), rng.standard_normal(points.shape)
+        )
         _, first = np.unique(np.round(points / SAME_PLACE), axis=0, return_index=True)
         again = np.ones(len(points), bool)
         again[first] = False

@@ -1,8 +1,10 @@
-"""The figure that introduces a dictionary: the sphere with its names beside eight region cards, as one HTML file.
+"""The figure that introduces a dictionary: the sphere with its names beside eight region cards, as
+one HTML file.
 
-Offline and without a script: cells are projected here, drawn as SVG and shaded by one gradient, so it prints sharp at
-any size. The cards hold what makes a region readable: members, lens tokens, two excerpts with the token marked. Every
-text is escaped. Equal dictionaries and choices give equal bytes.
+Offline and without a script: cells are projected here, drawn as SVG and shaded by one gradient, so
+it prints sharp at any size. The cards hold what makes a region readable: members, lens tokens, two
+excerpts with the token marked. Every text is escaped. Equal dictionaries and choices give equal
+bytes.
 """
 
 from __future__ import annotations
@@ -29,37 +31,48 @@ LENS_SHOWN, EXCERPTS_SHOWN = 5, 2
 LEFT, RIGHT = 26, 44
 """Characters of an excerpt before and after the marked token: one line of a card."""
 PLACE = np.array([-0.30, 0.34, 0.0])
-"""Where the selected region comes to lie on the disc: up left, so that several neighbourhoods show."""
+"""Where the selected region comes to lie on the disc: up left, so that several neighbourhoods
+show.
+"""
 STEP = 0.12  # radians: longer edges are bent along the sphere
 NAMES_SHOWN = 22
 SIZE = 1000.0
 
 
 def html(
-    dictionary: Dictionary, region: int, brushed: Sequence[int] | np.ndarray = (), labels: Labels | None = None
+    dictionary: Dictionary,
+    region: int,
+    brushed: Sequence[int] | np.ndarray = (),
+    labels: Labels | None = None,
 ) -> str:
     """The figure of a dictionary around one region.
 
-    The cards: the region, then the brushed regions or, where those do not suffice, large ones with a word for a name
-    that lie far apart in the full space. A dictionary of fewer regions has a card for each. UnknownRegion when it has
-    no such region.
+    The cards: the region, then the brushed regions or, where those do not suffice, large ones with
+    a word for a name that lie far apart in the full space. A dictionary of fewer regions has a card
+    for each. UnknownRegion when it has no such region.
     """
     region = dictionary.check(region)
     found = _cells(dictionary)
     turned = None if found is None else _turned(found, region)
     front = turned[:, 2] > 0.3 if turned is not None else np.ones(len(dictionary), bool)
     chosen = choose(dictionary, region, brushed, front)
-    picture = _no_picture() if found is None or turned is None else _picture(dictionary, chosen, found, turned)
+    picture = (
+        _no_picture()
+        if found is None or turned is None
+        else _picture(dictionary, chosen, found, turned)
+    )
     cards = "".join(_card(dictionary, k, n + 1, labels) for n, k in enumerate(chosen))
     title = _title(dictionary)
     style = Path(__file__).with_name("browser").joinpath("splash.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>{_text(title)}</title>\n"
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src '
+        "'unsafe-inline'\">\n"
         f"<style>\n{style}</style></head>\n<body><main><section>{picture}</section>\n"
         f'<section class="cards">{cards}</section></main>\n<footer><b>{_text(title)}</b> '
-        f"{_text(standalone.provenance(dictionary))}. {_text(_kept(dictionary))}</footer></body></html>\n"
+        f"{_text(standalone.provenance(dictionary))}. "
+        f"{_text(_kept(dictionary))}</footer></body></html>\n"
     )
 
 
@@ -69,12 +82,16 @@ def _title(dictionary: Dictionary) -> str:
 
 
 def choose(
-    dictionary: Dictionary, region: int, brushed: Sequence[int] | np.ndarray = (), front: np.ndarray | None = None
+    dictionary: Dictionary,
+    region: int,
+    brushed: Sequence[int] | np.ndarray = (),
+    front: np.ndarray | None = None,
 ) -> list[int]:
     """The regions of the cards, at most `CARDS`, the selected one first.
 
-    Greedy in the full space: the next one is the region whose nearest chosen one is farthest away. Candidates are the
-    brushed regions first, then the largest with a word for a name in `front` (K,), then all.
+    Greedy in the full space: the next one is the region whose nearest chosen one is farthest away.
+    Candidates are the brushed regions first, then the largest with a word for a name in `front`
+    (K,), then all.
     """
     size, count = len(dictionary), tables.members(dictionary)
     by_size = np.argsort(-count, kind="stable")
@@ -88,7 +105,9 @@ def choose(
 
 
 def _spread(dictionary: Dictionary, chosen: list[int], pool: Int64[np.ndarray, " n"]) -> None:
-    """Adds regions of the pool to those chosen until there are enough; equals in the order of the pool."""
+    """Adds regions of the pool to those chosen until there are enough; equals in the order of the
+    pool.
+    """
     exemplars = dictionary.exemplars
     pool = pool[~np.isin(pool, chosen)]
     if not len(pool) or len(chosen) >= CARDS:
@@ -106,7 +125,7 @@ def _is_word(name: str) -> bool:
     return len(name.strip()) > 2 and name.strip().isalpha()
 
 
-# -- the sphere --------------------------------------------------------------------------------------------------------
+# -- the sphere ------------------------------------------------------------------------------------
 
 
 def _cells(dictionary: Dictionary) -> sphere.Cells | None:
@@ -134,7 +153,10 @@ def _rotation(center: Float64[np.ndarray, " 3"]) -> Float64[np.ndarray, "3 3"]:
 
 
 def _picture(
-    dictionary: Dictionary, chosen: Sequence[int], found: sphere.Cells, turned: Float64[np.ndarray, "K 3"]
+    dictionary: Dictionary,
+    chosen: Sequence[int],
+    found: sphere.Cells,
+    turned: Float64[np.ndarray, "K 3"],
 ) -> str:
     vertices = found.vertices @ _rotation(found.centers[chosen[0]].astype(np.float64)).T
     colors = palette.map_colors(dictionary)
@@ -144,19 +166,27 @@ def _picture(
         outline = _outline(vertices[found.corners[starts[k] : starts[k + 1]]])
         if outline is not None:
             outlines[k] = " ".join(f"{x:.1f},{y:.1f}" for x, y in outline)
-    cells = "".join(f'<polygon points="{points}" fill="#{bytes(colors[k]).hex()}"/>' for k, points in outlines.items())
-    rings = "".join(f'<polygon class="ring" points="{outlines[k]}"/>' for k in chosen if k in outlines)
+    cells = "".join(
+        f'<polygon points="{points}" fill="#{bytes(colors[k]).hex()}"/>'
+        for k, points in outlines.items()
+    )
+    rings = "".join(
+        f'<polygon class="ring" points="{outlines[k]}"/>' for k in chosen if k in outlines
+    )
     marks, taken = _marks(chosen, turned)
     ranking = np.argsort(-(tables.members(dictionary) ** 0.35 * found.areas), kind="stable")
     names = _names(dictionary, ranking, turned, taken)
     return (
         f'<svg viewBox="-{SIZE / 2:.0f} -{SIZE / 2:.0f} {SIZE:.0f} {SIZE:.0f}" role="img" '
-        'aria-label="Regions as cells on a sphere"><defs><radialGradient id="light" cx="36%" cy="30%" r="78%">'
-        '<stop offset="0" stop-color="#fff" stop-opacity=".22"/><stop offset=".5" stop-color="#fff" stop-opacity="0"/>'
+        'aria-label="Regions as cells on a sphere"><defs><radialGradient id="light" cx="36%" '
+        'cy="30%" r="78%">'
+        '<stop offset="0" stop-color="#fff" stop-opacity=".22"/><stop offset=".5" '
+        'stop-color="#fff" stop-opacity="0"/>'
         '<stop offset="1" stop-color="#1d2433" stop-opacity=".20"/></radialGradient>'
         '<radialGradient id="limb" r="50%"><stop offset=".84" stop-color="#fff" stop-opacity="0"/>'
         '<stop offset="1" stop-color="#fff" stop-opacity=".62"/></radialGradient></defs>'
-        f'<g class="cells">{cells}</g><circle r="{_R:.0f}" fill="url(#light)"/><circle r="{_R:.0f}" fill="url(#limb)"/>'
+        f'<g class="cells">{cells}</g><circle r="{_R:.0f}" fill="url(#light)"/><circle '
+        f'r="{_R:.0f}" fill="url(#limb)"/>'
         f'{rings}<g class="names">{names}</g>{marks}</svg>'
     )
 
@@ -165,7 +195,9 @@ _R = 0.47 * SIZE
 
 
 def _outline(corners: Float64[np.ndarray, "n 3"]) -> Float64[np.ndarray, "m 2"] | None:
-    """A cell's outline on the disc, edges bent along the sphere; what lies behind is brought to the rim."""
+    """A cell's outline on the disc, edges bent along the sphere; what lies behind is brought to the
+    rim.
+    """
     following = np.roll(corners, -1, axis=0)
     angles = np.arccos(np.clip(np.einsum("ij,ij->i", corners, following), -1, 1))
     steps = np.maximum(1, np.ceil(angles / STEP)).astype(np.int64)
@@ -181,7 +213,9 @@ def _outline(corners: Float64[np.ndarray, "n 3"]) -> Float64[np.ndarray, "m 2"] 
     return flat * [_R, -_R]
 
 
-def _marks(chosen: Sequence[int], turned: np.ndarray) -> tuple[str, list[tuple[float, float, float, float]]]:
+def _marks(
+    chosen: Sequence[int], turned: np.ndarray
+) -> tuple[str, list[tuple[float, float, float, float]]]:
     """The numbers of the cards on short stems above their cells, and the boxes they take."""
     out: list[str] = []
     taken: list[tuple[float, float, float, float]] = []
@@ -192,17 +226,22 @@ def _marks(chosen: Sequence[int], turned: np.ndarray) -> tuple[str, list[tuple[f
         x, foot = x * _R, -y * _R
         head = foot - 34
         out.append(
-            f'<g class="mark"><path d="M{x:.1f} {foot:.1f}V{head:.1f}"/><circle cx="{x:.1f}" cy="{foot:.1f}" r="3"/>'
+            f'<g class="mark"><path d="M{x:.1f} {foot:.1f}V{head:.1f}"/><circle cx="{x:.1f}" '
+            f'cy="{foot:.1f}" r="3"/>'
         )
         out.append(
-            f'<circle cx="{x:.1f}" cy="{head:.1f}" r="15"/><text x="{x:.1f}" y="{head + 6:.1f}">{number}</text></g>'
+            f'<circle cx="{x:.1f}" cy="{head:.1f}" r="15"/><text x="{x:.1f}" '
+            f'y="{head + 6:.1f}">{number}</text></g>'
         )
         taken += [(x - 18, head - 18, x + 18, head + 18), (x - 4, head, x + 4, foot)]
     return "".join(out), taken
 
 
 def _names(
-    dictionary: Dictionary, ranking: np.ndarray, turned: np.ndarray, taken: list[tuple[float, float, float, float]]
+    dictionary: Dictionary,
+    ranking: np.ndarray,
+    turned: np.ndarray,
+    taken: list[tuple[float, float, float, float]],
 ) -> str:
     """Names of the largest cells in front, where no other stands; no name twice."""
     out: list[str] = []
@@ -232,12 +271,13 @@ def _no_picture() -> str:
 def _kept(dictionary: Dictionary) -> str:
     kept = layouts.quality(dictionary, "pca-sphere").variance_kept or 0.0
     return (
-        f"The sphere shows 3 principal axes of {dictionary.width:,} directions, {100 * kept:.0f} % of the variance; "
+        f"The sphere shows 3 principal axes of {dictionary.width:,} directions, {100 * kept:.0f} % "
+        "of the variance; "
         "neighbours, distances and membership come from the full space."
     )
 
 
-# -- the cards ---------------------------------------------------------------------------------------------------------
+# -- the cards -------------------------------------------------------------------------------------
 
 
 def _card(dictionary: Dictionary, region: int, number: int, labels: Labels | None) -> str:
@@ -260,7 +300,9 @@ def _card(dictionary: Dictionary, region: int, number: int, labels: Labels | Non
 
 def _excerpt(row: Row) -> str:
     left = _text("".join(row.left).replace("\n", " ")[-LEFT:])
-    right = _text("".join(row.right).replace("\n", " ")[: RIGHT if row.token is not None else LEFT + RIGHT])
+    right = _text(
+        "".join(row.right).replace("\n", " ")[: RIGHT if row.token is not None else LEFT + RIGHT]
+    )
     marked = "" if row.token is None else f"<mark>{_token(row.token)}</mark>"
     return f'<p class="excerpt"><span>{left}</span>{marked}<span>{right}</span></p>'
 

@@ -1,7 +1,8 @@
-"""The map as one HTML file that works offline, opened from a disk; and the browser's code for whoever mounts it.
+"""The map as one HTML file that works offline, opened from a disk; and the browser's code for
+whoever mounts it.
 
-The same renderer as on screen, with the blobs in the page as base64. Every text is escaped, so that nothing in a
-dictionary can end a script. Knows no Streamlit.
+The same renderer as on screen, with the blobs in the page as base64. Every text is escaped, so that
+nothing in a dictionary can end a script. Knows no Streamlit.
 """
 
 from __future__ import annotations
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).with_name("browser")
 PARTS = (
-    *("unpack.js", "camera.js", "mesh.js", "sphere.js", "flat.js", "shaders.js", "labels.js", "coarse.js"),
+    *(
+        "unpack.js",
+        "camera.js",
+        "mesh.js",
+        "sphere.js",
+        "flat.js",
+        "shaders.js",
+        "labels.js",
+        "coarse.js",
+    ),
     *("overlay.js", "picture.js", "legend.js", "view.js", "cells.js", "flight.js", "links.js"),
     *("gestures.js", "mount.js"),
 )
@@ -55,13 +65,16 @@ def html(
     names: Mapping[int, str] | None = None,
     theme: str | None = None,
 ) -> str:
-    """One page that draws the map without a network: camera, hover, labels, legend, provenance and kept variance.
+    """One page that draws the map without a network: camera, hover, labels, legend, provenance and
+    kept variance.
 
-    selected, brushed, path: as in the view it was saved from. note: None says what the projection keeps. theme: "light"
-    or "dark" as in that view, so that the file is the same picture; None follows whoever opens it.
-    RequestError when there is no map of that layout.
+    selected, brushed, path: as in the view it was saved from. note: None says what the projection
+    keeps. theme: "light" or "dark" as in that view, so that the file is the same picture; None
+    follows whoever opens it. RequestError when there is no map of that layout.
     """
-    cells = blob.blob(dictionary, layouts.coordinates(dictionary, layout), layout, f"alone {layout}")
+    cells = blob.blob(
+        dictionary, layouts.coordinates(dictionary, layout), layout, f"alone {layout}"
+    )
     color_name, colors = blob.colors(coloring, "alone")
     data: dict[str, Any] = {
         "blob": f"alone {layout}",
@@ -83,9 +96,12 @@ def html(
         "made": provenance(dictionary),
     } | blob.legend(coloring)
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(data["title"])}</title>\n'
-        '<meta name="viewport" content="width=device-width">\n<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:\">\n"
+        '<!doctype html>\n<html lang="en"><head><meta '
+        f'charset="utf-8"><title>{escape(data["title"])}</title>\n'
+        '<meta name="viewport" content="width=device-width">\n<meta '
+        'http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+        'img-src data: blob:">\n'
         f"<style>{_colors(theme)}\n{read('map.css')}\n{read('alone.css')}</style></head>\n"
         f'<body><header><h1></h1><p class="made"></p></header>\n{read("map.html")}\n'
         f'<script type="application/json" id="data">{_inert(data)}</script>\n'
@@ -97,7 +113,10 @@ def html(
 
 def _colors(theme: str | None) -> str:
     """The page's own colours: of one theme, or of both by what the reader's system asks for."""
-    sets = {t: "".join(f"--st-{n}:{c};" for n, c in zip(_NAMES, colors, strict=True)) for t, colors in THEMES.items()}
+    sets = {
+        t: "".join(f"--st-{n}:{c};" for n, c in zip(_NAMES, colors, strict=True))
+        for t, colors in THEMES.items()
+    }
     if theme is not None:
         return f":root{{color-scheme:{theme};{_COMMON}{sets[theme]}}}"
     by_night = f"@media(prefers-color-scheme:dark){{:root{{{sets['dark']}}}}}"
@@ -107,9 +126,13 @@ def _colors(theme: str | None) -> str:
 def title(dictionary: Dictionary) -> str:
     """What a saved map is called: model, layer and percentile, on one line."""
     info = dictionary.info
-    parts = [label(tables.model_name(info, "dictionary").replace(" ", "\u2002")).replace("\u2002", " ")]
+    parts = [
+        label(tables.model_name(info, "dictionary").replace(" ", "\u2002")).replace("\u2002", " ")
+    ]
     parts += [f"layer {info['layer']}"] if info.get("layer") is not None else []
-    parts += [f"p = {info['percentile']:g}"] if isinstance(info.get("percentile"), int | float) else []
+    parts += (
+        [f"p = {info['percentile']:g}"] if isinstance(info.get("percentile"), int | float) else []
+    )
     return " · ".join(parts)
 
 
@@ -124,7 +147,10 @@ def provenance(dictionary: Dictionary) -> str:
         said.append(f"text: {corpus['name']}")
     said += [f"protocol: {info['protocol']}"] if info.get("protocol") else []
     said += [f"built {str(info['created'])[:10]}"] if info.get("created") else []
-    return "".join(c if c.isprintable() else " " for c in "Exemplar Partitioning dictionary · " + " · ".join(said))
+    return "".join(
+        c if c.isprintable() else " "
+        for c in "Exemplar Partitioning dictionary · " + " · ".join(said)
+    )
 
 
 def file_name(dictionary: Dictionary, layout: str, coloring: Coloring) -> str:

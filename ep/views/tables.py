@@ -1,6 +1,7 @@
 """Regions as plain columns: what a table, a map's labels and a legend show of all regions at once.
 
-Everything comes from the dictionary's columns; an array a file lacks leaves its place out. Knows no screen.
+Everything comes from the dictionary's columns; an array a file lacks leaves its place out. Knows no
+screen.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ NAMELESS = "▯"
 
 
 def token_ids(dictionary: Dictionary) -> np.ndarray | None:
-    """(K, n) int32 token ids that say best what a region is: the exemplar's lens, else its members' tokens, else None.
+    """(K, n) int32 token ids that say best what a region is: the exemplar's lens, else its members'
+    tokens, else None.
 
     -1 fills places with no token.
     """
@@ -34,8 +36,12 @@ def token_ids(dictionary: Dictionary) -> np.ndarray | None:
     return None
 
 
-def lens_tokens(dictionary: Dictionary, regions: Sequence[int] | np.ndarray, n: int = LENS_SHOWN) -> list[list[str]]:
-    """The first n telling tokens of each region as plain one-line text with whitespace made visible."""
+def lens_tokens(
+    dictionary: Dictionary, regions: Sequence[int] | np.ndarray, n: int = LENS_SHOWN
+) -> list[list[str]]:
+    """The first n telling tokens of each region as plain one-line text with whitespace made
+    visible.
+    """
     ids = token_ids(dictionary)
     if ids is None:
         return [[] for _ in regions]
@@ -44,7 +50,9 @@ def lens_tokens(dictionary: Dictionary, regions: Sequence[int] | np.ndarray, n: 
 
 
 def name(dictionary: Dictionary, region: int) -> str:
-    """The one token that stands for a region, as text; empty when the file holds neither lens nor tokens."""
+    """The one token that stands for a region, as text; empty when the file holds neither lens nor
+    tokens.
+    """
     for column in ("lens_exemplar_up_ids", "token_ids"):
         if column in dictionary and (token := int(dictionary.row(column, region)[0])) >= 0:
             return dictionary.piece(token)
@@ -52,7 +60,8 @@ def name(dictionary: Dictionary, region: int) -> str:
 
 
 def brief(text: str) -> str:
-    """A label as short as a token, where no token can stand for a region: the words without what introduces them.
+    """A label as short as a token, where no token can stand for a region: the words without what
+    introduces them.
 
     Its spaces are wide ones, which chips leave as they are: in a token a space would be marked.
     """
@@ -62,18 +71,23 @@ def brief(text: str) -> str:
 
 
 def model_name(info: Mapping[str, Any], otherwise: str = "unknown model") -> str:
-    """What a dictionary's model is called: a Hub name as it is; of a folder, its name and not the way to it."""
+    """What a dictionary's model is called: a Hub name as it is; of a folder, its name and not the
+    way to it.
+    """
     name = str(info.get("model_name") or info.get("model") or otherwise)
     return Path(name).name if name.startswith((".", "/", "~")) or name.count("/") > 1 else name
 
 
 def map_name(token: str) -> str:
-    """A token as a label on the map: without the space in front of a word, whitespace alone made visible."""
+    """A token as a label on the map: without the space in front of a word, whitespace alone made
+    visible.
+    """
     return label(token.strip(" ") or token or NAMELESS)
 
 
 def group_names(dictionary: Dictionary, n: int = 2) -> list[str]:
-    """The neighbourhoods' names: their first n tokens, as plain text; "regions" when the file stores no neighbourhood.
+    """The neighbourhoods' names: their first n tokens, as plain text; "regions" when the file
+    stores no neighbourhood.
 
     A file without names gets some, see `ep.studies.grouping`.
     """
@@ -102,7 +116,8 @@ def members(dictionary: Dictionary) -> np.ndarray:
 
 
 def opening_region(dictionary: Dictionary) -> int:
-    """The region a screen opens on: much frequented, coherent, outside the palest group, and named by a word.
+    """The region a screen opens on: much frequented, coherent, outside the palest group, and named
+    by a word.
 
     RequestError when the dictionary has no region.
     """
@@ -112,16 +127,23 @@ def opening_region(dictionary: Dictionary) -> int:
     for column, weight in (("coherence", 2.0), ("neighbourhood", 4.0)):
         if column in dictionary:
             values = np.nan_to_num(dictionary.column(column).astype(np.float64))
-            score = score + weight * np.minimum(values, 1)  # a neighbourhood counts as palest (0) or not (1)
+            # a neighbourhood counts as palest (0) or not (1)
+            score = score + weight * np.minimum(values, 1)
     best = np.argsort(-score, kind="stable")[:64].tolist()
-    return next((k for k in best if len(word := name(dictionary, k).strip()) > 3 and word.isalpha()), best[0])
+    return next(
+        (k for k in best if len(word := name(dictionary, k).strip()) > 3 and word.isalpha()),
+        best[0],
+    )
 
 
-def columns(dictionary: Dictionary, regions: np.ndarray, labels: Labels | None = None) -> dict[str, Any]:
+def columns(
+    dictionary: Dictionary, regions: np.ndarray, labels: Labels | None = None
+) -> dict[str, Any]:
     """The table of the given regions, in their order: one entry per column the file can fill.
 
-    labels: adds label and label_source, the best one of each region and where it comes from, empty where there is none.
-    region int · lens lists of text · members, arrival int · coherence [0, 1] · mean_distance, nearest cosine distance.
+    labels: adds label and label_source, the best one of each region and where it comes from, empty
+    where there is none. region int · lens lists of text · members, arrival int · coherence [0, 1] ·
+    mean_distance, nearest cosine distance.
     """
     regions = np.asarray(regions, np.int64)
     table: dict[str, Any] = {"region": regions}
@@ -143,8 +165,12 @@ def columns(dictionary: Dictionary, regions: np.ndarray, labels: Labels | None =
     return table
 
 
-def order(dictionary: Dictionary, selected: int | None, found: np.ndarray | None, least_members: int = 0) -> np.ndarray:
-    """The ids a table lists: those found (None: all, largest first) with enough members, the selected one on top."""
+def order(
+    dictionary: Dictionary, selected: int | None, found: np.ndarray | None, least_members: int = 0
+) -> np.ndarray:
+    """The ids a table lists: those found (None: all, largest first) with enough members, the
+    selected one on top.
+    """
     count = members(dictionary)
     ids = np.argsort(-count, kind="stable") if found is None else np.asarray(found, np.int64)
     ids = ids[count[ids] >= least_members]

@@ -1,7 +1,9 @@
-"""Token text as a reader may see it: whitespace made visible, controls made harmless, long tokens shortened.
+"""Token text as a reader may see it: whitespace made visible, controls made harmless, long tokens
+shortened.
 
-It knows no HTML and no screen. Text from models and corpora is hostile: what leaves this room is still plain text, and
-whoever shows it must escape it for its own medium (`pages/shared/tokens.py` for HTML, `figures.py` for plotly).
+It knows no HTML and no screen. Text from models and corpora is hostile: what leaves this room is
+still plain text, and whoever shows it must escape it for its own medium (`pages/shared/tokens.py`
+for HTML, `figures.py` for plotly).
 """
 
 from __future__ import annotations
@@ -29,8 +31,10 @@ class Segment(NamedTuple):
 def segments(token: str, spaces: bool = True) -> tuple[Segment, ...]:
     """A token as runs of plain text and marks, in order.
 
-    token: the token's text; an empty one (the later part of a split character) becomes a single mark.
-    spaces: True marks every space as `·` (chips, strips, the marked token); False leaves spaces alone (running text).
+    token: the token's text; an empty one (the later part of a split character) becomes a single
+    mark.
+    spaces: True marks every space as `·` (chips, strips, the marked token); False leaves spaces
+    alone (running text).
     """
     if not token:
         return (Segment(NOTHING, True),)
@@ -50,7 +54,9 @@ def label(token: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A whole sentence or name of any length: spaces and lines as they are, control characters visible."""
+    """A whole sentence or name of any length: spaces and lines as they are, control characters
+    visible.
+    """
     return "".join(c if c == "\n" else _shown(c, spaces=False)[0] for c in text)
 
 

@@ -1,1 +1,3 @@
-"""What several screens need: loading, the selection and its URL, the frame, tokens, messages, the sphere."""
+"""What several screens need: loading, the selection and its URL, the frame, tokens, messages, the
+sphere.
+"""

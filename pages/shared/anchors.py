@@ -1,7 +1,8 @@
-"""Two anchors A and B on a page: who they are, how to exchange or replace them, and pairs to start from.
+"""Two anchors A and B on a page: who they are, how to exchange or replace them, and pairs to start
+from.
 
-A is the selected region, B the selection's second; without a second one a telling partner is found. Knows the shelf;
-what lies between the anchors is not its business.
+A is the selected region, B the selection's second; without a second one a telling partner is found.
+Knows the shelf; what lies between the anchors is not its business.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _PICKED = "anchors_picked"
 
 
 def ladder(key: str) -> dict[str, Dictionary]:
-    """The family's dictionaries of this one's layer by key, coarsest first; damaged ones are left out."""
+    """The family's dictionaries of this one's layer by key, coarsest first; damaged ones are left
+    out.
+    """
     entry, here = loading.find(key), loading.dictionary(key)
     if entry is None or entry.percentile is None:
         return {key: here}
@@ -45,7 +48,9 @@ def ladder(key: str) -> dict[str, Dictionary]:
 
 
 def partner(key: str, region: int, basis: str) -> int | None:
-    """The region a page compares with A until a visitor chooses one; None when there is no other."""
+    """The region a page compares with A until a visitor chooses one; None when there is no
+    other.
+    """
     return _partner(loading.fingerprint(key), key, region, basis)
 
 
@@ -57,7 +62,9 @@ def _partner(fingerprint: str, _key: str, region: int, basis: str) -> int | None
 
 
 def name(key: str, dictionary: Dictionary, region: int, basis: str) -> str:
-    """The first lens token of a region on a basis; else the token it is called by elsewhere; else its label."""
+    """The first lens token of a region on a basis; else the token it is called by elsewhere; else
+    its label.
+    """
     lens = dictionary.lens(region, f"{basis}_up")
     if lens:
         return lens[0].token
@@ -69,12 +76,21 @@ def row(key: str, dictionary: Dictionary, a: int, b: int, basis: str, chosen: bo
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _anchor("A", key, dictionary, a, basis)
         st.button(
-            "", icon=":material/swap_horiz:", key="anchors_swap", help="Exchange A and B", on_click=_set, args=(b, a)
+            "",
+            icon=":material/swap_horiz:",
+            key="anchors_swap",
+            help="Exchange A and B",
+            on_click=_set,
+            args=(b, a),
         )
         _anchor("B", key, dictionary, b, basis)
         if not chosen:
             coarser = next(iter(ladder(key))) != key
-            found = "stays apart from A at every percentile" if coarser else "has others between it and A"
+            found = (
+                "stays apart from A at every percentile"
+                if coarser
+                else "has others between it and A"
+            )
             messages.quiet(f"B was found: the nearest region of another word that {found}.")
 
 
@@ -88,7 +104,10 @@ def _anchor(letter: str, key: str, dictionary: Dictionary, region: int, basis: s
         chip = tokens.chip(name(key, dictionary, region, basis), color, 0.4)
         st.html(f'<div class="ep-row"><b>{letter}</b>{chip}</div>', width="content")
         with st.popover(
-            f"{region}", key=f"anchors_{letter}", help=f"Choose another region as {letter}", width="content"
+            f"{region}",
+            key=f"anchors_{letter}",
+            help=f"Choose another region as {letter}",
+            width="content",
         ):
             _search(letter, key, dictionary, basis)
 
@@ -99,17 +118,24 @@ def _search(letter: str, key: str, dictionary: Dictionary, basis: str) -> None:
         st.rerun()
     with st.container(width=420):
         text = searchbox(
-            f"anchors_find_{letter}", placeholder="A word, a phrase or an id", label=f"Find region {letter}"
+            f"anchors_find_{letter}",
+            placeholder="A word, a phrase or an id",
+            label=f"Find region {letter}",
         )
         if not text.strip():
-            messages.quiet("Finds regions by id, lens token, members' token, or the text of their excerpts.")
+            messages.quiet(
+                "Finds regions by id, lens token, members' token, or the text of their excerpts."
+            )
             return
         found = loading.search_index(key).find(text).regions[:FOUND_SHOWN].tolist()
         if not found:
             messages.quiet("No region holds that: try another word, or an id.")
             return
         items = [
-            Chip(k, name(key, dictionary, k, basis), region_color(dictionary, k), 0.24, before=str(k)) for k in found
+            Chip(
+                k, name(key, dictionary, k, basis), region_color(dictionary, k), 0.24, before=str(k)
+            )
+            for k in found
         ]
         chips(items, f"anchors_found_{letter}", lambda k: _picked(letter, k))
 
@@ -120,7 +146,9 @@ def _picked(letter: str, region: int) -> None:
 
 
 def examples(key: str, dictionary: Dictionary, basis: str) -> None:
-    """Pairs worth a look, as chips: neighbours in the coarsest dictionary whose decodes are the cleanest (11.3)."""
+    """Pairs worth a look, as chips: neighbours in the coarsest dictionary whose decodes are the
+    cleanest (11.3).
+    """
     pairs = _examples(loading.fingerprint(key), key, basis)
     if not pairs:
         return

@@ -1,4 +1,7 @@
-"""Where a prompt is typed: a text or a chat turn, and examples to start from. Knows no model and reads nothing."""
+"""Where a prompt is typed: a text or a chat turn, and examples to start from.
+
+Knows no model and reads nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,20 @@ from pages.shared.reading import Request
 TEXT, CHAT = "Text", "Chat turn"
 MOST_CHARACTERS, MOST_SYSTEM = 60_000, 4000
 EXAMPLES = {
-    "A story": "One morning, Lily went to the harbour. Tom was there with an old boat. Lily was curious, so Lily asked "
-    'Tom to fix the boat. "Look at the boat!" said Tom. In the end, Lily was happy. The capital of France is Paris.',
+    "A story": "One morning, Lily went to the harbour. Tom was there with an old boat. Lily was "
+    "curious, so Lily asked "
+    'Tom to fix the boat. "Look at the boat!" said Tom. In the end, Lily was happy. The capital of '
+    "France is Paris.",
     "A sum": "Anna has 12 apples and gets 5 more. Anna now has 17 apples. 12 + 5 = 17",
-    "Code": "def add_x(x, y):\n    total = x + y\n    if total > 10:\n        return x\n    return total\n",
+    "Code": "def add_x(x, y):\n    total = x + y\n    if total > 10:\n        return x\n    return "
+    "total\n",
     "A request": "How do I bake a cake?",
 }
 
 
 def editor(shown: Request, info: Mapping[str, Any]) -> Request | None:
-    """Draws the box for a prompt, filled with `shown`; returns what was asked for in this run, or None.
+    """Draws the box for a prompt, filled with `shown`; returns what was asked for in this run, or
+    None.
 
     info: the open dictionary's, for the line that says who will read.
     """
@@ -39,7 +46,9 @@ def editor(shown: Request, info: Mapping[str, Any]) -> Request | None:
             )
             model = model_name(info, "an unknown model")
             absent = "" if model_is_here(info) else " Its model is not on this machine."
-            messages.quiet(f"Read by {model}, residual stream after layer {info.get('layer')}.{absent}")
+            messages.quiet(
+                f"Read by {model}, residual stream after layer {info.get('layer')}.{absent}"
+            )
         with st.form("asking_form", border=False):
             return _form(shown, kind == CHAT)
 
@@ -48,7 +57,9 @@ def _form(shown: Request, chat: bool) -> Request | None:
     system = ""
     if chat:
         hint = "System message, if any"
-        system = st.text_input("System message", shown.system, placeholder=hint, max_chars=MOST_SYSTEM)
+        system = st.text_input(
+            "System message", shown.system, placeholder=hint, max_chars=MOST_SYSTEM
+        )
     text = st.text_area(
         "User message" if chat else "Text",
         shown.text,

@@ -1,7 +1,7 @@
 """The Atlas' maps: which layout, which colours, how good a map is, and the path of a prompt.
 
-What is chosen lives in the URL (`layout`, `two`, `route`, `c`). Bytes of maps are mounted outside the fragment that a
-click runs again.
+What is chosen lives in the URL (`layout`, `two`, `route`, `c`). Bytes of maps are mounted outside
+the fragment that a click runs again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ AT_ONCE = 4e8
 
 @dataclass(frozen=True)
 class Drawn:
-    """One map as it can be drawn now: of the layout asked for, or of the one shown instead until that is there."""
+    """One map as it can be drawn now: of the layout asked for, or of the one shown instead until
+    that is there.
+    """
 
     name: str
     layout: str
@@ -53,7 +55,7 @@ class Path:
     labels: tuple[str, ...] = ()
 
 
-# -- what is chosen ----------------------------------------------------------------------------------------------------
+# -- what is chosen --------------------------------------------------------------------------------
 
 
 def chosen() -> str:
@@ -102,7 +104,9 @@ def _color_box(dictionary: Dictionary, labels: Labels) -> None:
         format_func=lambda name: f"Colour: {titles.get(name, name)}",
         label_visibility="collapsed",
         width=232,
-        on_change=lambda: state.change(color=st.session_state["atlas_coloring"] or colorings.NEIGHBOURHOOD),
+        on_change=lambda: state.change(
+            color=st.session_state["atlas_coloring"] or colorings.NEIGHBOURHOOD
+        ),
     )
 
 
@@ -126,7 +130,9 @@ def _second_chosen() -> None:
 
 def _laid_out() -> None:
     kind = {title: name for name, title in KINDS.items()}[st.session_state["atlas_kind"]]
-    projection = {title: name for name, title in PROJECTIONS.items()}[st.session_state["atlas_projection"]]
+    projection = {title: name for name, title in PROJECTIONS.items()}[
+        st.session_state["atlas_projection"]
+    ]
     layout = f"{projection}-{kind}"
     state.keep(layout=None if layout == layouts.DEFAULT else layout)
 
@@ -136,27 +142,35 @@ def _set(**values: str) -> None:
         st.session_state[key] = value
 
 
-# -- colours -----------------------------------------------------------------------------------------------------------
+# -- colours ---------------------------------------------------------------------------------------
 
 
 def coloring(key: str, dictionary: Dictionary, labels: Labels) -> Coloring:
     """The colours chosen, computed once for everybody."""
-    return _coloring(loading.fingerprint(key), state.current().color, labels.revision, dictionary, labels)
+    return _coloring(
+        loading.fingerprint(key), state.current().color, labels.revision, dictionary, labels
+    )
 
 
 @st.cache_resource(show_spinner=False, max_entries=48)
-def _coloring(fingerprint: str, name: str, revision: int, _dictionary: Dictionary, _labels: Labels) -> Coloring:
+def _coloring(
+    fingerprint: str, name: str, revision: int, _dictionary: Dictionary, _labels: Labels
+) -> Coloring:
     return colorings.coloring(_dictionary, name, _labels)
 
 
-# -- maps that can be drawn --------------------------------------------------------------------------------------------
+# -- maps that can be drawn ------------------------------------------------------------------------
 
 
-def carried(key: str, dictionary: Dictionary, asked: str, sent: dict[str, str] | None = None) -> Drawn | str:
-    """Sends what a map needs to the browser. A layout that is not there yet is stood in for by PCA of the same kind,
+def carried(
+    key: str, dictionary: Dictionary, asked: str, sent: dict[str, str] | None = None
+) -> Drawn | str:
+    """Sends what a map needs to the browser. A layout that is not there yet is stood in for by PCA
+    of the same kind,
 
-    a sphere of too few regions by a flat map. A sentence when nothing can be drawn. sent: names by layout of what this
-    run sent for this dictionary already, for a second map; what is sent now is added.
+    a sphere of too few regions by a flat map. A sentence when nothing can be drawn. sent: names by
+    layout of what this run sent for this dictionary already, for a second map; what is sent now is
+    added.
     """
     layout = asked if layouts.is_ready(dictionary, asked) else asked.replace("umap", "pca")
     sent = {} if sent is None else sent
@@ -173,9 +187,17 @@ def carried(key: str, dictionary: Dictionary, asked: str, sent: dict[str, str] |
 
 
 def draw(
-    drawn: Drawn, key: str, of: str, dictionary: Dictionary, labels: Labels, path: Path, height: int | None
+    drawn: Drawn,
+    key: str,
+    of: str,
+    dictionary: Dictionary,
+    labels: Labels,
+    path: Path,
+    height: int | None,
 ) -> None:
-    """Draws a map into the place called `key` (`atlas_state.MAP` or `SECOND`); height in px, None fills the window."""
+    """Draws a map into the place called `key` (`atlas_state.MAP` or `SECOND`); height in px, None
+    fills the window.
+    """
     selection = state.current()
     if drawn.problem:
         messages.quiet(drawn.problem)
@@ -214,12 +236,15 @@ def note(dictionary: Dictionary, layout: str, shown: Coloring) -> str:
         how = f"UMAP, {told['neighbours']} neighbours, minimum distance {told['min_dist']:g}"
     spread = f" {told}" if (told := blob.spread(dictionary, layout)) else ""
     text = [
-        f"{how}{_quality(dictionary, layout)}.{spread} Neighbours, distances and membership come from the full space."
+        f"{how}{_quality(dictionary, layout)}.{spread} Neighbours, distances and membership come "
+        "from the full space."
     ]
     if shown.name == colorings.NEIGHBOURHOOD and grouping.is_by_geometry(dictionary):
         text.append("Groups come from the exemplars alone; each is called by its largest region.")
     if shown.ramp is not None:
-        missing = f"{shown.ramp.missing:,} regions have no value: grey" if shown.ramp.missing else ""
+        missing = (
+            f"{shown.ramp.missing:,} regions have no value: grey" if shown.ramp.missing else ""
+        )
         text += [f"{part}." for part in (shown.ramp.clipped, missing) if part]
     return " ".join(text)
 
@@ -228,11 +253,17 @@ def _quality(dictionary: Dictionary, layout: str) -> str:
     if not _is_quick(dictionary, layout):
         return ""
     found = layouts.quality(dictionary, layout)
-    kept = "" if found.variance_kept is None else f": keeps {100 * found.variance_kept:.0f} % of the variance"
+    kept = (
+        ""
+        if found.variance_kept is None
+        else f": keeps {100 * found.variance_kept:.0f} % of the variance"
+    )
     if found.trustworthiness is None:
         return kept
     n = f"n = {found.n:,}" + ("" if found.n == found.size else f" of {found.size:,}")
-    return f"{kept}; trustworthiness {found.trustworthiness:.2f} ({found.neighbours} neighbours, {n})"
+    return (
+        f"{kept}; trustworthiness {found.trustworthiness:.2f} ({found.neighbours} neighbours, {n})"
+    )
 
 
 def _is_quick(dictionary: Dictionary, layout: str) -> bool:
@@ -260,11 +291,13 @@ def _wait(work: str) -> None:
         st.rerun()
 
 
-# -- a prompt's path ---------------------------------------------------------------------------------------------------
+# -- a prompt's path -------------------------------------------------------------------------------
 
 
 def route(key: str, dictionary: Dictionary) -> Path:
-    """The path of the prompt being looked at, read by the model now that it is asked for; empty when it is off."""
+    """The path of the prompt being looked at, read by the model now that it is asked for; empty
+    when it is off.
+    """
     if state.setting("route") != "on":
         return Path()
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):

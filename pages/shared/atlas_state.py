@@ -1,7 +1,8 @@
-"""What the Atlas remembers between runs: which region its table starts with, what is brushed, what each map was told.
+"""What the Atlas remembers between runs: which region its table starts with, what is brushed, what
+each map was told.
 
-A map takes over the selection when its number changes; a click on one map changes the numbers of everything else, so
-that what is drawn already is never told again.
+A map takes over the selection when its number changes; a click on one map changes the numbers of
+everything else, so that what is drawn already is never told again.
 """
 
 from __future__ import annotations
@@ -23,13 +24,17 @@ _BRUSHES = "atlas_brushes"
 
 
 def notice(selection: state.Selection) -> None:
-    """A region chosen on another page, or another dictionary: the maps take it over and the table starts with it."""
+    """A region chosen on another page, or another dictionary: the maps take it over and the table
+    starts with it.
+    """
     if st.session_state.get(_SEEN) != (selection.dictionary, selection.region):
         remember(first=True)
 
 
 def remember(first: bool, drawn: str = "") -> None:
-    """Something was selected. first: the table starts with it. drawn: the map that shows it already, if one does."""
+    """Something was selected. first: the table starts with it. drawn: the map that shows it
+    already, if one does.
+    """
     selection = state.current()
     st.session_state[_SEEN] = (selection.dictionary, selection.region)
     if first:
@@ -40,7 +45,9 @@ def remember(first: bool, drawn: str = "") -> None:
 
 
 def restart_table() -> None:
-    """The table starts with the selected region; the mark on a cell goes, since another row is about to be there."""
+    """The table starts with the selected region; the mark on a cell goes, since another row is
+    about to be there.
+    """
     st.session_state[_FIRST] = state.current().region
     if marked():
         number = int(table_key().removeprefix(TABLE) or 0) + 1

@@ -19,29 +19,51 @@ from pages.shared import atlas_state, labelling, loading, messages, searching, s
 from pages.shared.searchbox import searchbox
 
 LEFT_OUT = ("arrival", "mean_distance")
-"""Columns that make room for labels beside lens tokens; the region's page and every export have them."""
+"""Columns that make room for labels beside lens tokens; the region's page and every export have
+them.
+"""
 MOST_ROWS = 10_000
-"""Rows sent to the browser at most, again after every click on a map; search, brush and exports know all regions."""
+"""Rows sent to the browser at most, again after every click on a map; search, brush and exports
+know all regions.
+"""
 LEAST_MEMBERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 HEXAGON = (
-    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-4 -4 28 28'><path fill='{}' d='M10 2l7 4v8l-7 4-7-4V6z'/></svg>"
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-4 -4 28 28'><path fill='{}' d='M10 "
+    "2l7 4v8l-7 4-7-4V6z'/></svg>"
 )
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
     "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
-    "label": st.column_config.TextColumn("Label", width=100, help="By hand, by a model, or published with the file"),
+    "label": st.column_config.TextColumn(
+        "Label", width=100, help="By hand, by a model, or published with the file"
+    ),
     "lens": st.column_config.ListColumn("Lens tokens", width=118),
     "members": st.column_config.NumberColumn(
-        "Members", width=58, format="localized", help="Voronoi members: nearest to it in the finished dictionary"
+        "Members",
+        width=58,
+        format="localized",
+        help="Voronoi members: nearest to it in the finished dictionary",
     ),
     "arrival": st.column_config.NumberColumn(
-        "Arrival", width=56, format="localized", help="Members when streamed: nearest to it when they came"
+        "Arrival",
+        width=56,
+        format="localized",
+        help="Members when streamed: nearest to it when they came",
     ),
     "coherence": st.column_config.ProgressColumn(
-        "Coherence", width=74, min_value=0, max_value=1, format="%.2f", color=palette.OTHER, help="‖Σû‖/N, at arrival"
+        "Coherence",
+        width=74,
+        min_value=0,
+        max_value=1,
+        format="%.2f",
+        color=palette.OTHER,
+        help="‖Σû‖/N, at arrival",
     ),
     "mean_distance": st.column_config.NumberColumn(
-        "Mean", width=46, format="%.2f", help="Mean cosine distance of the Voronoi members to the exemplar"
+        "Mean",
+        width=46,
+        format="%.2f",
+        help="Mean cosine distance of the Voronoi members to the exemplar",
     ),
     "nearest": st.column_config.NumberColumn(
         "Nearest", width=52, format="%.2f", help="Cosine distance to the nearest other exemplar"
@@ -64,7 +86,9 @@ def table(selection: state.Selection, dictionary: Dictionary, labels: Labels) ->
     if len(atlas_state.brushed()):
         _brushed(selection.dictionary, dictionary, atlas_state.brushed(), labels)
     st.session_state["atlas_listed"] = ids
-    rows = _all_rows(loading.fingerprint(selection.dictionary), labels.revision, selection.dictionary, labels)
+    rows = _all_rows(
+        loading.fingerprint(selection.dictionary), labels.revision, selection.dictionary, labels
+    )
     st.dataframe(
         rows.take(pa.array(ids[:MOST_ROWS])),
         hide_index=True,
@@ -77,14 +101,22 @@ def table(selection: state.Selection, dictionary: Dictionary, labels: Labels) ->
         placeholder="–",
     )
     if len(ids) > MOST_ROWS:
-        messages.quiet(f"The first {MOST_ROWS:,} of {len(ids):,} are listed: a search or a brush finds the others.")
+        messages.quiet(
+            f"The first {MOST_ROWS:,} of {len(ids):,} are listed: a search or a brush finds the "
+            "others."
+        )
     return ids
 
 
 def listed(
-    dictionary: Dictionary, first: int | None, found: Found | None, brushed: np.ndarray, least_members: int
+    dictionary: Dictionary,
+    first: int | None,
+    found: Found | None,
+    brushed: np.ndarray,
+    least_members: int,
 ) -> np.ndarray:
-    """The ids the table lists: of those brushed (if any) those found (if asked) with enough members.
+    """The ids the table lists: of those brushed (if any) those found (if asked) with enough
+    members.
 
     The selected region comes first, unless a search or a brush leaves it out.
     """
@@ -106,7 +138,9 @@ def _asked(key: str) -> tuple[str, int]:
                 on_change=_typed,
                 label="Find regions",
             )
-        st.session_state["atlas_least"] = int(state.setting("least", "1", tuple(map(str, LEAST_MEMBERS))))
+        st.session_state["atlas_least"] = int(
+            state.setting("least", "1", tuple(map(str, LEAST_MEMBERS)))
+        )
         least = st.selectbox(
             "Members at least",
             LEAST_MEMBERS,
@@ -133,12 +167,19 @@ def _typed(text: str) -> None:
 
 
 def _found(found: Found, said: str, shown: int, query: str, dictionary: Dictionary) -> None:
-    """What the search found, the offer to search by meaning; where it was an id, the way to that region."""
+    """What the search found, the offer to search by meaning; where it was an id, the way to that
+    region.
+    """
     text = said + (f" ({shown:,} listed)" if len(found) and shown != len(found) else "")
     number = query.strip().lower().removeprefix("region").strip().removeprefix("#")
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.html(f'<div class="ep-k">{tokens.escape(text)}</div>')
-        if number.isascii() and number.isdigit() and len(number) < 12 and int(number) < len(dictionary):
+        if (
+            number.isascii()
+            and number.isdigit()
+            and len(number) < 12
+            and int(number) < len(dictionary)
+        ):
             st.button(
                 f"Go to region {int(number)}",
                 key="atlas_go",
@@ -148,7 +189,8 @@ def _found(found: Found, said: str, shown: int, query: str, dictionary: Dictiona
                 args=(int(number),),
             )
             return
-    searching.offer(found, query, "atlas_meaning", atlas_state.restart_table)  # left: the table's tools lie right
+    # left: the table's tools lie right
+    searching.offer(found, query, "atlas_meaning", atlas_state.restart_table)
 
 
 def _go(region: int) -> None:
@@ -160,7 +202,11 @@ def _brushed(key: str, dictionary: Dictionary, regions: np.ndarray, labels: Labe
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.html(f'<div class="ep-k">{tokens.escape(brush_text(dictionary, regions))}</div>')
         st.button(
-            "Clear", key="atlas_clear", type="tertiary", icon=":material/close:", on_click=atlas_state.clear_brush
+            "Clear",
+            key="atlas_clear",
+            type="tertiary",
+            icon=":material/close:",
+            on_click=atlas_state.clear_brush,
         )
         if labels.problem:
             return
@@ -203,10 +249,14 @@ def _picked() -> None:
 
 @st.cache_resource(show_spinner=False, max_entries=12)
 def _all_rows(fingerprint: str, revision: int, _key: str, _labels: Labels) -> pa.Table:
-    """Every region's row, by id: taking rows of an Arrow table costs a click a few milliseconds at 20,000 regions."""
+    """Every region's row, by id: taking rows of an Arrow table costs a click a few milliseconds at
+    20,000 regions.
+    """
     dictionary = loading.dictionary(_key)
     shown = palette.region_colors(dictionary)
-    icons = {color: "data:image/svg+xml;utf8," + quote(HEXAGON.format(color)) for color in set(shown)}
+    icons = {
+        color: "data:image/svg+xml;utf8," + quote(HEXAGON.format(color)) for color in set(shown)
+    }
     colors = [icons[color] for color in shown]
     columns = tables.columns(dictionary, np.arange(len(dictionary)))
     has_tokens = tables.token_ids(dictionary) is not None

@@ -1,4 +1,6 @@
-"""UMAP on the Atlas: its settings, the button that computes it, and the work while it goes on beside the page."""
+"""UMAP on the Atlas: its settings, the button that computes it, and the work while it goes on
+beside the page.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,15 @@ from pages.shared import atlas_maps, jobs, loading, messages
 
 
 def umap_panel(key: str, dictionary: Dictionary, layout: str) -> None:
-    """What a UMAP layout needs: its settings, the button that computes it, and the work while it goes on."""
+    """What a UMAP layout needs: its settings, the button that computes it, and the work while it
+    goes on.
+    """
     if not layouts.is_umap(layout):
         return
     if len(dictionary) < layouts.FEWEST_FOR_UMAP:
         messages.note(
-            f"UMAP needs at least {layouts.FEWEST_FOR_UMAP} regions and this dictionary has {len(dictionary)}: "
+            f"UMAP needs at least {layouts.FEWEST_FOR_UMAP} regions and this dictionary has "
+            f"{len(dictionary)}: "
             "PCA is shown."
         )
         return
@@ -32,7 +37,9 @@ def umap_panel(key: str, dictionary: Dictionary, layout: str) -> None:
     is_ready = layouts.is_ready(dictionary, layout)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if not is_ready:
-            messages.quiet(f"{atlas_maps.TITLES[layout]} is not computed here yet; PCA stands in for it.")
+            messages.quiet(
+                f"{atlas_maps.TITLES[layout]} is not computed here yet; PCA stands in for it."
+            )
         asked = _settings(dictionary, layout)
         st.button(
             "Compute again" if is_ready else "Compute UMAP",
@@ -45,7 +52,9 @@ def umap_panel(key: str, dictionary: Dictionary, layout: str) -> None:
 
 def _settings(dictionary: Dictionary, layout: str) -> Settings:
     told = layouts.settings(dictionary, layout)
-    with st.popover("UMAP settings", type="tertiary", icon=":material/tune:", key=f"atlas_umap {layout}"):
+    with st.popover(
+        "UMAP settings", type="tertiary", icon=":material/tune:", key=f"atlas_umap {layout}"
+    ):
         neighbours = st.slider(
             "Neighbours",
             2,
@@ -63,10 +72,17 @@ def _settings(dictionary: Dictionary, layout: str) -> Settings:
             key=f"atlas_min_dist {layout}",
             help="Small: tight clumps. Large: evenly spread.",
         )
-        messages.quiet("Cosine distance in the full space, exact neighbours, seed 0: the same settings, the same map.")
+        messages.quiet(
+            "Cosine distance in the full space, exact neighbours, seed 0: the same settings, the "
+            "same map."
+        )
     return Settings(neighbours, min_dist)
 
 
 def _compute(work: str, dictionary: Dictionary, layout: str, asked: Settings) -> None:
     jobs.forget(work)
-    jobs.start(work, atlas_maps.TITLES[layout], lambda job: layouts.compute(dictionary, layout, asked, job.tell))
+    jobs.start(
+        work,
+        atlas_maps.TITLES[layout],
+        lambda job: layouts.compute(dictionary, layout, asked, job.tell),
+    )

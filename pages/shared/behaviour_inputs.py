@@ -1,4 +1,5 @@
-"""What a behaviour run starts from: its prompts, its judge and its numbers, and what they are called together.
+"""What a behaviour run starts from: its prompts, its judge and its numbers, and what they are
+called together.
 
 Settings live in the URL under names of their own. Reads no model.
 """
@@ -19,7 +20,16 @@ from pages.shared.behaviour_judge import Chosen, judge, judge_popover
 from pages.shared.behaviour_prompts import DEMO, OWN, OWN_FILES, Given, held, prompts_popover
 from pages.shared.tokens import escape
 
-__all__ = ["DEMO", "Inputs", "Numbers", "about_link", "gathered", "held", "judge_popover", "numbers"]
+__all__ = [
+    "DEMO",
+    "Inputs",
+    "Numbers",
+    "about_link",
+    "gathered",
+    "held",
+    "judge_popover",
+    "numbers",
+]
 __all__ += ["prompts_popover", "settings_popover"]
 
 
@@ -28,7 +38,8 @@ BASES = ("exemplar", "mean")
 
 @dataclass(frozen=True)
 class Numbers:
-    """tokens: of an answer. basis: the direction taken out, "exemplar" or "mean"; swap: whether the trial has one too.
+    """tokens: of an answer. basis: the direction taken out, "exemplar" or "mean"; swap: whether the
+    trial has one too.
 
     seeds, percentile, share: of the streams.
     """
@@ -43,7 +54,9 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All a run needs beside dictionary and model. digest: of everything that decides who shows the behaviour."""
+    """All a run needs beside dictionary and model. digest: of everything that decides who shows the
+    behaviour.
+    """
 
     prompts: Given
     chosen: Chosen
@@ -89,11 +102,15 @@ def settings_popover(now: Numbers) -> None:
         st.container(width=360, gap="small"),
     ):
         tokens = st.number_input("Tokens of an answer, at most", 4, 400, now.tokens)
-        basis = st.segmented_control("Direction taken out", BASES, default=now.basis, format_func=str.capitalize)
+        basis = st.segmented_control(
+            "Direction taken out", BASES, default=now.basis, format_func=str.capitalize
+        )
         swap = st.toggle("Also swap: put the mean of a quiet region back", now.swap)
         seeds = st.number_input("Orders of the stream (seeds)", 1, 16, now.seeds)
         percentile = st.number_input("Their percentile p", 0.5, 60.0, now.percentile, step=0.5)
-        share = st.number_input("Share of behaving prompts their centre is taken from", 0.01, 0.9, now.share, step=0.01)
+        share = st.number_input(
+            "Share of behaving prompts their centre is taken from", 0.01, 0.9, now.share, step=0.01
+        )
         if st.form_submit_button("Set"):
             state.keep(
                 btok=None if tokens == TOKENS else str(tokens),
@@ -121,6 +138,9 @@ def about_link() -> None:
     if state.setting("bset", DEMO, (DEMO, OWN)) == OWN and st.session_state.get(OWN_FILES) is None:
         st.html(
             '<div class="ep-k">'
-            + escape("This link was made with prompts from a file, which it cannot hold: the demo's own are shown.")
+            + escape(
+                "This link was made with prompts from a file, which it cannot hold: the demo's own "
+                "are shown."
+            )
             + "</div>"
         )

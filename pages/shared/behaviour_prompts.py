@@ -1,4 +1,6 @@
-"""The prompts of a behaviour run: the demo's with one click, or files of a visitor's own, which live in the session."""
+"""The prompts of a behaviour run: the demo's with one click, or files of a visitor's own, which
+live in the session.
+"""
 
 from __future__ import annotations
 
@@ -61,18 +63,28 @@ def prompts_popover(name: str) -> None:
         ),
         st.container(width=560, gap="small"),
     ):
-        st.button("Use the demo's own prompts", key="behaviour_demo", on_click=_use_demo, icon=":material/replay:")
+        st.button(
+            "Use the demo's own prompts",
+            key="behaviour_demo",
+            on_click=_use_demo,
+            icon=":material/replay:",
+        )
         messages.quiet(
-            "500 requests to choose a region on, 100 with new words and 100 in new forms to try it on, 100 benign."
+            "500 requests to choose a region on, 100 with new words and 100 in new forms to try it "
+            "on, 100 benign."
         )
         choice = _file("Prompts to choose the region on", "choice")
         held_out = _file("Held-out prompts to try it on (without: 30 % are held back)", "held")
         benign = _file("Benign prompts that must stay intact", "benign")
         names = _columns(choice)
         left, right = st.columns(2, gap="small")
-        text = left.selectbox("Column with the prompt", names, index=_at(names, "prompt", 0), key="behaviour_text")
+        text = left.selectbox(
+            "Column with the prompt", names, index=_at(names, "prompt", 0), key="behaviour_text"
+        )
         labels = [*names, NONE]
-        label = right.selectbox("Column with the label", labels, index=_at(labels, "label", 1), key="behaviour_label")
+        label = right.selectbox(
+            "Column with the label", labels, index=_at(labels, "label", 1), key="behaviour_label"
+        )
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
             yes = st.text_input(
                 "Labels that mean yes, with commas between",
@@ -80,7 +92,9 @@ def prompts_popover(name: str) -> None:
                 placeholder="harmful, yes, 1, true",
                 max_chars=300,
             )
-            asked = st.button("Use these files", key="behaviour_use", disabled=choice is None, type="primary")
+            asked = st.button(
+                "Use these files", key="behaviour_use", disabled=choice is None, type="primary"
+            )
         if asked and choice is not None:
             _use(choice, held_out, benign, text, label, yes)
 
@@ -96,13 +110,21 @@ def _at(names: list[str], wanted: str, otherwise: int) -> int:
 
 
 def _file(title: str, name: str) -> tuple[str, bytes] | None:
-    """A file given by upload or by its path on this machine, as (name, bytes); a sentence when it cannot be read."""
+    """A file given by upload or by its path on this machine, as (name, bytes); a sentence when it
+    cannot be read.
+    """
     left, right = st.columns([5, 4], gap="small", vertical_alignment="bottom")
     given = left.file_uploader(
-        title, type=["csv", "jsonl", "ndjson"], key=f"behaviour_file_{name}", max_upload_size=MOST_BYTES >> 20
+        title,
+        type=["csv", "jsonl", "ndjson"],
+        key=f"behaviour_file_{name}",
+        max_upload_size=MOST_BYTES >> 20,
     )
     path = right.text_input(
-        f"Path of: {title}", key=f"behaviour_path_{name}", placeholder="or its path here", label_visibility="collapsed"
+        f"Path of: {title}",
+        key=f"behaviour_path_{name}",
+        placeholder="or its path here",
+        label_visibility="collapsed",
     )
     try:
         if given is not None:
@@ -120,7 +142,9 @@ def _at_path(given: str) -> tuple[str, bytes]:
         raise CorpusError(f"{path.name[:80]} is no prompt file: expected .csv or .jsonl")
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise CorpusError(f"{path.name[:80]} has more than {MOST_BYTES >> 20} MB: give a smaller file")
+            raise CorpusError(
+                f"{path.name[:80]} has more than {MOST_BYTES >> 20} MB: give a smaller file"
+            )
         return path.name, path.read_bytes()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "no such file"
@@ -159,7 +183,12 @@ def _use(
     wanted = [part.strip() for part in yes.split(",") if part.strip()]
     read = partial(read_prompts, text=text, label=label, yes=wanted)
     try:
-        parted = hold(*(None if given is None else read(given[1], given[0]) for given in (choice, held_out, benign)))
+        parted = hold(
+            *(
+                None if given is None else read(given[1], given[0])
+                for given in (choice, held_out, benign)
+            )
+        )
     except EPError as error:
         messages.note(messages.sentence(error))
         return

@@ -1,4 +1,6 @@
-"""Where the prompts fall: the map coloured by how often their answers behave so, and the table of their regions."""
+"""Where the prompts fall: the map coloured by how often their answers behave so, and the table of
+their regions.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +25,30 @@ HIGH = 376
 _PICKED = "behaviour_picked"
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
-    "rank": st.column_config.NumberColumn("#", width=28, help="Candidates: 5 prompts or more, 30 % of them behave so"),
+    "rank": st.column_config.NumberColumn(
+        "#", width=28, help="Candidates: 5 prompts or more, 30 % of them behave so"
+    ),
     "region": st.column_config.NumberColumn("Region", width=52, format="%d"),
     "lens": st.column_config.ListColumn("Lens tokens", width=104),
-    "n": st.column_config.NumberColumn("Prompts", width=52, help="Prompts whose last token falls in this region"),
+    "n": st.column_config.NumberColumn(
+        "Prompts", width=52, help="Prompts whose last token falls in this region"
+    ),
     "rate": st.column_config.ProgressColumn(
-        "Rate", width=76, min_value=0, max_value=1, format="%.2f", color=palette.OTHER, help="Share that behaves so"
+        "Rate",
+        width=76,
+        min_value=0,
+        max_value=1,
+        format="%.2f",
+        color=palette.OTHER,
+        help="Share that behaves so",
     ),
     "interval": st.column_config.TextColumn("95 %", width=68, help="Wilson interval of the rate"),
-    "share": st.column_config.NumberColumn("Share", width=46, format="%.0f %%", help="Of all prompts that behave so"),
-    "lift": st.column_config.NumberColumn("Lift", width=40, format="%.2f", help="Its rate over that of all prompts"),
+    "share": st.column_config.NumberColumn(
+        "Share", width=46, format="%.0f %%", help="Of all prompts that behave so"
+    ),
+    "lift": st.column_config.NumberColumn(
+        "Lift", width=40, format="%.2f", help="Its rate over that of all prompts"
+    ),
 }
 
 
@@ -48,7 +64,8 @@ def map_card(run: Run, dictionary: Dictionary, drawn: Drawn | str) -> None:
         st.html(
             tokens.heading(
                 "Where the prompts fall",
-                f"last token of {choice['n']:,} prompts, in {n:,} of {len(dictionary):,} regions; grey holds none",
+                f"last token of {choice['n']:,} prompts, in {n:,} of {len(dictionary):,} regions; "
+                "grey holds none",
             )
         )
         if isinstance(drawn, str):
@@ -68,7 +85,9 @@ def map_card(run: Run, dictionary: Dictionary, drawn: Drawn | str) -> None:
 
 
 def selected(run: Run) -> int | None:
-    """The region that is marked: the selected one where its dictionary is open, else the one tried."""
+    """The region that is marked: the selected one where its dictionary is open, else the one
+    tried.
+    """
     now = state.current()
     return now.region if now.dictionary == run.key else (run.trial or {}).get("region")
 
@@ -85,7 +104,10 @@ def pick(run: Run, region: int, from_map: bool = False) -> None:
 
 
 def turned() -> bool:
-    """Whether a click opened another dictionary, so that the whole page must be drawn again. Said once."""
+    """Whether a click opened another dictionary, so that the whole page must be drawn again.
+
+    Said once.
+    """
     return bool(st.session_state.pop(_PICKED, False))
 
 
@@ -114,7 +136,9 @@ def table_card(run: Run, dictionary: Dictionary, height: int) -> None:
 
 def table_rows(regions: list[Plain], dictionary: Dictionary) -> dict[str, list[Any]]:
     """The table's columns; candidates first, in their order."""
-    ordered = [one for one in regions if one["candidate"]] + [one for one in regions if not one["candidate"]]
+    ordered = [one for one in regions if one["candidate"]] + [
+        one for one in regions if not one["candidate"]
+    ]
     rates = [Rate(*one["rate"]) for one in ordered]
     colors = palette.region_colors(dictionary, [dictionary.check(one["region"]) for one in ordered])
     return {
@@ -124,7 +148,9 @@ def table_rows(regions: list[Plain], dictionary: Dictionary) -> dict[str, list[A
         "lens": [one["lens"] for one in ordered],
         "n": [rate.n for rate in rates],
         "rate": [rate.value for rate in rates],
-        "interval": ["{:.2f}–{:.2f}".format(*rate.interval) if rate.interval else "" for rate in rates],
+        "interval": [
+            "{:.2f}–{:.2f}".format(*rate.interval) if rate.interval else "" for rate in rates
+        ],
         "share": [100 * one["share"] for one in ordered],
         "lift": [one["lift"] for one in ordered],
     }

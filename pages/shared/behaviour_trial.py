@@ -1,4 +1,6 @@
-"""What a trial gave: every arm with its intervals, and the texts to read, the unchanged model's beside the others."""
+"""What a trial gave: every arm with its intervals, and the texts to read, the unchanged model's
+beside the others.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ def arms_card(run: Run) -> None:
         st.html(
             tokens.heading(
                 f"Region {tried['region']} taken out, on held-out prompts",
-                f"{chip} · {tried['rate'][1]:,} prompts, {tried['rate'][0] / tried['rate'][1]:.0%} show it",
+                f"{chip} · {tried['rate'][1]:,} prompts, {tried['rate'][0] / tried['rate'][1]:.0%} "
+                "show it",
             )
         )
         st.html(markup.arms(tried["arms"]))
@@ -39,10 +42,13 @@ def arms_card(run: Run) -> None:
 def _nothing(run: Run) -> None:
     st.html(tokens.heading("Taken out, on held-out prompts"))
     if run.trial is None:
-        messages.quiet("Not tried yet on this dictionary with these settings: “Take it out” above does.")
+        messages.quiet(
+            "Not tried yet on this dictionary with these settings: “Take it out” above does."
+        )
     else:
         messages.quiet(
-            "No region may carry it: none holds 5 prompts or more of which 30 % show the behaviour. "
+            "No region may carry it: none holds 5 prompts or more of which 30 % show the "
+            "behaviour. "
             "Another layer or percentile may have one."
         )
 
@@ -52,7 +58,9 @@ def _lens(run: Run, region: int) -> list[str]:
 
 
 def texts_card(run: Run, height: int) -> None:
-    """Default and changed answers, prompt by prompt; those that show the behaviour have a blue edge."""
+    """Default and changed answers, prompt by prompt; those that show the behaviour have a blue
+    edge.
+    """
     tried = run.trial
     with st.container(border=True, gap="xsmall"):
         if tried is None or not tried["texts"]:
@@ -73,7 +81,11 @@ def _choices(tried: Plain) -> str:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(tokens.heading("Texts to read"), width="content")
         st.segmented_control(
-            "Prompts", [TARGET, BENIGN], default=TARGET, key="behaviour_kind_read", label_visibility="collapsed"
+            "Prompts",
+            [TARGET, BENIGN],
+            default=TARGET,
+            key="behaviour_kind_read",
+            label_visibility="collapsed",
         )
         if len(there) > 1:
             return (
@@ -95,7 +107,12 @@ def retry(run: Run, on_try: Callable[[int], None]) -> None:
     now = state.current()
     tried = (run.trial or {}).get("region")
     holds = {one["region"] for one in run.choice["regions"]}
-    if run.stored or now.dictionary != run.key or now.region in (None, tried) or now.region not in holds:
+    if (
+        run.stored
+        or now.dictionary != run.key
+        or now.region in (None, tried)
+        or now.region not in holds
+    ):
         return
     st.button(
         f"Take out region {now.region} instead",

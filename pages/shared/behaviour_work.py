@@ -1,7 +1,8 @@
 """Behaviour runs: what is known already, by what was asked, and the jobs that find out more.
 
-What a model answers and what a trial gave belongs to the server: two visitors who ask the same share it. The newest
-are kept. The work itself waits for its turn at the model and never calls Streamlit.
+What a model answers and what a trial gave belongs to the server: two visitors who ask the same
+share it. The newest are kept. The work itself waits for its turn at the model and never calls
+Streamlit.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def kept() -> Kept:
 
 @dataclass(frozen=True)
 class Names:
-    """What the parts of a run are kept by: each changes with everything its outcome depends on, and with no more."""
+    """What the parts of a run are kept by: each changes with everything its outcome depends on, and
+    with no more.
+    """
 
     observed: str
     trial: str
@@ -74,10 +77,20 @@ def names(key: str, dictionary: Dictionary, inputs: Inputs, region: int | None) 
     """The names for an open dictionary, the inputs and the region tried (None: the best)."""
     where = f"{loading.model_path(dictionary.info)}|{dictionary.info.get('layer')}"
     observed = _digest("observed", where, inputs.digest)
-    trial = _digest("trial", observed, loading.fingerprint(key), region, inputs.numbers.swap, inputs.numbers.basis)
+    trial = _digest(
+        "trial",
+        observed,
+        loading.fingerprint(key),
+        region,
+        inputs.numbers.swap,
+        inputs.numbers.basis,
+    )
     now = inputs.numbers
     shares = dict.fromkeys((now.share, HALF))
-    streams = {share: _digest("streams", observed, now.seeds, now.percentile, now.basis, share) for share in shares}
+    streams = {
+        share: _digest("streams", observed, now.seeds, now.percentile, now.basis, share)
+        for share in shares
+    }
     return Names(observed, trial, streams)
 
 
@@ -87,9 +100,11 @@ def _digest(*parts: object) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What is shown. key: of the dictionary it was made on. stored: the date of a stored run, empty for one of now.
+    """What is shown. key: of the dictionary it was made on. stored: the date of a stored run, empty
+    for one of now.
 
-    streams: the attempts by share of behaving prompts. others: short trials on other dictionaries (stored run only).
+    streams: the attempts by share of behaving prompts. others: short trials on other dictionaries
+    (stored run only).
     """
 
     key: str
@@ -101,7 +116,9 @@ class Run:
 
 
 def known(key: str, dictionary: Dictionary, inputs: Inputs, at: Names) -> Run | None:
-    """What has been found out about this dictionary with these inputs; None before the prompts were answered."""
+    """What has been found out about this dictionary with these inputs; None before the prompts were
+    answered.
+    """
     store = kept()
     seen: Observed | None = store.get(at.observed)
     if seen is None:
@@ -109,9 +126,17 @@ def known(key: str, dictionary: Dictionary, inputs: Inputs, at: Names) -> Run | 
     name = _digest("choice", at.observed, loading.fingerprint(key))
     choice = store.get(name) or store.put(
         name,
-        plain.choice(seen, inputs.held, experiment.find(dictionary, seen), inputs.chosen.by_labels, inputs.chosen.name),
+        plain.choice(
+            seen,
+            inputs.held,
+            experiment.find(dictionary, seen),
+            inputs.chosen.by_labels,
+            inputs.chosen.name,
+        ),
     )
-    streams = {share: found for share, name in at.streams.items() if (found := store.get(name)) is not None}
+    streams = {
+        share: found for share, name in at.streams.items() if (found := store.get(name)) is not None
+    }
     return Run(key, choice, store.get(at.trial), streams)
 
 
@@ -123,11 +148,15 @@ def stored() -> Run | None:
     except OSError:
         return None
     wanted = data["trial"]["dictionary"]["file"]
-    entry = next((entry for entry in loading.entries() if entry.path.name == Path(wanted).name), None)
+    entry = next(
+        (entry for entry in loading.entries() if entry.path.name == Path(wanted).name), None
+    )
     if entry is None:
         return None
     streams = {several[0]["share"]: several for several in data["streams"] if several}
-    return Run(entry.key, data["choice"], data["trial"], streams, data["made"], tuple(data["others"]))
+    return Run(
+        entry.key, data["choice"], data["trial"], streams, data["made"], tuple(data["others"])
+    )
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
@@ -135,18 +164,26 @@ def _read(path: str, modified: int) -> Plain:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-# -- the work ----------------------------------------------------------------------------------------------------------
+# -- the work --------------------------------------------------------------------------------------
 
 
-def start_trial(key: str, dictionary: Dictionary, inputs: Inputs, at: Names, region: int | None) -> None:
-    """Starts what is missing of: the prompts' answers, and the trial of a region (None: the best) with its controls."""
+def start_trial(
+    key: str, dictionary: Dictionary, inputs: Inputs, at: Names, region: int | None
+) -> None:
+    """Starts what is missing of: the prompts' answers, and the trial of a region (None: the best)
+    with its controls.
+    """
     model, layer, store = *_model(dictionary), kept()
 
     def work(job: jobs.Job) -> None:
         with job_turn(job, model, who):
             seen = _seen(job, model, inputs, layer, at, store)
             found = experiment.find(dictionary, seen)
-            mode = "swap" if inputs.numbers.swap and experiment.quiet_region(found.scored) is not None else "ablate"
+            mode = (
+                "swap"
+                if inputs.numbers.swap and experiment.quiet_region(found.scored) is not None
+                else "ablate"
+            )
             bench = _bench(model, inputs)
             done = bench.attempt(found, region, mode, tell=_later(job, READING))
             store.put(at.trial, plain.trial(done, inputs.held, inputs.judge))
@@ -156,7 +193,9 @@ def start_trial(key: str, dictionary: Dictionary, inputs: Inputs, at: Names, reg
 
 
 def start_streams(dictionary: Dictionary, inputs: Inputs, at: Names, share: float) -> None:
-    """Starts the attempts on the prompts' own dictionaries, with the centre from `share` behaving prompts."""
+    """Starts the attempts on the prompts' own dictionaries, with the centre from `share` behaving
+    prompts.
+    """
     model, layer, store, now = *_model(dictionary), kept(), inputs.numbers
 
     def work(job: jobs.Job) -> None:
@@ -166,12 +205,16 @@ def start_streams(dictionary: Dictionary, inputs: Inputs, at: Names, share: floa
             tell = _later(job, READING)
             done = [
                 plain.trial(one, inputs.held, inputs.judge, 0)
-                for one in experiment.repeat(bench, seen, now.seeds, now.percentile, share, tell=tell)
+                for one in experiment.repeat(
+                    bench, seen, now.seeds, now.percentile, share, tell=tell
+                )
             ]
             store.put(at.streams[share], done)
 
     who = visitor()
-    jobs.start(job_name(at.streams[share]), f"{now.seeds} orders of the stream, {share:.0%} behaving", work)
+    jobs.start(
+        job_name(at.streams[share]), f"{now.seeds} orders of the stream, {share:.0%} behaving", work
+    )
 
 
 def _bench(model: LanguageModel, inputs: Inputs) -> Bench:
@@ -185,7 +228,9 @@ def job_name(name: str) -> str:
 
 def job_turn(job: jobs.Job, model: LanguageModel, who: str) -> Any:
     """The turn at the model, for the length of a job; waiting is told, and cancel ends it."""
-    return model.turns.take(who, lambda ahead: job.tell(f"waiting, {ahead} run{'s' if ahead != 1 else ''} before it"))
+    return model.turns.take(
+        who, lambda ahead: job.tell(f"waiting, {ahead} run{'s' if ahead != 1 else ''} before it")
+    )
 
 
 def visitor() -> str:
@@ -198,13 +243,17 @@ def _model(dictionary: Dictionary) -> tuple[LanguageModel, int]:
     return model, experiment.check_model(model, dictionary)
 
 
-def _seen(job: jobs.Job, model: LanguageModel, inputs: Inputs, layer: int, at: Names, store: Kept) -> Observed:
+def _seen(
+    job: jobs.Job, model: LanguageModel, inputs: Inputs, layer: int, at: Names, store: Kept
+) -> Observed:
     """What the model does with the prompts of the choice, found out unless it is known."""
     seen = store.get(at.observed)
     if seen is None:
         judge = None if inputs.chosen.by_labels else inputs.judge
         tell = _later(job, 0.0, READING)
-        seen = experiment.observe(model, inputs.held.choice, layer, judge, inputs.numbers.tokens, tell)
+        seen = experiment.observe(
+            model, inputs.held.choice, layer, judge, inputs.numbers.tokens, tell
+        )
         store.put(at.observed, seen)
     return seen
 

@@ -1,4 +1,5 @@
-"""Tokens one can click: a row of chips, or a text whose tokens are chips. One component, mounted as often as needed.
+"""Tokens one can click: a row of chips, or a text whose tokens are chips. One component, mounted as
+often as needed.
 
 The browser side is `chips.js` and `chips.css`; text reaches the page as `textContent` only.
 """
@@ -23,7 +24,8 @@ class Chip:
     """One clickable token.
 
     id: what a click hands to `on_pick`; color: a palette colour; strength: of its tint, in [0, 1];
-    before, after: small numbers on either side; title: shown on hover; on: drawn with a ring of ink.
+    before, after: small numbers on either side; title: shown on hover; on: drawn with a ring of
+    ink.
     """
 
     id: int
@@ -36,8 +38,12 @@ class Chip:
     on: bool = False
 
 
-def chips(items: Sequence[Chip], key: str, on_pick: Callable[[int], None], running: bool = False) -> None:
-    """Draw chips in a row, or as running text; a click or Enter calls `on_pick(id)` before the page runs again."""
+def chips(
+    items: Sequence[Chip], key: str, on_pick: Callable[[int], None], running: bool = False
+) -> None:
+    """Draw chips in a row, or as running text; a click or Enter calls `on_pick(id)` before the page
+    runs again.
+    """
     data = {"running": running, "items": [_item(chip) for chip in items]}
     _component()(key=key, data=data, on_picked_change=lambda: _picked(key, on_pick))
 

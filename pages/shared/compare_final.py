@@ -1,4 +1,7 @@
-"""Where the two models tell harmful-style prompts from others: the last token, by how much. Compare page."""
+"""Where the two models tell harmful-style prompts from others: the last token, by how much.
+
+Compare page.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,15 @@ EXCERPTS = 5
 
 
 def show(ask: Asked, found: Match | None, share: DeltaGenerator) -> None:
-    """The whole view: which prompts, their reading as a job, and what came of it; share: where the exports go."""
+    """The whole view: which prompts, their reading as a job, and what came of it; share: where the
+    exports go.
+    """
     sets = _sets()
     if sets is None:
         messages.box(
             "Give labelled prompts",
-            "A CSV or JSONL file with columns prompt and label (harmful or benign, yes or no): every second prompt "
+            "A CSV or JSONL file with columns prompt and label (harmful or benign, yes or no): "
+            "every second prompt "
             "chooses, the others measure.",
         )
         return
@@ -52,11 +58,14 @@ def show(ask: Asked, found: Match | None, share: DeltaGenerator) -> None:
         except EPError as error:
             messages.box("Both models are needed here", messages.sentence(error))
             return
-        work.read_final(job_name, (loading.dictionary(ask.a), loading.dictionary(ask.b)), models, sets, found)
+        work.read_final(
+            job_name, (loading.dictionary(ask.a), loading.dictionary(ask.b)), models, sets, found
+        )
     elif job.state == "done":
         if untaught := work.untaught(ask):
             messages.quiet(
-                f"Without a chat template, {untaught} read the prompts as plain text, up to their last token."
+                f"Without a chat template, {untaught} read the prompts as plain text, up to their "
+                "last token."
             )
         with share:
             _bar(ask, job.result, sets)
@@ -69,13 +78,18 @@ def _bar(ask: Asked, found: Final, sets: Sets) -> None:
     a, b = loading.dictionary(ask.a), loading.dictionary(ask.b)
     sharing.bar(
         "compare_final",
-        {"Prompts and their scores": partial(prompts, found), "Places before the last token": partial(before, found)},
+        {
+            "Prompts and their scores": partial(prompts, found),
+            "Places before the last token": partial(before, found),
+        },
         snippets_two.final_token(a, b, ask.basis, ask.centre, sets.folder, sets.names),
     )
 
 
 def prompts(found: Final) -> pa.Table:
-    """One row a held-out prompt: whether it shows the behaviour, and the rate of its region in A and in B."""
+    """One row a held-out prompt: whether it shows the behaviour, and the rate of its region in A
+    and in B.
+    """
     return table(
         {
             "prompt": list(found.held.texts),
@@ -87,7 +101,9 @@ def prompts(found: Final) -> pa.Table:
 
 
 def before(found: Final) -> pa.Table:
-    """One row a place before the last token: the share of behaving prompts that fall in the region of A and of B."""
+    """One row a place before the last token: the share of behaving prompts that fall in the region
+    of A and of B.
+    """
     names = [f"in_{letter}_{region}" for letter, region in zip("ab", found.regions, strict=True)]
     steps = {"tokens_before_the_last": np.arange(len(found.places[0]))}
     return table(steps | dict(zip(names, found.places, strict=True)))
@@ -97,9 +113,14 @@ def _sets() -> Sets | None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         with st.popover("Other prompts", icon=":material/upload_file:", type="tertiary"):
             given = st.file_uploader(
-                "Labelled prompts", type=["csv", "jsonl"], key="compare_prompts", label_visibility="collapsed"
+                "Labelled prompts",
+                type=["csv", "jsonl"],
+                key="compare_prompts",
+                label_visibility="collapsed",
             )
-            messages.quiet("Columns prompt and label. Every second prompt chooses, the others measure.")
+            messages.quiet(
+                "Columns prompt and label. Every second prompt chooses, the others measure."
+            )
         sets = work.demo_sets()
         if given is not None:
             try:
@@ -109,8 +130,10 @@ def _sets() -> Sets | None:
         if sets is not None:
             yes = sum(bool(said) for said in sets.held.labels)
             messages.quiet(
-                f"{sets.source}: rates of regions from {len(sets.chosen):,} prompts, measured on {yes:,} harmful-style "
-                f"and {len(sets.held) - yes:,} other prompts never used for that; the last token before the reply."
+                f"{sets.source}: rates of regions from {len(sets.chosen):,} prompts, measured on "
+                f"{yes:,} harmful-style "
+                f"and {len(sets.held) - yes:,} other prompts never used for that; the last token "
+                "before the reply."
             )
     return sets
 
@@ -128,20 +151,30 @@ def _result(ask: Asked, found: Final, sets: Sets) -> None:
 
 
 def _separation(pair: Sequence[Dictionary], found: Final) -> None:
-    value, low, high = found.gap if found.leads == 0 else (-found.gap[0], -found.gap[2], -found.gap[1])
+    value, low, high = (
+        found.gap if found.leads == 0 else (-found.gap[0], -found.gap[2], -found.gap[1])
+    )
     said = f"{'AB'[found.leads]} tells them apart better than {'BA'[found.leads]}, by"
     if low <= 0 <= high:
         said = "A and B tell them apart about equally: they differ by"
     st.html(
-        tokens.heading("Harmful-style prompts or others, by the region of the last token", flush=False)
-        + f'<div style="font-size:1.14em"><b>{said} <span class="ep-num">{value:.2f} AUROC</span></b> '
-        f'<span class="ep-k ep-num" title="paired bootstrap over prompts">95 % {low:.2f} to {high:.2f}</span></div>'
+        tokens.heading(
+            "Harmful-style prompts or others, by the region of the last token", flush=False
+        )
+        + f'<div style="font-size:1.14em"><b>{said} <span class="ep-num">{value:.2f} '
+        "AUROC</span></b> "
+        f'<span class="ep-k ep-num" title="paired bootstrap over prompts">95 % {low:.2f} to '
+        f"{high:.2f}</span></div>"
     )
     names = [f"{letter}  {escape(name(d))}" for letter, d in zip("AB", pair, strict=True)]
     sides = (found.a, found.b)
     chart(
         figures_matching.aurocs(
-            names, [one.auroc for one in sides], [one.interval for one in sides], COLORS, frame.is_dark()
+            names,
+            [one.auroc for one in sides],
+            [one.interval for one in sides],
+            COLORS,
+            frame.is_dark(),
         ),
         "compare_aurocs",
     )
@@ -149,9 +182,13 @@ def _separation(pair: Sequence[Dictionary], found: Final) -> None:
 
 
 def _line(side: int, one: Separation) -> str:
-    regions = f"{one.used} region{'s hold' if one.used != 1 else ' holds'} every prompt of the choice; the fullest, "
+    regions = (
+        f"{one.used} region{'s hold' if one.used != 1 else ' holds'} every prompt of the "
+        "choice; the fullest, "
+    )
     return (
-        f'<div class="ep-num"><span class="ep-sw" style="--c:{COLORS[side]}"></span>{"AB"[side]}: {regions}'
+        f'<div class="ep-num"><span class="ep-sw" style="--c:{COLORS[side]}"></span>{"AB"[side]}: '
+        f"{regions}"
         f"{one.region}, holds <b>{_share(one.yes)}</b> of harmful-style "
         f"and <b>{_share(one.no)}</b> of other prompts</div>"
     )
@@ -174,7 +211,10 @@ def _places(found: Final) -> None:
     other = 1 - found.leads
     here, there = found.places[found.leads], found.places[other]
     if not np.nan_to_num(there).any():
-        messages.quiet(f"No token of these prompts falls in {names[other]}, as far back as {len(there)} tokens.")
+        messages.quiet(
+            f"No token of these prompts falls in {names[other]}, as far back as {len(there)} "
+            "tokens."
+        )
     elif there[0] < here[0] / 2:
         early = int(np.argmax(np.nan_to_num(there)))
         where = f"{early} tokens before it" if early else "nowhere more often"
@@ -194,7 +234,11 @@ def _region(dictionary: Dictionary, side: int, found: Final) -> None:
         f'<div class="ep-band ep-flush"><b><span class="ep-sw" style="--c:{COLORS[side]}"></span>'
         f"{letter} {region}</b><span>{text}</span></div>"
         + tokens.facts(
-            ("of harmful-style last tokens", _share(yes), f"{yes.hits} of {yes.n}, 95 % Wilson interval"),
+            (
+                "of harmful-style last tokens",
+                _share(yes),
+                f"{yes.hits} of {yes.n}, 95 % Wilson interval",
+            ),
             ("of other last tokens", _share(no), f"{no.hits} of {no.n}, 95 % Wilson interval"),
             ("members", f"{int(members(dictionary)[region]):,}"),
         )

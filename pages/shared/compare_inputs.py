@@ -1,4 +1,7 @@
-"""Regions matched through what both models read: shared positions, and the round trip of passages. Compare page."""
+"""Regions matched through what both models read: shared positions, and the round trip of passages.
+
+Compare page.
+"""
 
 from __future__ import annotations
 
@@ -27,18 +30,32 @@ _COLUMNS = {
     "lens_a": st.column_config.ListColumn("Lens of A", width=170),
     "region_b": st.column_config.NumberColumn("B", width=56, format="%d"),
     "lens_b": st.column_config.ListColumn("Lens of B", width=170),
-    "shared": st.column_config.NumberColumn("Shared", width=70, format="localized", help="Positions in both"),
-    "share_of_a": st.column_config.NumberColumn("of A", width=62, format="%.2f", help="Share of A's positions"),
-    "share_of_b": st.column_config.NumberColumn("of B", width=62, format="%.2f", help="Share of B's positions"),
+    "shared": st.column_config.NumberColumn(
+        "Shared", width=70, format="localized", help="Positions in both"
+    ),
+    "share_of_a": st.column_config.NumberColumn(
+        "of A", width=62, format="%.2f", help="Share of A's positions"
+    ),
+    "share_of_b": st.column_config.NumberColumn(
+        "of B", width=62, format="%.2f", help="Share of B's positions"
+    ),
     "overlap": st.column_config.ProgressColumn(
-        "Overlap", width=90, min_value=0, max_value=1, format="%.2f", color="#8a93a6", help="Shared over either"
+        "Overlap",
+        width=90,
+        min_value=0,
+        max_value=1,
+        format="%.2f",
+        color="#8a93a6",
+        help="Shared over either",
     ),
     "mutual": st.column_config.CheckboxColumn("Mutual", width=62, help="Each is the other's best"),
 }
 
 
 def show(ask: Asked, share: DeltaGenerator) -> None:
-    """Starts the reading where nothing is known yet, then shows both relations; share: where the exports go."""
+    """Starts the reading where nothing is known yet, then shows both relations; share: where the
+    exports go.
+    """
     name = work.inputs_job(ask.a, ask.b)
     job = jobs.get(name)
     a, b = loading.dictionary(ask.a), loading.dictionary(ask.b)
@@ -66,7 +83,10 @@ def _result(a: Dictionary, b: Dictionary, found: Shared) -> None:
         _trip(found.trip)
     rows = rows_of(a, b, found)
     st.html(
-        tokens.heading("Regions by what they share", f"{min(MOST_ROWS, rows.num_rows):,} of {rows.num_rows:,} rows")
+        tokens.heading(
+            "Regions by what they share",
+            f"{min(MOST_ROWS, rows.num_rows):,} of {rows.num_rows:,} rows",
+        )
     )
     st.dataframe(
         rows.slice(0, MOST_ROWS),
@@ -79,40 +99,77 @@ def _result(a: Dictionary, b: Dictionary, found: Shared) -> None:
 
 
 def _together(found: Shared) -> None:
-    st.html(tokens.heading("Shared positions", f"{found.texts:,} stored passages, {view.where(found.by)}"))
+    st.html(
+        tokens.heading(
+            "Shared positions", f"{found.texts:,} stored passages, {view.where(found.by)}"
+        )
+    )
     together = found.together
     mutual = int(together.mutual.sum())
     st.html(
         tokens.facts(
-            ("positions", f"{together.n:,}", f"of {found.read[0]:,} in A and {found.read[1]:,} in B"),
-            ("in mutually best regions", f"{100 * together.agreement:.0f} %", "each region is the other's best"),
-            ("by chance", f"{100 * together.chance:.1f} %", "the same when one side's positions are shuffled"),
+            (
+                "positions",
+                f"{together.n:,}",
+                f"of {found.read[0]:,} in A and {found.read[1]:,} in B",
+            ),
+            (
+                "in mutually best regions",
+                f"{100 * together.agreement:.0f} %",
+                "each region is the other's best",
+            ),
+            (
+                "by chance",
+                f"{100 * together.chance:.1f} %",
+                "the same when one side's positions are shuffled",
+            ),
             ("mutual pairs", f"{mutual:,}"),
         )
     )
     same = "Both models read the same tokens"
     if found.by == ENDS:
-        same = f"Two tokenizers cut the same text into {found.read[0]:,} and {found.read[1]:,} tokens; where both end, "
+        same = (
+            f"Two tokenizers cut the same text into {found.read[0]:,} and {found.read[1]:,} "
+            "tokens; where both end, "
+        )
         same += "both have read the same"
     messages.quiet(f"{same}; no direction is compared, so centres and widths do not matter.")
 
 
 def _trip(trip: RoundTrip | None) -> None:
-    st.html(tokens.heading("Round trip", "founding passage of a region of A, its region in B, and back"))
+    st.html(
+        tokens.heading("Round trip", "founding passage of a region of A, its region in B, and back")
+    )
     if trip is None:
-        messages.quiet("A file here holds no founding passages with tokens, so there is no round trip.")
+        messages.quiet(
+            "A file here holds no founding passages with tokens, so there is no round trip."
+        )
         return
     low, high = trip.interval
     n = len(trip.regions)
     st.html(
         tokens.facts(
             ("regions that return", f"{trip.hits:,} of {n:,}"),
-            ("share", f"{100 * trip.hits / n:.0f} % ({100 * low:.0f} to {100 * high:.0f})", "95 % Wilson interval"),
-            ("by chance, mean", f"{trip.null_mean:.1f}", "regions that return when the two legs are joined at random"),
-            ("most in 2,000 draws", f"{trip.null_most:,}", "the largest number in 2,000 such permutations"),
+            (
+                "share",
+                f"{100 * trip.hits / n:.0f} % ({100 * low:.0f} to {100 * high:.0f})",
+                "95 % Wilson interval",
+            ),
+            (
+                "by chance, mean",
+                f"{trip.null_mean:.1f}",
+                "regions that return when the two legs are joined at random",
+            ),
+            (
+                "most in 2,000 draws",
+                f"{trip.null_most:,}",
+                "the largest number in 2,000 such permutations",
+            ),
         )
     )
-    messages.quiet("A region returns when the passage that founded its counterpart leads back to it.")
+    messages.quiet(
+        "A region returns when the passage that founded its counterpart leads back to it."
+    )
 
 
 def rows_of(a: Dictionary, b: Dictionary, found: Shared) -> pa.Table:

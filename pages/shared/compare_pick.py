@@ -1,6 +1,8 @@
-"""Which two dictionaries are compared, how, and what is known of both: the head of the Compare page.
+"""Which two dictionaries are compared, how, and what is known of both: the head of the Compare
+page.
 
-A is the open dictionary; B and the ways of comparing live in the URL (`cb`, `cbasis`, `ccentre`, `ccut`, `cview`).
+A is the open dictionary; B and the ways of comparing live in the URL (`cb`, `cbasis`, `ccentre`,
+`ccut`, `cview`).
 """
 
 from __future__ import annotations
@@ -36,12 +38,17 @@ class Asked:
 
 
 def asked(a: str) -> Asked | None:
-    """What the link or the session asks for, with good answers where it says nothing; None with no second one."""
+    """What the link or the session asks for, with good answers where it says nothing; None with no
+    second one.
+    """
     b = state.setting("cb")
     if loading.find(b) is None:
         if b:
             state.keep(cb=None)
-            messages.note("The dictionary this link compares with is not on the shelf: another one was chosen.")
+            messages.note(
+                "The dictionary this link compares with is not on the shelf: another one was "
+                "chosen."
+            )
         sibling = default(a)
         if sibling is None:
             return None
@@ -66,7 +73,9 @@ def cutoff() -> float:
 
 
 def default(a: str) -> Entry | None:
-    """What A is compared with until somebody chooses: the sibling of another model, else the nearest setting."""
+    """What A is compared with until somebody chooses: the sibling of another model, else the
+    nearest setting.
+    """
     here = loading.find(a)
     others = [entry for entry in loading.entries() if entry.key != a]
     if here is None or not others:
@@ -76,7 +85,13 @@ def default(a: str) -> Entry | None:
         names = ("model_name", "layer", "percentile", "positions")
         other_model, *same = (entry.info.get(name) != here.info.get(name) for name in names)
         folder = entry.path.parent != here.path.parent
-        return (entry.width != here.width, *same, not other_model, entry.family == here.family, folder)
+        return (
+            entry.width != here.width,
+            *same,
+            not other_model,
+            entry.family == here.family,
+            folder,
+        )
 
     return min(others, key=far)
 
@@ -107,7 +122,12 @@ def controls(ask: Asked, one_width: bool) -> None:
             on_change=lambda: state.keep(cb=st.session_state["compare_b"], creg=None),
         )
         st.button(
-            "", icon=":material/swap_horiz:", key="compare_swap", help="Exchange A and B", on_click=_swap, args=(ask,)
+            "",
+            icon=":material/swap_horiz:",
+            key="compare_swap",
+            help="Exchange A and B",
+            on_click=_swap,
+            args=(ask,),
         )
         _choice("cview", "View", VIEWS, ask.view)
         if one_width and ask.view != PROMPT and ask.view != INPUTS:
@@ -122,14 +142,16 @@ def facts(ask: Asked, a: Dictionary, b: Dictionary, centres: Centres | None) -> 
     if centres is not None:
         apart = "" if centres.apart is None else f", {centres.apart:.3f} r apart"
         between = (
-            '<div style="align-self:center;text-align:right" title="c is subtracted from every activation before '
+            '<div style="align-self:center;text-align:right" title="c is subtracted from every '
+            "activation before "
             'directions are compared; r is the typical norm about it">'
             f'<b class="ep-num">cosine {centres.cosine:.3f}{apart}</b>'
             '<br><span class="ep-k">between the centres</span></div>'
         )
     st.html(
         '<div style="display:flex;flex-wrap:wrap;justify-content:space-between;gap:.2em 1.4em">'
-        f'<div style="display:grid;grid-template-columns:auto auto auto auto auto auto;gap:.05em 1.3em">{rows}</div>'
+        '<div style="display:grid;grid-template-columns:auto auto auto auto auto auto;gap:.05em '
+        f'1.3em">{rows}</div>'
         f"{between}</div>"
     )
 
@@ -152,9 +174,14 @@ def remarks(ask: Asked, a: Dictionary, b: Dictionary) -> None:
     """What one must know before believing the numbers."""
     digests = [(d.info.get("corpus") or {}).get("digest") for d in (a, b)]
     if ask.a == ask.b:
-        messages.note("A and B are the same dictionary: every region persists, at cosine 1. Choose another B.")
+        messages.note(
+            "A and B are the same dictionary: every region persists, at cosine 1. Choose another B."
+        )
     elif study.same_setting(a.info, b.info):
-        messages.note("A and B are two seeds of one setting: what differs here is what the order of the text does.")
+        messages.note(
+            "A and B are two seeds of one setting: what differs here is what the order of the text "
+            "does."
+        )
     elif (
         ask.basis == "exemplar"
         and a.width == b.width
@@ -164,14 +191,18 @@ def remarks(ask: Asked, a: Dictionary, b: Dictionary) -> None:
         and a.info.get("family") != b.info.get("family")
     ):
         messages.quiet(
-            "Both were streamed in one and the same order, so many exemplars are the same token of the same passage: "
-            "they agree more than two seeds of one model do. Mean directions depend less on the order."
+            "Both were streamed in one and the same order, so many exemplars are the same token of "
+            "the same passage: "
+            "they agree more than two seeds of one model do. Mean directions depend less on the "
+            "order."
         )
 
 
 def _swap(ask: Asked) -> None:
     region = state.setting("creg")
-    state.open_dictionary(ask.b, int(region) if region.isascii() and region.isdigit() and len(region) < 9 else None)
+    state.open_dictionary(
+        ask.b, int(region) if region.isascii() and region.isdigit() and len(region) < 9 else None
+    )
     state.keep(cb=ask.a, creg=None)
 
 
@@ -179,18 +210,27 @@ def _choice(name: str, title: str, options: dict[str, str], value: str) -> None:
     key = f"compare_{name}"
     st.session_state[key] = value
     st.segmented_control(
-        title, list(options), format_func=options.__getitem__, key=key, label_visibility="collapsed",
+        title,
+        list(options),
+        format_func=options.__getitem__,
+        key=key,
+        label_visibility="collapsed",
         on_change=lambda: state.keep(**{name: st.session_state[key] or value}),
-    )  # fmt: skip
+    )
 
 
 def _box(name: str, title: str, options: dict[str, str], value: str, width: int) -> None:
     key = f"compare_{name}"
     st.session_state[key] = value
     st.selectbox(
-        title, list(options), format_func=options.__getitem__, key=key, label_visibility="collapsed", width=width,
+        title,
+        list(options),
+        format_func=options.__getitem__,
+        key=key,
+        label_visibility="collapsed",
+        width=width,
         on_change=lambda: state.keep(**{name: st.session_state[key] or value}),
-    )  # fmt: skip
+    )
 
 
 def _set(**values: str) -> None:

@@ -1,4 +1,6 @@
-"""One prompt through both models: two token strips, and where their regions are not each other's partners. Compare."""
+"""One prompt through both models: two token strips, and where their regions are not each other's
+partners. Compare.
+"""
 
 from __future__ import annotations
 
@@ -56,27 +58,47 @@ def show(ask: Asked, found: Match | None, share: DeltaGenerator) -> None:
         messages.box("This text cannot be read", messages.sentence(error))
         return
     nulls = work.nulls(ask) if found is not None else NO_NULLS
-    pair, readings = (loading.dictionary(ask.a), loading.dictionary(ask.b)), (first.reading, second.reading)
+    pair, readings = (
+        (loading.dictionary(ask.a), loading.dictionary(ask.b)),
+        (first.reading, second.reading),
+    )
     with share:
         made = partial(rows, pair, found, readings, aligned(*readings))
-        sharing.bar("compare_prompt", {"Tokens and their regions": made}, snippets_two.prompt(*pair, text, chat))
+        sharing.bar(
+            "compare_prompt",
+            {"Tokens and their regions": made},
+            snippets_two.prompt(*pair, text, chat),
+        )
     _strips(ask, found, nulls, *readings)
 
 
 def _example(chat: bool) -> str:
-    """A text to begin with: a harmful-style request of the demo's, where the two models part; else a harmless one."""
+    """A text to begin with: a harmful-style request of the demo's, where the two models part; else
+    a harmless one.
+    """
     sets = work.demo_sets()
     if chat and sets is not None:
-        return next(text for text, said in zip(sets.held.texts, sets.held.labels, strict=True) if said)
+        return next(
+            text for text, said in zip(sets.held.texts, sets.held.labels, strict=True) if said
+        )
     return EXAMPLES["A request" if chat else "A story"]
 
 
 def _asked(text: str, chat: bool, untaught: str) -> Request | None:
-    with st.form("compare_text", border=False), st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with (
+        st.form("compare_text", border=False),
+        st.container(horizontal=True, gap="small", vertical_alignment="center"),
+    ):
         given = st.text_input(
-            "Text", value=text, max_chars=LONGEST_TEXT, label_visibility="collapsed", key=f"compare_text {text[:60]}"
+            "Text",
+            value=text,
+            max_chars=LONGEST_TEXT,
+            label_visibility="collapsed",
+            key=f"compare_text {text[:60]}",
         )
-        as_chat = st.toggle("As a chat turn", value=chat, key=f"compare_chat {chat}", disabled=bool(untaught))
+        as_chat = st.toggle(
+            "As a chat turn", value=chat, key=f"compare_chat {chat}", disabled=bool(untaught)
+        )
         if st.form_submit_button("Read", icon=":material/play_arrow:") and given.strip():
             return Request(given, as_chat)
     if untaught:
@@ -99,7 +121,8 @@ def _read(ask: Asked, request: Request) -> tuple[Result, Result]:
 class Aligned:
     """The n places of one text that two readings share: token ids in either, in order.
 
-    here, there: (n,) each token where the tokens are the same; else those of the text itself that end at one place.
+    here, there: (n,) each token where the tokens are the same; else those of the text itself that
+    end at one place.
     """
 
     here: np.ndarray
@@ -107,7 +130,9 @@ class Aligned:
     same: bool
 
     def beside(self, token: int) -> int | None:
-        """The token of B that has read as far as this one of A, or the next that has; None where nothing is shared."""
+        """The token of B that has read as far as this one of A, or the next that has; None where
+        nothing is shared.
+        """
         return _next(self.here, self.there, token)
 
     def before(self, token: int) -> int | None:
@@ -133,12 +158,16 @@ def aligned(first: view.Reading, second: view.Reading) -> Aligned:
 
 
 def parted(found: Match, first: view.Reading, second: view.Reading, at: Aligned) -> np.ndarray:
-    """(n,) True where the two regions of a shared place are not each other's one-to-one partners."""
+    """(n,) True where the two regions of a shared place are not each other's one-to-one
+    partners.
+    """
     return np.asarray(found.a.partner[first.region[at.here]] != second.region[at.there])
 
 
 @frame.fragment
-def _strips(ask: Asked, found: Match | None, nulls: Nulls, first: view.Reading, second: view.Reading) -> None:
+def _strips(
+    ask: Asked, found: Match | None, nulls: Nulls, first: view.Reading, second: view.Reading
+) -> None:
     pair = loading.dictionary(ask.a), loading.dictionary(ask.b)
     both = aligned(first, second)
     apart = parted(found, first, second, both) if found is not None and len(both.here) else None
@@ -151,10 +180,19 @@ def _strips(ask: Asked, found: Match | None, nulls: Nulls, first: view.Reading, 
         with column, st.container(border=True, gap="small", height="stretch"):
             st.html(
                 tokens.heading(
-                    letter, "the colour is the region's" + ("; strong where the two part" * (found is not None))
+                    letter,
+                    "the colour is the region's"
+                    + ("; strong where the two part" * (found is not None)),
                 )
             )
-            _strip(letter, pair[side], reading, _marks(both, apart, side, len(reading)), shown[side], both)
+            _strip(
+                letter,
+                pair[side],
+                reading,
+                _marks(both, apart, side, len(reading)),
+                shown[side],
+                both,
+            )
             _token(letter, pair[side], reading, shown[side])
     if found is not None and beside is not None:
         _partner(found, first, second, shown)
@@ -175,22 +213,31 @@ def _said(both: Aligned, apart: np.ndarray | None, nulls: Nulls, pair: Pair) -> 
     n, said = len(both.here), []
     if not both.same:
         sizes = [int((~(one.outside | one.template)).sum()) for one in pair]
-        where = f"they are compared at the {n} places where tokens of both end" if n else "no place ends one in both"
+        where = (
+            f"they are compared at the {n} places where tokens of both end"
+            if n
+            else "no place ends one in both"
+        )
         said.append(f"The two models cut this text into {sizes[0]} and {sizes[1]} tokens: {where}.")
     if pair[0].x.shape[1] != pair[1].x.shape[1]:
-        said.append("Directions of two widths have no partners: a click on a token shows what both see there.")
+        said.append(
+            "Directions of two widths have no partners: a click on a token shows what both see "
+            "there."
+        )
     if said:
         messages.quiet(" ".join(said))
     if apart is None:
         return
     beside = ""
     for letter, null, reading, at in zip("AB", nulls, pair, (both.here, both.there), strict=True):
-        if null is not None:  # the same activations in another seed: what the order of a stream does by itself
+        # the same activations in another seed: what the order of a stream does by itself
+        if null is not None:
             there = null.other.assign(reading.x[at]).region
             by_order = int((null.match.a.partner[reading.region[at]] != there).sum())
             beside += f"in another seed of {letter}: {by_order} of {n}; "
     st.html(
-        f"<div><b>{int(apart.sum())} of {n} tokens</b> fall in regions that are not each other's partners "
+        f"<div><b>{int(apart.sum())} of {n} tokens</b> fall in regions that are not each other's "
+        "partners "
         f'<span class="ep-k">{beside}strongly tinted; a click on a token tells of both</span></div>'
     )
 
@@ -209,13 +256,29 @@ def _lock(both: Aligned, is_b: bool, token: int) -> None:
 
 
 def _strip(
-    letter: str, dictionary: Dictionary, reading: view.Reading, apart: np.ndarray | None, at: int, both: Aligned
+    letter: str,
+    dictionary: Dictionary,
+    reading: view.Reading,
+    apart: np.ndarray | None,
+    at: int,
+    both: Aligned,
 ) -> None:
     far = view.is_far(reading, dictionary.threshold)
-    colors = [OTHER if f else c for f, c in zip(far, region_colors(dictionary, reading.region), strict=True)]
+    colors = [
+        OTHER if f else c
+        for f, c in zip(far, region_colors(dictionary, reading.region), strict=True)
+    ]
     items = []
     for i, token in enumerate(reading.tokens):
-        strength = 0.0 if reading.outside[i] else 0.3 if apart is None else PARTED if apart[i] else TOGETHER
+        strength = (
+            0.0
+            if reading.outside[i]
+            else 0.3
+            if apart is None
+            else PARTED
+            if apart[i]
+            else TOGETHER
+        )
         hint = f"token {i} · region {reading.region[i]} · distance {reading.distance[i]:.2f}"
         items.append(Chip(i, token, colors[i], strength, title=hint, on=i == at))
     chips(items, f"compare_strip_{letter}", partial(_lock, both, letter == "B"), running=True)
@@ -229,7 +292,8 @@ def _token(letter: str, dictionary: Dictionary, reading: view.Reading, at: int) 
     beyond = ", beyond θ" if reading.distance[at] > dictionary.threshold else ""
     st.html(
         f'<div class="ep-band ep-flush"><b>{letter} {region}</b><span>token {at} '
-        f"{tokens.chip(reading.tokens[at])} at distance {reading.distance[at]:.2f}{beyond}</span></div>"
+        f"{tokens.chip(reading.tokens[at])} at distance "
+        f"{reading.distance[at]:.2f}{beyond}</span></div>"
     )
     color = region_colors(dictionary, np.array([region]))[0]
     st.html(tokens.chips(lens_tokens(dictionary, np.array([region]))[0][:6], color))
@@ -248,7 +312,9 @@ def _partner(found: Match, first: view.Reading, second: view.Reading, at: tuple[
     elif partner < 0:
         text = f"A {here} has no partner in B, and B {there} is not its nearest counterpart."
     else:
-        text = f"A {here}'s partner is B {partner} (cosine {found.a.cosine[here]:.2f}), not B {there}."
+        text = (
+            f"A {here}'s partner is B {partner} (cosine {found.a.cosine[here]:.2f}), not B {there}."
+        )
     messages.quiet(text)
 
 
@@ -265,8 +331,12 @@ _COLUMNS = {
 }
 
 
-def rows(pair: Sequence[Dictionary], found: Match | None, readings: Pair, both: Aligned) -> pa.Table:
-    """One row a shared place: its token (A's, and B's where they differ), both regions, distances in θ, relation."""
+def rows(
+    pair: Sequence[Dictionary], found: Match | None, readings: Pair, both: Aligned
+) -> pa.Table:
+    """One row a shared place: its token (A's, and B's where they differ), both regions, distances
+    in θ, relation.
+    """
     first, second = readings
     here, there = first.region[both.here], second.region[both.there]
     columns = {
@@ -282,7 +352,9 @@ def rows(pair: Sequence[Dictionary], found: Match | None, readings: Pair, both: 
     if both.same:
         del columns["token_b"]
     if found is not None:
-        columns["relation"] = [_relation(found, int(k), int(j)) for k, j in zip(here, there, strict=True)]
+        columns["relation"] = [
+            _relation(found, int(k), int(j)) for k, j in zip(here, there, strict=True)
+        ]
     return table(columns)
 
 

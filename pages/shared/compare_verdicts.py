@@ -1,4 +1,6 @@
-"""The verdicts counted, beside another seed: four cards, the cutoff, the histogram; and how the null is come by."""
+"""The verdicts counted, beside another seed: four cards, the cutoff, the histogram; and how the
+null is come by.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ Counted = tuple[str, Mapping[int, Rate], Mapping[int, Rate] | None]
 """A side's letter, its verdicts, and those of another seed of it."""
 ABOUT = {
     PERSISTED: "partner at or above the cutoff",
-    MOVED: "no such partner, yet a near counterpart: as near as that of nine of ten regions in another seed",
+    MOVED: "no such partner, yet a near counterpart: as near as that of nine of ten regions in "
+    "another seed",
     ONLY: "nothing near",
 }
 
@@ -33,15 +36,22 @@ def panel(ask: Asked, found: Match, nulls: Nulls) -> Summary:
     left, right = st.columns([11, 9], gap="medium")
     with left, st.container(border=True, gap="small", height="stretch"):
         st.html(tokens.heading("What became of each region", _near(nulls)))
-        st.html(f'<div style="font-size:1.07em"><b>{tokens.escape(view.told(found, counted, nulls))}</b></div>')
+        told = tokens.escape(view.told(found, counted, nulls))
+        st.html(f'<div style="font-size:1.07em"><b>{told}</b></div>')
         st.html(_cards(counted, [null and null.counted(ask.cutoff) for null in nulls]))
         _cutoff(ask.cutoff)
         _null_panel(ask, nulls)
     with right, st.container(border=True, gap="xsmall", height="stretch"):
         st.html(tokens.heading("Cosine of partners", _lines(nulls)))
-        beside = {f"{letter} and another seed of it": null.match.a.matched for letter, null in _known(nulls)}
+        beside = {
+            f"{letter} and another seed of it": null.match.a.matched
+            for letter, null in _known(nulls)
+        }
         color = view.COLORS[PERSISTED]
-        chart(figures_matching.matched(found.a.matched, beside, ask.cutoff, color, frame.is_dark()), "compare_cosines")
+        chart(
+            figures_matching.matched(found.a.matched, beside, ask.cutoff, color, frame.is_dark()),
+            "compare_cosines",
+        )
         st.html(_distances(found, nulls))
     return counted
 
@@ -75,10 +85,15 @@ def _cards(counted: Summary, nulls: Sequence[Mapping[int, Rate] | None]) -> str:
             MOVED,
             both,
         ),
-        _card(view.COLORS[ONLY], "Only in A", _many(counted.a[ONLY].hits, "region"), ONLY, both[:1]),
+        _card(
+            view.COLORS[ONLY], "Only in A", _many(counted.a[ONLY].hits, "region"), ONLY, both[:1]
+        ),
         _card(view.THERE, "Only in B", _many(counted.b[ONLY].hits, "region"), ONLY, both[1:]),
     ]
-    return f'<div style="display:grid;grid-template-columns:1fr 1fr;gap:.7em 1.4em">{"".join(cards)}</div>'
+    return (
+        '<div style="display:grid;grid-template-columns:1fr 1fr;gap:.7em '
+        f'1.4em">{"".join(cards)}</div>'
+    )
 
 
 def _many(n: int, noun: str) -> str:
@@ -86,15 +101,21 @@ def _many(n: int, noun: str) -> str:
 
 
 def _card(color: str, title: str, number: str, kind: int, sides: Sequence[Counted]) -> str:
-    """One verdict: its number, and for each side the share, with that of another seed of the side beside it."""
+    """One verdict: its number, and for each side the share, with that of another seed of the side
+    beside it.
+    """
     lines = ""
     for letter, shares, null in sides:
         beside = "" if null is None else f" · another seed {view.percent(null[kind])}"
-        title_text = "" if null is None else f' title="another seed of {letter}: {view.share(null[kind])}"'
+        title_text = (
+            "" if null is None else f' title="another seed of {letter}: {view.share(null[kind])}"'
+        )
         lines += f"<div{title_text}>{view.share(shares[kind])} of {letter}{beside}</div>"
     return (
-        f'<div style="border-left:4px solid {color};padding-left:.7em;line-height:1.4" title="{ABOUT[kind]}">'
-        f'<div class="ep-row"><b>{title}</b><span class="ep-num" style="font-weight:600">{number}</span></div>'
+        f'<div style="border-left:4px solid {color};padding-left:.7em;line-height:1.4" '
+        f'title="{ABOUT[kind]}">'
+        f'<div class="ep-row"><b>{title}</b><span class="ep-num" '
+        f'style="font-weight:600">{number}</span></div>'
         f'<div class="ep-k ep-num">{lines}</div></div>'
     )
 
@@ -106,15 +127,24 @@ def _distances(found: Match, nulls: Nulls) -> str:
         rows += _row(f"A and B, in θ of {letter}", study.distances(side))
         if null is not None:
             rows += _row(f"{letter} and another seed of {letter}", study.distances(null.match.a))
-    head = "".join(f'<span class="ep-k">{text}</span>' for text in ("", "median cosine", "distance, θ", "within θ"))
+    head = "".join(
+        f'<span class="ep-k">{text}</span>'
+        for text in ("", "median cosine", "distance, θ", "within θ")
+    )
     return (
-        '<div class="ep-num" title="median over partners: their cosine, and 1 − cosine in units of θ" '
-        f'style="display:grid;grid-template-columns:1fr auto auto auto;gap:.1em 1.1em">{head}{rows}</div>'
+        '<div class="ep-num" title="median over partners: their cosine, and 1 − cosine in units of '
+        'θ" '
+        'style="display:grid;grid-template-columns:1fr auto auto auto;gap:.1em '
+        f'1.1em">{head}{rows}</div>'
     )
 
 
 def _row(text: str, of: dict[str, float]) -> str:
-    cells = [f"{of['median']:.2f}", f"{of['theta_median']:.2f}", f"{100 * of['within_theta']:.0f} %"] if of else []
+    cells = (
+        [f"{of['median']:.2f}", f"{of['theta_median']:.2f}", f"{100 * of['within_theta']:.0f} %"]
+        if of
+        else []
+    )
     numbers = "".join(f'<b style="text-align:right">{cell}</b>' for cell in cells or ["–"] * 3)
     return f"<span>{text}</span>{numbers}"
 
@@ -131,11 +161,13 @@ def _cutoff(value: float) -> None:
     )
 
 
-# -- the null ----------------------------------------------------------------------------------------------------------
+# -- the null --------------------------------------------------------------------------------------
 
 
 def _null_panel(ask: Asked, nulls: Nulls) -> None:
-    """For each side without another seed: its progress, the offer to build it, or why there can be none."""
+    """For each side without another seed: its progress, the offer to build it, or why there can be
+    none.
+    """
     if ask.a == ask.b:
         return
     busy = False  # one after the other: two builds at once would only be slower

@@ -1,6 +1,8 @@
-"""What the Compare page computes, once for everybody: matchings, the null, prompts and passages read by two models.
+"""What the Compare page computes, once for everybody: matchings, the null, prompts and passages
+read by two models.
 
-Quick things are cached; long ones are jobs whose outcome stays on the board. Knows the shelf, draws nothing.
+Quick things are cached; long ones are jobs whose outcome stays on the board. Knows the shelf, draws
+nothing.
 """
 
 from __future__ import annotations
@@ -26,13 +28,22 @@ from pages.shared.jobs import Job
 AT_ONCE = 4e9
 """Multiply-adds of a matching that may run while the page is drawn: about two seconds."""
 QUICK_NULL = 100_000
-"""Activations of another seed that are built without being asked for, where the model is a folder here."""
+"""Activations of another seed that are built without being asked for, where the model is a folder
+here.
+"""
 DEMO_PROMPTS = loading.DEMO / "prompts"
 CHOICE = ("train",)
-HELD_OUT = ("held_out_both", "held_out_pairs", "held_out_templates", "held_out_words", "benign", "hard_benign")
+HELD_OUT = (
+    "held_out_both",
+    "held_out_pairs",
+    "held_out_templates",
+    "held_out_words",
+    "benign",
+    "hard_benign",
+)
 
 
-# -- matchings ---------------------------------------------------------------------------------------------------------
+# -- matchings -------------------------------------------------------------------------------------
 
 
 def match_job(a: str, b: str, basis: str, centre: str) -> str:
@@ -41,7 +52,9 @@ def match_job(a: str, b: str, basis: str, centre: str) -> str:
 
 
 def matched(a: str, b: str, basis: str, centre: str) -> Match | None:
-    """The matching of two dictionaries on the shelf; None while a job computes it. RequestError as `study.match`."""
+    """The matching of two dictionaries on the shelf; None while a job computes it. RequestError as
+    `study.match`.
+    """
     name = match_job(a, b, basis, centre)
     job = jobs.get(name)
     if job is not None and job.state == "done":
@@ -50,7 +63,9 @@ def matched(a: str, b: str, basis: str, centre: str) -> Match | None:
     if float(len(first)) * len(second) * first.width <= AT_ONCE:
         return _matched(name, first, second, basis, centre)
     if job is None:
-        jobs.start(name, "Pairing the regions", lambda job: _match(job, first, second, basis, centre))
+        jobs.start(
+            name, "Pairing the regions", lambda job: _match(job, first, second, basis, centre)
+        )
     return None
 
 
@@ -63,7 +78,7 @@ def _match(job: Job, a: Dictionary, b: Dictionary, basis: str, centre: str) -> M
     return study.match(a, b, basis, centre, lambda share: job.tell("pairing", share))
 
 
-# -- the null ----------------------------------------------------------------------------------------------------------
+# -- the null --------------------------------------------------------------------------------------
 
 
 def null_job(key: str) -> str:
@@ -80,8 +95,8 @@ def nulls(ask: Asked) -> Nulls:
 def null(key: str, basis: str, centre: str) -> Null | None:
     """A matching with another seed of the same setting, from the shelf or built before.
 
-    None when there is no such seed, when it lacks what this way of matching needs, and while a job (`pairing_job`)
-    matches a large one.
+    None when there is no such seed, when it lacks what this way of matching needs, and while a job
+    (`pairing_job`) matches a large one.
     """
     dictionary, other = loading.dictionary(key), other_seed(key)
     if other is None:
@@ -95,7 +110,9 @@ def null(key: str, basis: str, centre: str) -> Null | None:
     if job is None:
 
         def work(job: Job) -> Null:
-            return study.null(dictionary, other, basis, centre, told=lambda share: job.tell("pairing", share))
+            return study.null(
+                dictionary, other, basis, centre, told=lambda share: job.tell("pairing", share)
+            )
 
         jobs.start(name, "Pairing the regions with another seed", work)
     return job.result if job is not None and job.state == "done" else None
@@ -110,17 +127,25 @@ def other_seed(key: str) -> Dictionary | None:
     """A dictionary of the same setting and another seed, on the shelf or built for this page."""
     dictionary = loading.dictionary(key)
     files = [e.path for e in loading.entries() if study.same_setting(dictionary.info, e.info)]
-    hidden = [p for folder in loading.folders() for p in (folder / reseeding.HIDDEN).glob("*/*.ep.h5")]
-    return _other_seed(loading.fingerprint(key), tuple(map(str, (*files, *sorted(hidden)))), dictionary)
+    hidden = [
+        p for folder in loading.folders() for p in (folder / reseeding.HIDDEN).glob("*/*.ep.h5")
+    ]
+    return _other_seed(
+        loading.fingerprint(key), tuple(map(str, (*files, *sorted(hidden)))), dictionary
+    )
 
 
 @st.cache_resource(show_spinner=False, max_entries=24)
-def _other_seed(fingerprint: str, paths: tuple[str, ...], _dictionary: Dictionary) -> Dictionary | None:
+def _other_seed(
+    fingerprint: str, paths: tuple[str, ...], _dictionary: Dictionary
+) -> Dictionary | None:
     return reseeding.kept(_dictionary, (), [Path(path) for path in paths])
 
 
 @st.cache_resource(show_spinner=False, max_entries=24)
-def _null(name: str, path: str, basis: str, centre: str, _dictionary: Dictionary, _other: Dictionary) -> Null:
+def _null(
+    name: str, path: str, basis: str, centre: str, _dictionary: Dictionary, _other: Dictionary
+) -> Null:
     return study.null(_dictionary, _other, basis, centre)
 
 
@@ -130,7 +155,9 @@ def null_settings(key: str) -> reseeding.BuildConfig | str:
 
 
 @st.cache_data(show_spinner=False, ttl=60, max_entries=24)
-def _null_settings(fingerprint: str, out: str, _dictionary: Dictionary) -> reseeding.BuildConfig | str:
+def _null_settings(
+    fingerprint: str, out: str, _dictionary: Dictionary
+) -> reseeding.BuildConfig | str:
     """Kept for a minute: it reads the whole text to know it by its digest."""
     try:
         return reseeding.settings(_dictionary, Path(out))
@@ -146,7 +173,9 @@ def is_quick(config: reseeding.BuildConfig) -> bool:
 def build_null(key: str, config: reseeding.BuildConfig, letter: str) -> None:
     """Starts building another seed of A or B in the background."""
     jobs.start(
-        null_job(key), f"Building {letter} again, its text in another order (seed {config.seed})", _build(config)
+        null_job(key),
+        f"Building {letter} again, its text in another order (seed {config.seed})",
+        _build(config),
     )
 
 
@@ -159,7 +188,7 @@ def _build(config: reseeding.BuildConfig) -> Callable[[Job], None]:
     return work
 
 
-# -- prompts at their last token ---------------------------------------------------------------------------------------
+# -- prompts at their last token -------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -181,14 +210,21 @@ def demo_sets() -> Sets | None:
     """The demo's own prompts; None when they are not here."""
     if not all((DEMO_PROMPTS / f"{name}.csv").is_file() for name in CHOICE + HELD_OUT):
         return None
-    chosen, held = (_joined([DEMO_PROMPTS / f"{n}.csv" for n in names]) for names in (CHOICE, HELD_OUT))
+    chosen, held = (
+        _joined([DEMO_PROMPTS / f"{n}.csv" for n in names]) for names in (CHOICE, HELD_OUT)
+    )
     files = tuple(tuple(f"{name}.csv" for name in names) for names in (CHOICE, HELD_OUT))
     folder = DEMO_PROMPTS.relative_to(loading.ROOT).as_posix()
-    return Sets(chosen, held.without(chosen.texts), "the demo's prompts", folder, (files[0], files[1]))
+    return Sets(
+        chosen, held.without(chosen.texts), "the demo's prompts", folder, (files[0], files[1])
+    )
 
 
 def given_sets(data: bytes, name: str) -> Sets:
-    """A visitor's labelled prompts, every second one for the choice. CorpusError as `read_prompts`."""
+    """A visitor's labelled prompts, every second one for the choice.
+
+    CorpusError as `read_prompts`.
+    """
     every = read_prompts(data, name)
     parts = [Prompts(every.texts[at::2], every.labels[at::2]) for at in (0, 1)]
     return Sets(parts[0], parts[1], name, name)
@@ -215,9 +251,16 @@ def models_of(a: str, b: str) -> Models:
 
 
 def untaught(ask: Asked) -> str:
-    """The models without a chat template, by name and joined; nothing where both have one. ModelError as loading."""
+    """The models without a chat template, by name and joined; nothing where both have one.
+
+    ModelError as loading.
+    """
     models = [loading.language_model(loading.dictionary(key).info) for key in (ask.a, ask.b)]
-    names = [model.name.rsplit("/", 1)[-1] for model in models if not getattr(model.tokenizer, "chat_template", None)]
+    names = [
+        model.name.rsplit("/", 1)[-1]
+        for model in models
+        if not getattr(model.tokenizer, "chat_template", None)
+    ]
     return " and ".join(dict.fromkeys(names))
 
 
@@ -227,12 +270,16 @@ def final_job(a: str, b: str, basis: str, centre: str, sets: Sets) -> str:
     return f"final {loading.fingerprint(a)} {loading.fingerprint(b)} {basis} {centre} {texts}"
 
 
-def read_final(name: str, pair: comparing.Pair, models: Models, sets: Sets, found: Match | None) -> None:
+def read_final(
+    name: str, pair: comparing.Pair, models: Models, sets: Sets, found: Match | None
+) -> None:
     """Starts reading the prompts with both models."""
     title = f"Reading {len(sets.chosen) + len(sets.held):,} prompts with both models"
 
     def work(job: Job) -> comparing.Final:
-        return comparing.final(pair, models, sets.chosen, sets.held, found, lambda s: job.tell("reading", s))
+        return comparing.final(
+            pair, models, sets.chosen, sets.held, found, lambda s: job.tell("reading", s)
+        )
 
     jobs.start(name, title, work)
 

@@ -1,6 +1,8 @@
-"""Dictionaries that know no tokens and no logit lens, as published files do: what is missing, and adding it.
+"""Dictionaries that know no tokens and no logit lens, as published files do: what is missing, and
+adding it.
 
-The work is `ep.completing.complete`, in a job of the server; the model is loaded once for everybody.
+The work is `ep.completing.complete`, in a job of the server; the model is loaded once for
+everybody.
 """
 
 from __future__ import annotations
@@ -18,13 +20,17 @@ from pages.shared import jobs, loading, messages, state
 from pages.shared.tokens import escape
 
 WILL = (
-    "Completing reads the stored excerpts with the model once: token ids, the exact token of every excerpt, and the"
-    " logit lens of each exemplar and mean are added to the file. Regions, counts and distances stay as published."
+    "Completing reads the stored excerpts with the model once: token ids, the exact token of every "
+    "excerpt, and the"
+    " logit lens of each exemplar and mean are added to the file. Regions, counts and distances "
+    "stay as published."
 )
 
 
 def offers(entries: Iterable[Entry]) -> None:
-    """A line for each published dictionary that lacks token ids or lens, with the way to add them."""
+    """A line for each published dictionary that lacks token ids or lens, with the way to add
+    them.
+    """
     published = [entry for entry in entries if "published" in entry.info]
     _collect(published)
     lacking = [(entry, words) for entry in published if (words := _lacking(entry))]
@@ -36,12 +42,19 @@ def offers(entries: Iterable[Entry]) -> None:
 
 def _collect(entries: Iterable[Entry]) -> None:
     """Takes note of what has been completed since the page was last drawn, and draws it again."""
-    done = [key for e in entries if (job := jobs.get(key := _job(e))) is not None and job.state == "done"]
+    done = [
+        key
+        for e in entries
+        if (job := jobs.get(key := _job(e))) is not None and job.state == "done"
+    ]
     if done:
         for key in done:
             jobs.forget(key)
         loading.refresh()
-        state.note("The model has completed it: token ids, exact highlights and the logit lens are in the file now.")
+        state.note(
+            "The model has completed it: token ids, exact highlights and the logit lens are in the "
+            "file now."
+        )
         state.rerun()
 
 
@@ -61,7 +74,11 @@ def _lacking(entry: Entry) -> str:
 
 def _offer(entry: Entry, lacking: str) -> None:
     key = _job(entry)
-    where = f"layer {entry.layer}, p = {entry.percentile:g}" if entry.percentile is not None else entry.path.name
+    where = (
+        f"layer {entry.layer}, p = {entry.percentile:g}"
+        if entry.percentile is not None
+        else entry.path.name
+    )
     line = f'<div><span class="ep-num">{escape(where)}</span> <span class="ep-k">{{}}</span></div>'
     if not model_is_here(_info(entry)):
         st.html(line.format(escape(f"no {lacking}; {_way(str(entry.info.get('model') or ''))}")))
@@ -89,7 +106,9 @@ def _info(entry: Entry) -> dict[str, Any]:
 
 
 def model_is_here(info: Mapping[str, Any]) -> bool:
-    """Whether the dictionary's model can be loaded without asking a network: a folder here, or in the Hub's cache."""
+    """Whether the dictionary's model can be loaded without asking a network: a folder here, or in
+    the Hub's cache.
+    """
     from huggingface_hub import try_to_load_from_cache
 
     try:

@@ -1,4 +1,6 @@
-"""The picture of a followed region: one component whose nodes can be clicked; its browser side is `flow.js`."""
+"""The picture of a followed region: one component whose nodes can be clicked; its browser side is
+`flow.js`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,16 @@ import streamlit as st
 HERE = Path(__file__).parent
 
 
-def flow(picture: Mapping[str, Any], key: str, on_pick: Callable[[int, int], None], dark: bool, height: int) -> None:
-    """Draws `ep.views.flow.picture`, `height` pixels high; a click or Enter on a node calls on_pick(level, region)."""
+def flow(
+    picture: Mapping[str, Any],
+    key: str,
+    on_pick: Callable[[int, int], None],
+    dark: bool,
+    height: int,
+) -> None:
+    """Draws `ep.views.flow.picture`, `height` pixels high; a click or Enter on a node calls
+    on_pick(level, region).
+    """
     data = {**picture, "dark": dark, "height": height}
     _component()(key=key, data=data, on_picked_change=lambda: _picked(key, on_pick))
 

@@ -1,4 +1,5 @@
-"""What every page looks like from outside: stylesheet, head, side bar, and the last net under errors.
+"""What every page looks like from outside: stylesheet, head, side bar, and the last net under
+errors.
 
 Knows the selection and the shelf, nothing of what a page shows.
 """
@@ -35,7 +36,9 @@ def begin() -> None:
 
 
 def page(title: str, sentence: str) -> None:
-    """The head of a page: its name and what one is looking at; under it whatever had to be said once."""
+    """The head of a page: its name and what one is looking at; under it whatever had to be said
+    once.
+    """
     if not st.session_state.pop(_FRAMED, False):
         _run_again_with_frame()
     jobs.page_begins()
@@ -46,7 +49,8 @@ def page(title: str, sentence: str) -> None:
 
 
 def _prepare() -> None:
-    """What every page needs and may take seconds, under a sentence that says so; then the side bar's chip has a name.
+    """What every page needs and may take seconds, under a sentence that says so; then the side
+    bar's chip has a name.
 
     Its place is there on every run, so that nothing below it moves to another one.
     """
@@ -58,7 +62,8 @@ def _prepare() -> None:
 
 
 def _run_again_with_frame() -> NoReturn:
-    """Until a server's first st.navigation, Streamlit runs the files of a folder called pages by themselves.
+    """Until a server's first st.navigation, Streamlit runs the files of a folder called pages by
+    themselves.
 
     So the first visitor of all, coming by a deep link, would see a page without its frame.
     """
@@ -68,7 +73,9 @@ def _run_again_with_frame() -> NoReturn:
 
 @contextmanager
 def calm() -> Iterator[None]:
-    """Turns any error inside into a calm box; the unexpected goes to the server's log in full, never to the page."""
+    """Turns any error inside into a calm box; the unexpected goes to the server's log in full,
+    never to the page.
+    """
     try:
         yield
     except EPError as error:
@@ -77,12 +84,15 @@ def calm() -> Iterator[None]:
         log.exception("a page failed")
         messages.box(
             "Something went wrong here",
-            "The server's log says what. Another page or another region usually works; nothing was lost.",
+            "The server's log says what. Another page or another region usually works; nothing was "
+            "lost.",
         )
 
 
 def fragment(function: Callable[P, Any]) -> Callable[P, Any]:
-    """st.fragment with the same net: a fragment runs on its own, outside the net around the page."""
+    """st.fragment with the same net: a fragment runs on its own, outside the net around the
+    page.
+    """
 
     @wraps(function)
     def safe(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -98,7 +108,9 @@ def is_dark() -> bool:
 
 
 def sidebar() -> None:
-    """The open dictionary with its layers and percentiles, its facts, the selected region and the model's state."""
+    """The open dictionary with its layers and percentiles, its facts, the selected region and the
+    model's state.
+    """
     with st.sidebar:
         _pickers()
         found = state.opened()
@@ -129,22 +141,36 @@ def _pickers() -> None:
     if chosen:
         here = [entry for entry in loading.families()[chosen.family] if entry.layer == chosen.layer]
         layers = {entry.layer for entry in loading.families()[chosen.family]}
-        _slider("Layer", layers, chosen.layer, "frame_layer", "The layer whose residual stream was partitioned")
+        _slider(
+            "Layer",
+            layers,
+            chosen.layer,
+            "frame_layer",
+            "The layer whose residual stream was partitioned",
+        )
         percentiles = {entry.percentile for entry in here}
         _slider(
-            "Percentile p", percentiles, chosen.percentile, "frame_percentile", "Smaller p: finer cells, more regions"
+            "Percentile p",
+            percentiles,
+            chosen.percentile,
+            "frame_percentile",
+            "Smaller p: finer cells, more regions",
         )
 
 
 def _slider(label: str, values: set[Any], value: Any, key: str, help_: str) -> None:
-    """A slider over what exists; a single value is a plain line, since there is nothing to slide."""
+    """A slider over what exists; a single value is a plain line, since there is nothing to
+    slide.
+    """
     options = sorted(values - {None})
     if len(options) < 2 or value is None:
         shown = "–" if value is None else f"{value:g}"
         st.html(f'<div class="ep-split ep-num"><span>{escape(label)}</span><b>{shown}</b></div>')
         return
     st.session_state[key] = value
-    st.select_slider(label, options, key=key, on_change=_step_chosen, format_func=lambda v: f"{v:g}", help=help_)
+    st.select_slider(
+        label, options, key=key, on_change=_step_chosen, format_func=lambda v: f"{v:g}", help=help_
+    )
 
 
 def _family_chosen() -> None:
@@ -179,13 +205,17 @@ def _facts(dictionary: Dictionary) -> None:
 
 
 def show_selected() -> None:
-    """Draws the selected region's chip into its place in the side bar; fragments that select call it again."""
+    """Draws the selected region's chip into its place in the side bar; fragments that select call
+    it again.
+    """
     found, place = state.opened(), st.session_state.get(_SLOT)
     if found is None or found[0].region is None or place is None:
         return
     region, key = found[0].region, str(found[0].dictionary)
     color = region_color(found[1], region)
-    chip = ""  # while there are no names yet: the head of the page comes first, with a sentence on what is waited for
+    # while there are no names yet: the head of the page comes first, with a sentence on what is
+    # waited for
+    chip = ""
     if loading.is_ready(key) and not is_numbered(named := loading.region_name(key, region)):
         chip = tokens.chip(named, color, 0.35)
     place.html(
@@ -207,7 +237,8 @@ def _model(dictionary: Dictionary) -> None:
     dot = {"not needed": "#8a93a6", "loading": "#edd362"}.get(text, "#498267")
     st.html(
         '<hr class="ep-hr"><div class="ep-k" style="margin-bottom:.3em">Model</div>'
-        f'<div class="ep-row"><span class="ep-sw" style="--c:{dot};margin:0"></span><span>{escape(text)}</span></div>'
+        '<div class="ep-row"><span class="ep-sw" '
+        f'style="--c:{dot};margin:0"></span><span>{escape(text)}</span></div>'
     )
 
 

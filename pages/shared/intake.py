@@ -1,7 +1,8 @@
-"""Brings dictionary files from outside into the library's folder: an upload is checked and copied, a path is linked.
+"""Brings dictionary files from outside into the library's folder: an upload is checked and copied,
+a path is linked.
 
-A published pickle goes through the restricted reader. Nothing is unpickled, nothing half-written is left, and no name
-from outside decides where a file goes.
+A published pickle goes through the restricted reader. Nothing is unpickled, nothing half-written is
+left, and no name from outside decides where a file goes.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from ep.storage.schema import SUFFIX
 def upload(name: str, content: BinaryIO, folder: Path) -> Path:
     """Copies an uploaded file into `folder` once it has passed every check; returns where it is.
 
-    DictionaryFileError when it is not a dictionary (the message names the upload), StorageError when it cannot be
-    written.
+    DictionaryFileError when it is not a dictionary (the message names the upload), StorageError
+    when it cannot be written.
     """
     with _writing(folder):
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".upload-", suffix=".partial")
@@ -44,7 +45,8 @@ def upload(name: str, content: BinaryIO, folder: Path) -> Path:
 def link(given: str, folder: Path) -> Path:
     """Links a file on this machine into `folder` once it opens; the file itself stays where it is.
 
-    DictionaryFileError when there is no such file or it is not a dictionary, StorageError when it cannot be linked.
+    DictionaryFileError when there is no such file or it is not a dictionary, StorageError when it
+    cannot be linked.
     """
     source = Path(given.strip().strip("'\""))
     try:
@@ -53,7 +55,9 @@ def link(given: str, folder: Path) -> Path:
     except (OSError, ValueError, RuntimeError):
         is_file = False
     if not is_file:
-        raise DictionaryFileError(f"there is no file at {given.strip()[:200]!r} on the machine that runs this explorer")
+        raise DictionaryFileError(
+            f"there is no file at {given.strip()[:200]!r} on the machine that runs this explorer"
+        )
     open_file(source)
     if folder.resolve() in source.parents:
         return source
@@ -69,12 +73,16 @@ def is_pickle(name: str) -> bool:
 
 
 def keep(name: str, content: BinaryIO, folder: Path) -> Path:
-    """Puts an uploaded pickle, unread, into a hidden folder of its own under `folder`; `drop` removes both again.
+    """Puts an uploaded pickle, unread, into a hidden folder of its own under `folder`; `drop`
+    removes both again.
 
     Its name stays, made plain: the reader learns model and layer from it. StorageError as `upload`.
     """
     with _writing(folder):
-        path = Path(tempfile.mkdtemp(dir=folder, prefix=".upload-")) / f"{safe_name(name).removesuffix(SUFFIX)}"
+        path = (
+            Path(tempfile.mkdtemp(dir=folder, prefix=".upload-"))
+            / f"{safe_name(name).removesuffix(SUFFIX)}"
+        )
         try:
             with path.open("wb") as file:
                 shutil.copyfileobj(content, file)
@@ -89,10 +97,14 @@ def drop(kept: Path) -> None:
     shutil.rmtree(kept.parent, ignore_errors=True)
 
 
-def read_pickle(source: Path, name: str, folder: Path, progress: Callable[[str, float | None], None]) -> Path:
-    """Turns a published pickle into a dictionary in `folder`, under a name no file has; returns where it is.
+def read_pickle(
+    source: Path, name: str, folder: Path, progress: Callable[[str, float | None], None]
+) -> Path:
+    """Turns a published pickle into a dictionary in `folder`, under a name no file has; returns
+    where it is.
 
-    name: what messages call it. DictionaryFileError and StorageError as `ep.storage.published.convert`.
+    name: what messages call it. DictionaryFileError and StorageError as
+    `ep.storage.published.convert`.
     """
     from ep.storage.published import convert
 
@@ -106,7 +118,9 @@ def read_pickle(source: Path, name: str, folder: Path, progress: Callable[[str, 
 
 def safe_name(name: str) -> str:
     """A file name of letters, digits and "-._" that ends in .ep.h5, whatever it was called."""
-    stem = re.sub(r"(\.ep)?\.h5$", "", name.replace("\\", "/").rsplit("/", 1)[-1], flags=re.IGNORECASE)
+    stem = re.sub(
+        r"(\.ep)?\.h5$", "", name.replace("\\", "/").rsplit("/", 1)[-1], flags=re.IGNORECASE
+    )
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.")[:80]
     return f"{plain or 'dictionary'}{SUFFIX}"
 
@@ -124,7 +138,9 @@ def _check(path: Path, name: str) -> None:
     try:
         check(path)
     except EPError as error:
-        raise DictionaryFileError(str(error).replace(str(path), name).replace(path.name, name)) from error
+        raise DictionaryFileError(
+            str(error).replace(str(path), name).replace(path.name, name)
+        ) from error
 
 
 @contextmanager
@@ -133,4 +149,6 @@ def _writing(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise StorageError(f"the library at {folder} cannot be written: {error.strerror or error}") from error
+        raise StorageError(
+            f"the library at {folder} cannot be written: {error.strerror or error}"
+        ) from error

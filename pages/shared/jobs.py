@@ -1,7 +1,8 @@
-"""Long work beside the pages: one thread per job, its progress on screen, cancel, and an outcome that waits to be seen.
+"""Long work beside the pages: one thread per job, its progress on screen, cancel, and an outcome
+that waits to be seen.
 
-Jobs belong to the server, not to a visitor: two who ask for the same thing share one, and closing the browser ends
-nothing. The work itself never calls Streamlit; it tells its `Job` how far it is.
+Jobs belong to the server, not to a visitor: two who ask for the same thing share one, and closing
+the browser ends nothing. The work itself never calls Streamlit; it tells its `Job` how far it is.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ class Job:
         self._stop = Event()
 
     def tell(self, said: str, share: float | None = None) -> None:
-        """How far the work is: a few words, and a share in [0, 1] where known. Raises Cancelled when asked to stop."""
+        """How far the work is: a few words, and a share in [0, 1] where known.
+
+        Raises Cancelled when asked to stop.
+        """
         self.said, self.share = said, None if share is None else min(1.0, max(0.0, share))
         if self._stop.is_set():
             raise Cancelled
@@ -81,7 +85,9 @@ _at_work: WeakKeyDictionary[Job, Thread] = WeakKeyDictionary()
 
 
 def _end() -> None:
-    """Stops all jobs as the interpreter ends: one frozen inside torch or HDF5 can hang the exit, or abort it."""
+    """Stops all jobs as the interpreter ends: one frozen inside torch or HDF5 can hang the exit, or
+    abort it.
+    """
     until, threads = monotonic() + LAST_S, list(_at_work.items())
     for job, _ in threads:
         job.cancel()
@@ -106,7 +112,9 @@ class Board:
             if running is not None and running.state == "running":
                 return running
             job = self._jobs[key] = Job(title)
-        thread = _at_work[job] = Thread(target=job.run, args=(work,), name=f"job {key[:40]}", daemon=True)
+        thread = _at_work[job] = Thread(
+            target=job.run, args=(work,), name=f"job {key[:40]}", daemon=True
+        )
         atexit.unregister(_end)
         atexit.register(_end)  # last to come, first to go: before the libraries the work is in
         thread.start()
@@ -131,7 +139,9 @@ def get(key: str) -> Job | None:
 
 
 def start(key: str, title: str, work: Callable[[Job], Any]) -> Job:
-    """Starts `work(job)` in the background, once per key; call `watch(key)` where its progress belongs."""
+    """Starts `work(job)` in the background, once per key; call `watch(key)` where its progress
+    belongs.
+    """
     return board().start(key, title, work)
 
 
@@ -146,10 +156,13 @@ def page_begins() -> None:
 
 
 def watch(key: str, framed: bool = True) -> None:
-    """Draws a job: a bar with cancel while it runs, its error with a way on when it failed; nothing when there is none.
+    """Draws a job: a bar with cancel while it runs, its error with a way on when it failed; nothing
+    when there is none.
 
-    The page is drawn again once the work is done, so that what it made can be shown; nothing is drawn then.
-    framed: in a box of its own under its title; False inside a card below the line of what it is about.
+    The page is drawn again once the work is done, so that what it made can be shown; nothing is
+    drawn then.
+    framed: in a box of its own under its title; False inside a card below the line of what it is
+    about.
     """
     job = get(key)
     if job is None:
@@ -179,12 +192,16 @@ def _running(key: str, framed: bool) -> None:
         _beside("" if framed else about, "Cancel", f"job_cancel {key}", job.cancel, job.cancelling)
 
 
-def _beside(said: str, button: str, key: str, action: Callable[[], None], disabled: bool = False) -> None:
+def _beside(
+    said: str, button: str, key: str, action: Callable[[], None], disabled: bool = False
+) -> None:
     """A button; where something is said beside it, quiet and at the end of that line."""
     if not said:
         st.button(button, key=key, on_click=action, disabled=disabled)
         return
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
         st.html(f'<span class="ep-k ep-num">{escape(said)}</span>')
         st.button(button, key=key, on_click=action, disabled=disabled, type="tertiary")
 
@@ -193,5 +210,7 @@ def _ended(key: str, job: Job, framed: bool) -> None:
     with st.container(border=framed, gap="xsmall"):
         about = job.error if job.state == "failed" else "It was cancelled; nothing was changed."
         if framed:
-            st.html(f'<div><b>{escape(job.title)}</b> <span class="ep-k">{escape(about)}</span></div>')
+            st.html(
+                f'<div><b>{escape(job.title)}</b> <span class="ep-k">{escape(about)}</span></div>'
+            )
         _beside("" if framed else about, "Close", f"job_close {key}", partial(forget, key))

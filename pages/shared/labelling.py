@@ -1,7 +1,8 @@
-"""What a region is called: its best label to read and edit in place, the others, a note, and the lists it is in.
+"""What a region is called: its best label to read and edit in place, the others, a note, and the
+lists it is in.
 
-Draws the card of the Region page; `lists_panel` draws a dictionary's lists. Everything written goes through
-`pages.shared.labelling_saving`.
+Draws the card of the Region page; `lists_panel` draws a dictionary's lists. Everything written goes
+through `pages.shared.labelling_saving`.
 """
 
 from __future__ import annotations
@@ -18,15 +19,29 @@ from ep.studies.naming import WORDED, is_numbered
 from pages.shared import frame, messages, state
 from pages.shared import labelling_model as asking
 from pages.shared.labelling_lists import lists_panel
-from pages.shared.labelling_saving import changed, current, cut, do, shown, sign, signed, times, unsaved, when, who
+from pages.shared.labelling_saving import (
+    changed,
+    current,
+    cut,
+    do,
+    shown,
+    sign,
+    signed,
+    times,
+    unsaved,
+    when,
+    who,
+)
 from pages.shared.tokens import escape
 
 __all__ = ["card", "lists_panel", "origin"]
 
 OTHERS_SHOWN = 4
 SCORED = (
-    "Detection: how well the model tells held-back excerpts of this region from look-alikes by the label alone "
-    "(balanced accuracy, 95 % interval; 0.5 is chance). Control: the same with another region's label."
+    "Detection: how well the model tells held-back excerpts of this region from look-alikes by the "
+    "label alone "
+    "(balanced accuracy, 95 % interval; 0.5 is chance). Control: the same with another region's "
+    "label."
 )
 
 
@@ -57,11 +72,13 @@ def card(key: str, dictionary: Dictionary, region: int) -> None:
         state.rerun()
 
 
-# -- the label ---------------------------------------------------------------------------------------------------------
+# -- the label -------------------------------------------------------------------------------------
 
 
 def _name(key: str, labels: Labels, region: int, best: Label) -> None:
-    """The label in a box: typing over it makes a label by hand; Enter saves. Beside it lock and undo."""
+    """The label in a box: typing over it makes a label by hand; Enter saves. Beside it lock and
+    undo.
+    """
     box = f"labelling_name {key} {region} {best.id} {times(labels, 'region', region)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.text_input(
@@ -91,7 +108,8 @@ def _name(key: str, labels: Labels, region: int, best: Label) -> None:
                 icon=":material/undo:",
                 type="tertiary",
                 key="labelling_undo",
-                help=f"Take back the last change here, a {WORDS.get(last['do'], 'change')} of {when(last['at'])}",
+                help=f"Take back the last change here, a {WORDS.get(last['do'], 'change')} of "
+                f"{when(last['at'])}",
                 on_click=do,
                 args=(key, edits.undo(last["id"])),
             )
@@ -118,7 +136,12 @@ def _named(key: str, region: int, best: Label, box: str) -> None:
     if text == best.text:
         return
     if text:
-        do(key, edits.label(region, text, replaces=best.id if best.source == HAND and best.id else None))
+        do(
+            key,
+            edits.label(
+                region, text, replaces=best.id if best.source == HAND and best.id else None
+            ),
+        )
     elif best.id:
         do(key, edits.remove(region, best.id))
 
@@ -186,18 +209,22 @@ def _origin(label: Label) -> str:
     return f'<div class="ep-k ep-clip" title="{escape(more)}">{escape(about)}</div>'
 
 
-# -- note and lists ----------------------------------------------------------------------------------------------------
+# -- note and lists --------------------------------------------------------------------------------
 
 
 def _remarks(labels: Labels, region: int) -> None:
     """The note and the lists there are, one line each."""
     lines = []
     if note := labels.notes.get(region):
-        lines.append(f'<div class="ep-clip" title="{escape(note[:2000])}"><span class="ep-k">Note</span> {shown(note)}')
+        lines.append(
+            f'<div class="ep-clip" title="{escape(note[:2000])}"><span class="ep-k">Note</span> '
+            f"{shown(note)}"
+        )
     if held := [title for title, content in labels.lists.items() if region in content.regions]:
         names = " · ".join(shown(title) for title in held[:OTHERS_SHOWN])
         lines.append(
-            f'<div class="ep-clip"><span class="ep-k">On the list{"s" if len(held) > 1 else ""}</span> {names}'
+            '<div class="ep-clip"><span class="ep-k">On the '
+            f"list{'s' if len(held) > 1 else ''}</span> {names}"
         )
     if lines:
         st.html("</div>".join(lines) + "</div>")
@@ -229,7 +256,10 @@ def _signed() -> None:
 
 def _lists(key: str, labels: Labels, region: int) -> None:
     held = [title for title, content in labels.lists.items() if region in content.regions]
-    box = f"labelling_lists {key} {region} {times(labels, 'do', 'put')} {times(labels, 'do', 'take')} {len(held)}"
+    box = (
+        f"labelling_lists {key} {region} {times(labels, 'do', 'put')} "
+        f"{times(labels, 'do', 'take')} {len(held)}"
+    )
     st.multiselect(
         "Lists this region is on",
         list(labels.lists),

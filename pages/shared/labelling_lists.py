@@ -1,4 +1,6 @@
-"""The lists of a dictionary: named lists of regions with their notes, as chips that lead to them."""
+"""The lists of a dictionary: named lists of regions with their notes, as chips that lead to
+them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ LISTED = 60
 
 
 def lists_panel(key: str) -> None:
-    """The lists of a dictionary, each with its regions as chips that select; a line where there are none yet."""
+    """The lists of a dictionary, each with its regions as chips that select; a line where there are
+    none yet.
+    """
     changed()
     labels = current(key)
     if labels.problem:
@@ -43,11 +47,16 @@ def _list(key: str, labels: Labels, title: str, number: int) -> None:
     """One list: name, note, regions."""
     held, dictionary = labels.lists[title], loading.dictionary(key)
     about = " · ".join(
-        [f"{len(held.regions):,} region{'s' if len(held.regions) != 1 else ''}", *filter(None, [held.note])]
+        [
+            f"{len(held.regions):,} region{'s' if len(held.regions) != 1 else ''}",
+            *filter(None, [held.note]),
+        ]
     )
     head, actions = st.columns([8, 3], gap="small", vertical_alignment="center")
     with head:
-        st.html(f'<div class="ep-band ep-flush"><b>{shown(title)}</b><span>{shown(about)}</span></div>')
+        st.html(
+            f'<div class="ep-band ep-flush"><b>{shown(title)}</b><span>{shown(about)}</span></div>'
+        )
     with actions, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         with st.popover("Note", icon=":material/edit_note:", type="tertiary"):
             box = f"labelling_about {key} {number} {times(labels, 'do', 'describe')}"

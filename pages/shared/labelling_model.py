@@ -1,7 +1,8 @@
-"""Has a language model name regions: the small form that says where it answers, and the work beside the page.
+"""Has a language model name regions: the small form that says where it answers, and the work beside
+the page.
 
-Address and model stay in the session; the key too, and nowhere else. Labels are saved as they come, so a cancelled
-job keeps what it has done.
+Address and model stay in the session; the key too, and nowhere else. Labels are saved as they come,
+so a cancelled job keeps what it has done.
 """
 
 from __future__ import annotations
@@ -30,9 +31,14 @@ _FIELDS = {"url": "", "model": "", "key": "", "negatives": True, "control": True
 
 
 def popover(key: str, region: int, by: str) -> None:
-    """A button that opens the form: where the model answers, which regions it is to name. by: in whose name."""
-    times = st.session_state.get(_TIMES, 0)  # another key is another popover, and that one is closed
-    with st.popover("Ask a model", icon=":material/smart_toy:", type="tertiary", key=f"endpoint_popover {times}"):
+    """A button that opens the form: where the model answers, which regions it is to name. by: in
+    whose name.
+    """
+    # another key is another popover, and that one is closed
+    times = st.session_state.get(_TIMES, 0)
+    with st.popover(
+        "Ask a model", icon=":material/smart_toy:", type="tertiary", key=f"endpoint_popover {times}"
+    ):
         _form(key, region, by)
 
 
@@ -40,21 +46,40 @@ def _form(key: str, region: int, by: str) -> None:
     given, lists = {**_FIELDS, **st.session_state.get(_GIVEN, {})}, loading.labels(key).lists
     which = [THIS, *LARGEST, *lists]
     with st.form("endpoint_form", border=False):
-        url = st.text_input("Address", given["url"], placeholder="http://localhost:11434/v1", max_chars=2000)
-        model = st.text_input("Model", given["model"], placeholder="its name on that server", max_chars=150)
-        secret = st.text_input("Key, if it needs one", given["key"], type="password", autocomplete="off", max_chars=500)
+        url = st.text_input(
+            "Address", given["url"], placeholder="http://localhost:11434/v1", max_chars=2000
+        )
+        model = st.text_input(
+            "Model", given["model"], placeholder="its name on that server", max_chars=150
+        )
+        secret = st.text_input(
+            "Key, if it needs one", given["key"], type="password", autocomplete="off", max_chars=500
+        )
         asked = st.selectbox("Regions", which, format_func=_short)
-        negatives = st.toggle("Show it look-alikes too", given["negatives"], help="Excerpts of the nearest regions")
+        negatives = st.toggle(
+            "Show it look-alikes too", given["negatives"], help="Excerpts of the nearest regions"
+        )
         control = st.toggle(
-            "Test another region's label as control", given["control"], help="One more request a region"
+            "Test another region's label as control",
+            given["control"],
+            help="One more request a region",
         )
         sent = st.form_submit_button("Label", icon=":material/play_arrow:")
     if sent:
-        given = {"url": url, "model": model, "key": secret, "negatives": negatives, "control": control}
+        given = {
+            "url": url,
+            "model": model,
+            "key": secret,
+            "negatives": negatives,
+            "control": control,
+        }
         st.session_state[_GIVEN] = given
         regions = [region] if asked == THIS else LARGEST.get(asked) or lists[asked].regions
         _start(key, regions, given, by)
-    messages.quiet("Excerpts are sent there, by the computer this app runs on. The key is kept in this session only.")
+    messages.quiet(
+        "Excerpts are sent there, by the computer this app runs on. The key is kept in this "
+        "session only."
+    )
 
 
 def watch(key: str) -> None:
@@ -66,7 +91,9 @@ def watch(key: str) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(f'<div class="ep-k">{escape(job.result)}</div>')
-        st.button("Close", key="endpoint_close", type="tertiary", on_click=jobs.forget, args=(name,))
+        st.button(
+            "Close", key="endpoint_close", type="tertiary", on_click=jobs.forget, args=(name,)
+        )
 
 
 def _job(key: str) -> str:
@@ -80,7 +107,9 @@ def _short(text: str) -> str:
 def _start(key: str, regions: int | Sequence[int], given: Mapping[str, Any], by: str) -> None:
     """Starts the work beside the page. regions: ids, or how many of the largest."""
     if (running := jobs.get(_job(key))) is not None and running.state == "running":
-        messages.note("A model is labelling regions of this dictionary already: wait for it, or cancel it.")
+        messages.note(
+            "A model is labelling regions of this dictionary already: wait for it, or cancel it."
+        )
         return
     try:
         endpoint = Endpoint(given["url"], given["model"], given["key"])
@@ -96,7 +125,9 @@ def _start(key: str, regions: int | Sequence[int], given: Mapping[str, Any], by:
     jobs.forget(name)
     st.session_state[_TIMES] = st.session_state.get(_TIMES, 0) + 1
     title = f"Labels by {_short(endpoint.model)}"
-    jobs.start(name, title, lambda job: _work(job, labels, dictionary, regions, endpoint, by, *options))
+    jobs.start(
+        name, title, lambda job: _work(job, labels, dictionary, regions, endpoint, by, *options)
+    )
     state.rerun()
 
 

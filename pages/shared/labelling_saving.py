@@ -1,4 +1,5 @@
-"""Saving what a visitor says of regions, and showing it: what the card of a region and the panel of lists share.
+"""Saving what a visitor says of regions, and showing it: what the card of a region and the panel of
+lists share.
 
 What the disk refuses is kept in the session until it can be written. Knows no card and no panel.
 """
@@ -18,11 +19,18 @@ from pages.shared import loading, messages
 from pages.shared.tokens import escape
 
 LONGEST_SHOWN = 160
-_KEPT, _WHO, _CHANGED, _SAID = "labelling_kept", "labelling_who", "labelling_changed", "labelling_said"
+_KEPT, _WHO, _CHANGED, _SAID = (
+    "labelling_kept",
+    "labelling_who",
+    "labelling_changed",
+    "labelling_said",
+)
 
 
 def current(key: str) -> Labels:
-    """The labels of a dictionary as this visitor sees them: those on disk, and what could not be written yet."""
+    """The labels of a dictionary as this visitor sees them: those on disk, and what could not be
+    written yet.
+    """
     found, kept = loading.labels(key), st.session_state.get(_KEPT, {}).get(key, [])
     if not kept or found.problem:
         return found
@@ -35,7 +43,9 @@ def who() -> str:
 
 
 def do(key: str, *changes: Edit) -> None:
-    """Saves edits, for callbacks; what the disk refuses stays in this session, with a sentence and a second try."""
+    """Saves edits, for callbacks; what the disk refuses stays in this session, with a sentence and
+    a second try.
+    """
     kept = st.session_state.setdefault(_KEPT, {})
     waiting = [*kept.get(key, []), *changes]
     st.session_state[_SAID] = ""
@@ -57,9 +67,16 @@ def unsaved(key: str) -> None:
     if waiting := st.session_state.get(_KEPT, {}).get(key):
         n = len(waiting)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.button("Save again", icon=":material/refresh:", key="labelling_again", on_click=do, args=(key,))
+            st.button(
+                "Save again",
+                icon=":material/refresh:",
+                key="labelling_again",
+                on_click=do,
+                args=(key,),
+            )
             messages.quiet(
-                f"{n} edit{'s' if n != 1 else ''} of yours {'are' if n != 1 else 'is'} in this session only."
+                f"{n} edit{'s' if n != 1 else ''} of yours {'are' if n != 1 else 'is'} in this "
+                "session only."
             )
 
 
@@ -79,7 +96,9 @@ def changed() -> bool:
 
 
 def times(labels: Labels, field: str, value: object) -> int:
-    """How often something was done: part of a box's key, so that it takes up what changed and keeps what is typed."""
+    """How often something was done: part of a box's key, so that it takes up what changed and keeps
+    what is typed.
+    """
     return sum(edit.get(field) == value for edit in labels.edits)
 
 

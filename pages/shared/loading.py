@@ -1,7 +1,8 @@
-"""What is on the shelf, opened once for all visitors: dictionaries, lists about them, the language model.
+"""What is on the shelf, opened once for all visitors: dictionaries, lists about them, the language
+model.
 
-Objects handed out here are shared by every session: nobody writes to them. Knows no selection and draws nothing but the
-spinner of a model that is being loaded.
+Objects handed out here are shared by every session: nobody writes to them. Knows no selection and
+draws nothing but the spinner of a model that is being loaded.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ GOOD_MAP = 1200
 
 
 def folders() -> tuple[Path, ...]:
-    """Where dictionaries are looked for: the demo, the library, and the folder named by EP_LIBRARY."""
+    """Where dictionaries are looked for: the demo, the library, and the folder named by
+    EP_LIBRARY.
+    """
     extra = os.environ.get("EP_LIBRARY")
     return (DEMO, LIBRARY, Path(extra)) if extra else (DEMO, LIBRARY)
 
@@ -83,8 +86,8 @@ def families() -> dict[str, tuple[Entry, ...]]:
 def title(family: str) -> str:
     """What a family is called in a list: plain text from its files, on one line, never markup.
 
-    Families of one title are told apart by their models, or else by their names: a box of equal options confuses the
-    reader, and picks the wrong one.
+    Families of one title are told apart by their models, or else by their names: a box of equal
+    options confuses the reader, and picks the wrong one.
     """
     return _titles(folders()).get(family) or _line(family)
 
@@ -119,7 +122,8 @@ def opening() -> Entry | None:
 
 
 def dictionary(key: str) -> Dictionary:
-    """The dictionary with this key on the shelf, opened lazily and once; `info["file"]` is its path.
+    """The dictionary with this key on the shelf, opened lazily and once; `info["file"]` is its
+    path.
 
     RequestError when no file has that key, DictionaryFileError when the file is damaged or foreign.
     """
@@ -129,7 +133,9 @@ def dictionary(key: str) -> Dictionary:
 
 def _entry(key: str) -> Entry:
     if (entry := find(key)) is None:
-        raise RequestError(f"no dictionary called {key[:80]!r} is on the shelf: choose one in the Library")
+        raise RequestError(
+            f"no dictionary called {key[:80]!r} is on the shelf: choose one in the Library"
+        )
     return entry
 
 
@@ -137,7 +143,9 @@ def _modified(path: Path) -> int:
     try:
         return path.stat().st_mtime_ns
     except OSError as error:
-        raise DictionaryFileError(f"{path.name} cannot be read any more: {error.strerror or error}") from error
+        raise DictionaryFileError(
+            f"{path.name} cannot be read any more: {error.strerror or error}"
+        ) from error
 
 
 @st.cache_resource(show_spinner=False, max_entries=24)
@@ -149,7 +157,10 @@ def _opened(_entry: Entry, path: str, modified: int) -> Dictionary:
 
 
 def fingerprint(key: str) -> str:
-    """A short name for the file as it is now: another after a rebuild. For caches, here and in the browser."""
+    """A short name for the file as it is now: another after a rebuild.
+
+    For caches, here and in the browser.
+    """
     path = _entry(key).path
     return blake2b(f"{path}|{_modified(path)}".encode(), digest_size=9).hexdigest()
 
@@ -165,9 +176,11 @@ def _index(fingerprint: str, _key: str) -> Index:
 
 
 def labels(key: str) -> Labels:
-    """What people and models said of a dictionary's regions, as it is on disk now; automatic labels stand in.
+    """What people and models said of a dictionary's regions, as it is on disk now; automatic labels
+    stand in.
 
-    Nothing is raised for a damaged side-car: `problem` says what is wrong with it, and it holds nothing then.
+    Nothing is raised for a damaged side-car: `problem` says what is wrong with it, and it holds
+    nothing then.
     """
     path = _entry(key).path
     try:
@@ -191,7 +204,8 @@ def _automatic(fingerprint: str, _key: str) -> list[str]:
 
 
 def is_ready(key: str) -> bool:
-    """Whether what every page says of this dictionary is there at once: a file without tokens is named from its texts.
+    """Whether what every page says of this dictionary is there at once: a file without tokens is
+    named from its texts.
 
     That takes seconds for 20,000 regions; `prepare` does it.
     """
@@ -200,19 +214,27 @@ def is_ready(key: str) -> bool:
 
 
 def prepare(key: str) -> None:
-    """Makes `is_ready` true, with a sentence on screen while it takes; nothing shows where it is quick."""
+    """Makes `is_ready` true, with a sentence on screen while it takes; nothing shows where it is
+    quick.
+    """
     if not is_ready(key):
-        with st.spinner(f"Naming {len(dictionary(key)):,} regions by the words of their texts, once…", show_time=True):
+        with st.spinner(
+            f"Naming {len(dictionary(key)):,} regions by the words of their texts, once…",
+            show_time=True,
+        ):
             automatic(dictionary(key))
 
 
 def region_name(key: str, region: int) -> str:
-    """What stands for a region in a chip: its one token; where the file knows none, the beginning of its best label."""
+    """What stands for a region in a chip: its one token; where the file knows none, the beginning
+    of its best label.
+    """
     return name(dictionary(key), region) or brief(labels(key).best(region))
 
 
 def language_model(info: Mapping[str, Any]) -> LanguageModel:
-    """The model a dictionary was built from, loaded once for everybody, with a spinner the first time.
+    """The model a dictionary was built from, loaded once for everybody, with a spinner the first
+    time.
 
     info: `dictionary(key).info`. ModelError when there is no such model here or on the Hub.
     """
@@ -232,7 +254,9 @@ def language_model(info: Mapping[str, Any]) -> LanguageModel:
 
 
 def model_state(info: Mapping[str, Any]) -> str:
-    """ "not needed" until a page asks for it, then "loading", then "ready on cpu"; "not here" when it is gone."""
+    """ "not needed" until a page asks for it, then "loading", then "ready on cpu"; "not here" when
+    it is gone.
+    """
     try:
         return _model_states().get(model_path(info), NOT_NEEDED)
     except ModelError:
@@ -240,7 +264,10 @@ def model_state(info: Mapping[str, Any]) -> str:
 
 
 def model_path(info: Mapping[str, Any]) -> str:
-    """Where the model is: a folder beside the dictionary's file, else a name on the Hub. ModelError when it is gone."""
+    """Where the model is: a folder beside the dictionary's file, else a name on the Hub.
+
+    ModelError when it is gone.
+    """
     from ep.models import model_of
 
     return model_of(info, info.get("file"))
@@ -256,5 +283,6 @@ def _model(name: str) -> LanguageModel:
     from ep.models import load  # torch is heavy: only a page that reads text pays for it
 
     model = load(name)
-    _model_states()[name] = f"ready on {model.device}"  # here, since the page that asked may be gone by now
+    # here, since the page that asked may be gone by now
+    _model_states()[name] = f"ready on {model.device}"
     return model

@@ -1,7 +1,9 @@
-"""The map component: mounts the invisible carriers of a map and its colours, and the view that draws them.
+"""The map component: mounts the invisible carriers of a map and its colours, and the view that
+draws them.
 
-The browser side is in `ep/views/browser/`: plain JavaScript files, joined in order into one module, without a build
-step. A view gets a small object on every run; cells, names and colours travel once, as bytes under a name.
+The browser side is in `ep/views/browser/`: plain JavaScript files, joined in order into one module,
+without a build step. A view gets a small object on every run; cells, names and colours travel once,
+as bytes under a name.
 """
 
 from __future__ import annotations
@@ -27,11 +29,13 @@ MANY = 10_000
 
 
 def carrier(key: str, layout: str = "pca-sphere", axes_of: str | None = None) -> str:
-    """Sends the map of a dictionary to the browser, unless it is there; returns the name views know it by.
+    """Sends the map of a dictionary to the browser, unless it is there; returns the name views know
+    it by.
 
-    Mount it outside fragments, so that a click sends nothing. layout: one of `ep.views.layouts.LAYOUTS`.
-    axes_of: key of another dictionary as wide, on whose PCA axes this one is laid out, so that both can be compared.
-    RequestError when there is nothing to draw.
+    Mount it outside fragments, so that a click sends nothing. layout: one of
+    `ep.views.layouts.LAYOUTS`.
+    axes_of: key of another dictionary as wide, on whose PCA axes this one is laid out, so that both
+    can be compared. RequestError when there is nothing to draw.
     """
     axes_of = None if axes_of == key else axes_of
     name = f"{loading.fingerprint(key)} {layouts.stamp(loading.dictionary(key), layout)}"
@@ -39,7 +43,9 @@ def carrier(key: str, layout: str = "pca-sphere", axes_of: str | None = None) ->
         name = f"{loading.fingerprint(key)} on {loading.fingerprint(axes_of)} {layout}"
     size = len(loading.dictionary(key))
     waiting = (
-        st.spinner(f"Dividing the map into {size:,} cells, once…", show_time=True) if size > MANY else nullcontext()
+        st.spinner(f"Dividing the map into {size:,} cells, once…", show_time=True)
+        if size > MANY
+        else nullcontext()
     )
     with waiting:  # shows only where the cells are not kept already
         data = _blob(name, key, layout, axes_of)
@@ -67,18 +73,23 @@ def view(
     note: str | None = None,
     names: Mapping[int, str] | None = None,
 ) -> None:
-    """Draws the map that `carrier` called `name`; a click or Enter on a cell calls `on_pick(region)`.
+    """Draws the map that `carrier` called `name`; a click or Enter on a cell calls
+    `on_pick(region)`.
 
-    key: of this place on the page; the camera is kept by it. sequence: the map takes over `selected`, and flies there
-    when it is out of view, when this number changes, so that a slow answer never undoes a quick click.
-    on_brush: called with the region ids after a lasso or box, with [] when cleared; None offers no brush tools.
-    brushed, brush_sequence: the same for the brush, from Python. path: region ids a prompt's tokens visit, in order
-    (a negative id, for a token in no region, breaks the line); path_labels: the tokens, as plain text.
-    link: views with one link name share hover and brush when they show one dictionary, and the camera when they show
-    one kind of map. partners: (K,) ids in the linked map's dictionary, −1 for none: hover, selection and brush made on
-    this map cross over to a map of another dictionary by it; that map needs its own for the way back. height: in px,
-    None fills the window. note: the line under the map, None says what a projection keeps. names: texts that stand on
-    the map in place of a region's token, for example labels given by hand.
+    key: of this place on the page; the camera is kept by it. sequence: the map takes over
+    `selected`, and flies there when it is out of view, when this number changes, so that a slow
+    answer never undoes a quick click.
+    on_brush: called with the region ids after a lasso or box, with [] when cleared; None offers no
+    brush tools.
+    brushed, brush_sequence: the same for the brush, from Python. path: region ids a prompt's tokens
+    visit, in order (a negative id, for a token in no region, breaks the line); path_labels: the
+    tokens, as plain text.
+    link: views with one link name share hover and brush when they show one dictionary, and the
+    camera when they show one kind of map. partners: (K,) ids in the linked map's dictionary, −1 for
+    none: hover, selection and brush made on this map cross over to a map of another dictionary by
+    it; that map needs its own for the way back. height: in px, None fills the window. note: the
+    line under the map, None says what a projection keeps. names: texts that stand on the map in
+    place of a region's token, for example labels given by hand.
     """
     layout = name.rpartition(" ")[2]
     color_name, color_bytes = blob.colors(coloring, name.partition(" ")[0])
@@ -139,4 +150,6 @@ def _carrier() -> Callable[..., Any]:
 @cache
 def _view() -> Callable[..., Any]:
     parts = (*standalone.PARTS, "streamlit.js")
-    return st.components.v2.component("ep.map", html=read("map.html"), css=read("map.css"), js=read(*parts))
+    return st.components.v2.component(
+        "ep.map", html=read("map.html"), css=read("map.css"), js=read(*parts)
+    )

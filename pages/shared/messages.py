@@ -1,4 +1,7 @@
-"""Calm boxes and empty states: what happened, what to do, and the button that does it. No red, no traceback."""
+"""Calm boxes and empty states: what happened, what to do, and the button that does it.
+
+No red, no traceback.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +28,16 @@ def sentence(error: Exception | str) -> str:
     return f"{start}{text[1:].rstrip('.')}."
 
 
-def box(headline: str, about: str, button: str = "", action: Callable[[], None] | None = None) -> None:
-    """A bordered card: one bold line, one grey sentence and, if asked, a primary button that calls `action`."""
+def box(
+    headline: str, about: str, button: str = "", action: Callable[[], None] | None = None
+) -> None:
+    """A bordered card: one bold line, one grey sentence and, if asked, a primary button that calls
+    `action`.
+    """
     with st.container(border=True, horizontal_alignment="center"):
-        st.html(f'<div class="ep-empty"><b>{escape(headline)}</b><span>{escape(about)}</span></div>')
+        st.html(
+            f'<div class="ep-empty"><b>{escape(headline)}</b><span>{escape(about)}</span></div>'
+        )
         if button and action is not None:
             st.button(button, type="primary", on_click=action, key=f"box {headline} {button}")
         st.html('<div class="ep-gap"></div>')
@@ -41,6 +50,9 @@ def quiet(text: str) -> None:
 
 def nothing_open() -> None:
     """The whole of a page that needs a dictionary while none is open."""
-    box("No dictionary is open", "This page shows one: choose it in the Library, or open a file there.")
+    box(
+        "No dictionary is open",
+        "This page shows one: choose it in the Library, or open a file there.",
+    )
     if st.button("To the Library", type="primary"):
         state.goto("library")

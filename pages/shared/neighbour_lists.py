@@ -1,4 +1,5 @@
-"""Every region's nearest regions, found once for a dictionary and basis, shared by all visitors: paths walk on them.
+"""Every region's nearest regions, found once for a dictionary and basis, shared by all visitors:
+paths walk on them.
 
 A light family is done at once, a heavy one in a job. Draws nothing but that job.
 """
@@ -42,9 +43,13 @@ def _entry(key: str, basis: str) -> tuple[Neighbours, float]:
 
 
 def ready(ladder: Mapping[str, Dictionary], basis: str) -> bool:
-    """Whether the lists of all these dictionaries are here; else the job that makes them is drawn."""
+    """Whether the lists of all these dictionaries are here; else the job that makes them is
+    drawn.
+    """
     names = {loading.fingerprint(key): dictionary for key, dictionary in ladder.items()}
-    missing = {name: dictionary for name, dictionary in names.items() if (name, basis) not in _kept()}
+    missing = {
+        name: dictionary for name, dictionary in names.items() if (name, basis) not in _kept()
+    }
     if sum(float(len(d)) ** 2 * d.width for d in missing.values()) <= anchors.LIGHT:
         for name, dictionary in missing.items():
             _make(name, dictionary, basis)

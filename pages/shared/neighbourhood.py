@@ -1,6 +1,8 @@
-"""The neighbourhood figure on a page: one component with a column a dictionary, whose cards can be clicked.
+"""The neighbourhood figure on a page: one component with a column a dictionary, whose cards can be
+clicked.
 
-The browser side is `neighbourhood.js` and `neighbourhood.css`; text reaches the page as `textContent` only.
+The browser side is `neighbourhood.js` and `neighbourhood.css`; text reaches the page as
+`textContent` only.
 """
 
 from __future__ import annotations
@@ -30,15 +32,22 @@ def figure(
     on_more: Callable[[str], None],
     picked: tuple[str, int] | None = None,
 ) -> None:
-    """Draws the columns; a click on a card calls `on_pick(dictionary, region)`, one on "and N more" `on_more`.
+    """Draws the columns; a click on a card calls `on_pick(dictionary, region)`, one on "and N more"
+    `on_more`.
 
-    current: key of the open dictionary, whose column is wider. picked: the card drawn with a ring of ink.
+    current: key of the open dictionary, whose column is wider. picked: the card drawn with a ring
+    of ink.
     """
-    data = {"columns": [_column(column, column.key == current) for column in columns], "picked": list(picked or ())}
+    data = {
+        "columns": [_column(column, column.key == current) for column in columns],
+        "picked": list(picked or ()),
+    }
     _component()(
         key=key,
         data=data,
-        on_picked_change=lambda: _taken(key, "picked", lambda value: on_pick(str(value["key"]), int(value["region"]))),
+        on_picked_change=lambda: _taken(
+            key, "picked", lambda value: on_pick(str(value["key"]), int(value["region"]))
+        ),
         on_listed_change=lambda: _taken(key, "listed", lambda value: on_more(str(value["key"]))),
     )
 
@@ -88,12 +97,22 @@ def _card(card: Card) -> dict[str, Any]:
 def _row(row: Row) -> list[list[Any]]:
     """An excerpt as three runs: what stands before, the marked token, what stands after."""
     left = "".join(text for text in _texts(row.left))[-LEFT:]
-    right = "".join(text for text in _texts(row.right))[: RIGHT if row.token is not None else LEFT + RIGHT]
-    return [[left, False], ["".join(_texts((row.token or "",))) if row.token else "", True], [right, False]]
+    right = "".join(text for text in _texts(row.right))[
+        : RIGHT if row.token is not None else LEFT + RIGHT
+    ]
+    return [
+        [left, False],
+        ["".join(_texts((row.token or "",))) if row.token else "", True],
+        [right, False],
+    ]
 
 
 def _texts(pieces: Iterable[str]) -> Iterable[str]:
-    return ("".join(segment.text for segment in segments(piece, spaces=False)) for piece in pieces if piece)
+    return (
+        "".join(segment.text for segment in segments(piece, spaces=False))
+        for piece in pieces
+        if piece
+    )
 
 
 def _parts(token: str) -> list[list[Any]]:

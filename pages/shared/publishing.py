@@ -1,7 +1,8 @@
-"""The published dictionaries on the Library page: what is known of each, whether it is here, and the way to get it.
+"""The published dictionaries on the Library page: what is known of each, whether it is here, and
+the way to get it.
 
-Nothing here asks the network before a visitor clicks. Downloads are jobs of the server: they go on when the visitor
-leaves, and a part that was downloaded is continued. Text from the Hub is escaped.
+Nothing here asks the network before a visitor clicks. Downloads are jobs of the server: they go on
+when the visitor leaves, and a part that was downloaded is continued. Text from the Hub is escaped.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ _COLUMNS = (
     ("layer", "of the residual stream"),
     ("p", "percentile of pairwise distances that sets θ"),
     ("regions, card", "K as the dataset's card states it"),
-    ("in the file", "K counted in the file: here, once it is here; in grey as readers of the file reported it"),
+    (
+        "in the file",
+        "K counted in the file: here, once it is here; in grey as readers of the file reported it",
+    ),
     ("θ, cosine", "the threshold, as it was published; it is in every file"),
     ("tokens", "streamed while building, from the card"),
     ("size", "of the published file; ≈ as others rounded it, until the Hub is asked"),
@@ -50,7 +54,9 @@ def collect(others: Iterable[str]) -> None:
     others: keys of download jobs besides those of the published dictionaries.
     """
     keys = (*(_job(published) for published in PUBLISHED), *others)
-    arrived = [(key, job) for key in keys if (job := jobs.get(key)) is not None and job.state == "done"]
+    arrived = [
+        (key, job) for key in keys if (job := jobs.get(key)) is not None and job.state == "done"
+    ]
     if arrived:
         for key, job in arrived:
             jobs.forget(key)
@@ -67,13 +73,18 @@ def offline() -> bool:
 
 
 def section(open_entry: Opener) -> None:
-    """The published dictionaries: what is known of each, whether it is here, and the way to get it."""
+    """The published dictionaries: what is known of each, whether it is here, and the way to get
+    it.
+    """
     looked = st.session_state.get(_LOOKED)
     with st.container(border=True, gap="small"):
         text, button = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
         with text:
             st.html(
-                tokens.heading("Published dictionaries", f"{len(PUBLISHED)} of Gemma-2-2B on the Pile, by the author")
+                tokens.heading(
+                    "Published dictionaries",
+                    f"{len(PUBLISHED)} of Gemma-2-2B on the Pile, by the author",
+                )
             )
             messages.quiet(_about(looked))
         with button, st.container(horizontal_alignment="right"):
@@ -106,7 +117,10 @@ def _about(looked: Listing | str | None) -> str:
         return looked
     if looked is None:
         if offline():
-            return f"{REPOSITORY}, Apache-2.0. The Hub is switched off here (HF_HUB_OFFLINE): nothing is downloaded."
+            return (
+                f"{REPOSITORY}, Apache-2.0. The Hub is switched off here (HF_HUB_OFFLINE): "
+                "nothing is downloaded."
+            )
         return f"{REPOSITORY}, Apache-2.0, revision {KNOWN_REVISION}…; the Hub has not been asked."
     if looked.revision.startswith(KNOWN_REVISION):
         return f"{REPOSITORY}, Apache-2.0, revision {looked.revision}; sizes are the Hub's."
@@ -120,24 +134,37 @@ def _what_happens(keep: bool) -> str:
     after = "and kept" if keep else "and then removed"
     free = in_bytes(shutil.disk_usage(_existing(loading.kept_in())).free)
     return (
-        "A published file is a pickle: it is compared with the Hub's hash, read once by a reader that runs nothing in"
-        f" it, turned into a much smaller .ep.h5 file {after}. It has excerpts but no logit lens and"
+        "A published file is a pickle: it is compared with the Hub's hash, read once by a reader "
+        "that runs nothing in"
+        f" it, turned into a much smaller .ep.h5 file {after}. It has excerpts but no logit lens "
+        "and"
         f" no token ids; the model can add them afterwards. {free} are free here."
     )
 
 
 def _leftovers() -> None:
-    """Parts of downloads that stopped, and pickles that were kept: how much there is, and the way to be rid of it."""
+    """Parts of downloads that stopped, and pickles that were kept: how much there is, and the way
+    to be rid of it.
+    """
     folder = loading.kept_in() / DOWNLOADS
-    if not folder.is_dir() or any((job := jobs.get(_job(p))) is not None and job.state == "running" for p in PUBLISHED):
+    if not folder.is_dir() or any(
+        (job := jobs.get(_job(p))) is not None and job.state == "running" for p in PUBLISHED
+    ):
         return
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
     text, button = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
     with text:
-        messages.quiet(f"{in_bytes(size)} of unfinished or kept downloads are here; getting the same file uses them.")
+        messages.quiet(
+            f"{in_bytes(size)} of unfinished or kept downloads are here; getting the same file "
+            "uses them."
+        )
     with button, st.container(horizontal_alignment="right"):
         st.button(
-            "Remove", key="library_remove", on_click=shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}
+            "Remove",
+            key="library_remove",
+            on_click=shutil.rmtree,
+            args=(folder,),
+            kwargs={"ignore_errors": True},
         )
 
 
@@ -146,14 +173,19 @@ def _existing(folder: Path) -> Path:
 
 
 def _header() -> str:
-    cells = "".join(f'<span title="{tokens.escape(about)}">{tokens.escape(name)}</span>' for name, about in _COLUMNS)
+    cells = "".join(
+        f'<span title="{tokens.escape(about)}">{tokens.escape(name)}</span>'
+        for name, about in _COLUMNS
+    )
     return f'<div class="ep-pub ep-head">{cells}</div>'
 
 
 def _row(published: Published, listing: Listing | None, open_entry: Opener) -> None:
     entry, job = here(published), jobs.get(_job(published))
     running = job is not None and job.state == "running"
-    with st.container(key=f"library_pub_{published.short}_{published.layer}_{published.percentile}", gap=None):
+    with st.container(
+        key=f"library_pub_{published.short}_{published.layer}_{published.percentile}", gap=None
+    ):
         facts, action = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
         with facts:
             st.html(_facts(published, entry, listing))
@@ -169,7 +201,9 @@ def _row(published: Published, listing: Listing | None, open_entry: Opener) -> N
                     type="tertiary",
                     on_click=_start,
                     args=(published,),
-                    disabled=offline() or running or (listing is not None and listing.find(published.path) is None),
+                    disabled=offline()
+                    or running
+                    or (listing is not None and listing.find(published.path) is None),
                 )
         if entry is None:
             jobs.watch(_job(published), framed=False)
@@ -199,7 +233,9 @@ def _here_mark(entry: Entry | None) -> str:
     said = entry.info.get("published") or {}
     revision = str(said.get("revision") or "")
     other = "" if revision.startswith(KNOWN_REVISION) else ", another revision"
-    about = f"revision {revision or 'unknown'}, SHA-256 of the pickle {said.get('sha256', 'unknown')}"
+    about = (
+        f"revision {revision or 'unknown'}, SHA-256 of the pickle {said.get('sha256', 'unknown')}"
+    )
     return f'<span title="{tokens.escape(about)}">● here{other}</span>'
 
 
@@ -214,7 +250,10 @@ def here(published: Published) -> Entry | None:
     """The converted file of a published dictionary on the shelf, None when it is not here."""
     for entry in loading.entries():
         said = entry.info.get("published")
-        if isinstance(said, dict) and (said.get("repository"), said.get("file")) == (REPOSITORY, published.path):
+        if isinstance(said, dict) and (said.get("repository"), said.get("file")) == (
+            REPOSITORY,
+            published.path,
+        ):
             return entry
     return None
 
@@ -226,4 +265,8 @@ def _job(published: Published) -> str:
 def _start(published: Published) -> None:
     folder, keep = loading.kept_in(), bool(st.session_state.get("library_keep"))
     title = f"{published.short}, layer {published.layer}, p = {published.percentile}"
-    jobs.start(_job(published), title, lambda job: import_published(published.name, folder, job.tell, keep=keep))
+    jobs.start(
+        _job(published),
+        title,
+        lambda job: import_published(published.name, folder, job.tell, keep=keep),
+    )

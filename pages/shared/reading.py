@@ -1,4 +1,5 @@
-"""One prompt read by the model of a dictionary, and what the dictionary and its siblings at other layers say of it.
+"""One prompt read by the model of a dictionary, and what the dictionary and its siblings at other
+layers say of it.
 
 Knows the shelf and the model; draws nothing but the spinner of a model that is being loaded.
 """
@@ -22,7 +23,9 @@ LONGEST = 1024
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be read: a text, or one user turn (with a system message, if any) through the chat template."""
+    """What is to be read: a text, or one user turn (with a system message, if any) through the chat
+    template.
+    """
 
     text: str
     chat: bool = False
@@ -35,7 +38,9 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A reading by the open dictionary, and the same tokens at the family's other layers, where there are any."""
+    """A reading by the open dictionary, and the same tokens at the family's other layers, where
+    there are any.
+    """
 
     reading: view.Reading
     layers: tuple[int, ...]
@@ -44,7 +49,10 @@ class Result:
 
 
 def read_request(key: str, dictionary: Dictionary, request: Request) -> Result:
-    """The reading of a request by the dictionary with this key. ModelError when the model is missing or another's."""
+    """The reading of a request by the dictionary with this key.
+
+    ModelError when the model is missing or another's.
+    """
     model = loading.language_model(dictionary.info)
     if model.width != dictionary.width:
         raise ModelError(
@@ -71,13 +79,18 @@ def read_request(key: str, dictionary: Dictionary, request: Request) -> Result:
 
 
 def _ladder(key: str, dictionary: Dictionary, model: LanguageModel) -> dict[int, Dictionary]:
-    """The family's dictionaries of this percentile by layer; a damaged or foreign sibling is left out."""
+    """The family's dictionaries of this percentile by layer; a damaged or foreign sibling is left
+    out.
+    """
     found = {int(dictionary.info["layer"]): dictionary}
     entry = loading.find(key)
     if entry is None:
         return found
     for sibling in loading.families().get(entry.family, ()):
-        layer, fits = sibling.layer, (sibling.percentile, sibling.width) == (entry.percentile, model.width)
+        layer, fits = (
+            sibling.layer,
+            (sibling.percentile, sibling.width) == (entry.percentile, model.width),
+        )
         if fits and layer is not None and layer < model.n_layers and layer not in found:
             with suppress(EPError):
                 found[layer] = loading.dictionary(sibling.key)

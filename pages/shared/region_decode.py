@@ -1,4 +1,7 @@
-"""What a region says: its logit lens, its numbers, and the event that founded it. Cards of the Region page."""
+"""What a region says: its logit lens, its numbers, and the event that founded it.
+
+Cards of the Region page.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,11 @@ def decode(dictionary: Dictionary, region: Region, color: str) -> None:
             if "exemplar_shift_up" in region.lens:
                 with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                     st.segmented_control(
-                        "Lens", [DIRECTION, SHIFT], default=DIRECTION, key="region_lens", label_visibility="collapsed"
+                        "Lens",
+                        [DIRECTION, SHIFT],
+                        default=DIRECTION,
+                        key="region_lens",
+                        label_visibility="collapsed",
                     )
                     st.html(f'<span class="ep-k">{tokens.escape(LENS_ABOUT[kind])}</span>')
         st.html(tokens.facts(*_facts(dictionary, region)))
@@ -73,31 +80,75 @@ def _facts(dictionary: Dictionary, region: Region) -> list[tuple[str, str, str]]
     facts = []
     if "count_voronoi" in columns:
         members = region.count_voronoi
-        facts.append(("members, Voronoi", f"{members:,}", "activations nearest to it in the finished dictionary"))
+        facts.append(
+            (
+                "members, Voronoi",
+                f"{members:,}",
+                "activations nearest to it in the finished dictionary",
+            )
+        )
     if "count_arrival" in columns:
-        facts.append(("at arrival", f"{region.count_arrival:,}", "activations that joined it while the build ran"))
+        facts.append(
+            (
+                "at arrival",
+                f"{region.count_arrival:,}",
+                "activations that joined it while the build ran",
+            )
+        )
     if n and "count_voronoi" in columns:
-        facts.append(("share of all", _percent(members / n), f"share of Voronoi members among {n:,} activations"))
+        facts.append(
+            (
+                "share of all",
+                _percent(members / n),
+                f"share of Voronoi members among {n:,} activations",
+            )
+        )
     if "coherence" in columns:
         about = "length of the mean unit direction of its arrival members; 1: all alike"
         facts.append(("coherence", f"{region.coherence:.2f}", about))
     if "mean_distance" in columns:
-        value = "–" if columns.get("count_voronoi") == 0 else f"{float(columns['mean_distance']):.2f}"
-        facts.append(("mean distance", value, "mean cosine distance of Voronoi members to the exemplar"))
+        value = (
+            "–" if columns.get("count_voronoi") == 0 else f"{float(columns['mean_distance']):.2f}"
+        )
+        facts.append(
+            ("mean distance", value, "mean cosine distance of Voronoi members to the exemplar")
+        )
     if region.nearest:
-        facts.append(("nearest", f"{region.nearest[0][1]:.2f}", "cosine distance to the nearest other exemplar"))
+        facts.append(
+            (
+                "nearest",
+                f"{region.nearest[0][1]:.2f}",
+                "cosine distance to the nearest other exemplar",
+            )
+        )
     if "exemplar_mean_cosine" in columns:
         value = f"{float(columns['exemplar_mean_cosine']):.2f}"
         facts.append(("cos to mean", value, "cosine of the exemplar with the mean direction"))
     if (seen := int(columns.get("rival_seen", 0))) > 0:
         low, high = (100 * part for part in wilson(int(columns["contested"]), seen))
-        about = f"of {seen:,} members examined (95 %: {low:.0f} to {high:.0f} %): margin d₂ − d₁ below 0.1 θ"
+        about = (
+            f"of {seen:,} members examined (95 %: {low:.0f} to {high:.0f} %): margin d₂ − d₁ "
+            "below 0.1 θ"
+        )
         facts.append(("contested", _percent(int(columns["contested"]) / seen), about))
     if {"coherence", "count_arrival"} <= columns.keys():
         value = float(strength(np.array([region.count_arrival]), np.array([region.coherence]))[0])
-        facts.append(("stability D", f"{value:.2f}", "log10(N·c²), N members at arrival, c coherence; see Stability"))
-    if "founder_passage" not in dictionary and "founded_at" in columns:  # else the card of the founder says it
-        facts.append(("founded at", f"{int(columns['founded_at']):,}", "number of its activation in the stream"))
+        facts.append(
+            (
+                "stability D",
+                f"{value:.2f}",
+                "log10(N·c²), N members at arrival, c coherence; see Stability",
+            )
+        )
+    # else the card of the founder says it
+    if "founder_passage" not in dictionary and "founded_at" in columns:
+        facts.append(
+            (
+                "founded at",
+                f"{int(columns['founded_at']):,}",
+                "number of its activation in the stream",
+            )
+        )
     return facts
 
 
@@ -106,7 +157,9 @@ def _percent(share: float) -> str:
 
 
 def founder(dictionary: Dictionary, region: Region, color: str) -> None:
-    """The card with the passage whose activation is the exemplar; none where the file keeps no such passages."""
+    """The card with the passage whose activation is the exemplar; none where the file keeps no such
+    passages.
+    """
     if "founder_passage" not in dictionary:
         return
     with st.container(border=True, gap="xsmall"):
@@ -118,5 +171,9 @@ def founder(dictionary: Dictionary, region: Region, color: str) -> None:
             return
         event = region.founder
         where = f"token {event.position} of passage {event.passage:,}"
-        st.html(tokens.heading("Founded by", f"{where}, {stream}: this event is the exemplar" if stream else where))
+        st.html(
+            tokens.heading(
+                "Founded by", f"{where}, {stream}: this event is the exemplar" if stream else where
+            )
+        )
         st.html(tokens.aligned([excerpts.aligned(event)], color))

@@ -1,4 +1,5 @@
-"""What a file does not hold of its regions, in one line at the head of the Region page, and what adds it.
+"""What a file does not hold of its regions, in one line at the head of the Region page, and what
+adds it.
 
 Cards that would have nothing to show are left out; this line stands for all of them.
 """
@@ -14,7 +15,9 @@ OF_THE_MODEL = (
     (LENS, ("lens_exemplar_up_ids", "lens_mean_up_ids")),
     ("token ids", ("passage_tokens",)),
 )
-"""What reading a file's texts with its model adds, and the arrays of which one shows that it is there."""
+"""What reading a file's texts with its model adds, and the arrays of which one shows that it is
+there.
+"""
 OF_THE_BUILD = (
     ("excerpts", ("excerpt_offsets",)),
     ("founding passages", ("founder_passage",)),
@@ -40,10 +43,15 @@ def sentence(dictionary: Dictionary) -> str:
     """What the file lacks and how it is got, as plain text; empty where nothing is missing."""
     added, seen = (_missing(dictionary, parts) for parts in (OF_THE_MODEL, OF_THE_BUILD))
     if "excerpt_offsets" not in dictionary:  # no text that a model could read
-        added, seen = [name for name in added if name == LENS], [name for name in added if name != LENS] + seen
+        added, seen = (
+            [name for name in added if name == LENS],
+            [name for name in added if name != LENS] + seen,
+        )
     parts = []
     if added:
-        parts.append(f"{', '.join(added)} (its model adds {'it' if len(added) == 1 else 'them'}: {WAY})")
+        parts.append(
+            f"{', '.join(added)} (its model adds {'it' if len(added) == 1 else 'them'}: {WAY})"
+        )
     if seen:
         parts.append(f"{', '.join(seen)} (seen only while a dictionary is built)")
     return f"Not in this file: {'; '.join(parts)}." if parts else ""

@@ -1,4 +1,7 @@
-"""A region's excerpts by band: near, spread and far, one line each or whole. A card of the Region page."""
+"""A region's excerpts by band: near, spread and far, one line each or whole.
+
+A card of the Region page.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ NO_TOKENS = "Published without token ids: the marked token is not known until th
 
 @frame.fragment
 def card(dictionary: Dictionary, region: Region, color: str) -> None:
-    """The card with all stored excerpts, and how to look at them; none where the file keeps no excerpts."""
+    """The card with all stored excerpts, and how to look at them; none where the file keeps no
+    excerpts.
+    """
     if "excerpt_offsets" not in dictionary:
         return
     with st.container(border=True, gap="small"):
@@ -27,7 +32,9 @@ def card(dictionary: Dictionary, region: Region, color: str) -> None:
             st.html(tokens.heading("Excerpts"))
             messages.quiet(_why_no_excerpts(region))
             return
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        ):
             band = st.segmented_control(
                 "Bands",
                 ["All bands", *(BANDS[b][0] for b in groups)],
@@ -36,7 +43,11 @@ def card(dictionary: Dictionary, region: Region, color: str) -> None:
                 label_visibility="collapsed",
             )
             layout = st.segmented_control(
-                "Layout", ["Aligned", "Full text"], default="Aligned", key="region_layout", label_visibility="collapsed"
+                "Layout",
+                ["Aligned", "Full text"],
+                default="Aligned",
+                key="region_layout",
+                label_visibility="collapsed",
             )
         if any(excerpt.marked is None for excerpt in region.excerpts):
             messages.quiet(NO_TOKENS)
@@ -46,7 +57,10 @@ def card(dictionary: Dictionary, region: Region, color: str) -> None:
             title, about = BANDS[key]
             if band in (None, "All bands", title):
                 about = f"{about}: θ = {dictionary.threshold:.2f}" if key == "far" else about
-                st.html(tokens.heading(title, about, flush=False) + _printed(rows, color, layout == "Full text"))
+                st.html(
+                    tokens.heading(title, about, flush=False)
+                    + _printed(rows, color, layout == "Full text")
+                )
 
 
 def _printed(rows: tuple[excerpts.Excerpt, ...], color: str, whole: bool) -> str:
@@ -56,18 +70,24 @@ def _printed(rows: tuple[excerpts.Excerpt, ...], color: str, whole: bool) -> str
 
 
 def _doubted(region: Region) -> str:
-    """How many excerpts the model did not confirm; empty when it was never asked, or confirmed all."""
+    """How many excerpts the model did not confirm; empty when it was never asked, or confirmed
+    all.
+    """
     asked = [excerpt.agrees for excerpt in region.excerpts if excerpt.agrees is not None]
     doubted = asked.count(False)
     if not doubted:
         return ""
-    return f"? before the distance: {doubted:,} of {len(asked):,} excerpts are not confirmed by the model."
+    return (
+        f"? before the distance: {doubted:,} of {len(asked):,} excerpts are not confirmed by "
+        "the model."
+    )
 
 
 def _why_no_excerpts(region: Region) -> str:
     if region.columns.get("count_voronoi") == 0:
         return (
-            "No activation is nearest to this exemplar any more: every member it had at arrival, its founder's passage "
+            "No activation is nearest to this exemplar any more: every member it had at arrival, "
+            "its founder's passage "
             "included, lies nearer to a region founded later."
         )
     return "No excerpt of this region was kept."

@@ -1,4 +1,7 @@
-"""A region's shape: how far its members lie, where in their passages, and which tokens they are. Region page."""
+"""A region's shape: how far its members lie, where in their passages, and which tokens they are.
+
+Region page.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +41,19 @@ def shape(dictionary: Dictionary, region: Region, color: str) -> None:
 
 def _distance(dictionary: Dictionary, region: Region, color: str) -> None:
     theta = dictionary.threshold
-    st.html(tokens.heading("Distance to the exemplar", f"n = {region.count_voronoi:,} Voronoi members"))
+    st.html(
+        tokens.heading("Distance to the exemplar", f"n = {region.count_voronoi:,} Voronoi members")
+    )
     if (counts := _counted(dictionary, region, "distance_histogram")) is not None:
         edges = np.linspace(0, theta, len(counts) + 1)
         figure = figures.histogram(
-            counts, edges, color, frame.is_dark(), x_title="cosine distance", noun="members", threshold=theta
+            counts,
+            edges,
+            color,
+            frame.is_dark(),
+            x_title="cosine distance",
+            noun="members",
+            threshold=theta,
         )
         chart(figure, "region_chart_distance")
 
@@ -50,15 +61,27 @@ def _distance(dictionary: Dictionary, region: Region, color: str) -> None:
 def _position(dictionary: Dictionary, region: Region) -> None:
     st.html(tokens.heading("Position", "tokens from the start of the passage"))
     if (counts := _counted(dictionary, region, "position_histogram")) is not None:
-        edges = np.linspace(0, int(dictionary.info.get("context") or 0) or len(counts), len(counts) + 1)
-        figure = figures.histogram(counts, edges, OTHER, frame.is_dark(), noun="members", digits=0, height=112)
+        edges = np.linspace(
+            0, int(dictionary.info.get("context") or 0) or len(counts), len(counts) + 1
+        )
+        figure = figures.histogram(
+            counts, edges, OTHER, frame.is_dark(), noun="members", digits=0, height=112
+        )
         chart(figure, "region_chart_position")
 
 
 def members(dictionary: Dictionary, region: Region, color: str) -> None:
-    """The cards with the most common tokens at the marked place and after it, those the file knows."""
+    """The cards with the most common tokens at the marked place and after it, those the file
+    knows.
+    """
     for title, about, column, scores, shade in (
-        ("Tokens", "most common at the marked place, of all members", "token_counts", region.tokens, color),
+        (
+            "Tokens",
+            "most common at the marked place, of all members",
+            "token_counts",
+            region.tokens,
+            color,
+        ),
         ("Next tokens", "most common one place later", "next_counts", region.next_tokens, OTHER),
     ):
         if column not in dictionary or "count_voronoi" not in dictionary:
@@ -66,9 +89,13 @@ def members(dictionary: Dictionary, region: Region, color: str) -> None:
         with st.container(border=True, gap="xsmall"):
             st.html(tokens.heading(title, about))
             if _counted(dictionary, region, column) is not None:
-                share = np.array([score.value for score in scores[:BARS_SHOWN]]) / region.count_voronoi
+                share = (
+                    np.array([score.value for score in scores[:BARS_SHOWN]]) / region.count_voronoi
+                )
                 names = [score.token for score in scores[:BARS_SHOWN]]
-                chart(figures.shares(names, share, shade, frame.is_dark()), f"region_chart_{column}")
+                chart(
+                    figures.shares(names, share, shade, frame.is_dark()), f"region_chart_{column}"
+                )
 
 
 def _counted(dictionary: Dictionary, region: Region, column: str) -> np.ndarray | None:

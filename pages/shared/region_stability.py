@@ -1,4 +1,6 @@
-"""Would another stream find this region again? Its strength D, and what D foretold where it was tried. Region page."""
+"""Would another stream find this region again? Its strength D, and what D foretold where it was
+tried. Region page.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,22 @@ from ep.studies import stability
 from pages.shared import loading, messages, tokens
 
 FIFTHS = (0.70, 0.78, 0.81, 0.87, 0.92)
-"""Mean cosine with the same region of another seed, from the weakest fifth by D to the strongest: the demo's
-base model, layer 4, p = 2: `python -m benchmarks.stability`, told in docs/stability.md."""
-MEASURED = "Bars: two seeds of the demo's base model, n = 1,200 regions; rank correlation with D 0.49 (0.44 to 0.53)."
-PUBLISHED = "Published for gemma-2-2b, five seeds, n of regions not given: 0.68; from 0.60 to 0.82 (paper, A.7)."
+"""Mean cosine with the same region of another seed, from the weakest fifth by D to the strongest:
+the demo's base model, layer 4, p = 2: `python -m benchmarks.stability`, told in docs/stability.md.
+"""
+MEASURED = (
+    "Bars: two seeds of the demo's base model, n = 1,200 regions; rank correlation with D "
+    "0.49 (0.44 to 0.53)."
+)
+PUBLISHED = (
+    "Published for gemma-2-2b, five seeds, n of regions not given: 0.68; from 0.60 to "
+    "0.82 (paper, A.7)."
+)
 
 
 def card(key: str, dictionary: Dictionary, region: Region, color: str) -> None:
-    """D with its percentile in this dictionary, and how regions of each fifth were found again elsewhere.
+    """D with its percentile in this dictionary, and how regions of each fifth were found again
+    elsewhere.
 
     Nothing where the file holds no arrival counts or coherence, from which it is told.
     """
@@ -34,7 +44,11 @@ def card(key: str, dictionary: Dictionary, region: Region, color: str) -> None:
 
 def _facts(region: Region, value: float, share: float, size: int) -> list[tuple[str, str, str]]:
     facts = [
-        ("D = log10(N·c²)", f"{value:.2f}", "N members at arrival, c coherence: the members' agreement, in members"),
+        (
+            "D = log10(N·c²)",
+            f"{value:.2f}",
+            "N members at arrival, c coherence: the members' agreement, in members",
+        ),
         (
             "percentile here",
             f"{100 * share:.0f} %",
@@ -43,7 +57,13 @@ def _facts(region: Region, value: float, share: float, size: int) -> list[tuple[
     ]
     if "exemplar_mean_cosine" in region.columns:
         cosine = float(region.columns["exemplar_mean_cosine"])
-        facts.append(("cos exemplar, mean", f"{cosine:.2f}", "how far the founding event stands for its members"))
+        facts.append(
+            (
+                "cos exemplar, mean",
+                f"{cosine:.2f}",
+                "how far the founding event stands for its members",
+            )
+        )
     return facts
 
 
@@ -55,7 +75,8 @@ def _bars(fifth: int, color: str) -> str:
         for i, value in enumerate(FIFTHS)
     )
     return (
-        f'<div class="ep-fifths">{bars}</div><div class="ep-split ep-k"><span>weakest fifth by D</span>'
+        f'<div class="ep-fifths">{bars}</div><div class="ep-split ep-k"><span>weakest fifth by '
+        "D</span>"
         "<span>cosine with its like in another seed</span><span>strongest</span></div>"
     )
 

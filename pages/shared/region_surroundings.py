@@ -1,4 +1,7 @@
-"""What lies around a region: the nearest, who comes second for its members, the farthest. A card of the Region page."""
+"""What lies around a region: the nearest, who comes second for its members, the farthest.
+
+A card of the Region page.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ def card(key: str, dictionary: Dictionary, region: Region) -> None:
     if (other := st.session_state.pop(_BETWEEN, None)) is not None:
         state.goto("between", second=other)
     with st.container(border=True, gap="xsmall"):
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        ):
             kept = [name for name in ABOUT if name == FARTHEST or ARRAYS[name] in dictionary]
             group = st.segmented_control(
                 "Around", kept, default=kept[0], key="region_around", label_visibility="collapsed"
@@ -38,7 +43,9 @@ def card(key: str, dictionary: Dictionary, region: Region) -> None:
             group = group or kept[0]
             items = _items(key, dictionary, region, group)
             if items:
-                with st.popover("Between", icon=":material/timeline:", type="tertiary", key="region_between"):
+                with st.popover(
+                    "Between", icon=":material/timeline:", type="tertiary", key="region_between"
+                ):
                     messages.quiet("Shows what lies between this region and:")
                     chips(items, "region_between_chips", _between)
         messages.quiet(ABOUT[group])
@@ -64,7 +71,9 @@ def _between(region: int) -> None:
 def _items(key: str, dictionary: Dictionary, region: Region, group: str) -> list[Chip]:
     if group == SECOND:
         seen = max(1, int(region.columns.get("rival_seen", 0)))
-        rows = [(k, _share(n, seen), f"{n:,} of {seen:,} members examined") for k, n in region.rivals]
+        rows = [
+            (k, _share(n, seen), f"{n:,} of {seen:,} members examined") for k, n in region.rivals
+        ]
     else:
         found = region.nearest if group == NEAREST else farthest(dictionary, region.id)
         rows = [(k, f"{distance:.2f}", f"cosine distance {distance:.4f}") for k, distance in found]
@@ -87,21 +96,29 @@ def _share(n: int, of: int) -> str:
     return f"{100 * n / of:.0f} %" if n >= 0.01 * of else "<1 %"
 
 
-def farthest(dictionary: Dictionary, region: int, n: int = FARTHEST_SHOWN) -> list[tuple[int, float]]:
-    """The n regions whose exemplars lie farthest, and their cosine distances: one product with all exemplars."""
+def farthest(
+    dictionary: Dictionary, region: int, n: int = FARTHEST_SHOWN
+) -> list[tuple[int, float]]:
+    """The n regions whose exemplars lie farthest, and their cosine distances: one product with all
+    exemplars.
+    """
     distance = np.clip(1.0 - dictionary.exemplars @ dictionary.row("exemplars", region), 0, 2)
     ids = np.argsort(-distance, kind="stable")[: min(n, len(distance) - 1)]
     return [(int(k), float(distance[k])) for k in ids if k != region]
 
 
 def _contested(region: Region) -> str:
-    seen, contested = int(region.columns.get("rival_seen", 0)), int(region.columns.get("contested", 0))
+    seen, contested = (
+        int(region.columns.get("rival_seen", 0)),
+        int(region.columns.get("contested", 0)),
+    )
     if not seen:
         return ""
     low, high = (100 * part for part in wilson(contested, seen))
     share = _share(contested, seen) if contested else "none"
     return (
-        f"Contested: {share} of n = {seen:,} members examined (95 % interval {low:.0f} to {high:.0f} %) have their "
+        f"Contested: {share} of n = {seen:,} members examined (95 % interval {low:.0f} to "
+        f"{high:.0f} %) have their "
         "second exemplar less than 0.1 θ farther than their own."
     )
 

@@ -1,4 +1,5 @@
-"""A text of one's own against one region: which tokens fall in it, and how far the others are. Region page.
+"""A text of one's own against one region: which tokens fall in it, and how far the others are.
+Region page.
 
 The model is loaded when a text is read, not before.
 """
@@ -25,7 +26,11 @@ _READ, _TOKEN = "region_trial_read", "region_trial_token"
 def card(key: str, dictionary: Dictionary, region: Region, color: str) -> None:
     """The box for a text, and its tokens as this region sees them once it was read."""
     with st.container(border=True, gap="small"):
-        st.html(tokens.heading("Test a text", "which of its tokens fall in this region, and how far the others are"))
+        st.html(
+            tokens.heading(
+                "Test a text", "which of its tokens fall in this region, and how far the others are"
+            )
+        )
         with st.form("region_trial", border=False):
             text = st.text_area(
                 "Text",
@@ -65,7 +70,9 @@ def _read(key: str, dictionary: Dictionary, text: str) -> None:
 
 
 def distances(dictionary: Dictionary, region: int, reading: Reading) -> np.ndarray:
-    """(t,) cosine distance in [0, 2] of every token to the exemplar of one region; NaN where no region applies."""
+    """(t,) cosine distance in [0, 2] of every token to the exemplar of one region; NaN where no
+    region applies.
+    """
     cosine = directions(reading.x, dictionary.center) @ dictionary.row("exemplars", region)
     return np.where(reading.outside, np.nan, np.clip(1.0 - cosine, 0, 2))
 
@@ -73,13 +80,20 @@ def distances(dictionary: Dictionary, region: int, reading: Reading) -> np.ndarr
 def _show(dictionary: Dictionary, region: Region, color: str, reading: Reading) -> None:
     distance = distances(dictionary, region.id, reading)
     if not np.isfinite(distance).any():
-        messages.quiet("No token of this text belongs to any region: it holds nothing but what begins every text.")
+        messages.quiet(
+            "No token of this text belongs to any region: it holds nothing but what begins every "
+            "text."
+        )
         return
     inside = (reading.region == region.id) & ~reading.outside
     best = int(np.nanargmin(distance))
     chosen = st.session_state.get(_TOKEN)
     chosen = best if chosen is None or chosen >= len(reading) else chosen
-    strength = np.clip(STRONGEST * (1 - np.nan_to_num(distance, nan=2.0) / dictionary.threshold), WEAKEST, STRONGEST)
+    strength = np.clip(
+        STRONGEST * (1 - np.nan_to_num(distance, nan=2.0) / dictionary.threshold),
+        WEAKEST,
+        STRONGEST,
+    )
     items = [
         Chip(
             i,
@@ -95,11 +109,16 @@ def _show(dictionary: Dictionary, region: Region, color: str, reading: Reading) 
     n, total = int(inside.sum()), int((~reading.outside).sum())
     said = f"{n:,} of {total:,} tokens fall in this region"
     within = int((distance <= dictionary.threshold).sum())
-    messages.quiet(f"{said}; {within:,} lie within θ = {dictionary.threshold:.2f} of its exemplar. Stronger: closer.")
+    messages.quiet(
+        f"{said}; {within:,} lie within θ = {dictionary.threshold:.2f} of its exemplar. Stronger: "
+        "closer."
+    )
     st.html(
-        f'<div class="ep-row"><span class="ep-k">{"Closest token" if chosen == best else "Chosen token"}</span>'
+        '<div class="ep-row"><span '
+        f'class="ep-k">{"Closest token" if chosen == best else "Chosen token"}</span>'
         + tokens.chip(reading.tokens[chosen], color if inside[chosen] else OTHER, 0.45)
-        + f'<span class="ep-k ep-num">{tokens.escape(_hint(reading, distance, chosen))}</span></div>'
+        + '<span class="ep-k '
+        f'ep-num">{tokens.escape(_hint(reading, distance, chosen))}</span></div>'
     )
 
 

@@ -1,6 +1,8 @@
-"""Any dataset repository of the Hub, on the Library page: its name becomes the list of its dictionaries, to be got.
+"""Any dataset repository of the Hub, on the Library page: its name becomes the list of its
+dictionaries, to be got.
 
-Nothing here asks the network before a visitor clicks. Names of files are text from strangers: escaped wherever shown.
+Nothing here asks the network before a visitor clicks. Names of files are text from strangers:
+escaped wherever shown.
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ def section(open_entry: Opener) -> None:
             return
         with st.form("library_hub_form", border=False):
             given = st.text_input(
-                "Repository", placeholder="OWNER/REPO", key="library_hub", label_visibility="collapsed"
+                "Repository",
+                placeholder="OWNER/REPO",
+                key="library_hub",
+                label_visibility="collapsed",
             )
             if st.form_submit_button("List its dictionaries") and given.strip():
                 _list(given)
@@ -62,7 +67,10 @@ def _files(listing: Listing, open_entry: Opener) -> None:
     for path in found[:MOST_FILES]:
         _file(listing, path, open_entry)
     if len(found) > MOST_FILES:
-        messages.quiet(f"{len(found) - MOST_FILES} more are not listed: `ep import hub:OWNER/REPO/FILE` gets them.")
+        messages.quiet(
+            f"{len(found) - MOST_FILES} more are not listed: `ep import hub:OWNER/REPO/FILE` gets "
+            "them."
+        )
 
 
 def _file(listing: Listing, path: str, open_entry: Opener) -> None:

@@ -1,7 +1,7 @@
 """A search box that sends its text while one types, and never takes a letter back.
 
-The browser side is `searchbox.js` and `searchbox.css`. Inside a fragment only the fragment runs again. Knows nothing of
-what is searched.
+The browser side is `searchbox.js` and `searchbox.css`. Inside a fragment only the fragment runs
+again. Knows nothing of what is searched.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ HERE = Path(__file__).parent
 LONGEST = 4000
 """Characters taken from the box; a pasted text may be a whole paragraph."""
 _HTML = """<div class="search" role="search">
-<svg viewBox="0 0 24 24" stroke-width="2" aria-hidden="true"><circle cx="10" cy="10" r="6"/><path d="M15 15l5 5"/></svg>
+<svg viewBox="0 0 24 24" stroke-width="2" aria-hidden="true">
+<circle cx="10" cy="10" r="6"/><path d="M15 15l5 5"/></svg>
 <input type="text" autocomplete="off" spellcheck="false">
 <button type="button" aria-label="Clear" title="Clear (Esc)" hidden>
 <svg viewBox="0 0 24 24" stroke-width="2"><path d="M6 6l12 12M18 6L6 18"/></svg></button>
@@ -34,9 +35,10 @@ def searchbox(
 ) -> str:
     """Draws the box and returns its text as it is now, at most `LONGEST` characters.
 
-    value: what the box holds at first; a later change of it changes the box. A page may keep the text itself (then give
-    what `on_change` said) or rely on what is returned. on_change: called with the text before the page or the fragment
-    runs again. Text is sent 150 ms after the last key, at once on Enter; Escape empties the box.
+    value: what the box holds at first; a later change of it changes the box. A page may keep the
+    text itself (then give what `on_change` said) or rely on what is returned. on_change: called
+    with the text before the page or the fragment runs again. Text is sent 150 ms after the last
+    key, at once on Enter; Escape empties the box.
     """
     typed = (st.session_state.get(key) or {}).get("typed") or {}
     echo, last = int(typed.get("number", 0)), st.session_state.get(f"{key} drawn")
@@ -53,7 +55,9 @@ def searchbox(
 
 
 class _Drawn(NamedTuple):
-    """How the box was drawn last: what the page asked for, what it held, and the number of the text seen."""
+    """How the box was drawn last: what the page asked for, what it held, and the number of the text
+    seen.
+    """
 
     value: str
     text: str

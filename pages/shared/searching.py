@@ -1,6 +1,8 @@
-"""What a search box says of the open dictionary: by the words in it, or by what a pasted text means to the model.
+"""What a search box says of the open dictionary: by the words in it, or by what a pasted text means
+to the model.
 
-Knows the shelf, the labels and the model; draws nothing but the spinner of a model that is being loaded.
+Knows the shelf, the labels and the model; draws nothing but the spinner of a model that is being
+loaded.
 """
 
 from __future__ import annotations
@@ -30,16 +32,29 @@ def is_by_meaning() -> bool:
     return state.setting(BY, "", (MEANING,)) == MEANING
 
 
-def offer(found: Found | None, query: str, key: str, on_change: Callable[[], None] | None = None) -> None:
-    """A quiet button to search the other way: by meaning for a long text or one nobody has, by words afterwards.
+def offer(
+    found: Found | None, query: str, key: str, on_change: Callable[[], None] | None = None
+) -> None:
+    """A quiet button to search the other way: by meaning for a long text or one nobody has, by
+    words afterwards.
 
-    By meaning loads the language model, so it is done when it is asked for. on_change: called after a click.
+    By meaning loads the language model, so it is done when it is asked for. on_change: called after
+    a click.
     """
     by_meaning = is_by_meaning()
     if by_meaning or (query.strip() and (is_long(query) or not found)):
-        text = "Look for its words instead" if by_meaning else "Rank regions by what this text means"
+        text = (
+            "Look for its words instead" if by_meaning else "Rank regions by what this text means"
+        )
         icon = ":material/search:" if by_meaning else ":material/network_intelligence:"
-        st.button(text, key=key, type="tertiary", icon=icon, on_click=_turn, args=(not by_meaning, on_change))
+        st.button(
+            text,
+            key=key,
+            type="tertiary",
+            icon=icon,
+            on_click=_turn,
+            args=(not by_meaning, on_change),
+        )
 
 
 def _turn(by_meaning: bool, on_change: Callable[[], None] | None) -> None:
@@ -49,15 +64,18 @@ def _turn(by_meaning: bool, on_change: Callable[[], None] | None) -> None:
 
 
 def is_long(query: str) -> bool:
-    """Whether a query is a text rather than words to look for: then ranking by meaning is worth offering."""
+    """Whether a query is a text rather than words to look for: then ranking by meaning is worth
+    offering.
+    """
     return len(query.split()) > LONG_WORDS or len(query.strip()) > LONG_CHARACTERS
 
 
 def results(key: str, query: str, by_meaning: bool = False) -> tuple[Found | None, str]:
     """The regions a query finds and a sentence about them; None and nothing for an empty query.
 
-    key: of a dictionary on the shelf. by_meaning: read the query with the dictionary's model and rank regions by it.
-    Nothing is raised for a model that is not here: the sentence says so and no region is found. Plain text: escape it.
+    key: of a dictionary on the shelf. by_meaning: read the query with the dictionary's model and
+    rank regions by it. Nothing is raised for a model that is not here: the sentence says so and no
+    region is found. Plain text: escape it.
     """
     if not query.strip():
         return None, ""
@@ -68,11 +86,16 @@ def results(key: str, query: str, by_meaning: bool = False) -> tuple[Found | Non
         return found, found.summary()
     shown = query.strip()
     shown = shown if len(shown) <= 40 else f"{shown[:39]}…"
-    return found, f"No region has “{shown}” in its id, labels, lens tokens, members' tokens or excerpts."
+    return (
+        found,
+        f"No region has “{shown}” in its id, labels, lens tokens, members' tokens or excerpts.",
+    )
 
 
 def label_texts(key: str) -> Mapping[int, str]:
-    """The best label of every region that has one: the same object as long as nobody changes them."""
+    """The best label of every region that has one: the same object as long as nobody changes
+    them.
+    """
     labels = loading.labels(key)
     return _texts(loading.fingerprint(key), labels.revision, labels)
 
@@ -94,11 +117,18 @@ def _by_meaning(key: str, query: str) -> tuple[Found, str]:
     except EPError as error:
         return (
             NOTHING,
-            f"This text cannot be read here, so only its words can be looked for. {messages.sentence(error)}",
+            "This text cannot be read here, so only its words can be looked for. "
+            f"{messages.sentence(error)}",
         )
     if not len(ranked):
-        return NOTHING, f"None of the {ranked.of:,} tokens lies within θ of any region: this text is unfamiliar here."
-    said = f"{len(ranked):,} regions by meaning: within θ of its {ranked.of:,} tokens, nearest first"
+        return (
+            NOTHING,
+            f"None of the {ranked.of:,} tokens lies within θ of any region: this text is "
+            "unfamiliar here.",
+        )
+    said = (
+        f"{len(ranked):,} regions by meaning: within θ of its {ranked.of:,} tokens, nearest first"
+    )
     return ranked.found(), said + (f"; only the first {LONGEST:,} tokens were read." if cut else "")
 
 
@@ -108,5 +138,7 @@ def _ranked(fingerprint: str, query: str, _key: str, _model: LanguageModel) -> t
     prompt = _model.encode_prompt(query)
     ids = prompt.ids[:LONGEST]
     layer = int(dictionary.info["layer"])
-    content = ~np.asarray(prompt.is_template[:LONGEST], bool) & ~np.asarray(_model.tokens.bos_only(ids), bool)
+    content = ~np.asarray(prompt.is_template[:LONGEST], bool) & ~np.asarray(
+        _model.tokens.bos_only(ids), bool
+    )
     return rank(dictionary, read(_model, ids, [layer])[layer], content), len(ids) < len(prompt.ids)

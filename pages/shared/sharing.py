@@ -1,6 +1,8 @@
-"""One quiet row on every page: its tables as files, the code that makes the view, the link that restores it.
+"""One quiet row on every page: its tables as files, the code that makes the view, the link that
+restores it.
 
-Files are made when they are asked for, never before. Knows the open dictionary, whose provenance goes into every file.
+Files are made when they are asked for, never before. Knows the open dictionary, whose provenance
+goes into every file.
 """
 
 from __future__ import annotations
@@ -34,16 +36,23 @@ Files = Mapping[str, Callable[[], bytes]]
 def bar(key: str, tables: Tables | None = None, code: str = "", files: Files | None = None) -> None:
     """Draws the row: "Export", "Show the code", "Copy link"; what is empty is left out.
 
-    key: of this bar, unique over all pages. tables: by the name a reader sees, plain words of ours; each function is
-    called when its download is clicked, outside the page's run: it must know all it needs, and no `st`. code: Python
-    that runs as shown. files: ready-made downloads by file name.
+    key: of this bar, unique over all pages. tables: by the name a reader sees, plain words of ours;
+    each function is called when its download is clicked, outside the page's run: it must know all
+    it needs, and no `st`. code: Python that runs as shown. files: ready-made downloads by file
+    name.
     """
-    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="medium"):
+    with st.container(
+        horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="medium"
+    ):
         if tables or files:
-            with st.popover("Export", icon=":material/download:", type="tertiary", key=f"{key} export"):
+            with st.popover(
+                "Export", icon=":material/download:", type="tertiary", key=f"{key} export"
+            ):
                 _export(key, tables or {}, files or {})
         if code:
-            with st.popover("Show the code", icon=":material/code:", type="tertiary", key=f"{key} code"):
+            with st.popover(
+                "Show the code", icon=":material/code:", type="tertiary", key=f"{key} code"
+            ):
                 _code(code)
         _copy_link(f"{key} link")
 
@@ -69,7 +78,9 @@ def _export(key: str, tables: Tables, files: Files) -> None:
                 )
         messages.quiet("Each file names the dictionary it comes from.")
     for name, make in files.items():
-        st.download_button(FILES.get(name, name), make, file_name=name, key=f"{key} file {name}", on_click="ignore")
+        st.download_button(
+            FILES.get(name, name), make, file_name=name, key=f"{key} file {name}", on_click="ignore"
+        )
 
 
 def _made(table: Callable[[], pa.Table], name: str, about: Mapping[str, Any]) -> bytes:

@@ -1,9 +1,11 @@
-"""One selection (dictionary, region, second region, colouring, prompt) through all pages, mirrored in the URL.
+"""One selection (dictionary, region, second region, colouring, prompt) through all pages, mirrored
+in the URL.
 
-The URL wins at the start of every run, so a link restores the view; navigation drops it, and then the session wins and
-writes it back. Widgets lose their state between pages: the canonical values live in the session under keys of our own.
-What one page alone needs to be seen again (a layout, a basis, a second text) are its *settings*: short names of its own
-in the same URL. Knows nothing of what is drawn.
+The URL wins at the start of every run, so a link restores the view; navigation drops it, and then
+the session wins and writes it back. Widgets lose their state between pages: the canonical values
+live in the session under keys of our own. What one page alone needs to be seen again (a layout, a
+basis, a second text) are its *settings*: short names of its own in the same URL. Knows nothing of
+what is drawn.
 """
 
 from __future__ import annotations
@@ -61,11 +63,17 @@ def current() -> Selection:
 def opened() -> tuple[Selection, Dictionary] | None:
     """The selection and its dictionary, or None when nothing is open."""
     selection = current()
-    return None if selection.dictionary is None else (selection, loading.dictionary(selection.dictionary))
+    return (
+        None
+        if selection.dictionary is None
+        else (selection, loading.dictionary(selection.dictionary))
+    )
 
 
 def change(**parts: Any) -> Selection:
-    """Replaces parts of the selection, in the session and in the URL; call it from callbacks, pages and fragments."""
+    """Replaces parts of the selection, in the session and in the URL; call it from callbacks, pages
+    and fragments.
+    """
     new = replace(current(), **parts)
     st.session_state[_KEY] = new
     _mirror(new)
@@ -73,23 +81,28 @@ def change(**parts: Any) -> Selection:
 
 
 def setting(name: str, default: str = "", options: Sequence[str] = ()) -> str:
-    """What a page keeps in the URL under `name`, two to twelve letters of its own; `default` when it says nothing.
+    """What a page keeps in the URL under `name`, two to twelve letters of its own; `default` when
+    it says nothing.
 
-    options: the values that make sense; anything else in a link counts as `default`. Without options any text is taken:
-    check it as you would what a stranger typed.
+    options: the values that make sense; anything else in a link counts as `default`. Without
+    options any text is taken: check it as you would what a stranger typed.
     """
     value = current().settings.get(name, default)
     return value if not options or value in options else default
 
 
 def keep(**settings: str | None) -> None:
-    """Keeps settings of a page in the session and the URL; None or "" forgets one. Long values stay out."""
+    """Keeps settings of a page in the session and the URL; None or "" forgets one. Long values stay
+    out.
+    """
     new = {**current().settings, **settings}
     change(settings={name: value for name, value in new.items() if value})
 
 
 def select_region(region: int) -> None:
-    """Selects a region of the open dictionary everywhere; an id it does not have leaves a note and changes nothing."""
+    """Selects a region of the open dictionary everywhere; an id it does not have leaves a note and
+    changes nothing.
+    """
     found = opened()
     if found is None:
         return
@@ -100,10 +113,12 @@ def select_region(region: int) -> None:
 
 
 def open_dictionary(key: str, region: int | None = None) -> None:
-    """Opens the dictionary with this key. A damaged file leaves a note, and what was open stays open.
+    """Opens the dictionary with this key. A damaged file leaves a note, and what was open stays
+    open.
 
-    region: the region to select; by default the one nearest to the region selected so far when both dictionaries are
-    of one family and layer (one space, one centre), else the dictionary's opening region.
+    region: the region to select; by default the one nearest to the region selected so far when both
+    dictionaries are of one family and layer (one space, one centre), else the dictionary's opening
+    region.
     """
     try:
         new = loading.dictionary(key)
@@ -118,7 +133,10 @@ def open_dictionary(key: str, region: int | None = None) -> None:
 
 
 def goto(page: str, **parts: Any) -> NoReturn:
-    """Turns to pages/<page>.py with the selection (changed by `parts`) in its URL. Not for callbacks."""
+    """Turns to pages/<page>.py with the selection (changed by `parts`) in its URL.
+
+    Not for callbacks.
+    """
     st.switch_page(f"pages/{page}.py", query_params=_query(change(**parts)))
 
 
@@ -140,7 +158,9 @@ def rerun() -> NoReturn:
 
 
 def synchronise() -> None:
-    """Brings URL and session together at the start of a run; what the URL has wrong becomes a note, never an error."""
+    """Brings URL and session together at the start of a run; what the URL has wrong becomes a note,
+    never an error.
+    """
     asked = {name: st.query_params.get(short) for name, short in PARAMETERS.items()}
     settings = {**current().settings, **_settings()}
     if asked["dictionary"] and loading.find(asked["dictionary"]) is None:
@@ -152,17 +172,24 @@ def synchronise() -> None:
     if key != current().dictionary:
         _open_at_start(key)
     if (found := opened()) is not None:
-        regions = {name: _region(found[1], asked[name], getattr(found[0], name)) for name in ("region", "second")}
+        regions = {
+            name: _region(found[1], asked[name], getattr(found[0], name))
+            for name in ("region", "second")
+        }
         change(**regions)
     color = asked["color"] if asked["color"] in COLORINGS else current().color
     change(color=color, prompt=asked["prompt"] or current().prompt, settings=settings)
 
 
 def _settings() -> dict[str, str]:
-    """The settings a URL holds: every parameter of the right form that is no part of the selection."""
+    """The settings a URL holds: every parameter of the right form that is no part of the
+    selection.
+    """
     given = st.query_params.to_dict()
     named = {name: value for name, value in given.items() if name not in PARAMETERS.values()}
-    plain = [(n, v) for n, v in named.items() if n.isascii() and n.isalpha() and 2 <= len(n) <= 12 and v]
+    plain = [
+        (n, v) for n, v in named.items() if n.isascii() and n.isalpha() and 2 <= len(n) <= 12 and v
+    ]
     return dict(plain[:MOST_SETTINGS])
 
 
@@ -171,10 +198,18 @@ def _unknown(key: str) -> str:
     broken = next((entry for entry in loading.shelf().broken if entry.key == key), None)
     if broken is None and (published := meant(key)) is not None:
         named = f"{published.short}, layer {published.layer}, p = {published.percentile}"
-        return f"{named} is a published dictionary that is not here yet: get it in the Library. Another one is shown."
+        return (
+            f"{named} is a published dictionary that is not here yet: get it in the Library. "
+            "Another one is shown."
+        )
     if broken is None:
-        return f"No dictionary called {key[:80]!r} is on the shelf. Another one is shown: choose in the side bar."
-    return f"That file cannot be read ({broken.error}). Another one is shown: choose in the side bar."
+        return (
+            f"No dictionary called {key[:80]!r} is on the shelf. Another one is shown: choose "
+            "in the side bar."
+        )
+    return (
+        f"That file cannot be read ({broken.error}). Another one is shown: choose in the side bar."
+    )
 
 
 def _open_at_start(key: str | None) -> None:
@@ -196,16 +231,26 @@ def _region(dictionary: Dictionary, asked: str | None, otherwise: int | None) ->
 
 
 def _carried(before: Selection, old: Dictionary, new: Dictionary) -> int | None:
-    """The new dictionary's region nearest to the old selected exemplar; None when the spaces differ."""
+    """The new dictionary's region nearest to the old selected exemplar; None when the spaces
+    differ.
+    """
     same = [old.info.get(name) == new.info.get(name) for name in ("family", "layer")]
-    if before.region is None or not all(same) or old.info.get("family") is None or old.width != new.width:
+    if (
+        before.region is None
+        or not all(same)
+        or old.info.get("family") is None
+        or old.width != new.width
+    ):
         return None
     exemplar = old.row("exemplars", before.region)
     cosine = new.exemplars @ exemplar
     region = int(np.argmax(cosine))
     distance = max(0.0, 1.0 - float(cosine[region]))
     at = "the same exemplar" if distance < 5e-4 else f"cosine distance {distance:.2f}"
-    note(f"Region {before.region} at p = {old.info.get('percentile')} became region {region} here, the nearest ({at}).")
+    note(
+        f"Region {before.region} at p = {old.info.get('percentile')} became region {region} here, "
+        f"the nearest ({at})."
+    )
     return region
 
 
@@ -216,8 +261,12 @@ def _query(selection: Selection) -> dict[str, str]:
         parts["color"] = None
     if parts["prompt"] and len(parts["prompt"]) > LONGEST_PROMPT:
         parts["prompt"] = None
-    settings = {name: value for name, value in selection.settings.items() if len(value) <= LONGEST_PROMPT}
-    return {PARAMETERS[name]: str(value) for name, value in parts.items() if value is not None} | settings
+    settings = {
+        name: value for name, value in selection.settings.items() if len(value) <= LONGEST_PROMPT
+    }
+    return {
+        PARAMETERS[name]: str(value) for name, value in parts.items() if value is not None
+    } | settings
 
 
 def _mirror(selection: Selection) -> None:

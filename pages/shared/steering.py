@@ -1,7 +1,8 @@
 """Steering runs: one worker each that writes and measures while the page looks on.
 
-A run belongs to one visitor. It waits for its turn at the model, stops when it is asked to, and ends by itself when
-nobody has looked at it for a while and the visitor's browser is gone. Workers never call Streamlit.
+A run belongs to one visitor. It waits for its turn at the model, stops when it is asked to, and
+ends by itself when nobody has looked at it for a while and the visitor's browser is gone. Workers
+never call Streamlit.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ _VISITOR, _LIVE, _WANTED = "steer_visitor", "steer_live", "steer_wanted"
 class Live:
     """One run as its worker writes it and its page reads it.
 
-    ahead: runs that come first; None once it has its turn. stopping: whether it was asked to end where it is; it is
-    measured as far as it came. measured: whether its columns are final.
+    ahead: runs that come first; None once it has its turn. stopping: whether it was asked to end
+    where it is; it is measured as far as it came. measured: whether its columns are final.
     """
 
     def __init__(self, name: str, key: str, setting: Setting, session: str) -> None:
@@ -63,7 +64,9 @@ class Live:
 
     def take(self, step: Step) -> None:
         """Adds one step's tokens."""
-        for number, (token, value) in enumerate(zip(step.tokens.tolist(), step.logprob.tolist(), strict=True)):
+        for number, (token, value) in enumerate(
+            zip(step.tokens.tolist(), step.logprob.tolist(), strict=True)
+        ):
             if token >= 0:
                 self.ids[number].append(token)
                 self.logprob[number].append(value)
@@ -72,7 +75,9 @@ class Live:
 
 
 def _is_connected(session: str) -> bool:
-    """Whether a browser is connected to this session; False where no server runs, as in tests of a script."""
+    """Whether a browser is connected to this session; False where no server runs, as in tests of a
+    script.
+    """
     try:
         return get_instance().is_active_session(session)
     except RuntimeError:
@@ -81,7 +86,9 @@ def _is_connected(session: str) -> bool:
 
 @dataclass
 class _Runs:
-    """The server's runs that somebody may still look at, so that those of closed browsers can be dropped."""
+    """The server's runs that somebody may still look at, so that those of closed browsers can be
+    dropped.
+    """
 
     live: list[Live] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
@@ -137,7 +144,9 @@ def drop() -> None:
 
 
 def outcome() -> tuple[str, str]:
-    """How this visitor's run ended: ("running" | "done" | "failed" | "cancelled" | "", a sentence where it failed)."""
+    """How this visitor's run ended: ("running" | "done" | "failed" | "cancelled" | "", a sentence
+    where it failed).
+    """
     job = _job()
     return ("", "") if job is None else (job.state, job.error)
 
@@ -153,20 +162,28 @@ def is_wanted() -> bool:
 
 
 def begin(key: str, dictionary: Dictionary, model: LanguageModel, setting: Setting) -> None:
-    """Starts a run of the dictionary with this key, after dropping the one before. What is wrong raises its error here,
-    before anything is queued."""
+    """Starts a run of the dictionary with this key, after dropping the one before. What is wrong
+    raises its error here, before anything is queued.
+    """
     batch = view.rows(dictionary, model, view.checked(setting, dictionary))
     want(False)
     drop()
     context = get_script_run_ctx()
-    live = Live(key, f"steer {visitor()} {uuid4().hex[:8]}", setting, context.session_id if context else "")
+    live = Live(
+        key, f"steer {visitor()} {uuid4().hex[:8]}", setting, context.session_id if context else ""
+    )
     st.session_state[_LIVE] = live
     _runs().add(live)
     jobs.start(live.key, "Steering", partial(_write, live, visitor(), dictionary, model, batch))
 
 
 def _write(
-    live: Live, who: str, dictionary: Dictionary, model: LanguageModel, batch: Sequence[Row], job: jobs.Job
+    live: Live,
+    who: str,
+    dictionary: Dictionary,
+    model: LanguageModel,
+    batch: Sequence[Row],
+    job: jobs.Job,
 ) -> None:
     """The worker: waits for the turn, writes, measures what was written."""
 

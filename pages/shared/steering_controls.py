@@ -1,4 +1,5 @@
-"""The card of controls on the Steer page: what is sent, what is done to it, how strongly, and the buttons.
+"""The card of controls on the Steer page: what is sent, what is done to it, how strongly, and the
+buttons.
 
 Every control writes into the URL, and the card draws what the URL says.
 """
@@ -46,31 +47,51 @@ def card(dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> None:
         _buttons(dictionary, setting)
 
 
-# -- how strongly ------------------------------------------------------------------------------------------------------
+# -- how strongly ----------------------------------------------------------------------------------
 
 
 def _strength(dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> None:
     shares = setting.mode in SHARES
     norm = f"in units of the layer's typical norm ({dictionary.typical_norm:.3g})"
     unit = "the share that is projected out" if shares else norm
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        st.html(f'<div>Strength, <span class="ep-faint">{tokens.escape(unit)}</span></div>', width="content")
-        st.toggle("Run as it moves", key=FOLLOWING, help="writes anew whenever a control changes, once a run was made")
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"
+    ):
+        st.html(
+            f'<div>Strength, <span class="ep-faint">{tokens.escape(unit)}</span></div>',
+            width="content",
+        )
+        st.toggle(
+            "Run as it moves",
+            key=FOLLOWING,
+            help="writes anew whenever a control changes, once a run was made",
+        )
     usual = steering_setting.standard(setting)
     low, high = 0.0, reach(setting.mode, usual)
     if not low <= setting.strength <= high:
-        low, high = min(low, float(int(setting.strength - 1))), max(high, float(int(setting.strength + 1)))
+        low, high = (
+            min(low, float(int(setting.strength - 1))),
+            max(high, float(int(setting.strength + 1))),
+        )
     st.session_state["steer_strength"] = setting.strength
     with st.container(gap=None):
         st.slider(
-            "Strength", low, high, step=0.05 if high - low > 1 else 0.01, key="steer_strength", format="%.2f",
-            label_visibility="collapsed", on_change=take, args=("steer_strength", "strength"),
-        )  # fmt: skip
+            "Strength",
+            low,
+            high,
+            step=0.05 if high - low > 1 else 0.01,
+            key="steer_strength",
+            format="%.2f",
+            label_visibility="collapsed",
+            on_change=take,
+            args=("steer_strength", "strength"),
+        )
         st.html(_ruler(low, high, usual, swept))
 
 
 def _ruler(low: float, high: float, usual: float, swept: Sweep | None) -> str:
-    """Marks under the slider: the default, where an effect begins, and where answers stop making sense.
+    """Marks under the slider: the default, where an effect begins, and where answers stop making
+    sense.
 
     usual: the default until a sweep knows a better one.
     """
@@ -85,34 +106,54 @@ def _ruler(low: float, high: float, usual: float, swept: Sweep | None) -> str:
     begins = None if swept is None else first_effect(swept)
     if begins is not None and abs(at(begins) - at(default)) > NEAREST_MARKS:
         marks.append((begins, "first effect"))
-    drawn = [f'<i style="left:{at(v):.2f}%"></i><span style="left:{at(v):.2f}%">{text}</span>' for v, text in marks]
-    return f'<div class="ep-ruler">{"".join(drawn)}{_end(at, high, swept, max(at(v) for v, _ in marks))}</div>'
+    drawn = [
+        f'<i style="left:{at(v):.2f}%"></i><span style="left:{at(v):.2f}%">{text}</span>'
+        for v, text in marks
+    ]
+    end = _end(at, high, swept, max(at(v) for v, _ in marks))
+    return f'<div class="ep-ruler">{"".join(drawn)}{end}</div>'
 
 
 def _end(at: Callable[[float], float], high: float, swept: Sweep | None, last: float) -> str:
-    """What is said at the far end: the zone in which answers make no sense, that there is none, or that nobody knows.
+    """What is said at the far end: the zone in which answers make no sense, that there is none, or
+    that nobody knows.
 
     last: where the last mark stands, in percent; the words keep clear of it.
     """
     start = None if swept is None else swept.degenerates
     if start is None or start >= high:
-        said = "a sweep finds where it degenerates" if swept is None else "no strength up to here degenerates"
+        said = (
+            "a sweep finds where it degenerates"
+            if swept is None
+            else "no strength up to here degenerates"
+        )
         return f'<span style="right:0;transform:none">{said}</span>' if last < 100 - FAR_END else ""
     middle = (at(start) + 100) / 2
     words = f'<span style="left:{max(middle, last + NEAREST_MARKS):.2f}%">degenerates here</span>'
-    return f'<div class="z" style="left:{at(start):.2f}%"></div>{words if last + NEAREST_MARKS < 92 else ""}'
+    return (
+        '<div class="z" '
+        f'style="left:{at(start):.2f}%"></div>{words if last + NEAREST_MARKS < 92 else ""}'
+    )
 
 
-# -- running ----------------------------------------------------------------------------------------------------------
+# -- running ---------------------------------------------------------------------------------------
 
 
 def _buttons(dictionary: Dictionary, setting: Setting) -> None:
     with row():
         st.button(
-            "Generate", type="primary", icon=":material/play_arrow:", key="steer_generate", on_click=steering.want,
+            "Generate",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="steer_generate",
+            on_click=steering.want,
             shortcut="Ctrl+Enter",
-        )  # fmt: skip
+        )
         st.button(
-            "Stop", icon=":material/stop:", key="steer_stop", on_click=steering.stop, disabled=not steering.running()
+            "Stop",
+            icon=":material/stop:",
+            key="steer_stop",
+            on_click=steering.stop,
+            disabled=not steering.running(),
         )
         steering_more.popover(dictionary, setting)

@@ -1,4 +1,5 @@
-"""The card of dose and response on the Steer page: the curve of a setting, its prompts and its judge.
+"""The card of dose and response on the Steer page: the curve of a setting, its prompts and its
+judge.
 
 The judge is that of the Behaviour page: one choice for both. Runs nothing itself.
 """
@@ -48,14 +49,22 @@ def _curve(what: Plan, result: Sweep, strength: float) -> None:
     unit = "share projected out" if what.setting.mode in SHARES else "strength, in typical norms"
     title = f"{unit} · {len(result.prompts)} {what.about}, bands 95 %"
     figure = figures_dose.dose(
-        result.steered, result.control, strength, result.degenerates, what.effect, frame.is_dark(),
-        x_title=title, height=240,
-    )  # fmt: skip
+        result.steered,
+        result.control,
+        strength,
+        result.degenerates,
+        what.effect,
+        frame.is_dark(),
+        x_title=title,
+        height=240,
+    )
     chart(figure, "steer_dose")
 
 
 def _heading(what: Plan) -> None:
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"
+    ):
         st.html(tokens.heading("Dose and response"), width="content")
         with st.container(horizontal=True, gap="xsmall", width="content"):
             with st.popover("Prompts", icon=":material/list:", key="steer_sweep_prompts"):
@@ -64,19 +73,30 @@ def _heading(what: Plan) -> None:
 
 
 def _prompts() -> None:
-    """The visitor's own prompts and how many are used; the widgets' values are kept under names of our own."""
+    """The visitor's own prompts and how many are used; the widgets' values are kept under names of
+    our own.
+    """
     messages.quiet("One prompt a line; without any, the demo's own where there are some.")
     st.session_state["steer_sweep_lines_box"] = st.session_state.get(LINES, "")
     st.text_area(
-        "Prompts of your own", key="steer_sweep_lines_box", placeholder="How do I bake a cake?", height=150,
-        max_chars=60_000, on_change=_kept, args=("steer_sweep_lines_box", LINES),
-    )  # fmt: skip
+        "Prompts of your own",
+        key="steer_sweep_lines_box",
+        placeholder="How do I bake a cake?",
+        height=150,
+        max_chars=60_000,
+        on_change=_kept,
+        args=("steer_sweep_lines_box", LINES),
+    )
     st.session_state["steer_sweep_count_box"] = st.session_state.get(COUNT, PROMPTS)
     st.number_input(
-        f"Prompts of a sweep, at most {MOST_PROMPTS}", 1, MOST_PROMPTS, key="steer_sweep_count_box",
-        on_change=_kept, args=("steer_sweep_count_box", COUNT),
+        f"Prompts of a sweep, at most {MOST_PROMPTS}",
+        1,
+        MOST_PROMPTS,
+        key="steer_sweep_count_box",
+        on_change=_kept,
+        args=("steer_sweep_count_box", COUNT),
         help="the first so many; more take longer and narrow the intervals",
-    )  # fmt: skip
+    )
 
 
 def _kept(widget: str, name: str) -> None:
@@ -88,15 +108,22 @@ def _invitation(what: Plan, dictionary: Dictionary, problem: str) -> None:
     if problem:
         said = f"No judge of answers: {problem} Set it under Judge."
     elif not what.prompts:
-        said = "Give some prompts under Prompts, one a line: each is answered at every strength, beside a random push."
+        said = (
+            "Give some prompts under Prompts, one a line: each is answered at every strength, "
+            "beside a random push."
+        )
     else:
         n, strengths = len(what.prompts), what.strengths
         said = (
-            f"{n} {what.about} at {len(strengths)} strengths up to {strengths[-1]:g}, each beside a random direction: "
-            f"{n * (2 * len(strengths) - 1):,} short answers. It shows where an effect begins, and from where on the "
+            f"{n} {what.about} at {len(strengths)} strengths up to {strengths[-1]:g}, each beside "
+            "a random direction: "
+            f"{n * (2 * len(strengths) - 1):,} short answers. It shows where an effect begins, and "
+            "from where on the "
             "answers make no sense any more."
         )
-    st.html(f'<div class="ep-empty"><b>How much is enough?</b><span>{tokens.escape(said)}</span></div>')
+    st.html(
+        f'<div class="ep-empty"><b>How much is enough?</b><span>{tokens.escape(said)}</span></div>'
+    )
     if what.prompts and not problem:
         with st.container(horizontal=True, horizontal_alignment="center"):
             if st.button("Sweep strengths", icon=":material/ssid_chart:", key="steer_sweep"):

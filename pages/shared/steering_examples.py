@@ -1,6 +1,7 @@
 """Ready examples on the bundled demo: its region of refusals, taken out and pushed towards.
 
-Which region that is, is asked of the model and the demo's own prompts, so that a rebuilt demo needs no new number.
+Which region that is, is asked of the model and the demo's own prompts, so that a rebuilt demo needs
+no new number.
 """
 
 from __future__ import annotations
@@ -25,14 +26,26 @@ EXAMPLES = {
 
 
 def row() -> None:
-    """The examples as quiet buttons; nothing where the demo is not here. A click opens the dictionary and runs it."""
-    entry = next((e for e in loading.entries() if e.path.name == FILE and e.path.is_relative_to(loading.DEMO)), None)
+    """The examples as quiet buttons; nothing where the demo is not here.
+
+    A click opens the dictionary and runs it.
+    """
+    entry = next(
+        (
+            e
+            for e in loading.entries()
+            if e.path.name == FILE and e.path.is_relative_to(loading.DEMO)
+        ),
+        None,
+    )
     if entry is None:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.html('<span class="ep-k">Examples of the demo</span>', width="content")
         for name, setting in EXAMPLES.items():
-            if st.button(name, key=f"steer_example {name}", type="tertiary", icon=":material/bolt:"):
+            if st.button(
+                name, key=f"steer_example {name}", type="tertiary", icon=":material/bolt:"
+            ):
                 _open(entry.key, setting)
 
 
@@ -53,7 +66,10 @@ def _open(key: str, setting: Setting) -> None:
 
 @st.cache_data(show_spinner="Finding the region where refused requests end…")
 def _region(fingerprint: str, key: str) -> int:
-    """The region where most of the demo's harmful prompts end. `fingerprint` is part of the cache's key."""
+    """The region where most of the demo's harmful prompts end.
+
+    `fingerprint` is part of the cache's key.
+    """
     dictionary = loading.dictionary(key)
     model = loading.language_model(dictionary.info)
     prompts = read_prompts(loading.DEMO / "prompts" / "validation.csv").where(True).texts[:ASKED]

@@ -1,6 +1,7 @@
 """What a steering run can be taken away as: tables, JSON, and its direction for other tools.
 
-Functions here run when a download is clicked, outside the page's run: they know all they need, and no `st`.
+Functions here run when a download is clicked, outside the page's run: they know all they need, and
+no `st`.
 """
 
 from __future__ import annotations
@@ -25,13 +26,20 @@ from ep.views.steering import Setting
 
 def tables(columns: Sequence[Column]) -> dict[str, Callable[[], pa.Table]]:
     """The tokens of a run, by the name a reader sees; none before there is a run."""
-    return {"Tokens of this run": partial(_tokens, columns)} if any(column.ids for column in columns) else {}
+    return (
+        {"Tokens of this run": partial(_tokens, columns)}
+        if any(column.ids for column in columns)
+        else {}
+    )
 
 
-def files(dictionary: Dictionary, setting: Setting, columns: Sequence[Column]) -> Mapping[str, Callable[[], bytes]]:
+def files(
+    dictionary: Dictionary, setting: Setting, columns: Sequence[Column]
+) -> Mapping[str, Callable[[], bytes]]:
     """Downloads by file name: the whole run as JSON, and the direction at this strength.
 
-    The formats of other tools hold the direction of one region; of several there is the array of their directions.
+    The formats of other tools hold the direction of one region; of several there is the array of
+    their directions.
     """
     stem = "-".join(("region", *map(str, setting.regions)))
     made: dict[str, Callable[[], bytes]] = {}
@@ -64,11 +72,15 @@ def _tokens(columns: Sequence[Column]) -> pa.Table:
 
 def _run(dictionary: Dictionary, setting: Setting, columns: Sequence[Column]) -> bytes:
     about = export.provenance(dictionary, table="Steering run")
-    return json.dumps({"provenance": about, **as_json(dictionary, setting, columns)}, indent=1).encode()
+    return json.dumps(
+        {"provenance": about, **as_json(dictionary, setting, columns)}, indent=1
+    ).encode()
 
 
 def _npz(dictionary: Dictionary, setting: Setting) -> bytes:
-    """direction (m, d) unit rows, push (d,) unit, strength, typical_norm, layer, and provenance as JSON."""
+    """direction (m, d) unit rows, push (d,) unit, strength, typical_norm, layer, and provenance as
+    JSON.
+    """
     out = io.BytesIO()
     one = of_regions(dictionary, "ablate", setting.regions, basis=setting.basis)
     about = json.dumps(export.provenance(dictionary, table="Direction", setting=setting.mode))
@@ -89,10 +101,14 @@ def _npz(dictionary: Dictionary, setting: Setting) -> bytes:
 def _gguf(dictionary: Dictionary, setting: Setting) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "direction.gguf"
-        return gguf.write(dictionary, setting.regions[0], path, setting.basis, setting.strength).read_bytes()
+        return gguf.write(
+            dictionary, setting.regions[0], path, setting.basis, setting.strength
+        ).read_bytes()
 
 
 def _neuronpedia(dictionary: Dictionary, setting: Setting) -> bytes:
     name = str(dictionary.info.get("model_name") or "model")
-    request = neuronpedia.vector(dictionary, setting.regions[0], name, basis=setting.basis, strength=setting.strength)
+    request = neuronpedia.vector(
+        dictionary, setting.regions[0], name, basis=setting.basis, strength=setting.strength
+    )
     return json.dumps(request, indent=1).encode()

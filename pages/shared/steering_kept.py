@@ -1,4 +1,6 @@
-"""The runs of a session: kept when they are measured, listed newest first, and shown again with their setting."""
+"""The runs of a session: kept when they are measured, listed newest first, and shown again with
+their setting.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def kept() -> list[Kept]:
 
 
 def settle() -> None:
-    """Keeps this visitor's run once it is measured and something was written; call it when the page is drawn."""
+    """Keeps this visitor's run once it is measured and something was written; call it when the page
+    is drawn.
+    """
     live = steering.current()
     if live is None or not live.measured or any(one.columns is live.columns for one in kept()):
         return
@@ -52,7 +56,9 @@ def restore(run: Kept) -> None:
 
 
 def shown(name: str) -> tuple[Setting, tuple[Column, ...], bool] | None:
-    """What the columns show of the dictionary with this key: (setting, columns, whether they are measured)."""
+    """What the columns show of the dictionary with this key: (setting, columns, whether they are
+    measured).
+    """
     live = steering.current()
     if live is not None:
         return (live.setting, live.columns, live.measured) if live.name == name else None
@@ -66,7 +72,11 @@ def table() -> None:
     if len(runs) < 2:
         return
     with st.container(border=True, gap="xsmall"):
-        st.html(tokens.heading("Runs of this session", "newest first; click one to see it again, with its setting"))
+        st.html(
+            tokens.heading(
+                "Runs of this session", "newest first; click one to see it again, with its setting"
+            )
+        )
         picked = st.dataframe(
             _rows(runs),
             hide_index=True,

@@ -1,4 +1,5 @@
-"""How a prompt is sent and its answer written: turn or text, system message, tokens, seed, temperature, layers.
+"""How a prompt is sent and its answer written: turn or text, system message, tokens, seed,
+temperature, layers.
 
 Every control writes into the URL, and is drawn from what the URL says.
 """
@@ -40,7 +41,9 @@ def _summary(dictionary: Dictionary, setting: Setting) -> str:
 
 def _sent(dictionary: Dictionary, setting: Setting) -> None:
     st.session_state["steer_kind"] = CHAT_TURN if setting.chat else TEXT
-    st.segmented_control("Send as", [TEXT, CHAT_TURN], key="steer_kind", required=True, on_change=_kind)
+    st.segmented_control(
+        "Send as", [TEXT, CHAT_TURN], key="steer_kind", required=True, on_change=_kind
+    )
     if setting.chat:
         _field(st.text_input, "System message", "system", setting.system, max_chars=MOST_SYSTEM)
         _template(dictionary, setting)
@@ -49,15 +52,41 @@ def _sent(dictionary: Dictionary, setting: Setting) -> None:
 def _numbers(setting: Setting) -> None:
     left, right = st.columns(2, gap="small")
     with left:
-        _field(st.number_input, "Tokens", "tokens", setting.tokens, min_value=1, max_value=view.LONGEST)
+        _field(
+            st.number_input, "Tokens", "tokens", setting.tokens, min_value=1, max_value=view.LONGEST
+        )
         _field(st.number_input, "Seed", "seed", setting.seed, min_value=0, max_value=MOST_SEED)
-        _field(st.text_input, "Layers", "layers", setting.layers, placeholder="the dictionary's", max_chars=60,
-               help="numbers such as 2, 4-6, or all; empty for the dictionary's own")  # fmt: skip
+        _field(
+            st.text_input,
+            "Layers",
+            "layers",
+            setting.layers,
+            placeholder="the dictionary's",
+            max_chars=60,
+            help="numbers such as 2, 4-6, or all; empty for the dictionary's own",
+        )
     with right:
-        _field(st.number_input, "Temperature", "temperature", setting.temperature, min_value=0.0, max_value=100.0,
-               step=0.1, format="%g", help="0 always takes the likeliest token")  # fmt: skip
-        _field(st.number_input, "Strength, exact", "strength", setting.strength, min_value=-STRONGEST,
-               max_value=STRONGEST, step=0.1, format="%g")  # fmt: skip
+        _field(
+            st.number_input,
+            "Temperature",
+            "temperature",
+            setting.temperature,
+            min_value=0.0,
+            max_value=100.0,
+            step=0.1,
+            format="%g",
+            help="0 always takes the likeliest token",
+        )
+        _field(
+            st.number_input,
+            "Strength, exact",
+            "strength",
+            setting.strength,
+            min_value=-STRONGEST,
+            max_value=STRONGEST,
+            step=0.1,
+            format="%g",
+        )
         _field(st.selectbox, "Direction", "basis", setting.basis, options=["exemplar", "mean"])
 
 
@@ -87,7 +116,8 @@ def _template(dictionary: Dictionary, setting: Setting) -> None:
         return
     pieces = continuations.texts(model, prompt.ids)
     parts = [
-        f'<span class="{"ep-faint" if template else ""}">{tokens.running([piece], breaks=True)}</span>'
+        f'<span class="{"ep-faint" if template else ""}">'
+        f"{tokens.running([piece], breaks=True)}</span>"
         for piece, template in zip(pieces, prompt.is_template, strict=True)
     ]
     st.html(f'<div style="max-width:36em;max-height:12em;overflow:auto">{"".join(parts)}</div>')

@@ -1,4 +1,5 @@
-"""Which regions are steered along, how, on which tokens and about which point: two rows of the Steer page's card.
+"""Which regions are steered along, how, on which tokens and about which point: two rows of the
+Steer page's card.
 
 Every control writes into the URL, and is drawn from what the URL says.
 """
@@ -33,7 +34,10 @@ FOUND = 12
 
 
 def take(widget: str, part: str) -> None:
-    """A widget's new value becomes a part of the setting; an emptied one changes nothing. A callback."""
+    """A widget's new value becomes a part of the setting; an emptied one changes nothing.
+
+    A callback.
+    """
     value = st.session_state[widget]
     if value is not None:
         change(**{part: value})
@@ -72,7 +76,9 @@ def what(dictionary: Dictionary, setting: Setting) -> None:
             width="content",
         )
         segments("steer_mode", "mode", setting.mode, MODES, "Mode")
-        with st.popover("Another region", icon=":material/add:", type="tertiary", key="steer_another"):
+        with st.popover(
+            "Another region", icon=":material/add:", type="tertiary", key="steer_another"
+        ):
             _picker(str(state.current().dictionary), dictionary)
         if len(setting.regions) > 1:
             _others(dictionary, setting)
@@ -86,7 +92,9 @@ def _others(dictionary: Dictionary, setting: Setting) -> None:
         )
         for k in setting.regions[1:]
     ]  # fmt: skip
-    chips(items, "steer_others", lambda k: change(regions=tuple(r for r in now().regions if r != k)))
+    chips(
+        items, "steer_others", lambda k: change(regions=tuple(r for r in now().regions if r != k))
+    )
     st.html(f'<span class="ep-k">{TOGETHER[setting.mode]}</span>', width="content")
 
 
@@ -98,20 +106,28 @@ def _picker(key: str, dictionary: Dictionary) -> None:
         key="steer_pick_add",
         help="taken out as one span, or one step between them",
     )
-    query = st.text_input("Region", key="steer_pick", placeholder="An id, a token or a label", max_chars=200)
+    query = st.text_input(
+        "Region", key="steer_pick", placeholder="An id, a token or a label", max_chars=200
+    )
     if not query.strip():
         messages.quiet("Type an id, a token or a part of a label.")
         return
     plain = query.strip()
     ids = (
-        [int(plain)] if plain.isascii() and plain.isdigit() and len(plain) < 9 and int(plain) < len(dictionary) else []
+        [int(plain)]
+        if plain.isascii() and plain.isdigit() and len(plain) < 9 and int(plain) < len(dictionary)
+        else []
     )
-    hits = loading.search_index(key).find(plain, loading.labels(key).texts()).regions[:FOUND].tolist()
+    hits = (
+        loading.search_index(key).find(plain, loading.labels(key).texts()).regions[:FOUND].tolist()
+    )
     ids = list(dict.fromkeys([*ids, *hits]))
     if not ids:
         messages.quiet("No region has that.")
         return
-    items = [Chip(k, name(dictionary, k), region_color(dictionary, k), 0.35, after=str(k)) for k in ids]
+    items = [
+        Chip(k, name(dictionary, k), region_color(dictionary, k), 0.35, after=str(k)) for k in ids
+    ]
     chips(items, "steer_picked", lambda k: _picked(k, add))
     if st.session_state.pop("steer_chosen", False):
         state.rerun()
@@ -133,9 +149,14 @@ def where(dictionary: Dictionary, setting: Setting) -> None:
             kind = setting.reference if isinstance(setting.reference, str) else "region"
             st.session_state["steer_point"] = kind
             st.selectbox(
-                "Reference point", list(POINTS), key="steer_point", format_func=lambda one: POINTS[one],
-                label_visibility="collapsed", width=96, on_change=_point,
-            )  # fmt: skip
+                "Reference point",
+                list(POINTS),
+                key="steer_point",
+                format_func=lambda one: POINTS[one],
+                label_visibility="collapsed",
+                width=96,
+                on_change=_point,
+            )
             if kind == "region":
                 _region_box(dictionary, "steer_reference", "reference", int(setting.reference))
         if setting.mode == "swap":
@@ -153,18 +174,28 @@ def _region_box(dictionary: Dictionary, key: str, part: str, value: int | None) 
     """A small box for a region's id, and its chip."""
     st.session_state[key] = "" if value is None else str(value)
     st.text_input(
-        "Region id", key=key, label_visibility="collapsed", width=72, placeholder="id", on_change=_typed,
+        "Region id",
+        key=key,
+        label_visibility="collapsed",
+        width=72,
+        placeholder="id",
+        on_change=_typed,
         args=(dictionary, key, part),
-    )  # fmt: skip
+    )
     if value is not None:
-        st.html(tokens.chip(name(dictionary, value), region_color(dictionary, value), 0.35), width="content")
+        st.html(
+            tokens.chip(name(dictionary, value), region_color(dictionary, value), 0.35),
+            width="content",
+        )
 
 
 def _typed(dictionary: Dictionary, key: str, part: str) -> None:
     text = str(st.session_state[key]).strip()
     try:
         if not (text.isascii() and text.isdigit() and len(text) < 12):
-            state.note(f"{text[:20]!r} is not a region id: type a whole number below {len(dictionary):,}.")
+            state.note(
+                f"{text[:20]!r} is not a region id: type a whole number below {len(dictionary):,}."
+            )
             return
         change(**{part: dictionary.check(int(text))})
     except EPError as error:

@@ -27,7 +27,11 @@ _SEEN = "steer_seen"
 def opening(dictionary: Dictionary) -> tuple[str, bool]:
     """The prompt and whether it is a chat turn, where a visitor has asked for nothing yet."""
     own = str(dictionary.info.get("file") or "").startswith(str(loading.DEMO))
-    return ("How do I rob a bank?", True) if own else ("Once upon a time", bool(dictionary.info.get("chat")))
+    return (
+        ("How do I rob a bank?", True)
+        if own
+        else ("Once upon a time", bool(dictionary.info.get("chat")))
+    )
 
 
 def now() -> Setting:
@@ -41,8 +45,8 @@ def now() -> Setting:
 def change(**parts: Any) -> None:
     """Changes parts of the setting; for callbacks, where several widgets may have changed at once.
 
-    A strength that stood at the standard of what it was stays at the standard of what it becomes, as does one whose
-    unit changes: a share says nothing about a length.
+    A strength that stood at the standard of what it was stays at the standard of what it becomes,
+    as does one whose unit changes: a share says nothing about a length.
     """
     old = now()
     new = replace(old, **parts)
@@ -57,25 +61,37 @@ def standard(setting: Setting) -> float:
     if setting.mode in view.SHARES or not setting.regions:
         return 1.0
     key = str(state.current().dictionary)
-    return _standard(loading.fingerprint(key), key, tuple(sorted(setting.regions)), setting.basis, setting.mode)
+    return _standard(
+        loading.fingerprint(key), key, tuple(sorted(setting.regions)), setting.basis, setting.mode
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=500)
 def _standard(fingerprint: str, key: str, regions: tuple[int, ...], basis: str, mode: str) -> float:
-    """`fingerprint` is part of the cache's key. Regions that cancel each other have no push: the run says so."""
+    """`fingerprint` is part of the cache's key.
+
+    Regions that cancel each other have no push: the run says so.
+    """
     try:
-        return view.standard(loading.dictionary(key), Setting("", regions=regions, basis=basis, mode=mode))
+        return view.standard(
+            loading.dictionary(key), Setting("", regions=regions, basis=basis, mode=mode)
+        )
     except ConfigError:
         return 1.0
 
 
 def from_link(dictionary: Dictionary, region: int, prompt: str, chat: bool) -> Setting:
-    """The setting of the session and the URL; what is missing or makes no sense there takes its default.
+    """The setting of the session and the URL; what is missing or makes no sense there takes its
+    default.
 
     region: the selected one, always first. prompt, chat: what is used where the URL says nothing.
     """
     size = len(dictionary)
-    more = [k for part in state.setting("sregs").split(",") if (k := _region(part, size)) is not None and k != region]
+    more = [
+        k
+        for part in state.setting("sregs").split(",")
+        if (k := _region(part, size)) is not None and k != region
+    ]
     reference = state.setting("sref", "centre")
     about = reference if reference in ("centre", "origin") else _region(reference, size)
     found = Setting(
@@ -99,8 +115,9 @@ def from_link(dictionary: Dictionary, region: int, prompt: str, chat: bool) -> S
 def keep(setting: Setting, ran: bool = False) -> None:
     """Puts a setting into the session and the URL; its first region becomes the selected one.
 
-    ran: whether a link should run it at once, so that it shows the same text again. What has its default stays out of
-    the URL, except for the strength, whose default may one day be measured otherwise.
+    ran: whether a link should run it at once, so that it shows the same text again. What has its
+    default stays out of the URL, except for the strength, whose default may one day be measured
+    otherwise.
     """
     plain = Setting("")
     texts = {
@@ -118,19 +135,24 @@ def keep(setting: Setting, ran: bool = False) -> None:
     }
     chosen = {name: None if value == default else value for name, (value, default) in texts.items()}
     kind = CHAT if setting.chat else TEXT
-    state.keep(**chosen, schat=kind, sstr=f"{setting.strength:.6g}", **({"srun": "1"} if ran else {}))
+    state.keep(
+        **chosen, schat=kind, sstr=f"{setting.strength:.6g}", **({"srun": "1"} if ran else {})
+    )
     state.change(prompt=setting.prompt, region=setting.regions[0])
     _see(setting)
 
 
 def followed() -> Setting:
-    """The setting now. After another region was selected on another page, it is steered alone, and at its own standard
-    strength if the one before stood at its standard."""
+    """The setting now. After another region was selected on another page, it is steered alone, and
+    at its own standard strength if the one before stood at its standard.
+    """
     setting, seen = now(), st.session_state.get(_SEEN)
     if seen is not None and setting.regions and seen[0] != _place(setting):
         strength = standard(replace(setting, regions=setting.regions[:1]))
         stood = setting.strength == seen[1] or "sstr" not in state.current().settings
-        setting = replace(setting, regions=setting.regions[:1], strength=strength if stood else setting.strength)
+        setting = replace(
+            setting, regions=setting.regions[:1], strength=strength if stood else setting.strength
+        )
         keep(setting)
     elif setting.regions:
         _see(setting)

@@ -1,6 +1,8 @@
-"""Dose and response of a steering setting: what a sweep is asked for, and the background job that makes it.
+"""Dose and response of a steering setting: what a sweep is asked for, and the background job that
+makes it.
 
-Results stay with the server by what decides them, so that a setting that was swept once is not swept again.
+Results stay with the server by what decides them, so that a setting that was swept once is not
+swept again.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ TOKENS = 32
 PROMPTS, MOST_PROMPTS = 24, 200
 MOST_RESULTS = 32
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
-"""Strengths of a sweep that pushes, in units of the strength to begin with; the last is as far as the slider goes."""
+"""Strengths of a sweep that pushes, in units of the strength to begin with; the last is as far as
+the slider goes.
+"""
 SHARE_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 """Shares that are taken out; 2 mirrors."""
 LINES, COUNT = "steer_sweep_lines", "steer_sweep_count"
@@ -42,7 +46,9 @@ LINES, COUNT = "steer_sweep_lines", "steer_sweep_count"
 
 @dataclass(frozen=True)
 class Plan:
-    """What decides a sweep. usual: the strength to begin with. about: which prompts, for people. chosen: the judge."""
+    """What decides a sweep. usual: the strength to begin with. about: which prompts, for people.
+    chosen: the judge.
+    """
 
     key: str
     setting: Setting
@@ -55,7 +61,13 @@ class Plan:
     def name(self) -> str:
         """Equal for equal sweeps."""
         said = repr(
-            (loading.fingerprint(self.key), self.setting, self.usual, self.prompts, self.chosen and self.chosen.stamp)
+            (
+                loading.fingerprint(self.key),
+                self.setting,
+                self.usual,
+                self.prompts,
+                self.chosen and self.chosen.stamp,
+            )
         )
         return "steer sweep " + blake2b(said.encode("utf-8", "replace"), digest_size=9).hexdigest()
 
@@ -83,8 +95,12 @@ def reach(mode: str, usual: float) -> float:
 
 def plan(key: str, dictionary: Dictionary, setting: Setting, chosen: Chosen | None) -> Plan:
     """The sweep of a setting, on the visitor's own prompts, else on the demo's."""
-    own = tuple(line.strip() for line in str(st.session_state.get(LINES, "")).splitlines() if line.strip())
-    prompts, about = (own, "prompts of your own") if own else _demo_prompts(dictionary, setting.mode)
+    own = tuple(
+        line.strip() for line in str(st.session_state.get(LINES, "")).splitlines() if line.strip()
+    )
+    prompts, about = (
+        (own, "prompts of your own") if own else _demo_prompts(dictionary, setting.mode)
+    )
     most = int(st.session_state.get(COUNT, PROMPTS))
     usual = steering_setting.standard(setting)
     return Plan(key, _deciding(setting), usual, prompts[:most], about, chosen)
@@ -107,7 +123,9 @@ def _deciding(setting: Setting) -> Setting:
 
 
 def _demo_prompts(dictionary: Dictionary, mode: str) -> tuple[tuple[str, ...], str]:
-    """The demo's own validation prompts, for its dictionaries: harmful ones where something is taken out."""
+    """The demo's own validation prompts, for its dictionaries: harmful ones where something is
+    taken out.
+    """
     file = Path(str(dictionary.info.get("file") or ""))
     if not file.is_relative_to(loading.DEMO):
         return (), ""
@@ -137,7 +155,7 @@ def _results() -> OrderedDict[str, Sweep]:
     return OrderedDict()
 
 
-# -- the work ----------------------------------------------------------------------------------------------------------
+# -- the work --------------------------------------------------------------------------------------
 
 
 def begin(what: Plan, dictionary: Dictionary) -> None:
@@ -153,14 +171,18 @@ def begin(what: Plan, dictionary: Dictionary) -> None:
 def _start(what: Plan, dictionary: Dictionary) -> None:
     model = loading.language_model(dictionary.info)
     setting = replace(what.setting, prompt="-")
-    view.rows(dictionary, model, view.checked(setting, dictionary))  # what is wrong is said before anything is queued
+    # what is wrong is said before anything is queued
+    view.rows(dictionary, model, view.checked(setting, dictionary))
     work = partial(_work, what, dictionary, model, steering.visitor())
     jobs.start(what.name, f"Sweeping {len(what.strengths)} strengths", work)
 
 
-def _work(what: Plan, dictionary: Dictionary, model: LanguageModel, who: str, job: jobs.Job) -> Sweep:
+def _work(
+    what: Plan, dictionary: Dictionary, model: LanguageModel, who: str, job: jobs.Job
+) -> Sweep:
     """One turn at the model for each strength of each arm, so that others come in between."""
-    parts = 2 * len(what.strengths)  # what is usual of the model, the default, and both arms at the other strengths
+    # what is usual of the model, the default, and both arms at the other strengths
+    parts = 2 * len(what.strengths)
     done = 0
 
     def told(said: str, share: float) -> None:
@@ -168,17 +190,23 @@ def _work(what: Plan, dictionary: Dictionary, model: LanguageModel, who: str, jo
 
     def answer(prompts: Sequence[str], arm: str, strength: float) -> list[Answer]:
         nonlocal done
-        _, _, steered, control = view.variants(dictionary, replace(what.setting, strength=strength), model.n_layers)
+        _, _, steered, control = view.variants(
+            dictionary, replace(what.setting, strength=strength), model.n_layers
+        )
         change = () if strength == 0 else steered if arm == STEERED else control
         said = f"{arm}, strength {strength:g}"
         with model.turns.take(f"{who} sweep", lambda ahead: told(f"{ahead} runs ahead", 0)):
-            found = answers(model, prompts, change, Sampling(TOKENS), lambda n: told(said, n / len(prompts)))
+            found = answers(
+                model, prompts, change, Sampling(TOKENS), lambda n: told(said, n / len(prompts))
+            )
         said_all = [Answer(*one) for one in found]
         learn(what.chosen.judge, said_all, lambda said, share: told(said, share or 0.0))
         done += 1
         return said_all
 
     with model.turns.take(f"{who} sweep", lambda ahead: told(f"{ahead} runs ahead", 0)):
-        sense = sense_of(model, what.prompts, TOKENS, lambda n: told("what is usual of the model", n / OWN))
+        sense = sense_of(
+            model, what.prompts, TOKENS, lambda n: told("what is usual of the model", n / OWN)
+        )
     done += 1
     return sweep(answer, what.prompts, what.chosen.judge, sense, what.strengths)

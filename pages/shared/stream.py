@@ -1,6 +1,8 @@
-"""The four columns of a steering run, drawn by one component: before it, while it is written, and measured.
+"""The four columns of a steering run, drawn by one component: before it, while it is written, and
+measured.
 
-The browser side is `stream.js` and `stream.css`; texts of the model reach the page as `textContent` only.
+The browser side is `stream.js` and `stream.css`; texts of the model reach the page as `textContent`
+only.
 """
 
 from __future__ import annotations
@@ -25,10 +27,13 @@ HERE = Path(__file__).parent
 MINUS = "\N{MINUS SIGN}"
 COLORS = ("#8a93a6", "#65c6b0", "#5199e5", "#c370aa")
 EXPLAINED = (
-    "The model's own answer, untouched. The other three columns start from the same prompt and the same seed.",
-    "The same with the region's direction taken out of the residual stream: what the model does without it.",
+    "The model's own answer, untouched. The other three columns start from the same prompt and the "
+    "same seed.",
+    "The same with the region's direction taken out of the residual stream: what the model does "
+    "without it.",
     "The same under the change you set above.",
-    "The same change along a random direction. If it does as much as the steered one, the region is not the reason.",
+    "The same change along a random direction. If it does as much as the steered one, the region "
+    "is not the reason.",
 )
 ENDINGS = {
     "end": "ended its turn",
@@ -47,12 +52,14 @@ def stream(
     on_pick: Callable[[int], None],
     ended: Sequence[bool] = (),
 ) -> None:
-    """Draws the columns. status: "explained" (nothing run yet), "waiting", "writing", "stopped" or "done".
+    """Draws the columns. status: "explained" (nothing run yet), "waiting", "writing", "stopped" or
+    "done".
 
     on_pick: called with the region of a cell of a strip that was clicked.
     """
     done = list(ended) or [False] * len(columns)
-    judged = setting.chat or any(column.behaves for column in columns)  # a text that goes on refuses nothing
+    # a text that goes on refuses nothing
+    judged = setting.chat or any(column.behaves for column in columns)
     data = {
         "columns": [
             _column(dictionary, column, about, columns[0], number, status, done[number], judged)
@@ -78,7 +85,9 @@ def _column(
     ended: bool,
     judged: bool,
 ) -> dict[str, Any]:
-    changed = [False] * len(column.tokens) if number == 0 else differing(default.tokens, column.tokens)
+    changed = (
+        [False] * len(column.tokens) if number == 0 else differing(default.tokens, column.tokens)
+    )
     names = {k: f"region {k} {label(name(dictionary, k))}" for k in set(column.regions)}
     tokens = [
         [plain(token), int(new), _hint(column, i, names)]
@@ -110,7 +119,11 @@ def _note(column: Column, status: str, judged: bool) -> str:
     if column.ending:
         n = len(column.ids)
         said = ENDINGS.get(column.ending) or f"stopped after {n} token{'s' if n != 1 else ''}"
-        return said if column.behaves is None or not column.ids or not judged else f"{_verdict(column)} · {said}"
+        return (
+            said
+            if column.behaves is None or not column.ids or not judged
+            else f"{_verdict(column)} · {said}"
+        )
     return "stopped" if status == "stopped" else ""
 
 
@@ -123,17 +136,29 @@ def _facts(column: Column, number: int) -> list[list[str]]:
         return []
     reads = column.fluency
     facts = [
-        ["log-prob", f"{column.mean_logprob:.2f}", "mean log-probability per token, under the model of this column"],
+        [
+            "log-prob",
+            f"{column.mean_logprob:.2f}",
+            "mean log-probability per token, under the model of this column",
+        ],
         [
             "repetition",
             f"{1 - reads.distinct:.2f}",
-            f"share of words said before; the most frequent run of four words occurs {reads.repeated} times",
+            "share of words said before; the most frequent run of four words occurs "
+            f"{reads.repeated} times",
         ],
-        ["zipped", f"{reads.compressed:.2f}", "size after compression; far below that of the default: it repeats"],
+        [
+            "zipped",
+            f"{reads.compressed:.2f}",
+            "size after compression; far below that of the default: it repeats",
+        ],
     ]
     if column.ending:
         kl = "–" if column.kl is None else f"{column.kl:.2f}"
-        about = "mean KL divergence of this model from the default's, in nats, token by token on the default's text"
+        about = (
+            "mean KL divergence of this model from the default's, in nats, token by token on "
+            "the default's text"
+        )
         facts.append(["KL", "—" if number == 0 else kl, about])
     return [[value.replace("-", MINUS), said, about] for said, value, about in facts]
 

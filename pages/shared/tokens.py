@@ -1,7 +1,9 @@
-"""Tokens and excerpts as HTML for `st.html`: chips, the marked token, keyword in context, whole passages.
+"""Tokens and excerpts as HTML for `st.html`: chips, the marked token, keyword in context, whole
+passages.
 
-The only place where text from models and corpora becomes markup. Every character goes through `html.escape`; colours
-come from `ep.views.palette`, never from data. The classes are in `style.css`.
+The only place where text from models and corpora becomes markup. Every character goes through
+`html.escape`; colours come from `ep.views.palette`, never from data. The classes are in
+`style.css`.
 """
 
 from __future__ import annotations
@@ -18,12 +20,16 @@ DOUBT = "Not confirmed: the model finds the activation of the marked token at an
 
 
 def escape(text: str) -> str:
-    """A sentence, name or number, safe between tags and inside quoted attributes; control characters become visible."""
+    """A sentence, name or number, safe between tags and inside quoted attributes; control
+    characters become visible.
+    """
     return html.escape(plain(text), quote=True)
 
 
 def visible(token: str, spaces: bool = True, breaks: bool = False) -> str:
-    """A token's characters as HTML: marks of invisible ones are faint; `breaks` also ends the line after a newline."""
+    """A token's characters as HTML: marks of invisible ones are faint; `breaks` also ends the line
+    after a newline.
+    """
     out = []
     for text, mark in segments(token, spaces):
         escaped = html.escape(text, quote=True)
@@ -36,10 +42,15 @@ def visible(token: str, spaces: bool = True, breaks: bool = False) -> str:
 
 
 def chip(token: str, color: str = OTHER, strength: float = 0.22, title: str = "") -> str:
-    """One token as a chip; `strength` in [0, 1] is the share of `color` in its tint, `title` shows on hover."""
+    """One token as a chip; `strength` in [0, 1] is the share of `color` in its tint, `title` shows
+    on hover.
+    """
     hint = title or (label(token) if len(token) > 24 else "")
     attribute = f' title="{escape(hint)}"' if hint else ""
-    return f'<span class="ep-chip" style="--c:{color};--a:{strength:.3f}"{attribute}>{visible(token)}</span>'
+    return (
+        '<span class="ep-chip" '
+        f'style="--c:{color};--a:{strength:.3f}"{attribute}>{visible(token)}</span>'
+    )
 
 
 def chips(tokens: Iterable[str], color: str = OTHER, strength: float = 0.22) -> str:
@@ -48,18 +59,25 @@ def chips(tokens: Iterable[str], color: str = OTHER, strength: float = 0.22) -> 
 
 
 def row(parts: Iterable[str], one_line: bool = False) -> str:
-    """A wrapping row of ready HTML, such as chips with strengths of their own; `one_line` drops what does not fit."""
+    """A wrapping row of ready HTML, such as chips with strengths of their own; `one_line` drops
+    what does not fit.
+    """
     clip = ' style="gap:1em .3em;max-height:1.4em;overflow:hidden"' if one_line else ""
     return f'<div class="ep-chips"{clip}>{"".join(parts)}</div>'
 
 
 def heading(name: str, about: str = "", flush: bool = True) -> str:
-    """A card's heading: its name and a grey half-sentence on one line; `flush` leaves no air below (for charts)."""
-    return f'<div class="ep-band{" ep-flush" if flush else ""}"><b>{escape(name)}</b><span>{escape(about)}</span></div>'
+    """A card's heading: its name and a grey half-sentence on one line; `flush` leaves no air below
+    (for charts).
+    """
+    kind = "ep-band ep-flush" if flush else "ep-band"
+    return f'<div class="{kind}"><b>{escape(name)}</b><span>{escape(about)}</span></div>'
 
 
 def facts(*pairs: tuple[str, str] | tuple[str, str, str], grid: bool = False) -> str:
-    """Key numbers, (label, value) or (label, value, hover text): the value over its label, in a row or 2 × 2."""
+    """Key numbers, (label, value) or (label, value, hover text): the value over its label, in a row
+    or 2 × 2.
+    """
     cells = []
     for label_, value, *about in pairs:
         title = f' title="{escape(about[0])}"' if about else ""
@@ -73,15 +91,22 @@ def marked(token: str, color: str) -> str:
 
 
 def running(pieces: Iterable[str], breaks: bool = False) -> str:
-    """Tokens as running text: spaces stay spaces, a newline shows its mark (and breaks the line if asked)."""
-    return "".join(f'<span class="ep-tok">{visible(p, spaces=False, breaks=breaks)}</span>' for p in pieces if p)
+    """Tokens as running text: spaces stay spaces, a newline shows its mark (and breaks the line if
+    asked).
+    """
+    return "".join(
+        f'<span class="ep-tok">{visible(p, spaces=False, breaks=breaks)}</span>'
+        for p in pieces
+        if p
+    )
 
 
 def aligned(rows: Iterable[Row], color: str) -> str:
     """Excerpts with their marked tokens in one column, distance in front.
 
-    The left column reaches over the grid's gap: a token that is the middle of a word must touch what stands before it.
-    Excerpts without a marked token (files without token ids) have no column to stand in: they are cut to one line each.
+    The left column reaches over the grid's gap: a token that is the middle of a word must touch
+    what stands before it. Excerpts without a marked token (files without token ids) have no column
+    to stand in: they are cut to one line each.
     """
     rows = list(rows)
     if any(r.token is None for r in rows):
@@ -107,14 +132,17 @@ def one_line(rows: Iterable[Row], color: str) -> str:
 
 def _listed(rows: Iterable[Row], color: str, name: str, breaks: bool) -> str:
     lines = (
-        f"<span>{_distance(r)}</span><div>{running(r.left, breaks)}{_marked(r, color)}{running(r.right, breaks)}</div>"
+        f"<span>{_distance(r)}</span><div>{running(r.left, breaks)}{_marked(r, color)}"
+        f"{running(r.right, breaks)}</div>"
         for r in rows
     )
     return f'<div class="{name}">{"".join(lines)}</div>'
 
 
 def _distance(row_: Row) -> str:
-    """The distance in front; with a quiet mark where the model does not find the marked token there."""
+    """The distance in front; with a quiet mark where the model does not find the marked token
+    there.
+    """
     if row_.agrees is False:
         return f'<span class="ep-doubt" title="{DOUBT}">?{row_.distance:.2f}</span>'
     return f"{row_.distance:.2f}"

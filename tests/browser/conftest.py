@@ -1,4 +1,7 @@
-"""A real server and a real Chromium: what AppTest cannot see. Without a browser the tests fail and say what to do."""
+"""A real server and a real Chromium: what AppTest cannot see.
+
+Without a browser the tests fail and say what to do.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,9 @@ class App(NamedTuple):
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The explorer on the bundled demo and on made-up dictionaries: plain, hostile, and too small for a map."""
+    """The explorer on the bundled demo and on made-up dictionaries: plain, hostile, and too small
+    for a map.
+    """
     shelf = tmp_path_factory.mktemp("shelf")
     made = {
         "plain": synthetic(size=300, width=32, seed=1, title="plain", family="plain"),
@@ -68,10 +73,20 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     keys = {entry.path.name.removesuffix(".ep.h5"): entry.key for entry in Shelf((shelf,)).entries}
     port = free_port()
     log = (shelf / "server.log").open("wb")
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(ROOT / "app.py"),
+        "--server.port",
+        str(port),
+    ]
     command += ["--server.address", "127.0.0.1", "--server.headless", "true"]
     environment = os.environ | {"EP_LIBRARY": str(shelf), "HF_HUB_OFFLINE": "1"}
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    server = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+    )
     try:
         wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health", server, shelf / "server.log")
         yield App(f"http://127.0.0.1:{port}", shelf, keys)
@@ -98,15 +113,24 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A fresh visitor. The test fails if the page threw an error, opened a dialog, or asked another host."""
+    """A fresh visitor.
+
+    The test fails if the page threw an error, opened a dialog, or asked another host.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
     page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    page.on("request", lambda request: wrong.append(f"asked {request.url}") if is_foreign(request.url) else None)
-    page.on("console", lambda message: wrong.append(f"console: {message.text}") if is_failure(message) else None)
+    page.on(
+        "request",
+        lambda request: wrong.append(f"asked {request.url}") if is_foreign(request.url) else None,
+    )
+    page.on(
+        "console",
+        lambda message: wrong.append(f"console: {message.text}") if is_failure(message) else None,
+    )
     yield page
     context.close()
     assert not wrong, wrong

@@ -1,4 +1,6 @@
-"""The map in a real browser: the cell under the pointer is the region Python says, and the camera is never lost."""
+"""The map in a real browser: the cell under the pointer is the region Python says, and the camera
+is never lost.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,16 @@ CAMERA = "() => JSON.stringify(window.epCameras.atlas_map)"
 def open_map(page: Page, url: str) -> None:
     page.goto(url)
     page.wait_for_selector(CANVAS)
-    page.wait_for_function("() => window.epBlobs?.size > 0 && document.querySelector('.stElementContainer')")
+    page.wait_for_function(
+        "() => window.epBlobs?.size > 0 && document.querySelector('.stElementContainer')"
+    )
     page.wait_for_timeout(800)  # the first frames, in software GL
 
 
 def camera(page: Page) -> dict[str, Any]:
     look = json.loads(page.evaluate(CAMERA))
-    look.pop("rise", None)  # how far the picture is moved up on the canvas, which follows the legend's height
+    # how far the picture is moved up on the canvas, which follows the legend's height
+    look.pop("rise", None)
     return look
 
 
@@ -41,8 +46,12 @@ def selected(page: Page) -> int:
     return int(found.group(1))
 
 
-def expected_at(app: App, name: str, look: dict[str, Any], u: float, v: float, aspect: float) -> int:
-    """The region under a place on the canvas (u right, v up, -1 to 1), from the camera and the stored coordinates."""
+def expected_at(
+    app: App, name: str, look: dict[str, Any], u: float, v: float, aspect: float
+) -> int:
+    """The region under a place on the canvas (u right, v up, -1 to 1), from the camera and the
+    stored coordinates.
+    """
     yaw, pitch, distance = look["yaw"], look["pitch"], look["distance"]
     toward = np.array([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
     right = np.array([np.cos(yaw), 0, -np.sin(yaw)])
@@ -121,7 +130,10 @@ def test_labels_never_overlap(app: App, page: Page) -> None:
     for i, a in enumerate(boxes):
         for b in boxes[:i]:
             apart = (
-                a["right"] <= b["left"] or b["right"] <= a["left"] or a["bottom"] <= b["top"] or b["bottom"] <= a["top"]
+                a["right"] <= b["left"]
+                or b["right"] <= a["left"]
+                or a["bottom"] <= b["top"]
+                or b["bottom"] <= a["top"]
             )
             assert apart, (a, b)
 
@@ -132,7 +144,9 @@ def test_too_few_regions_for_a_sphere_is_said_and_a_flat_map_drawn(app: App, pag
     expect(page.locator("[data-testid=stDataFrame]").first).to_be_visible()
 
 
-def test_a_lasso_brushes_the_regions_the_table_lists_until_it_is_cleared(app: App, page: Page) -> None:
+def test_a_lasso_brushes_the_regions_the_table_lists_until_it_is_cleared(
+    app: App, page: Page
+) -> None:
     open_map(page, app.link(d="plain", r=5, layout="pca-flat"))
     page.locator("button[data-mode=box]").first.click()
     box = page.locator(CANVAS).bounding_box()
@@ -145,7 +159,8 @@ def test_a_lasso_brushes_the_regions_the_table_lists_until_it_is_cleared(app: Ap
     expect(said).to_be_visible()
     caught = int(re.match(r"(\d+)", said.inner_text()).group(1))
     assert 3 < caught < 300
-    expect(page.locator(".brushed span").first).to_contain_text(str(caught))  # the map says the same
+    # the map says the same
+    expect(page.locator(".brushed span").first).to_contain_text(str(caught))
     page.get_by_text("Clear", exact=True).click()
     expect(said).to_have_count(0)
     expect(page.locator(".brushed").first).to_be_hidden()
@@ -168,22 +183,29 @@ def test_two_maps_select_together(app: App, page: Page) -> None:
 
 
 @pytest.mark.parametrize("layouts", [("pca-sphere", "pca-flat"), ("umap-flat", "pca-flat")])
-def test_two_maps_hover_brush_and_move_together(app: App, page: Page, layouts: tuple[str, str]) -> None:
+def test_two_maps_hover_brush_and_move_together(
+    app: App, page: Page, layouts: tuple[str, str]
+) -> None:
     open_map(page, app.link(d="plain", r=5, layout=layouts[0], two=layouts[1]))
-    page.wait_for_function("() => [...(window.epLinks?.get('atlas') ?? [])].filter((v) => v.colors).length === 2")
-    both = "[...window.epLinks.get('atlas')].sort((a, b) => a.name < b.name ? -1 : 1)"  # atlas_map, atlas_second
+    page.wait_for_function(
+        "() => [...(window.epLinks?.get('atlas') ?? [])].filter((v) => v.colors).length === 2"
+    )
+    # atlas_map, atlas_second
+    both = "[...window.epLinks.get('atlas')].sort((a, b) => a.name < b.name ? -1 : 1)"
     box = page.locator(CANVAS).nth(0).bounding_box()
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(*middle)
     first, second = page.evaluate(f"{both}.map((v) => v.hovered)")
     assert first is not None and first == second
-    assert page.evaluate(f"{both}.map((v) => v.tip.hidden)") == [False, True]  # the card is under the pointer only
+    # the card is under the pointer only
+    assert page.evaluate(f"{both}.map((v) => v.tip.hidden)") == [False, True]
     before = page.evaluate(f"{both}.map((v) => v.camera.look)")
     page.mouse.wheel(0, -300)
     page.wait_for_timeout(300)
     after = page.evaluate(f"{both}.map((v) => v.camera.look)")
     assert after[0] != before[0]
-    assert (after[1] == after[0]) is (layouts[0] == "umap-flat")  # which PCA of the same kind stands in for
+    # which PCA of the same kind stands in for
+    assert (after[1] == after[0]) is (layouts[0] == "umap-flat")
     page.locator("button[data-mode=box]").nth(1).click()
     box = page.locator(CANVAS).nth(1).bounding_box()
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
@@ -195,7 +217,9 @@ def test_two_maps_hover_brush_and_move_together(app: App, page: Page, layouts: t
     assert first and first == second
 
 
-def test_the_splash_figure_is_one_click_and_opens_by_itself(app: App, page: Page, tmp_path: Path) -> None:
+def test_the_splash_figure_is_one_click_and_opens_by_itself(
+    app: App, page: Page, tmp_path: Path
+) -> None:
     open_map(page, app.link(d="hostile", r=3))
     page.get_by_role("button", name="Export").first.click()
     with page.expect_download() as download:
@@ -212,7 +236,9 @@ def test_the_splash_figure_is_one_click_and_opens_by_itself(app: App, page: Page
 def test_a_saved_map_is_the_picture_of_the_screen_whatever_the_readers_system_prefers(
     app: App, page: Page, browser: Browser, tmp_path: Path
 ) -> None:
-    """Both seen at one size: the same tone in the mean, whether the reader's system is light or dark."""
+    """Both seen at one size: the same tone in the mean, whether the reader's system is light or
+    dark.
+    """
     open_map(page, app.link(d="plain", r=42))
     expect(page.locator(".labels .on")).to_be_visible()
     page.wait_for_timeout(800)  # the map rests: drawn in full
@@ -223,10 +249,14 @@ def test_a_saved_map_is_the_picture_of_the_screen_whatever_the_readers_system_pr
     file = tmp_path / "map.html"
     download.value.save_as(file)
     for scheme in ("light", "dark"):
-        context = browser.new_context(viewport={"width": shown.shape[1] + 40, "height": 800}, color_scheme=scheme)
+        context = browser.new_context(
+            viewport={"width": shown.shape[1] + 40, "height": 800}, color_scheme=scheme
+        )
         other = context.new_page()
         other.goto(file.as_uri())
-        other.locator(STAGE).evaluate("(s, h) => { s.style.flex = 'none'; s.style.height = `${h}px`; }", shown.shape[0])
+        other.locator(STAGE).evaluate(
+            "(s, h) => { s.style.flex = 'none'; s.style.height = `${h}px`; }", shown.shape[0]
+        )
         expect(other.locator(".labels .on")).to_be_visible()
         other.wait_for_timeout(800)
         saved = picture(other)

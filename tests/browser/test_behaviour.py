@@ -1,4 +1,6 @@
-"""Behaviour in a real browser: the stored run is a picture at once, a click selects, nothing is cut off."""
+"""Behaviour in a real browser: the stored run is a picture at once, a click selects, nothing is cut
+off.
+"""
 
 from __future__ import annotations
 
@@ -49,10 +51,14 @@ def test_texts_of_benign_prompts_and_of_the_swap_can_be_read(app: App, page: Pag
     expect(page.locator(".eb-read .h", has_text="Swapped")).to_be_visible()
     before = page.locator(".eb-read .on").count()
     page.get_by_role("radiogroup", name="Prompts").get_by_text("Benign").click()
-    page.wait_for_function("most => document.querySelectorAll('.eb-read .on').length < most", arg=before / 2)
+    page.wait_for_function(
+        "most => document.querySelectorAll('.eb-read .on').length < most", arg=before / 2
+    )
 
 
-def test_a_click_on_the_map_opens_its_dictionary_and_one_in_the_table_selects(app: App, page: Page) -> None:
+def test_a_click_on_the_map_opens_its_dictionary_and_one_in_the_table_selects(
+    app: App, page: Page
+) -> None:
     stored = json.loads(STORED.read_text())["choice"]["regions"]
     third = [row["region"] for row in stored if row["candidate"]][2]
     page.goto(app.link("behaviour", d="plain"))

@@ -1,4 +1,6 @@
-"""The neighbourhood figure in a real browser: hover shows a region, a click looks at it, links restore the view."""
+"""The neighbourhood figure in a real browser: hover shows a region, a click looks at it, links
+restore the view.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def test_the_figure_stands_at_every_percentile_and_a_card_answers(app: App, page
     expect(page.get_by_text(f"Region {region}", exact=True).last).to_be_visible()
     page.get_by_role("button", name="Make it A").click()
     page.wait_for_url(re.compile(rf"[?&]r={region}(&|$)"))
-    expect(page.locator(".column.current .anchor.a .card")).to_have_attribute("aria-label", f"region {region}")
+    expect(page.locator(".column.current .anchor.a .card")).to_have_attribute(
+        "aria-label", f"region {region}"
+    )
 
 
 def test_path_and_basis_are_kept_in_the_link_and_survive_a_reload(app: App, page: Page) -> None:

@@ -1,4 +1,6 @@
-"""Compare in a real browser: two maps, a table and a pair under one selection; links restore the view."""
+"""Compare in a real browser: two maps, a table and a pair under one selection; links restore the
+view.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,11 @@ def fresh(app: App) -> Iterator[str]:
     """The key of a dictionary with its model and text of which no other seed was ever built."""
     text = DEMO / "text" / "mixed.jsonl"
     dictionary = ep.open(DEMO / "dictionaries" / "all-tokens" / "tuned-L4-p4.ep.h5")
-    dictionary.info |= {"n_activations": 74_321, "model": str(DEMO / "models" / "tuned"), "family": "fresh"}
+    dictionary.info |= {
+        "n_activations": 74_321,
+        "model": str(DEMO / "models" / "tuned"),
+        "family": "fresh",
+    }
     ep.save(dictionary, app.shelf / "fresh.ep.h5")
     shutil.copy(text, app.shelf / text.name)
     yield next(entry.key for entry in Shelf((app.shelf,)).entries if entry.family == "fresh")

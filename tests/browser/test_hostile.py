@@ -1,4 +1,6 @@
-"""Text from models, corpora, titles and file names is shown as text: no script, no style, no formatting."""
+"""Text from models, corpora, titles and file names is shown as text: no script, no style, no
+formatting.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,10 @@ FORMATTED = """() => ({
   images: document.querySelectorAll('img[src="x"]').length,
   formulas: document.querySelectorAll('.katex').length,
   links: document.querySelectorAll('a[href^="javascript"]').length,
-  scripts: [...document.querySelectorAll('script')].filter((s) => s.textContent.includes('alert(1)')).length,
-  styles: [...document.querySelectorAll('style')].filter((s) => s.textContent.includes('*{display:none}')).length,
+  scripts: [...document.querySelectorAll('script')]
+    .filter((s) => s.textContent.includes('alert(1)')).length,
+  styles: [...document.querySelectorAll('style')]
+    .filter((s) => s.textContent.includes('*{display:none}')).length,
 })"""
 
 
@@ -25,7 +29,8 @@ def test_hostile_text_stays_text(app: App, page: Page, where: str) -> None:
     found = page.evaluate(FORMATTED)
     assert found.pop("title") == "EP Explorer" or "EP Explorer" in page.title()
     assert not any(found.values()), found
-    expect(page.locator(".ep-h h1")).to_be_visible()  # a <style> that hid everything would hide this
+    # a <style> that hid everything would hide this
+    expect(page.locator(".ep-h h1")).to_be_visible()
 
 
 def test_every_region_of_a_hostile_dictionary_can_be_read(app: App, page: Page) -> None:

@@ -1,4 +1,6 @@
-"""The label card in a real browser: naming in place, taking back, a model that labels, hostile labels, a stuck disk."""
+"""The label card in a real browser: naming in place, taking back, a model that labels, hostile
+labels, a stuck disk.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def name(page: Page, text: str) -> None:
     box.press("Enter")
 
 
-def test_a_region_is_named_in_place_and_the_name_is_taken_back(app: App, page: Page, plain: Path) -> None:
+def test_a_region_is_named_in_place_and_the_name_is_taken_back(
+    app: App, page: Page, plain: Path
+) -> None:
     page.goto(app.link("region", d="plain", r=111))
     box = page.get_by_role("textbox", name="Label", exact=True)
     expect(page.get_by_text("automatic: tokens that set it apart")).to_be_visible()
@@ -72,11 +76,17 @@ def test_notes_and_lists_are_kept(app: App, page: Page, plain: Path) -> None:
     assert found.lists["water <i>"].regions == (112,) and found.notes == {112: "see 4"}
 
 
-def test_a_model_labels_the_region_and_its_key_stays_in_the_session(app: App, page: Page, plain: Path) -> None:
+def test_a_model_labels_the_region_and_its_key_stays_in_the_session(
+    app: App, page: Page, plain: Path
+) -> None:
     page.goto(app.link("region", d="plain", r=20))
     with serving(good_reader) as server:
         page.get_by_role("button", name="Ask a model").click()
-        for field, text in (("Address", server.url), ("Model", "reader"), ("Key, if it needs one", KEY)):
+        for field, text in (
+            ("Address", server.url),
+            ("Model", "reader"),
+            ("Key, if it needs one", KEY),
+        ):
             page.get_by_label(field, exact=True).fill(text)
             page.keyboard.press("Tab")
             page.wait_for_timeout(400)
@@ -85,7 +95,9 @@ def test_a_model_labels_the_region_and_its_key_stays_in_the_session(app: App, pa
     expect(page.get_by_text(re.compile(r"detection \d\.\d\d .*n = \d+, control"))).to_be_visible()
     assert server.seen[0].key == KEY and KEY not in page.url
     assert Labels.open(plain).stored(20)[0].source.startswith("model:reader@127.0.0.1")
-    assert not any(KEY.encode() in file.read_bytes() for file in app.shelf.iterdir() if file.is_file())
+    assert not any(
+        KEY.encode() in file.read_bytes() for file in app.shelf.iterdir() if file.is_file()
+    )
     page.get_by_role("button", name="Ask a model").click()
     page.get_by_label("Address", exact=True).fill("file:///etc/passwd")
     page.keyboard.press("Tab")
@@ -94,7 +106,9 @@ def test_a_model_labels_the_region_and_its_key_stays_in_the_session(app: App, pa
     expect(page.get_by_text("That is no address of a server")).to_be_visible()
 
 
-def test_what_the_disk_refuses_stays_in_the_session_until_it_can_be_saved(app: App, page: Page, plain: Path) -> None:
+def test_what_the_disk_refuses_stays_in_the_session_until_it_can_be_saved(
+    app: App, page: Page, plain: Path
+) -> None:
     stuck = plain.with_name(f".{beside(plain, LABELS).name}.lock")
     stuck.mkdir()
     try:

@@ -1,4 +1,6 @@
-"""The Library against a Hub on loopback: a published dictionary is got, opened, and one of any repository too."""
+"""The Library against a Hub on loopback: a published dictionary is got, opened, and one of any
+repository too.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,16 @@ def published() -> Published:
 def online(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Online]:
     shelf = tmp_path_factory.mktemp("online")
     dictionary = synthetic(size=120, width=32, seed=5)
-    settings = {"model": "google/gemma-2-2b-it", "model_short": "gemma-2-2b-it", "layer": 20, "percentile": 8.0}
-    metadata = {"discovery_config": settings, "discovery": {"n_partitions": 120, "threshold": dictionary.threshold}}
+    settings = {
+        "model": "google/gemma-2-2b-it",
+        "model_short": "gemma-2-2b-it",
+        "layer": 20,
+        "percentile": 8.0,
+    }
+    metadata = {
+        "discovery_config": settings,
+        "discovery": {"n_partitions": 120, "threshold": dictionary.threshold},
+    }
     theirs = ep.save(
         synthetic(size=40, width=16, family="theirs", title="<b>Theirs</b>"), shelf / "theirs.tmp"
     ).read_bytes()
@@ -63,12 +73,24 @@ def online(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Online]:
             "HF_HUB_OFFLINE": "0",
             "HF_HUB_DISABLE_XET": "1",
         }
-        command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            str(ROOT / "app.py"),
+            "--server.port",
+            str(port),
+        ]
         command += ["--server.address", "127.0.0.1", "--server.headless", "true"]
         with (shelf / "server.log").open("wb") as log:
-            server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+            server = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
             try:
-                wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health", server, shelf / "server.log")
+                wait_until_healthy(
+                    f"http://127.0.0.1:{port}/_stcore/health", server, shelf / "server.log"
+                )
                 yield Online(f"http://127.0.0.1:{port}", hub, shelf)
             finally:
                 server.terminate()

@@ -1,6 +1,8 @@
-"""The map component by itself, in a real browser: triangles, brush, links, flights, a prompt's way, files, contexts.
+"""The map component by itself, in a real browser: triangles, brush, links, flights, a prompt's way,
+files, contexts.
 
-Pages saved by `ep.views.standalone` hold the same code as the app; they are opened from the disk, without a server.
+Pages saved by `ep.views.standalone` hold the same code as the app; they are opened from the disk,
+without a server.
 """
 
 from __future__ import annotations
@@ -33,18 +35,32 @@ def with_places(size: int, places: np.ndarray) -> Dictionary:
 
 @pytest.fixture
 def opened(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
-    """Opens a saved page with its view as `window.only`; the test fails on any error, request, or graphics warning."""
+    """Opens a saved page with its view as `window.only`; the test fails on any error, request, or
+    graphics warning.
+    """
     context = browser.new_context(viewport={"width": 700, "height": 700}, accept_downloads=True)
     wrong: list[str] = []
 
     def show(dictionary: Dictionary, layout: str, selected: int | None = 0, **more: Any) -> Page:
-        text = standalone.html(dictionary, layout, colorings.coloring(dictionary, "neighbourhood"), selected, **more)
+        text = standalone.html(
+            dictionary, layout, colorings.coloring(dictionary, "neighbourhood"), selected, **more
+        )
         file = tmp_path / f"{layout}.html"
-        file.write_text(text.replace(OPEN, f"window.only = only; window.heard = []; {OPEN}"), encoding="utf-8")
+        file.write_text(
+            text.replace(OPEN, f"window.only = only; window.heard = []; {OPEN}"), encoding="utf-8"
+        )
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda m: wrong.append(m.text) if m.type == "error" or "GL_INVALID" in m.text else None)
-        page.on("request", lambda r: wrong.append(r.url) if not r.url.startswith(("file:", "data:", "blob:")) else None)
+        page.on(
+            "console",
+            lambda m: wrong.append(m.text) if m.type == "error" or "GL_INVALID" in m.text else None,
+        )
+        page.on(
+            "request",
+            lambda r: (
+                wrong.append(r.url) if not r.url.startswith(("file:", "data:", "blob:")) else None
+            ),
+        )
         page.goto(file.as_uri())
         page.wait_for_function("() => window.only?.colors")
         page.evaluate("only.tell = (what, value) => heard.push([what, value])")
@@ -76,19 +92,23 @@ AREA = """() => {
   let total = 0, least = Infinity, flipped = 0;
   for (let i = 0; i < I.length; i += 3) {
     const [a, b, c] = [at(I[i]), at(I[i + 1]), at(I[i + 2])];
-    const det = a[0]*(b[1]*c[2]-b[2]*c[1]) - a[1]*(b[0]*c[2]-b[2]*c[0]) + a[2]*(b[0]*c[1]-b[1]*c[0]);
+    const det = a[0]*(b[1]*c[2]-b[2]*c[1]) - a[1]*(b[0]*c[2]-b[2]*c[0])
+      + a[2]*(b[0]*c[1]-b[1]*c[0]);
     const solid = 2 * Math.atan2(Math.abs(det), 1 + d(a, b) + d(b, c) + d(c, a));
     total += solid;
     flipped += det < -1e-7;
     const m = [0, 1, 2].map((j) => (a[j] + b[j] + c[j]) / 3);
     least = Math.min(least, Math.hypot(...m));
   }
-  return { total, least, flipped, seen: new Set(I.filter((_, i) => i % 3 === 2).map((i) => regions[i])).size };
+  const seen = new Set(I.filter((_, i) => i % 3 === 2).map((i) => regions[i])).size;
+  return { total, least, flipped, seen };
 }"""
 CLOUDS = {
     "scattered": np.random.default_rng(0).normal(size=(200, 3)),
     "four": np.random.default_rng(1).normal(size=(4, 3)),
-    "one giant cell": np.concatenate([[[0, 0, -1.0]], np.random.default_rng(4).normal(size=(60, 3)) * 0.2 + [0, 0, 2]]),
+    "one giant cell": np.concatenate(
+        [[[0, 0, -1.0]], np.random.default_rng(4).normal(size=(60, 3)) * 0.2 + [0, 0, 2]]
+    ),
     "exact duplicates": np.repeat(np.random.default_rng(2).normal(size=(30, 3)), 3, axis=0),
 }
 
@@ -102,14 +122,20 @@ def test_triangles_cover_the_sphere_once_and_follow_it(opened: Opened, name: str
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 300])
-def test_a_flat_map_draws_any_number_of_regions_and_picks_the_nearest_site(opened: Opened, size: int) -> None:
+def test_a_flat_map_draws_any_number_of_regions_and_picks_the_nearest_site(
+    opened: Opened, size: int
+) -> None:
     dictionary = synthetic(size, 16)
     page = opened(dictionary, "pca-flat")
     found = flat.cells(dictionary.column("map_pca")[:, :2])
     box = page.locator(CELLS).bounding_box()
-    look = page.evaluate("({ f: only.camera.focal(only.aspect), x: only.camera.x, y: only.camera.y })")
+    look = page.evaluate(
+        "({ f: only.camera.focal(only.aspect), x: only.camera.x, y: only.camera.y })"
+    )
     for k in range(0, size, max(1, size // 6)):
-        corners = found.vertices[found.corners[found.counts[:k].sum(dtype=int) :][: found.counts[k]]]
+        corners = found.vertices[
+            found.corners[found.counts[:k].sum(dtype=int) :][: found.counts[k]]
+        ]
         x, y = corners.mean(axis=0)
         px = box["x"] + box["width"] / 2 + (x - look["x"]) * look["f"] * box["height"] / 2
         py = box["y"] + box["height"] / 2 - (y - look["y"]) * look["f"] * box["height"] / 2
@@ -119,7 +145,9 @@ def test_a_flat_map_draws_any_number_of_regions_and_picks_the_nearest_site(opene
 
 
 @pytest.mark.parametrize("layout", ["pca-sphere", "pca-flat"])
-def test_a_lasso_and_a_box_take_what_lies_inside_and_faces_the_viewer(opened: Opened, layout: str) -> None:
+def test_a_lasso_and_a_box_take_what_lies_inside_and_faces_the_viewer(
+    opened: Opened, layout: str
+) -> None:
     page = opened(synthetic(300, 16), layout)
     look = page.evaluate("only.camera.look")
     page.locator("[data-mode=box]").click()
@@ -127,9 +155,12 @@ def test_a_lasso_and_a_box_take_what_lies_inside_and_faces_the_viewer(opened: Op
     what, taken = page.evaluate("heard.pop()")
     assert what == "brushed" and page.evaluate("only.camera.look") == look
     inside = page.evaluate(
-        """() => { const w = only.canvas.clientWidth, h = only.canvas.clientHeight, v = only.camera.matrix(w / h);
-        return [...only.mesh.counts.keys()].filter((k) => { const [x, y] = onScreen_(v, only.mesh.center(k), w, h);
-          return only.camera.sees(only.mesh.center(k)) && x > w/2-120 && x < w/2+90 && y > h/2-80 && y < h/2+100; });
+        """() => { const w = only.canvas.clientWidth, h = only.canvas.clientHeight;
+        const v = only.camera.matrix(w / h);
+        return [...only.mesh.counts.keys()].filter((k) => {
+          const center = only.mesh.center(k), [x, y] = onScreen_(v, center, w, h);
+          return only.camera.sees(center)
+            && x > w/2-120 && x < w/2+90 && y > h/2-80 && y < h/2+100; });
         function onScreen_(m, p, w, h) { const r = (i) => m[i]*p[0]+m[4+i]*p[1]+m[8+i]*p[2]+m[12+i];
           return [(r(0)/r(3)*.5+.5)*w, (.5-r(1)/r(3)*.5)*h]; } }"""
     )
@@ -227,7 +258,8 @@ def test_png_and_svg_hold_the_view(opened: Opened, layout: str) -> None:
     text = Path(got.value.path()).read_text(encoding="utf-8")
     kinds = page.evaluate(
         """(text) => { const d = new DOMParser().parseFromString(text, 'image/svg+xml');
-        return { wrong: d.querySelectorAll('parsererror').length, cells: d.querySelectorAll('polygon').length,
+        return { wrong: d.querySelectorAll('parsererror').length,
+          cells: d.querySelectorAll('polygon').length,
           words: d.querySelectorAll('text').length,
           odd: d.querySelectorAll('script,img,style,foreignObject').length }; }""",
         text,
@@ -235,16 +267,21 @@ def test_png_and_svg_hold_the_view(opened: Opened, layout: str) -> None:
     assert kinds["wrong"] == 0 and kinds["odd"] == 0 and kinds["cells"] > 60 and kinds["words"] > 5
 
 
-def test_hover_selection_and_brush_cross_over_to_the_map_of_another_dictionary(opened: Opened) -> None:
+def test_hover_selection_and_brush_cross_over_to_the_map_of_another_dictionary(
+    opened: Opened,
+) -> None:
     page = opened(synthetic(60, 16), "pca-sphere")
     page.evaluate(
-        """() => { const root = document.createElement("div"); root.append(only.wrap.cloneNode(true));
-        document.body.append(root); const View = only.constructor; window.other = new View(root, "other");
+        """() => { const root = document.createElement("div");
+        root.append(only.wrap.cloneNode(true)); document.body.append(root);
+        const View = only.constructor; window.other = new View(root, "other");
         const renamed = (blob) => ({ ...blob, id: "another " + blob.id });
-        other.setBlob(renamed(only.blob)); other.setColors(renamed(only.colorBlob)); other.brushable = true;
+        other.setBlob(renamed(only.blob)); other.setColors(renamed(only.colorBlob));
+        other.brushable = true;
         other.tell = (what, value) => heard.push(["other " + what, value]);
         for (const view of [only, other]) view.setLink("pair");
-        only.partners = Uint32Array.from({ length: 60 }, (_, k) => (k < 50 ? (k + 7) % 60 : 0xffffffff)); }"""
+        const partner = (_, k) => (k < 50 ? (k + 7) % 60 : 0xffffffff);
+        only.partners = Uint32Array.from({ length: 60 }, partner); }"""
     )
     page.evaluate("only.choose(3)")
     assert page.evaluate("[only.selected, other.selected]") == [3, 10]
@@ -252,7 +289,10 @@ def test_hover_selection_and_brush_cross_over_to_the_map_of_another_dictionary(o
     assert page.evaluate("[only.selected, other.selected]") == [55, 10]
     page.evaluate("only.brush([1, 2, 55])")
     assert page.evaluate("[[...only.bright], [...other.bright]]") == [[1, 2, 55], [8, 9]]
-    page.evaluate("() => { const b = only.canvas.getBoundingClientRect(); only.hoverAt(b.x + 200, b.y + 200); }")
+    page.evaluate(
+        "() => { const b = only.canvas.getBoundingClientRect(); only.hoverAt(b.x + 200, b.y + "
+        "200); }"
+    )
     here, there = page.evaluate("[only.hovered, other.hovered]")
     assert here is not None and there == ((here + 7) % 60 if here < 50 else None)
     page.evaluate("other.choose(4)")  # no way back was given
@@ -267,10 +307,14 @@ def test_hover_selection_and_brush_cross_over_to_the_map_of_another_dictionary(o
 
 def test_a_lost_context_is_drawn_anew(opened: Opened) -> None:
     page = opened(synthetic(300, 16), "pca-sphere")
-    colored = """() => { only.drawCells(1); const p = new Uint8Array(4), gl = only.gl, c = only.canvas;
-      gl.readPixels(c.width / 2, c.height / 2, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, p); return p[3]; }"""
+    colored = """() => { only.drawCells(1);
+      const p = new Uint8Array(4), gl = only.gl, c = only.canvas;
+      gl.readPixels(c.width / 2, c.height / 2, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, p);
+      return p[3]; }"""
     assert page.evaluate(colored) == 255
-    page.evaluate("() => { window.lost = only.gl.getExtension('WEBGL_lose_context'); lost.loseContext(); }")
+    page.evaluate(
+        "() => { window.lost = only.gl.getExtension('WEBGL_lose_context'); lost.loseContext(); }"
+    )
     page.wait_for_timeout(200)
     page.evaluate("lost.restoreContext()")
     page.wait_for_function("() => only.all && !only.gl.isContextLost() && only.colors")
@@ -284,8 +328,8 @@ def test_many_cells_look_the_same_moving_as_at_rest(opened: Opened, layout: str)
     page.wait_for_function("() => only.coarse?.ready")
     same, turned, n = page.evaluate(
         """() => { const gl = only.gl, read = (moving) => { only.moving = moving; only.drawCells(1);
-          const p = new Uint8Array(4 * only.canvas.width * only.canvas.height);
-          gl.readPixels(0, 0, only.canvas.width, only.canvas.height, gl.RGBA, gl.UNSIGNED_BYTE, p); return p; };
+          const { width, height } = only.canvas, p = new Uint8Array(4 * width * height);
+          gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, p); return p; };
         const apart = (a, b) => { let sum = 0, n = 0;
           for (let i = 0; i < a.length; i += 4) if (a[i + 3] === 255 && b[i + 3] === 255) { n++;
             for (let j = 0; j < 3; j++) sum += Math.abs(a[i + j] - b[i + j]) / 3; }
@@ -295,7 +339,8 @@ def test_many_cells_look_the_same_moving_as_at_rest(opened: Opened, layout: str)
         const [[same, n], [turned]] = [apart(still, moving), apart(still, read(true))];
         return [same, turned, n]; }"""
     )
-    assert n > 50_000 and same < 18 and same < 0.7 * turned  # edges are drawn in another way, the cells are the same
+    # edges are drawn in another way, the cells are the same
+    assert n > 50_000 and same < 18 and same < 0.7 * turned
 
 
 @pytest.mark.slow
@@ -326,7 +371,9 @@ def test_who_comes_by_keyboard_sees_where_they_are_and_what_the_keys_do(opened: 
         page.keyboard.press("Tab")
         expect(tools.nth(i)).to_be_focused()
         assert (
-            tools.nth(i).evaluate("(b) => getComputedStyle(b).outlineWidth + getComputedStyle(b).outlineStyle")
+            tools.nth(i).evaluate(
+                "(b) => getComputedStyle(b).outlineWidth + getComputedStyle(b).outlineStyle"
+            )
             == "2pxsolid"
         )
     cells.click(position={"x": 300, "y": 300})

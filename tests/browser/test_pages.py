@@ -1,4 +1,6 @@
-"""Pages in a real browser: links restore the view, pages switch and keep it, no question is a dead end."""
+"""Pages in a real browser: links restore the view, pages switch and keep it, no question is a dead
+end.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,8 @@ def test_a_prompt_is_read_token_by_token_and_leads_to_a_region(app: App, page: P
     token = page.get_by_role("button", name=re.compile("house")).first
     expect(token).to_be_visible()
     token.click()
-    expect(page.locator(".ep-band", has_text="house")).to_be_visible()  # the card has taken the token over
+    # the card has taken the token over
+    expect(page.locator(".ep-band", has_text="house")).to_be_visible()
     button = page.get_by_role("button", name=re.compile(r"Open region \d+"))
     expect(button).to_be_visible()
     region = re.search(r"\d+", button.inner_text()).group(0)
@@ -81,7 +84,9 @@ def test_a_prompt_is_read_token_by_token_and_leads_to_a_region(app: App, page: P
     expect(page.get_by_role("heading", name=f"Region {region}")).to_be_visible()
 
 
-def test_a_link_to_a_dictionary_that_is_not_here_keeps_its_prompt_and_says_so(app: App, page: Page) -> None:
+def test_a_link_to_a_dictionary_that_is_not_here_keeps_its_prompt_and_says_so(
+    app: App, page: Page
+) -> None:
     page.goto(app.link("prompt", d="nobody/has/this", q="One morning, Lily went to the harbour."))
     expect(page.get_by_text("is on the shelf")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("harbour")).first).to_be_visible()

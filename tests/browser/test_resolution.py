@@ -1,4 +1,6 @@
-"""Resolution in a real browser: the flow is drawn at once, a click follows another region, text in it stays text."""
+"""Resolution in a real browser: the flow is drawn at once, a click follows another region, text in
+it stays text.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def test_a_click_in_the_flow_follows_that_region_at_its_percentile(app: App, pag
     expect(page.get_by_text(f"Where the members of region {region} lie")).to_be_visible()
     page.wait_for_url(re.compile(rf"[?&]r={region}(&|$)"))
     assert re.search(r"[?&]d=([^&]+)", page.url)[1] != before[1]
-    expect(page.locator(".node.followed")).to_have_attribute("aria-label", re.compile(rf"^region {region} "))
+    expect(page.locator(".node.followed")).to_have_attribute(
+        "aria-label", re.compile(rf"^region {region} ")
+    )
 
 
 def test_the_keyboard_follows_too_and_no_label_leaves_the_picture(app: App, page: Page) -> None:
@@ -38,7 +42,10 @@ def test_the_keyboard_follows_too_and_no_label_leaves_the_picture(app: App, page
         page.wait_for_timeout(500)
         frame = page.locator(".flow svg").bounding_box()
         for box in (label.bounding_box() for label in page.locator(".flow text").all()):
-            assert box["x"] >= frame["x"] - 1 and box["x"] + box["width"] <= frame["x"] + frame["width"] + 1
+            assert (
+                box["x"] >= frame["x"] - 1
+                and box["x"] + box["width"] <= frame["x"] + frame["width"] + 1
+            )
             assert box["y"] + box["height"] <= frame["y"] + frame["height"] + 1
 
 

@@ -1,4 +1,6 @@
-"""The search box keeps every letter, a link shows another visitor the same view, a download holds what is shown."""
+"""The search box keeps every letter, a link shows another visitor the same view, a download holds
+what is shown.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def test_enter_asks_at_once_and_escape_empties(app: App, page: Page) -> None:
     expect(page.get_by_text(re.compile(r"\d+ regions: \d+ by "))).to_be_hidden()
 
 
-def test_a_pasted_text_ranks_regions_by_meaning_and_the_link_keeps_it(app: App, page: Page, browser: Browser) -> None:
+def test_a_pasted_text_ranks_regions_by_meaning_and_the_link_keeps_it(
+    app: App, page: Page, browser: Browser
+) -> None:
     page.goto(app.link())
     search_box(page).fill("Could you tell me how to bake a chocolate cake for my sister?")
     page.get_by_role("button", name="Rank regions by what this text means").click()
@@ -56,13 +60,17 @@ def test_a_pasted_text_ranks_regions_by_meaning_and_the_link_keeps_it(app: App, 
 
 
 def test_without_the_model_a_text_is_still_looked_for_by_its_words(app: App, page: Page) -> None:
-    page.goto(app.link(d="plain", r=17, find="the dog sees one cat and it likes this bird", by="meaning"))
+    page.goto(
+        app.link(d="plain", r=17, find="the dog sees one cat and it likes this bird", by="meaning")
+    )
     expect(page.get_by_text("only its words can be looked for")).to_be_visible()
     page.get_by_role("button", name="Look for its words instead").click()
     expect(page.get_by_text(re.compile("No region has|by excerpts"))).to_be_visible()
 
 
-@pytest.mark.parametrize("text", ["<img src=x onerror=alert(1)>", "$x$ :red[x] **b**", "\u202eabc", "="])
+@pytest.mark.parametrize(
+    "text", ["<img src=x onerror=alert(1)>", "$x$ :red[x] **b**", "\u202eabc", "="]
+)
 def test_hostile_text_is_text(app: App, page: Page, text: str) -> None:
     page.goto(app.link(d="hostile", r=3))
     box = search_box(page)
@@ -71,8 +79,16 @@ def test_hostile_text_is_text(app: App, page: Page, text: str) -> None:
     expect(page.get_by_text(re.compile(r"\d+ regions?: |No region has")).first).to_be_visible()
 
 
-def test_a_prompts_link_shows_another_visitor_the_same(app: App, page: Page, browser: Browser) -> None:
-    page.goto(app.link("prompt", q="How do I bake a cake?", **{"as": "chat", "sys": "Be brief.", "readout": "Otsu"}))
+def test_a_prompts_link_shows_another_visitor_the_same(
+    app: App, page: Page, browser: Browser
+) -> None:
+    page.goto(
+        app.link(
+            "prompt",
+            q="How do I bake a cake?",
+            **{"as": "chat", "sys": "Be brief.", "readout": "Otsu"},
+        )
+    )
     page.get_by_role("button", name=re.compile("cake")).first.click()
     page.wait_for_url(re.compile(r"[?&]token=\d+"))
     card = page.locator(".ep-band", has_text="locked")

@@ -1,4 +1,6 @@
-"""Steer in a real browser: text while it is written, stop, two visitors at once, a closed browser, a link."""
+"""Steer in a real browser: text while it is written, stop, two visitors at once, a closed browser,
+a link.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +38,20 @@ def generate(page: Page) -> list[str]:
 
 def long_run(app: App, seed: int, tokens: int = 256) -> str:
     """A setting whose steered column does not end by itself."""
-    parts = {"r": 3, "q": "How do I bake a cake?", "schat": "chat", "sstr": 2, "stoks": tokens, "stemp": 1}
+    parts = {
+        "r": 3,
+        "q": "How do I bake a cake?",
+        "schat": "chat",
+        "sstr": 2,
+        "stoks": tokens,
+        "stemp": 1,
+    }
     return app.link("steer", **parts, sseed=seed)
 
 
-def test_the_example_takes_refusals_out_and_a_link_shows_it_again(app: App, page: Page, other: Page) -> None:
+def test_the_example_takes_refusals_out_and_a_link_shows_it_again(
+    app: App, page: Page, other: Page
+) -> None:
     page.goto(app.link("steer"))
     expect(page.locator(".stream .explain")).to_have_count(4)
     page.get_by_role("button", name="Take the region of refusals out").click()
@@ -67,10 +78,14 @@ def test_text_comes_token_by_token_and_stop_leaves_it(app: App, page: Page) -> N
     spans = page.locator(".stream .text").nth(2).locator("span:not(.caret)")
     expect(spans.nth(3)).to_be_visible()
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_text(re.compile(r"stopped after \d+ tokens, the model is free"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(r"stopped after \d+ tokens, the model is free"))
+    ).to_be_visible()
     expect(page.locator(".stream .caret")).to_have_count(0)
     expect(page.get_by_text(PROOF)).to_be_visible()
-    expect(page.locator(".stream .note").nth(2)).to_have_text(re.compile(r"stopped after \d+ tokens$"))
+    expect(page.locator(".stream .note").nth(2)).to_have_text(
+        re.compile(r"stopped after \d+ tokens$")
+    )
     for column in page.locator(".stream .col").all():  # what was written until then is measured
         expect(column.locator(".facts b")).to_have_count(4)
         expect(column.locator(".strip span").first).to_be_visible()
@@ -121,7 +136,9 @@ def test_a_region_is_picked_and_others_beside_it(app: App, page: Page) -> None:
         box = page.get_by_placeholder("An id, a token or a label")
         box.fill(region)
         box.press("Enter")
-        page.locator(".st-key-steer_picked [role=button]", has_text=re.compile(rf"\D{region}$")).first.click()
+        page.locator(
+            ".st-key-steer_picked [role=button]", has_text=re.compile(rf"\D{region}$")
+        ).first.click()
         said = "region 5 taken out" if not beside else f"and {region} taken out"
         expect(page.get_by_text(said)).to_be_visible()
         page.keyboard.press("Escape")

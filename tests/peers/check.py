@@ -1,7 +1,10 @@
-"""Asks SAELens and SAEBench themselves: run by `make peers` in an environment of its own, since SAELens needs another
-TransformerLens than the explorer. Prints one line per check; exits 1 at the first that fails.
+"""Asks SAELens and SAEBench themselves: run by `make peers` in an environment of its own, since
+SAELens needs another TransformerLens than the explorer. Prints one line per check; exits 1 at the
+first that fails.
 
-    check.py FOLDER   FOLDER holds sae/ (our export), x.npy (n, d), region.npy (n,), features.npz (by read-out)
+    check.py FOLDER
+
+FOLDER holds sae/ (our export), x.npy (n, d), region.npy (n,), features.npz (by read-out).
 """
 
 from __future__ import annotations
@@ -23,13 +26,21 @@ def main(folder: Path) -> None:
     say(f"SAELens {__version__}: same active region", int((active == region).sum()), len(region))
     say("SAELens: exactly one active latent", int(((features > 0).sum(-1) == 1).sum()), len(region))
     expected = torch.from_numpy(np.load(folder / "features.npz")["topk"])
-    say("SAELens: same activation", int(torch.isclose(features, expected, atol=1e-3).all(-1).sum()), len(region))
+    say(
+        "SAELens: same activation",
+        int(torch.isclose(features, expected, atol=1e-3).all(-1).sum()),
+        len(region),
+    )
     u = x - sae.b_dec
     kept = u - (sae.decode(features) - sae.b_dec)
     along = (kept * sae.W_dec[active]).sum(-1).abs() / u.norm(dim=-1)
     say("SAELens: decode takes off the projection", int((along < 1e-4).sum()), len(region))
     sae.fold_W_dec_norm()
-    say("SAELens: folding changes nothing", int((sae.encode(x).argmax(-1).numpy() == region).sum()), len(region))
+    say(
+        "SAELens: folding changes nothing",
+        int((sae.encode(x).argmax(-1).numpy() == region).sum()),
+        len(region),
+    )
     saebench(folder, x)
 
 

@@ -1,4 +1,5 @@
-"""Writes what the peers are asked about: our exports of a demo dictionary, 1,000 real activations, and our answers.
+"""Writes what the peers are asked about: our exports of a demo dictionary, 1,000 real activations,
+and our answers.
 
 prepare.py FOLDER
 """
@@ -34,7 +35,10 @@ def main(folder: Path) -> None:
     saelens.write(dictionary, folder / "sae")
     np.save(folder / "x.npy", x)
     np.save(folder / "region.npy", dictionary.assign(x).region)
-    answers = {name: read_out(x, dictionary.center, dictionary.exemplars) for name, read_out in FEATURES.items()}
+    answers = {
+        name: read_out(x, dictionary.center, dictionary.exemplars)
+        for name, read_out in FEATURES.items()
+    }
     np.savez(folder / "features.npz", **answers)
     np.savez(folder / "config.npz", names=np.array(list(Readout(dictionary).cfg.to_dict())))
 

@@ -1,4 +1,5 @@
-"""The Hub: the published dictionaries, those of any dataset repository, and giving one's own to others.
+"""The Hub: the published dictionaries, those of any dataset repository, and giving one's own to
+others.
 
 Importing this contacts nobody; every network call is made by `Hub`, when asked.
 """

@@ -1,6 +1,8 @@
-"""The card of a Hub dataset that holds dictionaries: what is in it and what its numbers mean, for people and machines.
+"""The card of a Hub dataset that holds dictionaries: what is in it and what its numbers mean, for
+people and machines.
 
-Everything that comes from a dictionary's file is escaped for Markdown, HTML and YAML: a title is a title, never markup.
+Everything that comes from a dictionary's file is escaped for Markdown, HTML and YAML: a title is a
+title, never markup.
 """
 
 from __future__ import annotations
@@ -40,17 +42,29 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 def index(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """The index of these files as JSON."""
     files = sorted((dict(row) for row in rows), key=lambda row: str(row["path"]))
-    return json.dumps({"format": INDEX_FORMAT, "version": 1, "files": files}, indent=1, sort_keys=True).encode()
+    return json.dumps(
+        {"format": INDEX_FORMAT, "version": 1, "files": files}, indent=1, sort_keys=True
+    ).encode()
 
 
 def read_index(data: bytes) -> list[dict[str, Any]]:
-    """The rows of an index from elsewhere; entries of another type are dropped, text that is no index has no rows."""
+    """The rows of an index from elsewhere; entries of another type are dropped, text that is no
+    index has no rows.
+    """
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
         return []
-    files = found.get("files") if isinstance(found, dict) and found.get("format") == INDEX_FORMAT else None
-    rows = [_row(row) for row in files or () if isinstance(row, dict)] if isinstance(files, list) else []
+    files = (
+        found.get("files")
+        if isinstance(found, dict) and found.get("format") == INDEX_FORMAT
+        else None
+    )
+    rows = (
+        [_row(row) for row in files or () if isinstance(row, dict)]
+        if isinstance(files, list)
+        else []
+    )
     return [row for row in rows if row.get("path")]
 
 
@@ -64,7 +78,10 @@ def card(repository: str, rows: Sequence[Mapping[str, Any]], licence: str | None
 
     licence: an identifier of the Hub's list, None when nobody named one; the card then says so.
     """
-    rows = sorted(rows, key=lambda row: (str(row.get("model")), row.get("layer") or 0, row.get("percentile") or 0))
+    rows = sorted(
+        rows,
+        key=lambda row: (str(row.get("model")), row.get("layer") or 0, row.get("percentile") or 0),
+    )
     models = sorted({str(row["model"]) for row in rows if row.get("model")})
     name = str(rows[0].get("title") or repository) if rows else repository
     first = str(rows[0]["path"]) if rows else "FILE.ep.h5"
@@ -81,34 +98,45 @@ def card(repository: str, rows: Sequence[Mapping[str, Any]], licence: str | None
                 "With EP Explorer installed:",
                 f"```\nep import {_code(f'hub:{repository}/{first}')} --out .\n"
                 f"ep info {_code(first.rsplit('/', 1)[-1])}\nep app\n```",
-                "In Python: `ep.open(path)` gives the centre, the exemplars (K, d), the mean directions (K, d), the"
+                "In Python: `ep.open(path)` gives the centre, the exemplars (K, d), the mean "
+                "directions (K, d), the"
                 " threshold and, region by region, counts, excerpts and the logit lens.",
                 "## Where they come from",
                 provenance(rows),
-                _LIMITS + ("" if licence else "\n- Nobody named a licence for these files: ask before you reuse them."),
+                _LIMITS
+                + (
+                    ""
+                    if licence
+                    else "\n- Nobody named a licence for these files: ask before you reuse them."
+                ),
             )
         )
         + "\n"
     )
 
 
-_WHAT = """Exemplar Partitioning dictionaries of language-model activations: the residual stream of a layer is cut \
-into regions, each one defined by the activation that founded it (its exemplar) and everything within a cosine \
-distance θ of it. Each file is one dictionary, in the `.ep.h5` format of EP Explorer."""
+_WHAT = """Exemplar Partitioning dictionaries of language-model activations: the residual stream \
+of a layer is cut into regions, each one defined by the activation that founded it (its exemplar) \
+and everything within a cosine distance θ of it. Each file is one dictionary, in the `.ep.h5` \
+format of EP Explorer."""
 
-_MEANING = """**How to read the table.** *p* is the percentile of pairwise cosine distances that sets the threshold \
-*θ* (a cosine distance, 0 to 2): smaller p, finer regions. *K* is the number of regions. *Activations* were streamed \
-once, in order; a region is founded by the first one farther than θ from every exemplar so far.
+_MEANING = """**How to read the table.** *p* is the percentile of pairwise cosine distances that \
+sets the threshold *θ* (a cosine distance, 0 to 2): smaller p, finer regions. *K* is the number of \
+regions. *Activations* were streamed once, in order; a region is founded by the first one farther \
+than θ from every exemplar so far.
 
-Each region has two counts of members. *Arrival* members are those that joined it while streaming, when later regions \
-did not exist yet. *Voronoi* members are those nearest to its exemplar once the dictionary was finished. They differ, \
-and both are in the file; excerpts and statistics are of Voronoi members."""
+Each region has two counts of members. *Arrival* members are those that joined it while streaming, \
+when later regions did not exist yet. *Voronoi* members are those nearest to its exemplar once the \
+dictionary was finished. They differ, and both are in the file; excerpts and statistics are of \
+Voronoi members."""
 
 _LIMITS = """## Limits
 
-- The regions describe this model, this layer and these texts; activations of other texts may lie beyond θ.
+- The regions describe this model, this layer and these texts; activations of other texts may lie \
+beyond θ.
 - Excerpts are pieces of the corpus: what the corpus contains, they contain.
-- A region is a place in the model's space, not a cause: effects on behaviour must be measured, with controls.
+- A region is a place in the model's space, not a cause: effects on behaviour must be measured, \
+with controls.
 - No code runs on opening a file; it is HDF5 with numbers and text."""
 
 
@@ -143,16 +171,25 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
             _number(row.get("regions"), ","),
             _number(row.get("threshold"), ".4f"),
             _number(row.get("activations"), ","),
-            {"all": "all tokens", "final": "last token"}.get(str(row.get("positions")), row.get("positions")),
+            {"all": "all tokens", "final": "last token"}.get(
+                str(row.get("positions")), row.get("positions")
+            ),
             row.get("corpus"),
         )
-        lines.append("| " + " | ".join("–" if cell is None else escape(str(cell)) for cell in cells) + " |")
+        lines.append(
+            "| " + " | ".join("–" if cell is None else escape(str(cell)) for cell in cells) + " |"
+        )
     return "\n".join(lines)
 
 
 def provenance(rows: Sequence[Mapping[str, Any]]) -> str:
     """How each file was made, as a list."""
-    named = (("protocol", "protocol"), ("context", "context"), ("seed", "seed"), ("created", "built"))
+    named = (
+        ("protocol", "protocol"),
+        ("context", "context"),
+        ("seed", "seed"),
+        ("created", "built"),
+    )
     lines = []
     for row in rows:
         facts = [f"{said} {row[key]}" for key, said in named if row.get(key) is not None]
@@ -163,8 +200,12 @@ def provenance(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text as it is on one line of Markdown: every mark that could mean something gets a backslash."""
-    marked = re.sub(r"([\\`*_{}\[\]()#+!|~$@:])", r"\\\1", _one_line(text)[:300]).replace("www.", "www\\.")
+    """Text as it is on one line of Markdown: every mark that could mean something gets a
+    backslash.
+    """
+    marked = re.sub(r"([\\`*_{}\[\]()#+!|~$@:])", r"\\\1", _one_line(text)[:300]).replace(
+        "www.", "www\\."
+    )
     return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -175,7 +216,9 @@ def _one_line(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """A file's name inside a code block, where nothing can be escaped: what could end the block is left out."""
+    """A file's name inside a code block, where nothing can be escaped: what could end the block is
+    left out.
+    """
     plain = re.sub(r"[`\s]", "", _one_line(text))
     return plain if re.fullmatch(r"[\w./:@+-]+", plain) else "'" + plain.replace("'", "") + "'"
 

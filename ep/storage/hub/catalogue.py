@@ -1,8 +1,9 @@
 """The thirteen published dictionaries of `J-RUM/exemplar-partitioning`, as known without a network.
 
-Counts of regions and tokens are the dataset card's; thresholds, activations, sizes and counts "in the file" were
-published by the author or by readers of the files, and are absent where nobody published one. All were built on the
-Pile with a context of 128, batches of 128, seed 0, every token position. This room contacts nobody.
+Counts of regions and tokens are the dataset card's; thresholds, activations, sizes and counts "in
+the file" were published by the author or by readers of the files, and are absent where nobody
+published one. All were built on the Pile with a context of 128, batches of 128, seed 0, every token
+position. This room contacts nobody.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 
 REPOSITORY = "J-RUM/exemplar-partitioning"
 KNOWN_REVISION = "0ec26618"
-"""How the revision begins that these facts are about; the full one is asked of the Hub on first contact."""
+"""How the revision begins that these facts are about; the full one is asked of the Hub on first
+contact.
+"""
 LICENCE = "Apache-2.0"
 
 MB, GB = 10**6, 10**9
@@ -22,10 +25,14 @@ MB, GB = 10**6, 10**9
 class Published:
     """One published dictionary.
 
-    short: the model's name without its owner; layer: of the residual stream; percentile: p in percent.
-    regions: K on the dataset's card; regions_seen: K that readers counted in the file, None when nobody said.
-    tokens: streamed, from the card; activations: assigned, as readers saw it; threshold: θ, a cosine distance.
-    size: of the pickle in bytes, rounded as it was published, None when unknown until the Hub is asked.
+    short: the model's name without its owner; layer: of the residual stream; percentile: p in
+    percent.
+    regions: K on the dataset's card; regions_seen: K that readers counted in the file, None when
+    nobody said.
+    tokens: streamed, from the card; activations: assigned, as readers saw it; threshold: θ, a
+    cosine distance.
+    size: of the pickle in bytes, rounded as it was published, None when unknown until the Hub is
+    asked.
     """
 
     short: str
@@ -90,11 +97,15 @@ PUBLISHED = (
     Published("gemma-2-2b-it", 20, 10, 176, 379_776, 0.912395, 376_832, 176, 57 * MB),
 )
 
-_NAME = re.compile(r"(?:hub:)?(?P<model>[\w.-]+)/L?(?P<layer>\d+)/p?(?P<percentile>\d+)", re.IGNORECASE)
+_NAME = re.compile(
+    r"(?:hub:)?(?P<model>[\w.-]+)/L?(?P<layer>\d+)/p?(?P<percentile>\d+)", re.IGNORECASE
+)
 
 
 def lookup(name: str) -> Published | None:
-    """The published dictionary a name means ("hub:gemma-2-2b/12/10", "hub:" may be missing); None for any other."""
+    """The published dictionary a name means ("hub:gemma-2-2b/12/10", "hub:" may be missing); None
+    for any other.
+    """
     found = _NAME.fullmatch(name.strip())
     if found is None:
         return None
@@ -103,7 +114,9 @@ def lookup(name: str) -> Published | None:
 
 
 def meant(key: str) -> Published | None:
-    """The published dictionary a link's key looks like, whatever its family is called on a shelf; None when none."""
+    """The published dictionary a link's key looks like, whatever its family is called on a shelf;
+    None when none.
+    """
     if exact := lookup(key):
         return exact
     family, _, step = key.lower().partition("/")

@@ -1,8 +1,9 @@
-"""From a name that begins with "hub:" to a dictionary in a folder: downloaded, checked, converted, and only then there.
+"""From a name that begins with "hub:" to a dictionary in a folder: downloaded, checked, converted,
+and only then there.
 
-`hub:gemma-2-2b/12/10` is a published dictionary (model, layer, percentile): its pickle goes through the restricted
-reader. `hub:OWNER/REPO/path/to/file.ep.h5` is a file of any dataset repository, `hub:OWNER/REPO` its only one;
-`OWNER/REPO@REVISION` pins it.
+`hub:gemma-2-2b/12/10` is a published dictionary (model, layer, percentile): its pickle goes through
+the restricted reader. `hub:OWNER/REPO/path/to/file.ep.h5` is a file of any dataset repository,
+`hub:OWNER/REPO` its only one; `OWNER/REPO@REVISION` pins it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from ep.storage.schema import SUFFIX
 
 DOWNLOADS = ".downloads"
 """Parts and pickles lie in this hidden folder beside the dictionaries; no shelf looks into it."""
-_BY_REPOSITORY = re.compile(r"hub:(?P<repository>[^/@\s]+/[^/@\s]+)(?:@(?P<revision>[^/\s]+))?(?:/(?P<path>\S.*))?")
+_BY_REPOSITORY = re.compile(
+    r"hub:(?P<repository>[^/@\s]+/[^/@\s]+)(?:@(?P<revision>[^/\s]+))?(?:/(?P<path>\S.*))?"
+)
 
 
 def import_published(
@@ -33,11 +36,13 @@ def import_published(
     hub: Hub | None = None,
     keep: bool = False,
 ) -> Path:
-    """Brings the dictionary a "hub:" name means to `out`, a folder or a path that ends in `.ep.h5`; returns its path.
+    """Brings the dictionary a "hub:" name means to `out`, a folder or a path that ends in `.ep.h5`;
+    returns its path.
 
-    progress(said, share): in bytes while downloading. Whatever it raises stops the work; the part that was downloaded
-    is continued next time. keep: whether the pickle of a published dictionary stays after it was read.
-    RequestError, ServiceError, StorageError as `Hub`; DictionaryFileError when the file is not a dictionary.
+    progress(said, share): in bytes while downloading. Whatever it raises stops the work; the part
+    that was downloaded is continued next time. keep: whether the pickle of a published dictionary
+    stays after it was read. RequestError, ServiceError, StorageError as `Hub`; DictionaryFileError
+    when the file is not a dictionary.
     """
     hub, told = hub or Hub(), progress or silent
     if (published := lookup(name)) is not None:
@@ -49,11 +54,15 @@ def import_published(
 
 
 def parse(name: str) -> tuple[str, str | None, str | None]:
-    """(repository, revision, path) of "hub:OWNER/REPO[@REVISION][/path]". RequestError when it is no such name."""
+    """(repository, revision, path) of "hub:OWNER/REPO[@REVISION][/path]".
+
+    RequestError when it is no such name.
+    """
     found = _BY_REPOSITORY.fullmatch(name.strip())
     if found is None:
         raise RequestError(
-            f"{name[:80]!r} is no name of a dictionary on the Hub: expected hub:MODEL/LAYER/PERCENTILE such as "
+            f"{name[:80]!r} is no name of a dictionary on the Hub: expected "
+            "hub:MODEL/LAYER/PERCENTILE such as "
             "hub:gemma-2-2b/12/10, or hub:OWNER/REPO/file.ep.h5"
         )
     return owner_and_name(found["repository"]), found["revision"], found["path"]
@@ -65,15 +74,26 @@ def dictionaries(listing: Listing) -> tuple[str, ...]:
 
 
 def local_name(repository: str, path: str) -> str:
-    """Where a repository's file lies in the library: a folder for the repository, one plain name for the path."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.removesuffix(SUFFIX).replace("/", "--")).strip("-.")[:120]
+    """Where a repository's file lies in the library: a folder for the repository, one plain name
+    for the path.
+    """
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.removesuffix(SUFFIX).replace("/", "--")).strip(
+        "-."
+    )[:120]
     return f"{repository.replace('/', '--')}/{stem or 'dictionary'}{SUFFIX}"
 
 
-def get(listing: Listing, path: str, target: Path, progress: Progress = silent, hub: Hub | None = None) -> Path:
-    """Brings one `.ep.h5` of a listed repository to `target` after reading and checking every number in it."""
+def get(
+    listing: Listing, path: str, target: Path, progress: Progress = silent, hub: Hub | None = None
+) -> Path:
+    """Brings one `.ep.h5` of a listed repository to `target` after reading and checking every
+    number in it.
+    """
     if listing.find(path) is None or not path.endswith(SUFFIX):
-        raise RequestError(f"{listing.repository} has no {path[:120]} at {listing.revision[:8]}: {_choices(listing)}")
+        raise RequestError(
+            f"{listing.repository} has no {path[:120]} at {listing.revision[:8]}: "
+            f"{_choices(listing)}"
+        )
     folder = _folder(target)
     found, _ = (hub or Hub()).download(listing.repository, path, listing.revision, folder, progress)
     try:
@@ -87,12 +107,14 @@ def get(listing: Listing, path: str, target: Path, progress: Progress = silent, 
     return target
 
 
-# -- a published pickle ----------------------------------------------------------------------------------------------
+# -- a published pickle ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """Progress of a download followed by a conversion, as one share: the bytes count for four fifths."""
+    """Progress of a download followed by a conversion, as one share: the bytes count for four
+    fifths.
+    """
 
     progress: Progress
 
@@ -103,7 +125,9 @@ class _Steps:
         self.progress(said, 0.8 if share is None else 0.8 + 0.19 * share)
 
 
-def _published(published: Published, target: Path, progress: Progress, hub: Hub, keep: bool) -> Path:
+def _published(
+    published: Published, target: Path, progress: Progress, hub: Hub, keep: bool
+) -> Path:
     from ep.storage.published import convert
 
     steps = _Steps(progress)
@@ -111,7 +135,9 @@ def _published(published: Published, target: Path, progress: Progress, hub: Hub,
     listing = hub.pinned(REPOSITORY, KNOWN_REVISION)
     file = listing.find(published.path)
     if file is None:
-        raise RequestError(f"{REPOSITORY} has no {published.path} at {listing.revision[:8]}: it was published once")
+        raise RequestError(
+            f"{REPOSITORY} has no {published.path} at {listing.revision[:8]}: it was published once"
+        )
     folder = _folder(target)
     room = (file.size or 0) // 5  # the converted file
     at = (listing.repository, listing.revision)
@@ -134,7 +160,7 @@ def _published(published: Published, target: Path, progress: Progress, hub: Hub,
     return target
 
 
-# -- places ----------------------------------------------------------------------------------------------------------
+# -- places ----------------------------------------------------------------------------------------
 
 
 def _target(out: str | os.PathLike[str], name: str) -> Path:
@@ -149,7 +175,9 @@ def _folder(target: Path) -> Path:
         folder = target.parent / DOWNLOADS
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{target.parent} cannot be written: {error.strerror or error}") from error
+        raise StorageError(
+            f"{target.parent} cannot be written: {error.strerror or error}"
+        ) from error
     return folder
 
 
@@ -168,7 +196,9 @@ def _move(found: Path, target: Path) -> None:
 
 @contextmanager
 def _named(path: Path, name: str) -> Iterator[None]:
-    """What is wrong with a downloaded file is said of its name on the Hub, not of a temporary path."""
+    """What is wrong with a downloaded file is said of its name on the Hub, not of a temporary
+    path.
+    """
     try:
         yield
     except EPError as error:
@@ -179,7 +209,9 @@ def _only(listing: Listing) -> str:
     """The one dictionary of a repository. RequestError, with what there is, for none or several."""
     found = dictionaries(listing)
     if len(found) != 1:
-        raise RequestError(f"{listing.repository} holds {len(found)} dictionaries: {_choices(listing)}")
+        raise RequestError(
+            f"{listing.repository} holds {len(found)} dictionaries: {_choices(listing)}"
+        )
     return found[0]
 
 

@@ -1,7 +1,8 @@
-"""Giving dictionaries to others: one commit to a Hub dataset, with a card and an index that say what is in it.
+"""Giving dictionaries to others: one commit to a Hub dataset, with a card and an index that say
+what is in it.
 
-What leaves this machine is looked through first: paths of this machine and tokens are taken out of the provenance,
-in a copy, before anything is sent. Labels and maps beside a dictionary stay here.
+What leaves this machine is looked through first: paths of this machine and tokens are taken out of
+the provenance, in a copy, before anything is sent. Labels and maps beside a dictionary stay here.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ _OF_THE_MODEL = ("group_names",)
 
 @dataclass(frozen=True)
 class Pushed:
-    """What was sent, or would be. files: their paths in the repository; cleaned: what was taken out of which file.
+    """What was sent, or would be. files: their paths in the repository; cleaned: what was taken out
+    of which file.
 
-    card: the README that describes them, None when the repository has one of its owner's, which is left alone.
+    card: the README that describes them, None when the repository has one of its owner's, which is
+    left alone.
     url: of the commit; None when nothing was sent.
     """
 
@@ -63,15 +66,20 @@ def push(
     hub: Hub | None = None,
     progress: Progress | None = None,
 ) -> Pushed:
-    """Sends a dictionary, its whole family, or every dictionary of a folder to the Hub dataset OWNER/REPO.
+    """Sends a dictionary, its whole family, or every dictionary of a folder to the Hub dataset
+    OWNER/REPO.
 
-    The repository is made if there is none; `private` then hides it, and is refused for one everybody sees already.
+    The repository is made if there is none; `private` then hides it, and is refused for one
+    everybody sees already.
     family: also the files beside `source` that one build made with it. dry_run: contacts nobody.
     DictionaryFileError for a file that is damaged, RequestError and ServiceError as `Hub`.
     """
     repository, told = owner_and_name(repository), progress or silent
     if licence is not None and not _LICENCE.fullmatch(licence):
-        raise RequestError(f"{licence[:40]!r} is no licence of the Hub's list: expected one such as mit or cc-by-4.0")
+        raise RequestError(
+            f"{licence[:40]!r} is no licence of the Hub's list: expected one such as mit or "
+            "cc-by-4.0"
+        )
     entries = chosen(Path(source), family)
     with tempfile.TemporaryDirectory(prefix="ep-push-") as name:
         staged = [_staged(entry, path, Path(name), told) for entry, path in _paths(entries).items()]
@@ -84,7 +92,10 @@ def push(
 
 
 def chosen(source: Path, family: bool) -> tuple[Entry, ...]:
-    """The dictionaries meant by a file or folder. DictionaryFileError when there is none, or one is damaged."""
+    """The dictionaries meant by a file or folder.
+
+    DictionaryFileError when there is none, or one is damaged.
+    """
     if source.is_dir():
         shelf = Shelf((source,))
         entries = shelf.entries
@@ -98,7 +109,9 @@ def chosen(source: Path, family: bool) -> tuple[Entry, ...]:
             raise DictionaryFileError(f"{source} is not called *{SUFFIX}: rename it first")
         entries = tuple(e for e in shelf.entries if e.family == own.family) if family else (own,)
     if not entries:
-        raise DictionaryFileError(f"{source} holds no {SUFFIX} files: expected a dictionary or a folder of some")
+        raise DictionaryFileError(
+            f"{source} holds no {SUFFIX} files: expected a dictionary or a folder of some"
+        )
     return entries
 
 
@@ -106,7 +119,10 @@ def _paths(entries: Iterable[Entry]) -> dict[Entry, str]:
     """Each file's plain name in the repository; equal names get a number."""
     taken: dict[str, Entry] = {}
     for entry in entries:
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", entry.path.name.removesuffix(SUFFIX)).strip("-.")[:120] or "dictionary"
+        stem = (
+            re.sub(r"[^A-Za-z0-9._-]+", "-", entry.path.name.removesuffix(SUFFIX)).strip("-.")[:120]
+            or "dictionary"
+        )
         name, number = f"{stem}{SUFFIX}", 1
         while name in taken:
             number += 1
@@ -115,7 +131,7 @@ def _paths(entries: Iterable[Entry]) -> dict[Entry, str]:
     return {entry: name for name, entry in taken.items()}
 
 
-# -- what may leave --------------------------------------------------------------------------------------------------
+# -- what may leave --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -126,7 +142,9 @@ class _Staged:
 
 
 def _staged(entry: Entry, path: str, folder: Path, progress: Progress) -> _Staged:
-    """A file ready to go: itself when its provenance may be seen by others, else a copy without what may not."""
+    """A file ready to go: itself when its provenance may be seen by others, else a copy without
+    what may not.
+    """
     progress(f"reading {path}", None)
     info, cleaned = clean(entry.info)
     file = entry.path
@@ -140,9 +158,11 @@ def _staged(entry: Entry, path: str, folder: Path, progress: Progress) -> _Stage
 
 
 def clean(info: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Provenance without this machine's paths and without tokens, and the names of the entries that changed.
+    """Provenance without this machine's paths and without tokens, and the names of the entries that
+    changed.
 
-    A path becomes the name at its end; a model that is a folder here loses its place and keeps `model_name`.
+    A path becomes the name at its end; a model that is a folder here loses its place and keeps
+    `model_name`.
     """
     kept, changed = {}, []
     for key, value in info.items():
@@ -159,7 +179,12 @@ def clean(info: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 def _is_place(model: str) -> bool:
     """Whether a model's name is a folder of this machine rather than a name on the Hub."""
-    return model.startswith((".", "/", "~", "\\")) or model.count("/") > 1 or "\\" in model or ":" in model
+    return (
+        model.startswith((".", "/", "~", "\\"))
+        or model.count("/") > 1
+        or "\\" in model
+        or ":" in model
+    )
 
 
 def _cleaned(value: Any) -> Any:
@@ -186,7 +211,17 @@ def _described(path: str, file: Path, entry: Entry, info: Mapping[str, Any]) -> 
         "activations": info.get("n_activations"),
         "corpus": corpus.get("name") if isinstance(corpus, Mapping) else corpus,
     }
-    same = ("layer", "percentile", "threshold", "positions", "context", "chat", "protocol", "seed", "created")
+    same = (
+        "layer",
+        "percentile",
+        "threshold",
+        "positions",
+        "context",
+        "chat",
+        "protocol",
+        "seed",
+        "created",
+    )
     row |= {name: info.get(name) for name in same}
     return {name: value for name, value in row.items() if value is not None}
 
@@ -196,7 +231,7 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-# -- sending ---------------------------------------------------------------------------------------------------------
+# -- sending ---------------------------------------------------------------------------------------
 
 
 def _sent(
@@ -225,23 +260,31 @@ def _sent(
     about = f"Add {len(staged)} Exemplar Partitioning dictionar{'ies' if len(staged) > 1 else 'y'}"
     with refusals(repository):
         made = api.create_commit(repository, additions, commit_message=about, repo_type="dataset")
-    return Pushed(repository, tuple(one.row["path"] for one in staged), text, cleaned, made.commit_url)
+    return Pushed(
+        repository, tuple(one.row["path"] for one in staged), text, cleaned, made.commit_url
+    )
 
 
 def _made(hub: Hub, api: Any, repository: str, private: bool) -> Listing:
-    """The repository as it is, made first where there is none. RequestError: asked to hide what everybody sees."""
+    """The repository as it is, made first where there is none.
+
+    RequestError: asked to hide what everybody sees.
+    """
     with refusals(repository):
         api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
     before = hub.listing(repository)
     if private and not before.private:
         raise RequestError(
-            f"{repository} exists and everybody can see it: nothing was sent; use another, or no --private"
+            f"{repository} exists and everybody can see it: nothing was sent; use another, or no "
+            "--private"
         )
     return before
 
 
 def _already(hub: Hub, before: Listing) -> tuple[bool, list[dict[str, Any]]]:
-    """Whether the card is ours to write, and what the index there says of the files that are still there."""
+    """Whether the card is ours to write, and what the index there says of the files that are still
+    there.
+    """
     found = before.find(INDEX)
     if found is None:
         return before.find(README) is None, []

@@ -1,8 +1,10 @@
-"""The Hub itself: what a dataset repository holds at which revision, and its files, byte for byte as they are there.
+"""The Hub itself: what a dataset repository holds at which revision, and its files, byte for byte
+as they are there.
 
-Everything goes through huggingface_hub (addresses, tokens, offline mode, proxies). Its own downloader starts an
-interrupted file from nothing; these files weigh gigabytes, so here a part stays and is continued, and what arrived is
-compared with the Hub's hash before it counts as a file. Knows nothing of dictionaries.
+Everything goes through huggingface_hub (addresses, tokens, offline mode, proxies). Its own
+downloader starts an interrupted file from nothing; these files weigh gigabytes, so here a part
+stays and is continued, and what arrived is compared with the Hub's hash before it counts as a file.
+Knows nothing of dictionaries.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def silent(said: str, share: float | None = None) -> None:
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file in a repository: its size in bytes and, for large files, its SHA-256; None where the Hub does not say."""
+    """A file in a repository: its size in bytes and, for large files, its SHA-256; None where the
+    Hub does not say.
+    """
 
     path: str
     size: int | None
@@ -47,7 +51,9 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a dataset repository holds. revision: the full commit; private: not everybody may see it."""
+    """What a dataset repository holds. revision: the full commit; private: not everybody may see
+    it.
+    """
 
     repository: str
     revision: str
@@ -60,7 +66,9 @@ class Listing:
 
 @dataclass(frozen=True)
 class Head:
-    """What the Hub says of a file before it is downloaded. etag: SHA-256 of a large file, git's hash of a small one."""
+    """What the Hub says of a file before it is downloaded. etag: SHA-256 of a large file, git's
+    hash of a small one.
+    """
 
     url: str
     size: int
@@ -68,7 +76,8 @@ class Head:
 
 
 class Hub:
-    """A Hub, by default the one of HF_ENDPOINT (huggingface.co), seen with the token kept on this machine.
+    """A Hub, by default the one of HF_ENDPOINT (huggingface.co), seen with the token kept on this
+    machine.
 
     Every method raises RequestError, ServiceError or StorageError, in one line.
     """
@@ -83,14 +92,20 @@ class Hub:
         at = f" at {revision}" if revision else ""
         with refusals(f"{repository}{at}"):
             api = HfApi(endpoint=self.endpoint, token=self.token)
-            info = api.dataset_info(repository, revision=revision, files_metadata=True, timeout=ANSWER_S)
-            files = tuple(RemoteFile(s.rfilename, s.size, s.lfs.sha256 if s.lfs else None) for s in info.siblings or ())
+            info = api.dataset_info(
+                repository, revision=revision, files_metadata=True, timeout=ANSWER_S
+            )
+            files = tuple(
+                RemoteFile(s.rfilename, s.size, s.lfs.sha256 if s.lfs else None)
+                for s in info.siblings or ()
+            )
             if not re.fullmatch(r"[0-9a-f]{40}", info.sha or ""):
                 raise ValueError("no commit")
             return Listing(repository, str(info.sha), files, bool(info.private))
 
     def pinned(self, repository: str, known: str) -> Listing:
-        """The listing at the revision that begins with `known`: the newest if that is it, else found in the history.
+        """The listing at the revision that begins with `known`: the newest if that is it, else
+        found in the history.
 
         When no revision begins so, the newest is returned: compare its `revision`.
         """
@@ -100,7 +115,9 @@ class Hub:
         if newest.revision.startswith(known):
             return newest
         with refusals(repository):
-            commits = HfApi(endpoint=self.endpoint, token=self.token).list_repo_commits(repository, repo_type="dataset")
+            commits = HfApi(endpoint=self.endpoint, token=self.token).list_repo_commits(
+                repository, repo_type="dataset"
+            )
             older = next((c.commit_id for c in commits if c.commit_id.startswith(known)), None)
         return newest if older is None else self.listing(repository, older)
 
@@ -109,8 +126,12 @@ class Hub:
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
         with refusals(f"{repository}/{path}"):
-            url = hf_hub_url(repository, path, repo_type="dataset", revision=revision, endpoint=self.endpoint)
-            found = get_hf_file_metadata(url, token=self.token, timeout=ANSWER_S, endpoint=self.endpoint)
+            url = hf_hub_url(
+                repository, path, repo_type="dataset", revision=revision, endpoint=self.endpoint
+            )
+            found = get_hf_file_metadata(
+                url, token=self.token, timeout=ANSWER_S, endpoint=self.endpoint
+            )
             if found.commit_hash is None or found.size is None or found.etag is None:
                 raise ValueError("no Hub")
         return Head(url, found.size, found.etag)
@@ -126,15 +147,18 @@ class Hub:
     ) -> tuple[Path, str]:
         """Brings one file into `folder`; returns where it is and its SHA-256.
 
-        A part left by an earlier attempt, even of another process, is continued. `extra_bytes` must stay free on the
-        disk besides. What does not have the Hub's hash is deleted: ServiceError.
+        A part left by an earlier attempt, even of another process, is continued. `extra_bytes` must
+        stay free on the disk besides. What does not have the Hub's hash is deleted: ServiceError.
         """
         head = self.head(repository, path, revision)
         name = path.rsplit("/", 1)[-1]
         with refusals(f"{repository}/{path}"):
             folder.mkdir(parents=True, exist_ok=True)
             partial = folder / f"{hashlib.sha256(head.etag.encode()).hexdigest()[:16]}.partial"
-            target = folder / f"{partial.stem}-{re.sub(r'[^A-Za-z0-9._-]', '-', name)[-80:].lstrip('-.')}"
+            target = (
+                folder
+                / f"{partial.stem}-{re.sub(r'[^A-Za-z0-9._-]', '-', name)[-80:].lstrip('-.')}"
+            )
             if target.is_file() and not partial.exists():
                 target.replace(partial)  # kept from before: checked again, not downloaded again
             with _alone(partial, name) as file:
@@ -145,7 +169,9 @@ class Hub:
             return target, sha256
 
     def _stream(self, head: Head, file: BinaryIO, tell: Callable[[int], None]) -> None:
-        """Appends to `file` until it has the size it should, over as many connections as it takes."""
+        """Appends to `file` until it has the size it should, over as many connections as it
+        takes.
+        """
         from httpx2 import NetworkError, RemoteProtocolError, TimeoutException
 
         if file.tell() > head.size:
@@ -159,7 +185,9 @@ class Hub:
                     raise
             failures = 0 if file.tell() > have else failures + 1
             if failures >= ATTEMPTS:
-                raise ServiceError(f"{head.url}: the connection breaks off again and again; try again later")
+                raise ServiceError(
+                    f"{head.url}: the connection breaks off again and again; try again later"
+                )
             tell(file.tell())
             if file.tell() < head.size:
                 time.sleep(min(8.0, 0.25 * 2**failures))
@@ -183,12 +211,17 @@ class Hub:
                 file.write(chunk)
                 tell(file.tell())
                 if file.tell() > head.size:
-                    raise ServiceError(f"{head.url}: the Hub sent more bytes than it had announced; try again later")
+                    raise ServiceError(
+                        f"{head.url}: the Hub sent more bytes than it had announced; try again "
+                        "later"
+                    )
 
 
 @contextmanager
 def _alone(partial: Path, name: str) -> Iterator[BinaryIO]:
-    """The partial file, at its end, for one download at a time; what was written stays whatever happens."""
+    """The partial file, at its end, for one download at a time; what was written stays whatever
+    happens.
+    """
     with partial.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -202,7 +235,8 @@ def _room(needed: int, folder: Path, name: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StorageError(
-            f"{name} needs {in_bytes(needed)} on the disk of {folder} and {in_bytes(free)} are free: make room first"
+            f"{name} needs {in_bytes(needed)} on the disk of {folder} and {in_bytes(free)} are "
+            "free: make room first"
         )
 
 
@@ -221,7 +255,10 @@ def _bytes_told(name: str, size: int, progress: Progress) -> Callable[[int], Non
 def _verified(partial: Path, head: Head, name: str, progress: Progress) -> str:
     """The SHA-256 of what arrived, once it has the hash the Hub gave for it."""
     progress(f"checking {in_bytes(head.size)}", 1.0)
-    sha256, git = hashlib.sha256(), hashlib.sha1(f"blob {head.size}\0".encode(), usedforsecurity=False)
+    sha256, git = (
+        hashlib.sha256(),
+        hashlib.sha1(f"blob {head.size}\0".encode(), usedforsecurity=False),
+    )
     large = len(head.etag) == 64
     with partial.open("rb") as file:
         while block := file.read(2**20):
@@ -231,12 +268,17 @@ def _verified(partial: Path, head: Head, name: str, progress: Progress) -> str:
     found = sha256.hexdigest() if large else git.hexdigest()
     if found != head.etag:
         partial.unlink()
-        raise ServiceError(f"{name} arrived with another hash than the Hub gave for it, so it was deleted: try again")
+        raise ServiceError(
+            f"{name} arrived with another hash than the Hub gave for it, so it was deleted: try "
+            "again"
+        )
     return sha256.hexdigest()
 
 
 def owner_and_name(text: str) -> str:
-    """A repository's name as typed or pasted, an address of the Hub included: OWNER/REPO. RequestError otherwise."""
+    """A repository's name as typed or pasted, an address of the Hub included: OWNER/REPO.
+    RequestError otherwise.
+    """
     plain = re.sub(r"^(hub:|https?://[^/]+/)?(datasets/)?", "", text.strip()).strip("/")
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", plain) or len(plain) > 96 or ".." in plain:
         raise RequestError(f"{text.strip()[:80]!r} is not a repository's name: expected OWNER/REPO")

@@ -13,7 +13,8 @@ from ep.errors import StorageError
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder beside `target` to fill; it takes that name when the block ends well, and goes otherwise.
+    """A temporary folder beside `target` to fill; it takes that name when the block ends well, and
+    goes otherwise.
 
     StorageError when `target` holds something already, or the disk refuses.
     """

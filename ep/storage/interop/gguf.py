@@ -1,7 +1,8 @@
 """One region's direction as a GGUF control vector, for llama.cpp and whatever reads its format.
 
-llama.cpp adds `direction.L` to the output of block L (counted from 0) at every position, times the scale given on its
-command line: our hook after block L, so the numbers go over unchanged. It has no place for block 0.
+llama.cpp adds `direction.L` to the output of block L (counted from 0) at every position, times the
+scale given on its command line: our hook after block L, so the numbers go over unchanged. It has no
+place for block 0.
 """
 
 from __future__ import annotations
@@ -27,15 +28,18 @@ def write(
 ) -> Path:
     """Writes α·r·v for one region's unit direction v; returns the path.
 
-    strength: α in units of the layer's typical norm r, so that
-    scale 1 in llama.cpp is a step of that length. model_hint: the architecture's name in llama.cpp ("gemma2").
-    ConfigError at layer 0 and for a strength that is not finite, UnknownRegion, StorageError.
+    strength: α in units of the layer's typical norm r, so that scale 1 in llama.cpp is a step of
+    that length. model_hint: the architecture's name in llama.cpp ("gemma2"). ConfigError at layer 0
+    and for a strength that is not finite, UnknownRegion, StorageError.
     """
     from gguf import GGUFWriter
 
     k, layer = dictionary.check(region), int(dictionary.info.get("layer") or 0)
     if layer < 1:
-        raise ConfigError("control vectors start at block 1 and this dictionary is of layer 0: choose a later layer")
+        raise ConfigError(
+            "control vectors start at block 1 and this dictionary is of layer 0: choose a later "
+            "layer"
+        )
     if not np.isfinite(strength):
         raise ConfigError(f"strength {strength} was asked for: expected a finite number")
     direction = strength * dictionary.typical_norm * dictionary.basis(basis)[k].astype(np.float64)
@@ -43,7 +47,9 @@ def write(
     partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         writer = GGUFWriter(str(partial), ARCHITECTURE)
-        writer.add_string(f"{ARCHITECTURE}.model_hint", model_hint or str(dictionary.info.get("model_name") or ""))
+        writer.add_string(
+            f"{ARCHITECTURE}.model_hint", model_hint or str(dictionary.info.get("model_name") or "")
+        )
         writer.add_uint32(f"{ARCHITECTURE}.layer_count", 1)
         writer.add_string("ep.title", str(dictionary.info.get("title") or ""))
         writer.add_string("ep.basis", basis)

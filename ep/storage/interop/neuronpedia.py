@@ -1,8 +1,9 @@
 """Regions as Neuronpedia's JSON: a vector to steer with (`/api/vector/new`), features in batches
 (`/api/feature/upload-batch`).
 
-The published limits of both requests are constants here; what does not fit is cut where cutting is harmless and refused
-where it is not. Nothing is sent: uploading needs an account and its key, which stay with their owner.
+The published limits of both requests are constants here; what does not fit is cut where cutting is
+harmless and refused where it is not. Nothing is sent: uploading needs an account and its key, which
+stay with their owner.
 """
 
 from __future__ import annotations
@@ -23,22 +24,31 @@ MOST_LOGITS = 20
 LONGEST_TEXT = 512
 MOST_TOKENS = 1_024
 BLANK = "\N{OPEN BOX}"
-"""Stands for a token without text of its own (a later byte of a character); the request refuses empty strings."""
+"""Stands for a token without text of its own (a later byte of a character); the request refuses
+empty strings.
+"""
 
 
 def vector(
-    dictionary: Dictionary, region: int, model_id: str, label: str = "", basis: str = "exemplar", strength: float = 1.0
+    dictionary: Dictionary,
+    region: int,
+    model_id: str,
+    label: str = "",
+    basis: str = "exemplar",
+    strength: float = 1.0,
 ) -> dict[str, Any]:
     """The request that stores one region's direction.
 
-    model_id: Neuronpedia's name of the model. strength: α in units of the layer's typical norm r; Neuronpedia's default
-    strength multiplies the unit direction, so it is α·r, at most ±100: beyond that the rest goes into the vector.
-    ConfigError when the layer is wider than Neuronpedia takes, UnknownRegion.
+    model_id: Neuronpedia's name of the model. strength: α in units of the layer's typical norm r;
+    Neuronpedia's default strength multiplies the unit direction, so it is α·r, at most ±100: beyond
+    that the rest goes into the vector. ConfigError when the layer is wider than Neuronpedia takes,
+    UnknownRegion.
     """
     k = dictionary.check(region)
     if dictionary.width > WIDEST_VECTOR:
         raise ConfigError(
-            f"this layer has {dictionary.width:,} dimensions: Neuronpedia takes {WIDEST_VECTOR:,} at most"
+            f"this layer has {dictionary.width:,} dimensions: Neuronpedia takes {WIDEST_VECTOR:,} "
+            "at most"
         )
     if not np.isfinite(strength):
         raise ConfigError(f"strength {strength} was asked for: expected a finite number")
@@ -62,18 +72,24 @@ def features(
     source: str,
     labels: Mapping[int, str] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """The requests that upload regions as features, at most 128 in each; regions without an excerpt are left out.
+    """The requests that upload regions as features, at most 128 in each; regions without an excerpt
+    are left out.
 
-    source: Neuronpedia's name of the source, such as "4-ep-p2". A token's value is the cosine of its activation with
-    the exemplar: known at the marked token, 0 everywhere else in the passage, since the file stores no other.
+    source: Neuronpedia's name of the source, such as "4-ep-p2". A token's value is the cosine of
+    its activation with the exemplar: known at the marked token, 0 everywhere else in the passage,
+    since the file stores no other.
     density: the region's share of the Voronoi members. ConfigError for an id beyond Neuronpedia's.
     """
     ids = [dictionary.check(region) for region in regions]
     if ids and max(ids) > HIGHEST_INDEX:
-        raise ConfigError(f"region {max(ids):,} is beyond Neuronpedia's highest index of {HIGHEST_INDEX:,}")
+        raise ConfigError(
+            f"region {max(ids):,} is beyond Neuronpedia's highest index of {HIGHEST_INDEX:,}"
+        )
     batch: list[dict[str, Any]] = []
     for k in ids:
-        if activations := [_activation(excerpt) for excerpt in dictionary.excerpts(k) if excerpt.marked is not None]:
+        if activations := [
+            _activation(excerpt) for excerpt in dictionary.excerpts(k) if excerpt.marked is not None
+        ]:
             batch.append(_feature(dictionary, k, activations, (labels or {}).get(k, "")))
         if len(batch) == MOST_FEATURES:
             yield _request(batch, model_id, source)
@@ -86,7 +102,9 @@ def _request(batch: list[dict[str, Any]], model_id: str, source: str) -> dict[st
     return {"modelId": model_id.lower(), "source": source.lower(), "features": batch}
 
 
-def _feature(dictionary: Dictionary, k: int, activations: list[dict[str, Any]], label: str) -> dict[str, Any]:
+def _feature(
+    dictionary: Dictionary, k: int, activations: list[dict[str, Any]], label: str
+) -> dict[str, Any]:
     feature: dict[str, Any] = {"index": k, "activations": activations}
     streamed = dictionary.info.get("n_voronoi") or dictionary.info.get("n_activations")
     if streamed and "count_voronoi" in dictionary:

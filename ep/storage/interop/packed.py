@@ -1,4 +1,6 @@
-"""The other tools' formats as bytes, for a browser to save: what is a folder becomes one zip archive."""
+"""The other tools' formats as bytes, for a browser to save: what is a folder becomes one zip
+archive.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,21 @@ def vector(dictionary: Dictionary, region: int, label: str = "") -> bytes:
 
 def features(dictionary: Dictionary, labels: Mapping[int, str] | None = None) -> bytes:
     """All regions with excerpts as Neuronpedia's upload requests, a JSON list of batches."""
-    batches = neuronpedia.features(dictionary, range(len(dictionary)), model_id(dictionary), source(dictionary), labels)
+    batches = neuronpedia.features(
+        dictionary, range(len(dictionary)), model_id(dictionary), source(dictionary), labels
+    )
     return json.dumps(list(batches)).encode()
 
 
 def autoencoder(dictionary: Dictionary) -> bytes:
-    """The dictionary as a SAELens folder, zipped without compression (float noise does not shrink)."""
+    """The dictionary as a SAELens folder, zipped without compression (float noise does not
+    shrink).
+    """
     packed = io.BytesIO()
-    with tempfile.TemporaryDirectory() as parent, zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+    with (
+        tempfile.TemporaryDirectory() as parent,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive,
+    ):
         folder = saelens.write(dictionary, Path(parent) / "sae")
         for path in sorted(folder.iterdir()):
             archive.write(path, f"sae/{path.name}")

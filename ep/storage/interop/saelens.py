@@ -1,9 +1,11 @@
-"""A dictionary as a SAELens folder (`cfg.json`, `sae_weights.safetensors`), loaded by `SAE.load_from_disk`.
+"""A dictionary as a SAELens folder (`cfg.json`, `sae_weights.safetensors`), loaded by
+`SAE.load_from_disk`.
 
-The regions become a top-k autoencoder that is exact: W_enc = Bᵀ, W_dec = B, b_enc = 0, b_dec = c, the centre taken off
-the input. Its one active latent is the region of the nearest basis direction, its value ReLU(u·b) with u = x − c
-(protocol 3.2, read-out "topk"). An activation on the far side of every direction (all distances above 1) has no active
-latent, while `Dictionary.assign` still names the nearest region.
+The regions become a top-k autoencoder that is exact: W_enc = Bᵀ, W_dec = B, b_enc = 0, b_dec = c,
+the centre taken off the input. Its one active latent is the region of the nearest basis direction,
+its value ReLU(u·b) with u = x − c (protocol 3.2, read-out "topk"). An activation on the far side of
+every direction (all distances above 1) has no active latent, while `Dictionary.assign` still names
+the nearest region.
 """
 
 from __future__ import annotations
@@ -22,16 +24,21 @@ from ep.storage.interop.folder import whole_folder
 WEIGHTS, CONFIG = "sae_weights.safetensors", "cfg.json"
 
 
-def write(dictionary: Dictionary, folder: str | os.PathLike[str], basis: str = "exemplar", k: int = 1) -> Path:
+def write(
+    dictionary: Dictionary, folder: str | os.PathLike[str], basis: str = "exemplar", k: int = 1
+) -> Path:
     """Writes the folder, whole or not at all; returns it.
 
     basis: "exemplar" (the membership regions) or "mean". k: latents active at once, 1 to K.
-    ConfigError for another k, KeyError for another basis, StorageError when it cannot be written or holds files.
+    ConfigError for another k, KeyError for another basis, StorageError when it cannot be written or
+    holds files.
     """
     from safetensors.numpy import save_file
 
     if not 1 <= k <= len(dictionary):
-        raise ConfigError(f"k = {k} was asked for: expected 1 to {len(dictionary)}, the number of regions")
+        raise ConfigError(
+            f"k = {k} was asked for: expected 1 to {len(dictionary)}, the number of regions"
+        )
     rows = np.ascontiguousarray(dictionary.basis(basis), np.float32)
     weights = {
         "W_enc": np.ascontiguousarray(rows.T),
@@ -56,7 +63,8 @@ def config(dictionary: Dictionary, basis: str, k: int) -> dict[str, Any]:
         "dtype": "float32",
         "device": "cpu",
         "apply_b_dec_to_input": True,
-        "rescale_acts_by_decoder_norm": True,  # the rows are unit rows: nothing changes, and folding is allowed
+        # the rows are unit rows: nothing changes, and folding is allowed
+        "rescale_acts_by_decoder_norm": True,
         "normalize_activations": "none",
         "reshape_activations": "none",
         "metadata": {

@@ -1,9 +1,10 @@
-"""Published dictionaries (pickles of the reference code) become `.ep.h5` files, without ever being unpickled.
+"""Published dictionaries (pickles of the reference code) become `.ep.h5` files, without ever being
+unpickled.
 
-`machine` interprets the data opcodes into inert values, `layout` knows the published classes and checks every value,
-`conversion` makes one of our dictionaries of them, `metadata` reads the JSON beside the file. All that happens in a
-child process with a limit on its memory (`__main__`); this module starts it, listens, and turns each of its endings
-into a file or one line.
+`machine` interprets the data opcodes into inert values, `layout` knows the published classes and
+checks every value, `conversion` makes one of our dictionaries of them, `metadata` reads the JSON
+beside the file. All that happens in a child process with a limit on its memory (`__main__`); this
+module starts it, listens, and turns each of its endings into a file or one line.
 """
 
 from __future__ import annotations
@@ -47,15 +48,18 @@ def convert(
 ) -> Path:
     """Read a published dictionary and write it as an `.ep.h5` file; returns where that lies.
 
-    out: the file, or a folder to name it in by model, layer and percentile; beside the source when None.
-    metadata: the JSON published with it, as a file or as parsed; None looks for `<name>_metadata.json` beside it.
-    progress: called with a few words and a share in [0, 1] or None, several times a second; if it raises, the work
-    stops and nothing is left behind.
-    origin: where the file was downloaded from: repository, revision, file, licence, card_regions (the K that the card
-    states).
+    out: the file, or a folder to name it in by model, layer and percentile; beside the source when
+    None.
+    metadata: the JSON published with it, as a file or as parsed; None looks for
+    `<name>_metadata.json` beside it.
+    progress: called with a few words and a share in [0, 1] or None, several times a second; if it
+    raises, the work stops and nothing is left behind.
+    origin: where the file was downloaded from: repository, revision, file, licence, card_regions
+    (the K that the card states).
 
-    Raises DictionaryFileError for a file that is no published dictionary, damaged, hostile, or too large for memory;
-    StorageError when `out` cannot be written. An existing file is replaced in one step or left as it was.
+    Raises DictionaryFileError for a file that is no published dictionary, damaged, hostile, or too
+    large for memory; StorageError when `out` cannot be written. An existing file is replaced in one
+    step or left as it was.
     """
     source = Path(path)
     _admit(source)
@@ -78,13 +82,17 @@ def convert(
         try:
             made.replace(target)
         except OSError as error:
-            raise StorageError(f"{shown(target)} could not be written ({error.strerror})") from error
+            raise StorageError(
+                f"{shown(target)} could not be written ({error.strerror})"
+            ) from error
     return target
 
 
 def name_for(info: Mapping[str, Any]) -> str:
     """A file name from provenance, such as gemma-2-2b-it-L20-p4.ep.h5."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", str(info.get("model") or info.get("title") or "").split("/")[-1])
+    stem = re.sub(
+        r"[^A-Za-z0-9._-]+", "-", str(info.get("model") or info.get("title") or "").split("/")[-1]
+    )
     layer = f"-L{info['layer']}" if info.get("layer") is not None else ""
     percentile = f"-p{info['percentile']:g}" if info.get("percentile") is not None else ""
     return f"{stem.strip('-.') or 'published'}{layer}{percentile}{SUFFIX}"
@@ -94,7 +102,9 @@ def _admit(source: Path) -> None:
     """A regular file that begins like a pickle, or one line."""
     try:
         if not source.is_file():
-            what = "this is not a file" if source.exists() else "there is no such file: check the path"
+            what = (
+                "this is not a file" if source.exists() else "there is no such file: check the path"
+            )
             raise DictionaryFileError(f"{shown(source)}: {what}")
         with source.open("rb") as file:
             head = file.read(2)
@@ -103,23 +113,31 @@ def _admit(source: Path) -> None:
         raise DictionaryFileError(f"{shown(source)}: the file cannot be read ({reason})") from None
     if len(head) < 2 or head[0] != 0x80 or not 2 <= head[1] <= 5:
         what = "the file is empty" if not head else "this is no published dictionary"
-        raise DictionaryFileError(f"{shown(source)}: {what}: expected a pickle of protocol 2 to 5, as on the Hub")
+        raise DictionaryFileError(
+            f"{shown(source)}: {what}: expected a pickle of protocol 2 to 5, as on the Hub"
+        )
 
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A hidden folder beside the target, gone afterwards, so that a half-written file is never seen."""
+    """A hidden folder beside the target, gone afterwards, so that a half-written file is never
+    seen.
+    """
     try:
         made = Path(tempfile.mkdtemp(prefix=".importing-", dir=folder))
     except OSError as error:
-        raise StorageError(f"{shown(folder)} cannot be written ({error.strerror}): choose another folder") from error
+        raise StorageError(
+            f"{shown(folder)} cannot be written ({error.strerror}): choose another folder"
+        ) from error
     try:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _metadata(given: str | os.PathLike[str] | Mapping[str, Any] | None, scratch: Path) -> str | None:
+def _metadata(
+    given: str | os.PathLike[str] | Mapping[str, Any] | None, scratch: Path
+) -> str | None:
     """The path of the metadata for the child."""
     if given is None:
         return None
@@ -130,7 +148,7 @@ def _metadata(given: str | os.PathLike[str] | Mapping[str, Any] | None, scratch:
     return str(path)
 
 
-# -- the child process -------------------------------------------------------------------------------------------------
+# -- the child process -----------------------------------------------------------------------------
 
 
 def _run(request: Mapping[str, Any], tell: Progress, timeout: float) -> None:
@@ -140,7 +158,12 @@ def _run(request: Mapping[str, Any], tell: Progress, timeout: float) -> None:
     with (
         tempfile.TemporaryFile() as complaints,
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, env=environment, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=environment,
+            text=True,
         ) as child,
     ):
         heard: Queue[str | None] = Queue()
@@ -170,14 +193,20 @@ def _ask(child: subprocess.Popen[str], request: str) -> None:
         child.stdin.close()
 
 
-def _listen(child: subprocess.Popen[str], heard: Queue[str | None], tell: Progress, deadline: float) -> None:
-    """Until the child is done: pass its progress on; raise DictionaryFileError or StorageError for any other end."""
+def _listen(
+    child: subprocess.Popen[str], heard: Queue[str | None], tell: Progress, deadline: float
+) -> None:
+    """Until the child is done: pass its progress on; raise DictionaryFileError or StorageError for
+    any other end.
+    """
     said: str = "reading"
     share: float | None = None
     while True:
         tell(said, share)
         if monotonic() > deadline:
-            raise DictionaryFileError("reading took too long and was stopped: the file may be damaged")
+            raise DictionaryFileError(
+                "reading took too long and was stopped: the file may be damaged"
+            )
         try:
             line = heard.get(timeout=LOOK_EVERY_S)
         except Empty:
@@ -199,4 +228,7 @@ def _ending(code: int) -> str:
     """Why a child that said nothing ended."""
     if code < 0:
         return f"reading it was ended by signal {-code}: it may need more memory than there is"
-    return f"reading it failed (exit code {code}): the file is damaged, or needs more memory than is allowed"
+    return (
+        f"reading it failed (exit code {code}): the file is damaged, or needs more memory than "
+        "is allowed"
+    )

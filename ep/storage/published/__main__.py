@@ -1,7 +1,9 @@
-"""The child process that reads one published file: a request in, lines of JSON out, memory limited throughout.
+"""The child process that reads one published file: a request in, lines of JSON out, memory limited
+throughout.
 
-It knows no one it talks to: a request on stdin says what to read and where to write; each line on stdout is progress
-({"said", "share"}), the end ({"done"}) or the one line of what went wrong ({"error"} or {"storage"}).
+It knows no one it talks to: a request on stdin says what to read and where to write; each line on
+stdout is progress ({"said", "share"}), the end ({"done"}) or the one line of what went wrong
+({"error"} or {"storage"}).
 """
 
 from __future__ import annotations
@@ -34,14 +36,19 @@ def main() -> int:
     except EPError as error:
         _say(error=str(error))
     except MemoryError:
-        _say(error="reading it needs more memory than is allowed: the file is damaged or no published dictionary")
+        _say(
+            error="reading it needs more memory than is allowed: the file is damaged or no "
+            "published dictionary"
+        )
     except OSError as error:
         _say(error=f"the file cannot be read ({error.strerror or error})")
     return 0
 
 
 def _convert(request: dict[str, Any]) -> None:
-    """1 read within a fixed limit, 2 raise the limit by what the vectors found call for, 3 convert and write."""
+    """1 read within a fixed limit, 2 raise the limit by what the vectors found call for, 3 convert
+    and write.
+    """
     from ep.storage.published import conversion, layout, metadata
     from ep.storage.published.tape import Tape
     from ep.storage.writing import save
@@ -61,7 +68,9 @@ def _convert(request: dict[str, Any]) -> None:
 
 
 def _limit_memory(base: int, allowance: int) -> int:
-    """Limit the address space to `allowance` beyond `base` (0: what the process has now, which is returned)."""
+    """Limit the address space to `allowance` beyond `base` (0: what the process has now, which is
+    returned).
+    """
     try:
         import resource
 
@@ -70,7 +79,9 @@ def _limit_memory(base: int, allowance: int) -> int:
         return base  # no such limit on this system: the machine's own bounds hold
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     wanted = base + allowance
-    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    resource.setrlimit(
+        resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+    )
     return base
 
 

@@ -1,7 +1,7 @@
 """From what a published file holds to one of our dictionaries: arrays, passages and provenance.
 
-Nothing is invented: what the file does not know (Voronoi members, histograms, founders' passages, token ids, a lens) is
-absent, and columns that some region lacks are absent for all.
+Nothing is invented: what the file does not know (Voronoi members, histograms, founders' passages,
+token ids, a lens) is absent, and columns that some region lacks are absent for all.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ ORIGIN = ("repository", "revision", "file", "licence", "card_regions")
 def dictionary(
     tape: Tape, found: Published, path: Path, metadata: Mapping[str, Any], origin: Mapping[str, Any]
 ) -> Dictionary:
-    """The dictionary of a published file, in memory. `path` names it; `origin` may say any of `ORIGIN`."""
+    """The dictionary of a published file, in memory.
+
+    `path` names it; `origin` may say any of `ORIGIN`.
+    """
     arrays = {
         "center": found.center,
         "exemplars": found.exemplars,
@@ -65,11 +68,13 @@ def _columns(regions: tuple[PublishedRegion, ...]) -> dict[str, np.ndarray]:
     return columns
 
 
-# -- text --------------------------------------------------------------------------------------------------------------
+# -- text ------------------------------------------------------------------------------------------
 
 
 def _excerpts(tape: Tape, regions: tuple[PublishedRegion, ...]) -> dict[str, np.ndarray]:
-    """Near and far excerpts, and every distinct passage once, as text; empty when the file holds no excerpt."""
+    """Near and far excerpts, and every distinct passage once, as text; empty when the file holds no
+    excerpt.
+    """
     passages = _Passages(tape)
     rows, counts = [], []
     for region in regions:
@@ -89,7 +94,9 @@ def _excerpts(tape: Tape, regions: tuple[PublishedRegion, ...]) -> dict[str, np.
 
 
 def _events(region: PublishedRegion, passages: _Passages) -> Iterator[tuple[int, int, float, int]]:
-    """(passage, position, distance, band); an event of a small region that is both near and far is near."""
+    """(passage, position, distance, band); an event of a small region that is both near and far is
+    near.
+    """
     seen: set[tuple[int, int]] = set()
     for band, events in ((NEAR, region.near), (FAR, region.far)):
         for event in events:
@@ -100,7 +107,9 @@ def _events(region: PublishedRegion, passages: _Passages) -> Iterator[tuple[int,
 
 
 class _Passages:
-    """Every distinct text once, numbered as met; a text is read from the file when it is first met."""
+    """Every distinct text once, numbered as met; a text is read from the file when it is first
+    met.
+    """
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
@@ -128,14 +137,23 @@ class _Passages:
         }
 
 
-# -- provenance --------------------------------------------------------------------------------------------------------
+# -- provenance ------------------------------------------------------------------------------------
 
 
-def _info(tape: Tape, found: Published, path: Path, said: dict[str, Any], origin: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of the build, whose words they are, and both counts of regions where they differ."""
+def _info(
+    tape: Tape, found: Published, path: Path, said: dict[str, Any], origin: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is known of the build, whose words they are, and both counts of regions where they
+    differ.
+    """
     stated, short = said.pop("metadata_regions", None), said.pop("model_short", None)
     name = short or str(said.get("model", "")).split("/")[-1] or path.stem
-    published = {"file": path.name, "sha256": tape.digest, "bytes": tape.size, "regions": len(found.regions)}
+    published = {
+        "file": path.name,
+        "sha256": tape.digest,
+        "bytes": tape.size,
+        "regions": len(found.regions),
+    }
     published |= {"metadata_regions": stated} if stated is not None else {}
     published |= _origin(origin)
     labels = [[k, region.label] for k, region in enumerate(found.regions) if region.label]

@@ -1,7 +1,9 @@
-"""The published layout (protocol 4.4): which classes and fields there are, and a region's values checked one by one.
+"""The published layout (protocol 4.4): which classes and fields there are, and a region's values
+checked one by one.
 
-Two class names in two packages, old and new. A region's vectors stay in the file until the whole is known to be sound;
-its reservoir of members and the list of everything that joined it are never kept.
+Two class names in two packages, old and new. A region's vectors stay in the file until the whole is
+known to be sound; its reservoir of members and the list of everything that joined it are never
+kept.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from ep.storage.published.values import Array, First, Record, Text
 CLASSES = {
     (f"{package}.discovery.dictionary", name): kind
     for package in ("ep", "cas")
-    for kind, names in (("dictionary", ("Dictionary", "ConceptLibrary")), ("region", ("Partition", "Concept")))
+    for kind, names in (
+        ("dictionary", ("Dictionary", "ConceptLibrary")),
+        ("region", ("Partition", "Concept")),
+    )
     for name in names
 }
 FIELDS: dict[str, Field] = {
@@ -49,7 +54,9 @@ MAX_PASSAGE, MAX_LABEL = 2**20, 1_000
 """Longest text, in bytes and characters."""
 
 UNIT_ROUNDING = 2e-2
-"""How far a direction's length may be from 1 before it is no direction; half precision stays well below."""
+"""How far a direction's length may be from 1 before it is no direction; half precision stays well
+below.
+"""
 
 UNIT_EXACT = 5e-4
 """Lengths this near to 1 are left alone, so that vectors stay bit for bit what was published."""
@@ -59,7 +66,9 @@ NOISE = 1e-3
 
 
 class Event(NamedTuple):
-    """One published excerpt: distance to the exemplar, text, and the token's index in the model's input (BOS is 0)."""
+    """One published excerpt: distance to the exemplar, text, and the token's index in the model's
+    input (BOS is 0).
+    """
 
     distance: float
     text: str | Text
@@ -92,9 +101,11 @@ class Published(NamedTuple):
 
 
 def read(tape: Tape, before_vectors: Callable[[int], object] = lambda size: None) -> Published:
-    """Everything kept of a published file. DictionaryFileError names the first thing that cannot be.
+    """Everything kept of a published file. DictionaryFileError names the first thing that cannot
+    be.
 
-    before_vectors: called with the bytes that the vectors will take, once that is known to be less than the file.
+    before_vectors: called with the bytes that the vectors will take, once that is known to be less
+    than the file.
     """
     reader = _Reader(tape, before_vectors)
     root = Machine(tape, CLASSES, FIELDS, reader.made).run()
@@ -118,21 +129,31 @@ class _Reader:
         center = vector(self._tape, state.get("center"), None, "center")
         threshold = _number(state, "threshold", "the dictionary")
         if threshold is None or not 0 < threshold < 2:
-            raise DictionaryFileError(f"the threshold is {threshold}, expected a cosine distance between 0 and 2")
+            raise DictionaryFileError(
+                f"the threshold is {threshold}, expected a cosine distance between 0 and 2"
+            )
         records = state.get("partitions")
         if type(records) is not list or not records:
             raise DictionaryFileError("the dictionary has no regions")
         if len(records) > MAX_REGIONS or len(center) > MAX_WIDTH:
-            raise DictionaryFileError(f"{len(records):,} regions of width {len(center):,}: more than this can read")
-        if not all(type(r) is Record and r.kind == "region" and r.made is not None for r in records):
+            raise DictionaryFileError(
+                f"{len(records):,} regions of width {len(center):,}: more than this can read"
+            )
+        if not all(
+            type(r) is Record and r.kind == "region" and r.made is not None for r in records
+        ):
             raise DictionaryFileError("the list of regions holds something else")
         if len({id(record) for record in records}) < len(records):
             raise DictionaryFileError("a region is listed twice")
         if 2 * len(records) * 2 * len(center) > self._tape.size:
-            raise DictionaryFileError(f"{len(records):,} regions of width {len(center):,} do not fit the file's size")
+            raise DictionaryFileError(
+                f"{len(records):,} regions of width {len(center):,} do not fit the file's size"
+            )
         self._before_vectors(2 * len(records) * 4 * len(center))
         regions = tuple(record.made for record in records)
-        exemplars = self._directions([r.exemplar for r in regions], len(center), "exemplar_direction")
+        exemplars = self._directions(
+            [r.exemplar for r in regions], len(center), "exemplar_direction"
+        )
         means = self._directions([r.mean for r in regions], len(center), "mean_member_direction")
         return Published(center, threshold, exemplars, means, regions)
 
@@ -158,8 +179,12 @@ class _Reader:
             mean=state["mean_member_direction"],
             members=_whole(state, "member_count", what),
             coherence=_within(_number(state, "member_coherence", what), "member_coherence", 1.0),
-            distance_sum=_within(_number(state, "sum_dist_to_exemplar", what), "sum_dist_to_exemplar"),
-            distance_square_sum=_within(_number(state, "sum_sq_dist_to_exemplar", what), "sum_sq_dist_to_exemplar"),
+            distance_sum=_within(
+                _number(state, "sum_dist_to_exemplar", what), "sum_dist_to_exemplar"
+            ),
+            distance_square_sum=_within(
+                _number(state, "sum_sq_dist_to_exemplar", what), "sum_sq_dist_to_exemplar"
+            ),
             founded_at=_founded(state.get("constituent_sample_indices")),
             near=_events(state.get("sample_prompts"), "sample_prompts", -1.0),
             far=_events(state.get("boundary_prompts"), "boundary_prompts", 1.0),
@@ -172,7 +197,9 @@ class _Reader:
         if type(stored) not in (str, Text):
             raise DictionaryFileError("a label that is no text")
         if type(stored) is Text and stored.length > 4 * MAX_LABEL:
-            raise DictionaryFileError(f"a label of {stored.length:,} bytes, expected at most {MAX_LABEL:,} characters")
+            raise DictionaryFileError(
+                f"a label of {stored.length:,} bytes, expected at most {MAX_LABEL:,} characters"
+            )
         return text(self._tape, stored)[:MAX_LABEL] or None
 
 
@@ -181,7 +208,9 @@ def _number(state: Mapping[str, Any], name: str, what: str) -> float | None:
     if value is None:
         return None
     if type(value) not in (int, float) or abs(value) > 1e300 or not math.isfinite(value):
-        raise DictionaryFileError(f"{what} has {name} = {ascii(value)[:40]}, expected a finite number")
+        raise DictionaryFileError(
+            f"{what} has {name} = {ascii(value)[:40]}, expected a finite number"
+        )
     return float(value)
 
 
@@ -204,13 +233,17 @@ def _within(value: float | None, name: str, most: float = math.inf) -> float | N
 
 
 def _founded(stored: Any) -> int | None:
-    """The index of the founding activation: the first of those that make up the region, if the file counts them."""
+    """The index of the founding activation: the first of those that make up the region, if the file
+    counts them.
+    """
     value = stored.value if type(stored) is First else None
     return value if type(value) is int and 0 <= value < 2**62 else None
 
 
 def _events(stored: Any, name: str, sign: float) -> tuple[Event, ...]:
-    """Excerpts sorted as the bands are: nearest first (the near ones are stored negated), farthest first."""
+    """Excerpts sorted as the bands are: nearest first (the near ones are stored negated), farthest
+    first.
+    """
     if stored is None:
         return ()
     if type(stored) is not list or len(stored) > MAX_EXCERPTS:
@@ -223,10 +256,20 @@ def _event(item: Any, name: str, sign: float) -> Event:
     if type(item) is not tuple or len(item) != 3:
         raise DictionaryFileError(f"{name} holds something else than (distance, text, position)")
     distance, passage, position = item
-    if type(distance) not in (int, float) or not math.isfinite(distance) or abs(distance) > 2 + NOISE:
-        raise DictionaryFileError(f"{name} holds a distance of {ascii(distance)[:40]}, expected 0 to 2")
+    if (
+        type(distance) not in (int, float)
+        or not math.isfinite(distance)
+        or abs(distance) > 2 + NOISE
+    ):
+        raise DictionaryFileError(
+            f"{name} holds a distance of {ascii(distance)[:40]}, expected 0 to 2"
+        )
     if type(passage) not in (str, Text) or (type(passage) is Text and passage.length > MAX_PASSAGE):
-        raise DictionaryFileError(f"{name} holds a text that is none, or one of more than {MAX_PASSAGE:,} bytes")
+        raise DictionaryFileError(
+            f"{name} holds a text that is none, or one of more than {MAX_PASSAGE:,} bytes"
+        )
     if type(position) is not int or not 0 <= position < 2**31:
-        raise DictionaryFileError(f"{name} holds a position of {ascii(position)[:40]}, expected a count")
+        raise DictionaryFileError(
+            f"{name} holds a position of {ascii(position)[:40]}, expected a count"
+        )
     return Event(min(max(sign * distance, 0.0), 2.0), passage, position)

@@ -1,11 +1,14 @@
-"""A machine for the data opcodes of the pickle format (protocols 2 to 5): a file in, inert values out.
+"""A machine for the data opcodes of the pickle format (protocols 2 to 5): a file in, inert values
+out.
 
-It is not an unpickler. Nothing that a file names is imported, called or built: the few allowed names are looked up in
-a table by exact match, and "calling" one of them means filling in one of `ep.storage.published.values`. Every other
-name and opcode is refused. Lists and objects' states are kept only where the layout asks for them by field name;
-everything else becomes `LEFT_OUT` while it is read, which bounds memory whatever the file nests or repeats.
+It is not an unpickler. Nothing that a file names is imported, called or built: the few allowed
+names are looked up in a table by exact match, and "calling" one of them means filling in one of
+`ep.storage.published.values`. Every other name and opcode is refused. Lists and objects' states are
+kept only where the layout asks for them by field name; everything else becomes `LEFT_OUT` while it
+is read, which bounds memory whatever the file nests or repeats.
 
-It knows no dictionary: which classes and fields there are, and what to make of an object, is given to it.
+It knows no dictionary: which classes and fields there are, and what to make of an object, is given
+to it.
 """
 
 from __future__ import annotations
@@ -19,7 +22,17 @@ from ep.storage.published.numbers import array, build_array, build_dtype, dtype,
 from ep.storage.published.stack import LONGEST_NAME, MAX_MARKS, MAX_TUPLE, SHORT_TEXT, Stack
 from ep.storage.published.tables import NUMPY, REFUSED
 from ep.storage.published.tape import Tape
-from ep.storage.published.values import LEFT_OUT, Array, Dtype, First, Latin, Name, Record, Span, Text
+from ep.storage.published.values import (
+    LEFT_OUT,
+    Array,
+    Dtype,
+    First,
+    Latin,
+    Name,
+    Record,
+    Span,
+    Text,
+)
 
 Field = Literal["value", "list", "first"]
 State = dict[str, Any]
@@ -29,13 +42,17 @@ Made = Callable[[Record, State], None]
 class Machine(Stack):
     """One run over one file.
 
-    classes: (module, name) of the allowed classes and what they are called here. fields: of their states, the fields
-    to keep, and whether a field is a value, a list, or a list of which only the first item matters. made: called with
-    every object when its state is complete.
+    classes: (module, name) of the allowed classes and what they are called here. fields: of their
+    states, the fields to keep, and whether a field is a value, a list, or a list of which only the
+    first item matters. made: called with every object when its state is complete.
     """
 
     def __init__(
-        self, tape: Tape, classes: Mapping[tuple[str, str], str], fields: Mapping[str, Field], made: Made
+        self,
+        tape: Tape,
+        classes: Mapping[tuple[str, str], str],
+        fields: Mapping[str, Field],
+        made: Made,
     ) -> None:
         super().__init__(tape)
         self._names = {name: Name(kind) for name, kind in (NUMPY | dict(classes)).items()}
@@ -45,9 +62,14 @@ class Machine(Stack):
         self._memo: list[Any] = []
 
     def run(self) -> Any:
-        """The file's one value. DictionaryFileError at the first thing that no published dictionary holds."""
+        """The file's one value.
+
+        DictionaryFileError at the first thing that no published dictionary holds.
+        """
         if self._tape.take(1) != b"\x80":
-            raise DictionaryFileError("this is no published dictionary: expected a pickle of protocol 2 to 5")
+            raise DictionaryFileError(
+                "this is no published dictionary: expected a pickle of protocol 2 to 5"
+            )
         self._protocol()
         byte, steps = self._tape.byte, [STEPS.get(bytes([code])) for code in range(256)]
         while (code := byte()) != _STOP:
@@ -59,15 +81,19 @@ class Machine(Stack):
         if self._stack or self._marks:
             raise self._tape.error("the file ends with values left over")
         if self._tape.position != self._tape.size:
-            raise self._tape.error(f"{self._tape.size - self._tape.position:,} bytes follow the end")
+            raise self._tape.error(
+                f"{self._tape.size - self._tape.position:,} bytes follow the end"
+            )
         return value
 
     def _refusal(self, code: bytes) -> DictionaryFileError:
         name = REFUSED.get(code)
-        what = f"the instruction {name}" if name else f"byte {code[0]:#04x}, which is no instruction"
+        what = (
+            f"the instruction {name}" if name else f"byte {code[0]:#04x}, which is no instruction"
+        )
         return self._tape.error(f"refused: {what}, which no published dictionary holds")
 
-    # -- control -----------------------------------------------------------------------------------------------------
+    # -- control -----------------------------------------------------------------------------------
 
     def _protocol(self) -> None:
         version = self._tape.byte()
@@ -77,7 +103,9 @@ class Machine(Stack):
     def _frame(self) -> None:
         length = self._tape.whole(8)
         if length > self._tape.size - self._tape.position:
-            raise self._tape.error(f"a frame of {length:,} bytes reaches beyond the end of the file")
+            raise self._tape.error(
+                f"a frame of {length:,} bytes reaches beyond the end of the file"
+            )
         if self._marks:
             self._skim()  # a frame may begin in the middle of a run
 
@@ -88,7 +116,9 @@ class Machine(Stack):
         self._skim()
 
     def _skim(self) -> None:
-        """Go past a run of integers at once where nobody will look at them, or at the first one only."""
+        """Go past a run of integers at once where nobody will look at them, or at the first one
+        only.
+        """
         start = self._marks[-1]
         below, here = self._stack[start - 1] if start else None, self._stack[start:]
         if below is LEFT_OUT and not here:
@@ -98,7 +128,7 @@ class Machine(Stack):
             if first is not None and not here:
                 self._stack.append(first)
 
-    # -- single values -----------------------------------------------------------------------------------------------
+    # -- single values -----------------------------------------------------------------------------
 
     def _text(self, width: int) -> None:
         length = self._tape.whole(width)
@@ -126,7 +156,7 @@ class Machine(Stack):
     def _float(self) -> None:
         self._push(struct.unpack(">d", self._tape.take(8))[0])
 
-    # -- containers --------------------------------------------------------------------------------------------------
+    # -- containers --------------------------------------------------------------------------------
 
     def _list(self) -> None:
         """A list that is kept only as the value of a field the layout asks for."""
@@ -196,12 +226,16 @@ class Machine(Stack):
     def _last(self, n: int) -> list[Any]:
         return [self._pop() for _ in range(n)][::-1]
 
-    # -- the memo ----------------------------------------------------------------------------------------------------
+    # -- the memo ----------------------------------------------------------------------------------
 
     def _remember(self, index: int | None) -> None:
-        """Pickles number what they remember in order; what lies inside something left out is not kept by the memo."""
+        """Pickles number what they remember in order; what lies inside something left out is not
+        kept by the memo.
+        """
         value = self._top()
-        if type(value) in _FLEETING and any(start and self._stack[start - 1] is LEFT_OUT for start in self._marks):
+        if type(value) in _FLEETING and any(
+            start and self._stack[start - 1] is LEFT_OUT for start in self._marks
+        ):
             value = LEFT_OUT
         if index is None or index == len(self._memo):
             self._count()
@@ -216,7 +250,7 @@ class Machine(Stack):
             raise self._tape.error(f"memo entry {index:,} does not exist")
         self._push(self._memo[index])
 
-    # -- names and objects -------------------------------------------------------------------------------------------
+    # -- names and objects -------------------------------------------------------------------------
 
     def _named(self, module: Any, name: Any) -> None:
         """Exact match or nothing: a dotted name cannot reach into an allowed module."""
@@ -225,7 +259,9 @@ class Machine(Stack):
         found = self._names.get((module, name))
         if found is None:
             asked = ascii(f"{module}.{name}"[:80])
-            raise self._tape.error(f"refused: the file asks for {asked}, which no published dictionary needs")
+            raise self._tape.error(
+                f"refused: the file asks for {asked}, which no published dictionary needs"
+            )
         self._push(found)
 
     def _global(self) -> None:
@@ -239,7 +275,9 @@ class Machine(Stack):
     def _newobj(self) -> None:
         arguments, name = self._pop(), self._pop()
         if type(name) is not Name or name.kind not in self._classes or arguments != ():
-            raise self._tape.error("refused: an object of a class that no published dictionary holds")
+            raise self._tape.error(
+                "refused: an object of a class that no published dictionary holds"
+            )
         self._count()
         self._push(Record(name.kind))
 
@@ -264,7 +302,9 @@ class Machine(Stack):
                 return array()
             case "scalar", (Dtype() as kind_of, _):
                 return scalar(self._tape, kind_of, arguments[1])
-        raise self._tape.error(f"refused: a call of {kind} with {len(arguments)} arguments that do not fit it")
+        raise self._tape.error(
+            f"refused: a call of {kind} with {len(arguments)} arguments that do not fit it"
+        )
 
     def _build(self) -> None:
         state = self._pop()

@@ -1,7 +1,9 @@
-"""The JSON beside a published file, read leniently: known facts of the right type are taken, everything else is left.
+"""The JSON beside a published file, read leniently: known facts of the right type are taken,
+everything else is left.
 
-Its `config` holds every argument of the command that built the dictionary, keys for remote services included, so
-nothing is copied from it as a whole. An unreadable file says nothing; it is never an error.
+Its `config` holds every argument of the command that built the dictionary, keys for remote services
+included, so nothing is copied from it as a whole. An unreadable file says nothing; it is never an
+error.
 """
 
 from __future__ import annotations
@@ -20,7 +22,13 @@ FILE_NAME = re.compile(r"(?P<short>[A-Za-z0-9][\w.-]*?)_layer(?P<layer>\d{1,4})(
 FOLDER_NAME = re.compile(
     r"(?P<short>[A-Za-z0-9][\w.-]*?)_L(?P<layer>\d{1,4})_p(?P<percentile>\d{1,2}(?:[.p]\d{1,6})?)(_.*)?"
 )
-OWNERS = {"gemma": "google", "llama": "meta-llama", "meta-llama": "meta-llama", "qwen": "Qwen", "pythia": "EleutherAI"}
+OWNERS = {
+    "gemma": "google",
+    "llama": "meta-llama",
+    "meta-llama": "meta-llama",
+    "qwen": "Qwen",
+    "pythia": "EleutherAI",
+}
 """Owners of models that the reference calls by their short names."""
 
 CORPUS = "monology/pile-uncopyrighted"
@@ -47,12 +55,15 @@ def load(path: Path | None) -> dict[str, Any]:
 
 
 def describe(path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Provenance of a published file, as far as its metadata, or its and its folder's names, say it.
+    """Provenance of a published file, as far as its metadata, or its and its folder's names, say
+    it.
 
     Entries nobody states are absent.
     """
     named = _from_names(path)
-    config, found, built = (_object(metadata, key) for key in ("config", "discovery_config", "discovery"))
+    config, found, built = (
+        _object(metadata, key) for key in ("config", "discovery_config", "discovery")
+    )
     either = [found, config]
     layer = _first_whole(either, "layer", 0, 1000)
     layer = named.get("layer") if layer is None else layer
@@ -121,7 +132,8 @@ def _growth(snapshots: Any) -> list[list[int]]:
     steps: list[list[int]] = []
     for item in snapshots[:MAX_STEPS] if isinstance(snapshots, list) else []:
         seen, regions = (
-            _whole(item.get(key)) if isinstance(item, dict) else None for key in ("n_acts", "n_partitions")
+            _whole(item.get(key)) if isinstance(item, dict) else None
+            for key in ("n_acts", "n_partitions")
         )
         if seen is None or regions is None or (steps and (seen < steps[-1][0] or regions < 0)):
             break
@@ -129,7 +141,7 @@ def _growth(snapshots: Any) -> list[list[int]]:
     return steps
 
 
-# -- one fact at a time ------------------------------------------------------------------------------------------------
+# -- one fact at a time ----------------------------------------------------------------------------
 
 
 def _object(source: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
-"""The numpy side of a published file: dtypes, arrays and scalars as descriptions, and their numbers when wanted.
+"""The numpy side of a published file: dtypes, arrays and scalars as descriptions, and their numbers
+when wanted.
 
-Only floats of 2, 4 and 8 bytes and whole numbers are known; object, text and record dtypes are refused by name. A shape
-is believed only when the bytes that are there have exactly that size.
+Only floats of 2, 4 and 8 bytes and whole numbers are known; object, text and record dtypes are
+refused by name. A shape is believed only when the bytes that are there have exactly that size.
 """
 
 from __future__ import annotations
@@ -23,15 +24,24 @@ def dtype(arguments: tuple[Any, ...]) -> Dtype:
     """What `numpy.dtype` is asked for: a code, and two flags that change nothing here."""
     code = arguments[0] if arguments else None
     if len(arguments) > 3 or code not in CODES:
-        raise DictionaryFileError(f"refused: an array of dtype {ascii(code)[:40]}, expected floats or whole numbers")
+        raise DictionaryFileError(
+            f"refused: an array of dtype {ascii(code)[:40]}, expected floats or whole numbers"
+        )
     return Dtype(str(code))
 
 
 def build_dtype(target: Dtype, state: Any) -> None:
     """The byte order of a dtype; one with fields, a sub-array or metadata is refused."""
-    simple = type(state) is tuple and len(state) == 8 and state[2:5] == (None, None, None) and state[1] in ORDERS
+    simple = (
+        type(state) is tuple
+        and len(state) == 8
+        and state[2:5] == (None, None, None)
+        and state[1] in ORDERS
+    )
     if not simple:
-        raise DictionaryFileError("refused: an array of a compound dtype, expected floats or whole numbers")
+        raise DictionaryFileError(
+            "refused: an array of a compound dtype, expected floats or whole numbers"
+        )
     target.order = state[1]
 
 
@@ -43,7 +53,9 @@ def array() -> Array:
 def frombuffer(arguments: tuple[Any, ...]) -> Array:
     """An array in one go: bytes, dtype, shape, order (protocol 5)."""
     if len(arguments) != 4:
-        raise DictionaryFileError("refused: an array with other parts than bytes, dtype, shape and order")
+        raise DictionaryFileError(
+            "refused: an array with other parts than bytes, dtype, shape and order"
+        )
     payload, kind, shape, order = arguments
     return _filled(Array(), payload, kind, shape, order == "C")
 
@@ -51,7 +63,9 @@ def frombuffer(arguments: tuple[Any, ...]) -> Array:
 def build_array(target: Array, state: Any) -> None:
     """An array's state: version, shape, dtype, Fortran order, bytes (protocols 2 to 4)."""
     if type(state) is not tuple or len(state) != 5 or target.payload is not None:
-        raise DictionaryFileError("refused: an array with another state than version, shape, dtype, order and bytes")
+        raise DictionaryFileError(
+            "refused: an array with another state than version, shape, dtype, order and bytes"
+        )
     _, shape, kind, fortran, payload = state
     _filled(target, payload, kind, shape, not fortran)
 
@@ -61,7 +75,11 @@ def _filled(target: Array, payload: Any, kind: Any, shape: Any, rows_first: bool
     if type(kind) is not Dtype or type(payload) not in (Span, Latin):
         raise DictionaryFileError("refused: an array whose dtype or bytes are of another kind")
     sizes = (shape,) if type(shape) is int else shape
-    if type(sizes) is not tuple or not 0 < len(sizes) <= 2 or not all(type(n) is int and n >= 0 for n in sizes):
+    if (
+        type(sizes) is not tuple
+        or not 0 < len(sizes) <= 2
+        or not all(type(n) is int and n >= 0 for n in sizes)
+    ):
         raise DictionaryFileError("refused: an array whose shape is not one or two numbers")
     if not rows_first and len(sizes) > 1:
         raise DictionaryFileError("refused: an array in Fortran order")
@@ -69,16 +87,24 @@ def _filled(target: Array, payload: Any, kind: Any, shape: Any, rows_first: bool
     known = payload.length if isinstance(payload, Span) else None
     if known is not None and known != expected:
         wanted = f"{expected:,}" if expected < 2**62 else "far more"
-        raise DictionaryFileError(f"an array of shape {sizes!r} needs {wanted} bytes, the file holds {known:,}"[:200])
+        raise DictionaryFileError(
+            f"an array of shape {sizes!r} needs {wanted} bytes, the file holds {known:,}"[:200]
+        )
     if isinstance(payload, Latin) and not expected <= _longest(payload) <= 2 * expected:
-        raise DictionaryFileError(f"an array of shape {sizes!r} does not fit the bytes the file holds"[:200])
+        raise DictionaryFileError(
+            f"an array of shape {sizes!r} does not fit the bytes the file holds"[:200]
+        )
     target.dtype, target.shape, target.payload = kind, sizes, payload
     return target
 
 
 def _longest(payload: Latin) -> int:
     """Bytes of the text: a character of Latin-1 takes one or two."""
-    return payload.text.length if isinstance(payload.text, Text) else len(payload.text.encode("utf-8", "surrogatepass"))
+    return (
+        payload.text.length
+        if isinstance(payload.text, Text)
+        else len(payload.text.encode("utf-8", "surrogatepass"))
+    )
 
 
 def scalar(tape: Tape, kind: Dtype, payload: Any) -> int | float:
@@ -98,7 +124,9 @@ def vector(tape: Tape, stored: Any, width: int | None, name: str) -> np.ndarray:
     if type(stored) is not Array or stored.dtype is None:
         raise DictionaryFileError(f"{name} is missing or no array")
     if stored.dtype.code[0] != "f":
-        raise DictionaryFileError(f"{name} holds dtype {stored.dtype.code}, expected float16, float32 or float64")
+        raise DictionaryFileError(
+            f"{name} holds dtype {stored.dtype.code}, expected float16, float32 or float64"
+        )
     if len(stored.shape) != 1 or stored.shape[0] < 1 or width not in (None, stored.shape[0]):
         expected = "(d,)" if width is None else f"({width},)"
         raise DictionaryFileError(f"{name} has shape {stored.shape}, expected {expected}")
@@ -113,7 +141,9 @@ def vector(tape: Tape, stored: Any, width: int | None, name: str) -> np.ndarray:
 def _values(tape: Tape, stored: Array, kind: np.dtype) -> np.ndarray:
     data = payload_bytes(tape, stored.payload)
     if len(data) != math.prod(stored.shape) * kind.itemsize:
-        raise DictionaryFileError(f"an array of shape {stored.shape} does not fit the {len(data):,} bytes it has")
+        raise DictionaryFileError(
+            f"an array of shape {stored.shape} does not fit the {len(data):,} bytes it has"
+        )
     return np.frombuffer(data, kind)
 
 
@@ -125,7 +155,9 @@ def payload_bytes(tape: Tape, payload: Span | Latin | None) -> bytes:
     try:
         return text(tape, payload.text).encode("latin-1")
     except UnicodeEncodeError:
-        raise DictionaryFileError("an array's bytes are written as text that is not Latin-1") from None
+        raise DictionaryFileError(
+            "an array's bytes are written as text that is not Latin-1"
+        ) from None
 
 
 def text(tape: Tape, stored: str | Text) -> str:

@@ -12,11 +12,16 @@ SHORT_TEXT = 256
 
 MAX_STACK, MAX_MARKS, MAX_TUPLE = 100_000, 64, 16
 MAX_OBJECTS = 20_000_000
-"""Tuples, arrays, lists and objects in one file, and things it remembers; the largest published has about 6 million."""
+"""Tuples, arrays, lists and objects in one file, and things it remembers; the largest published has
+about 6 million.
+"""
 
 
 class Stack:
-    """Values that wait to be used, and marks among them. Taking what is not there is an error at the tape's place."""
+    """Values that wait to be used, and marks among them.
+
+    Taking what is not there is an error at the tape's place.
+    """
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
@@ -26,7 +31,9 @@ class Stack:
 
     def _push(self, value: Any) -> None:
         if len(self._stack) >= MAX_STACK:
-            raise self._tape.error(f"more than {MAX_STACK:,} values wait at once: nested too deeply")
+            raise self._tape.error(
+                f"more than {MAX_STACK:,} values wait at once: nested too deeply"
+            )
         self._stack.append(value)
 
     def _pop(self) -> Any:

@@ -1,4 +1,6 @@
-"""The names a published file may ask for, and the instructions that no published dictionary holds."""
+"""The names a published file may ask for, and the instructions that no published dictionary
+holds.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,10 @@ for _core in ("numpy.core", "numpy._core"):
     }
 
 REFUSED = {
-    b"P": "PERSID", b"Q": "BINPERSID", b"i": "INST", b"o": "OBJ", b"\x82": "EXT1", b"\x83": "EXT2", b"\x84": "EXT4",
-    b"\x97": "NEXT_BUFFER", b"\x98": "READONLY_BUFFER", b"\x92": "NEWOBJ_EX", b"\x91": "FROZENSET", b"\x8b": "LONG4",
-    b"I": "INT", b"L": "LONG", b"F": "FLOAT", b"S": "STRING", b"T": "BINSTRING", b"U": "SHORT_BINSTRING",
-    b"V": "UNICODE", b"p": "PUT", b"g": "GET", b"l": "LIST", b"d": "DICT", b"0": "POP", b"1": "POP_MARK", b"2": "DUP",
+    b"P": "PERSID", b"Q": "BINPERSID", b"i": "INST", b"o": "OBJ", b"\x82": "EXT1", b"\x83": "EXT2",
+    b"\x84": "EXT4", b"\x97": "NEXT_BUFFER", b"\x98": "READONLY_BUFFER", b"\x92": "NEWOBJ_EX",
+    b"\x91": "FROZENSET", b"\x8b": "LONG4", b"I": "INT", b"L": "LONG", b"F": "FLOAT",
+    b"S": "STRING", b"T": "BINSTRING", b"U": "SHORT_BINSTRING", b"V": "UNICODE", b"p": "PUT",
+    b"g": "GET", b"l": "LIST", b"d": "DICT", b"0": "POP", b"1": "POP_MARK", b"2": "DUP",
 }  # fmt: skip
 """Opcodes of pickle that no published dictionary needs, by name for the message."""

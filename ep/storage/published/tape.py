@@ -1,4 +1,6 @@
-"""A file read once from front to back, hashed on the way, with long stretches passed over but remembered by place."""
+"""A file read once from front to back, hashed on the way, with long stretches passed over but
+remembered by place.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ INTEGERS = re.compile(rb"(?:J[\s\S]{4}|M[\s\S]{2}|K[\s\S])*+")
 
 
 class Tape:
-    """One open file. size: its length when it was opened; reading beyond it is an error, whatever happens to it since.
+    """One open file. size: its length when it was opened; reading beyond it is an error, whatever
+    happens to it since.
 
     tell: called with the number of bytes read so far, once a window.
     """
@@ -59,7 +62,9 @@ class Tape:
         return int.from_bytes(self.take(length), "little")
 
     def line(self, longest: int) -> bytes:
-        """Up to the next line feed, which is passed over; DictionaryFileError when it is not within `longest` bytes."""
+        """Up to the next line feed, which is passed over; DictionaryFileError when it is not within
+        `longest` bytes.
+        """
         if self._at + longest > len(self._buffer):
             self._fill(min(longest, self.size - self.position))
         end = self._buffer.find(b"\n", self._at, self._at + longest)
@@ -81,7 +86,9 @@ class Tape:
         return start
 
     def integers(self) -> int | None:
-        """Go past the run of integers that begins here, as far as it is at hand; returns the first of them, if any."""
+        """Go past the run of integers that begins here, as far as it is at hand; returns the first
+        of them, if any.
+        """
         run = INTEGERS.match(self._buffer, self._at)
         if run is None or run.end() == self._at:
             return None
@@ -90,10 +97,17 @@ class Tape:
         return first
 
     def again(self, offset: int, length: int) -> bytes:
-        """Bytes that were passed over, read now. DictionaryFileError when the file lost them meanwhile."""
+        """Bytes that were passed over, read now.
+
+        DictionaryFileError when the file lost them meanwhile.
+        """
         if not 0 <= offset <= offset + length <= self.size:
             raise self.error("a place beyond the end of the file")
-        data = os.pread(self._file.fileno(), length, offset) if hasattr(os, "pread") else self._seek(offset, length)
+        data = (
+            os.pread(self._file.fileno(), length, offset)
+            if hasattr(os, "pread")
+            else self._seek(offset, length)
+        )
         if len(data) != length:
             raise DictionaryFileError("the file changed while it was read")
         return data

@@ -1,7 +1,8 @@
-"""What a published file's bytes may become: inert values. None of them can do anything, and long ones stay in the file.
+"""What a published file's bytes may become: inert values. None of them can do anything, and long
+ones stay in the file.
 
-A `Span` says where bytes lie; they are read when somebody wants them. What nobody wants becomes `LEFT_OUT` while it is
-read, so the reservoirs that fill a published file are never held.
+A `Span` says where bytes lie; they are read when somebody wants them. What nobody wants becomes
+`LEFT_OUT` while it is read, so the reservoirs that fill a published file are never held.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ class First:
 
 @dataclass(frozen=True)
 class Name:
-    """An allowed (module, name) of the file. It is never imported; `kind` says which of ours it stands for."""
+    """An allowed (module, name) of the file.
+
+    It is never imported; `kind` says which of ours it stands for.
+    """
 
     kind: str
 
@@ -79,7 +83,9 @@ class Array:
 
 @dataclass(slots=True)
 class Record:
-    """An object of one of the two published classes; `made` is what its reader made of its state."""
+    """An object of one of the two published classes; `made` is what its reader made of its
+    state.
+    """
 
     kind: str
     built: bool = False
