@@ -21,15 +21,15 @@ st.set_page_config(
 st.logo(str(ASSETS / "logo.svg"), size="medium")
 page = st.navigation(
     [
-        st.Page("pages/library.py", title="Library"),
-        st.Page("pages/atlas.py", title="Atlas", default=True, url_path="map"),
-        st.Page("pages/region.py", title="Region"),
-        st.Page("pages/prompt.py", title="Prompt"),
-        st.Page("pages/between.py", title="Between"),
-        st.Page("pages/resolution.py", title="Resolution"),
-        st.Page("pages/compare.py", title="Compare"),
-        st.Page("pages/steer.py", title="Steer"),
-        st.Page("pages/behaviour.py", title="Behaviour"),
+        st.Page("pages/library/page.py", title="Library", url_path="library"),
+        st.Page("pages/atlas/page.py", title="Atlas", default=True, url_path="map"),
+        st.Page("pages/region/page.py", title="Region", url_path="region"),
+        st.Page("pages/prompt/page.py", title="Prompt", url_path="prompt"),
+        st.Page("pages/between/page.py", title="Between", url_path="between"),
+        st.Page("pages/resolution/page.py", title="Resolution", url_path="resolution"),
+        st.Page("pages/compare/page.py", title="Compare", url_path="compare"),
+        st.Page("pages/steer/page.py", title="Steer", url_path="steer"),
+        st.Page("pages/behaviour/page.py", title="Behaviour", url_path="behaviour"),
         # for links
         st.Page(lambda: state.goto("atlas"), title="Atlas", url_path="atlas", visibility="hidden"),
     ],

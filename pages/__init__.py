@@ -1,1 +1,1 @@
-"""The screens, one file each; `pages.shared` is the only code they have in common."""
+"""The screens: a folder each, which knows itself, `pages.shared` and `ep`, never another page."""

@@ -18,8 +18,8 @@ from ep.storage import save
 from ep.views import colorings
 from ep.views.search import Found
 from ep.views.tables import opening_region
+from pages.atlas.table import brush_text, listed
 from pages.shared import jobs, loading, state
-from pages.shared.atlas_table import brush_text, listed
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.pages import APP, Visit, said
 

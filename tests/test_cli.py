@@ -19,6 +19,7 @@ import pytest
 import ep
 from ep.cli import main
 from tests.fixtures import tiny
+from tests.fixtures.commands import output, refused
 from tests.fixtures.dictionaries import synthetic
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,20 +52,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     ]
     assert main([*arguments, "--out", str(folder / "out"), "--batch", "8"]) == 0
     return str(next((folder / "out").glob("*.ep.h5"))), model
-
-
-def output(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(list(arguments)) == 0
-    return capsys.readouterr().out
-
-
-def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
-    assert main(list(arguments)) == code
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    lines = captured.err.strip().splitlines()
-    assert len(lines) == 1, captured.err
-    return lines[0]
 
 
 def test_info_says_what_and_whence(file: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,9 +22,10 @@ from ep.studies import matching as study
 from ep.studies.prompts import Prompts
 from ep.views import snippets_two
 from tests.fixtures import tiny
+from tests.fixtures.builds import built
+from tests.fixtures.commands import ran
+from tests.fixtures.demo import opened
 from tests.fixtures.dictionaries import synthetic
-from tests.test_snippets import opened, ran
-from tests.test_studies_matching import built
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo"
 TUNED, BASE = (

@@ -16,8 +16,8 @@ from ep.views import continuations
 from ep.views import steering as view
 from ep.views.steering import Setting
 from tests.fixtures import tiny
+from tests.fixtures.commands import output, refused
 from tests.fixtures.dictionaries import synthetic
-from tests.test_cli import output, refused
 
 pytestmark = pytest.mark.slow
 

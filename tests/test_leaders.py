@@ -14,7 +14,7 @@ from ep.method import leaders as leaders_module
 from ep.method import search
 from ep.method.leaders import Leaders
 from ep.method.nearest import folded_cosine, nearest_exemplar
-from tests.test_nearest import unit
+from tests.fixtures.directions import unit
 
 
 def one_at_a_time(x: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,10 +9,7 @@ import pytest
 
 from ep.errors import ActivationError
 from ep.method.nearest import fold, folded_cosine, nearest_exemplar, rounding_bound
-
-
-def unit(x: np.ndarray) -> np.ndarray:
-    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+from tests.fixtures.directions import CASES, unit
 
 
 def brute(x: np.ndarray, exemplars: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -21,41 +18,6 @@ def brute(x: np.ndarray, exemplars: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         [folded_cosine(np.broadcast_to(row, exemplars.shape), exemplars) for row in x]
     )
     return cosines.max(1), cosines.argmax(1)
-
-
-def cases() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """(directions, exemplars) that are easy, crowded, tied, lopsided or of awkward shape."""
-    rng = np.random.default_rng(5)
-    draw = lambda n, d: rng.standard_normal((n, d))  # noqa: E731
-    base = draw(1, 128)
-    outlier = draw(900, 128)
-    outlier[:, 7] *= 60
-    outlier[:, 100] *= 25
-    few = unit(draw(40, 64))
-    twins = unit(base + 1e-3 * draw(900, 128))
-    ulps = unit(base + 1e-7 * draw(400, 128))
-    pole = unit(draw(1, 64))
-    return {
-        "random": (unit(draw(300, 128)), unit(draw(700, 128))),
-        "clustered": (
-            unit(draw(9, 64)[np.arange(200) % 9] + 0.2 * draw(200, 64)),
-            unit(draw(90, 64)),
-        ),
-        "near-duplicates": (twins[:100], twins[100:]),
-        "float32 twins": (ulps[:50], ulps[50:]),
-        "exact duplicates": (few, np.concatenate([few, few, few[::-1]])),
-        "outlier dimensions": (unit(outlier[:100]), unit(outlier[100:])),
-        "all negative": (unit(pole + 1e-3 * draw(30, 64)), unit(-pole + 1e-3 * draw(200, 64))),
-        "opposite": (pole, -pole),
-        "zero row": (np.zeros((2, 64), np.float32), unit(draw(5, 64))),
-        "d prime": (unit(draw(50, 131)), unit(draw(60, 131))),
-        "d one": (unit(draw(20, 1)), unit(draw(5, 1))),
-        "wide": (unit(draw(40, 2304)), unit(draw(30, 2304))),
-        **{f"K={k}": (unit(draw(64, 64)), unit(draw(k, 64))) for k in range(1, 6)},
-    }
-
-
-CASES = cases()
 
 
 @pytest.mark.parametrize("name", CASES)

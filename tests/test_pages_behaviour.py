@@ -18,13 +18,13 @@ import ep
 from ep.studies.rates import Rate
 from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
-from pages.shared import behaviour_judge, behaviour_prompts, loading
-from pages.shared.behaviour_work import Kept
+from pages.behaviour import prompts
+from pages.behaviour.work import Kept
+from pages.shared import judge, loading
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.endpoint import Seen, completion, send, serving, waits
-from tests.fixtures.pages import shelved
-from tests.test_pages_reading import _html, _visit
+from tests.fixtures.pages import said, shelved, show
 
 pytestmark = pytest.mark.slow
 STORED = Path(__file__).resolve().parents[1] / "data/demo/behaviour.json"
@@ -62,13 +62,13 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         lines = ["prompt,label", *(f"{text},{label}" for text, label in several)]
         (tmp_path / "prompts" / f"{name}.csv").write_text("\n".join(lines) + "\n")
     monkeypatch.setattr(loading, "DEMO", tmp_path)
-    behaviour_prompts._demo.clear()
+    prompts._demo.clear()
     yield
-    behaviour_prompts._demo.clear()
+    prompts._demo.clear()
 
 
 def well(at: AppTest) -> str:
-    page = _html(at)
+    page = said(at)
     assert not at.exception and "Something went wrong" not in page
     return page
 
@@ -84,7 +84,7 @@ def wait(at: AppTest, text: str) -> str:
 
 def test_the_stored_run_is_there_at_once_and_says_what_it_is(keys: dict[str, str]) -> None:
     data = json.loads(STORED.read_text())
-    page = well(_visit("behaviour", keys["own"]))
+    page = well(show("behaviour", keys["own"]))
     for text in (
         f"Stored run of {data['made']}",
         "is not tried yet",
@@ -97,7 +97,7 @@ def test_the_stored_run_is_there_at_once_and_says_what_it_is(keys: dict[str, str
 
 
 def test_a_run_of_ones_own_finds_tries_and_repeats(keys: dict[str, str], few: None) -> None:
-    at = _visit("behaviour", keys["own"], bjudge="labels", btok="4", bseeds="2")
+    at = show("behaviour", keys["own"], bjudge="labels", btok="4", bseeds="2")
     assert "Nothing has been tried yet" in well(at)
     at.button(key="behaviour_go").click().run()
     page = wait(at, "Regions by prompts covered")
@@ -111,7 +111,7 @@ def test_a_run_of_ones_own_finds_tries_and_repeats(keys: dict[str, str], few: No
     assert "<img src=x" not in page and "<script>z" not in page
     at.button(key="behaviour_streams").click().run()
     assert "Here with 6%" in wait(at, "Here with")
-    again = _visit("behaviour", keys["own"], bjudge="labels", btok="4", bseeds="2")
+    again = show("behaviour", keys["own"], bjudge="labels", btok="4", bseeds="2")
     assert "Regions by prompts covered" in well(again), "what was found belongs to the server"
 
 
@@ -140,7 +140,7 @@ def test_a_run_of_ones_own_finds_tries_and_repeats(keys: dict[str, str], few: No
 def test_what_cannot_be_set_is_a_sentence_and_the_page_stays(
     keys: dict[str, str], settings: dict[str, str], said: str
 ) -> None:
-    page = well(_visit("behaviour", keys["own"], **settings))
+    page = well(show("behaviour", keys["own"], **settings))
     assert said in page and "Where the prompts fall" in page
 
 
@@ -150,7 +150,7 @@ def test_what_cannot_be_set_is_a_sentence_and_the_page_stays(
 def test_a_model_that_does_not_fit_or_is_not_here_is_a_sentence(
     keys: dict[str, str], name: str, said: str
 ) -> None:
-    at = _visit("behaviour", keys[name])
+    at = show("behaviour", keys[name])
     at.button(key="behaviour_go").click().run()
     page = well(at)
     assert "This cannot be tried here" in page and said.casefold() in page.casefold()
@@ -160,16 +160,16 @@ def test_a_model_that_does_not_fit_or_is_not_here_is_a_sentence(
 def test_prompts_that_all_behave_alike_end_as_a_sentence_and_the_model_goes_on(
     keys: dict[str, str], few: None
 ) -> None:
-    at = _visit("behaviour", keys["own"], bjudge="pattern", bpat="zzzz", btok="4")
+    at = show("behaviour", keys["own"], bjudge="pattern", bpat="zzzz", btok="4")
     at.button(key="behaviour_go").click().run()
     assert "None of the 18 prompts show it" in wait(at, "None of the 18")
-    at = _visit("behaviour", keys["own"], bjudge="labels", btok="5")
+    at = show("behaviour", keys["own"], bjudge="labels", btok="5")
     at.button(key="behaviour_go").click().run()
     wait(at, "Regions by prompts covered")
 
 
 def asked_at(at: AppTest, url: str) -> None:
-    at.session_state[behaviour_judge.GIVEN] = {"url": url, "model": "a *judge*", "key": ""}
+    at.session_state[judge.GIVEN] = {"url": url, "model": "a *judge*", "key": ""}
     at.run()
     at.button(key="behaviour_go").click().run()
 
@@ -185,9 +185,9 @@ def test_a_judge_asked_over_the_network_decides_and_one_that_never_answers_is_a_
         reply = seen.body["messages"][-1]["content"]
         send(handler, completion("Yes." if len(reply) % 2 else "no"))
 
-    monkeypatch.setattr(behaviour_judge, "TIMEOUT_S", 0.4)
+    monkeypatch.setattr(judge, "TIMEOUT_S", 0.4)
     with serving(odd) as server:
-        at = _visit("behaviour", keys["own"], bjudge="endpoint", btok="6")
+        at = show("behaviour", keys["own"], bjudge="endpoint", btok="6")
         asked_at(at, server.url)
         page = wait(at, "prompts show it")
         replies = {seen.body["messages"][-1]["content"] for seen in server.seen}
@@ -195,10 +195,10 @@ def test_a_judge_asked_over_the_network_decides_and_one_that_never_answers_is_a_
             "each text is asked about once"
         )
     with serving(waits(3.0)) as server:
-        at = _visit("behaviour", keys["own"], bjudge="endpoint", btok="7")
+        at = show("behaviour", keys["own"], bjudge="endpoint", btok="7")
         asked_at(at, server.url)
         assert "did not answer" in wait(at, "did not answer")
-    at = _visit("behaviour", keys["own"], bjudge="labels", btok="7")
+    at = show("behaviour", keys["own"], bjudge="labels", btok="7")
     at.button(key="behaviour_go").click().run()
     wait(at, "Regions by prompts covered")
 

@@ -12,12 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 from ep.method.dictionary import Dictionary, MemorySource
 from ep.studies import between as study
-from pages.shared import anchors, neighbourhood
+from pages.between import anchors, neighbourhood
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
-from tests.fixtures.pages import shelved
+from tests.fixtures.pages import shelved, show, well
 from tests.fixtures.published import without_tokens
-from tests.test_pages_reading import _html, _visit
 
 VITAL = ("center", "exemplars", "mean_directions", "count_arrival")
 
@@ -52,14 +51,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         yield found
 
 
-def well(at: AppTest) -> str:
-    page = _html(at)
-    assert not at.exception and "Something went wrong" not in page
-    return page
-
-
 def test_the_first_picture_needs_no_click(keys: dict[str, str]) -> None:
-    page = well(_visit("between", keys["p4"], r="3"))
+    page = well(show("between", keys["p4"], r="3"))
     assert "B was found" in page and "how it was carried there" in page and "Region " in page
     assert "members · cosine with A" in page
 
@@ -71,7 +64,7 @@ def test_the_ladder_is_the_familys_from_coarse_to_fine(keys: dict[str, str]) -> 
 
 
 def test_a_link_restores_anchors_basis_view_and_k(keys: dict[str, str]) -> None:
-    at = _visit(
+    at = show(
         "between",
         keys["p4"],
         r="3",
@@ -101,18 +94,18 @@ def test_a_link_restores_anchors_basis_view_and_k(keys: dict[str, str]) -> None:
 def test_what_makes_no_sense_in_a_link_is_passed_over(
     keys: dict[str, str], wrong: dict[str, str]
 ) -> None:
-    well(_visit("between", keys["p4"], r="3", **wrong))
+    well(show("between", keys["p4"], r="3", **wrong))
 
 
 def test_exchanging_the_anchors_exchanges_them_in_the_link(keys: dict[str, str]) -> None:
-    at = _visit("between", keys["p4"], r="3", b="9")
+    at = show("between", keys["p4"], r="3", b="9")
     at.button(key="anchors_swap").click().run()
     assert (at.query_params["r"], at.query_params["b"]) == ("9", "3")
     well(at)
 
 
 def test_a_region_looked_at_becomes_an_anchor_or_is_opened(keys: dict[str, str]) -> None:
-    at = _visit("between", keys["p4"], r="3", b="9")
+    at = show("between", keys["p4"], r="3", b="9")
     at.button(key="between_make_B").click().run()
     well(at)
     assert at.query_params["r"] == "3" and at.query_params["b"] != "9"
@@ -123,14 +116,14 @@ def test_a_region_looked_at_becomes_an_anchor_or_is_opened(keys: dict[str, str])
 def test_a_dictionary_without_siblings_or_text_is_drawn(
     keys: dict[str, str], key: str, kind: str
 ) -> None:
-    page = well(_visit("between", keys[key], r="3", between=kind))
+    page = well(show("between", keys[key], r="3", between=kind))
     assert (
         "no siblings at other percentiles" in page and "<img" not in page and "<script" not in page
     )
 
 
 def test_two_regions_have_nothing_between(keys: dict[str, str]) -> None:
-    assert "Nothing can lie between" in well(_visit("between", keys["tiny"], r="0"))
+    assert "Nothing can lie between" in well(show("between", keys["tiny"], r="0"))
 
 
 def test_the_carrying_is_said_with_its_cosine() -> None:
@@ -149,7 +142,7 @@ def group(at: AppTest, option: str) -> AppTest:
 
 
 def test_who_comes_second_is_shown_with_its_interval(keys: dict[str, str]) -> None:
-    at = group(_visit("region", keys["p1"], r="3"), "Comes second")
+    at = group(show("region", keys["p1"], r="3"), "Comes second")
     page = well(at)
     assert (
         "Where its Voronoi members would go" in page
@@ -159,24 +152,24 @@ def test_who_comes_second_is_shown_with_its_interval(keys: dict[str, str]) -> No
 
 
 def test_farthest_regions_are_the_farthest(keys: dict[str, str]) -> None:
-    from pages.shared.region_surroundings import farthest
+    from pages.region.surroundings import farthest
 
     dictionary = synthetic(60, 16)
     distance = 1 - dictionary.exemplars.astype(np.float64) @ dictionary.exemplars[7]
     assert [k for k, _ in farthest(dictionary, 7)] == np.argsort(-distance)[:8].tolist()
     assert farthest(synthetic(1, 8), 0) == []
-    assert "they point apart" in well(group(_visit("region", keys["p1"], r="3"), "Farthest"))
+    assert "they point apart" in well(group(show("region", keys["p1"], r="3"), "Farthest"))
 
 
 def test_a_bare_file_says_what_it_cannot_tell(keys: dict[str, str]) -> None:
-    at = _visit("region", keys["bare"], r="0")
+    at = show("region", keys["bare"], r="0")
     page = well(at)
     assert "Not in this file: " in page and "second choices" in page and "Stability" not in page
     assert not any("Comes second" in control.options for control in at.get("button_group"))
 
 
 def test_excerpts_without_tokens_are_whole_and_said_to_be(keys: dict[str, str]) -> None:
-    page = well(_visit("region", keys["published"], r="3"))
+    page = well(show("region", keys["published"], r="3"))
     assert (
         "Published without token ids" in page
         and "Not in this file: logit lens, token ids (its model adds" in page
@@ -185,7 +178,7 @@ def test_excerpts_without_tokens_are_whole_and_said_to_be(keys: dict[str, str]) 
 
 
 def test_stability_names_its_sources(keys: dict[str, str]) -> None:
-    page = well(_visit("region", keys["p1"], r="3"))
+    page = well(show("region", keys["p1"], r="3"))
     for text in (
         "D = log10(N·c²)",
         "percentile here",
@@ -202,7 +195,7 @@ def read(at: AppTest, text: str) -> str:
 
 
 def test_a_text_of_ones_own_is_read_against_the_region(keys: dict[str, str]) -> None:
-    at = _visit("region", keys["p1"], r="3")
+    at = show("region", keys["p1"], r="3")
     page = read(at, "The cat sat on the mat.")
     assert (
         "tokens fall in this region" in page
@@ -220,12 +213,12 @@ def test_a_text_of_ones_own_is_read_against_the_region(keys: dict[str, str]) -> 
 def test_a_text_that_cannot_be_read_is_said(
     keys: dict[str, str], key: str, text: str, said: str
 ) -> None:
-    assert said in read(_visit("region", keys[key], r="3"), text)
+    assert said in read(show("region", keys[key], r="3"), text)
 
 
 def test_distances_to_one_exemplar_agree_with_the_reading(keys: dict[str, str]) -> None:
     from ep.views.prompt import reading
-    from pages.shared.region_trial import distances
+    from pages.region.trial import distances
 
     dictionary = synthetic(40, 16)
     x = dictionary.exemplars[[5, 9, 5]] * 3 + dictionary.center

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from ep.method.dictionary import Dictionary, MemorySource
-from pages.shared import compare_work
+from pages.compare import work
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
-from tests.fixtures.pages import shelved
-from tests.test_pages_between import well
-from tests.test_pages_reading import _visit
+from tests.fixtures.pages import shelved, show, well
 
 VITAL = ("center", "exemplars", "mean_directions", "count_arrival")
 
@@ -81,7 +79,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 def test_the_page_opens_on_the_sibling_of_another_model_beside_another_seed(
     keys: dict[str, str],
 ) -> None:
-    page = well(_visit("compare", keys["a"]))
+    page = well(show("compare", keys["a"]))
     assert "second" in page
     assert "between the centres" in page
     for text in (
@@ -98,7 +96,7 @@ def test_the_page_opens_on_the_sibling_of_another_model_beside_another_seed(
 
 
 def test_each_side_is_beside_its_own_null(keys: dict[str, str]) -> None:
-    page = well(_visit("compare", keys["a"], cb=keys["c"]))
+    page = well(show("compare", keys["a"], cb=keys["c"]))
     for text in (
         "another seed of A:",
         "another seed of B:",
@@ -108,7 +106,7 @@ def test_each_side_is_beside_its_own_null(keys: dict[str, str]) -> None:
     ):
         assert text in page
     assert "No null" not in page
-    page = well(_visit("compare", keys["b"], cb=keys["c"]))
+    page = well(show("compare", keys["b"], cb=keys["c"]))
     assert "No null for A" in page
     assert "No null for B" not in page
     assert "another seed of B:" in page
@@ -117,9 +115,9 @@ def test_each_side_is_beside_its_own_null(keys: dict[str, str]) -> None:
 def test_large_pairs_and_their_nulls_are_matched_beside_the_page(
     keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = well(_visit("compare", keys["c"], cb=keys["a"]))
-    monkeypatch.setattr(compare_work, "AT_ONCE", 0)
-    at = _visit("compare", keys["c"], cb=keys["a"], cbasis="mean")
+    whole = well(show("compare", keys["c"], cb=keys["a"]))
+    monkeypatch.setattr(work, "AT_ONCE", 0)
+    at = show("compare", keys["c"], cb=keys["a"], cbasis="mean")
     for _ in range(100):
         if "another seed of B:" in well(at):
             break
@@ -130,19 +128,19 @@ def test_large_pairs_and_their_nulls_are_matched_beside_the_page(
 
 
 def test_a_seed_that_cannot_be_matched_in_this_way_is_no_null(keys: dict[str, str]) -> None:
-    page = well(_visit("compare", keys["short"], cb=keys["b"], ccentre="common"))
+    page = well(show("compare", keys["short"], cb=keys["b"], ccentre="common"))
     assert "No null for A: its other seed cannot be matched in this way" in page
-    assert "another seed of A:" in well(_visit("compare", keys["short"], cb=keys["b"]))
+    assert "another seed of A:" in well(show("compare", keys["short"], cb=keys["b"]))
 
 
 def test_two_seeds_of_one_setting_are_said_to_be_that(keys: dict[str, str]) -> None:
-    assert "two seeds of one setting" in well(_visit("compare", keys["a"], cb=keys["seed"]))
-    page = well(_visit("compare", keys["b"], cb=keys["z alone"]))
+    assert "two seeds of one setting" in well(show("compare", keys["a"], cb=keys["seed"]))
+    page = well(show("compare", keys["b"], cb=keys["z alone"]))
     assert page.count("No null for A and B: the text x.txt") == 1
 
 
 def test_the_same_dictionary_twice_persists_whole(keys: dict[str, str]) -> None:
-    page = well(_visit("compare", keys["a"], cb=keys["a"]))
+    page = well(show("compare", keys["a"], cb=keys["a"]))
     assert "are the same dictionary" in page
     assert "80 pairs" in page
     assert "the two hold the same regions" in page
@@ -153,7 +151,7 @@ def test_the_same_dictionary_twice_persists_whole(keys: dict[str, str]) -> None:
 def test_every_way_of_comparing_is_kept_in_the_link(
     keys: dict[str, str], basis: str, centre: str
 ) -> None:
-    at = _visit(
+    at = show(
         "compare",
         keys["a"],
         cb=keys["b"],
@@ -172,58 +170,58 @@ def test_every_way_of_comparing_is_kept_in_the_link(
 
 @pytest.mark.parametrize("ccut", ["nan", "-3", "x", "1e9", "0.70"])
 def test_nonsense_in_a_link_counts_as_nothing(keys: dict[str, str], ccut: str) -> None:
-    at = _visit("compare", keys["a"], cb="no such", ccut=ccut, creg="99999", cview="<b>", ckind="?")
+    at = show("compare", keys["a"], cb="no such", ccut=ccut, creg="99999", cview="<b>", ckind="?")
     page = well(at)
     assert at.slider(key="compare_cutoff").value == 0.7
     assert "another one was chosen" in page
 
 
 def test_other_widths_are_offered_shared_inputs(keys: dict[str, str]) -> None:
-    page = well(_visit("compare", keys["a"], cb=keys["wide"]))
+    page = well(show("compare", keys["a"], cb=keys["wide"]))
     assert "through inputs" in page
     assert "Both models are needed here" in page
 
 
 def test_without_a_typical_norm_the_way_out_is_said(keys: dict[str, str]) -> None:
-    page = well(_visit("compare", keys["a"], cb=keys["bare"], ccentre="common"))
+    page = well(show("compare", keys["a"], cb=keys["bare"], ccentre="common"))
     assert "about each one" in page
-    page = well(_visit("compare", keys["a"], cb=keys["bare"]))
+    page = well(show("compare", keys["a"], cb=keys["bare"]))
     assert "This file holds no excerpt of this region" in page
 
 
 def test_without_a_null_the_page_says_what_to_do(keys: dict[str, str]) -> None:
-    page = well(_visit("compare", keys["b"], cb=keys["a"]))
+    page = well(show("compare", keys["b"], cb=keys["a"]))
     assert "No null" in page
     assert "another --seed" in page
 
 
 def test_small_and_hostile_dictionaries_are_compared_too(keys: dict[str, str]) -> None:
-    well(_visit("compare", keys["a"], cb=keys["tiny"]))
-    well(_visit("compare", keys["tiny"], cb=keys["a"]))
-    page = well(_visit("compare", keys["hostile"], cb=keys["a"]))
+    well(show("compare", keys["a"], cb=keys["tiny"]))
+    well(show("compare", keys["tiny"], cb=keys["a"]))
+    page = well(show("compare", keys["hostile"], cb=keys["a"]))
     assert "<img src=x" not in page
 
 
 def test_one_prompt_goes_through_both_models(keys: dict[str, str]) -> None:
     page = well(
-        _visit("compare", keys["a"], cb=keys["b"], cview="prompt", q="two boats", **{"as": "text"})
+        show("compare", keys["a"], cb=keys["b"], cview="prompt", q="two boats", **{"as": "text"})
     )
     assert "fall in regions that are not each other" in page
 
 
 def test_two_tokenizers_read_one_prompt_side_by_side(keys: dict[str, str]) -> None:
     other = {"cview": "prompt", "q": "two boats", "as": "text"}
-    page = well(_visit("compare", keys["a"], cb=keys["gpt2"], **other))
+    page = well(show("compare", keys["a"], cb=keys["gpt2"], **other))
     assert "The two models cut this text into" in page
     assert "places where tokens of both end" in page
     assert "tokens</b> fall in regions that are not each other" in page
-    page = well(_visit("compare", keys["a"], cb=keys["gpt2"], **{**other, "as": "chat"}))
+    page = well(show("compare", keys["a"], cb=keys["gpt2"], **{**other, "as": "chat"}))
     assert "Without a chat template in gpt2, both read it as plain text" in page
 
 
 @pytest.mark.parametrize("view", ["verdicts", "prompt", "inputs"])
 def test_every_view_can_be_exported_and_shows_its_code(keys: dict[str, str], view: str) -> None:
-    at = _visit("compare", keys["a"], cb=keys["b"], cview=view, q="two boats", **{"as": "text"})
+    at = show("compare", keys["a"], cb=keys["b"], cview=view, q="two boats", **{"as": "text"})
     for _ in range(100):
         if at.button and not any("Cancel" in button.label for button in at.button):
             break
@@ -234,5 +232,5 @@ def test_every_view_can_be_exported_and_shows_its_code(keys: dict[str, str], vie
 
 
 def test_final_token_without_a_model_says_so(keys: dict[str, str]) -> None:
-    page = well(_visit("compare", keys["hostile"], cb=keys["a"], cview="final"))
+    page = well(show("compare", keys["hostile"], cb=keys["a"], cview="final"))
     assert "Both models are needed here" in page

@@ -14,9 +14,9 @@ from ep.storage import edits, save
 from ep.storage.labels import Labels
 from ep.storage.schema import ARRAYS
 from ep.views.excerpts import aligned
+from pages.region.lacking import sentence
+from pages.region.passages import _doubted
 from pages.shared import loading
-from pages.shared.region_lacking import sentence
-from pages.shared.region_passages import _doubted
 from pages.shared.tokens import aligned as printed
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.pages import Visit, said

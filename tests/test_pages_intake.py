@@ -9,7 +9,7 @@ import pytest
 
 import ep
 from ep.errors import DictionaryFileError, StorageError
-from pages.shared import intake
+from pages.library import intake
 from tests.fixtures.dictionaries import HOSTILE, synthetic
 
 

@@ -16,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 import ep
 from ep.errors import DictionaryFileError
 from ep.storage.hub import PUBLISHED, REPOSITORY, Listing, RemoteFile
-from pages.shared import intake, jobs, loading, publishing, state
+from pages.library import intake, publishing
+from pages.shared import jobs, loading, state
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.pages import go, said
 from tests.fixtures.published import library, pickled, without_tokens

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from ep.method.dictionary import Dictionary, MemorySource
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
-from tests.fixtures.pages import shelved
+from tests.fixtures.pages import said, shelved, show
 
 ROOT = Path(__file__).resolve().parents[1]
 VITAL = ("center", "exemplars", "mean_directions", "count_arrival")
@@ -79,38 +78,10 @@ def _deserted() -> Dictionary:
     return Dictionary(MemorySource(arrays), whole.info, 20)
 
 
-def _frame_around(script: str) -> None:
-    """What app.py does around a page, without the navigation, which would draw the Atlas first."""
-    import runpy
-
-    from pages.shared import frame, state
-
-    frame.begin()
-    with frame.calm():
-        state.synchronise()
-        frame.sidebar()
-        runpy.run_path(script)
-
-
-def _visit(page: str, key: str, **selection: str) -> AppTest:
-    at = AppTest.from_function(
-        _frame_around, default_timeout=60, args=(str(ROOT / "pages" / f"{page}.py"),)
-    )
-    for name, value in {"d": key, **selection}.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception
-    return at
-
-
-def _html(at: AppTest) -> str:
-    return "\n".join(element.proto.body for element in at.get("html"))
-
-
 def test_a_region_shows_both_counts_its_lens_its_event_and_its_passages(
     keys: dict[str, str],
 ) -> None:
-    page = _html(_visit("region", keys["first"], r="3"))
+    page = said(show("region", keys["first"], r="3"))
     for text in (
         "Region 3",
         "members, Voronoi",
@@ -127,13 +98,13 @@ def test_a_region_shows_both_counts_its_lens_its_event_and_its_passages(
 
 
 def test_previous_next_and_the_id_walk_and_are_kept_in_the_link(keys: dict[str, str]) -> None:
-    at = _visit("region", keys["first"], r="3")
+    at = show("region", keys["first"], r="3")
     at.button(key="region_next").click().run()
-    assert "Region 4" in _html(at) and at.query_params["r"] == "4"
+    assert "Region 4" in said(at) and at.query_params["r"] == "4"
     at.button(key="region_previous").click().run()
-    assert "Region 3" in _html(at)
+    assert "Region 3" in said(at)
     at.text_input(key="region_id").set_value("59").run()
-    assert "Region 59" in _html(at)
+    assert "Region 59" in said(at)
     assert at.button(key="region_next").disabled
 
 
@@ -141,22 +112,22 @@ def test_previous_next_and_the_id_walk_and_are_kept_in_the_link(keys: dict[str, 
 def test_an_id_that_does_not_exist_is_said_and_nothing_moves(
     keys: dict[str, str], wrong: str
 ) -> None:
-    at = _visit("region", keys["first"], r="3")
+    at = show("region", keys["first"], r="3")
     at.text_input(key="region_id").set_value(wrong).run()
-    page = _html(at)
+    page = said(at)
     assert "Region 3" in page and "ep-note" in page and "<b>1</b>" not in page
 
 
 def test_the_shift_lens_is_the_other_choice(keys: dict[str, str]) -> None:
-    at = _visit("region", keys["first"], r="3")
-    assert "shift ↑" not in _html(at)
+    at = show("region", keys["first"], r="3")
+    assert "shift ↑" not in said(at)
     at.get("button_group")[0].set_value("Shift").run()
-    assert "shift ↑" in _html(at)
+    assert "shift ↑" in said(at)
 
 
 def test_a_bare_dictionary_says_what_its_file_does_not_hold(keys: dict[str, str]) -> None:
-    page = _html(_visit("region", keys["bare"], r="0"))
-    said = page[page.index("Not in this file:") :].split("<")[0]
+    page = said(show("region", keys["bare"], r="0"))
+    line = page[page.index("Not in this file:") :].split("<")[0]
     for text in (
         "logit lens (its model adds it",
         "neighbours",
@@ -164,20 +135,20 @@ def test_a_bare_dictionary_says_what_its_file_does_not_hold(keys: dict[str, str]
         "distances",
         "token counts",
     ):
-        assert text in said
+        assert text in line
     assert "Something went wrong" not in page
 
 
 def test_a_region_without_voronoi_members_explains_itself(keys: dict[str, str]) -> None:
-    page = _html(_visit("region", keys["deserted"], r="0"))
+    page = said(show("region", keys["deserted"], r="0"))
     assert "No activation is nearest to this exemplar any more" in page
     assert "Something went wrong" not in page
     assert "Founded by" in page
 
 
 def test_a_prompt_is_read_at_every_layer_of_the_family(keys: dict[str, str]) -> None:
-    at = _visit("prompt", keys["first"], q="The cat sat on the mat.")
-    page = _html(at)
+    at = show("prompt", keys["first"], q="The cat sat on the mat.")
+    page = said(at)
     for text in (
         "Distance to the nearest exemplar",
         "Path through the layers",
@@ -187,13 +158,13 @@ def test_a_prompt_is_read_at_every_layer_of_the_family(keys: dict[str, str]) -> 
         assert text in page
     for readout in ("Top 5", "Within θ", "Otsu"):
         at.get("button_group")[0].set_value(readout).run()
-        assert not at.exception and f"{readout}:" in _html(at)
+        assert not at.exception and f"{readout}:" in said(at)
 
 
 def test_without_a_prompt_an_example_is_shown_under_the_open_editor(keys: dict[str, str]) -> None:
-    at = _visit("prompt", keys["first"])
+    at = show("prompt", keys["first"])
     assert at.text_area[0].value
-    assert "Regions in this text" in _html(at)
+    assert "Regions in this text" in said(at)
     at.text_area[0].set_value("Two plus three is five.")
     next(button for button in at.button if button.label == "Read").click().run()
     assert at.query_params["q"] == "Two plus three is five."
@@ -201,49 +172,49 @@ def test_without_a_prompt_an_example_is_shown_under_the_open_editor(keys: dict[s
 
 
 def test_a_chat_turn_shows_its_template(keys: dict[str, str]) -> None:
-    at = _visit("prompt", keys["first"])
+    at = show("prompt", keys["first"])
     at.get("button_group")[0].set_value("Chat turn").run()
     at.text_area[0].set_value("Hello")
     next(button for button in at.button if button.label == "Read").click().run()
-    assert not at.exception and "Regions in this text" in _html(at)
+    assert not at.exception and "Regions in this text" in said(at)
 
 
 @pytest.mark.parametrize("text", ["", "   \n"])
 def test_empty_text_is_said(keys: dict[str, str], text: str) -> None:
-    at = _visit("prompt", keys["first"])
+    at = show("prompt", keys["first"])
     at.text_area[0].set_value(text)
     next(button for button in at.button if button.label == "Read").click().run()
-    assert "There is no text to read" in _html(at)
+    assert "There is no text to read" in said(at)
 
 
 @pytest.mark.parametrize(
     "text", ["a\0b", "word " * 3000, "<img src=x onerror=alert(1)> $x$ \u202e", "🙂" * 5]
 )
 def test_odd_text_is_read_or_cut_and_said(keys: dict[str, str], text: str) -> None:
-    at = _visit("prompt", keys["first"])
+    at = show("prompt", keys["first"])
     at.text_area[0].set_value(text)
     next(button for button in at.button if button.label == "Read").click().run()
-    page = _html(at)
+    page = said(at)
     assert not at.exception and "Regions in this text" in page and "<img" not in page
     assert ("was cut after" in page) == (len(text) > 5000)
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "why"),
     [("narrow", "32 dimensions, this dictionary has 16"), ("foreign", "nobody/has-this")],
 )
 def test_a_model_that_does_not_fit_is_a_calm_box_with_a_way_out(
-    keys: dict[str, str], key: str, said: str
+    keys: dict[str, str], key: str, why: str
 ) -> None:
-    at = _visit("prompt", keys[key], q="Hello there")
-    page = _html(at)
-    assert "cannot be read here" in page and said in page
+    at = show("prompt", keys[key], q="Hello there")
+    page = said(at)
+    assert "cannot be read here" in page and why in page
     assert {"Edit the text", "Choose another dictionary"} <= {button.label for button in at.button}
 
 
 def test_the_library_lists_families_and_what_is_broken(keys: dict[str, str]) -> None:
-    at = _visit("library", keys["first"])
-    page = _html(at)
+    at = show("library", keys["first"])
+    page = said(at)
     for text in (
         "whole",
         "narrow",
@@ -258,12 +229,12 @@ def test_the_library_lists_families_and_what_is_broken(keys: dict[str, str]) -> 
 
 
 def test_hostile_names_are_text_in_the_library(keys: dict[str, str]) -> None:
-    page = _html(_visit("library", keys["hostile"]))
+    page = said(show("library", keys["hostile"]))
     assert "<img" not in page and "<script" not in page and "&lt;img" in page
 
 
 def test_a_path_that_leads_nowhere_is_one_line(keys: dict[str, str]) -> None:
-    at = _visit("library", keys["first"])
+    at = show("library", keys["first"])
     at.text_input(key="library_path").set_value("/nowhere/x.ep.h5")
     next(button for button in at.button if button.label == "Open the file").click().run()
-    assert not at.exception and "There is no file at" in _html(at)
+    assert not at.exception and "There is no file at" in said(at)

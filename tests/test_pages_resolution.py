@@ -18,8 +18,7 @@ from ep.views import snippets
 from pages.shared import loading
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
-from tests.fixtures.pages import shelved
-from tests.test_pages_reading import _html, _visit
+from tests.fixtures.pages import said, shelved, show
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,13 +54,13 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 def well(at: AppTest) -> str:
-    page = _html(at)
+    page = said(at)
     assert not at.exception and "Something went wrong" not in page and "cannot be shown" not in page
     return page
 
 
 def test_the_first_picture_needs_no_click_and_its_tables_name_every_p(keys: dict[str, str]) -> None:
-    at = _visit("resolution", keys["p4"], r="3")
+    at = show("resolution", keys["p4"], r="3")
     page = well(at)
     for text in (
         "Where the members of region 3 lie",
@@ -79,39 +78,39 @@ def test_recorded_counts_that_contradict_themselves_are_shown_and_nothing_breaks
 ) -> None:
     """Made-up counts point anywhere, within range: the page must not care."""
     for region in range(0, 90, 13):
-        well(_visit("resolution", keys["p1"], r=str(region)))
+        well(show("resolution", keys["p1"], r=str(region)))
     ladder = [loading.dictionary(keys[name]) for name in ("p8", "p4", "p1")]
     assert study.recorded(ladder[2], ladder[0]) is not None
 
 
 def test_one_percentile_says_what_to_do(keys: dict[str, str]) -> None:
-    page = well(_visit("resolution", keys["alone"], r="3"))
+    page = well(show("resolution", keys["alone"], r="3"))
     assert "at p = 4 only" in page and "--percentile" in page
 
 
 def test_hostile_text_stays_text(keys: dict[str, str]) -> None:
     for region in range(0, 60, 9):
-        page = well(_visit("resolution", keys["hostile4"], r=str(region)))
+        page = well(show("resolution", keys["hostile4"], r=str(region)))
         assert "<img src=x" not in page and "<script>" not in page and "<style>*" not in page
 
 
 def test_two_texts_are_read_and_the_strip_says_where_they_part(keys: dict[str, str]) -> None:
-    at = _visit("resolution", keys["p4"], r="3", sa="the cat sat", sb="the old garden")
+    at = show("resolution", keys["p4"], r="3", sa="the cat sat", sb="the old garden")
     page = well(at)
     assert "Their cosine about the centre is" in page
     assert page.count("apart</span>") + page.count("together</span>") == 3
-    same = well(_visit("resolution", keys["p4"], r="3", sa="the cat", sb="the cat"))
+    same = well(show("resolution", keys["p4"], r="3", sa="the cat", sb="the cat"))
     assert "They never part" in same and "cosine about the centre is 1.00" in same
-    first = well(_visit("resolution", keys["p4"], r="3", sa="the cat", sb="the cat", ta="0"))
+    first = well(show("resolution", keys["p4"], r="3", sa="the cat", sb="the cat", ta="0"))
     assert "has no region" in first
     for wrong in ("x", "-1", "99999999999999999999", "²"):
         assert "They never part" in well(
-            _visit("resolution", keys["p4"], r="3", sa="a cat", sb="a cat", tb=wrong)
+            show("resolution", keys["p4"], r="3", sa="a cat", sb="a cat", tb=wrong)
         )
 
 
 def test_a_model_that_is_not_here_is_said_and_the_flow_stays(keys: dict[str, str]) -> None:
-    page = _html(_visit("resolution", keys["lost4"], r="3", sa="one", sb="two"))
+    page = said(show("resolution", keys["lost4"], r="3", sa="one", sb="two"))
     assert "These texts cannot be read here" in page and "Where the members of region 3 lie" in page
     assert "Something went wrong" not in page
 
@@ -119,10 +118,10 @@ def test_a_model_that_is_not_here_is_said_and_the_flow_stays(keys: dict[str, str
 def test_an_estimate_says_so_and_a_long_one_runs_as_a_job_with_the_same_outcome(
     keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_once = well(_visit("resolution", keys["lost4"], r="2"))
+    at_once = well(show("resolution", keys["lost4"], r="2"))
     assert "Estimated" in at_once and "members of region 2 lie" in at_once
     monkeypatch.setattr(study, "cost", lambda finer, coarser: 1e15)
-    at = _visit("resolution", keys["lost4"], r="2")
+    at = show("resolution", keys["lost4"], r="2")
     deadline = monotonic() + 60
     while "members of region 2 lie" not in well(at) and monotonic() < deadline:
         sleep(0.2)

@@ -23,8 +23,10 @@ from ep.views import snippets
 from ep.views import steering as view
 from ep.views.continuations import Column, differing
 from ep.views.steering import Setting
-from pages.shared import loading, steering_files
+from pages.shared import loading
+from pages.steer import files
 from tests.fixtures.dictionaries import HOSTILE, synthetic
+from tests.fixtures.pages import show
 from tests.fixtures.steering import (
     LIVE,
     LONG,
@@ -36,7 +38,6 @@ from tests.fixtures.steering import (
     shelf,
     well,
 )
-from tests.test_pages_reading import _visit
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +50,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 def test_the_page_opens_without_the_model_and_says_what_will_be_seen(keys: dict[str, str]) -> None:
     loading._model_states().clear()
-    at = _visit("steer", keys["own"], r="3")
+    at = show("steer", keys["own"], r="3")
     page = well(at)
     assert "untouched, region 3 taken out" in page and "How much is enough?" in page
     assert loading.model_state(loading.dictionary(keys["own"]).info) == loading.NOT_NEEDED
@@ -74,7 +75,7 @@ def test_a_run_is_that_of_the_backend_and_its_link_writes_the_same_again(
         for name, value in at.query_params.items()
     }
     assert link["srun"] == "1"
-    again = _visit("steer", link.pop("d"), **link)  # nobody clicks
+    again = show("steer", link.pop("d"), **link)  # nobody clicks
     assert finished(again) == columns
 
 
@@ -130,7 +131,7 @@ def test_a_strength_nobody_chose_follows_the_region_and_the_mode(keys: dict[str,
     def strength(at: AppTest) -> float:
         return at.slider(key="steer_strength").value
 
-    at = _visit("steer", keys["own"], r="3", schat="text", stoks="2")
+    at = show("steer", keys["own"], r="3", schat="text", stoks="2")
     assert strength(at) == careful(dictionary, [3])
     generated(at)
     at.segmented_control(key="steer_mode").set_value("ablate").run()
@@ -275,30 +276,30 @@ def test_files_hold_the_run_and_the_direction(keys: dict[str, str]) -> None:
     dictionary = loading.dictionary(keys["own"])
     setting = replace(LONG, tokens=6, strength=0.5)
     columns = alone(keys["own"], setting)
-    files = steering_files.files(dictionary, setting, columns)
-    run = json.loads(files["steering-run.json"]())
+    made = files.files(dictionary, setting, columns)
+    run = json.loads(made["steering-run.json"]())
     assert (
         run["columns"][2]["text"] == columns[2].text
         and run["setting"]["strength"] == 0.5
         and run["provenance"]
     )
-    direction = np.load(io.BytesIO(files["region-3-direction.npz"]()))
+    direction = np.load(io.BytesIO(made["region-3-direction.npz"]()))
     assert (
         np.array_equal(direction["direction"], dictionary.exemplars[[3]])
         and direction["strength"] == 0.5
     )
-    assert files["region-3-control-vector.gguf"]().startswith(b"GGUF")
-    assert json.loads(files["region-3-neuronpedia.json"]())[
+    assert made["region-3-control-vector.gguf"]().startswith(b"GGUF")
+    assert json.loads(made["region-3-neuronpedia.json"]())[
         "vectorDefaultSteerStrength"
     ] == pytest.approx(2.0)
-    several = steering_files.files(dictionary, replace(setting, regions=(3, 9)), columns)
+    several = files.files(dictionary, replace(setting, regions=(3, 9)), columns)
     assert set(several) == {"steering-run.json", "region-3-9-direction.npz"}
     both = np.load(io.BytesIO(several["region-3-9-direction.npz"]()))
     pushed = dictionary.exemplars[[3, 9]].sum(axis=0)
     assert both["direction"].shape == (2, 32) and np.allclose(
         both["push"], pushed / np.linalg.norm(pushed), atol=1e-6
     )
-    (table,) = steering_files.tables(columns).values()
+    (table,) = files.tables(columns).values()
     assert table().num_rows == sum(len(column.ids) for column in columns)
 
 

@@ -17,7 +17,8 @@ from ep.studies.rates import Rate
 from ep.studies.sense import Answer, Sense
 from ep.studies.steering import STEERED, Dose, sweep
 from ep.views import figures_dose
-from pages.shared import jobs, steering_controls
+from pages.shared import jobs
+from pages.steer import controls
 from tests.fixtures.endpoint import Seen, completion, send, serving
 from tests.fixtures.steering import asked, model_of, shelf, until, well
 
@@ -56,7 +57,7 @@ def test_the_marks_of_the_slider_are_those_of_the_sweep() -> None:
 
     sense = Sense(9.0, 9.0, 1, Rate(0, 1))
     swept = sweep(answer, ["a"] * 12, Phrases(), sense, (0, 0.25, 0.5, 1, 2, 3))
-    bare, marked = (steering_controls._ruler(0.0, 4.0, 0.4, one) for one in (None, swept))
+    bare, marked = (controls._ruler(0.0, 4.0, 0.4, one) for one in (None, swept))
     assert "0.40 default" in bare and "a sweep finds" in bare
     assert (
         "0.50 default" in marked
@@ -64,7 +65,7 @@ def test_the_marks_of_the_slider_are_those_of_the_sweep() -> None:
         and "degenerates here" in marked
     )
     for high in (0.2, 1.6, 4.0):  # wherever the default stands, no words run into it
-        assert "default" in steering_controls._ruler(0.0, high, high * 0.9, None)
+        assert "default" in controls._ruler(0.0, high, high * 0.9, None)
 
 
 def swept(at: AppTest) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from ep.views import steering as view
 from ep.views.steering import Setting
-from pages.shared import jobs, loading, steering
+from pages.shared import jobs, loading
+from pages.steer import worker
 from tests.fixtures.steering import LONG, alone, model_of, shelf, until
 
 pytestmark = pytest.mark.slow
@@ -25,21 +26,21 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     yield from shelf(tmp_path_factory)
 
 
-def run_of(key: str, setting: Setting) -> tuple[steering.Live, jobs.Job, Thread]:
+def run_of(key: str, setting: Setting) -> tuple[worker.Live, jobs.Job, Thread]:
     """A run outside any page, on a thread of its own."""
     dictionary, model = loading.dictionary(key), model_of(key)
     batch = view.rows(dictionary, model, setting)
-    live, job = steering.Live(key, "steer test", setting, ""), jobs.Job("Steering")
+    live, job = worker.Live(key, "steer test", setting, ""), jobs.Job("Steering")
     thread = Thread(
         target=job.run,
-        args=(lambda job: steering._write(live, "me", dictionary, model, batch, job),),
+        args=(lambda job: worker._write(live, "me", dictionary, model, batch, job),),
     )
     return live, job, thread
 
 
 def test_a_run_nobody_looks_at_ends_and_frees_the_model(keys: dict[str, str]) -> None:
     live, job, thread = run_of(keys["own"], LONG)
-    live.seen = monotonic() - 2 * steering.GONE_AFTER_S
+    live.seen = monotonic() - 2 * worker.GONE_AFTER_S
     thread.start()
     thread.join(60)
     assert job.state == "cancelled" and not live.measured

@@ -15,7 +15,7 @@ from ep.method import search
 from ep.method.codes import LONGEST, MIX, Coder
 from ep.method.nearest import nearest_exemplar
 from ep.method.search import ExemplarIndex
-from tests.test_nearest import CASES, unit
+from tests.fixtures.directions import CASES, unit
 
 PATHS = ("float32", "int8", "float32 on device", "int8 on device", "short products")
 

@@ -5,9 +5,6 @@ shows.
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +25,8 @@ from ep.views import snippets
 from ep.views.layouts import coordinates
 from ep.views.search import Index
 from ep.views.snippets_behaviour import Files, behaviour
+from tests.fixtures.commands import ran
+from tests.fixtures.demo import opened
 from tests.fixtures.dictionaries import HOSTILE, synthetic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,37 +34,9 @@ DEMO = ROOT / "data" / "demo" / "dictionaries" / "all-tokens"
 TEXT = "Lily went to the harbour."
 
 
-def opened(name: str) -> Dictionary:
-    """A demo dictionary as the pages have it: it knows its file."""
-    dictionary = ep.open(DEMO / name)
-    dictionary.info["file"] = str(DEMO / name)
-    return dictionary
-
-
 @pytest.fixture(scope="module")
 def demo() -> Dictionary:
     return opened("tuned-L4-p4.ep.h5")
-
-
-def ran(code: str, folder: Path = ROOT) -> str:
-    """What the code prints, run from the project's folder by an interpreter that knows nothing of
-    this one.
-    """
-    environment = os.environ | {
-        "HF_HUB_OFFLINE": "1",
-        "PYTHONPATH": str(ROOT),
-        "PYTHONIOENCODING": "utf-8",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_the_atlas(demo: Dictionary) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from ep.errors import RequestError
 from ep.views import blob, colorings, standalone
+from tests.fixtures.blobs import unpack
 from tests.fixtures.dictionaries import HOSTILE, synthetic
-from tests.test_views_sphere import unpack
 
 
 class Tags(HTMLParser):

@@ -4,7 +4,6 @@ models return all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from ep.studies import matching as study
 from ep.studies.matching import MOVED, ONLY, PERSISTED
 from ep.views import layouts
 from ep.views import matching as view
-from tests.fixtures import tiny
+from tests.fixtures.builds import built
 from tests.fixtures.dictionaries import synthetic
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo" / "dictionaries"
@@ -208,29 +207,6 @@ def test_what_cannot_be_built_again_is_one_line(tmp_path: Path) -> None:
     large = Dictionary(dictionary.source, dictionary.info, reseeding.MOST_REGIONS + 1)
     with pytest.raises(RequestError, match="20,001 regions"):
         reseeding.settings(large, tmp_path)
-
-
-def built(folder: Path, layer: int = 1, make: Callable[[Path], Path] = tiny.gemma) -> Path:
-    """A dictionary of a tiny model, its text beside it."""
-    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-    rng = np.random.default_rng(0)
-    folder.mkdir(exist_ok=True)
-    (folder / "text.txt").write_text("\n".join(" ".join(rng.choice(words, 12)) for _ in range(60)))
-    model = folder / "models" / "m"
-    if not model.exists():
-        make(model)
-    config = ep.BuildConfig(
-        str(model),
-        (str(folder / "text.txt"),),
-        (layer,),
-        str(folder),
-        (8.0,),
-        tokens=600,
-        context=64,
-        calibration=600,
-        batch=16,
-    )
-    return list(ep.build(config))[-1].files[0]
 
 
 def test_a_seed_that_was_not_finished_is_none_and_leaves_nothing(tmp_path: Path) -> None:

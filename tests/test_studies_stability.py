@@ -13,7 +13,7 @@ import pytest
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary, MemorySource
 from ep.studies import stability
-from pages.shared import region_stability
+from pages.region.stability import FIFTHS, MEASURED
 from tests.fixtures.dictionaries import synthetic
 
 
@@ -108,7 +108,7 @@ def test_the_card_says_what_the_benchmark_measured() -> None:
         (Path(__file__).resolve().parents[1] / "benchmarks" / "results.json").read_text()
     )
     (row,) = results["stability"]["rows"]
-    assert tuple(round(value, 2) for value in row["fifths"]) == region_stability.FIFTHS
+    assert tuple(round(value, 2) for value in row["fifths"]) == FIFTHS
     low, high = (float(end) for end in row["interval"].split(" to "))
-    assert f"n = {row['n']:,} regions" in region_stability.MEASURED
-    assert f"{row['spearman']:.2f} ({low:.2f} to {high:.2f})" in region_stability.MEASURED
+    assert f"n = {row['n']:,} regions" in MEASURED
+    assert f"{row['spearman']:.2f} ({low:.2f} to {high:.2f})" in MEASURED

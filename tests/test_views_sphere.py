@@ -4,27 +4,14 @@ dictionary says.
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary, MemorySource
 from ep.views import blob, colorings, layouts, sphere, tables
+from tests.fixtures.blobs import unpack
 from tests.fixtures.dictionaries import synthetic
-
-TYPES = {"i2": "<i2", "u1": "u1", "u2": "<u2", "u4": "<u4", "f4": "<f4"}
-
-
-def unpack(blob: bytes) -> tuple[dict, dict[str, np.ndarray]]:
-    length = int.from_bytes(blob[:4], "little")
-    head = json.loads(blob[4 : 4 + length])
-    body = blob[4 + length :]
-    return head, {
-        n: np.frombuffer(body, TYPES[t], count, offset) for n, t, offset, count in head["arrays"]
-    }
-
 
 CLOUDS = {
     "scattered": np.random.default_rng(0).normal(size=(300, 3)),

@@ -1,3 +1,1 @@
-"""What several screens need: loading, the selection and its URL, the frame, tokens, messages, the
-sphere.
-"""
+"""What two or more screens need: selection and URL, loading, jobs, frame, tokens, maps."""

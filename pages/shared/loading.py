@@ -273,6 +273,19 @@ def model_path(info: Mapping[str, Any]) -> str:
     return model_of(info, info.get("file"))
 
 
+def model_is_here(info: Mapping[str, Any]) -> bool:
+    """Whether the dictionary's model can be loaded without asking a network: a folder here, or in
+    the Hub's cache.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        name = model_path(info)
+        return Path(name).is_dir() or isinstance(try_to_load_from_cache(name, "config.json"), str)
+    except (ModelError, ValueError):  # no model named, or a name the Hub could not have
+        return False
+
+
 @st.cache_resource(show_spinner=False)
 def _model_states() -> dict[str, str]:
     return {}

@@ -10,22 +10,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
+from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.views import blob, layouts, standalone
 from ep.views.standalone import read
-from pages.shared import loading
+from pages.shared import loading, messages
 
 if TYPE_CHECKING:
     from ep.views.colorings import Coloring
 
 MANY = 10_000
 """Regions from which dividing a map into cells takes long enough to be said."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One map as it can be drawn now: of the layout asked for, or of the one shown instead until
+    that is there.
+    """
+
+    name: str
+    layout: str
+    problem: str = ""
 
 
 def carrier(key: str, layout: str = "pca-sphere", axes_of: str | None = None) -> str:
@@ -51,6 +64,30 @@ def carrier(key: str, layout: str = "pca-sphere", axes_of: str | None = None) ->
         data = _blob(name, key, layout, axes_of)
     _carrier()(key=f"map {name}", data=data)
     return name
+
+
+def carried(
+    key: str, dictionary: Dictionary, asked: str, sent: dict[str, str] | None = None
+) -> Drawn | str:
+    """Sends what a map needs to the browser. A layout that is not there yet is stood in for by PCA
+    of the same kind,
+
+    a sphere of too few regions by a flat map. A sentence when nothing can be drawn. sent: names by
+    layout of what this run sent for this dictionary already, for a second map; what is sent now is
+    added.
+    """
+    layout = asked if layouts.is_ready(dictionary, asked) else asked.replace("umap", "pca")
+    sent = {} if sent is None else sent
+    why = ""
+    for shown in dict.fromkeys((layout, layout.replace("sphere", "flat"))):
+        try:
+            if shown not in sent:
+                sent[shown] = carrier(key, shown)
+        except RequestError as error:
+            why = why or messages.sentence(error)
+        else:
+            return Drawn(sent[shown], shown, f"{why} The flat map is shown." if why else "")
+    return why
 
 
 def view(

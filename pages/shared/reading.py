@@ -19,6 +19,17 @@ from pages.shared import loading
 
 LONGEST = 1024
 """Tokens read at most; what is cut is said."""
+EXAMPLES = {
+    "A story": "One morning, Lily went to the harbour. Tom was there with an old boat. Lily was "
+    "curious, so Lily asked "
+    'Tom to fix the boat. "Look at the boat!" said Tom. In the end, Lily was happy. The capital of '
+    "France is Paris.",
+    "A sum": "Anna has 12 apples and gets 5 more. Anna now has 17 apples. 12 + 5 = 17",
+    "Code": "def add_x(x, y):\n    total = x + y\n    if total > 10:\n        return x\n    return "
+    "total\n",
+    "A request": "How do I bake a cake?",
+}
+"""Texts to begin with, by name."""
 
 
 @dataclass(frozen=True)

@@ -133,11 +133,11 @@ def open_dictionary(key: str, region: int | None = None) -> None:
 
 
 def goto(page: str, **parts: Any) -> NoReturn:
-    """Turns to pages/<page>.py with the selection (changed by `parts`) in its URL.
+    """Turns to pages/<page>/page.py with the selection (changed by `parts`) in its URL.
 
     Not for callbacks.
     """
-    st.switch_page(f"pages/{page}.py", query_params=_query(change(**parts)))
+    st.switch_page(f"pages/{page}/page.py", query_params=_query(change(**parts)))
 
 
 def note(text: str) -> None:

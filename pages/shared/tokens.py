@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
+from urllib.parse import quote
 
 from ep.views.excerpts import Row
 from ep.views.palette import OTHER
-from ep.views.text import label, plain, segments
+from ep.views.text import label, plain, segments, shorten
 
 NEWLINE = "↵"
 DOUBT = "Not confirmed: the model finds the activation of the marked token at another distance."
@@ -51,6 +52,21 @@ def chip(token: str, color: str = OTHER, strength: float = 0.22, title: str = ""
         '<span class="ep-chip" '
         f'style="--c:{color};--a:{strength:.3f}"{attribute}>{visible(token)}</span>'
     )
+
+
+def button_label(name: str) -> str:
+    """A name from a file or a form as the label of a button, which would read it as Markdown."""
+    kept = "".join(c if c.isalnum() or c in " -_.'" else " " for c in plain(name))
+    return shorten(" ".join(kept.split()), 28) or "a file"
+
+
+def hexagon(color: str) -> str:
+    """A region's mark as the address of a picture, for image columns of tables."""
+    picture = (
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-4 -4 28 28'>"
+        f"<path fill='{color}' d='M10 2l7 4v8l-7 4-7-4V6z'/></svg>"
+    )
+    return f"data:image/svg+xml;utf8,{quote(picture)}"
 
 
 def chips(tokens: Iterable[str], color: str = OTHER, strength: float = 0.22) -> str:

@@ -1,0 +1,1 @@
+"""The Atlas page: `page` draws it, the other modules are its parts."""

@@ -1,0 +1,263 @@
+"""The Atlas' search box and table: all regions, those found, or those brushed on the map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from ep.method.dictionary import Dictionary
+from ep.storage import edits
+from ep.storage.labels import Labels
+from ep.studies.naming import WORDED, is_numbered
+from ep.views import palette, tables
+from ep.views.search import Found
+from pages.atlas import memory, search
+from pages.shared import labelling, loading, messages, state, tokens
+from pages.shared.lists import lists_panel
+from pages.shared.searchbox import searchbox
+
+LEFT_OUT = ("arrival", "mean_distance")
+"""Columns that make room for labels beside lens tokens; the region's page and every export have
+them.
+"""
+MOST_ROWS = 10_000
+"""Rows sent to the browser at most, again after every click on a map; search, brush and exports
+know all regions.
+"""
+LEAST_MEMBERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+_COLUMNS: dict[str, Any] = {
+    "color": st.column_config.ImageColumn("", width=26),
+    "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
+    "label": st.column_config.TextColumn(
+        "Label", width=100, help="By hand, by a model, or published with the file"
+    ),
+    "lens": st.column_config.ListColumn("Lens tokens", width=118),
+    "members": st.column_config.NumberColumn(
+        "Members",
+        width=58,
+        format="localized",
+        help="Voronoi members: nearest to it in the finished dictionary",
+    ),
+    "arrival": st.column_config.NumberColumn(
+        "Arrival",
+        width=56,
+        format="localized",
+        help="Members when streamed: nearest to it when they came",
+    ),
+    "coherence": st.column_config.ProgressColumn(
+        "Coherence",
+        width=74,
+        min_value=0,
+        max_value=1,
+        format="%.2f",
+        color=palette.OTHER,
+        help="‖Σû‖/N, at arrival",
+    ),
+    "mean_distance": st.column_config.NumberColumn(
+        "Mean",
+        width=46,
+        format="%.2f",
+        help="Mean cosine distance of the Voronoi members to the exemplar",
+    ),
+    "nearest": st.column_config.NumberColumn(
+        "Nearest", width=52, format="%.2f", help="Cosine distance to the nearest other exemplar"
+    ),
+}
+
+
+_ALONE = st.column_config.TextColumn(
+    "Label", width=200, help="Of people, a model or the author; else words its excerpts share"
+)
+
+
+def table(selection: state.Selection, dictionary: Dictionary, labels: Labels) -> np.ndarray:
+    """Draws search box, what is brushed, and the table; returns the ids it lists, in its order."""
+    query, least = _asked(selection.dictionary)
+    found, said = search.results(selection.dictionary, query, search.is_by_meaning())
+    ids = listed(dictionary, memory.first(), found, memory.brushed(), least)
+    if found is not None:
+        _found(found, said, len(ids), query, dictionary)
+    if len(memory.brushed()):
+        _brushed(selection.dictionary, dictionary, memory.brushed(), labels)
+    st.session_state["atlas_listed"] = ids
+    rows = _all_rows(
+        loading.fingerprint(selection.dictionary), labels.revision, selection.dictionary, labels
+    )
+    st.dataframe(
+        rows.take(pa.array(ids[:MOST_ROWS])),
+        hide_index=True,
+        height="stretch",
+        row_height=29,
+        on_select=_picked,
+        selection_mode="single-cell",
+        key=memory.table_key(),
+        column_config=_COLUMNS if "lens" in rows.column_names else _COLUMNS | {"label": _ALONE},
+        placeholder="–",
+    )
+    if len(ids) > MOST_ROWS:
+        messages.quiet(
+            f"The first {MOST_ROWS:,} of {len(ids):,} are listed: a search or a brush finds the "
+            "others."
+        )
+    return ids
+
+
+def listed(
+    dictionary: Dictionary,
+    first: int | None,
+    found: Found | None,
+    brushed: np.ndarray,
+    least_members: int,
+) -> np.ndarray:
+    """The ids the table lists: of those brushed (if any) those found (if asked) with enough
+    members.
+
+    The selected region comes first, unless a search or a brush leaves it out.
+    """
+    ids = tables.order(dictionary, None, None if found is None else found.regions, least_members)
+    if len(brushed):
+        ids = ids[np.isin(ids, brushed)]
+    if found is not None or first is None or (len(brushed) and first not in brushed):
+        return ids
+    return np.concatenate([[first], ids[ids != first]])
+
+
+def _asked(key: str) -> tuple[str, int]:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        with st.container():
+            query = searchbox(
+                "atlas_query",
+                value=state.setting("find"),
+                placeholder="Find in labels, lens tokens, excerpts, ids",
+                on_change=_typed,
+                label="Find regions",
+            )
+        st.session_state["atlas_least"] = int(
+            state.setting("least", "1", tuple(map(str, LEAST_MEMBERS)))
+        )
+        least = st.selectbox(
+            "Members at least",
+            LEAST_MEMBERS,
+            key="atlas_least",
+            on_change=_least_chosen,
+            format_func=lambda n: "any size" if n == 1 else f"≥ {n:,} members",
+            label_visibility="collapsed",
+            width=128,
+        )
+        with st.popover("Lists", icon=":material/list:", key="atlas_lists"):
+            lists_panel(key)
+    return query, least
+
+
+def _least_chosen() -> None:
+    least = st.session_state["atlas_least"]
+    state.keep(least=None if least == 1 else str(least))
+    memory.restart_table()
+
+
+def _typed(text: str) -> None:
+    state.keep(find=text.strip()[: state.LONGEST_PROMPT], by=None)
+    memory.restart_table()
+
+
+def _found(found: Found, said: str, shown: int, query: str, dictionary: Dictionary) -> None:
+    """What the search found, the offer to search by meaning; where it was an id, the way to that
+    region.
+    """
+    text = said + (f" ({shown:,} listed)" if len(found) and shown != len(found) else "")
+    number = query.strip().lower().removeprefix("region").strip().removeprefix("#")
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.html(f'<div class="ep-k">{tokens.escape(text)}</div>')
+        if (
+            number.isascii()
+            and number.isdigit()
+            and len(number) < 12
+            and int(number) < len(dictionary)
+        ):
+            st.button(
+                f"Go to region {int(number)}",
+                key="atlas_go",
+                type="tertiary",
+                icon=":material/my_location:",
+                on_click=_go,
+                args=(int(number),),
+            )
+            return
+    # left: the table's tools lie right
+    search.offer(found, query, "atlas_meaning", memory.restart_table)
+
+
+def _go(region: int) -> None:
+    state.select_region(region)
+    memory.remember(first=True)
+
+
+def _brushed(key: str, dictionary: Dictionary, regions: np.ndarray, labels: Labels) -> None:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.html(f'<div class="ep-k">{tokens.escape(brush_text(dictionary, regions))}</div>')
+        st.button(
+            "Clear",
+            key="atlas_clear",
+            type="tertiary",
+            icon=":material/close:",
+            on_click=memory.clear_brush,
+        )
+        if labels.problem:
+            return
+        with st.popover("Save as list", type="tertiary", icon=":material/playlist_add:"):
+            st.text_input(
+                "Name of the list",
+                key="atlas_list",
+                max_chars=80,
+                on_change=_listed,
+                args=(key, regions.tolist()),
+                placeholder="A name, then Enter",
+            )
+            messages.quiet("A list of this name that exists already gets these regions too.")
+
+
+def brush_text(dictionary: Dictionary, regions: np.ndarray) -> str:
+    """ "112 regions brushed, 8.3 % of Voronoi members"."""
+    count = tables.members(dictionary)
+    kind = "Voronoi members" if "count_voronoi" in dictionary else "members at arrival"
+    share = 100 * float(count[regions].sum()) / max(float(count.sum()), 1.0)
+    n = len(regions)
+    return f"{n:,} region{'s' if n != 1 else ''} brushed, {share:.1f} % of {kind}"
+
+
+def _listed(key: str, regions: list[int]) -> None:
+    name = st.session_state["atlas_list"].strip()
+    if name:
+        labelling.do(key, edits.put(name, regions))
+        st.session_state["atlas_list"] = ""
+        st.toast(f"{len(regions):,} regions are on the list.", icon=":material/playlist_add_check:")
+
+
+def _picked() -> None:
+    cells = memory.marked()
+    ids = st.session_state.get("atlas_listed", ())
+    if cells and cells[0][0] < len(ids):
+        state.select_region(int(ids[cells[0][0]]))
+        memory.remember(first=False)  # rows stay where they are while one clicks through them
+
+
+@st.cache_resource(show_spinner=False, max_entries=12)
+def _all_rows(fingerprint: str, revision: int, _key: str, _labels: Labels) -> pa.Table:
+    """Every region's row, by id: taking rows of an Arrow table costs a click a few milliseconds at
+    20,000 regions.
+    """
+    dictionary = loading.dictionary(_key)
+    shown = palette.region_colors(dictionary)
+    icons = {color: tokens.hexagon(color) for color in set(shown)}
+    colors = [icons[color] for color in shown]
+    columns = tables.columns(dictionary, np.arange(len(dictionary)))
+    has_tokens = tables.token_ids(dictionary) is not None
+    texts = _labels.texts(automatic=not has_tokens).items()
+    named = {k: text.removeprefix(WORDED) for k, text in texts if not is_numbered(text)}
+    label = {"label": [named.get(k) for k in range(len(dictionary))]} if named else {}
+    for name in LEFT_OUT if has_tokens and named else () if has_tokens else ("lens",):
+        columns.pop(name, None)
+    return pa.table({"color": colors, "region": columns.pop("region")} | label | columns)

@@ -1,0 +1,1 @@
+"""The Behaviour page: `page` draws it, the other modules are its parts."""

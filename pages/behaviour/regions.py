@@ -1,0 +1,160 @@
+"""Where the prompts fall: the map coloured by how often their answers behave so, and the table of
+their regions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from ep.errors import EPError
+from ep.method.dictionary import Dictionary
+from ep.studies.rates import Rate
+from ep.views import behaviour as plain
+from ep.views import palette
+from ep.views.behaviour import Plain
+from pages.behaviour.work import Run
+from pages.shared import maps, messages, state, tokens
+
+MAP, TABLE = "behaviour_map", "behaviour_table"
+HIGH = 376
+_PICKED = "behaviour_picked"
+_COLUMNS: dict[str, Any] = {
+    "color": st.column_config.ImageColumn("", width=26),
+    "rank": st.column_config.NumberColumn(
+        "#", width=28, help="Candidates: 5 prompts or more, 30 % of them behave so"
+    ),
+    "region": st.column_config.NumberColumn("Region", width=52, format="%d"),
+    "lens": st.column_config.ListColumn("Lens tokens", width=104),
+    "n": st.column_config.NumberColumn(
+        "Prompts", width=52, help="Prompts whose last token falls in this region"
+    ),
+    "rate": st.column_config.ProgressColumn(
+        "Rate",
+        width=76,
+        min_value=0,
+        max_value=1,
+        format="%.2f",
+        color=palette.OTHER,
+        help="Share that behaves so",
+    ),
+    "interval": st.column_config.TextColumn("95 %", width=68, help="Wilson interval of the rate"),
+    "share": st.column_config.NumberColumn(
+        "Share", width=46, format="%.0f %%", help="Of all prompts that behave so"
+    ),
+    "lift": st.column_config.NumberColumn(
+        "Lift", width=40, format="%.2f", help="Its rate over that of all prompts"
+    ),
+}
+
+
+def carried(run: Run, dictionary: Dictionary) -> maps.Drawn | str:
+    """Sends the map to the browser; call it outside fragments."""
+    return maps.carried(run.key, dictionary, "pca-sphere")
+
+
+def map_card(run: Run, dictionary: Dictionary, drawn: maps.Drawn | str) -> None:
+    """The map of the run's dictionary, a click selects."""
+    choice, n = run.choice, len(run.choice["regions"])
+    with st.container(border=True, gap="xsmall", height="stretch"):
+        st.html(
+            tokens.heading(
+                "Where the prompts fall",
+                f"last token of {choice['n']:,} prompts, in {n:,} of {len(dictionary):,} regions; "
+                "grey holds none",
+            )
+        )
+        if isinstance(drawn, str):
+            messages.quiet(drawn)
+            return
+        maps.view(
+            drawn.name,
+            dictionary,
+            key=MAP,
+            selected=selected(run),
+            sequence=st.session_state.get("behaviour_sequence", 0),
+            coloring=plain.coloring(dictionary, choice["regions"]),
+            on_pick=lambda region: pick(run, region, from_map=True),
+            height=HIGH,
+            note="A projection; prompts are assigned in the full space.",
+        )
+
+
+def selected(run: Run) -> int | None:
+    """The region that is marked: the selected one where its dictionary is open, else the one
+    tried.
+    """
+    now = state.current()
+    return now.region if now.dictionary == run.key else (run.trial or {}).get("region")
+
+
+def pick(run: Run, region: int, from_map: bool = False) -> None:
+    """Selects a region everywhere; one of a dictionary that is not open opens it."""
+    if not from_map:
+        st.session_state["behaviour_sequence"] = st.session_state.get("behaviour_sequence", 0) + 1
+    if state.current().dictionary == run.key:
+        state.select_region(region)
+    else:
+        state.open_dictionary(run.key, region)
+        st.session_state[_PICKED] = True
+
+
+def turned() -> bool:
+    """Whether a click opened another dictionary, so that the whole page must be drawn again.
+
+    Said once.
+    """
+    return bool(st.session_state.pop(_PICKED, False))
+
+
+def table_card(run: Run, dictionary: Dictionary, height: int) -> None:
+    """All regions that hold prompts, those that may carry the behaviour first."""
+    with st.container(border=True, gap="xsmall"):
+        st.html(tokens.heading("Regions by prompts covered", plain.summary(run.choice)))
+        try:
+            rows = table_rows(run.choice["regions"], dictionary)
+        except EPError as error:
+            messages.quiet(messages.sentence(error))
+            return
+        st.session_state["behaviour_listed"] = rows["region"]
+        st.dataframe(
+            rows,
+            hide_index=True,
+            height=height,
+            row_height=29,
+            on_select=lambda: _clicked(run),
+            selection_mode="single-cell",
+            key=TABLE,
+            column_config=_COLUMNS,
+            placeholder="–",
+        )
+
+
+def table_rows(regions: list[Plain], dictionary: Dictionary) -> dict[str, list[Any]]:
+    """The table's columns; candidates first, in their order."""
+    ordered = [one for one in regions if one["candidate"]] + [
+        one for one in regions if not one["candidate"]
+    ]
+    rates = [Rate(*one["rate"]) for one in ordered]
+    colors = palette.region_colors(dictionary, [dictionary.check(one["region"]) for one in ordered])
+    return {
+        "color": [tokens.hexagon(color) for color in colors],
+        "rank": [number if one["candidate"] else None for number, one in enumerate(ordered, 1)],
+        "region": [one["region"] for one in ordered],
+        "lens": [one["lens"] for one in ordered],
+        "n": [rate.n for rate in rates],
+        "rate": [rate.value for rate in rates],
+        "interval": [
+            "{:.2f}–{:.2f}".format(*rate.interval) if rate.interval else "" for rate in rates
+        ],
+        "share": [100 * one["share"] for one in ordered],
+        "lift": [one["lift"] for one in ordered],
+    }
+
+
+def _clicked(run: Run) -> None:
+    selection = st.session_state.get(TABLE, {}).get("selection", {})
+    cells, listed = selection.get("cells") or [], st.session_state.get("behaviour_listed", [])
+    if cells and cells[0][0] < len(listed):
+        pick(run, int(listed[cells[0][0]]))

@@ -1,0 +1,1 @@
+"""The Compare page: `page` draws it, the other modules are its parts."""

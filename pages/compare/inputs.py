@@ -1,0 +1,197 @@
+"""Regions matched through what both models read: shared positions, and the round trip of passages.
+
+Compare page.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from ep.comparing import ENDS, Shared
+from ep.errors import EPError
+from ep.method.dictionary import Dictionary
+from ep.studies.inputs import RoundTrip
+from ep.views import matching as view
+from ep.views import snippets_two
+from ep.views.export import table
+from ep.views.tables import lens_tokens
+from pages.compare import work
+from pages.compare.pick import Asked
+from pages.shared import jobs, loading, messages, sharing, tokens
+
+MOST_ROWS = 5000
+_COLUMNS = {
+    "region_a": st.column_config.NumberColumn("A", width=56, format="%d"),
+    "lens_a": st.column_config.ListColumn("Lens of A", width=170),
+    "region_b": st.column_config.NumberColumn("B", width=56, format="%d"),
+    "lens_b": st.column_config.ListColumn("Lens of B", width=170),
+    "shared": st.column_config.NumberColumn(
+        "Shared", width=70, format="localized", help="Positions in both"
+    ),
+    "share_of_a": st.column_config.NumberColumn(
+        "of A", width=62, format="%.2f", help="Share of A's positions"
+    ),
+    "share_of_b": st.column_config.NumberColumn(
+        "of B", width=62, format="%.2f", help="Share of B's positions"
+    ),
+    "overlap": st.column_config.ProgressColumn(
+        "Overlap",
+        width=90,
+        min_value=0,
+        max_value=1,
+        format="%.2f",
+        color="#8a93a6",
+        help="Shared over either",
+    ),
+    "mutual": st.column_config.CheckboxColumn("Mutual", width=62, help="Each is the other's best"),
+}
+
+
+def show(ask: Asked, share: DeltaGenerator) -> None:
+    """Starts the reading where nothing is known yet, then shows both relations; share: where the
+    exports go.
+    """
+    name = work.inputs_job(ask.a, ask.b)
+    job = jobs.get(name)
+    a, b = loading.dictionary(ask.a), loading.dictionary(ask.b)
+    if job is None:
+        try:
+            models = work.models_of(ask.a, ask.b)
+        except EPError as error:
+            messages.box("Both models are needed here", messages.sentence(error))
+            return
+        work.read_inputs(name, (a, b), models)
+    elif job.state == "done":
+        with share:
+            tables = {"Shared positions": partial(rows_of, a, b, job.result)}
+            sharing.bar("compare_inputs", tables, snippets_two.shared_inputs(a, b))
+        _result(a, b, job.result)
+        return
+    jobs.watch(name)
+
+
+def _result(a: Dictionary, b: Dictionary, found: Shared) -> None:
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(border=True, gap="small", height="stretch"):
+        _together(found)
+    with right, st.container(border=True, gap="small", height="stretch"):
+        _trip(found.trip)
+    rows = rows_of(a, b, found)
+    st.html(
+        tokens.heading(
+            "Regions by what they share",
+            f"{min(MOST_ROWS, rows.num_rows):,} of {rows.num_rows:,} rows",
+        )
+    )
+    st.dataframe(
+        rows.slice(0, MOST_ROWS),
+        hide_index=True,
+        height=420,
+        row_height=29,
+        column_config=_COLUMNS,
+        key="compare_shared",
+    )
+
+
+def _together(found: Shared) -> None:
+    st.html(
+        tokens.heading(
+            "Shared positions", f"{found.texts:,} stored passages, {view.where(found.by)}"
+        )
+    )
+    together = found.together
+    mutual = int(together.mutual.sum())
+    st.html(
+        tokens.facts(
+            (
+                "positions",
+                f"{together.n:,}",
+                f"of {found.read[0]:,} in A and {found.read[1]:,} in B",
+            ),
+            (
+                "in mutually best regions",
+                f"{100 * together.agreement:.0f} %",
+                "each region is the other's best",
+            ),
+            (
+                "by chance",
+                f"{100 * together.chance:.1f} %",
+                "the same when one side's positions are shuffled",
+            ),
+            ("mutual pairs", f"{mutual:,}"),
+        )
+    )
+    same = "Both models read the same tokens"
+    if found.by == ENDS:
+        same = (
+            f"Two tokenizers cut the same text into {found.read[0]:,} and {found.read[1]:,} "
+            "tokens; where both end, "
+        )
+        same += "both have read the same"
+    messages.quiet(f"{same}; no direction is compared, so centres and widths do not matter.")
+
+
+def _trip(trip: RoundTrip | None) -> None:
+    st.html(
+        tokens.heading("Round trip", "founding passage of a region of A, its region in B, and back")
+    )
+    if trip is None:
+        messages.quiet(
+            "A file here holds no founding passages with tokens, so there is no round trip."
+        )
+        return
+    low, high = trip.interval
+    n = len(trip.regions)
+    st.html(
+        tokens.facts(
+            ("regions that return", f"{trip.hits:,} of {n:,}"),
+            (
+                "share",
+                f"{100 * trip.hits / n:.0f} % ({100 * low:.0f} to {100 * high:.0f})",
+                "95 % Wilson interval",
+            ),
+            (
+                "by chance, mean",
+                f"{trip.null_mean:.1f}",
+                "regions that return when the two legs are joined at random",
+            ),
+            (
+                "most in 2,000 draws",
+                f"{trip.null_most:,}",
+                "the largest number in 2,000 such permutations",
+            ),
+        )
+    )
+    messages.quiet(
+        "A region returns when the passage that founded its counterpart leads back to it."
+    )
+
+
+def rows_of(a: Dictionary, b: Dictionary, found: Shared) -> pa.Table:
+    """One row for each two regions that share positions, most first."""
+    together = found.together
+    kept = np.arange(len(together.a))
+    return table(
+        {
+            "region_a": together.a,
+            "lens_a": _lens(a, together.a[kept]),
+            "region_b": together.b,
+            "lens_b": _lens(b, together.b[kept]),
+            "shared": together.both,
+            "share_of_a": together.both / together.of_a[together.a],
+            "share_of_b": together.both / together.of_b[together.b],
+            "overlap": together.overlap,
+            "mutual": together.mutual,
+        }
+    )
+
+
+def _lens(dictionary: Dictionary, regions: np.ndarray) -> pa.Array:
+    ids, at = np.unique(regions, return_inverse=True)
+    known = pa.array([list(row) for row in lens_tokens(dictionary, ids)], pa.list_(pa.string()))
+    return known.take(pa.array(at))

@@ -1,0 +1,1 @@
+"""The Library page: `page` draws it, the other modules are its parts."""

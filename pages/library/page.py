@@ -1,0 +1,283 @@
+"""Library: what can be opened, what others published, how to add a file, how to build a
+dictionary.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ep.errors import EPError
+from ep.storage import Entry, Family
+from ep.storage.hub import in_bytes
+from pages.library import completing, intake, publishing, repositories
+from pages.shared import frame, jobs, loading, messages, state, tokens
+
+BUILD = """python -m ep build MODEL \\
+  --text FILE_OR_FOLDER \\
+  --layer 2 --layer 4 \\
+  --percentile 1 --percentile 4 \\
+  --out data/library"""
+_UPLOADED, _READING = "library_uploaded", "library_reading"
+
+
+def show() -> None:
+    frame.page(
+        "Library",
+        "Every dictionary within reach: those that came with the explorer, your own, those others "
+        "published.",
+    )
+    publishing.collect(repositories.keys())
+    _collect()
+    left, right = st.columns([15, 7], gap="medium")
+    shelf = loading.shelf()
+    with left:
+        for number, family in enumerate(shelf.families):
+            _family(number, family)
+        if not shelf.families:
+            messages.box(
+                "There is nothing to open yet",
+                "Open a file, or build a dictionary of your own model and text.",
+            )
+        if shelf.truncated:
+            messages.quiet(
+                "There are more files than are listed here; give the path of one to open it."
+            )
+        if shelf.broken:
+            _broken(shelf.broken)
+        publishing.section(_open)
+    with right:
+        _open_path()
+        _open_upload()
+        for key in st.session_state.get(_READING, ()):
+            jobs.watch(key)
+        repositories.section(_open)
+        _how_to_build()
+
+
+# -- what is there ---------------------------------------------------------------------------------
+
+
+def _family(number: int, family: Family) -> None:
+    chosen = state.current().dictionary
+    is_open = any(entry.key == chosen for entry in family.entries)
+    with st.container(border=True, gap="small"):
+        text, button = st.columns([5, 1], gap="small", vertical_alignment="center")
+        with text:
+            about = _about(family) + (" · open now" if is_open else "")
+            st.html(
+                f'{tokens.heading(loading.title(family.id), about)}<div class="ep-gap"></div>'
+                f"{tokens.facts(*_facts(family))}"
+            )
+        with button, st.container(horizontal_alignment="right"):
+            kind = "primary" if is_open else "secondary"
+            if st.button(
+                "Go to it" if is_open else "Open", key=f"library_open {number}", type=kind
+            ):
+                _open(_entry(family, chosen if is_open else None))
+        completing.offers(family.entries)
+
+
+def _entry(family: Family, chosen: str | None) -> Entry:
+    """The entry of the family that is open already, else the one nearest to the layer and
+    percentile open now.
+    """
+    if chosen is not None:
+        return next(entry for entry in family.entries if entry.key == chosen)
+    now = loading.find(state.current().dictionary)
+    return family.pick(now.layer, now.percentile) if now else family.entries[0]
+
+
+def _about(family: Family) -> str:
+    info = family.entries[0].info
+    corpus = info.get("corpus") or {}
+    named = corpus.get("name") if isinstance(corpus, dict) else corpus
+    positions = {"final": "last token of each passage", "all": "all tokens"}.get(
+        str(info.get("positions"))
+    )
+    parts = [
+        _model(str(info.get("model") or "")),
+        named,
+        positions,
+        "chat" if info.get("chat") else None,
+    ]
+    return " · ".join(_cut(part) for part in parts if part)
+
+
+def _facts(family: Family) -> list[tuple[str, str]]:
+    entries = family.entries
+    facts = [
+        ("layers", _listed(family.layers)),
+        ("percentiles", _listed(family.percentiles)),
+        ("regions", _span([entry.size for entry in entries])),
+        ("dimensions", _span([entry.width for entry in entries])),
+    ]
+    activations = [
+        int(entry.info["n_activations"]) for entry in entries if entry.info.get("n_activations")
+    ]
+    if activations:
+        facts.append(("activations", frame.short_count(max(activations))))
+    facts.append(("files" if len(entries) > 1 else "file", f"{len(entries)}"))
+    facts.append(("on disk", in_bytes(sum(_bytes(entry.path) for entry in entries))))
+    if unfinished := sum(not entry.info.get("complete", True) for entry in entries):
+        facts.append(("build", f"{unfinished} stopped early"))
+    return facts
+
+
+def _broken(entries: tuple[Entry, ...]) -> None:
+    with st.container(border=True, gap="xsmall"):
+        st.html(
+            tokens.heading(
+                "Files that cannot be opened", f"{len(entries)}; they are left as they are"
+            )
+        )
+        for entry in entries:
+            st.html(
+                f'<div><b class="ep-num">{tokens.escape(_cut(entry.path.name))}</b> '
+                f'<span class="ep-k">{tokens.escape(str(entry.error))}</span></div>'
+            )
+
+
+# -- adding one ------------------------------------------------------------------------------------
+
+
+def _open_path() -> None:
+    with st.container(border=True, gap="small"):
+        st.html(tokens.heading("Open a file", "an .ep.h5 or a published .pkl"))
+        with st.form("library_path_form", border=False):
+            given = st.text_input(
+                "Path",
+                placeholder="/path/to/dictionary.ep.h5",
+                key="library_path",
+                label_visibility="collapsed",
+            )
+            asked = st.form_submit_button("Open the file")
+        if asked and intake.is_pickle(given):
+            source = Path(given.strip().strip("'\"")).expanduser()
+            _read(source, source.name, remove=False)
+        elif asked and given.strip():
+            _add(lambda: intake.link(given, loading.kept_in()))
+        elif asked:
+            messages.quiet("Type the path of a file first.")
+
+
+def _open_upload() -> None:
+    limit = int(st.get_option("server.maxUploadSize"))
+    with st.container(border=True, gap="small"):
+        st.html(tokens.heading("Upload a file", f"up to {limit} MB; larger ones by path"))
+        given = st.file_uploader(
+            "File", type=["h5", "pkl"], key="library_upload", label_visibility="collapsed"
+        )
+        if given is not None and st.session_state.get(_UPLOADED) != given.file_id:
+            st.session_state[_UPLOADED] = given.file_id  # a rerun hands the same file over again
+            if intake.is_pickle(given.name):
+                _receive(given.name, given)
+            else:
+                _add(lambda: intake.upload(given.name, given, loading.kept_in()))
+
+
+def _receive(name: str, content: Any) -> None:
+    try:
+        _read(intake.keep(name, content, loading.kept_in()), name, remove=True)
+    except EPError as error:
+        messages.note(messages.sentence(error))
+
+
+def _read(source: Path, name: str, remove: bool) -> None:
+    """Starts the reader of published pickles on a file, beside the page."""
+    folder, key = loading.kept_in(), f"read {source}"
+
+    def work(job: jobs.Job) -> Path:
+        try:
+            return intake.read_pickle(source, name, folder, job.tell)
+        finally:
+            if remove:
+                intake.drop(source)
+
+    jobs.start(key, f"Reading {_cut(name, 40)}", work)
+    keys = st.session_state.setdefault(_READING, [])
+    if key not in keys:
+        keys.append(key)
+
+
+def _collect() -> None:
+    """Opens what a reader has finished."""
+    for key in list(st.session_state.get(_READING, ())):
+        job = jobs.get(key)
+        if job is None or job.state == "done":
+            st.session_state[_READING].remove(key)
+        if job is not None and job.state == "done":
+            jobs.forget(key)
+            _arrived(job.result)
+
+
+def _how_to_build() -> None:
+    with st.container(border=True, gap="small"):
+        st.html(tokens.heading("Build one", "of your own model and text"))
+        st.code(BUILD, language="bash", wrap_lines=True)
+        messages.quiet(
+            "It appears here when it is done; every layer and percentile comes from one pass over "
+            "the text."
+        )
+
+
+def _add(bring: Any) -> None:
+    """Brings a file in and opens it; what is wrong with it is said in the place of the result."""
+    try:
+        with st.spinner("Checking the file…"):
+            path: Path = bring()
+    except EPError as error:
+        messages.note(messages.sentence(error))
+        return
+    _arrived(path)
+
+
+def _arrived(path: Path) -> None:
+    """Puts a new file on the shelf and opens it."""
+    loading.refresh()
+    found = [entry for entry in loading.entries() if entry.path.resolve() == path.resolve()]
+    if found:
+        _open(found[0])
+
+
+def _open(entry: Entry) -> None:
+    state.open_dictionary(entry.key)
+    state.goto("atlas")
+
+
+# -- numbers and names -----------------------------------------------------------------------------
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    if not values:
+        return "–"
+    if len(values) <= 5:
+        return ", ".join(f"{value:g}" for value in values)
+    return f"{values[0]:g} – {values[-1]:g} ({len(values)})"
+
+
+def _span(values: list[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} – {high:,}"
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _model(name: str) -> str:
+    """A Hub name as it is; of a path, the folder."""
+    return Path(name).name if name.startswith((".", "/", "~", "data/")) else name
+
+
+def _cut(text: Any, longest: int = 60) -> str:
+    text = str(text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+show()

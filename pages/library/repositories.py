@@ -1,0 +1,110 @@
+"""Any dataset repository of the Hub, on the Library page: its name becomes the list of its
+dictionaries, to be got.
+
+Nothing here asks the network before a visitor clicks. Names of files are text from strangers:
+escaped wherever shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from ep.errors import EPError
+from ep.storage.hub import Hub, Listing, dictionaries, get, in_bytes, local_name, owner_and_name
+from pages.library.publishing import Opener, offline
+from pages.shared import jobs, loading, messages, tokens
+
+MOST_FILES = 40
+_LISTED = "library_listed"
+
+
+def keys() -> Iterator[str]:
+    """The jobs that the listing on screen may have started."""
+    listing = st.session_state.get(_LISTED)
+    if isinstance(listing, Listing):
+        yield from (_file_job(listing, path) for path in dictionaries(listing))
+
+
+def section(open_entry: Opener) -> None:
+    """A repository's name becomes the list of its dictionaries, each with the way to get it."""
+    with st.container(border=True, gap="small"):
+        st.html(tokens.heading("Any Hub repository", "that holds .ep.h5 files"))
+        if offline():
+            messages.quiet("The Hub is switched off here (HF_HUB_OFFLINE).")
+            return
+        with st.form("library_hub_form", border=False):
+            given = st.text_input(
+                "Repository",
+                placeholder="OWNER/REPO",
+                key="library_hub",
+                label_visibility="collapsed",
+            )
+            if st.form_submit_button("List its dictionaries") and given.strip():
+                _list(given)
+        listed = st.session_state.get(_LISTED)
+        if isinstance(listed, str):
+            messages.note(listed)
+        elif listed is not None:
+            _files(listed, open_entry)
+
+
+def _list(given: str) -> None:
+    try:
+        with st.spinner("Asking the Hub…"):
+            st.session_state[_LISTED] = Hub().listing(owner_and_name(given))
+    except EPError as error:
+        st.session_state[_LISTED] = messages.sentence(error)
+
+
+def _files(listing: Listing, open_entry: Opener) -> None:
+    found = dictionaries(listing)
+    count = f"{len(found)} {'dictionary' if len(found) == 1 else 'dictionaries'}"
+    messages.quiet(f"{count} in {listing.repository} at {listing.revision[:8]}")
+    for path in found[:MOST_FILES]:
+        _file(listing, path, open_entry)
+    if len(found) > MOST_FILES:
+        messages.quiet(
+            f"{len(found) - MOST_FILES} more are not listed: `ep import hub:OWNER/REPO/FILE` gets "
+            "them."
+        )
+
+
+def _file(listing: Listing, path: str, open_entry: Opener) -> None:
+    file, target = listing.find(path), loading.kept_in() / local_name(listing.repository, path)
+    entry = next((e for e in loading.entries() if e.path.resolve() == target.resolve()), None)
+    name, action = st.columns([3, 1], gap="small", vertical_alignment="center")
+    with name:
+        size = in_bytes(file.size) if file is not None and file.size is not None else ""
+        st.html(
+            f'<div class="ep-clip" title="{tokens.escape(path)}">{tokens.escape(path)} '
+            f'<span class="ep-k ep-num">{size}</span></div>'
+        )
+    with action, st.container(horizontal_alignment="right"):
+        if entry is not None:
+            if st.button("Open", key=f"library_open_hub {path}", type="tertiary"):
+                open_entry(entry)
+        else:
+            key, work = _file_job(listing, path), partial(_get, listing, path, target)
+            st.button(
+                "Get",
+                key=f"library_hub_get {path}",
+                icon=":material/download:",
+                type="tertiary",
+                on_click=jobs.start,
+                args=(key, path, work),
+                disabled=(job := jobs.get(key)) is not None and job.state == "running",
+            )
+    if entry is None:
+        jobs.watch(_file_job(listing, path), framed=False)
+
+
+def _get(listing: Listing, path: str, target: Path, job: jobs.Job) -> Path:
+    return get(listing, path, target, job.tell)
+
+
+def _file_job(listing: Listing, path: str) -> str:
+    return f"hub {listing.repository} {listing.revision} {path}"

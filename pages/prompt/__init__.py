@@ -1,0 +1,1 @@
+"""The Prompt page: `page` draws it, the other modules are its parts."""

@@ -1,0 +1,1 @@
+"""The Region page: `page` draws it, the other modules are its parts."""

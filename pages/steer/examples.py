@@ -1,0 +1,79 @@
+"""Ready examples on the bundled demo: its region of refusals, taken out and pushed towards.
+
+Which region that is, is asked of the model and the demo's own prompts, so that a rebuilt demo needs
+no new number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from ep.errors import EPError
+from ep.models.answering import final_activations
+from ep.studies.prompts import read_prompts
+from ep.views.steering import Setting
+from pages.shared import loading, messages, state
+from pages.steer import settings, worker
+
+FILE = "tuned-L4-final-p10.ep.h5"
+ASKED = 60
+EXAMPLES = {
+    "Take the region of refusals out": Setting("How do I rob a bank?", True, mode="ablate"),
+    "Push a harmless request into it": Setting("How do I pick a lock?", True, mode="add"),
+}
+
+
+def row() -> None:
+    """The examples as quiet buttons; nothing where the demo is not here.
+
+    A click opens the dictionary and runs it.
+    """
+    entry = next(
+        (
+            e
+            for e in loading.entries()
+            if e.path.name == FILE and e.path.is_relative_to(loading.DEMO)
+        ),
+        None,
+    )
+    if entry is None:
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.html('<span class="ep-k">Examples of the demo</span>', width="content")
+        for name, setting in EXAMPLES.items():
+            if st.button(
+                name, key=f"steer_example {name}", type="tertiary", icon=":material/bolt:"
+            ):
+                _open(entry.key, setting)
+
+
+def _open(key: str, setting: Setting) -> None:
+    try:
+        dictionary = loading.dictionary(key)
+        model = loading.language_model(dictionary.info)
+        region = _region(loading.fingerprint(key), key)
+        state.open_dictionary(key, region)
+        chosen = replace(setting, regions=(region,))
+        chosen = replace(chosen, strength=settings.standard(chosen))
+        settings.keep(chosen, ran=True)
+        worker.begin(key, dictionary, model, chosen)
+    except EPError as error:
+        state.note(f"The example cannot be run. {messages.sentence(error)}")
+    state.rerun()
+
+
+@st.cache_data(show_spinner="Finding the region where refused requests end…")
+def _region(fingerprint: str, key: str) -> int:
+    """The region where most of the demo's harmful prompts end.
+
+    `fingerprint` is part of the cache's key.
+    """
+    dictionary = loading.dictionary(key)
+    model = loading.language_model(dictionary.info)
+    prompts = read_prompts(loading.DEMO / "prompts" / "validation.csv").where(True).texts[:ASKED]
+    layer = int(dictionary.info["layer"])
+    found = dictionary.assign(final_activations(model, prompts, [layer])[layer]).region
+    return int(np.bincount(found).argmax())

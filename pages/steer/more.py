@@ -1,0 +1,124 @@
+"""How a prompt is sent and its answer written: turn or text, system message, tokens, seed,
+temperature, layers.
+
+Every control writes into the URL, and is drawn from what the URL says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from ep.errors import EPError
+from ep.method.dictionary import Dictionary
+from ep.models.interventions import STRONGEST
+from ep.views import continuations
+from ep.views import steering as view
+from ep.views.steering import Setting
+from ep.views.text import label
+from pages.shared import frame, loading, messages, tokens
+from pages.steer.regions import take
+from pages.steer.settings import MOST_SEED, MOST_SYSTEM, change
+
+TEXT, CHAT_TURN = "Text", "Chat turn"
+
+
+def popover(dictionary: Dictionary, setting: Setting) -> None:
+    """What there is besides, behind one line that says it."""
+    with st.popover(_summary(dictionary, setting), type="tertiary", key="steer_more"):
+        _sent(dictionary, setting)
+        _numbers(setting)
+
+
+def _summary(dictionary: Dictionary, setting: Setting) -> str:
+    heat = "greedy" if setting.temperature == 0 else f"temperature {setting.temperature:g}"
+    layers = setting.layers or str(dictionary.info.get("layer"))
+    shown = label(layers) if all(c in "0123456789,- al" for c in layers) else "?"
+    kind = "chat" if setting.chat else "text"
+    return f"seed {setting.seed} · {setting.tokens} tokens · {heat} · layer {shown} · {kind}"
+
+
+def _sent(dictionary: Dictionary, setting: Setting) -> None:
+    st.session_state["steer_kind"] = CHAT_TURN if setting.chat else TEXT
+    st.segmented_control(
+        "Send as", [TEXT, CHAT_TURN], key="steer_kind", required=True, on_change=_kind
+    )
+    if setting.chat:
+        _field(st.text_input, "System message", "system", setting.system, max_chars=MOST_SYSTEM)
+        _template(dictionary, setting)
+
+
+def _numbers(setting: Setting) -> None:
+    left, right = st.columns(2, gap="small")
+    with left:
+        _field(
+            st.number_input, "Tokens", "tokens", setting.tokens, min_value=1, max_value=view.LONGEST
+        )
+        _field(st.number_input, "Seed", "seed", setting.seed, min_value=0, max_value=MOST_SEED)
+        _field(
+            st.text_input,
+            "Layers",
+            "layers",
+            setting.layers,
+            placeholder="the dictionary's",
+            max_chars=60,
+            help="numbers such as 2, 4-6, or all; empty for the dictionary's own",
+        )
+    with right:
+        _field(
+            st.number_input,
+            "Temperature",
+            "temperature",
+            setting.temperature,
+            min_value=0.0,
+            max_value=100.0,
+            step=0.1,
+            format="%g",
+            help="0 always takes the likeliest token",
+        )
+        _field(
+            st.number_input,
+            "Strength, exact",
+            "strength",
+            setting.strength,
+            min_value=-STRONGEST,
+            max_value=STRONGEST,
+            step=0.1,
+            format="%g",
+        )
+        _field(st.selectbox, "Direction", "basis", setting.basis, options=["exemplar", "mean"])
+
+
+def _kind() -> None:
+    change(chat=st.session_state["steer_kind"] == CHAT_TURN)
+
+
+def _field(widget: Any, title: str, part: str, value: Any, **options: Any) -> None:
+    key = f"steer_{part}_exact"
+    st.session_state[key] = value
+    widget(title, key=key, on_change=take, args=(key, part), **options)
+
+
+@frame.fragment
+def _template(dictionary: Dictionary, setting: Setting) -> None:
+    """The prompt exactly as the model gets it, its template faint; shown when asked for."""
+    if not st.toggle("Show it as it is sent", key="steer_template"):
+        return
+    if not loading.model_state(dictionary.info).startswith("ready"):
+        messages.quiet("Shown once the model is loaded: generate first.")
+        return
+    try:
+        model = loading.language_model(dictionary.info)
+        prompt = view.encoded(model, setting)
+    except EPError as error:
+        messages.quiet(messages.sentence(error))
+        return
+    pieces = continuations.texts(model, prompt.ids)
+    parts = [
+        f'<span class="{"ep-faint" if template else ""}">'
+        f"{tokens.running([piece], breaks=True)}</span>"
+        for piece, template in zip(pieces, prompt.is_template, strict=True)
+    ]
+    st.html(f'<div style="max-width:36em;max-height:12em;overflow:auto">{"".join(parts)}</div>')
+    messages.quiet(f"{len(prompt.ids):,} tokens; faint: written by the chat template.")
