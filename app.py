@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
 from pages.shared import frame, state
 
+claimed = PagesManager.uses_pages_directory  # true only before the server's first st.navigation
 ASSETS = Path(__file__).parent / "pages" / "shared" / "assets"
 
 st.set_page_config(
@@ -36,6 +38,8 @@ page = st.navigation(
     position="top",
 )
 
+if claimed and page.url_path:
+    frame.load_again()
 frame.begin()
 with frame.calm():
     state.synchronise()

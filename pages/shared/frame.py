@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from html import escape
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
 
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
@@ -25,22 +24,36 @@ from pages.shared import jobs, loading, messages, state, tokens
 
 log = logging.getLogger("ep.app")
 P = ParamSpec("P")
-_SLOT, _FRAMED = "frame_slot", "frame_framed"
+_SLOT = "frame_slot"
 _STYLE = Path(__file__).with_name("style.css")
 
 
 def begin() -> None:
-    """Opens a run, from `app.py`: the app's own CSS, and the mark that this run has a frame."""
+    """Opens a run, from `app.py`: the app's own CSS."""
     st.html(_STYLE)
-    st.session_state[_FRAMED] = True
+
+
+def load_again() -> NoReturn:
+    """Has the browser load the page once more, and ends this run.
+
+    Until a server's first st.navigation, Streamlit takes the scripts in a folder called pages for
+    the pages: the first visitor of all, coming by a deep link, would be told that there is no such
+    page.
+    """
+    _reload()(key="frame_reload")
+    st.stop()
+
+
+@cache
+def _reload() -> Callable[..., Any]:
+    js = "export default () => {\n  location.reload();\n}"
+    return st.components.v2.component("ep.reload", js=js)
 
 
 def page(title: str, sentence: str) -> None:
     """The head of a page: its name and what one is looking at; under it whatever had to be said
     once.
     """
-    if not st.session_state.pop(_FRAMED, False):
-        _run_again_with_frame()
     jobs.page_begins()
     st.html(f'<div class="ep-h"><h1>{escape(title)}</h1><p>{escape(sentence)}</p></div>')
     for text in state.take_notes():
@@ -59,16 +72,6 @@ def _prepare() -> None:
         with waiting:
             loading.prepare(key)
         show_selected()
-
-
-def _run_again_with_frame() -> NoReturn:
-    """Until a server's first st.navigation, Streamlit runs the files of a folder called pages by
-    themselves.
-
-    So the first visitor of all, coming by a deep link, would see a page without its frame.
-    """
-    PagesManager.uses_pages_directory = False
-    st.rerun()
 
 
 @contextmanager
