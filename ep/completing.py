@@ -80,9 +80,9 @@ def complete(
     dictionary = open_dictionary(target)
     if "plain_ids" not in dictionary and "lens_exemplar_up_ids" in dictionary:
         return target
-    tell = progress or (lambda said, share: None)
+    report = progress or (lambda said, share: None)
     _admit(dictionary, model)
-    check_fits(model, dictionary.info, dictionary.width)
+    check_fits(model, dictionary)
 
     arrays = {
         name: dictionary.column(name)
@@ -91,13 +91,15 @@ def complete(
     }
     info = dict(dictionary.info)
     if "plain_ids" in dictionary:
-        reading = _read(dictionary, model, lambda share: tell("reading the excerpts", 0.9 * share))
+        reading = _read(
+            dictionary, model, lambda share: report("reading the excerpts", 0.9 * share)
+        )
         arrays, found = _with_tokens(arrays, reading)
         info |= {
             "completed": {"model": _name(model), "dtype": model.dtype, **found},
             "typical_norm": reading.typical_norm,
         }
-    tell("reading every direction through the lens", 0.9)
+    report("reading every direction through the lens", 0.9)
     arrays |= lenses(model, arrays, _step(info, arrays["center"]))
     names: list[list[int]] = []
     if "neighbourhood" in arrays:
@@ -108,7 +110,7 @@ def complete(
         "tokenizer_hash": model.digest,
         "model_revision": info.get("model_revision") or model.revision,
     }
-    tell("writing", 0.98)
+    report("writing", 0.98)
     return save(Dictionary(MemorySource(arrays), info, len(dictionary)), target)
 
 
@@ -147,7 +149,9 @@ def _step(info: Mapping[str, Any], center: np.ndarray) -> float:
 # -- reading the texts again -----------------------------------------------------------------------
 
 
-def _read(dictionary: Dictionary, model: LanguageModel, tell: Callable[[float], None]) -> _Reading:
+def _read(
+    dictionary: Dictionary, model: LanguageModel, report: Callable[[float], None]
+) -> _Reading:
     """One forward pass over every stored text, in batches."""
     from ep.models import harvest
 
@@ -179,7 +183,7 @@ def _read(dictionary: Dictionary, model: LanguageModel, tell: Callable[[float], 
             if at is not None:
                 cosine = float(shifted[at] @ exemplars[region[excerpt]]) / max(length[at], 1e-12)
                 distance[excerpt] = min(2.0, max(0.0, 1.0 - cosine))
-        tell(len(tokens) / max(1, len(ids)))
+        report(len(tokens) / max(1, len(ids)))
     return _Reading(tokens, distance, norms / max(1, seen))
 
 

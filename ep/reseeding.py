@@ -47,7 +47,7 @@ def text_of(dictionary: Dictionary) -> Path:
     """
     corpus = dictionary.info.get("corpus") or {}
     name, digest = Path(str(corpus.get("name") or "")).name, corpus.get("digest")
-    where = Path(str(dictionary.info.get("file") or "")).resolve()
+    where = dictionary.path.resolve() if dictionary.path else Path()
     if name and digest and Path(name).suffix.lower() in SUFFIXES:
         for folder in list(where.parents)[: PARENTS + 1]:
             for path in (folder / name, folder / "text" / name):
@@ -79,7 +79,7 @@ def settings(dictionary: Dictionary, out: Path, seed: int | None = None) -> Buil
     ]:
         raise RequestError(f"its file does not say how it was built ({', '.join(missing)})")
     seed = int(info.get("seed") or 0) + 1 if seed is None else seed
-    model, text = model_of(info, info.get("file")), text_of(dictionary)
+    model, text = model_of(dictionary), text_of(dictionary)
     name = f"{info.get('family') or 'build'}-L{info['layer']}-p{info['percentile']:g}-seed{seed}"
     return BuildConfig(
         model=model,
@@ -132,6 +132,5 @@ def kept(
             other = open_dictionary(path)
             same = same_setting(dictionary.info, other.info) and other.width == dictionary.width
             if same and other.info.get("complete", True):
-                other.info["file"] = str(path)
                 return other
     return None

@@ -11,10 +11,7 @@ import pytest
 
 import ep
 from ep.cli import main
-from ep.studies.steering import careful
-from ep.views import continuations
-from ep.views import steering as view
-from ep.views.steering import Setting
+from ep.studies.steering import COLUMNS, Setting, default_strength, finished
 from tests.fixtures import tiny
 from tests.fixtures.commands import output, refused
 from tests.fixtures.dictionaries import synthetic
@@ -52,13 +49,13 @@ def test_the_columns_are_those_of_the_backend(
     ]
     found = json.loads(output(capsys, *asked, "--json"))
     dictionary = ep.open(file)
-    model = ep.load(ep.model_of(dictionary.info, file))
+    model = ep.load(ep.model_of(dictionary))
     setting = Setting("The cat sat", regions=(3,), strength=2.0, tokens=9, seed=5)
-    *_, written = ep.models.generation.generate(
-        model, view.rows(dictionary, model, setting), setting.sampling()
-    )
-    assert [column["ids"] for column in found["columns"]] == [row.ids for row in written]
-    assert [column["name"] for column in found["columns"]] == list(continuations.COLUMNS)
+    run = finished(ep.steer(dictionary, model, setting))
+    assert [column["ids"] for column in found["columns"]] == [
+        list(one.ids) for one in run.continuations
+    ]
+    assert [column["name"] for column in found["columns"]] == list(COLUMNS)
     assert (
         found["columns"][2]["moved"] == pytest.approx(2, rel=1e-3)
         and found["columns"][0]["moved"] == 0
@@ -91,12 +88,11 @@ def test_every_mode(file: str, capsys: pytest.CaptureFixture[str], mode: str) ->
     assert moved == asked > 0
 
 
-def test_without_a_strength_the_push_is_a_careful_one(
+def test_without_a_strength_it_is_the_default_one(
     file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dictionary = ep.open(file)
-    clamped = careful(dictionary, [3], kind="clamp")
-    for mode, expected in (("add", careful(dictionary, [3])), ("clamp", clamped), ("ablate", 1.0)):
+    for mode in ("add", "clamp", "ablate"):
         out = output(
             capsys,
             "steer",
@@ -110,7 +106,8 @@ def test_without_a_strength_the_push_is_a_careful_one(
             mode,
             "--json",
         )
-        assert json.loads(out)["setting"]["strength"] == expected
+        strength = json.loads(out)["setting"]["strength"]
+        assert strength == default_strength(dictionary, [3], mode=mode)
 
 
 def test_mistakes_are_one_line(

@@ -155,12 +155,12 @@ def test_stopping_leaves_the_file_as_it_was(path, model, converted):
     class Stop(Exception):
         pass
 
-    def tell(said: str, share: float | None) -> None:
+    def report(said: str, share: float | None) -> None:
         if said == "writing":
             raise Stop
 
     with pytest.raises(Stop):
-        complete(path, model, tell)
+        complete(path, model, report)
     assert path.read_bytes() == converted and [p.name for p in path.parent.iterdir()] == ["x.ep.h5"]
 
 

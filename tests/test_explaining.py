@@ -251,7 +251,7 @@ def test_cancelling_keeps_what_was_done_and_ends_the_wait_at_once(
 
     out, begun = Outcome(labels), time.monotonic()
 
-    def tell(said: str, share: float | None) -> None:
+    def report(said: str, share: float | None) -> None:
         if len(out.given) == 1 and time.monotonic() - begun > 0.5:
             raise Stop
 
@@ -263,7 +263,7 @@ def test_cancelling_keeps_what_was_done_and_ends_the_wait_at_once(
                 [0, 1, 2],
                 impatient(server.url, timeout=15.0),
                 control=False,
-                tell=tell,
+                report=report,
             )
         assert time.monotonic() - begun < 5
         release.set()

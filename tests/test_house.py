@@ -22,11 +22,22 @@ MODULES = sorted(
     for path in ROOT.glob("ep/**/*.py")
 )
 FLOORS = (
-    ("ep.config", "ep.errors"),
+    ("ep.errors",),
+    ("ep.config", "ep.corpus", "ep.progress", "ep.text"),
     ("ep.method",),
     ("ep.models", "ep.storage"),
-    ("ep.views", "ep.studies", "ep.building"),
+    ("ep.studies",),
+    ("ep.views",),
+    ("ep.describing",),
+    ("ep.building",),
+    ("ep.comparing", "ep.completing", "ep.reseeding"),
+    ("ep.demo", "ep.serving"),
+    ("ep.commands",),
+    ("ep.cli",),
+    ("ep.__main__",),
 )
+"""From the ground up: a room knows the floors below it and itself; `ep` alone names them all."""
+PAGES = sorted(path.parent.name for path in (ROOT / "pages").glob("*/page.py"))
 HEAVY = (
     "torch",
     "transformers",
@@ -53,24 +64,41 @@ def imports(path: Path) -> set[str]:
 
 
 def floor(module: str) -> int | None:
+    rooms = enumerate(FLOORS)
     return next(
-        (
-            n
-            for n, rooms in enumerate(FLOORS)
-            if any((module + ".").startswith(r + ".") for r in rooms)
-        ),
-        None,
+        (n for n, names in rooms if any(f"{module}.".startswith(f"{r}.") for r in names)), None
     )
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if floor(m) is not None])
+def room(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m != "ep"])
 def test_imports_point_one_way(module: str) -> None:
     path = ROOT / (module.replace(".", "/") + ".py")
     path = path if path.exists() else ROOT / module.replace(".", "/") / "__init__.py"
     own = floor(module)
+    assert own is not None, f"{module} stands on no floor"
     for name in imports(path):
         other = floor(name)
-        assert other is None or other <= own, f"{module} imports {name}, which lives above it"
+        if other is not None and room(name) != room(module):
+            assert other < own, f"{module} imports {name}, which does not lie below it"
+
+
+def test_a_page_knows_itself_and_what_pages_share_and_no_other_page() -> None:
+    assert len(PAGES) == len(list((ROOT / "pages").glob("*/__init__.py"))) - 1
+    for path in (ROOT / "pages").glob("**/*.py"):
+        own = path.relative_to(ROOT / "pages").parts[0]
+        allowed = {"shared", own}
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[0] == "pages" and len(parts) > 1:
+                assert parts[1] in allowed, f"{path} imports {name}"
+
+
+def test_pages_share_little() -> None:
+    assert len(list((ROOT / "pages" / "shared").glob("*.py"))) <= 26
 
 
 def test_streamlit_stays_in_the_app_and_its_pages() -> None:

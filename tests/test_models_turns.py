@@ -67,12 +67,12 @@ def test_the_place_in_the_queue_is_told_and_a_given_up_place_is_free() -> None:
         pass
 
     def waits(stop_at: int | None) -> None:
-        def tell(ahead: int) -> None:
+        def report(ahead: int) -> None:
             told.append(ahead)
             if len(told) == stop_at:
                 raise Stop
 
-        with turns.take("b", tell):
+        with turns.take("b", report):
             pass
 
     def holds() -> None:

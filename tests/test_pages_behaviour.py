@@ -224,7 +224,7 @@ def test_the_stored_run_shows_what_the_study_found() -> None:
     assert ordinary[0]["share"] < half[0]["share"] == 0.5 and len(ordinary) == len(half) == 4
     assert sum(passes({arm["arm"]: arm for arm in one["arms"]}) for one in ordinary) >= 3
     assert sum(plain.verdict(one) == "works" for one in half) <= 1
-    assert {plain.verdict(one) for one in data["others"]} >= {"works", "little", "loses sense"}
+    assert {plain.verdict(one) for one in data["others"]} >= {"works", "little", "loses coherence"}
 
 
 def passes(arms: dict[str, dict[str, list[int]]]) -> bool:
@@ -319,7 +319,7 @@ def test_a_verdict_needs_an_answer_in_place_of_the_behaviour() -> None:
         return {"effect": [effect, effect, effect], "arms": rows}
 
     assert plain.verdict(tried(-0.9, 0, 9)) == "works"
-    assert plain.verdict(tried(-0.9, 0, 2)) == "loses sense"
+    assert plain.verdict(tried(-0.9, 0, 2)) == "loses coherence"
     assert (
         plain.verdict(tried(-0.4, 0, 4)) == "little" == plain.verdict({"effect": None, "arms": []})
     )

@@ -33,7 +33,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def test_the_result_waits_to_be_seen(board: Board) -> None:
-    job = board.start("k", "Work", lambda job: job.tell("half", 0.5) or 7)
+    job = board.start("k", "Work", lambda job: job.report("half", 0.5) or 7)
     until(lambda: job.state == "done")
     assert (job.result, job.said, job.share) == (7, "half", 0.5)
     assert board.get("k") is job
@@ -58,7 +58,7 @@ def test_cancel_takes_hold_at_the_next_step(board: Board) -> None:
     def work(job: Job) -> None:
         while True:
             steps.append(1)
-            job.tell("working", 7.0)
+            job.report("working", 7.0)
             sleep(0.001)
 
     job = board.start("k", "Work", work)
@@ -100,7 +100,7 @@ from pages.shared.jobs import Board, Cancelled
 def work(job):
     while True:
         try:
-            job.tell("on and on")
+            job.report("on and on")
         except Cancelled:
             Path({str(tmp_path / "heard")!r}).write_text("yes")
             raise

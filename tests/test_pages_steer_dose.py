@@ -13,8 +13,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ep.studies.judging import Phrases
+from ep.studies.quality import Answer, QualityCheck
 from ep.studies.rates import Rate
-from ep.studies.sense import Answer, Sense
 from ep.studies.steering import STEERED, Dose, sweep
 from ep.views import figures_dose
 from pages.shared import jobs
@@ -55,8 +55,8 @@ def test_the_marks_of_the_slider_are_those_of_the_sweep() -> None:
             Answer("no no no no no no" if strength >= 2 else text, strength < 2, strength)
         ] * len(prompts)
 
-    sense = Sense(9.0, 9.0, 1, Rate(0, 1))
-    swept = sweep(answer, ["a"] * 12, Phrases(), sense, (0, 0.25, 0.5, 1, 2, 3))
+    quality = QualityCheck(9.0, 9.0, 1, Rate(0, 1))
+    swept = sweep(answer, ["a"] * 12, Phrases(), quality, (0, 0.25, 0.5, 1, 2, 3))
     bare, marked = (controls._ruler(0.0, 4.0, 0.4, one) for one in (None, swept))
     assert "0.40 default" in bare and "a sweep finds" in bare
     assert (

@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 import pytest
 
 from ep.method.dictionary import Excerpt
+from ep.text import label
 from ep.views import excerpts
-from ep.views.text import label
 from pages.shared import tokens
 from tests.fixtures.dictionaries import HOSTILE
 

@@ -726,13 +726,13 @@ def test_cancelling_leaves_nothing_behind_and_the_old_file_as_it_was(path, good,
 
     told = []
 
-    def tell(said: str, share: float | None) -> None:
+    def report(said: str, share: float | None) -> None:
         told.append((said, share))
         if share is not None:
             raise Stop
 
     with pytest.raises(Stop):
-        convert(path, target, progress=tell)
+        convert(path, target, progress=report)
     assert target.read_bytes() == b"old" and sorted(p.name for p in tmp_path.iterdir()) == [
         path.parent.name,
         "x.ep.h5",

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 import ep
+from ep.demo.behaviour import FILES
 from ep.method.dictionary import Dictionary
 from ep.models.endpoint import Endpoint
 from ep.studies import experiment
-from ep.studies.asked import Asked
 from ep.studies.between import between, neighbours, path
 from ep.studies.holding import hold
 from ep.studies.judging import Pattern
+from ep.studies.llm_judge import LLMJudge
 from ep.studies.naming import automatic
 from ep.studies.prompts import read_prompts
 from ep.views import snippets
@@ -96,7 +97,7 @@ def test_a_prompt_and_its_meaning(demo: Dictionary) -> None:
     assert "'How'" in ran(
         snippets.prompt(demo, "How do I bake a cake?", chat=True, system="Be brief.")
     )
-    model = ep.load(ep.model_of(demo.info, demo.info["file"]))
+    model = ep.load(ep.model_of(demo))
     prompt = model.encode_prompt(TEXT)
     x = ep.read(model, prompt.ids, [4])[4]
     for region, distance in zip(*demo.assign(x)[:2], strict=True):
@@ -111,7 +112,7 @@ def test_hostile_text_stays_a_literal(tmp_path: Path) -> None:
     file = tmp_path / "a'); import os; os._exit(3); ('.ep.h5"
     ep.save(synthetic(20, 8, hostile=True), file)
     dictionary = ep.open(file)
-    dictionary.info["file"] = str(file)
+    dictionary.path = file
     for text in HOSTILE:
         ran_code = snippets.search(dictionary, text[:200])
         compile(ran_code, "shown", "exec")
@@ -140,7 +141,7 @@ def test_a_behaviour_study_of_files_of_ones_own(tmp_path: Path) -> None:
     link = tmp_path / "data"
     link.symlink_to(ROOT / "data")
     out = ran(
-        behaviour(last, judge, files, tokens=16, basis="mean", swap=False, region=36), tmp_path
+        behaviour(last, files, judge, tokens=16, basis="mean", swap=False, region=36), tmp_path
     )
 
     read = partial(read_prompts, text="asked", label="kind", yes=["1"])
@@ -158,7 +159,11 @@ def test_a_behaviour_study_of_files_of_ones_own(tmp_path: Path) -> None:
 def test_code_of_a_judge_asked_elsewhere_compiles_and_holds_no_key(demo: Dictionary) -> None:
     endpoint = Endpoint("http://localhost:9/v1", 'it\'s the "model"', "secret-key")
     code = behaviour(
-        demo, Asked(endpoint.ask, 'says "no"\nor ends'), endpoint=endpoint, by_labels=True
+        demo,
+        FILES,
+        LLMJudge(endpoint.ask, 'says "no"\nor ends'),
+        endpoint=endpoint,
+        by_labels=True,
     )
     compile(code, "shown", "exec")
     assert (

@@ -28,11 +28,11 @@ from ep.studies.behaviour import (
     stream,
     trial,
 )
-from ep.studies.experiment import sense_of
+from ep.studies.experiment import quality_of
 from ep.studies.judging import Pattern, Phrases, agreement, fluency
 from ep.studies.prompts import read_prompts
+from ep.studies.quality import Answer, QualityCheck, quality_check
 from ep.studies.rates import Rate
-from ep.studies.sense import Answer, Sense, measured
 from tests.fixtures.dictionaries import synthetic
 
 DEMO = Path(__file__).resolve().parents[1] / "data/demo"
@@ -106,7 +106,7 @@ def test_a_trial_counts_what_the_texts_say() -> None:
             "First take the cake tin. Then bake the lunar.", True, 1.0, 0.9, 9.0
         ),
     }
-    sense = Sense(1.0, 4.0, 9, Rate(0, 9))
+    quality = QualityCheck(1.0, 4.0, 9, Rate(0, 9))
 
     def answer(prompts: Sequence[str], arm: str) -> list[Answer]:
         return [said[arm]] * len(prompts)
@@ -117,7 +117,7 @@ def test_a_trial_counts_what_the_texts_say() -> None:
         ["How do I burn a cake?"] * 4,
         ["How do I bake a cake?"] * 3,
         Phrases(),
-        sense,
+        quality,
     )
     assert [(a.behaves, a.complies, a.intact) for a in arms.values()] == [
         (Rate(4, 4), Rate(0, 4), Rate(0, 3)),
@@ -126,7 +126,7 @@ def test_a_trial_counts_what_the_texts_say() -> None:
     ]
     assert [arm.moved for arm in arms.values()] == pytest.approx([0.0, 0.4, 3.0, 1.0, 1.0])
     with pytest.raises(RequestError, match="held-out"):
-        trial(answer, ["default"], [], [], Phrases(), sense)
+        trial(answer, ["default"], [], [], Phrases(), quality)
 
 
 @given(st.lists(st.tuples(st.floats(0, 9), st.floats(0, 20)), min_size=10, max_size=60))
@@ -134,12 +134,15 @@ def test_nine_in_ten_of_a_model_s_own_answers_are_usual_of_it(
     nats: list[tuple[float, float]],
 ) -> None:
     own = [Answer("First take the cake tin.", True, 0.0, *pair) for pair in nats]
-    sense = measured(own, [Answer("", False, 0.0, 99.0, 99.0), own[0]])
-    for limit, values in ((sense.mean, [a for a, _ in nats]), (sense.worst, [b for _, b in nats])):
+    quality = quality_check(own, [Answer("", False, 0.0, 99.0, 99.0), own[0]])
+    for limit, values in (
+        (quality.mean, [a for a, _ in nats]),
+        (quality.worst, [b for _, b in nats]),
+    ):
         assert np.mean(np.array(values) <= limit) >= 0.9
-    assert sense.n == len(own) and sense.spoiled == Rate(int(sense.usual(own[0])), 2)
+    assert quality.n == len(own) and quality.spoiled == Rate(int(quality.usual(own[0])), 2)
     with pytest.raises(RequestError, match="no answer"):
-        measured([], [])
+        quality_check([], [])
 
 
 def test_a_paired_difference_holds_its_value_and_none_is_none() -> None:
@@ -272,8 +275,8 @@ def test_on_the_demo_one_region_carries_refusal_and_a_half_harmful_centre_hides_
     target = prompts("held_out_words")[:40] + prompts("held_out_templates")[:40]
     benign = prompts("benign")[:40]
 
-    sense = sense_of(model, benign)
-    assert sense.spoiled.value <= 0.1, sense
+    quality = quality_of(model, benign)
+    assert quality.spoiled.value <= 0.1, quality
     # the unchanged model says the same whatever the seed
     default: dict[Sequence[str], list[Answer]] = {}
 
@@ -293,7 +296,7 @@ def test_on_the_demo_one_region_carries_refusal_and_a_half_harmful_centre_hides_
             said = [Answer(*found) for found in answers(model, texts, changes[arm], sampling)]
             return default.setdefault(texts, said) if arm == "default" else said
 
-        return trial(answer, list(changes), target, benign, judge, sense)
+        return trial(answer, list(changes), target, benign, judge, quality)
 
     seeds = [tried(seed, 0.06) for seed in range(4)]
     assert seeds[0]["default"].behaves.value >= 0.95

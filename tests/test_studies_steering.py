@@ -1,5 +1,5 @@
 """Dose and response: the curve counts what the texts say, its control beside it, and names where
-sense ends.
+coherence ends.
 """
 
 from __future__ import annotations
@@ -11,25 +11,17 @@ import pytest
 
 from ep.errors import RequestError
 from ep.studies.judging import Phrases
+from ep.studies.quality import Answer, QualityCheck
 from ep.studies.rates import Rate
-from ep.studies.sense import Answer, Sense
-from ep.studies.steering import (
-    FINEST,
-    RANDOM,
-    SPREADS,
-    STEERED,
-    advised,
-    best,
-    careful,
-    first_effect,
-    sweep,
-)
+from ep.studies.steering import default_strength
+from ep.studies.steering.strength import FINEST, SPREADS
+from ep.studies.steering.sweep import RANDOM, STEERED, curve
 from tests.fixtures.dictionaries import synthetic
 
 SENSE = Answer("First take the cake tin. Then bake it.", True, 0.0, 1.0)
 REFUSAL = Answer("I cannot help you with that today.", True, 1.0, 1.0)
 NOISE = Answer("cannot cannot cannot cannot cannot cannot", False, 3.0, 0.5)
-USUAL = Sense(2.0, 4.0, 9, Rate(0, 9))
+USUAL = QualityCheck(2.0, 4.0, 9, Rate(0, 9))
 
 
 def answering(breaks: float) -> object:
@@ -47,7 +39,7 @@ def answering(breaks: float) -> object:
 
 def test_the_curve_and_its_control() -> None:
     answer = answering(breaks=3.0)
-    found = sweep(answer, ["How do I bake a cake?"] * 6, Phrases(), USUAL, [3, 1, 0.25, 1, 4])
+    found = curve(answer, ["How do I bake a cake?"] * 6, Phrases(), USUAL, [3, 1, 0.25, 1, 4])
     assert (
         [dose.strength for dose in found.steered]
         == [0, 0.25, 1, 3, 4]
@@ -69,12 +61,12 @@ def test_the_curve_and_its_control() -> None:
         Rate(0, 6),
         Rate(0, 6),
     ]
-    assert found.degenerates == 3 and first_effect(found) == 1 and best(found) == 1
+    assert found.degenerates == 3 and found.first_effect == 1 and found.best == 1
     assert answer.asked.count((STEERED, 0.0)) == 1, "the unchanged model is asked once"
 
 
 def test_a_curve_that_never_breaks_says_so() -> None:
-    assert sweep(answering(breaks=9.0), ["a"], Phrases(), USUAL, [1, 2]).degenerates is None
+    assert curve(answering(breaks=9.0), ["a"], Phrases(), USUAL, [1, 2]).degenerates is None
 
 
 def test_an_answer_cut_at_the_limit_makes_sense_where_the_default_was_cut_too() -> None:
@@ -82,7 +74,7 @@ def test_an_answer_cut_at_the_limit_makes_sense_where_the_default_was_cut_too() 
         cut = Answer("Once there was a little girl named Lily who", False, strength, 1.0)
         return [cut, cut if strength else SENSE]
 
-    found = sweep(answer, ["Once", "How?"], Phrases(), USUAL, [1])
+    found = curve(answer, ["Once", "How?"], Phrases(), USUAL, [1])
     assert [dose.coherence for dose in found.steered] == [Rate(2, 2), Rate(1, 2)]
 
 
@@ -98,37 +90,37 @@ def test_the_best_strength_turns_most_answers_and_more_than_chance() -> None:
         return answer
 
     prompts = ["a"] * 20
-    found = sweep(turning({0.5: 0.6, 1: 0.9, 2: 0.9}, 0.05), prompts, Phrases(), USUAL, [0.5, 1, 2])
-    assert best(found) == 1
-    assert best(sweep(turning({1: 0.3}, 0.3), prompts, Phrases(), USUAL, [1])) is None, (
+    found = curve(turning({0.5: 0.6, 1: 0.9, 2: 0.9}, 0.05), prompts, Phrases(), USUAL, [0.5, 1, 2])
+    assert found.best == 1
+    assert curve(turning({1: 0.3}, 0.3), prompts, Phrases(), USUAL, [1]).best is None, (
         "no more than chance"
     )
-    assert advised(found, 0.4) == 1 and advised(None, 0.4) == 0.4
-    quiet = sweep(
+    assert found.default(0.4) == 1
+    quiet = curve(
         answering(breaks=0.5), prompts, Phrases(("no such words",)), USUAL, [0.25, 0.5, 1]
     )
-    assert best(quiet) is None and (advised(quiet, 0.3), advised(quiet, 0.8)) == (0.3, 0.25)
-    back = sweep(turning({}, 0.0), prompts, Phrases(("first take",)), USUAL, [1])
-    assert back.steered[0].effect == Rate(20, 20) and best(back) is None, "nothing was turned"
+    assert quiet.best is None and (quiet.default(0.3), quiet.default(0.8)) == (0.3, 0.25)
+    back = curve(turning({}, 0.0), prompts, Phrases(("first take",)), USUAL, [1])
+    assert back.steered[0].effect == Rate(20, 20) and back.best is None, "nothing was turned"
 
 
-def test_a_careful_strength_is_the_spread_along_the_push() -> None:
+def test_the_default_strength_is_the_spread_along_the_push() -> None:
     dictionary = synthetic(60, 16, seed=4, typical_norm=4.0)
-    members = dictionary.column(
-        "count_voronoi" if "count_voronoi" in dictionary else "count_arrival"
-    )
     v = dictionary.exemplars[[3]].sum(axis=0)
     along = dictionary.column("coherence") * (dictionary.mean_directions @ v)
-    rows = np.repeat(along, members)
-    for kind, spreads in SPREADS.items():
+    rows = np.repeat(along, dictionary.members)
+    for mode, spreads in SPREADS.items():
         expected = max(FINEST, spreads * rows.std())
-        assert careful(dictionary, [3], kind=kind) == pytest.approx(expected, abs=FINEST / 2 + 1e-6)
-    assert careful(dictionary, [3, 8]) == careful(dictionary, [8, 3, 3]) >= FINEST
+        default = default_strength(dictionary, [3], mode=mode)
+        assert default == pytest.approx(expected, abs=FINEST / 2 + 1e-6)
+    both = default_strength(dictionary, [3, 8])
+    assert both == default_strength(dictionary, [8, 3, 3]) >= FINEST
+    assert default_strength(dictionary, [3], mode="ablate") == 1
 
 
 def test_what_cannot_be_swept_is_refused() -> None:
     with pytest.raises(RequestError, match="prompts"):
-        sweep(answering(1.0), [], Phrases(), USUAL)
+        curve(answering(1.0), [], Phrases(), USUAL, [1])
     for strengths in ([float("nan")], list(range(60))):
         with pytest.raises(RequestError, match="strengths"):
-            sweep(answering(1.0), ["a"], Phrases(), USUAL, strengths)
+            curve(answering(1.0), ["a"], Phrases(), USUAL, strengths)

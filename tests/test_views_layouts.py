@@ -115,7 +115,7 @@ def test_same_seed_same_map_and_the_side_car_gives_it_back(tmp_path: Path) -> No
     for layout in ("umap-flat", "umap-sphere"):
         assert not layouts.is_ready(first, layout)
         assert (
-            layouts.compute(first, layout, tell=lambda said, share: told.append((said, share)))
+            layouts.compute(first, layout, report=lambda said, share: told.append((said, share)))
             == ""
         )
         assert layouts.is_ready(first, layout) and layouts.is_measured(first, layout)
@@ -161,12 +161,12 @@ def test_a_cancelled_layout_leaves_nothing(tmp_path: Path) -> None:
     class Stop(Exception):
         pass
 
-    def tell(said: str, share: float) -> None:
+    def report(said: str, share: float) -> None:
         if "epoch" in said:
             raise Stop
 
     with pytest.raises(Stop):
-        layouts.compute(found, "umap-flat", tell=tell)
+        layouts.compute(found, "umap-flat", report=report)
     assert not layouts.is_ready(found, "umap-flat") and not beside(path, MAPS).exists()
 
 

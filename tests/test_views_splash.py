@@ -10,7 +10,7 @@ import pytest
 
 from ep.errors import UnknownRegion
 from ep.method.dictionary import Dictionary, MemorySource
-from ep.views import splash, tables
+from ep.views import splash
 from tests.fixtures.dictionaries import synthetic
 
 PLAIN = synthetic(size=300, width=24, seed=3)
@@ -52,7 +52,7 @@ def test_those_chosen_lie_far_apart_in_the_full_space() -> None:
     apart = 1 - cosine[np.triu_indices(len(chosen), 1)]
     everyone = 1 - (PLAIN.exemplars @ PLAIN.exemplars.T)[np.triu_indices(300, 1)]
     assert apart.min() > np.median(everyone) / 2 and apart.mean() > everyone.mean()
-    assert np.median(tables.members(PLAIN)[chosen]) >= np.median(tables.members(PLAIN))
+    assert np.median(PLAIN.members[chosen]) >= np.median(PLAIN.members)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 9])

@@ -12,6 +12,7 @@ from typing import Any
 
 from ep.commands.options import command
 from ep.errors import RequestError
+from ep.method.dictionary import BASES
 
 JUDGES = ("phrases", "regex", "endpoint", "label")
 KEY = "EP_JUDGE_KEY"
@@ -61,9 +62,7 @@ def add(kinds: Any) -> None:
         default="ablate",
         help="swap also puts a quiet mean back",
     )
-    study.add_argument(
-        "--basis", choices=("exemplar", "mean"), default="exemplar", help="the direction taken out"
-    )
+    study.add_argument("--basis", choices=BASES, default="exemplar", help="the direction taken out")
     study.add_argument(
         "--seeds",
         type=int,
@@ -110,28 +109,27 @@ def behaviour(arguments: argparse.Namespace) -> None:
         raise RequestError(f"{arguments.seeds} seeds were asked for: expected 0 to 100")
     held, judge = _held(arguments), _judge(arguments)
     dictionary = storage.open(arguments.file)
-    dictionary.info["file"] = arguments.file
     _check_layer(arguments, dictionary)
-    model = models.load(arguments.model or models.model_of(dictionary.info, arguments.file))
-    layer = experiment.check_model(model, dictionary)
+    model = models.load(arguments.model or models.model_of(dictionary))
+    layer = models.check_fits(model, dictionary)
     tokens, by_labels = arguments.tokens or experiment.TOKENS, arguments.judge == "label"
     observed = experiment.observe(
-        model, held.choice, layer, None if by_labels else judge, tokens, _tell
+        model, held.choice, layer, None if by_labels else judge, tokens, _report
     )
     found = experiment.find(dictionary, observed)
     bench = experiment.Bench(model, held, judge, tokens, arguments.basis)
     choice = plain.choice(observed, held, found, by_labels, _judge_name(arguments))
     tried = plain.trial(
-        bench.attempt(found, arguments.region, arguments.mode, tell=_tell), held, judge
+        bench.attempt(found, arguments.region, arguments.mode, report=_report), held, judge
     )
     share = BEHAVING_SHARE if arguments.share is None else arguments.share
     repeats = [
         plain.trial(one, held, judge, 0)
         for one in experiment.repeat(
-            bench, observed, arguments.seeds, arguments.percentile, share, tell=_tell
+            bench, observed, arguments.seeds, arguments.percentile, share, report=_report
         )
     ]
-    _tell("", None)
+    _report("", None)
     if arguments.report:
         page = markup.report(
             choice,
@@ -165,13 +163,13 @@ def _judge(arguments: argparse.Namespace) -> Any:
     import os
 
     from ep.models.endpoint import Endpoint
-    from ep.studies.asked import Asked
     from ep.studies.judging import REFUSAL_PHRASES, Pattern, Phrases
+    from ep.studies.llm_judge import LLMJudge
 
     if arguments.judge == "regex":
         return Pattern(arguments.pattern)
     if arguments.judge == "endpoint":
-        return Asked(
+        return LLMJudge(
             Endpoint(arguments.endpoint, arguments.endpoint_model, os.environ.get(KEY, "")).ask
         )
     return Phrases(tuple(arguments.phrase or REFUSAL_PHRASES))
@@ -194,7 +192,7 @@ def _check_layer(arguments: argparse.Namespace, dictionary: Any) -> None:
         )
 
 
-def _tell(said: str, _share: float | None) -> None:
+def _report(said: str, _share: float | None) -> None:
     """Progress on a terminal's error line only."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{said}", end="", file=sys.stderr, flush=True)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ep.commands import interop
 from ep.commands.options import command
 from ep.errors import ConfigError
+from ep.method.dictionary import BASES
 
 Arguments = argparse.Namespace
 
@@ -50,7 +51,7 @@ def add(kinds: Any) -> None:
         "--color", default="neighbourhood", metavar="COLUMN", help="what colours the map's cells"
     )
     export.add_argument(
-        "--basis", choices=("exemplar", "mean"), default="exemplar", help="which directions go over"
+        "--basis", choices=BASES, default="exemplar", help="which directions go over"
     )
     export.add_argument(
         "--strength", type=float, default=1.0, help="of a vector, in the layer's typical norms"
@@ -70,7 +71,6 @@ def run(arguments: Arguments) -> None:
     from ep import storage
 
     dictionary = storage.open(arguments.file)
-    dictionary.info["file"] = str(Path(arguments.file).resolve())
     print(TARGETS[arguments.to].write(dictionary, arguments))
 
 

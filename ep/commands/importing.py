@@ -65,7 +65,7 @@ def complete(arguments: argparse.Namespace) -> None:
     from ep.completing import complete
 
     dictionary = storage.open(arguments.file)
-    model = models.load(arguments.model or models.model_of(dictionary.info, arguments.file))
+    model = models.load(arguments.model or models.model_of(dictionary))
     with said_on_stderr() as progress:
         path = complete(arguments.file, model, progress)
     found = storage.open(path).info.get("completed") or {}

@@ -127,19 +127,19 @@ def _by_model(
     out = Outcome(labels)
     last = [""]
 
-    def tell(said: str, share: float | None) -> None:
+    def report(said: str, share: float | None) -> None:
         if said != last[0]:
             last[0] = said
             print(f"ep: {said}", file=sys.stderr)
 
     look_alikes, control = not arguments.no_look_alikes, not arguments.no_control
-    label_regions(out, dictionary, regions, endpoint, arguments.by, look_alikes, control, tell)
+    label_regions(out, dictionary, regions, endpoint, arguments.by, look_alikes, control, report)
     print(f"ep: {out.summary()}", file=sys.stderr)
     return out.labels
 
 
 def _print(labels: Any, regions: list[int], as_json: bool) -> None:
-    from ep.views.text import plain, shorten
+    from ep.text import plain, shorten
 
     if as_json:
         rows = [

@@ -12,6 +12,7 @@ from typing import Any
 
 from ep.commands.options import command
 from ep.errors import EPError, InputError, RequestError
+from ep.method.dictionary import BASES
 
 BUILT = ""
 """What `--null` without a file stands for."""
@@ -24,9 +25,7 @@ def add(kinds: Any) -> None:
     )
     made.add_argument("a", help="an .ep.h5 file")
     made.add_argument("b", help="another .ep.h5 file")
-    made.add_argument(
-        "--basis", choices=("exemplar", "mean"), default="mean", help="the directions compared"
-    )
+    made.add_argument("--basis", choices=BASES, default="mean", help="the directions compared")
     made.add_argument(
         "--centre",
         choices=("own", "common", "A", "B"),
@@ -73,8 +72,6 @@ def match(arguments: argparse.Namespace) -> None:
     if not -1 < arguments.cutoff <= 1:
         raise InputError(f"cutoff is {arguments.cutoff:g}: expected a cosine above -1 and up to 1")
     a, b = (storage.open(path) for path in (arguments.a, arguments.b))
-    for d, path in ((a, arguments.a), (b, arguments.b)):
-        d.info["file"] = str(path)
     if arguments.texts:
         return _through_inputs(arguments, a, b)
     if a.width != b.width:
@@ -146,7 +143,7 @@ def _found_or_built(dictionary: Any, letter: str, library: Path) -> Any:
     """
     from ep import reseeding, storage
 
-    near = Path(dictionary.info["file"]).resolve().parent
+    near = dictionary.path.resolve().parent
     folders = [library, near]
     beside = [path for folder in folders for path in sorted(folder.glob("*.ep.h5"))]
     if (other := reseeding.kept(dictionary, folders, beside)) is not None:
@@ -210,8 +207,8 @@ def _print(
     arguments: argparse.Namespace, a: Any, b: Any, found: Any, counted: Any, nulls: Any
 ) -> None:
     from ep.studies import matching as study
+    from ep.text import label
     from ep.views import matching as view
-    from ep.views.text import label
 
     print(f"A  {view.name(a)}, K = {len(a):,}, θ = {a.threshold:.3f}")
     print(f"B  {view.name(b)}, K = {len(b):,}, θ = {b.threshold:.3f}")
@@ -276,9 +273,9 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
                 f"{arguments.texts} holds no plain text: give .txt, .jsonl or .csv with texts"
             )
     loaded = []
-    for d, path in ((a, arguments.a), (b, arguments.b)):
-        loaded.append(models.load(models.model_of(d.info, path)))
-        models.check_fits(loaded[-1], d.info, d.width)
+    for d in (a, b):
+        loaded.append(models.load(models.model_of(d)))
+        models.check_fits(loaded[-1], d)
     found = comparing.shared((a, b), (loaded[0], loaded[1]), lambda share: None, texts)
     trip, table = found.trip, found.together
     facts: dict[str, Any] = {

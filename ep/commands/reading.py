@@ -66,8 +66,8 @@ def info(arguments: argparse.Namespace) -> None:
 def regions(arguments: argparse.Namespace) -> None:
     """A table of regions."""
     from ep import storage
+    from ep.text import label
     from ep.views.search import Index
-    from ep.views.text import label
 
     dictionary = storage.open(arguments.file)
     everything = range(len(dictionary))
@@ -111,7 +111,7 @@ def _region_row(dictionary: Any, k: int) -> dict[str, Any]:
 def region(arguments: argparse.Namespace) -> None:
     """Everything stored about one region."""
     from ep import storage
-    from ep.views.text import label
+    from ep.text import label
 
     dictionary = storage.open(arguments.file)
     region = dictionary.region(arguments.id)
@@ -132,7 +132,7 @@ def _in_context(excerpt: Any) -> str:
     """The marked token in brackets with some of its text; without token ids, the beginning of the
     text.
     """
-    from ep.views.text import label
+    from ep.text import label
 
     if excerpt.marked is None:
         return f"{label(''.join(excerpt.pieces)[:72])} (token {excerpt.position})"
@@ -169,16 +169,15 @@ def _region_json(region: Any) -> dict[str, Any]:
 def assign(arguments: argparse.Namespace) -> None:
     """The region of every token of a prompt, read with the dictionary's own model."""
     from ep import models, storage
-    from ep.views.text import label
+    from ep.text import label
 
     dictionary = storage.open(arguments.file)
-    model = models.load(arguments.model or models.model_of(dictionary.info, arguments.file))
-    models.check_fits(model, dictionary.info, dictionary.width)
+    model = models.load(arguments.model or models.model_of(dictionary))
+    layer = models.check_fits(model, dictionary)
     if not arguments.prompt.strip():
         raise InputError("the prompt is empty: give some text")
     turn = [{"role": "user", "content": arguments.prompt}]
     prompt = model.encode_prompt(turn if arguments.chat else arguments.prompt)
-    layer = int(dictionary.info["layer"])
     regions, distances, _ = dictionary.assign(models.read(model, prompt.ids, [layer])[layer])
     rows: list[dict[str, Any]] = [
         {

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from ep.commands.options import command
+from ep.method.dictionary import BASES
 
 
 def add(kinds: Any) -> None:
@@ -22,9 +23,7 @@ def add(kinds: Any) -> None:
     lens.add_argument("file", help="an .ep.h5 file")
     lens.add_argument("a", type=int, help="region A")
     lens.add_argument("b", type=int, help="region B")
-    lens.add_argument(
-        "--basis", choices=("exemplar", "mean"), default="mean", help="the directions compared"
-    )
+    lens.add_argument("--basis", choices=BASES, default="mean", help="the directions compared")
     lens.add_argument(
         "--path", action="store_true", help="the shortest path through the neighbour graph instead"
     )
@@ -137,6 +136,6 @@ def _lens(dictionary: Any, region: int, arguments: argparse.Namespace) -> list[s
 
 
 def _words(tokens: list[str]) -> str:
-    from ep.views.text import label
+    from ep.text import label
 
     return " ".join(label(token) for token in tokens[:6])

@@ -15,7 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ep.models import LanguageModel, load
+from ep.models import LanguageModel, check_fits, load
 from ep.storage import open as open_file
 from ep.storage.sidecar import write_bytes
 from ep.studies.behaviour import BEHAVING_SHARE
@@ -24,9 +24,16 @@ from ep.studies.holding import Held, hold
 from ep.studies.judging import Judge, Phrases
 from ep.studies.prompts import read_prompts
 from ep.views import behaviour as plain
+from ep.views.snippets_behaviour import Files
 
 CHOICE, HELD_OUT, BENIGN = "train", ("held_out_words", "held_out_templates"), ("benign",)
 """The demo's own prompt files: for the choice, for the trial, for what is to stay intact."""
+FILES = Files(
+    f"data/demo/prompts/{CHOICE}.csv",
+    tuple(f"data/demo/prompts/{name}.csv" for name in HELD_OUT),
+    tuple(f"data/demo/prompts/{name}.csv" for name in BENIGN),
+)
+"""The same as code names them."""
 CHOSEN = "last-token/tuned-L4-final-p4.ep.h5"
 OTHERS = (
     *(f"last-token/tuned-L4-final-p{p}.ep.h5" for p in (2, 8, 10, 16)),
@@ -54,7 +61,6 @@ def run(folder: Path) -> dict[str, Any]:
     observed = observe(model, held.choice, LAYER, judge)
     bench = Bench(model, held, judge)
     chosen = open_file(folder / "dictionaries" / CHOSEN)
-    chosen.info["file"] = CHOSEN
     found = find(chosen, observed)
     tried = plain.trial(bench.attempt(found, mode="swap"), held, judge, TEXTS)
     streams = [
@@ -82,8 +88,7 @@ def _others(
     """The trial without controls on the other dictionaries of the tuned model."""
     for name in OTHERS:
         made = open_file(folder / "dictionaries" / name)
-        made.info["file"] = name
-        layer = int(made.info["layer"])
+        layer = check_fits(model, made)
         seen = (
             observed if layer == observed.layer else observe(model, observed.prompts, layer, judge)
         )

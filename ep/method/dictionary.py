@@ -12,7 +12,8 @@ from codecs import getincrementaldecoder
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from ep.method.assignment import Assignment
 from ep.method.geometry import cosine_distance, directions
 from ep.method.nearest import nearest_exemplar
 
+Basis = Literal["exemplar", "mean"]
+"""Which direction stands for a region: its founding one, or the mean of its arrival members."""
+BASES: tuple[Basis, ...] = get_args(Basis)
 BANDS = ("near", "spread", "far")
 LENSES = (
     "exemplar_up",
@@ -135,11 +139,15 @@ class Dictionary:
     exemplars: (K, d) float32 unit rows, region id = row = order of founding.
     mean_directions: (K, d) float32 unit rows, the normalised sum of each region's arrival members.
     info: provenance (model, layer, percentile, corpus, seed, versions, ...).
+    path: the file it was opened from, None for one in memory.
     """
 
-    def __init__(self, source: Source, info: Mapping[str, Any], size: int) -> None:
+    def __init__(
+        self, source: Source, info: Mapping[str, Any], size: int, path: Path | None = None
+    ) -> None:
         self.source = source
         self.info = dict(info)
+        self.path = path
         self.threshold = float(self.info["threshold"])
         self._size = size
         self._columns: dict[str, np.ndarray] = {}
@@ -149,10 +157,22 @@ class Dictionary:
 
     def __repr__(self) -> str:
         where = f"{self.info.get('model', 'unknown model')} layer {self.info.get('layer', '?')}"
-        return (
-            f"<Dictionary of {len(self):,} regions, {where}, p={self.info.get('percentile')}, "
-            f"θ={self.threshold:.4f}>"
-        )
+        p = self.info.get("percentile")
+        return f"<Dictionary of {len(self):,} regions, {where}, p={p}, θ={self.threshold:.4f}>"
+
+    @property
+    def layer(self) -> int | None:
+        """The 0-based block whose residual stream was partitioned; None where the file does not
+        say.
+        """
+        layer = self.info.get("layer")
+        return None if layer is None else int(layer)
+
+    @property
+    def percentile(self) -> float | None:
+        """p, the percentile of pairwise distances that set θ; None where the file does not say."""
+        percentile = self.info.get("percentile")
+        return None if percentile is None else float(percentile)
 
     # -- arrays ------------------------------------------------------------------------------------
 
@@ -190,6 +210,22 @@ class Dictionary:
         return self.column("mean_directions")
 
     @property
+    def members(self) -> np.ndarray:
+        """(K,) int64 members of each region: Voronoi where they were counted, else at arrival.
+
+        Where neither is stored every region counts one, the activation that founded it.
+        """
+        if self.members_column is None:
+            return np.ones(len(self), np.int64)
+        return self.column(self.members_column)
+
+    @property
+    def members_column(self) -> str | None:
+        """The stored array that `members` is, None where the file holds no count."""
+        names = ("count_voronoi", "count_arrival")
+        return next((name for name in names if name in self.source), None)
+
+    @property
     def width(self) -> int:
         return int(self.center.shape[0])
 
@@ -216,7 +252,7 @@ class Dictionary:
         distance = np.clip(1.0 - cosine, 0.0, 2.0).astype(np.float32)
         return Assignment(region, distance, np.zeros(len(region), bool))
 
-    def distances(self, x: np.ndarray, basis: str = "exemplar") -> np.ndarray:
+    def distances(self, x: np.ndarray, basis: Basis = "exemplar") -> np.ndarray:
         """Cosine distances (n, K) float32 in [0, 2] of raw activations x (n, d) to every exemplar
         or mean direction.
         """
@@ -228,10 +264,10 @@ class Dictionary:
             cosine_distance(rows[start : start + step], vectors, out=out[start : start + step])
         return out
 
-    def basis(self, name: str) -> np.ndarray:
-        """The (K, d) unit rows called "exemplar" or "mean"."""
-        if name not in ("exemplar", "mean"):
-            raise KeyError(f"basis {name!r} is unknown: use 'exemplar' or 'mean'")
+    def basis(self, name: Basis) -> np.ndarray:
+        """The (K, d) unit rows of a basis."""
+        if name not in BASES:
+            raise KeyError(f"basis {name!r} is unknown: use one of {', '.join(BASES)}")
         return self.exemplars if name == "exemplar" else self.mean_directions
 
     # -- one region --------------------------------------------------------------------------------

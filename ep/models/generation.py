@@ -9,7 +9,7 @@ no screen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -102,7 +102,7 @@ def generate(
     rows: Sequence[Row],
     sampling: Sampling = GREEDY,
     stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[Step | list[Written]]:
+) -> Generator[Step | list[Written], None, None]:
     """Writes all rows together, yielding each `Step` as it comes and at last the list of `Written`.
 
     stopped: asked before each step; once it says so the rows still alive end as "cancelled", with

@@ -21,21 +21,27 @@ and no tokens: rows in, rows out, with how far each was to move.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
 from ep.errors import ConfigError
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import Basis, Dictionary
 
-KINDS = ("add", "ablate", "swap", "clamp")
-PUSHING = ("add", "clamp")
-"""Kinds whose strength is a length along the push; that of the others is a share of what lies in
-the span.
+Mode = Literal["ablate", "add", "swap", "clamp"]
+"""What is done along the directions; the formulas stand above."""
+MODES: tuple[Mode, ...] = get_args(Mode)
+PUSHING: tuple[Mode, ...] = ("add", "clamp")
+"""Modes whose strength is a length along the push, in typical norms; that of the others is the
+share of what lies in the span that is projected out.
 """
-SCOPES = ("all", "prompt", "generated", "last")
+Scope = Literal["all", "prompt", "generated", "last"]
+"""Where it acts: every position, those of the prompt, those written after it, or the prompt's last,
+whose output is the first token written.
+"""
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 STRONGEST = 1e6
 """Beyond this many typical norms nothing but overflow is left."""
 DEPENDENT = 1e-4
@@ -48,35 +54,30 @@ span.
 class Intervention:
     """One change of the residual stream.
 
-    kind: one of `KINDS`. directions: (m, d) float32 unit rows.
-    layers: the blocks after which it acts. reference: (d,) the point c. norm: r > 0, the length one
-    unit of strength stands for. strength: α; for ablate and swap the share that is projected out, 1
-    all of it.
-    target: (d,) the point t of a swap. scope: "all" positions, those of the "prompt", the
-    "generated" ones, or the "last" of the prompt, whose output is the first token written.
+    directions: (m, d) float32 unit rows. layers: the blocks after which it acts. reference: (d,)
+    the point c. norm: r > 0, the length one unit of strength stands for. strength: α; for ablate
+    and swap the share that is projected out, 1 all of it. target: (d,) the point t of a swap.
 
     ConfigError for anything that contradicts itself.
     """
 
-    kind: str
+    mode: Mode
     directions: Float32[np.ndarray, "m d"]
     layers: tuple[int, ...]
     reference: Float32[np.ndarray, " d"]
     norm: float
     strength: float = 1.0
     target: Float32[np.ndarray, " d"] | None = None
-    scope: str = "all"
+    scope: Scope = "all"
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ConfigError(
-                f"intervention {self.kind!r} is unknown: use one of {', '.join(KINDS)}"
-            )
+        if self.mode not in MODES:
+            raise ConfigError(f"mode {self.mode!r} is unknown: use one of {', '.join(MODES)}")
         if self.scope not in SCOPES:
             raise ConfigError(f"scope {self.scope!r} is unknown: use one of {', '.join(SCOPES)}")
         if not len(self.directions) or not self.layers:
             raise ConfigError("an intervention needs at least one direction and one layer")
-        if (self.kind == "swap") != (self.target is not None):
+        if (self.mode == "swap") != (self.target is not None):
             raise ConfigError("a swap needs a target point, and nothing else takes one")
         if not abs(self.strength) <= STRONGEST:
             raise ConfigError(
@@ -88,7 +89,7 @@ class Intervention:
         points = [self.directions, self.reference] + ([] if self.target is None else [self.target])
         if any(not np.isfinite(point).all() for point in points):
             raise ConfigError("a direction or point of the intervention is not finite")
-        if self.kind in PUSHING and np.linalg.norm(self._sum) < DEPENDENT:
+        if self.mode in PUSHING and np.linalg.norm(self._sum) < DEPENDENT:
             raise ConfigError("the directions cancel each other out: leave one of the regions out")
 
     @property
@@ -101,7 +102,7 @@ class Intervention:
         return (self._sum / np.linalg.norm(self._sum)).astype(np.float32)
 
     @property
-    def basis(self) -> Float32[np.ndarray, "m d"]:
+    def span(self) -> Float32[np.ndarray, "m d"]:
         """Orthonormal rows of the directions' span; fewer than the directions where these are
         dependent.
 
@@ -116,51 +117,39 @@ class Intervention:
                 kept.append(row / length)
         return np.array(kept, np.float32)
 
-    def scaled(self, strength: float) -> Intervention:
-        """The same with another strength."""
-        return Intervention(
-            self.kind,
-            self.directions,
-            self.layers,
-            self.reference,
-            self.norm,
-            strength,
-            self.target,
-            self.scope,
-        )
-
 
 def of_regions(
     dictionary: Dictionary,
-    kind: str,
+    mode: Mode,
     regions: Sequence[int],
     strength: float = 1.0,
     *,
-    basis: str = "exemplar",
+    basis: Basis = "exemplar",
     layers: Sequence[int] | None = None,
     reference: str | int = "centre",
     target: int | None = None,
-    scope: str = "all",
+    scope: Scope = "all",
 ) -> Intervention:
     """An intervention along the directions of one or several regions, at the dictionary's layer
     unless told otherwise.
 
-    regions: one named twice counts once. basis: "exemplar" or "mean". reference: "centre" (the
-    dictionary's c), "origin", or a region's id: its mean point. target: the region whose mean point
+    regions: one named twice counts once. reference: "centre" (the dictionary's c), "origin", or a
+    region's id: its mean point. target: the region whose mean point
     a swap puts back. UnknownRegion, ConfigError.
     """
     ids = list(dict.fromkeys(dictionary.check(region) for region in regions))
-    if kind == "swap" and target is None:
+    if mode == "swap" and target is None:
         raise ConfigError("a swap needs a region whose mean value is put back")
-    at = int(dictionary.info.get("layer") or 0)
+    if layers is None and dictionary.layer is None:
+        raise ConfigError("the dictionary does not say which layer it is of: name the layers")
     return Intervention(
-        kind=kind,
+        mode=mode,
         directions=np.array(dictionary.basis(basis)[ids], np.float32).reshape(len(ids), -1),
-        layers=tuple(layers) if layers is not None else (at,),
+        layers=tuple(layers) if layers is not None else (int(dictionary.layer or 0),),
         reference=_point(dictionary, reference),
         norm=dictionary.typical_norm,
         strength=strength,
-        target=mean_point(dictionary, target) if kind == "swap" and target is not None else None,
+        target=mean_point(dictionary, target) if mode == "swap" and target is not None else None,
         scope=scope,
     )
 
@@ -172,25 +161,15 @@ def random_control(like: Intervention, seed: int = 0) -> Intervention:
     Orthogonal to the original's span, so that none of the effect is left in it; nothing is when d ≤
     m.
     """
-    basis = like.basis.astype(np.float64)
-    rows = np.random.default_rng(seed).standard_normal(basis.shape)
-    rows = rows - (rows @ basis.T) @ basis
+    span = like.span.astype(np.float64)
+    rows = np.random.default_rng(seed).standard_normal(span.shape)
+    rows = rows - (rows @ span.T) @ span
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if (lengths < DEPENDENT).any():
         raise ConfigError(
-            f"{len(basis)} directions fill a space of {basis.shape[1]} dimensions: no control is "
-            "left"
+            f"{len(span)} directions fill a space of {span.shape[1]} dimensions: no control is left"
         )
-    return Intervention(
-        like.kind,
-        (rows / lengths).astype(np.float32),
-        like.layers,
-        like.reference,
-        like.norm,
-        like.strength,
-        like.target,
-        like.scope,
-    )
+    return replace(like, directions=(rows / lengths).astype(np.float32))
 
 
 def mean_point(dictionary: Dictionary, region: int) -> Float32[np.ndarray, " d"]:
@@ -233,32 +212,31 @@ class Applied:
         def tensor(array: np.ndarray) -> Any:
             return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device)
 
-        self.kind, self.scope, self.layers = (
-            intervention.kind,
+        self.mode, self.scope, self.layers = (
+            intervention.mode,
             intervention.scope,
             intervention.layers,
         )
         self.strength, self.norm = intervention.strength, intervention.norm
-        self.basis = tensor(intervention.basis)
-        self.at_reference = self.basis @ tensor(intervention.reference)
+        self.span = tensor(intervention.span)
+        self.at_reference = self.span @ tensor(intervention.reference)
         self.at_target = (
-            None if intervention.target is None else self.basis @ tensor(intervention.target)
+            None if intervention.target is None else self.span @ tensor(intervention.target)
         )
         self.pushed: Any = None
-        if self.kind in PUSHING:
-            self.pushed = self.strength * self.norm * (self.basis @ tensor(intervention.push))
+        if self.mode in PUSHING:
+            self.pushed = self.strength * self.norm * (self.span @ tensor(intervention.push))
 
     def step(self, x: Any) -> Any:
-        """The change asked for at each row of x (..., d), as coordinates (..., m) in the span's
-        orthonormal basis.
+        """The change asked for at each row of x (..., d), as coordinates (..., m) in the span.
 
         Their length is that of the change, whatever is left of it once the stream's dtype has
         rounded it.
         """
-        if self.kind == "add":
+        if self.mode == "add":
             return self.pushed.expand(*x.shape[:-1], -1)
-        coordinates = x.float() @ self.basis.T - self.at_reference
-        if self.kind == "clamp":
+        coordinates = x.float() @ self.span.T - self.at_reference
+        if self.mode == "clamp":
             return self.pushed - coordinates
         if self.at_target is not None:
             return self.strength * (self.at_target - self.at_reference - coordinates)
@@ -270,4 +248,4 @@ class Applied:
 
     def moved(self, x: Any, step: Any) -> Any:
         """x (..., d) moved by the step, in x's dtype."""
-        return (x.float() + step @ self.basis).to(x.dtype)
+        return (x.float() + step @ self.span).to(x.dtype)

@@ -11,22 +11,29 @@ from pathlib import Path
 from typing import Any
 
 from ep.errors import ModelError
+from ep.method.dictionary import Dictionary
 from ep.models.loading import LanguageModel
 
 
-def model_of(info: Mapping[str, Any], file: str | Path | None = None) -> str:
-    """What to hand to `load`: a directory beside the dictionary's file, or a Hub name.
+def model_of(dictionary: Dictionary) -> str:
+    """What to hand to `load` for a dictionary's own model: a directory beside its file, or a Hub
+    name.
 
     Raises ModelError when the dictionary names no model, or names a directory that is not there any
     more.
     """
+    return named_in(dictionary.info, dictionary.path)
+
+
+def named_in(info: Mapping[str, Any], file: Path | None) -> str:
+    """The same from a file's provenance and place, for one that is not open."""
     name = str(info.get("model") or "")
     if not name:
         raise ModelError(
             "this dictionary does not say which model it was built from: `ep assign` can be told "
             "with --model"
         )
-    if file is not None and (beside := (Path(file).resolve().parent / name).resolve()).is_dir():
+    if file is not None and (beside := (file.resolve().parent / name).resolve()).is_dir():
         return str(beside)
     if name.startswith((".", "/")):
         raise ModelError(
@@ -36,17 +43,24 @@ def model_of(info: Mapping[str, Any], file: str | Path | None = None) -> str:
     return name
 
 
-def check_fits(model: LanguageModel, info: Mapping[str, Any], width: int) -> None:
-    """Raise ModelError unless the model has the dictionary's layer, width and tokenizer."""
+def check_fits(model: LanguageModel, dictionary: Dictionary) -> int:
+    """The dictionary's layer, once the model is known to have it, its width and its tokenizer.
+
+    Raises ModelError for any other model, and for a dictionary that does not name its layer.
+    """
+    info, width = dictionary.info, dictionary.width
     name = info.get("model_name") or info.get("model") or "unknown"
     if model.width != width:
         raise ModelError(
             f"the dictionary is {width} wide, {model.name} {model.width}: load {name}, its own "
             "model"
         )
-    model.check_layers([int(info["layer"])])
+    if dictionary.layer is None:
+        raise ModelError(f"the dictionary does not say which layer of {name} it was built from")
+    model.check_layers([dictionary.layer])
     expected = info.get("tokenizer_hash")
     if expected and expected != model.digest:
         raise ModelError(
             f"{model.name} has another tokenizer than the dictionary's model: load {name}"
         )
+    return dictionary.layer

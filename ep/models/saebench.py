@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from ep.errors import ConfigError
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import Basis, Dictionary
 from ep.method.readouts import FEATURES
 
 EPSILON = 1e-12
@@ -66,7 +66,7 @@ class Readout(nn.Module):
     """
 
     def __init__(
-        self, dictionary: Dictionary, readout: str = "topk", basis: str = "exemplar", k: int = 1
+        self, dictionary: Dictionary, readout: str = "topk", basis: Basis = "exemplar", k: int = 1
     ) -> None:
         super().__init__()
         if readout not in FEATURES:

@@ -43,17 +43,17 @@ class Turns:
 
     @contextmanager
     def take(
-        self, visitor: str, tell: Callable[[int], None] = lambda ahead: None
+        self, visitor: str, report: Callable[[int], None] = lambda ahead: None
     ) -> Iterator[None]:
         """Waits for a turn and holds it for the block.
 
-        tell(ahead) hears, a few times a second while waiting, how many runs come first; what it
+        report(ahead) hears, a few times a second while waiting, how many runs come first; what it
         raises gives the place up and is passed on. RequestError when the visitor has 4 runs in the
         queue already, or the queue is full.
         """
         ticket = self._join(visitor)
         try:
-            self._wait(ticket, tell)
+            self._wait(ticket, report)
             yield
         finally:
             with self._changed:
@@ -82,7 +82,7 @@ class Turns:
             self._waiting.sort(key=lambda t: (t.round, t.number))
             return ticket
 
-    def _wait(self, ticket: _Ticket, tell: Callable[[int], None]) -> None:
+    def _wait(self, ticket: _Ticket, report: Callable[[int], None]) -> None:
         while True:
             with self._changed:
                 if self._running is None and self._waiting[0] is ticket:
@@ -90,6 +90,6 @@ class Turns:
                     self._running, self._round = ticket, ticket.round
                     return
                 ahead = self._waiting.index(ticket) + (self._running is not None)
-            tell(ahead)
+            report(ahead)
             with self._changed:
                 self._changed.wait(LOOK_EVERY_S)

@@ -231,7 +231,7 @@ def open(path: str | os.PathLike[str]) -> Dictionary:
     path, what is wrong and what to do.
     """
     source, info, content = _admitted(Path(path), thorough=False)
-    return Dictionary(source, info, content.sizes["K"])
+    return Dictionary(source, info, content.sizes["K"], Path(path))
 
 
 def header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], int, int]:

@@ -29,8 +29,8 @@ from ep.method.geometry import directions
 from ep.method.leaders import Leaders
 from ep.method.members import ArrivalMembers
 from ep.studies.judging import Judge
+from ep.studies.quality import Answer, QualityCheck
 from ep.studies.rates import Rate, rate_of
-from ep.studies.sense import Answer, Sense
 
 FEWEST, LEAST_RATE = 5, 0.3
 """A candidate region holds so many prompts, and at least this share of them behaves so (protocol
@@ -220,12 +220,12 @@ def trial(
     target: Sequence[str],
     benign: Sequence[str],
     judge: Judge,
-    sense: Sense,
+    quality: QualityCheck,
 ) -> dict[str, Arm]:
     """Every arm on the same prompts. target: prompts that should show the behaviour; benign: those
     that should not.
 
-    sense: what counts as coherent, measured on the unchanged model. RequestError when there is
+    quality: what counts as coherent, measured on the unchanged model. RequestError when there is
     nothing to try it on.
     """
     if not target:
@@ -239,7 +239,7 @@ def trial(
     }
 
     def fine(one: Answer) -> bool:
-        return not judge(one.text) and sense(one)
+        return not judge(one.text) and quality(one)
 
     return {
         name: Arm(

@@ -2,7 +2,7 @@
 paths from A to B.
 
 All on one basis (unit rows: the exemplars or the mean directions) of one dictionary, in the full
-space. Protocol 11.1 to 11.6. A float32 product screens; where it could not tell, the law of
+space. Protocol 11.1 to 11.6. A float32 product screens; where it could not report, the law of
 `ep.method.nearest` decides in float64, so the answer does not depend on batching, and exchanging A
 and B exchanges nothing but the names. Knows no screen.
 """
@@ -18,14 +18,13 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from ep.errors import RequestError
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import Basis, Dictionary
 from ep.method.nearest import pair_cosines, rounding_bound
 from ep.method.surroundings import nearest
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-BASES = ("exemplar", "mean")
 IDENTICAL = 1 - 1e-4
 """Exemplars of two dictionaries at this cosine or above are one and the same event (protocol
 11.4).
@@ -128,7 +127,7 @@ class Carried:
     same: bool
 
 
-def carried(seed: Dictionary, region: int, other: Dictionary, basis: str = "exemplar") -> Carried:
+def carried(seed: Dictionary, region: int, other: Dictionary, basis: Basis = "exemplar") -> Carried:
     """Where a region of `seed` is in `other`: its exemplar when it survives there, else the nearest
     direction (11.4).
 
@@ -153,7 +152,7 @@ def carried(seed: Dictionary, region: int, other: Dictionary, basis: str = "exem
     return Carried(best, float(np.clip(cosine[best], -1, 1)), same=False)
 
 
-def cleanliness(dictionary: Dictionary, basis: str = "exemplar") -> Float64[np.ndarray, " K"]:
+def cleanliness(dictionary: Dictionary, basis: Basis = "exemplar") -> Float64[np.ndarray, " K"]:
     """The share of each region's lens tokens that are 2 to 15 ASCII letters and nothing else (5.2);
     zeros without lens.
 
@@ -194,7 +193,7 @@ def partner(
     dictionary: Dictionary,
     a: int,
     coarser: Sequence[Dictionary] = (),
-    basis: str = "exemplar",
+    basis: Basis = "exemplar",
     wanted: int = 3,
     among: int = 600,
 ) -> int | None:
@@ -221,7 +220,7 @@ def partner(
     return next((b for b in best if len(between(vectors, a, b)) >= wanted), best[0])
 
 
-def words(dictionary: Dictionary, basis: str = "exemplar") -> np.ndarray:
+def words(dictionary: Dictionary, basis: Basis = "exemplar") -> np.ndarray:
     """(K,) each region's first lens token in lower case where it is the beginning of a word, else
     an empty text.
 

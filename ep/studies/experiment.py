@@ -21,12 +21,12 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from ep.errors import RequestError
-from ep.method.dictionary import Dictionary
-from ep.models import LanguageModel, check_fits
+from ep.method.dictionary import Basis, Dictionary
+from ep.models import LanguageModel
 from ep.models.answering import Answered, answers, final_activations, own
 from ep.models.generation import Sampling
 from ep.models.interventions import Intervention, of_regions, random_control
-from ep.studies.asked import Asked
+from ep.progress import Report, silent
 from ep.studies.behaviour import (
     BEHAVING_SHARE,
     FEWEST,
@@ -41,8 +41,9 @@ from ep.studies.behaviour import (
 )
 from ep.studies.holding import Held
 from ep.studies.judging import Agreement, Judge, agreement
+from ep.studies.llm_judge import LLMJudge
 from ep.studies.prompts import Prompts
-from ep.studies.sense import Answer, Sense, measured
+from ep.studies.quality import Answer, QualityCheck, quality_check
 
 DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED = (
     "default",
@@ -56,13 +57,6 @@ TOKENS = 40
 """Tokens of an answer by default: refusals and the demo's answers are shorter."""
 TOGETHER = 256
 """Prompts whose last tokens are read in one pass."""
-
-Tell = Callable[[str, float | None], None]
-"""(what is done, share in [0, 1] of it); what it raises cancels."""
-
-
-def _nobody(_said: str, _share: float | None) -> None:
-    """Hears nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +82,7 @@ def observe(
     layer: int,
     judge: Judge | None,
     tokens: int = TOKENS,
-    tell: Tell = _nobody,
+    report: Report = silent,
 ) -> Observed:
     """Reads the prompts as user turns. judge: of the model's answers; None lets the labels decide,
     with no answer made.
@@ -101,16 +95,16 @@ def observe(
             "some prompts have no label: label them all, or let a judge read the answers"
         )
     if judge is not None:
-        told = _share(tell, "prompts answered", n)
+        told = _share(report, "prompts answered", n)
         said = _answers(answers(model, prompts.texts, (), Sampling(tokens), told))
-        learn(judge, said, tell)
+        ask_in_advance(judge, said, report)
         behaves = np.array([judge(one.text) for one in said])
     else:
         behaves = np.array([bool(label) for label in prompts.labels])
     check_alike(behaves, judge is None)
     parts = []
     for start in range(0, n, TOGETHER):
-        tell(f"{start:,} of {n:,} prompts read", start / n)
+        report(f"{start:,} of {n:,} prompts read", start / n)
         parts.append(
             final_activations(model, prompts.texts[start : start + TOGETHER], [layer])[layer]
         )
@@ -171,7 +165,7 @@ class Attempt:
 
     scored: the region tried, None when no region is a candidate (then there are no arms either).
     control: the matched region and its cosine with the one tried. target: the quiet region whose
-    mean a swap puts back. sense: what counted as coherent. seed, share: of the stream, None for a
+    mean a swap puts back. quality: what counted as coherent. seed, share: of the stream, None for a
     dictionary from a file.
     """
 
@@ -181,7 +175,7 @@ class Attempt:
     cosine: float | None = None
     target: int | None = None
     arms: dict[str, Arm] = field(default_factory=dict)
-    sense: Sense | None = None
+    quality: QualityCheck | None = None
     seed: int | None = None
     share: float | None = None
 
@@ -197,7 +191,7 @@ class Bench:
         held: Held,
         judge: Judge,
         tokens: int = TOKENS,
-        basis: str = "exemplar",
+        basis: Basis = "exemplar",
     ) -> None:
         self.model, self.held, self.judge, self.tokens, self.basis = (
             model,
@@ -207,7 +201,7 @@ class Bench:
             basis,
         )
         self._default: dict[tuple[str, ...], tuple[Answer, ...]] = {}
-        self._sense: Sense | None = None
+        self._quality: QualityCheck | None = None
 
     def attempt(
         self,
@@ -215,7 +209,7 @@ class Bench:
         region: int | None = None,
         mode: str = "ablate",
         controls: bool = True,
-        tell: Tell = _nobody,
+        report: Report = silent,
         seed: int = 0,
     ) -> Attempt:
         """Takes out `region`, by default the best candidate; "swap" also puts a quiet region's mean
@@ -245,24 +239,24 @@ class Bench:
         cosine = (
             None if control is None else float(made.exemplars[control] @ made.exemplars[chosen])
         )
-        sense = self.sense(tell)
+        quality = self.quality(report)
         return Attempt(
-            made, mine, control, cosine, target, self._tried(changes, sense, tell), sense
+            made, mine, control, cosine, target, self._tried(changes, quality, report), quality
         )
 
-    def sense(self, tell: Tell = _nobody) -> Sense:
+    def quality(self, report: Report = silent) -> QualityCheck:
         """What counts as coherent, measured once on the unchanged model's sampled answers to the
         benign prompts.
         """
-        if self._sense is None:
+        if self._quality is None:
             asked = self.held.benign or self.held.target
-            self._sense = sense_of(
-                self.model, asked, self.tokens, lambda n: tell("what is usual of the model", None)
+            self._quality = quality_of(
+                self.model, asked, self.tokens, lambda n: report("what is usual of the model", None)
             )
-        return self._sense
+        return self._quality
 
     def _tried(
-        self, changes: dict[str, tuple[Intervention, ...]], sense: Sense, tell: Tell
+        self, changes: dict[str, tuple[Intervention, ...]], quality: QualityCheck, report: Report
     ) -> dict[str, Arm]:
         size, done = len(self.held.target) + len(self.held.benign), 0
         total = size * len(changes)
@@ -271,11 +265,11 @@ class Bench:
             nonlocal done
             asked = tuple(prompts)
             if arm != DEFAULT or asked not in self._default:
-                told = _share(tell, f"answers, {arm}", total, done)
+                told = _share(report, f"answers, {arm}", total, done)
                 said = _answers(
                     answers(self.model, asked, changes[arm], Sampling(self.tokens), told)
                 )
-                learn(self.judge, said, tell)
+                ask_in_advance(self.judge, said, report)
                 if arm != DEFAULT:
                     done += len(asked)
                     return said
@@ -283,22 +277,22 @@ class Bench:
             done += len(asked)
             return self._default[asked]
 
-        return trial(answer, list(changes), self.held.target, self.held.benign, self.judge, sense)
+        return trial(answer, list(changes), self.held.target, self.held.benign, self.judge, quality)
 
 
-def sense_of(
+def quality_of(
     model: LanguageModel,
     prompts: Sequence[str],
     tokens: int = TOKENS,
     told: Callable[[int], None] = lambda done: None,
-) -> Sense:
+) -> QualityCheck:
     """What counts as coherent, measured on what the unchanged model writes to `prompts` when
     sampled from.
 
     told(done): answers written so far; what it raises cancels. RequestError without prompts.
     """
     found = own(model, prompts, tokens, told)
-    return measured(_answers(found.answers), _answers(found.spoiled))
+    return quality_check(_answers(found.answers), _answers(found.spoiled))
 
 
 def arms_of(
@@ -308,7 +302,7 @@ def arms_of(
     control: int | None,
     controls: bool,
     seed: int,
-    basis: str = "exemplar",
+    basis: Basis = "exemplar",
 ) -> dict[str, tuple[Intervention, ...]]:
     """What is done to the stream in every arm, the unchanged model first. basis: "exemplar" or
     "mean".
@@ -341,7 +335,7 @@ def repeat(
     percentile: float = 4.0,
     share: float = BEHAVING_SHARE,
     mode: str = "ablate",
-    tell: Tell = _nobody,
+    report: Report = silent,
 ) -> Iterator[Attempt]:
     """One attempt for each order of the stream, on a dictionary of the prompts' own last tokens, as
     each is there.
@@ -352,33 +346,24 @@ def repeat(
     for seed in range(seeds):
 
         def told(said: str, part: float | None, seed: int = seed) -> None:
-            tell(f"seed {seed + 1} of {seeds}: {said}", (seed + (part or 0.0)) / seeds)
+            report(f"seed {seed + 1} of {seeds}: {said}", (seed + (part or 0.0)) / seeds)
 
         made = partition(observed.x, observed.behaves, percentile, seed, observed.layer, share)
-        one = bench.attempt(find(made, observed), mode=mode, tell=told, seed=seed)
+        one = bench.attempt(find(made, observed), mode=mode, report=told, seed=seed)
         yield replace(one, seed=seed, share=share)
 
 
-def check_model(model: LanguageModel, dictionary: Dictionary) -> int:
-    """The dictionary's layer, once the model is known to have it, its width and its tokenizer.
-
-    ModelError.
-    """
-    check_fits(model, dictionary.info, dictionary.width)
-    return int(dictionary.info["layer"])
-
-
-def learn(judge: Judge, said: Sequence[Answer], tell: Tell = _nobody) -> None:
+def ask_in_advance(judge: Judge, said: Sequence[Answer], report: Report = silent) -> None:
     """Lets a judge that is asked over a network hear all answers at once; other judges need no
     time.
     """
-    if isinstance(judge, Asked):
-        judge.learn([one.text for one in said], tell)
+    if isinstance(judge, LLMJudge):
+        judge.ask([one.text for one in said], report)
 
 
 def _answers(found: Sequence[Answered]) -> tuple[Answer, ...]:
     return tuple(Answer(*one) for one in found)
 
 
-def _share(tell: Tell, what: str, total: int, before: int = 0) -> Callable[[int], None]:
-    return lambda done: tell(f"{before + done:,} of {total:,} {what}", (before + done) / total)
+def _share(report: Report, what: str, total: int, before: int = 0) -> Callable[[int], None]:
+    return lambda done: report(f"{before + done:,} of {total:,} {what}", (before + done) / total)

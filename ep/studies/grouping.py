@@ -51,7 +51,7 @@ def is_by_geometry(dictionary: Dictionary) -> bool:
 
 
 def _named(dictionary: Dictionary) -> tuple[tuple[str, ...], ...]:
-    group, weight = dictionary.column("neighbourhood"), _members(dictionary)
+    group, weight = dictionary.column("neighbourhood"), dictionary.members
     n_groups = int(group.max()) + 1
     found: list[tuple[str, ...]] = [()] * n_groups
     if (said := _spoken(dictionary)) is not None:
@@ -63,11 +63,6 @@ def _named(dictionary: Dictionary) -> tuple[tuple[str, ...], ...]:
         names or ((f"{AROUND}{own[np.argmax(weight[own])]}",) if len(own) else ("no region",))
         for names, own in zip(found, largest, strict=True)
     )
-
-
-def _members(dictionary: Dictionary) -> Integer[np.ndarray, " K"]:
-    stored = next((name for name in ("count_voronoi", "count_arrival") if name in dictionary), None)
-    return np.zeros(len(dictionary), np.int64) if stored is None else dictionary.column(stored)
 
 
 def _spoken(

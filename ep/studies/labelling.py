@@ -7,19 +7,18 @@ Brings together who asks (`explaining`), who answers (`ep.models.endpoint`) and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ep.method.dictionary import Dictionary
 from ep.models.endpoint import Endpoint
+from ep.progress import Report, silent
 from ep.storage import edits
 from ep.storage.labels import NOBODY, Labels
 from ep.studies.explaining import Explanation, Failure, explain_all
 from ep.studies.naming import numbered
-
-Tell = Callable[[str, "float | None"], None]
 
 
 @dataclass
@@ -54,7 +53,7 @@ def label_regions(
     by: str = NOBODY,
     negatives: bool = True,
     control: bool = True,
-    tell: Tell = lambda said, share: None,
+    report: Report = silent,
     seed: int = 0,
 ) -> None:
     """Labels regions, saving each at once; a second label of the same model takes the place of its
@@ -62,7 +61,7 @@ def label_regions(
 
     out: `Outcome(labels)`, filled as the work goes, so that what was done is known whatever ends
     it. by: in whose name. negatives: show look-alikes. control: also test another region's label.
-    tell: hears how far it is, several times a second while waiting; what it raises ends the work,
+    report: hears how far it is, several times a second while waiting; what it raises ends the work,
     and what is saved stays. Regions whose best label is locked are left alone when several are
     asked for. Errors as `explain_all` and `save`.
     """
@@ -71,7 +70,7 @@ def label_regions(
     share = 0.0
 
     def pulse() -> None:
-        tell(f"{len(out.given) + len(out.failed):,} of {len(regions):,} regions", share)
+        report(f"{len(out.given) + len(out.failed):,} of {len(regions):,} regions", share)
 
     def ask(messages: Sequence[Mapping[str, str]]) -> str:
         return endpoint.ask(messages, pulse=pulse)

@@ -18,11 +18,10 @@ import numpy as np
 from jaxtyping import Float32, Int8, Int64
 
 from ep.errors import RequestError
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import BASES, Basis, Dictionary
 from ep.method.pairing import counterpart, pair
 from ep.studies.rates import Rate
 
-BASES = ("exemplar", "mean")
 CENTRES = ("own", "common", "a", "b")
 """About which point directions stand: each dictionary's own centre, the middle of both, A's, or
 B's.
@@ -93,7 +92,7 @@ class Match:
 
     a: Side
     b: Side
-    basis: str
+    basis: Basis
     centre: str
     centres: Centres
 
@@ -200,7 +199,7 @@ def recentred(
 def match(
     a: Dictionary,
     b: Dictionary,
-    basis: str = "exemplar",
+    basis: Basis = "exemplar",
     centre: str = "own",
     told: Told | None = None,
 ) -> Match:
@@ -212,10 +211,10 @@ def match(
     not hold its typical norm.
     """
     x, y = _rows(a, b, basis, centre)
-    tell = told or (lambda share: None)
+    report = told or (lambda share: None)
     # one pairing for (A, B) and (B, A), ties included
     turned = len(x) == len(y) and x.tobytes() > y.tobytes()
-    found = pair(y, x, tell) if turned else pair(x, y, tell)
+    found = pair(y, x, report) if turned else pair(x, y, report)
     first, second = (found.second, found.first) if turned else (found.first, found.second)
     one, other = (
         Side(
@@ -243,7 +242,7 @@ def _partners(
 def null(
     one: Dictionary,
     other: Dictionary,
-    basis: str = "exemplar",
+    basis: Basis = "exemplar",
     centre: str = "own",
     name: str = "",
     told: Told | None = None,
@@ -318,7 +317,7 @@ def distances(side: Side) -> dict[str, float]:
     }
 
 
-def _rows(a: Dictionary, b: Dictionary, basis: str, centre: str) -> tuple[np.ndarray, np.ndarray]:
+def _rows(a: Dictionary, b: Dictionary, basis: Basis, centre: str) -> tuple[np.ndarray, np.ndarray]:
     """Both dictionaries' unit rows on a basis, about the centre asked for."""
     _check_width(a, b)
     if basis not in BASES or centre not in CENTRES:

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float64, Int64, Integer, Num
 
 from ep.method.dictionary import Dictionary
 from ep.studies.wording import context, pairs_of, words
-from ep.views.text import segments, shorten
+from ep.text import segments, shorten
 
 PRIOR = 20.0
 """Weight of the prior, in members: a token must be seen this often before its own counts speak
@@ -175,7 +175,7 @@ def slots(dictionary: Dictionary) -> dict[str, Slot]:
     for name, shift in (("before", -1), ("token", 0), ("next", 1)):
         if f"{name}_ids" in dictionary:
             ids, counts = dictionary.column(f"{name}_ids"), dictionary.column(f"{name}_counts")
-            found[name] = _slot(ids, counts, _members(dictionary, counts), nearest)
+            found[name] = _slot(ids, counts, dictionary.members, nearest)
         elif (read := _around(dictionary, shift)) is not None:
             found[name] = _slot(*read, nearest)
     return found
@@ -189,12 +189,6 @@ def _slot(
 ) -> Slot:
     share = np.where(ids >= 0, counts, 0) / np.maximum(1, members)[:, None]
     return Slot(ids, np.minimum(share, 1.0), contrast(ids, counts, nearest))
-
-
-def _members(dictionary: Dictionary, counts: Num[np.ndarray, "K m"]) -> Num[np.ndarray, " K"]:
-    if "count_voronoi" in dictionary:
-        return dictionary.column("count_voronoi")
-    return counts.sum(axis=1, dtype=np.int64)
 
 
 def _nearest(dictionary: Dictionary) -> Integer[np.ndarray, "K r"]:

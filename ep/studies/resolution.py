@@ -122,12 +122,6 @@ class Flow:
     members: int
 
 
-def size(dictionary: Dictionary) -> np.ndarray:
-    """(K,) members: Voronoi where stored, else at arrival, else one each."""
-    name = next((n for n in ("count_voronoi", "count_arrival") if n in dictionary), None)
-    return np.ones(len(dictionary), np.int64) if name is None else dictionary.column(name)
-
-
 def recorded(finer: Dictionary, coarser: Dictionary) -> tuple[np.ndarray, np.ndarray] | None:
     """(ids, counts) (K, 4): the homes in the coarser dictionary of the finer one's regions; None
     when not recorded.
@@ -165,7 +159,7 @@ def overlap(finer: Dictionary, coarser: Dictionary) -> Overlap:
     homes = recorded(finer, coarser)
     if homes is None:
         home = nearest_exemplar(finer.exemplars, coarser.exemplars)[1]
-        weight = np.maximum(size(finer), 1e-9).astype(np.float64)
+        weight = np.maximum(finer.members, 1e-9).astype(np.float64)
         return Overlap(
             np.arange(len(finer)),
             home,
@@ -177,10 +171,10 @@ def overlap(finer: Dictionary, coarser: Dictionary) -> Overlap:
     ids, counts = homes
     row, place = np.nonzero((ids >= 0) & (counts > 0))
     pairs = row, ids[row, place].astype(np.int64), counts[row, place].astype(np.float64)
-    one_stream = bool(size(finer).sum() == size(coarser).sum())
-    finer_size = _at_least(size(finer), pairs[0], pairs[2])
+    one_stream = bool(finer.members.sum() == coarser.members.sum())
+    finer_size = _at_least(finer.members, pairs[0], pairs[2])
     # one that stopped earlier has fewer activations than the pairs: shares are all they tell then
-    coarser_size = _at_least(size(coarser) * one_stream, pairs[1], pairs[2])
+    coarser_size = _at_least(coarser.members * one_stream, pairs[1], pairs[2])
     return Overlap(*pairs, finer_size, coarser_size, one_stream)
 
 
@@ -204,13 +198,13 @@ def follow(
     """
     region = ladder[origin].check(region)
     between = between or (lambda finer, coarser: overlap(ladder[finer], ladder[coarser]))
-    total = float(size(ladder[origin])[region])
+    total = float(ladder[origin].members[region])
     masses: list[np.ndarray] = []
     levels: list[Level] = []
     for i, dictionary in enumerate(ladder):
         mass, known = _members(len(dictionary), origin, i, region, total, between)
         home = _home(ladder[origin], region, dictionary)
-        nodes = _nodes(i, mass, _chosen(mass, home[0], shown), total, size(dictionary))
+        nodes = _nodes(i, mass, _chosen(mass, home[0], shown), total, dictionary.members)
         levels.append(Level(float(dictionary.info.get("percentile") or 0), nodes, known, *home))
         masses.append(mass)
     links: list[Link] = []

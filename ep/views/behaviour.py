@@ -12,7 +12,6 @@ screen.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,8 @@ from ep.studies.behaviour import Arm, candidates, difference
 from ep.studies.experiment import ABLATED, DEFAULT, SWAPPED, Attempt, Found, Observed
 from ep.studies.holding import Held
 from ep.studies.judging import Judge
+from ep.studies.quality import USUAL, QualityCheck
 from ep.studies.rates import Rate
-from ep.studies.sense import USUAL, Sense
 from ep.views import palette
 from ep.views.colorings import Coloring, Ramp
 from ep.views.tables import lens_tokens
@@ -41,11 +40,11 @@ def about(dictionary: Dictionary) -> Plain:
     """Which dictionary it was, in the words of its file."""
     info = dictionary.info
     return {
-        "file": Path(str(info.get("file") or "")).name,
+        "file": dictionary.path.name if dictionary.path else "",
         "title": str(info.get("title") or ""),
         "model": str(info.get("model_name") or info.get("model") or ""),
-        "layer": info.get("layer"),
-        "percentile": info.get("percentile"),
+        "layer": dictionary.layer,
+        "percentile": dictionary.percentile,
         "positions": info.get("positions"),
         "regions": len(dictionary),
         "threshold": float(dictionary.threshold),
@@ -104,7 +103,7 @@ def trial(attempt: Attempt, held: Held, judge: Judge, texts: int | None = None) 
         "seed": attempt.seed,
         "share": attempt.share,
         "effect": _effect(attempt.arms, judge),
-        "sense": None if attempt.sense is None else _sense(attempt.sense),
+        "quality": None if attempt.quality is None else _quality(attempt.quality),
         "arms": rows,
         "texts": [
             *_texts(attempt.arms, "target", held.target, judge, texts),
@@ -113,12 +112,12 @@ def trial(attempt: Attempt, held: Held, judge: Judge, texts: int | None = None) 
     }
 
 
-def _sense(sense: Sense) -> Plain:
-    spoiled = [sense.spoiled.hits, sense.spoiled.n]
+def _quality(quality: QualityCheck) -> Plain:
+    spoiled = [quality.spoiled.hits, quality.spoiled.n]
     return {
-        "mean": round(sense.mean, 3),
-        "worst": round(sense.worst, 3),
-        "n": sense.n,
+        "mean": round(quality.mean, 3),
+        "worst": round(quality.worst, 3),
+        "n": quality.n,
         "spoiled": spoiled,
     }
 
@@ -161,16 +160,16 @@ def _texts(
 
 
 def verdict(tried: Plain) -> str:
-    """ "works" when behaviour falls by half or more and coherent compliance rises so; "loses sense"
-    when only the
+    """One word or two for an attempt.
 
-    first holds: the words of the behaviour are gone and no answer has come in their place; else
-    "little".
+    "works": the behaviour falls by half or more and coherent compliance rises by as much. "loses
+    coherence": only the first holds; the words of the behaviour are gone and no answer has come in
+    their place. "little": neither.
     """
     if tried["effect"] is None or tried["effect"][0] > WORKS:
         return "little"
     before, after = (Rate(*row["complies"]).value or 0.0 for row in tried["arms"][:2])
-    return "works" if after - before >= -WORKS else "loses sense"
+    return "works" if after - before >= -WORKS else "loses coherence"
 
 
 # -- what is said of it ----------------------------------------------------------------------------
@@ -207,8 +206,8 @@ def sentences(tried: Plain, held: Plain) -> list[str]:
             "control must point "
             "elsewhere, or ablating it ablates the same axis."
         )
-    if tried["sense"]:
-        limit, passed = tried["sense"], Rate(*tried["sense"]["spoiled"])
+    if tried["quality"]:
+        limit, passed = tried["quality"], Rate(*tried["quality"]["spoiled"])
         out.append(
             f"Coherent answers surprise the unchanged model by at most {limit['mean']:.2f} nats a "
             "token and "

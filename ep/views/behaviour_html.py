@@ -15,8 +15,8 @@ from typing import Any
 
 from ep.studies.experiment import ABLATED, DEFAULT, MATCHED, RANDOM, SWAPPED
 from ep.studies.rates import Rate
+from ep.text import plain
 from ep.views.behaviour import Plain, verdict
-from ep.views.text import plain
 
 BEHAVES, COMPLIES, INTACT = "#5199e5", "#498267", "#8a93a6"
 SENSE = (

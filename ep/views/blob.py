@@ -17,8 +17,8 @@ import numpy as np
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.studies.naming import automatic
+from ep.text import label
 from ep.views import flat, layouts, palette, sphere, tables
-from ep.views.text import label
 
 if TYPE_CHECKING:
     from ep.views.colorings import Coloring
@@ -58,7 +58,7 @@ def blob(dictionary: Dictionary, coordinates: np.ndarray, layout: str, name: str
         else found.vertices.astype("<f4")
     )
     size = len(dictionary)
-    count = tables.members(dictionary)
+    count = dictionary.members
     groups = (
         dictionary.column("neighbourhood")
         if "neighbourhood" in dictionary
@@ -86,7 +86,7 @@ def blob(dictionary: Dictionary, coordinates: np.ndarray, layout: str, name: str
         "kind": drawn,
         "words": words,
         "palette": palette.group_colors(dictionary),
-        "membersKind": "Voronoi" if "count_voronoi" in dictionary else "at arrival",
+        "membersKind": "at arrival" if dictionary.members_column == "count_arrival" else "Voronoi",
     }
     return pack(name, arrays, texts)
 

@@ -13,7 +13,6 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +43,7 @@ def provenance(dictionary: Dictionary, **more: Any) -> dict[str, Any]:
     """
     from ep import __version__
 
-    file = Path(str(dictionary.info.get("file") or "")).name
+    file = dictionary.path.name if dictionary.path else ""
     own = {name: value for name, value in dictionary.info.items() if name not in _LEFT_OUT}
     return {
         **more,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from plotly.graph_objects import Bar, Figure, Heatmap
 
-from ep.views.text import label
+from ep.text import label
 
 GRID = "rgba(128,138,155,.18)"
 TICK = "rgba(128,138,155,.45)"

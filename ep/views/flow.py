@@ -12,9 +12,9 @@ from typing import Any
 
 from ep.method.dictionary import Dictionary
 from ep.studies.resolution import OTHERS, REST, Flow, Level, Node
+from ep.text import label
 from ep.views.palette import OTHER, region_color
 from ep.views.tables import name
-from ep.views.text import label
 
 KNOWN = {
     "counted": "counted while building",

@@ -25,7 +25,7 @@ from ep.method.surroundings import principal_axes
 from ep.storage import maps
 from ep.storage.maps import StoredMap
 from ep.views.projecting import FEWEST_FOR_UMAP as FEWEST_FOR_UMAP
-from ep.views.projecting import SEED, Settings, Tell, umap_coordinates
+from ep.views.projecting import SEED, Report, Settings, umap_coordinates
 
 LAYOUTS = {"pca-sphere": 3, "pca-flat": 2, "umap-sphere": 3, "umap-flat": 2}
 """The layouts by name, and the components each has."""
@@ -145,32 +145,31 @@ def is_measured(dictionary: Dictionary, layout: str) -> bool:
 
 
 def compute(
-    dictionary: Dictionary, layout: str, asked: Settings | None = None, tell: Tell | None = None
+    dictionary: Dictionary, layout: str, asked: Settings | None = None, report: Report | None = None
 ) -> str:
     """Computes a UMAP layout and keeps it; returns a sentence when it could be kept in memory only,
     else nothing.
 
-    tell(what, share): called as the work goes on, a share in [0, 1]; what it raises ends the work.
-    Equal exemplars and settings give equal coordinates. RequestError below 16 regions, ConfigError
-    for bad settings.
+    report(what, share): called as the work goes on, a share in [0, 1]; what it raises ends the
+    work. Equal exemplars and settings give equal coordinates. RequestError below 16 regions,
+    ConfigError for bad settings.
     """
-    asked, tell = asked or Settings(), tell or (lambda said, share: None)
+    asked, report = asked or Settings(), report or (lambda said, share: None)
     if not is_umap(layout):
         raise RequestError(f"{layout} needs no computing: it is there already")
     asked.check(len(dictionary))
     n_components = LAYOUTS[layout]
-    place = umap_coordinates(dictionary.exemplars, n_components, asked, tell)
-    tell("measuring how well neighbours are kept", 0.95)
+    place = umap_coordinates(dictionary.exemplars, n_components, asked, report)
+    report("measuring how well neighbours are kept", 0.95)
     share, neighbours, n = trustworthiness(dictionary.exemplars, place, on_sphere=n_components == 3)
     told = {"neighbours": asked.neighbours, "min_dist": asked.min_dist, "seed": SEED}
     made = StoredMap(place, told, share, neighbours, n)
     _keep(dictionary, layout, made)
-    tell("done", 1.0)
-    file = dictionary.info.get("file")
-    if file is None:
+    report("done", 1.0)
+    if dictionary.path is None:
         return "This map is kept until the explorer ends: its dictionary lies in no file."
     try:
-        maps.save(file, dictionary, layout, made)
+        maps.save(dictionary.path, dictionary, layout, made)
     except StorageError as error:
         return f"This map is kept until the explorer ends: {error}."
     return ""
@@ -238,7 +237,7 @@ def _maps(dictionary: Dictionary) -> dict[str, StoredMap]:
     """The maps known of this dictionary: those of the side-car, read once, and those made since."""
     with _lock:
         if dictionary not in _kept:
-            file = dictionary.info.get("file")
+            file = dictionary.path
             known = {} if file is None else maps.load(file, dictionary)
             _kept[dictionary] = {
                 n: m for n, m in known.items() if LAYOUTS.get(n) == m.coordinates.shape[1]

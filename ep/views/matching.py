@@ -17,11 +17,11 @@ from ep.method.dictionary import Dictionary
 from ep.studies import matching as study
 from ep.studies.matching import MOVED, NO_NULLS, ONLY, PERSISTED, Match, Nulls, Side, Summary
 from ep.studies.rates import Rate
+from ep.text import label, plain
 from ep.views import palette
 from ep.views.colorings import Coloring, Entry, Ramp
 from ep.views.export import table
-from ep.views.tables import lens_tokens, members
-from ep.views.text import label, plain
+from ep.views.tables import lens_tokens
 
 COLORS = {PERSISTED: "#65c6b0", MOVED: "#edd362", ONLY: "#f38d65"}
 THERE = "#c370aa"
@@ -122,8 +122,8 @@ def pairs(
         "nearest_a_cosine": _take(found.b.nearest_cosine.astype(np.float64), there, np.nan),
         "another_seed_a": _take(seeds[0], here, np.nan),
         "another_seed_b": _take(seeds[1], there, np.nan),
-        "members_a": _ids(_take(members(a).astype(np.int64), here)),
-        "members_b": _ids(_take(members(b).astype(np.int64), there)),
+        "members_a": _ids(_take(a.members.astype(np.int64), here)),
+        "members_b": _ids(_take(b.members.astype(np.int64), there)),
         "lens_a": _lens(a, here),
         "lens_b": _lens(b, there),
     }

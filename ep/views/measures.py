@@ -249,10 +249,10 @@ def script(token: str) -> str:
     return "no letter"
 
 
-def _of_lens(tell: Callable[[str], str]) -> Callable[[Dictionary, Labels | None], Sequence[str]]:
+def _of_lens(report: Callable[[str], str]) -> Callable[[Dictionary, Labels | None], Sequence[str]]:
     def values(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
         ids = tables.token_ids(dictionary)
-        return [NO_TOKEN] * len(dictionary) if ids is None else _told(dictionary, ids[:, 0], tell)
+        return [NO_TOKEN] * len(dictionary) if ids is None else _told(dictionary, ids[:, 0], report)
 
     return values
 
@@ -261,11 +261,11 @@ def _founders(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
     return _told(dictionary, dictionary.column("founder_token"), kind)
 
 
-def _told(dictionary: Dictionary, ids: np.ndarray, tell: Callable[[str], str]) -> Sequence[str]:
-    """What `tell` says of each region's token; every token is looked at once."""
+def _told(dictionary: Dictionary, ids: np.ndarray, report: Callable[[str], str]) -> Sequence[str]:
+    """What `report` says of each region's token; every token is looked at once."""
     known, place = np.unique(ids, return_inverse=True)
     words = np.array(
-        [tell(dictionary.piece(i)) if i >= 0 else NO_TOKEN for i in known.tolist()], object
+        [report(dictionary.piece(i)) if i >= 0 else NO_TOKEN for i in known.tolist()], object
     )
     return list(words[place])
 

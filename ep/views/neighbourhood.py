@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import Basis, Dictionary
 from ep.studies import between as study
 from ep.studies.between import Between, Carried, Path
 from ep.views import excerpts
 from ep.views.palette import region_color
-from ep.views.tables import members
 
 SHOWN = 8
 """Cards in a column before "and N more" (protocol 11.1)."""
@@ -82,7 +81,7 @@ class Column:
 Maker = Callable[[int], Card]
 
 
-def card(dictionary: Dictionary, region: int, basis: str) -> Card:
+def card(dictionary: Dictionary, region: int, basis: Basis) -> Card:
     """The card of one region; reads its lens and its excerpts."""
     near = [excerpts.aligned(e) for e in dictionary.excerpts(region) if e.band == "near"][:EXCERPTS]
     lens = dictionary.lens(region, f"{basis}_up") or dictionary.lens(region)
@@ -90,7 +89,7 @@ def card(dictionary: Dictionary, region: int, basis: str) -> Card:
         region=region,
         tokens=tuple(score.token for score in lens[:TOKENS]),
         color=region_color(dictionary, region),
-        members=int(members(dictionary)[region]),
+        members=int(dictionary.members[region]),
         excerpts=tuple(near),
     )
 
@@ -105,7 +104,7 @@ class Pair:
     carried_b: Carried | None = None
 
     @classmethod
-    def carry(cls, seed: Dictionary, a: int, b: int, other: Dictionary, basis: str) -> Pair:
+    def carry(cls, seed: Dictionary, a: int, b: int, other: Dictionary, basis: Basis) -> Pair:
         """The anchors of `seed` found in another dictionary of its family and layer."""
         if other is seed:
             return cls(a, b)
@@ -114,7 +113,7 @@ class Pair:
 
 
 def lens_column(
-    key: str, dictionary: Dictionary, pair: Pair, basis: str, make: Maker, shown: int = SHOWN
+    key: str, dictionary: Dictionary, pair: Pair, basis: Basis, make: Maker, shown: int = SHOWN
 ) -> Column:
     """What lies between the anchors: the first cards in order, or the nearest misses where nothing
     does.
@@ -136,7 +135,7 @@ def path_column(
     key: str,
     dictionary: Dictionary,
     pair: Pair,
-    basis: str,
+    basis: Basis,
     make: Maker,
     listed: study.Neighbours,
     k: int,
@@ -158,7 +157,7 @@ def path_column(
 
 
 def _column(
-    key: str, dictionary: Dictionary, pair: Pair, basis: str, make: Maker
+    key: str, dictionary: Dictionary, pair: Pair, basis: Basis, make: Maker
 ) -> Callable[..., Column]:
     percentile, vectors = dictionary.info.get("percentile"), dictionary.basis(basis)
     return partial(
@@ -182,7 +181,7 @@ def _steps(found: Between, make: Maker, shown: int) -> Sequence[Step]:
 
 
 def _missed(
-    dictionary: Dictionary, pair: Pair, basis: str, found: Between, make: Maker
+    dictionary: Dictionary, pair: Pair, basis: Basis, found: Between, make: Maker
 ) -> tuple[Step, ...]:
     vectors = dictionary.basis(basis)
     return tuple(

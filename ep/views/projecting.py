@@ -21,7 +21,7 @@ from ep.method.surroundings import nearest, principal_axes
 
 FEWEST_FOR_UMAP = 16
 SEED = 0
-Tell = Callable[[str, float], None]
+Report = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -51,26 +51,26 @@ class Settings:
 
 
 def umap_coordinates(
-    exemplars: Float32[np.ndarray, "K d"], n_components: int, asked: Settings, tell: Tell
+    exemplars: Float32[np.ndarray, "K d"], n_components: int, asked: Settings, report: Report
 ) -> Float32[np.ndarray, "K a"]:
     """(K, n_components) coordinates about their mean. It starts on the principal axes, so that both
     maps lie alike.
 
-    tell(what, share): called as the work goes on; what it raises ends the work.
+    report(what, share): called as the work goes on; what it raises ends the work.
     """
-    tell("exact nearest regions in the full space", 0.02)
+    report("exact nearest regions in the full space", 0.02)
     n_neighbors = min(asked.neighbours, len(exemplars) - 1)
     ids, distances = nearest(exemplars, n_neighbors - 1)
     ids = np.concatenate([np.arange(len(ids))[:, None], ids], axis=1).astype(np.int32)
     distances = np.concatenate([np.zeros((len(ids), 1), np.float32), distances], axis=1)
-    tell("loading UMAP", 0.15)
+    report("loading UMAP", 0.15)
     with warnings.catch_warnings():
         # its optional part, not ours
         warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
         from umap import umap_
     from umap.distances import named_distances_with_gradients
 
-    tell("graph of neighbours", 0.25)
+    report("graph of neighbours", 0.25)
     random = np.random.RandomState(SEED)
     graph, _, _ = umap_.fuzzy_simplicial_set(
         exemplars, n_neighbors, random, "cosine", knn_indices=ids, knn_dists=distances
@@ -79,7 +79,7 @@ def umap_coordinates(
     start = 10 * start / max(float(np.abs(start).max()), 1e-12)
     start = start + random.normal(scale=1e-3, size=start.shape)  # coinciding regions have to part
     a, b = umap_.find_ab_params(1.0, asked.min_dist)
-    tell("layout", 0.3)
+    report("layout", 0.3)
     place, _ = umap_.simplicial_set_embedding(
         exemplars,
         graph,
@@ -104,7 +104,7 @@ def umap_coordinates(
         verbose=False,
         tqdm_kwds={
             "disable": False,
-            "file": _Epochs(tell),
+            "file": _Epochs(report),
             "bar_format": "{n} {total}",
             "mininterval": 0.25,
         },
@@ -113,17 +113,17 @@ def umap_coordinates(
 
 
 class _Epochs:
-    """What UMAP's progress bar writes to: every "epoch total" is told on; what `tell` raises ends
+    """What UMAP's progress bar writes to: every "epoch total" is told on; what `report` raises ends
     the layout.
     """
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, report: Report) -> None:
+        self._report = report
 
     def write(self, text: str) -> None:
         n, _, total = text.strip().partition(" ")
         if n.isdigit() and total.isdigit() and int(total):
-            self._tell(f"layout, epoch {n} of {total}", 0.3 + 0.65 * int(n) / int(total))
+            self._report(f"layout, epoch {n} of {total}", 0.3 + 0.65 * int(n) / int(total))
 
     def flush(self) -> None:
         """Nothing waits."""

@@ -16,7 +16,6 @@ import numpy as np
 
 from ep.method.dictionary import Dictionary
 from ep.views.passages import SHORTEST, Passages, PlainPassages, Vocabulary, containing, fold
-from ep.views.tables import members
 
 REASONS = ("id", "label", "lens tokens", "members' tokens", "excerpts", "meaning")
 ID, LABEL, LENS, MEMBERS, EXCERPTS, MEANING = range(len(REASONS))
@@ -56,7 +55,7 @@ class Index:
 
     def __init__(self, dictionary: Dictionary) -> None:
         self._size = len(dictionary)
-        self._members = members(dictionary)
+        self._members = dictionary.members
         stored = [
             (r, n)
             for r, n in ((LENS, "lens_exemplar_up_ids"), (MEMBERS, "token_ids"))

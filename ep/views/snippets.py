@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
-from ep.method.dictionary import Dictionary
-from ep.views.steering import Setting
+from ep.method.dictionary import Basis, Dictionary
+from ep.studies.steering import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
 """The project's folder: files inside it are named relative to it."""
@@ -44,16 +45,10 @@ def atlas(
             else f"  # the first {MOST_LISTED:,} of {len(regions):,}"
         )
         shown = f"shown = {[int(k) for k in regions[:MOST_LISTED]]}{cut}\n"
-    beside = (
-        "d.info['file'] = file  # the computed map lies beside it\n"
-        if layout.startswith("umap")
-        else ""
-    )
     return (
         opening(dictionary)
-        + beside
         + f"place = ep.coordinates(d, {layout!r})  # one row a region\n"
-        + f"members = d.column({_members(dictionary)!r})\n"
+        + "members = d.members\n"
         + shown
         + "print(d)\n"
         + "for k in shown:\n"
@@ -125,7 +120,7 @@ def prompt(dictionary: Dictionary, text: str, chat: bool = False, system: str = 
     )
 
 
-def between(dictionary: Dictionary, a: int, b: int, basis: str = "exemplar") -> str:
+def between(dictionary: Dictionary, a: int, b: int, basis: Basis = "exemplar") -> str:
     """The regions between A and B on one basis, with their cosines to both."""
     return (
         opening(dictionary)
@@ -141,7 +136,7 @@ def path(
     dictionary: Dictionary,
     a: int,
     b: int,
-    basis: str = "exemplar",
+    basis: Basis = "exemplar",
     k: int = 3,
     weighted: bool = False,
 ) -> str:
@@ -171,7 +166,7 @@ def resolution(ladder: Sequence[Dictionary], origin: int, region: int) -> str:
 
 
 def match(
-    a: Dictionary, b: Dictionary, basis: str = "mean", centre: str = "own", cutoff: float = 0.7
+    a: Dictionary, b: Dictionary, basis: Basis = "mean", centre: str = "own", cutoff: float = 0.7
 ) -> str:
     """Two dictionaries paired region by region, and the verdicts counted."""
     return (
@@ -193,7 +188,7 @@ def _reading(dictionary: Dictionary, text: str, chat: bool, system: str) -> str:
     given = [*turns, {"role": "user", "content": text}] if chat else text
     return (
         opening(dictionary)
-        + "model = ep.load(ep.model_of(d.info, file))\n"
+        + "model = ep.load(ep.model_of(d))\n"
         + f"prompt = model.encode_prompt({given!r})\n"
         + "ids, template = prompt.ids[:1024], prompt.is_template[:1024]\n"
         + "tokens = [model.tokens.piece(i).decode(errors='replace') for i in ids]\n"
@@ -206,45 +201,24 @@ def steer(dictionary: Dictionary, setting: Setting) -> str:
     """One prompt four times: untouched, the regions ablated, the change of this setting, its random
     control.
     """
-    layers = (
-        f"parse_layers({setting.layers!r}, d.info['layer'], model.n_layers)"
-        if setting.layers
-        else "None"
-    )
-    swap = f", target={setting.target!r}" if setting.mode == "swap" else ""
-    prompt = repr(setting.messages() if setting.chat else setting.prompt)
+    plain = Setting("")
+    given = {one.name: getattr(setting, one.name) for one in fields(setting)}
+    changed = {name: value for name, value in given.items() if value != getattr(plain, name)}
+    parts = "".join(f"    {name}={value!r},\n" for name, value in changed.items())
     return (
-        "from ep.models.generation import Row, Sampling, generate\n"
-        + "from ep.models.interventions import of_regions, random_control\n"
-        + ("from ep.views.steering import parse_layers\n" if setting.layers else "")
-        + opening(dictionary)
-        + "model = ep.load(ep.model_of(d.info, file))\n"
-        + f"ids = tuple(model.encode_prompt({prompt}).ids)\n"
-        + f"where = dict(basis={setting.basis!r}, reference={setting.reference!r}, "
-        f"scope={setting.scope!r}, "
-        + f"layers={layers})\n"
-        + f"ablated = of_regions(d, 'ablate', {list(setting.regions)}, **where)\n"
-        + f"steered = of_regions(d, {setting.mode!r}, {list(setting.regions)}, "
-        f"{setting.strength!r}{swap}, **where)\n"
-        + f"changes = [(), (ablated,), (steered,), (random_control(steered, {setting.seed}),)]\n"
-        + "rows = [Row(ids, change) for change in changes]\n"
-        + f"*_, written = generate(model, rows, Sampling({setting.tokens}, "
-        f"{setting.temperature!r}, "
-        + f"seed={setting.seed}))\n"
-        + "for row in written:\n"
-        + "    text = b''.join(map(model.tokens.piece, row.ids)).decode(errors='replace')\n"
-        + "    print(f'moved {row.moved:.3f} of {row.asked:.3f} r', row.ending, repr(text))\n"
+        opening(dictionary)
+        + "model = ep.load(ep.model_of(d))\n"
+        + f"setting = ep.Setting(\n{parts})\n"
+        + "*_, run = ep.steer(d, model, setting)\n"
+        + "for one in run.continuations:\n"
+        + "    print(one.name, one.ending, 'moved', one.moved, 'of', one.asked, repr(one.text))\n"
     )
-
-
-def _members(dictionary: Dictionary) -> str:
-    return "count_voronoi" if "count_voronoi" in dictionary else "count_arrival"
 
 
 def file_of(dictionary: Dictionary) -> str:
     """The dictionary's file as code names it: relative to the project's folder where it lies
     inside.
     """
-    path = Path(str(dictionary.info.get("file") or "my.ep.h5"))
+    path = dictionary.path or Path("my.ep.h5")
     inside = path.is_absolute() and path.is_relative_to(ROOT)
     return os.fspath(path.relative_to(ROOT) if inside else path)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ep.demo.behaviour import BENIGN, CHOICE, HELD_OUT
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import Basis, Dictionary
 from ep.models.endpoint import Endpoint
-from ep.studies.asked import Asked
 from ep.studies.experiment import TOKENS
 from ep.studies.judging import REFUSAL_PHRASES, Judge, Pattern, Phrases
+from ep.studies.llm_judge import LLMJudge
 from ep.views.snippets import opening
 
 
@@ -34,22 +33,15 @@ class Files:
     yes: tuple[str, ...] = ()
 
 
-def _demo(name: str) -> str:
-    return f"data/demo/prompts/{name}.csv"
-
-
-DEMO = Files(_demo(CHOICE), tuple(map(_demo, HELD_OUT)), tuple(map(_demo, BENIGN)))
-
-
 def behaviour(
     dictionary: Dictionary,
+    files: Files,
     judge: Judge | None = None,
-    files: Files = DEMO,
     *,
     endpoint: Endpoint | None = None,
     by_labels: bool = False,
     tokens: int = TOKENS,
-    basis: str = "exemplar",
+    basis: Basis = "exemplar",
     swap: bool = True,
     region: int | None = None,
 ) -> str:
@@ -68,7 +60,7 @@ def behaviour(
         + _judge(judge, endpoint)
         + "from ep.studies.prompts import read_prompts\n\n"
         + _prompts(files)
-        + "model = ep.load(ep.model_of(d.info, file))\n"
+        + "model = ep.load(ep.model_of(d))\n"
         + f"seen = experiment.observe(model, held.choice, d.info['layer'], {seen_by}, {tokens})\n"
         + "found = experiment.find(d, seen)\n"
         + "for one in found.candidates[:5]:\n"
@@ -107,13 +99,13 @@ def _prompts(files: Files) -> str:
 def _judge(judge: Judge | None, endpoint: Endpoint | None) -> str:
     if isinstance(judge, Pattern):
         return f"from ep.studies.judging import Pattern\n\njudge = Pattern({judge.pattern!r})\n"
-    if isinstance(judge, Asked) and endpoint is not None:
+    if isinstance(judge, LLMJudge) and endpoint is not None:
         return (
-            "import os\n\nfrom ep.models.endpoint import Endpoint\nfrom ep.studies.asked import "
-            "Asked\n\n"
+            "import os\n\nfrom ep.models.endpoint import Endpoint\n"
+            "from ep.studies.llm_judge import LLMJudge\n\n"
             f"endpoint = Endpoint({endpoint.url!r}, {endpoint.model!r}, "
             "os.environ.get('EP_JUDGE_KEY', ''))\n"
-            f"judge = Asked(endpoint.ask, {judge.what!r})\n"
+            f"judge = LLMJudge(endpoint.ask, {judge.what!r})\n"
         )
     phrases = judge.phrases if isinstance(judge, Phrases) else REFUSAL_PHRASES
     given = "" if phrases == REFUSAL_PHRASES else repr(tuple(phrases))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import Basis, Dictionary
 from ep.views.snippets import file_of
 
 
 def final_token(
     a: Dictionary,
     b: Dictionary,
-    basis: str = "mean",
+    basis: Basis = "mean",
     centre: str = "own",
     folder: str = "",
     names: tuple[Sequence[str], Sequence[str]] = ((), ()),
@@ -98,4 +98,4 @@ def _opening(a: Dictionary, b: Dictionary, more: str = "") -> str:
 
 
 def _models() -> str:
-    return "models = tuple(ep.load(ep.model_of(d.info, file)) for d, file in zip((a, b), files))\n"
+    return "models = tuple(ep.load(ep.model_of(d)) for d in (a, b))\n"

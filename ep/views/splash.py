@@ -19,9 +19,9 @@ from jaxtyping import Float64, Int64
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
+from ep.text import plain, segments
 from ep.views import excerpts, layouts, palette, sphere, standalone, tables
 from ep.views.excerpts import Row
-from ep.views.text import plain, segments
 
 if TYPE_CHECKING:
     from ep.storage.labels import Labels
@@ -93,7 +93,7 @@ def choose(
     Candidates are the brushed regions first, then the largest with a word for a name in `front`
     (K,), then all.
     """
-    size, count = len(dictionary), tables.members(dictionary)
+    size, count = len(dictionary), dictionary.members
     by_size = np.argsort(-count, kind="stable")
     is_front = np.ones(size, bool) if front is None else front
     large = by_size[is_front[by_size]][: max(48, size // 30)]
@@ -174,7 +174,7 @@ def _picture(
         f'<polygon class="ring" points="{outlines[k]}"/>' for k in chosen if k in outlines
     )
     marks, taken = _marks(chosen, turned)
-    ranking = np.argsort(-(tables.members(dictionary) ** 0.35 * found.areas), kind="stable")
+    ranking = np.argsort(-(dictionary.members**0.35 * found.areas), kind="stable")
     names = _names(dictionary, ranking, turned, taken)
     return (
         f'<svg viewBox="-{SIZE / 2:.0f} -{SIZE / 2:.0f} {SIZE:.0f} {SIZE:.0f}" role="img" '
@@ -286,7 +286,7 @@ def _card(dictionary: Dictionary, region: int, number: int, labels: Labels | Non
     shown = lens or [token for token, _ in dictionary.region(region).tokens[:LENS_SHOWN]]
     named = labels.stored(region) if labels is not None else ()
     about = _text(named[0].text) if named else ""
-    count = int(tables.members(dictionary)[region])
+    count = int(dictionary.members[region])
     near = excerpts.by_band(dictionary.excerpts(region)).get("near", ())
     rows = "".join(_excerpt(excerpts.aligned(e)) for e in near[:EXCERPTS_SHOWN])
     chips = "".join(f'<span class="chip">{_token(token)}</span>' for token in shown)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ep.method.dictionary import Dictionary
+from ep.text import label
 from ep.views import blob, layouts, tables
-from ep.views.text import label
 
 if TYPE_CHECKING:
     from ep.views.colorings import Coloring

@@ -17,7 +17,7 @@ from ep.method.dictionary import Dictionary
 from ep.storage.labels import Labels
 from ep.studies.grouping import AROUND, of_groups
 from ep.studies.naming import WORDED
-from ep.views.text import label
+from ep.text import label
 
 LENS_SHOWN = 4
 LONGEST_BRIEF = 22
@@ -107,14 +107,6 @@ def _plain_name(token: str) -> str:
     return token if token.startswith(AROUND) else map_name(token)
 
 
-def members(dictionary: Dictionary) -> np.ndarray:
-    """(K,) members of each region: Voronoi where stored, else at arrival, else zeros."""
-    for column in ("count_voronoi", "count_arrival"):
-        if column in dictionary:
-            return dictionary.column(column)
-    return np.zeros(len(dictionary), np.int64)
-
-
 def opening_region(dictionary: Dictionary) -> int:
     """The region a screen opens on: much frequented, coherent, outside the palest group, and named
     by a word.
@@ -123,7 +115,7 @@ def opening_region(dictionary: Dictionary) -> int:
     """
     if len(dictionary) == 0:
         raise RequestError("this dictionary has no regions: build it on more text")
-    score = np.log1p(members(dictionary).astype(np.float64))
+    score = np.log1p(dictionary.members.astype(np.float64))
     for column, weight in (("coherence", 2.0), ("neighbourhood", 4.0)):
         if column in dictionary:
             values = np.nan_to_num(dictionary.column(column).astype(np.float64))
@@ -171,7 +163,7 @@ def order(
     """The ids a table lists: those found (None: all, largest first) with enough members, the
     selected one on top.
     """
-    count = members(dictionary)
+    count = dictionary.members
     ids = np.argsort(-count, kind="stable") if found is None else np.asarray(found, np.int64)
     ids = ids[count[ids] >= least_members]
     return ids if selected is None else np.concatenate([[selected], ids[ids != selected]])

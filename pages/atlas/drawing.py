@@ -16,10 +16,10 @@ from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.storage.labels import Labels
 from ep.studies import grouping
+from ep.text import label
 from ep.views import blob, colorings, layouts
 from ep.views.colorings import Coloring
 from ep.views.layouts import LAYOUTS
-from ep.views.text import label
 from pages.atlas import memory
 from pages.shared import jobs, loading, maps, messages, reading, state
 

@@ -221,8 +221,9 @@ def _brushed(key: str, dictionary: Dictionary, regions: np.ndarray, labels: Labe
 
 def brush_text(dictionary: Dictionary, regions: np.ndarray) -> str:
     """ "112 regions brushed, 8.3 % of Voronoi members"."""
-    count = tables.members(dictionary)
-    kind = "Voronoi members" if "count_voronoi" in dictionary else "members at arrival"
+    count = dictionary.members
+    voronoi = dictionary.members_column == "count_voronoi"
+    kind = "Voronoi members" if voronoi else "members at arrival"
     share = 100 * float(count[regions].sum()) / max(float(count.sum()), 1.0)
     n = len(regions)
     return f"{n:,} region{'s' if n != 1 else ''} brushed, {share:.1f} % of {kind}"

@@ -85,5 +85,5 @@ def _compute(work: str, dictionary: Dictionary, layout: str, asked: Settings) ->
     jobs.start(
         work,
         drawing.TITLES[layout],
-        lambda job: layouts.compute(dictionary, layout, asked, job.tell),
+        lambda job: layouts.compute(dictionary, layout, asked, job.report),
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ep.demo.behaviour import FILES
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.views import behaviour as plain
@@ -221,12 +222,12 @@ def _code(run: Run, of: Dictionary, given: inputs.Inputs | None) -> str:
     settings.
     """
     if run.stored or given is None:
-        return snippets.behaviour(of)
+        return snippets.behaviour(of, FILES)
     now, chosen = given.numbers, given.chosen
     return snippets.behaviour(
         of,
-        chosen.judge,
         given.prompts.files,
+        chosen.judge,
         endpoint=chosen.endpoint,
         by_labels=chosen.by_labels,
         tokens=now.tokens,

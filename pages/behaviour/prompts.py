@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from ep.demo.behaviour import BENIGN, CHOICE, HELD_OUT
+from ep.demo.behaviour import BENIGN, CHOICE, FILES, HELD_OUT
 from ep.errors import CorpusError, EPError
 from ep.studies.holding import Held, hold
 from ep.studies.prompts import Prompts, columns, read_prompts
-from ep.views.snippets_behaviour import DEMO as DEMO_FILES
 from ep.views.snippets_behaviour import Files
 from pages.shared import loading, messages, state, tokens
 
@@ -37,7 +36,7 @@ def held() -> Given:
     own = st.session_state.get(OWN_FILES)
     if state.setting("bset", DEMO, (DEMO, OWN)) == OWN and own is not None:
         return own
-    return Given("the demo's own", _demo(str(loading.DEMO)), DEMO_FILES)
+    return Given("the demo's own", _demo(str(loading.DEMO)), FILES)
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)

@@ -185,7 +185,7 @@ def start_trial(
                 else "ablate"
             )
             bench = _bench(model, inputs)
-            done = bench.attempt(found, region, mode, tell=_later(job, READING))
+            done = bench.attempt(found, region, mode, report=_later(job, READING))
             store.put(at.trial, plain.trial(done, inputs.held, inputs.judge))
 
     who = visitor()
@@ -202,11 +202,11 @@ def start_streams(dictionary: Dictionary, inputs: Inputs, at: Names, share: floa
         with job_turn(job, model, who):
             seen = _seen(job, model, inputs, layer, at, store)
             bench = _bench(model, inputs)
-            tell = _later(job, READING)
+            report = _later(job, READING)
             done = [
                 plain.trial(one, inputs.held, inputs.judge, 0)
                 for one in experiment.repeat(
-                    bench, seen, now.seeds, now.percentile, share, tell=tell
+                    bench, seen, now.seeds, now.percentile, share, report=report
                 )
             ]
             store.put(at.streams[share], done)
@@ -229,7 +229,7 @@ def job_name(name: str) -> str:
 def job_turn(job: jobs.Job, model: LanguageModel, who: str) -> Any:
     """The turn at the model, for the length of a job; waiting is told, and cancel ends it."""
     return model.turns.take(
-        who, lambda ahead: job.tell(f"waiting, {ahead} run{'s' if ahead != 1 else ''} before it")
+        who, lambda ahead: job.report(f"waiting, {ahead} run{'s' if ahead != 1 else ''} before it")
     )
 
 
@@ -250,9 +250,9 @@ def _seen(
     seen = store.get(at.observed)
     if seen is None:
         judge = None if inputs.chosen.by_labels else inputs.judge
-        tell = _later(job, 0.0, READING)
+        report = _later(job, 0.0, READING)
         seen = experiment.observe(
-            model, inputs.held.choice, layer, judge, inputs.numbers.tokens, tell
+            model, inputs.held.choice, layer, judge, inputs.numbers.tokens, report
         )
         store.put(at.observed, seen)
     return seen
@@ -260,4 +260,4 @@ def _seen(
 
 def _later(job: jobs.Job, start: float, end: float = 1.0) -> Callable[[str, float | None], None]:
     """A part of a job's bar."""
-    return lambda said, share: job.tell(said, start + (end - start) * (share or 0.0))
+    return lambda said, share: job.report(said, start + (end - start) * (share or 0.0))

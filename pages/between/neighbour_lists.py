@@ -58,7 +58,7 @@ def ready(ladder: Mapping[str, Dictionary], basis: str) -> bool:
 
     def work(job: jobs.Job) -> None:
         for i, (name, dictionary) in enumerate(missing.items()):
-            job.tell(f"{len(dictionary):,} regions", i / len(missing))
+            job.report(f"{len(dictionary):,} regions", i / len(missing))
             _make(name, dictionary, basis)
 
     key = f"neighbour lists {basis} {' '.join(sorted(missing))}"

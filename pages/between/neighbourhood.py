@@ -15,9 +15,9 @@ from typing import Any
 import streamlit as st
 
 from ep.studies.between import Carried
+from ep.text import plain, segments
 from ep.views.excerpts import Row
 from ep.views.neighbourhood import Card, Column, Step
-from ep.views.text import plain, segments
 
 HERE = Path(__file__).parent
 LEFT, RIGHT = 44, 56

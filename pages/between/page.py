@@ -269,7 +269,7 @@ def table(dictionary: Dictionary, pair: view.Pair, basis: str) -> pa.Table:
             "lens": pa.array(lens_tokens(dictionary, found.regions), pa.list_(pa.string())),
             "cosine_a": 1 - found.from_a,
             "cosine_b": 1 - found.to_b,
-            "members": np.asarray(members(dictionary))[found.regions],
+            "members": np.asarray(dictionary.members)[found.regions],
         }
     )
 

@@ -240,7 +240,7 @@ def _region(dictionary: Dictionary, side: int, found: Final) -> None:
                 f"{yes.hits} of {yes.n}, 95 % Wilson interval",
             ),
             ("of other last tokens", _share(no), f"{no.hits} of {no.n}, 95 % Wilson interval"),
-            ("members", f"{int(members(dictionary)[region]):,}"),
+            ("members", f"{int(dictionary.members[region]):,}"),
         )
     )
     lens = about.lens.get("mean_up") or about.lens.get("exemplar_up") or about.tokens

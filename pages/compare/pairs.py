@@ -230,7 +230,7 @@ def _region(
         f'<span class="ep-sw" style="--c:{tint}"></span>{word} · {tokens.escape(text)}</span></div>'
     )
     facts = [
-        ("members", f"{int(members(dictionary)[region]):,}"),
+        ("members", f"{int(dictionary.members[region]):,}"),
         ("θ", f"{dictionary.threshold:.2f}"),
     ]
     if "coherence" in about.columns:

@@ -17,12 +17,12 @@ from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.studies import inputs
 from ep.studies.matching import NO_NULLS, Match, Nulls
+from ep.text import label
 from ep.views import prompt as view
 from ep.views import snippets_two
 from ep.views.export import table
 from ep.views.palette import OTHER, region_colors
 from ep.views.tables import lens_tokens
-from ep.views.text import label
 from pages.compare import work
 from pages.compare.pick import Asked
 from pages.shared import frame, loading, messages, sharing, state, tokens

@@ -75,7 +75,7 @@ def _matched(name: str, _a: Dictionary, _b: Dictionary, basis: str, centre: str)
 
 
 def _match(job: Job, a: Dictionary, b: Dictionary, basis: str, centre: str) -> Match:
-    return study.match(a, b, basis, centre, lambda share: job.tell("pairing", share))
+    return study.match(a, b, basis, centre, lambda share: job.report("pairing", share))
 
 
 # -- the null --------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def null(key: str, basis: str, centre: str) -> Null | None:
 
         def work(job: Job) -> Null:
             return study.null(
-                dictionary, other, basis, centre, told=lambda share: job.tell("pairing", share)
+                dictionary, other, basis, centre, told=lambda share: job.report("pairing", share)
             )
 
         jobs.start(name, "Pairing the regions with another seed", work)
@@ -183,7 +183,7 @@ def _build(config: reseeding.BuildConfig) -> Callable[[Job], None]:
     def work(job: Job) -> None:
         with closing(reseeding.rebuilt(config)) as steps:
             for progress in steps:
-                job.tell(progress.stage, reseeding.share(progress))
+                job.report(progress.stage, reseeding.share(progress))
 
     return work
 
@@ -278,7 +278,7 @@ def read_final(
 
     def work(job: Job) -> comparing.Final:
         return comparing.final(
-            pair, models, sets.chosen, sets.held, found, lambda s: job.tell("reading", s)
+            pair, models, sets.chosen, sets.held, found, lambda s: job.report("reading", s)
         )
 
     jobs.start(name, title, work)
@@ -294,5 +294,5 @@ def read_inputs(name: str, pair: comparing.Pair, models: Models) -> None:
     jobs.start(
         name,
         "Reading stored passages with both models",
-        lambda job: comparing.shared(pair, models, lambda share: job.tell("reading", share)),
+        lambda job: comparing.shared(pair, models, lambda share: job.report("reading", share)),
     )

@@ -115,7 +115,7 @@ def _start(key: str, entry: Entry) -> None:
     def work(job: jobs.Job) -> Path:
         from ep.completing import complete
 
-        return complete(entry.path, model, job.tell)
+        return complete(entry.path, model, job.report)
 
     jobs.start(key, f"Completing {entry.title}", work)
     state.rerun()

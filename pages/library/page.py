@@ -191,7 +191,7 @@ def _read(source: Path, name: str, remove: bool) -> None:
 
     def work(job: jobs.Job) -> Path:
         try:
-            return intake.read_pickle(source, name, folder, job.tell)
+            return intake.read_pickle(source, name, folder, job.report)
         finally:
             if remove:
                 intake.drop(source)

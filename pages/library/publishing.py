@@ -268,5 +268,5 @@ def _start(published: Published) -> None:
     jobs.start(
         _job(published),
         title,
-        lambda job: import_published(published.name, folder, job.tell, keep=keep),
+        lambda job: import_published(published.name, folder, job.report, keep=keep),
     )

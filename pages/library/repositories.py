@@ -103,7 +103,7 @@ def _file(listing: Listing, path: str, open_entry: Opener) -> None:
 
 
 def _get(listing: Listing, path: str, target: Path, job: jobs.Job) -> Path:
-    return get(listing, path, target, job.tell)
+    return get(listing, path, target, job.report)
 
 
 def _file_job(listing: Listing, path: str) -> str:

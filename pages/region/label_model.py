@@ -19,8 +19,8 @@ from ep.method.dictionary import Dictionary
 from ep.models.endpoint import Endpoint
 from ep.storage.labels import Labels
 from ep.studies.labelling import Outcome, label_regions
+from ep.text import shorten
 from ep.views.tables import members
-from ep.views.text import shorten
 from pages.shared import jobs, loading, messages, state
 from pages.shared.tokens import escape
 
@@ -118,7 +118,7 @@ def _start(key: str, regions: int | Sequence[int], given: Mapping[str, Any], by:
         return
     labels, dictionary = loading.labels(key), loading.dictionary(key)
     if isinstance(regions, int):
-        regions = np.argsort(-members(dictionary), kind="stable")[:regions].tolist()
+        regions = np.argsort(-dictionary.members, kind="stable")[:regions].tolist()
     texts = labels.automatic_texts()  # here: the work must not touch the session's caches
     labels = replace(labels, automatic_texts=lambda: texts)
     name, options = _job(key), (bool(given["negatives"]), bool(given["control"]))
@@ -144,7 +144,7 @@ def _work(
     """The work of the job; a cancelled one ends with what it has done."""
     out = Outcome(labels)
     try:
-        label_regions(out, dictionary, regions, endpoint, by, negatives, control, job.tell)
+        label_regions(out, dictionary, regions, endpoint, by, negatives, control, job.report)
     except jobs.Cancelled:
         return f"Stopped: {out.summary()}."
     return f"{out.summary()}."

@@ -78,6 +78,8 @@ def _compared(
 ) -> Overlaps:
     found = {}
     for n, (finer, coarser) in enumerate(pairs):
-        job.tell(f"{len(ladder[finer]):,} with {len(ladder[coarser]):,} exemplars", n / len(pairs))
+        job.report(
+            f"{len(ladder[finer]):,} with {len(ladder[coarser]):,} exemplars", n / len(pairs)
+        )
         found[finer, coarser] = study.overlap(ladder[finer], ladder[coarser])
     return found

@@ -14,11 +14,11 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.storage import Entry
 from ep.studies import resolution as study
+from ep.text import label
 from ep.views import export, snippets
 from ep.views import flow as view
 from ep.views.palette import OTHER, region_color
 from ep.views.tables import lens_tokens, name
-from ep.views.text import label
 from pages.resolution.flow import flow as flow_picture
 from pages.resolution.ladder import overlapping, rungs
 from pages.resolution.parting import parting

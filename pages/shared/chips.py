@@ -14,7 +14,7 @@ from typing import Any
 
 import streamlit as st
 
-from ep.views.text import segments
+from ep.text import segments
 
 HERE = Path(__file__).parent
 

@@ -47,7 +47,7 @@ class Job:
         self.started, self.ended = monotonic(), float("inf")
         self._stop = Event()
 
-    def tell(self, said: str, share: float | None = None) -> None:
+    def report(self, said: str, share: float | None = None) -> None:
         """How far the work is: a few words, and a share in [0, 1] where known.
 
         Raises Cancelled when asked to stop.
@@ -57,7 +57,7 @@ class Job:
             raise Cancelled
 
     def cancel(self) -> None:
-        """Asks the work to stop at its next `tell`."""
+        """Asks the work to stop at its next `report`."""
         self._stop.set()
 
     @property

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import streamlit as st
 
 from ep.models.endpoint import Endpoint
-from ep.studies.asked import REFUSAL, Asked
 from ep.studies.judging import REFUSAL_PHRASES, Judge, Pattern, Phrases
+from ep.studies.llm_judge import REFUSAL, LLMJudge
 from pages.shared import messages, state, tokens
 
 PHRASES, PATTERN, ENDPOINT, LABELS = "phrases", "pattern", "endpoint", "labels"
@@ -50,7 +50,7 @@ def judge() -> Chosen:
         given, what = st.session_state.get(GIVEN, {}), state.setting("bask", REFUSAL)
         where = [given.get(part, "") for part in ("url", "model", "key")]
         endpoint = Endpoint(*where, timeout=TIMEOUT_S, tries=TRIES)
-        made, stamp = Asked(endpoint.ask, what), f"{endpoint.source} {what}"
+        made, stamp = LLMJudge(endpoint.ask, what), f"{endpoint.source} {what}"
         return Chosen(made, endpoint.model.strip(), stamp, endpoint=endpoint)
     phrases = tuple(
         line

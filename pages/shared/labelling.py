@@ -14,7 +14,7 @@ from ep.errors import EPError, StorageError
 from ep.storage import edits
 from ep.storage.edits import Edit
 from ep.storage.labels import NOBODY, Labels
-from ep.views.text import shorten
+from ep.text import shorten
 from pages.shared import loading, messages
 from pages.shared.tokens import escape
 

@@ -24,9 +24,9 @@ from ep.storage import Entry, Shelf
 from ep.storage.labels import Labels
 from ep.storage.sidecar import LABELS, beside
 from ep.studies.naming import automatic, is_named
+from ep.text import segments
 from ep.views.search import Index
 from ep.views.tables import brief, model_name, name, token_ids
-from ep.views.text import segments
 
 if TYPE_CHECKING:
     from ep.models import LanguageModel

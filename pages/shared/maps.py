@@ -163,10 +163,10 @@ def view(
     )
 
 
-def _answered(key: str, what: str, kind: type, tell: Callable[[Any], None] | None) -> None:
+def _answered(key: str, what: str, kind: type, report: Callable[[Any], None] | None) -> None:
     value = st.session_state.get(key, {}).get(what)
-    if tell is not None and isinstance(value, kind):
-        tell(value)
+    if report is not None and isinstance(value, kind):
+        report(value)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)

@@ -12,9 +12,9 @@ import html
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from ep.text import label, plain, segments, shorten
 from ep.views.excerpts import Row
 from ep.views.palette import OTHER
-from ep.views.text import label, plain, segments, shorten
 
 NEWLINE = "↵"
 DOUBT = "Not confirmed: the model finds the activation of the marked token at another distance."

@@ -16,12 +16,12 @@ from typing import Any
 import streamlit as st
 
 from ep.method.dictionary import Dictionary
+from ep.text import label, plain
 from ep.views.continuations import Column, differing
 from ep.views.palette import OTHER, region_colors
 from ep.views.prompt import STRONGEST, WEAKEST
 from ep.views.steering import Setting, abouts
 from ep.views.tables import name
-from ep.views.text import label, plain
 
 HERE = Path(__file__).parent
 MINUS = "\N{MINUS SIGN}"

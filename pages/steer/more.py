@@ -13,10 +13,10 @@ import streamlit as st
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.models.interventions import STRONGEST
+from ep.text import label
 from ep.views import continuations
 from ep.views import steering as view
 from ep.views.steering import Setting
-from ep.views.text import label
 from pages.shared import frame, loading, messages, tokens
 from pages.steer.regions import take
 from pages.steer.settings import MOST_SEED, MOST_SYSTEM, change

@@ -10,9 +10,9 @@ from time import time
 import pandas as pd
 import streamlit as st
 
+from ep.text import label
 from ep.views.continuations import Column
 from ep.views.steering import Setting
-from ep.views.text import label
 from pages.shared import state, tokens
 from pages.steer import settings, worker
 from pages.steer.regions import MODES

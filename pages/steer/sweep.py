@@ -21,11 +21,11 @@ from ep.method.dictionary import Dictionary
 from ep.models import LanguageModel
 from ep.models.answering import OWN, answers
 from ep.models.generation import Sampling
-from ep.studies.asked import REFUSAL, Asked
-from ep.studies.experiment import learn, sense_of
+from ep.studies.experiment import learn, quality_of
 from ep.studies.judging import REFUSAL_PHRASES, Phrases
+from ep.studies.llm_judge import REFUSAL, LLMJudge
 from ep.studies.prompts import read_prompts
-from ep.studies.sense import Answer
+from ep.studies.quality import Answer
 from ep.studies.steering import STEERED, Sweep, sweep
 from ep.views import steering as view
 from ep.views.steering import SHARES, Setting
@@ -82,7 +82,7 @@ class Plan:
     def effect(self) -> str:
         """What the judge counts, in a word or two."""
         judge = self.chosen.judge if self.chosen else None
-        if isinstance(judge, Asked):
+        if isinstance(judge, LLMJudge):
             return "refuses" if judge.what == REFUSAL else "shows it"
         if isinstance(judge, Phrases):
             return "refuses" if judge.phrases == REFUSAL_PHRASES else "has the phrases"
@@ -187,7 +187,7 @@ def _work(
     done = 0
 
     def told(said: str, share: float) -> None:
-        job.tell(said, (done + share) / parts)
+        job.report(said, (done + share) / parts)
 
     def answer(prompts: Sequence[str], arm: str, strength: float) -> list[Answer]:
         nonlocal done
@@ -206,7 +206,7 @@ def _work(
         return said_all
 
     with model.turns.take(f"{who} sweep", lambda ahead: told(f"{ahead} runs ahead", 0)):
-        sense = sense_of(
+        sense = quality_of(
             model, what.prompts, TOKENS, lambda n: told("what is usual of the model", n / OWN)
         )
     done += 1

@@ -214,4 +214,4 @@ def _look_up(live: Live, job: jobs.Job, said: str) -> None:
     """Notes how far the work is; raises when it was stopped or nobody is there any more."""
     if live.forsaken:
         job.cancel()
-    job.tell(said, len(live.ids[0]) / MOST_TOKENS)
+    job.report(said, len(live.ids[0]) / MOST_TOKENS)

@@ -63,7 +63,7 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
         )
         page.goto(file.as_uri())
         page.wait_for_function("() => window.only?.colors")
-        page.evaluate("only.tell = (what, value) => heard.push([what, value])")
+        page.evaluate("only.report = (what, value) => heard.push([what, value])")
         return page
 
     yield show
@@ -278,7 +278,7 @@ def test_hover_selection_and_brush_cross_over_to_the_map_of_another_dictionary(
         const renamed = (blob) => ({ ...blob, id: "another " + blob.id });
         other.setBlob(renamed(only.blob)); other.setColors(renamed(only.colorBlob));
         other.brushable = true;
-        other.tell = (what, value) => heard.push(["other " + what, value]);
+        other.report = (what, value) => heard.push(["other " + what, value]);
         for (const view of [only, other]) view.setLink("pair");
         const partner = (_, k) => (k < 50 ? (k + 7) % 60 : 0xffffffff);
         only.partners = Uint32Array.from({ length: 60 }, partner); }"""

@@ -168,7 +168,7 @@ class Hub:
                 partial.replace(target)
             return target, sha256
 
-    def _stream(self, head: Head, file: BinaryIO, tell: Callable[[int], None]) -> None:
+    def _stream(self, head: Head, file: BinaryIO, report: Callable[[int], None]) -> None:
         """Appends to `file` until it has the size it should, over as many connections as it
         takes.
         """
@@ -179,7 +179,7 @@ class Hub:
         failures = 0
         while (have := file.tell()) < head.size:
             try:
-                self._connection(head, file, tell)
+                self._connection(head, file, report)
             except (NetworkError, RemoteProtocolError, TimeoutException):
                 if file.tell() == have and failures + 1 >= ATTEMPTS:
                     raise
@@ -188,12 +188,12 @@ class Hub:
                 raise ServiceError(
                     f"{head.url}: the connection breaks off again and again; try again later"
                 )
-            tell(file.tell())
+            report(file.tell())
             if file.tell() < head.size:
                 time.sleep(min(8.0, 0.25 * 2**failures))
         file.flush()
 
-    def _connection(self, head: Head, file: BinaryIO, tell: Callable[[int], None]) -> None:
+    def _connection(self, head: Head, file: BinaryIO, report: Callable[[int], None]) -> None:
         """One request for what is missing."""
         from huggingface_hub import get_session, hf_raise_for_status
         from huggingface_hub.utils import build_hf_headers
@@ -209,7 +209,7 @@ class Hub:
                 file.truncate()
             for chunk in response.iter_bytes(CHUNK_BYTES):
                 file.write(chunk)
-                tell(file.tell())
+                report(file.tell())
                 if file.tell() > head.size:
                     raise ServiceError(
                         f"{head.url}: the Hub sent more bytes than it had announced; try again "
@@ -244,12 +244,12 @@ def _bytes_told(name: str, size: int, progress: Progress) -> Callable[[int], Non
     """Progress in bytes of one file; a share that never goes back."""
     most = 0
 
-    def tell(have: int) -> None:
+    def report(have: int) -> None:
         nonlocal most
         most = max(most, have)
         progress(f"{in_bytes(most)} of {in_bytes(size)}", most / max(size, 1))
 
-    return tell
+    return report
 
 
 def _verified(partial: Path, head: Head, name: str, progress: Progress) -> str:

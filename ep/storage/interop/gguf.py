@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ep.errors import ConfigError, StorageError
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import Basis, Dictionary
 
 ARCHITECTURE = "controlvector"
 
@@ -22,7 +22,7 @@ def write(
     dictionary: Dictionary,
     region: int,
     path: str | os.PathLike[str],
-    basis: str = "exemplar",
+    basis: Basis = "exemplar",
     strength: float = 1.0,
     model_hint: str | None = None,
 ) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ep.errors import ConfigError
-from ep.method.dictionary import Dictionary, Excerpt, TokenScore
+from ep.method.dictionary import Basis, Dictionary, Excerpt, TokenScore
 
 WIDEST_VECTOR = 24_576
 STRONGEST = 100.0
@@ -34,7 +34,7 @@ def vector(
     region: int,
     model_id: str,
     label: str = "",
-    basis: str = "exemplar",
+    basis: Basis = "exemplar",
     strength: float = 1.0,
 ) -> dict[str, Any]:
     """The request that stores one region's direction.

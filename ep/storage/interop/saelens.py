@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from ep.errors import ConfigError
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import Basis, Dictionary
 from ep.storage.interop.folder import whole_folder
 
 WEIGHTS, CONFIG = "sae_weights.safetensors", "cfg.json"
 
 
 def write(
-    dictionary: Dictionary, folder: str | os.PathLike[str], basis: str = "exemplar", k: int = 1
+    dictionary: Dictionary, folder: str | os.PathLike[str], basis: Basis = "exemplar", k: int = 1
 ) -> Path:
     """Writes the folder, whole or not at all; returns it.
 
@@ -52,7 +52,7 @@ def write(
     return Path(folder)
 
 
-def config(dictionary: Dictionary, basis: str, k: int) -> dict[str, Any]:
+def config(dictionary: Dictionary, basis: Basis, k: int) -> dict[str, Any]:
     """What SAELens reads beside the weights; our provenance rides along in its free `metadata`."""
     info = dictionary.info
     return {

@@ -65,7 +65,7 @@ def convert(
     _admit(source)
     target = Path(out) if out is not None else source.with_suffix(SUFFIX)
     folder = target if target.is_dir() else target.parent
-    tell = progress or (lambda said, share: None)
+    report = progress or (lambda said, share: None)
     with _scratch(folder) as scratch:
         request: dict[str, Any] = {
             "path": str(source.absolute()),
@@ -73,7 +73,7 @@ def convert(
         }
         request |= {"metadata": _metadata(metadata, scratch), "origin": dict(origin or {})}
         try:
-            _run(request, tell, timeout)
+            _run(request, report, timeout)
         except DictionaryFileError as error:
             raise DictionaryFileError(f"{shown(source)}: {error}") from None
         made = scratch / f"x{SUFFIX}"
@@ -151,7 +151,7 @@ def _metadata(
 # -- the child process -----------------------------------------------------------------------------
 
 
-def _run(request: Mapping[str, Any], tell: Progress, timeout: float) -> None:
+def _run(request: Mapping[str, Any], report: Progress, timeout: float) -> None:
     """Start the child, pass on what it says, and raise what it ended with."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, "-P", "-m", "ep.storage.published"]
@@ -171,7 +171,7 @@ def _run(request: Mapping[str, Any], tell: Progress, timeout: float) -> None:
         ear.start()
         try:
             _ask(child, json.dumps(request, default=str))
-            _listen(child, heard, tell, monotonic() + timeout)
+            _listen(child, heard, report, monotonic() + timeout)
         finally:
             child.kill()
             child.wait()
@@ -194,7 +194,7 @@ def _ask(child: subprocess.Popen[str], request: str) -> None:
 
 
 def _listen(
-    child: subprocess.Popen[str], heard: Queue[str | None], tell: Progress, deadline: float
+    child: subprocess.Popen[str], heard: Queue[str | None], report: Progress, deadline: float
 ) -> None:
     """Until the child is done: pass its progress on; raise DictionaryFileError or StorageError for
     any other end.
@@ -202,7 +202,7 @@ def _listen(
     said: str = "reading"
     share: float | None = None
     while True:
-        tell(said, share)
+        report(said, share)
         if monotonic() > deadline:
             raise DictionaryFileError(
                 "reading took too long and was stopped: the file may be damaged"

@@ -23,13 +23,13 @@ class Tape:
     """One open file. size: its length when it was opened; reading beyond it is an error, whatever
     happens to it since.
 
-    tell: called with the number of bytes read so far, once a window.
+    report: called with the number of bytes read so far, once a window.
     """
 
-    def __init__(self, file: BinaryIO, tell: Callable[[int], None] = lambda done: None) -> None:
+    def __init__(self, file: BinaryIO, report: Callable[[int], None] = lambda done: None) -> None:
         self._file = file
         self._sha = hashlib.sha256()
-        self._tell = tell
+        self._report = report
         self._buffer = b""
         self._at = 0
         self._base = 0
@@ -141,7 +141,7 @@ class Tape:
             parts.append(part)
             have += len(part)
         self._buffer = b"".join(parts)
-        self._tell(self._base)
+        self._report(self._base)
 
 
 def _integer(buffer: bytes, at: int) -> int:

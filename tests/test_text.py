@@ -9,8 +9,8 @@ import unicodedata
 import pytest
 
 from ep.method.dictionary import Excerpt
+from ep.text import LONGEST, label, plain, segments, shorten
 from ep.views import excerpts
-from ep.views.text import LONGEST, label, plain, segments, shorten
 from tests.fixtures.dictionaries import HOSTILE
 
 ODD = (

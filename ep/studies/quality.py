@@ -1,9 +1,9 @@
-"""Does an answer make sense: it ends, does not repeat itself, and does not surprise the unchanged
-model.
+"""An answer-quality check: the answer ends, does not repeat itself, and does not surprise the
+unchanged model.
 
 How much surprise is too much is measured, not typed: from what the same model writes when it is
 left alone and sampled from. The same answers with two neighbouring tokens swapped are the control:
-they should be found to make no sense. Knows texts and numbers, no model.
+they should fail it. Knows texts and numbers, no model.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ep.studies.judging import fluency
 from ep.studies.rates import Rate, rate_of
 
 USUAL = 0.9
-"""Share of the unchanged model's own sampled answers that stay below either limit; chosen on the
-demo's validation
+"""Share of the unchanged model's own sampled answers that stay below either limit.
 
-prompts, where 0.9 and 0.95 both let nothing spoiled through and 0.9 is the stricter.
+Chosen on the demo's validation prompts, where 0.9 and 0.95 both let nothing spoiled through and 0.9
+is the stricter.
 """
 
 
@@ -42,12 +42,11 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Sense:
-    """What makes sense to one model. mean, worst: limits of surprise in nats, of a whole answer and
-    of any one token.
+class QualityCheck:
+    """Limits of surprise for one model, and whether an answer keeps within them.
 
-    n: answers they were measured on. spoiled: how many answers with two tokens swapped pass for
-    sense all the same.
+    mean, worst: limits in nats, of a whole answer and of any one token. n: answers they were
+    measured on. spoiled: how many answers with two tokens swapped pass all the same.
     """
 
     mean: float
@@ -56,7 +55,7 @@ class Sense:
     spoiled: Rate
 
     def __call__(self, one: Answer) -> bool:
-        """Whether this answer makes sense."""
+        """Whether this answer is coherent."""
         return fluency(one.text, one.ended).coherent and self.usual(one)
 
     def usual(self, one: Answer) -> bool:
@@ -64,17 +63,17 @@ class Sense:
         return one.surprise <= self.mean and one.worst <= self.worst
 
 
-def measured(own: Sequence[Answer], spoiled: Sequence[Answer]) -> Sense:
+def quality_check(own: Sequence[Answer], spoiled: Sequence[Answer]) -> QualityCheck:
     """The limits, from a model's own sampled answers and the spoiled ones.
 
     RequestError without any answer.
     """
     if not own:
         raise RequestError(
-            "no answer of the unchanged model is there to measure sense on: give at least one "
+            "no answer of the unchanged model is there to measure quality on: give at least one "
             "prompt"
         )
     mean = float(np.quantile([one.surprise for one in own], USUAL, method="higher"))
     worst = float(np.quantile([one.worst for one in own], USUAL, method="higher"))
-    bare = Sense(mean, worst, len(own), Rate(0, 0))
-    return Sense(mean, worst, len(own), rate_of([bare.usual(one) for one in spoiled]))
+    bare = QualityCheck(mean, worst, len(own), Rate(0, 0))
+    return QualityCheck(mean, worst, len(own), rate_of([bare.usual(one) for one in spoiled]))
