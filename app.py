@@ -41,7 +41,8 @@ page = st.navigation(
 if claimed and page.url_path:
     frame.load_again()
 frame.begin()
-with frame.calm():
+with frame.error_boundary():
     state.synchronise()
     frame.sidebar()
     page.run()
+state.mirror()

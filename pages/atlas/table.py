@@ -232,7 +232,7 @@ def brush_text(dictionary: Dictionary, regions: np.ndarray) -> str:
 def _listed(key: str, regions: list[int]) -> None:
     name = st.session_state["atlas_list"].strip()
     if name:
-        labelling.do(key, edits.put(name, regions))
+        labelling.save(key, edits.put(name, regions))
         st.session_state["atlas_list"] = ""
         st.toast(f"{len(regions):,} regions are on the list.", icon=":material/playlist_add_check:")
 

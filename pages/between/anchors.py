@@ -8,13 +8,11 @@ Knows the shelf; what lies between the anchors is not its business.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import islice
 
 import streamlit as st
 
-from ep.errors import EPError
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import Basis, Dictionary
 from ep.studies import between as study
 from ep.views.palette import region_color
 from pages.shared import frame, loading, messages, state, tokens
@@ -25,29 +23,9 @@ FOUND_SHOWN = 16
 PAIRS = 5
 LIGHT = 2e10
 """Multiply-adds that may be spent before a page is drawn: about two seconds."""
-_PICKED = "anchors_picked"
 
 
-def ladder(key: str) -> dict[str, Dictionary]:
-    """The family's dictionaries of this one's layer by key, coarsest first; damaged ones are left
-    out.
-    """
-    entry, here = loading.find(key), loading.dictionary(key)
-    if entry is None or entry.percentile is None:
-        return {key: here}
-    siblings = [
-        other
-        for other in loading.families().get(entry.family, ())
-        if (other.layer, other.width) == (entry.layer, entry.width) and other.percentile is not None
-    ]
-    found = {}
-    for other in sorted(siblings, key=lambda e: -float(e.percentile or 0)):
-        with suppress(EPError):
-            found[other.key] = loading.dictionary(other.key)
-    return found
-
-
-def partner(key: str, region: int, basis: str) -> int | None:
+def partner(key: str, region: int, basis: Basis) -> int | None:
     """The region a page compares with A until a visitor chooses one; None when there is no
     other.
     """
@@ -55,13 +33,13 @@ def partner(key: str, region: int, basis: str) -> int | None:
 
 
 @st.cache_data(show_spinner=False, max_entries=4000)
-def _partner(fingerprint: str, _key: str, region: int, basis: str) -> int | None:
-    steps = ladder(_key)
+def _partner(fingerprint: str, _key: str, region: int, basis: Basis) -> int | None:
+    steps = loading.ladder(_key)
     coarser = list(islice(steps.values(), list(steps).index(_key)))
     return study.partner(loading.dictionary(_key), region, coarser, basis)
 
 
-def name(key: str, dictionary: Dictionary, region: int, basis: str) -> str:
+def name(key: str, dictionary: Dictionary, region: int, basis: Basis) -> str:
     """The first lens token of a region on a basis; else the token it is called by elsewhere; else
     its label.
     """
@@ -71,7 +49,7 @@ def name(key: str, dictionary: Dictionary, region: int, basis: str) -> str:
     return loading.region_name(key, region)
 
 
-def row(key: str, dictionary: Dictionary, a: int, b: int, basis: str, chosen: bool) -> None:
+def row(key: str, dictionary: Dictionary, a: int, b: int, basis: Basis, chosen: bool) -> None:
     """The line with both anchors. chosen: whether a visitor chose B."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _anchor("A", key, dictionary, a, basis)
@@ -85,7 +63,7 @@ def row(key: str, dictionary: Dictionary, a: int, b: int, basis: str, chosen: bo
         )
         _anchor("B", key, dictionary, b, basis)
         if not chosen:
-            coarser = next(iter(ladder(key))) != key
+            coarser = next(iter(loading.ladder(key))) != key
             found = (
                 "stays apart from A at every percentile"
                 if coarser
@@ -98,7 +76,7 @@ def _set(a: int, b: int) -> None:
     state.change(region=a, second=b)
 
 
-def _anchor(letter: str, key: str, dictionary: Dictionary, region: int, basis: str) -> None:
+def _anchor(letter: str, key: str, dictionary: Dictionary, region: int, basis: Basis) -> None:
     color = region_color(dictionary, region)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
         chip = tokens.chip(name(key, dictionary, region, basis), color, 0.4)
@@ -113,9 +91,7 @@ def _anchor(letter: str, key: str, dictionary: Dictionary, region: int, basis: s
 
 
 @frame.fragment
-def _search(letter: str, key: str, dictionary: Dictionary, basis: str) -> None:
-    if st.session_state.pop(_PICKED, False):
-        st.rerun()
+def _search(letter: str, key: str, dictionary: Dictionary, basis: Basis) -> None:
     with st.container(width=420):
         text = searchbox(
             f"anchors_find_{letter}",
@@ -142,10 +118,10 @@ def _search(letter: str, key: str, dictionary: Dictionary, basis: str) -> None:
 
 def _picked(letter: str, region: int) -> None:
     state.change(**{"region" if letter == "A" else "second": region})
-    st.session_state[_PICKED] = True
+    state.turn()
 
 
-def examples(key: str, dictionary: Dictionary, basis: str) -> None:
+def examples(key: str, dictionary: Dictionary, basis: Basis) -> None:
     """Pairs worth a look, as chips: neighbours in the coarsest dictionary whose decodes are the
     cleanest (11.3).
     """
@@ -166,13 +142,13 @@ def examples(key: str, dictionary: Dictionary, basis: str) -> None:
         chips(items, "anchors_examples", lambda i: _set(*pairs[i]))
 
 
-def _short(key: str, dictionary: Dictionary, region: int, basis: str) -> str:
+def _short(key: str, dictionary: Dictionary, region: int, basis: Basis) -> str:
     return name(key, dictionary, region, basis).strip()[:14] or str(region)
 
 
 @st.cache_data(show_spinner=False, max_entries=200)
-def _examples(fingerprint: str, _key: str, basis: str) -> Sequence[tuple[int, int]]:
-    here, seed = loading.dictionary(_key), next(iter(ladder(_key).values()))
+def _examples(fingerprint: str, _key: str, basis: Basis) -> Sequence[tuple[int, int]]:
+    here, seed = loading.dictionary(_key), next(iter(loading.ladder(_key).values()))
     if len(seed) < 3 or float(len(seed)) ** 2 * seed.width > LIGHT:
         return ()
     listed, words = study.neighbours(seed.basis(basis)), study.words(here, basis)
@@ -182,5 +158,5 @@ def _examples(fingerprint: str, _key: str, basis: str) -> Sequence[tuple[int, in
     return [(a, b) for a, b in pairs if a != b and words[a] and words[b]][:PAIRS]
 
 
-def _here(seed: Dictionary, region: int, here: Dictionary, basis: str) -> int:
+def _here(seed: Dictionary, region: int, here: Dictionary, basis: Basis) -> int:
     return study.carried(seed, region, here, basis).region

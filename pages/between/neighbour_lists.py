@@ -1,77 +1,46 @@
-"""Every region's nearest regions, found once for a dictionary and basis, shared by all visitors:
-paths walk on them.
+"""Every region's nearest regions in the dictionaries of a family: paths walk on them.
 
-A light family is done at once, a heavy one in a job. Draws nothing but that job.
+Found once for all visitors; where that takes long, a button starts it. Draws nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from time import perf_counter
+from typing import NamedTuple
 
-import streamlit as st
-
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import Basis, Dictionary
 from ep.studies.between import Neighbours, neighbours
-from pages.between import anchors
-from pages.shared import jobs, loading
-
-KEPT = 48
-"""Lists kept at a time; the oldest go first."""
+from pages.shared import estimates, jobs, loading
+from pages.shared.jobs import Job
 
 
-@st.cache_resource(show_spinner=False)
-def _kept() -> dict[tuple[str, str], tuple[Neighbours, float]]:
-    """Lists and the seconds they took, by the file's fingerprint and basis."""
-    return {}
+class Lists(NamedTuple):
+    """A dictionary's lists and the seconds they took."""
+
+    neighbours: Neighbours
+    seconds: float
 
 
-def of(key: str, basis: str) -> Neighbours:
-    """The lists of a dictionary for which `ready` was True."""
-    return _entry(key, basis)[0]
+def of(ladder: Mapping[str, Dictionary], basis: Basis) -> dict[str, Lists] | None:
+    """The lists of all these dictionaries by their keys; None while they are not here."""
 
+    def work(job: Job) -> dict[str, Lists]:
+        found = {}
+        for number, (key, dictionary) in enumerate(ladder.items()):
+            job.report(f"{len(dictionary):,} regions", number / len(ladder))
+            start = perf_counter()
+            made = neighbours(dictionary.basis(basis))
+            found[key] = Lists(made, perf_counter() - start)
+        return found
 
-def cost(key: str, basis: str) -> float:
-    """The seconds they took."""
-    return _entry(key, basis)[1]
-
-
-def _entry(key: str, basis: str) -> tuple[Neighbours, float]:
-    name = loading.fingerprint(key)
-    if (name, basis) not in _kept():  # another visitor's newer lists may have pushed it out
-        _make(name, loading.dictionary(key), basis)
-    return _kept()[name, basis]
-
-
-def ready(ladder: Mapping[str, Dictionary], basis: str) -> bool:
-    """Whether the lists of all these dictionaries are here; else the job that makes them is
-    drawn.
-    """
-    names = {loading.fingerprint(key): dictionary for key, dictionary in ladder.items()}
-    missing = {
-        name: dictionary for name, dictionary in names.items() if (name, basis) not in _kept()
-    }
-    if sum(float(len(d)) ** 2 * d.width for d in missing.values()) <= anchors.LIGHT:
-        for name, dictionary in missing.items():
-            _make(name, dictionary, basis)
-        return True
-
-    def work(job: jobs.Job) -> None:
-        for i, (name, dictionary) in enumerate(missing.items()):
-            job.report(f"{len(dictionary):,} regions", i / len(missing))
-            _make(name, dictionary, basis)
-
-    key = f"neighbour lists {basis} {' '.join(sorted(missing))}"
-    kept = jobs.get(key)
-    if kept is None or kept.state == "done":
-        jobs.start(key, "Finding every region's nearest regions, once", work)
-    jobs.watch(key)
-    return False
-
-
-def _make(name: str, dictionary: Dictionary, basis: str) -> None:
-    start, kept = perf_counter(), _kept()
-    made = neighbours(dictionary.basis(basis))
-    while len(kept) >= KEPT:
-        kept.pop(next(iter(kept)), None)
-    kept[name, basis] = made, perf_counter() - start
+    names = " ".join(loading.fingerprint(key) for key in ladder)
+    made: dict[str, Lists] | None = jobs.outcome(
+        f"neighbour lists {basis} {names}",
+        "Finding every region's nearest regions, once",
+        work,
+        seconds=estimates.products(sum(float(len(d)) ** 2 * d.width for d in ladder.values())),
+        button="Find them",
+        about="A path walks on every region's nearest regions, which are found once.",
+    )
+    return made

@@ -8,18 +8,17 @@ The browser side is `neighbourhood.js` and `neighbourhood.css`; text reaches the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
-
-import streamlit as st
 
 from ep.studies.between import Carried
 from ep.text import plain, segments
 from ep.views.excerpts import Row
 from ep.views.neighbourhood import Card, Column, Step
+from pages.shared.components import Component
 
-HERE = Path(__file__).parent
+_FIGURE = Component.beside(
+    __file__, "neighbourhood", '<div class="figure"></div><div class="pop" hidden></div>'
+)
 LEFT, RIGHT = 44, 56
 """Characters of context in the card that shows on hover."""
 
@@ -42,20 +41,11 @@ def figure(
         "columns": [_column(column, column.key == current) for column in columns],
         "picked": list(picked or ()),
     }
-    _component()(
-        key=key,
-        data=data,
-        on_picked_change=lambda: _taken(
-            key, "picked", lambda value: on_pick(str(value["key"]), int(value["region"]))
-        ),
-        on_listed_change=lambda: _taken(key, "listed", lambda value: on_more(str(value["key"]))),
-    )
-
-
-def _taken(key: str, name: str, act: Callable[[dict[str, Any]], None]) -> None:
-    value = st.session_state.get(key, {}).get(name)
-    if value is not None:
-        act(value)
+    heard = {
+        "picked": lambda value: on_pick(str(value["key"]), int(value["region"])),
+        "listed": lambda value: on_more(str(value["key"])),
+    }
+    _FIGURE(key, data, heard)
 
 
 def _column(column: Column, current: bool) -> dict[str, Any]:
@@ -124,13 +114,3 @@ def carrying(carried: Carried | None) -> str:
     if carried is None:
         return ""
     return "same exemplar" if carried.same else f"nearest, cos {carried.cosine:.2f}"
-
-
-@cache
-def _component() -> Callable[..., Any]:
-    return st.components.v2.component(
-        "ep.neighbourhood",
-        html='<div class="figure"></div><div class="pop" hidden></div>',
-        css=(HERE / "neighbourhood.css").read_text(encoding="utf-8"),
-        js=(HERE / "neighbourhood.js").read_text(encoding="utf-8"),
-    )

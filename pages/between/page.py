@@ -4,36 +4,35 @@ the other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import streamlit as st
 
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import Basis, Dictionary
 from ep.studies import between as study
 from ep.studies.naming import numbered
 from ep.views import neighbourhood as view
 from ep.views import snippets
 from ep.views.palette import region_color
-from ep.views.tables import brief, lens_tokens, members
+from ep.views.tables import brief, lens_tokens
 from pages.between import anchors, neighbour_lists, neighbourhood
+from pages.between.neighbour_lists import Lists
+from pages.between.settings import VIEWS, WAYS, Settings, View
 from pages.shared import frame, loading, messages, sharing, state, tokens
+from pages.shared.controls import BASIS_NAMES, bound, choice
 
 SENTENCE = (
     "What lies between two regions, A and B, from the coarsest dictionary of the family to "
     "the finest."
 )
-LENS, PATH = "lens", "path"
-VIEWS = {LENS: "Between", PATH: "Path"}
-BASES = {"mean": "Mean directions", "exemplar": "Exemplars"}
-HOPS, LENGTH = "hops", "length"
-WAYS = {HOPS: "Hops", LENGTH: "Distance"}
-ABOUT = {
-    LENS: "Nearer to both A and B than they are to each other; the cosine stands on each arrow, "
+ABOUT: dict[View, str] = {
+    "lens": "Nearer to both A and B than they are to each other; the cosine stands on each arrow, "
     "the closest on top.",
-    PATH: "The shortest way from A to B among k nearest regions, by hops or by distance.",
+    "path": "The shortest way from A to B among k nearest regions, by hops or by distance.",
 }
 ROWS_SHOWN = 12
 _CARD, _LIST = "between_card", "between_list"
@@ -41,89 +40,58 @@ Ladder = dict[str, Dictionary]
 
 
 def show() -> None:
-    found = state.opened()
     frame.page("Between", SENTENCE)
-    if found is None or found[0].dictionary is None or found[0].region is None:
-        messages.nothing_open()
-        return
-    (selection, dictionary), key = found, str(found[0].dictionary)
-    basis, kind = (
-        state.setting("basis", "mean", tuple(BASES)),
-        state.setting("between", LENS, tuple(VIEWS)),
-    )
-    a, chosen = int(selection.region or 0), selection.second not in (None, selection.region)
-    b = selection.second if chosen else anchors.partner(key, a, basis)
+    key, dictionary, a, second, _ = state.opened()
+    now = state.settings(Settings)
+    chosen = second not in (None, a)
+    b = second if chosen else anchors.partner(key, a, now.basis)
     if b is None or len(dictionary) < 3:
         messages.box(
             "Nothing can lie between",
             "It takes three regions; this dictionary has fewer: open a finer one.",
         )
         return
-    anchors.row(key, dictionary, a, b, basis, chosen)
-    anchors.examples(key, dictionary, basis)
-    k, way = _controls(basis, kind)
-    _figure(key, dictionary, (a, b), basis, kind, k, way)
+    anchors.row(key, dictionary, a, b, now.basis, chosen)
+    anchors.examples(key, dictionary, now.basis)
+    _controls(now)
+    _figure(key, dictionary, (a, b), now)
 
 
-# -- controls --------------------------------------------------------------------------------------
-
-
-def _controls(basis: str, kind: str) -> tuple[int, str]:
-    k, way = _number(state.setting("neighbours")), state.setting("way", HOPS, tuple(WAYS))
+def _controls(now: Settings) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        _choice("between", VIEWS, kind)
-        _choice("basis", BASES, basis)
-        if kind == PATH:
-            _choice("way", WAYS, way)
-            with st.container(width=150):
-                st.session_state["between_k"] = k
-                st.slider(
-                    "Neighbours k",
-                    study.LEAST_K,
-                    study.MOST_K,
-                    key="between_k",
-                    on_change=lambda: state.keep(neighbours=str(st.session_state["between_k"])),
-                )
-        else:
-            messages.quiet(ABOUT[LENS])
-    return k, way
-
-
-def _choice(setting: str, options: dict[str, str], value: str) -> None:
-    key = f"between_{setting}_choice"
-    st.session_state[key] = value
-    st.segmented_control(
-        setting,
-        list(options),
-        format_func=options.__getitem__,
-        key=key,
-        label_visibility="collapsed",
-        on_change=lambda: state.keep(**{setting: st.session_state[key] or value}),
-    )
-
-
-def _number(text: str) -> int:
-    """k as a link gives it; the paper's 3 when it makes no sense."""
-    wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 3 else study.DEFAULT_K
-    return wanted if study.LEAST_K <= wanted <= study.MOST_K else study.DEFAULT_K
+        choice(Settings, "view", "View", VIEWS, key="between_between_choice")
+        choice(Settings, "basis", "Directions", BASIS_NAMES, key="between_basis_choice")
+        if now.view == "lens":
+            messages.quiet(ABOUT["lens"])
+            return
+        choice(Settings, "way", "Shortest by", WAYS, key="between_way_choice")
+        with st.container(width=150):
+            bound(
+                st.slider,
+                Settings,
+                "neighbours",
+                "Neighbours k",
+                study.LEAST_K,
+                study.MOST_K,
+                key="between_k",
+            )
 
 
 # -- the figure ------------------------------------------------------------------------------------
 
 
 @frame.fragment
-def _figure(
-    key: str, dictionary: Dictionary, ends: tuple[int, int], basis: str, kind: str, k: int, way: str
-) -> None:
-    ladder = anchors.ladder(key)
+def _figure(key: str, dictionary: Dictionary, ends: tuple[int, int], now: Settings) -> None:
+    ladder, basis = loading.ladder(key), now.basis
     pairs = {
         name: view.Pair.carry(dictionary, *ends, other, basis) for name, other in ladder.items()
     }
-    if kind == PATH and not neighbour_lists.ready(ladder, basis):
+    lists: dict[str, Lists] | None = {}
+    if now.view == "path" and (lists := neighbour_lists.of(ladder, basis)) is None:
         return
     columns = [
-        _path(name, other, pairs[name], basis, k, way)
-        if kind == PATH
+        _path(name, other, pairs[name], now, lists[name])
+        if lists
         else _lens(name, other, pairs[name], basis)
         for name, other in ladder.items()
     ]
@@ -131,14 +99,14 @@ def _figure(
     picked = _picked_card(columns, here)
     with st.container(border=True, gap="xsmall"):
         neighbourhood.figure(columns, key, "between_figure", _pick, _more, picked)
-        messages.quiet(_carrying(columns, basis, kind))
+        messages.quiet(_carrying(columns, basis, list((lists or {}).values())))
     _details(ladder, pairs, picked, basis)
-    if kind == LENS:
+    if now.view == "lens":
         _full_list(ladder, pairs, basis)
-    _share(ladder[key], ends, basis, kind, k, way)
+    _share(ladder[key], ends, now)
 
 
-def _card(key: str, basis: str, region: int) -> view.Card:
+def _card(key: str, basis: Basis, region: int) -> view.Card:
     card = _made(loading.fingerprint(key), key, basis, region)
     labels = loading.labels(key)
     given = labels.stored(region)
@@ -151,20 +119,26 @@ def _card(key: str, basis: str, region: int) -> view.Card:
 
 
 @st.cache_resource(show_spinner=False, max_entries=4000)
-def _made(fingerprint: str, _key: str, basis: str, region: int) -> view.Card:
+def _made(fingerprint: str, _key: str, basis: Basis, region: int) -> view.Card:
     return view.card(loading.dictionary(_key), region, basis)
 
 
-def _lens(key: str, dictionary: Dictionary, pair: view.Pair, basis: str) -> view.Column:
+def _lens(key: str, dictionary: Dictionary, pair: view.Pair, basis: Basis) -> view.Column:
     return view.lens_column(key, dictionary, pair, basis, partial(_card, key, basis))
 
 
 def _path(
-    key: str, dictionary: Dictionary, pair: view.Pair, basis: str, k: int, way: str
+    key: str, dictionary: Dictionary, pair: view.Pair, now: Settings, lists: Lists
 ) -> view.Column:
-    listed = neighbour_lists.of(key, basis)
     return view.path_column(
-        key, dictionary, pair, basis, partial(_card, key, basis), listed, k, way == LENGTH
+        key,
+        dictionary,
+        pair,
+        now.basis,
+        partial(_card, key, now.basis),
+        lists.neighbours,
+        now.neighbours,
+        now.way == "length",
     )
 
 
@@ -191,34 +165,34 @@ def _picked_card(columns: list[view.Column], here: view.Column) -> tuple[str, in
     return here.key, here.steps[0].card.region if here.steps else here.b.region
 
 
-def _carrying(columns: list[view.Column], basis: str, kind: str) -> str:
+def _carrying(columns: list[view.Column], basis: Basis, lists: Sequence[Lists]) -> str:
     """How the anchors came into the other dictionaries, and what the graphs cost."""
-    said = (
+    nearest = "mean direction" if basis == "mean" else "exemplar"
+    text = (
         "Under an anchor: how it was carried there, by its own exemplar (cosine ≥ 1 − 10⁻⁴) or "
-        "by the nearest "
+        f"by the nearest {nearest}."
     )
-    said += "mean direction." if basis == "mean" else "exemplar."
     if len(columns) == 1:
-        said = "This dictionary has no siblings at other percentiles."
-    if kind == PATH:
-        cost = sum(neighbour_lists.cost(column.key, basis) for column in columns)
-        said = f"{ABOUT[PATH]} {said} Neighbour lists: computed once, {cost:.1f} s."
-    return said
+        text = "This dictionary has no siblings at other percentiles."
+    if not lists:
+        return text
+    seconds = sum(one.seconds for one in lists)
+    return f"{ABOUT['path']} {text} Neighbour lists: computed once, {seconds:.1f} s."
 
 
 # -- one card and the full list --------------------------------------------------------------------
 
 
 def _details(
-    ladder: Ladder, pairs: dict[str, view.Pair], picked: tuple[str, int], basis: str
+    ladder: Ladder, pairs: dict[str, view.Pair], picked: tuple[str, int], basis: Basis
 ) -> None:
     key, region = picked
     dictionary, pair = ladder[key], pairs[key]
     card, vectors = _card(key, basis, region), ladder[key].basis(basis)
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            percentile = dictionary.info.get("percentile")
-            where = f"p = {percentile:g} · " if percentile is not None else ""
+            p = dictionary.percentile
+            where = f"p = {p:g} · " if p is not None else ""
             cosines = ", ".join(
                 f"with {n} {float(vectors[region] @ vectors[k]):.2f}"
                 for n, k in (("A", pair.a), ("B", pair.b))
@@ -242,8 +216,6 @@ def _details(
                 if key != state.current().dictionary:
                     state.open_dictionary(key, region)
                 state.goto("region", region=region)
-        if st.session_state.pop("between_anchored", False):
-            st.rerun()
         if card.excerpts:
             st.html(tokens.aligned(card.excerpts, card.color))
         else:
@@ -257,10 +229,10 @@ def _anchor(letter: str, key: str, region: int, other: int) -> None:
     a, b = (region, other) if letter == "A" else (other, region)
     state.change(region=a, second=b)
     st.session_state.pop(_CARD, None)
-    st.session_state["between_anchored"] = True
+    state.turn()
 
 
-def table(dictionary: Dictionary, pair: view.Pair, basis: str) -> pa.Table:
+def table(dictionary: Dictionary, pair: view.Pair, basis: Basis) -> pa.Table:
     """Every region between the anchors, in order: region, lens, both cosines, members."""
     found = study.between(dictionary.basis(basis), pair.a, pair.b)
     return pa.table(
@@ -269,12 +241,12 @@ def table(dictionary: Dictionary, pair: view.Pair, basis: str) -> pa.Table:
             "lens": pa.array(lens_tokens(dictionary, found.regions), pa.list_(pa.string())),
             "cosine_a": 1 - found.from_a,
             "cosine_b": 1 - found.to_b,
-            "members": np.asarray(dictionary.members)[found.regions],
+            "members": dictionary.members[found.regions],
         }
     )
 
 
-def _full_list(ladder: Ladder, pairs: dict[str, view.Pair], basis: str) -> None:
+def _full_list(ladder: Ladder, pairs: dict[str, view.Pair], basis: Basis) -> None:
     key = st.session_state.get(_LIST)
     if key not in ladder or pairs[key].a == pairs[key].b:
         return
@@ -283,13 +255,9 @@ def _full_list(ladder: Ladder, pairs: dict[str, view.Pair], basis: str) -> None:
         with st.container(
             horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
         ):
-            percentile = ladder[key].info.get("percentile")
-            st.html(
-                tokens.heading(
-                    f"All {len(rows):,} between",
-                    f"at p = {percentile:g}, the closest to both on top",
-                )
-            )
+            p = ladder[key].percentile
+            at = "" if p is None else f"at p = {p:g}, "
+            st.html(tokens.heading(f"All {len(rows):,} between", f"{at}the closest to both on top"))
             st.button(
                 "Close", key="between_close", on_click=st.session_state.pop, args=(_LIST, None)
             )
@@ -312,7 +280,7 @@ def _full_list(ladder: Ladder, pairs: dict[str, view.Pair], basis: str) -> None:
                 st.rerun(scope="fragment")
 
 
-def _columns() -> dict[str, object]:
+def _columns() -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
         "group": st.column_config.TextColumn("", width=26),
@@ -324,12 +292,12 @@ def _columns() -> dict[str, object]:
     }
 
 
-def _share(
-    dictionary: Dictionary, ends: tuple[int, int], basis: str, kind: str, k: int, way: str
-) -> None:
-    a, b = ends
-    if kind == PATH:
-        sharing.bar("between_bar", code=snippets.path(dictionary, a, b, basis, k, way == LENGTH))
+def _share(dictionary: Dictionary, ends: tuple[int, int], now: Settings) -> None:
+    (a, b), basis = ends, now.basis
+    if now.view == "path":
+        weighted = now.way == "length"
+        code = snippets.path(dictionary, a, b, basis, now.neighbours, weighted)
+        sharing.bar("between_bar", code=code)
         return
     tables = {"Regions between": partial(table, dictionary, view.Pair(a, b), basis)}
     sharing.bar("between_bar", tables, snippets.between(dictionary, a, b, basis))

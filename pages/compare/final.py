@@ -23,7 +23,6 @@ from ep.views import excerpts, figures_matching, snippets_two
 from ep.views.export import table
 from ep.views.matching import name
 from ep.views.palette import region_color
-from ep.views.tables import members
 from pages.compare import work
 from pages.compare.pairs import positions
 from pages.compare.pick import Asked

@@ -21,7 +21,6 @@ from ep.views import excerpts, figures
 from ep.views import matching as view
 from ep.views.colorings import Coloring
 from ep.views.palette import region_color
-from ep.views.tables import members
 from pages.compare.pick import Asked
 from pages.shared import frame, loading, maps, messages, state, tokens
 from pages.shared.chart import chart

@@ -20,7 +20,6 @@ from ep.models.endpoint import Endpoint
 from ep.storage.labels import Labels
 from ep.studies.labelling import Outcome, label_regions
 from ep.text import shorten
-from ep.views.tables import members
 from pages.shared import jobs, loading, messages, state
 from pages.shared.tokens import escape
 

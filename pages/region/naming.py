@@ -17,12 +17,11 @@ from ep.storage.edits import AUTOMATIC, HAND, MODEL, PUBLISHED, Edit
 from ep.storage.labels import NOBODY, Label, Labels
 from ep.studies.naming import WORDED, is_numbered
 from pages.region import label_model as asking
-from pages.shared import frame, messages, state
+from pages.shared import frame, messages
 from pages.shared.labelling import (
-    changed,
     current,
     cut,
-    do,
+    save,
     shown,
     sign,
     signed,
@@ -68,8 +67,6 @@ def card(key: str, dictionary: Dictionary, region: int) -> None:
         _remarks(labels, region)
         unsaved(key)
     asking.watch(key)
-    if changed():
-        state.rerun()
 
 
 # -- the label -------------------------------------------------------------------------------------
@@ -99,7 +96,7 @@ def _name(key: str, labels: Labels, region: int, best: Label) -> None:
                 type="tertiary",
                 key="labelling_lock",
                 help="A locked label stays the best, and nothing replaces it.",
-                on_click=do,
+                on_click=save,
                 args=(key, edits.lock(region, best.id, not best.locked)),
             )
         if (last := labels.last(region=region)) is not None:
@@ -110,7 +107,7 @@ def _name(key: str, labels: Labels, region: int, best: Label) -> None:
                 key="labelling_undo",
                 help=f"Take back the last change here, a {WORDS.get(last['do'], 'change')} of "
                 f"{when(last['at'])}",
-                on_click=do,
+                on_click=save,
                 args=(key, edits.undo(last["id"])),
             )
 
@@ -136,14 +133,14 @@ def _named(key: str, region: int, best: Label, box: str) -> None:
     if text == best.text:
         return
     if text:
-        do(
+        save(
             key,
             edits.label(
                 region, text, replaces=best.id if best.source == HAND and best.id else None
             ),
         )
     elif best.id:
-        do(key, edits.remove(region, best.id))
+        save(key, edits.remove(region, best.id))
 
 
 def _other(key: str, region: int, best: Label, label: Label) -> None:
@@ -160,7 +157,7 @@ def _other(key: str, region: int, best: Label, label: Label) -> None:
             type="tertiary",
             key=f"labelling_use {label.id}",
             help="Make it the label, and lock it.",
-            on_click=do,
+            on_click=save,
             args=(key, *_use(region, best, label)),
         )
         if label.id and not label.locked:
@@ -169,7 +166,7 @@ def _other(key: str, region: int, best: Label, label: Label) -> None:
                 icon=":material/close:",
                 type="tertiary",
                 key=f"labelling_remove {label.id}",
-                on_click=do,
+                on_click=save,
                 args=(key, edits.remove(region, label.id)),
             )
 
@@ -238,7 +235,7 @@ def _note(key: str, labels: Labels, region: int) -> None:
         key=box,
         height=120,
         max_chars=edits.LONGEST,
-        on_change=lambda: do(key, edits.note(region, st.session_state[box])),
+        on_change=lambda: save(key, edits.note(region, st.session_state[box])),
     )
     st.text_input(
         "Your name, beside what you write",
@@ -278,4 +275,4 @@ def _listed(key: str, region: int, held: list[str], box: str) -> None:
     added = [edits.put(title, [region]) for title in wanted if title not in held]
     taken = [edits.take(title, [region]) for title in held if title not in wanted]
     if added or taken:
-        do(key, *added, *taken)
+        save(key, *added, *taken)

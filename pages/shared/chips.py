@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
 from ep.text import segments
+from pages.shared.components import Component
 
-HERE = Path(__file__).parent
+_CHIPS = Component.beside(__file__, "chips", '<div class="box"></div>')
 
 
 @dataclass(frozen=True)
@@ -45,13 +42,7 @@ def chips(
     runs again.
     """
     data = {"running": running, "items": [_item(chip) for chip in items]}
-    _component()(key=key, data=data, on_picked_change=lambda: _picked(key, on_pick))
-
-
-def _picked(key: str, on_pick: Callable[[int], None]) -> None:
-    value = st.session_state.get(key, {}).get("picked")
-    if value is not None:
-        on_pick(int(value))
+    _CHIPS(key, data, {"picked": lambda value: on_pick(int(value))})
 
 
 def _item(chip: Chip) -> dict[str, Any]:
@@ -65,13 +56,3 @@ def _item(chip: Chip) -> dict[str, Any]:
         "title": chip.title,
         "on": chip.on,
     }
-
-
-@cache
-def _component() -> Callable[..., Any]:
-    return st.components.v2.component(
-        "ep.chips",
-        html='<div class="box"></div>',
-        css=(HERE / "chips.css").read_text(encoding="utf-8"),
-        js=(HERE / "chips.js").read_text(encoding="utf-8"),
-    )

@@ -1,5 +1,4 @@
-"""What every page looks like from outside: stylesheet, head, side bar, and the last net under
-errors.
+"""What every page looks like from outside: stylesheet, head, side bar, and the error boundary.
 
 Knows the selection and the shelf, nothing of what a page shows.
 """
@@ -20,7 +19,7 @@ from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.studies.naming import is_numbered
 from ep.views.palette import region_color
-from pages.shared import jobs, loading, messages, state, tokens
+from pages.shared import jobs, loading, messages, models, state, tokens
 
 log = logging.getLogger("ep.app")
 P = ParamSpec("P")
@@ -54,7 +53,8 @@ def page(title: str, sentence: str) -> None:
     """The head of a page: its name and what one is looking at; under it whatever had to be said
     once.
     """
-    jobs.page_begins()
+    state.take_turn(in_fragment=False)
+    jobs.settle()
     st.html(f'<div class="ep-h"><h1>{escape(title)}</h1><p>{escape(sentence)}</p></div>')
     for text in state.take_notes():
         st.html(f'<div class="ep-note">{tokens.escape(text)}</div>')
@@ -75,12 +75,14 @@ def _prepare() -> None:
 
 
 @contextmanager
-def calm() -> Iterator[None]:
+def error_boundary() -> Iterator[None]:
     """Turns any error inside into a calm box; the unexpected goes to the server's log in full,
     never to the page.
     """
     try:
         yield
+    except state.NothingOpen:
+        messages.nothing_open()
     except EPError as error:
         messages.box("This cannot be shown", messages.sentence(error))
     except Exception:
@@ -93,13 +95,14 @@ def calm() -> Iterator[None]:
 
 
 def fragment(function: Callable[P, Any]) -> Callable[P, Any]:
-    """st.fragment with the same net: a fragment runs on its own, outside the net around the
-    page.
+    """st.fragment with an error boundary of its own, since it runs outside that of the page; what
+    a callback asked of `state.turn` is done where it begins.
     """
 
     @wraps(function)
     def safe(*args: P.args, **kwargs: P.kwargs) -> None:
-        with calm():
+        with error_boundary():
+            state.take_turn(in_fragment=True)
             function(*args, **kwargs)
 
     return st.fragment(safe)
@@ -116,14 +119,10 @@ def sidebar() -> None:
     """
     with st.sidebar:
         _pickers()
-        found = state.opened()
-        if found is None:
-            return
-        selection, dictionary = found
-        _facts(dictionary)
-        if selection.region is not None:
+        if (found := state.open_now()) is not None:
+            _facts(found.dictionary)
             _selected()
-        _model(dictionary)
+            models.place_state(found.dictionary)
 
 
 def _pickers() -> None:
@@ -211,11 +210,11 @@ def show_selected() -> None:
     """Draws the selected region's chip into its place in the side bar; fragments that select call
     it again.
     """
-    found, place = state.opened(), st.session_state.get(_SLOT)
-    if found is None or found[0].region is None or place is None:
+    found, place = state.open_now(), st.session_state.get(_SLOT)
+    if found is None or place is None:
         return
-    region, key = found[0].region, str(found[0].dictionary)
-    color = region_color(found[1], region)
+    region, key = found.region, found.key
+    color = region_color(found.dictionary, region)
     # while there are no names yet: the head of the page comes first, with a sentence on what is
     # waited for
     chip = ""
@@ -233,16 +232,6 @@ def _selected() -> None:
     show_selected()
     if st.button("Open", icon=":material/open_in_new:", key="frame_open"):
         state.goto("region")
-
-
-def _model(dictionary: Dictionary) -> None:
-    text = loading.model_state(dictionary.info)
-    dot = {"not needed": "#8a93a6", "loading": "#edd362"}.get(text, "#498267")
-    st.html(
-        '<hr class="ep-hr"><div class="ep-k" style="margin-bottom:.3em">Model</div>'
-        '<div class="ep-row"><span class="ep-sw" '
-        f'style="--c:{dot};margin:0"></span><span>{escape(text)}</span></div>'
-    )
 
 
 def short_count(n: int) -> str:

@@ -15,23 +15,18 @@ from ep.storage import edits
 from ep.storage.edits import Edit
 from ep.storage.labels import NOBODY, Labels
 from ep.text import shorten
-from pages.shared import loading, messages
+from pages.shared import loading, messages, state
 from pages.shared.tokens import escape
 
 LONGEST_SHOWN = 160
-_KEPT, _WHO, _CHANGED, _SAID = (
-    "labelling_kept",
-    "labelling_who",
-    "labelling_changed",
-    "labelling_said",
-)
+_UNSAVED, _WHO, _PROBLEM = "labelling_unsaved", "labelling_who", "labelling_problem"
 
 
 def current(key: str) -> Labels:
     """The labels of a dictionary as this visitor sees them: those on disk, and what could not be
     written yet.
     """
-    found, kept = loading.labels(key), st.session_state.get(_KEPT, {}).get(key, [])
+    found, kept = loading.labels(key), st.session_state.get(_UNSAVED, {}).get(key, [])
     if not kept or found.problem:
         return found
     return found.after(*kept, by=who())
@@ -42,36 +37,36 @@ def who() -> str:
     return signed() or NOBODY
 
 
-def do(key: str, *changes: Edit) -> None:
+def save(key: str, *changes: Edit) -> None:
     """Saves edits, for callbacks; what the disk refuses stays in this session, with a sentence and
     a second try.
     """
-    kept = st.session_state.setdefault(_KEPT, {})
-    waiting = [*kept.get(key, []), *changes]
-    st.session_state[_SAID] = ""
+    unsaved_edits = st.session_state.setdefault(_UNSAVED, {})
+    waiting = [*unsaved_edits.get(key, []), *changes]
+    st.session_state[_PROBLEM] = ""
     try:
         loading.labels(key).save(*waiting, by=who())
-        kept.pop(key, None)
+        unsaved_edits.pop(key, None)
     except StorageError as error:
-        kept[key] = waiting
-        st.session_state[_SAID] = messages.sentence(error)
+        unsaved_edits[key] = waiting
+        st.session_state[_PROBLEM] = messages.sentence(error)
     except EPError as error:
-        st.session_state[_SAID] = messages.sentence(error)
-    st.session_state[_CHANGED] = True
+        st.session_state[_PROBLEM] = messages.sentence(error)
+    state.turn()  # what else is on the page may show it too
 
 
 def unsaved(key: str) -> None:
     """Draws what went wrong with the last edit, and a second try for those the disk refused."""
-    if said := st.session_state.get(_SAID):
-        messages.note(said)
-    if waiting := st.session_state.get(_KEPT, {}).get(key):
+    if problem := st.session_state.get(_PROBLEM):
+        messages.note(problem)
+    if waiting := st.session_state.get(_UNSAVED, {}).get(key):
         n = len(waiting)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.button(
                 "Save again",
                 icon=":material/refresh:",
                 key="labelling_again",
-                on_click=do,
+                on_click=save,
                 args=(key,),
             )
             messages.quiet(
@@ -88,11 +83,6 @@ def sign(name: str) -> None:
 def signed() -> str:
     """The name the visitor gave; empty until then."""
     return st.session_state.get(_WHO, "")
-
-
-def changed() -> bool:
-    """Whether something was saved since the last call: what else is on the page may show it too."""
-    return st.session_state.pop(_CHANGED, False)
 
 
 def times(labels: Labels, field: str, value: object) -> int:

@@ -11,7 +11,7 @@ from ep.storage.labels import Labels
 from ep.views.palette import region_color
 from pages.shared import loading, messages, state
 from pages.shared.chips import Chip, chips
-from pages.shared.labelling import changed, current, cut, do, shown, times, unsaved, when
+from pages.shared.labelling import current, cut, save, shown, times, unsaved, when
 
 LISTED = 60
 
@@ -20,7 +20,6 @@ def lists_panel(key: str) -> None:
     """The lists of a dictionary, each with its regions as chips that select; a line where there are
     none yet.
     """
-    changed()
     labels = current(key)
     if labels.problem:
         messages.quiet(messages.sentence(labels.problem))
@@ -37,7 +36,7 @@ def lists_panel(key: str) -> None:
             type="tertiary",
             key=f"labelling_undo_list {key}",
             help=f"Take back the last change to a list, of {when(last['at'])}",
-            on_click=do,
+            on_click=save,
             args=(key, edits.undo(last["id"])),
         )
     unsaved(key)
@@ -65,7 +64,7 @@ def _list(key: str, labels: Labels, title: str, number: int) -> None:
                 held.note,
                 key=box,
                 max_chars=edits.LONGEST,
-                on_change=lambda: do(key, edits.describe(title, st.session_state[box])),
+                on_change=lambda: save(key, edits.describe(title, st.session_state[box])),
             )
         st.button(
             "Drop",
@@ -73,7 +72,7 @@ def _list(key: str, labels: Labels, title: str, number: int) -> None:
             type="tertiary",
             key=f"labelling_drop {key} {number}",
             help="Takes the list away; the regions keep their labels.",
-            on_click=do,
+            on_click=save,
             args=(key, edits.drop(title)),
         )
     items = [

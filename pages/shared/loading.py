@@ -1,24 +1,22 @@
-"""What is on the shelf, opened once for all visitors: dictionaries, lists about them, the language
-model.
+"""What is on the shelf, opened once for all visitors: dictionaries, and lists about them.
 
-Objects handed out here are shared by every session: nobody writes to them. Knows no selection and
-draws nothing but the spinner of a model that is being loaded.
+Objects handed out here are shared by every session: nobody writes to them. Knows no selection, and
+draws nothing but the spinner of what is being named.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
 from math import log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ep.errors import DictionaryFileError, ModelError, RequestError
+from ep.errors import DictionaryFileError, EPError, RequestError
 from ep.method.dictionary import Dictionary
 from ep.storage import Entry, Shelf
 from ep.storage.labels import Labels
@@ -28,13 +26,9 @@ from ep.text import segments
 from ep.views.search import Index
 from ep.views.tables import brief, model_name, name, token_ids
 
-if TYPE_CHECKING:
-    from ep.models import LanguageModel
-
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "data" / "demo"
 LIBRARY = ROOT / "data" / "library"
-NOT_NEEDED = "not needed"
 LOOK_AGAIN_S = 5.0
 GOOD_MAP = 1200
 
@@ -122,8 +116,7 @@ def opening() -> Entry | None:
 
 
 def dictionary(key: str) -> Dictionary:
-    """The dictionary with this key on the shelf, opened lazily and once; `info["file"]` is its
-    path.
+    """The dictionary with this key on the shelf, opened lazily and once.
 
     RequestError when no file has that key, DictionaryFileError when the file is damaged or foreign.
     """
@@ -151,9 +144,23 @@ def _modified(path: Path) -> int:
 @st.cache_resource(show_spinner=False, max_entries=24)
 def _opened(_entry: Entry, path: str, modified: int) -> Dictionary:
     """`modified` is part of the cache's key: a file that was rebuilt is opened again."""
-    found = _entry.open()
-    found.info["file"] = path
-    return found
+    return _entry.open()
+
+
+def ladder(key: str) -> dict[str, Dictionary]:
+    """The dictionaries of this one's family and layer by key, from the coarsest percentile to the
+    finest, one a percentile; damaged ones and those of another width are left out.
+    """
+    here = find(key)
+    if here is None or here.percentile is None:
+        return {key: dictionary(key)}
+    found: dict[float, tuple[str, Dictionary]] = {here.percentile: (key, dictionary(key))}
+    for entry in families().get(here.family, ()):
+        p, fits = entry.percentile, (entry.layer, entry.width) == (here.layer, here.width)
+        if p is not None and p not in found and fits:
+            with suppress(EPError):
+                found[p] = (entry.key, dictionary(entry.key))
+    return dict(found[p] for p in sorted(found, reverse=True))
 
 
 def fingerprint(key: str) -> str:
@@ -230,72 +237,3 @@ def region_name(key: str, region: int) -> str:
     of its best label.
     """
     return name(dictionary(key), region) or brief(labels(key).best(region))
-
-
-def language_model(info: Mapping[str, Any]) -> LanguageModel:
-    """The model a dictionary was built from, loaded once for everybody, with a spinner the first
-    time.
-
-    info: `dictionary(key).info`. ModelError when there is no such model here or on the Hub.
-    """
-    name = model_path(info)
-    states = _model_states()
-    if states.get(name, NOT_NEEDED) != NOT_NEEDED:
-        return _model(name)
-    states[name] = "loading"
-    try:
-        with st.spinner("Loading the language model, once…", show_time=True):
-            model = _model(name)
-    except BaseException:
-        if states.get(name) == "loading":
-            states.pop(name)
-        raise
-    return model
-
-
-def model_state(info: Mapping[str, Any]) -> str:
-    """ "not needed" until a page asks for it, then "loading", then "ready on cpu"; "not here" when
-    it is gone.
-    """
-    try:
-        return _model_states().get(model_path(info), NOT_NEEDED)
-    except ModelError:
-        return "not here"
-
-
-def model_path(info: Mapping[str, Any]) -> str:
-    """Where the model is: a folder beside the dictionary's file, else a name on the Hub.
-
-    ModelError when it is gone.
-    """
-    from ep.models import model_of
-
-    return model_of(info, info.get("file"))
-
-
-def model_is_here(info: Mapping[str, Any]) -> bool:
-    """Whether the dictionary's model can be loaded without asking a network: a folder here, or in
-    the Hub's cache.
-    """
-    from huggingface_hub import try_to_load_from_cache
-
-    try:
-        name = model_path(info)
-        return Path(name).is_dir() or isinstance(try_to_load_from_cache(name, "config.json"), str)
-    except (ModelError, ValueError):  # no model named, or a name the Hub could not have
-        return False
-
-
-@st.cache_resource(show_spinner=False)
-def _model_states() -> dict[str, str]:
-    return {}
-
-
-@st.cache_resource(show_spinner=False)
-def _model(name: str) -> LanguageModel:
-    from ep.models import load  # torch is heavy: only a page that reads text pays for it
-
-    model = load(name)
-    # here, since the page that asked may be gone by now
-    _model_states()[name] = f"ready on {model.device}"
-    return model

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -22,10 +21,20 @@ from ep.method.dictionary import Dictionary
 from ep.views import blob, layouts, standalone
 from ep.views.standalone import read
 from pages.shared import loading, messages
+from pages.shared.components import Component, Heard
 
 if TYPE_CHECKING:
     from ep.views.colorings import Coloring
 
+_CARRIER = Component("ep.carrier", lambda: {"js": read("unpack.js", "carrier.js")})
+_VIEW = Component(
+    "ep.map",
+    lambda: {
+        "html": read("map.html"),
+        "css": read("map.css"),
+        "js": read(*standalone.PARTS, "streamlit.js"),
+    },
+)
 MANY = 10_000
 """Regions from which dividing a map into cells takes long enough to be said."""
 
@@ -62,7 +71,7 @@ def carrier(key: str, layout: str = "pca-sphere", axes_of: str | None = None) ->
     )
     with waiting:  # shows only where the cells are not kept already
         data = _blob(name, key, layout, axes_of)
-    _carrier()(key=f"map {name}", data=data)
+    _CARRIER(f"map {name}", data)
     return name
 
 
@@ -130,11 +139,11 @@ def view(
     """
     layout = name.rpartition(" ")[2]
     color_name, color_bytes = blob.colors(coloring, name.partition(" ")[0])
-    _carrier()(key=f"colors {key}", data=color_bytes)
+    _CARRIER(f"colors {key}", color_bytes)
     partner_name = None
     if partners is not None:
         partner_name, partner_bytes = blob.partners(partners, name.partition(" ")[0])
-        _carrier()(key=f"partners {key}", data=partner_bytes)
+        _CARRIER(f"partners {key}", partner_bytes)
     data = {
         "blob": name,
         "colors": color_name,
@@ -155,18 +164,8 @@ def view(
         "height": height,
         "names": {str(region): text for region, text in (names or {}).items()},
     } | blob.legend(coloring)
-    _view()(
-        key=key,
-        data=data,
-        on_picked_change=lambda: _answered(key, "picked", int, on_pick),
-        on_brushed_change=lambda: _answered(key, "brushed", list, on_brush),
-    )
-
-
-def _answered(key: str, what: str, kind: type, report: Callable[[Any], None] | None) -> None:
-    value = st.session_state.get(key, {}).get(what)
-    if report is not None and isinstance(value, kind):
-        report(value)
+    heard: Heard = {"picked": on_pick, "brushed": on_brush or (lambda regions: None)}
+    _VIEW(key, data, heard)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
@@ -177,16 +176,3 @@ def _blob(name: str, _key: str, layout: str, _axes_of: str | None) -> bytes:
     else:
         place = layouts.on_axes_of(loading.dictionary(_axes_of), dictionary, layout)
     return blob.blob(dictionary, place, layout, name)
-
-
-@cache
-def _carrier() -> Callable[..., Any]:
-    return st.components.v2.component("ep.carrier", js=read("unpack.js", "carrier.js"))
-
-
-@cache
-def _view() -> Callable[..., Any]:
-    parts = (*standalone.PARTS, "streamlit.js")
-    return st.components.v2.component(
-        "ep.map", html=read("map.html"), css=read("map.css"), js=read(*parts)
-    )

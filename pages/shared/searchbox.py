@@ -7,13 +7,12 @@ again. Knows nothing of what is searched.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import streamlit as st
 
-HERE = Path(__file__).parent
+from pages.shared.components import Component
+
 LONGEST = 4000
 """Characters taken from the box; a pasted text may be a whole paragraph."""
 _HTML = """<div class="search" role="search">
@@ -23,6 +22,7 @@ _HTML = """<div class="search" role="search">
 <button type="button" aria-label="Clear" title="Clear (Esc)" hidden>
 <svg viewBox="0 0 24 24" stroke-width="2"><path d="M6 6l12 12M18 6L6 18"/></svg></button>
 </div>"""
+_BOX = Component.beside(__file__, "searchbox", _HTML)
 
 
 def searchbox(
@@ -50,7 +50,8 @@ def searchbox(
         text = last.text if value == last.value else value
     st.session_state[f"{key} drawn"] = _Drawn(value, text, echo)
     data = {"value": text, "echo": echo, "placeholder": placeholder, "label": label}
-    _component()(key=key, data=data, height=height, on_typed_change=lambda: _typed(key, on_change))
+    tell = on_change or (lambda text: None)
+    _BOX(key, data, {"typed": lambda typed: tell(_text(typed))}, height=height)
     return text
 
 
@@ -64,20 +65,5 @@ class _Drawn(NamedTuple):
     echo: int
 
 
-def _typed(key: str, on_change: Callable[[str], None] | None) -> None:
-    if on_change is not None:
-        on_change(_text((st.session_state.get(key) or {}).get("typed") or {}))
-
-
 def _text(typed: dict[str, Any]) -> str:
     return str(typed.get("text", ""))[:LONGEST]
-
-
-@cache
-def _component() -> Callable[..., Any]:
-    return st.components.v2.component(
-        "ep.searchbox",
-        html=_HTML,
-        css=(HERE / "searchbox.css").read_text(encoding="utf-8"),
-        js=(HERE / "searchbox.js").read_text(encoding="utf-8"),
-    )

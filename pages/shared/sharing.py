@@ -8,8 +8,7 @@ goes into every file.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -17,11 +16,12 @@ import streamlit as st
 
 from ep.views import export
 from pages.shared import messages, state
+from pages.shared.components import Component
 
-HERE = Path(__file__).parent
 _BUTTON = """<button type="button"><svg viewBox="0 0 24 24" aria-hidden="true">
 <path d="M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1"/>
 </svg><span aria-live="polite"></span></button>"""
+_LINK = Component.beside(__file__, "copylink", _BUTTON)
 FILES = {
     "map.html": "Map as a page (HTML)",
     "splash-figure.html": "Splash figure (HTML)",
@@ -58,14 +58,14 @@ def bar(key: str, tables: Tables | None = None, code: str = "", files: Files | N
 
 
 def _export(key: str, tables: Tables, files: Files) -> None:
-    found = state.opened()
+    found = state.open_now()
     if tables:
         chosen = next(iter(tables))
         if len(tables) > 1:
             chosen = st.radio("Table", list(tables), key=f"{key} table") or chosen
         else:
             messages.quiet(chosen)
-        about = export.provenance(found[1], table=chosen) if found else {"table": chosen}
+        about = export.provenance(found.dictionary, table=chosen) if found else {"table": chosen}
         with st.container(horizontal=True, gap="small"):
             for name, kind in export.FORMATS.items():
                 st.download_button(
@@ -94,14 +94,4 @@ def _code(code: str) -> None:
 
 def _copy_link(key: str) -> None:
     data = {"label": "Copy link", "done": "Link copied", "failed": "Copy it from the address bar"}
-    _link()(key=key, data=data, width="content")
-
-
-@cache
-def _link() -> Callable[..., Any]:
-    return st.components.v2.component(
-        "ep.copylink",
-        html=_BUTTON,
-        css=(HERE / "copylink.css").read_text(encoding="utf-8"),
-        js=(HERE / "copylink.js").read_text(encoding="utf-8"),
-    )
+    _LINK(key, data, width="content")

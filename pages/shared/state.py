@@ -1,73 +1,84 @@
-"""One selection (dictionary, region, second region, colouring, prompt) through all pages, mirrored
-in the URL.
+"""One selection (dictionary, region, second region, prompt) through all pages, and each page's own
+settings, mirrored in the URL.
 
 The URL wins at the start of every run, so a link restores the view; navigation drops it, and then
 the session wins and writes it back. Widgets lose their state between pages: the canonical values
-live in the session under keys of our own. What one page alone needs to be seen again (a layout, a
-basis, a second text) are its *settings*: short names of its own in the same URL. Knows nothing of
-what is drawn.
+live in the session under keys of our own. A page's *settings* are a frozen dataclass of its own
+(`pages.shared.links`); a link carries the selection and the settings of the page it leads to, and
+no other page's. Knows nothing of what is drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 import streamlit as st
 
-from ep.errors import EPError
+from ep.errors import EPError, RequestError
 from ep.method.dictionary import Dictionary
 from ep.storage.hub import meant
-from ep.views import colorings
 from ep.views.tables import opening_region
-from pages.shared import loading
+from pages.shared import links, loading
 
-PARAMETERS = {"dictionary": "d", "region": "r", "second": "b", "color": "c", "prompt": "q"}
+PARAMETERS = {"dictionary": "d", "region": "r", "second": "b", "prompt": "q"}
 """Each part of the selection and its name in the URL."""
-COLORINGS = colorings.NAMES
-LONGEST_PROMPT = 1500
-"""A longer prompt stays in the session and out of the URL, which servers cut."""
-MOST_SETTINGS = 24
-_KEY = "ep_selection"
-_NOTES = "ep_notes"
-_TAKEN = "ep_notes_taken"
+S = TypeVar("S")
+_SELECTION, _SETTINGS = "state_selection", "state_settings"
+_ARRIVED, _SHOWN = "state_arrived", "state_shown"
+_NOTES, _TAKEN, _TURN = "state_notes", "state_notes_taken", "state_turn"
 
 
 @dataclass(frozen=True)
 class Selection:
     """What is being looked at.
 
-    dictionary: key on the shelf, None when nothing could be opened.
-    region: id of the selected region, None only with no dictionary or an empty one.
-    second: id of the region held as B, or None.
-    color: what colours the map, one of `COLORINGS`.
-    prompt: the text on the Prompt page, or None.
-    settings: what single pages keep in the URL, by short name; see `setting`.
+    dictionary: key on the shelf, None when nothing could be opened. region: id of the selected
+    region, None only with no dictionary. second: id of the region held as B, or None. prompt: the
+    text on the Prompt page, or None.
     """
 
     dictionary: str | None = None
     region: int | None = None
     second: int | None = None
-    color: str = COLORINGS[0]
     prompt: str | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+class Opened(NamedTuple):
+    """The open dictionary, its key on the shelf, and what is selected in it."""
+
+    key: str
+    dictionary: Dictionary
+    region: int
+    second: int | None
+    prompt: str | None
+
+
+class NothingOpen(RequestError):
+    """A page needs a dictionary and none is open; `pages.shared.frame` draws the way to one."""
 
 
 def current() -> Selection:
     """The selection of this session."""
-    return st.session_state.get(_KEY, Selection())
+    return st.session_state.get(_SELECTION, Selection())
 
 
-def opened() -> tuple[Selection, Dictionary] | None:
-    """The selection and its dictionary, or None when nothing is open."""
-    selection = current()
-    return (
-        None
-        if selection.dictionary is None
-        else (selection, loading.dictionary(selection.dictionary))
-    )
+def opened() -> Opened:
+    """The open dictionary and what is selected in it. NothingOpen when there is none."""
+    found = open_now()
+    if found is None:
+        raise NothingOpen("no dictionary is open: choose one in the Library")
+    return found
+
+
+def open_now() -> Opened | None:
+    """The same, or None when nothing is open."""
+    now = current()
+    if now.dictionary is None or now.region is None:
+        return None
+    dictionary = loading.dictionary(now.dictionary)
+    return Opened(now.dictionary, dictionary, now.region, now.second, now.prompt)
 
 
 def change(**parts: Any) -> Selection:
@@ -75,39 +86,58 @@ def change(**parts: Any) -> Selection:
     and fragments.
     """
     new = replace(current(), **parts)
-    st.session_state[_KEY] = new
-    _mirror(new)
+    st.session_state[_SELECTION] = new
+    mirror()
     return new
 
 
-def setting(name: str, default: str = "", options: Sequence[str] = ()) -> str:
-    """What a page keeps in the URL under `name`, two to twelve letters of its own; `default` when
-    it says nothing.
+# -- settings of a page ----------------------------------------------------------------------------
 
-    options: the values that make sense; anything else in a link counts as `default`. Without
-    options any text is taken: check it as you would what a stranger typed.
+
+def settings(kind: type[S]) -> S:
+    """The settings of this class as link and session say; from here on they are in this page's
+    link.
+
+    kind: a frozen dataclass made of the fields of `pages.shared.links`.
     """
-    value = current().settings.get(name, default)
-    return value if not options or value in options else default
+    kept: dict[str, Any] = st.session_state.setdefault(_SETTINGS, {})
+    name, shown = _name(kind), st.session_state.setdefault(_SHOWN, {})
+    if name not in shown:
+        shown[name] = kind
+        arrived = st.session_state.get(_ARRIVED, {})
+        kept[name] = links.codec(kind).parse(arrived, kept.get(name))
+    return kept[name]  # type: ignore[no-any-return]
 
 
-def keep(**settings: str | None) -> None:
-    """Keeps settings of a page in the session and the URL; None or "" forgets one. Long values stay
-    out.
-    """
-    new = {**current().settings, **settings}
-    change(settings={name: value for name, value in new.items() if value})
+def keep(kind: type[S], /, **parts: Any) -> S:
+    """Replaces parts of a page's settings, in the session and in the URL; returns them."""
+    return put(replace(settings(kind), **parts))  # type: ignore[type-var]
+
+
+def put(value: S) -> S:
+    """Keeps a page's settings as they are given, in the session and in the URL."""
+    settings(type(value))
+    st.session_state[_SETTINGS][_name(type(value))] = value
+    mirror()
+    return value
+
+
+def _name(kind: type[Any]) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+# -- regions, dictionaries, pages ------------------------------------------------------------------
 
 
 def select_region(region: int) -> None:
     """Selects a region of the open dictionary everywhere; an id it does not have leaves a note and
     changes nothing.
     """
-    found = opened()
+    found = open_now()
     if found is None:
         return
     try:
-        change(region=found[1].check(int(region)))
+        change(region=found.dictionary.check(int(region)))
     except EPError as error:
         note(str(error))
 
@@ -120,24 +150,47 @@ def open_dictionary(key: str, region: int | None = None) -> None:
     dictionaries are of one family and layer (one space, one centre), else the dictionary's opening
     region.
     """
+    change(**_opening(key, region))
+
+
+def _opening(key: str, region: int | None = None) -> dict[str, Any]:
+    """The parts of the selection that open a dictionary; none, and a note, where it is damaged."""
     try:
         new = loading.dictionary(key)
-        before = opened()
-        if region is None and before is not None and before[0].region is not None:
-            region = _carried(*before, new)
+        before = open_now()
+        if region is None and before is not None:
+            region = _carried(before, new)
         region = opening_region(new) if region is None else new.check(region)
     except EPError as error:
         note(str(error))
-        return
-    change(dictionary=key, region=region, second=None)
+        return {}
+    return {"dictionary": key, "region": region, "second": None}
 
 
 def goto(page: str, **parts: Any) -> NoReturn:
-    """Turns to pages/<page>/page.py with the selection (changed by `parts`) in its URL.
+    """Turns to a page with the selection (changed by `parts`) in its URL. Not for callbacks."""
+    new = replace(current(), **parts)
+    st.session_state[_SELECTION] = new
+    st.switch_page(f"pages/{page}/page.py", query_params=_selected(new))
 
-    Not for callbacks.
+
+def turn(page: str = "", **parts: Any) -> None:
+    """From a callback: the run that follows turns to this page, with parts of the selection
+    changed; without a page it draws the whole page anew, where a fragment alone would run.
     """
-    st.switch_page(f"pages/{page}/page.py", query_params=_query(change(**parts)))
+    st.session_state[_TURN] = (page, parts)
+
+
+def take_turn(in_fragment: bool) -> None:
+    """Does what `turn` asked for, where a run or a fragment begins."""
+    asked: tuple[str, dict[str, Any]] | None = st.session_state.pop(_TURN, None)
+    if asked is None:
+        return
+    page, parts = asked
+    if page:
+        goto(page, **parts)
+    if in_fragment:
+        rerun()
 
 
 def note(text: str) -> None:
@@ -157,12 +210,16 @@ def rerun() -> NoReturn:
     st.rerun()
 
 
+# -- URL and session -------------------------------------------------------------------------------
+
+
 def synchronise() -> None:
     """Brings URL and session together at the start of a run; what the URL has wrong becomes a note,
     never an error.
     """
-    asked = {name: st.query_params.get(short) for name, short in PARAMETERS.items()}
-    settings = {**current().settings, **_settings()}
+    query = st.query_params.to_dict()
+    asked = {name: query.pop(short, None) for name, short in PARAMETERS.items()}
+    st.session_state[_ARRIVED], st.session_state[_SHOWN] = query, {}
     if asked["dictionary"] and loading.find(asked["dictionary"]) is None:
         note(_unknown(asked["dictionary"]))
         asked |= {"dictionary": None, "region": None, "second": None}
@@ -170,106 +227,77 @@ def synchronise() -> None:
     if loading.find(key) is None:
         key = first.key if (first := loading.opening()) else None
     if key != current().dictionary:
-        _open_at_start(key)
-    if (found := opened()) is not None:
-        regions = {
-            name: _region(found[1], asked[name], getattr(found[0], name))
-            for name in ("region", "second")
-        }
-        change(**regions)
-    color = asked["color"] if asked["color"] in COLORINGS else current().color
-    change(color=color, prompt=asked["prompt"] or current().prompt, settings=settings)
+        _select(dictionary=None, region=None, second=None)
+        _select(**({} if key is None else _opening(key)))
+    if (found := open_now()) is not None:
+        for name in ("region", "second"):
+            _select(**{name: _region(found.dictionary, asked[name], getattr(found, name))})
+    _select(prompt=asked["prompt"] or current().prompt)
 
 
-def _settings() -> dict[str, str]:
-    """The settings a URL holds: every parameter of the right form that is no part of the
-    selection.
-    """
-    given = st.query_params.to_dict()
-    named = {name: value for name, value in given.items() if name not in PARAMETERS.values()}
-    plain = [
-        (n, v) for n, v in named.items() if n.isascii() and n.isalpha() and 2 <= len(n) <= 12 and v
-    ]
-    return dict(plain[:MOST_SETTINGS])
+def _select(**parts: Any) -> None:
+    """Changes the selection while the page is not there yet whose settings the URL holds."""
+    st.session_state[_SELECTION] = replace(current(), **parts)
+
+
+def mirror() -> None:
+    """Writes the selection and the settings of this page into the URL."""
+    kept, query = st.session_state.get(_SETTINGS, {}), _selected(current())
+    for name, kind in st.session_state.get(_SHOWN, {}).items():
+        query |= links.codec(kind).query(kept[name])
+    if st.query_params.to_dict() != query:
+        st.query_params.from_dict(query)
+
+
+def _selected(selection: Selection) -> dict[str, str]:
+    """The selection as URL parameters; a prompt that is too long is left out."""
+    parts = {name: getattr(selection, name) for name in PARAMETERS}
+    if parts["prompt"] and len(parts["prompt"]) > links.LONGEST:
+        parts["prompt"] = None
+    return {PARAMETERS[name]: str(value) for name, value in parts.items() if value is not None}
 
 
 def _unknown(key: str) -> str:
     """Why a link's dictionary cannot be opened, and what is shown instead."""
+    instead = "Another one is shown: choose in the side bar."
     broken = next((entry for entry in loading.shelf().broken if entry.key == key), None)
-    if broken is None and (published := meant(key)) is not None:
+    if broken is not None:
+        return f"That file cannot be read ({broken.error}). {instead}"
+    if (published := meant(key)) is not None:
         named = f"{published.short}, layer {published.layer}, p = {published.percentile}"
         return (
             f"{named} is a published dictionary that is not here yet: get it in the Library. "
             "Another one is shown."
         )
-    if broken is None:
-        return (
-            f"No dictionary called {key[:80]!r} is on the shelf. Another one is shown: choose "
-            "in the side bar."
-        )
-    return (
-        f"That file cannot be read ({broken.error}). Another one is shown: choose in the side bar."
-    )
-
-
-def _open_at_start(key: str | None) -> None:
-    change(dictionary=None, region=None, second=None)
-    if key is not None:
-        open_dictionary(key)
+    return f"No dictionary called {key[:80]!r} is on the shelf. {instead}"
 
 
 def _region(dictionary: Dictionary, asked: str | None, otherwise: int | None) -> int | None:
     """The region a URL asks for, or the other one with a note."""
     if not asked:
         return otherwise
-    if asked.isascii() and asked.isdigit() and len(asked) < 12 and int(asked) < len(dictionary):
-        return int(asked)
+    if (region := links.whole_number(asked, len(dictionary))) is not None:
+        return region
     known = f"this dictionary has regions 0 to {len(dictionary) - 1:,}"
     instead = "" if otherwise is None else f" Region {otherwise} is shown instead."
     note(f"Region {asked[:20]!r} does not exist: {known}.{instead}")
     return otherwise
 
 
-def _carried(before: Selection, old: Dictionary, new: Dictionary) -> int | None:
+def _carried(before: Opened, new: Dictionary) -> int | None:
     """The new dictionary's region nearest to the old selected exemplar; None when the spaces
     differ.
     """
+    old = before.dictionary
     same = [old.info.get(name) == new.info.get(name) for name in ("family", "layer")]
-    if (
-        before.region is None
-        or not all(same)
-        or old.info.get("family") is None
-        or old.width != new.width
-    ):
+    if not all(same) or old.info.get("family") is None or old.width != new.width:
         return None
-    exemplar = old.row("exemplars", before.region)
-    cosine = new.exemplars @ exemplar
+    cosine = new.exemplars @ old.row("exemplars", before.region)
     region = int(np.argmax(cosine))
     distance = max(0.0, 1.0 - float(cosine[region]))
     at = "the same exemplar" if distance < 5e-4 else f"cosine distance {distance:.2f}"
     note(
-        f"Region {before.region} at p = {old.info.get('percentile')} became region {region} here, "
+        f"Region {before.region} at p = {old.percentile} became region {region} here, "
         f"the nearest ({at})."
     )
     return region
-
-
-def _query(selection: Selection) -> dict[str, str]:
-    """The selection as URL parameters; what has its default, or is too long, is left out."""
-    parts = {name: getattr(selection, name) for name in PARAMETERS}
-    if parts["color"] == COLORINGS[0]:
-        parts["color"] = None
-    if parts["prompt"] and len(parts["prompt"]) > LONGEST_PROMPT:
-        parts["prompt"] = None
-    settings = {
-        name: value for name, value in selection.settings.items() if len(value) <= LONGEST_PROMPT
-    }
-    return {
-        PARAMETERS[name]: str(value) for name, value in parts.items() if value is not None
-    } | settings
-
-
-def _mirror(selection: Selection) -> None:
-    query = _query(selection)
-    if st.query_params.to_dict() != query:
-        st.query_params.from_dict(query)
