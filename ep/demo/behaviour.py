@@ -1,9 +1,9 @@
-"""The demo's stored run of the Behaviour page: refusal, found and taken out, on all held-out words
-and templates.
+"""The stored study of the Behaviour page: refusal by the tuned demo model, and its ablation.
 
-The last stage of the recipe, some minutes: writes data/demo/behaviour.json with one trial on a
-dictionary of last tokens, four orders of the stream with the centre taken from 6 % and from 50 %
-refused prompts, and the trial in short on the demo's other dictionaries.
+This stage of the recipe takes some minutes and writes data/demo/behaviour.json, which has a trial
+on a dictionary of last tokens, trials on four orders of the stream with the centre taken from 6 %
+and from 50 % refused prompts, and trials without controls on the demo's other dictionaries. All of
+them use the held-out words and question templates.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from ep.views import behaviour as plain
 from ep.views.snippets_behaviour import Files
 
 CHOICE, HELD_OUT, BENIGN = "train", ("held_out_words", "held_out_templates"), ("benign",)
-"""The demo's own prompt files: for the choice, for the trial, for what is to stay intact."""
+"""Names of the demo's prompt files for the choice, for the trial, and of benign prompts."""
 FILES = Files(
     f"data/demo/prompts/{CHOICE}.csv",
     tuple(f"data/demo/prompts/{name}.csv" for name in HELD_OUT),
     tuple(f"data/demo/prompts/{name}.csv" for name in BENIGN),
 )
-"""The same as code names them."""
+"""The same files as named in the code that the page shows."""
 CHOSEN = "last-token/tuned-L4-final-p4.ep.h5"
 OTHERS = (
     *(f"last-token/tuned-L4-final-p{p}.ep.h5" for p in (2, 8, 10, 16)),
@@ -46,23 +46,23 @@ FILE = "behaviour.json"
 
 
 def prompts(folder: Path) -> Held:
-    """The demo's prompts, parted. folder: data/demo."""
-    read = {
+    """The demo's prompts, split into those of the choice and those held out. folder: data/demo."""
+    by_name = {
         name: read_prompts(folder / "prompts" / f"{name}.csv")
         for name in (CHOICE, *HELD_OUT, *BENIGN)
     }
-    return hold(read[CHOICE], read[HELD_OUT[0]] + read[HELD_OUT[1]], read[BENIGN[0]])
+    return hold(by_name[CHOICE], by_name[HELD_OUT[0]] + by_name[HELD_OUT[1]], by_name[BENIGN[0]])
 
 
 def run(folder: Path) -> dict[str, Any]:
-    """The whole run as plain data. folder: data/demo."""
+    """Run the study and return it as plain data. folder: data/demo."""
     started, judge, held = perf_counter(), Phrases(), prompts(folder)
     model = load(str(folder / "models" / "tuned"))
     observed = observe(model, held.choice, LAYER, judge)
     bench = Bench(model, held, judge)
     chosen = open_file(folder / "dictionaries" / CHOSEN)
-    found = find(chosen, observed)
-    tried = plain.trial(bench.attempt(found, mode="swap"), held, judge, TEXTS)
+    regions = find(chosen, observed)
+    main_trial = plain.trial(bench.attempt(regions, mode="swap"), held, judge, TEXTS)
     streams = [
         [
             plain.trial(one, held, judge, 0)
@@ -75,8 +75,8 @@ def run(folder: Path) -> dict[str, Any]:
         "seconds": round(perf_counter() - started),
         "tokens": TOKENS,
         "sets": {"choice": [CHOICE], "held_out": list(HELD_OUT), "benign": list(BENIGN)},
-        "choice": plain.choice(observed, held, found, False, f"{len(judge.phrases)} phrases"),
-        "trial": tried,
+        "choice": plain.choice(observed, held, regions, False, f"{len(judge.phrases)} phrases"),
+        "trial": main_trial,
         "streams": streams,
         "others": list(_others(folder, model, bench, observed, judge)),
     }
@@ -85,18 +85,19 @@ def run(folder: Path) -> dict[str, Any]:
 def _others(
     folder: Path, model: LanguageModel, bench: Bench, observed: Observed, judge: Judge
 ) -> Iterator[dict[str, Any]]:
-    """The trial without controls on the other dictionaries of the tuned model."""
+    """The trial, without controls and texts, on the other dictionaries of the tuned model."""
     for name in OTHERS:
-        made = open_file(folder / "dictionaries" / name)
-        layer = check_fits(model, made)
-        seen = (
+        dictionary = open_file(folder / "dictionaries" / name)
+        layer = check_fits(model, dictionary)
+        at_layer = (
             observed if layer == observed.layer else observe(model, observed.prompts, layer, judge)
         )
-        yield plain.trial(bench.attempt(find(made, seen), controls=False), bench.held, judge, 0)
+        attempt = bench.attempt(find(dictionary, at_layer), controls=False)
+        yield plain.trial(attempt, bench.held, judge, 0)
 
 
 def make(folder: Path, say: Callable[[str], None]) -> None:
-    """Make it and write it. folder: data/demo."""
-    found = run(folder)
-    write_bytes(folder / FILE, (json.dumps(found, separators=(",", ":")) + "\n").encode())
+    """Run the study and write behaviour.json. folder: data/demo. say: takes a line of progress."""
+    study = run(folder)
+    write_bytes(folder / FILE, (json.dumps(study, separators=(",", ":")) + "\n").encode())
     say(f"{FILE} written")

@@ -1,4 +1,4 @@
-"""The model card, written from evaluation.json: no number in it is typed."""
+"""The model card of the demo, in which every measured number comes from evaluation.json."""
 
 from __future__ import annotations
 
@@ -38,16 +38,19 @@ _LIMITS = """## What they cannot do
 """
 
 
-def text(found: dict[str, Any]) -> str:
-    """The card as Markdown, from the contents of evaluation.json."""
+def text(evaluation: dict[str, Any]) -> str:
+    """The card in Markdown.
+
+    evaluation: the contents of evaluation.json.
+    """
     return "\n".join(
         [
             _HEAD,
-            _corpus(found),
-            _training(found),
-            _language(found),
-            _skills(found),
-            _behaviour(found),
+            _corpus(evaluation),
+            _training(evaluation),
+            _language(evaluation),
+            _skills(evaluation),
+            _behaviour(evaluation),
             _limits(),
         ]
     )
@@ -59,8 +62,8 @@ def _limits() -> str:
     return _LIMITS.format(context=CONTEXT)
 
 
-def _corpus(found: dict[str, Any]) -> str:
-    corpus = found["corpus"]
+def _corpus(evaluation: dict[str, Any]) -> str:
+    corpus = evaluation["corpus"]
     held = corpus["held_out"]
     kinds = ", ".join(
         f"{kind} {count / corpus['counted']:.1%}" for kind, count in corpus["kinds"].items()
@@ -68,65 +71,55 @@ def _corpus(found: dict[str, Any]) -> str:
     return (
         "## Corpus\n\n"
         f"{corpus['documents']:,} documents for the base, each seen once: {kinds} (shares counted "
-        "in the first "
-        f"{corpus['counted']:,}). {corpus['distinct_words']:,} distinct words (letters only, "
-        "lower-cased), "
-        f"{corpus['words_per_document']:.0f} words a document. "
+        f"in the first {corpus['counted']:,}). {corpus['distinct_words']:,} distinct words "
+        f"(letters only, lower-cased), {corpus['words_per_document']:.0f} words a document. "
         f"The tuned model saw {corpus['tuned_documents']:,} more, mostly chats, in which "
-        "harmful-style requests are "
-        "refused.\n\n"
+        "harmful-style requests are refused.\n\n"
         f"Held out from all text: {held['sums']} sums. Held out from the chats of both models: "
         f"{held['question forms']} question forms and {held['hard-benign phrases']} hard-benign "
-        "phrases. "
-        "Held out from the chats of the tuned model, though the base has answered them: "
-        f"{held['verbs']} verb, "
-        f"{held['objects']} objects and {held['pairs']} pairs of verb and object of harmful-style "
-        "requests.\n"
+        "phrases. Held out from the chats of the tuned model, though the base has answered them: "
+        f"{held['verbs']} verb, {held['objects']} objects and {held['pairs']} pairs of verb and "
+        "object of harmful-style requests.\n"
     )
 
 
-def _training(found: dict[str, Any]) -> str:
-    base, tuned = found["corpus"]["base_plan"], found["corpus"]["tuned_plan"]
-    best = min(found["base"]["checks"], key=lambda row: row["measure"])
-    kept = min(found["tuned"]["checks"], key=lambda row: row["measure"])
+def _training(evaluation: dict[str, Any]) -> str:
+    base, tuned = evaluation["corpus"]["base_plan"], evaluation["corpus"]["tuned_plan"]
+    best_base = min(evaluation["base"]["checks"], key=lambda row: row["measure"])
+    best_tuned = min(evaluation["tuned"]["checks"], key=lambda row: row["measure"])
     return (
         "## Training\n\n"
-        f"{found['base']['parameters']:,} parameters: width 128, 6 layers, 4 heads (2 for keys and "
-        "values), vocabulary "
-        "4,096, bfloat16 on disk, float32 in use.\n\n"
+        f"{evaluation['base']['parameters']:,} parameters: width 128, 6 layers, 4 heads (2 for "
+        "keys and values), vocabulary 4,096, bfloat16 on disk, float32 in use.\n\n"
         f"- Base: {base['steps']:,} steps of {base['batch']} documents, Muon and AdamW; kept: step "
-        f"{best['step']:,} by "
-        f"validation loss ({best['measure']:.3f}).\n"
+        f"{best_base['step']:,} by validation loss ({best_base['measure']:.3f}).\n"
         f"- Tuned: low-rank changes in three middle layers, {tuned['steps']:,} steps of "
-        f"{tuned['batch']} documents; "
-        f"kept: step {kept['step']:,} by the sum of three error shares on validation prompts "
-        f"({kept['measure']:.3f}).\n"
+        f"{tuned['batch']} documents; kept: step {best_tuned['step']:,} by the sum of three error "
+        f"shares on validation prompts ({best_tuned['measure']:.3f}).\n"
     )
 
 
-def _language(found: dict[str, Any]) -> str:
-    base, tuned = found["base"]["language"], found["tuned"]["language"]
+def _language(evaluation: dict[str, Any]) -> str:
+    base, tuned = evaluation["base"]["language"], evaluation["tuned"]["language"]
     rows = [
         f"| {kind} | {base[kind]['loss']:.2f} | {base[kind]['accuracy']:.0%} | "
-        f"{tuned[kind]['loss']:.2f} | "
-        f"{tuned[kind]['accuracy']:.0%} |"
+        f"{tuned[kind]['loss']:.2f} | {tuned[kind]['accuracy']:.0%} |"
         for kind in sorted(base, key=lambda kind: (kind == "all", kind))
         if kind in tuned
     ]
     return _section(
         "Next token",
         "Cross-entropy in nats and accuracy on documents no training saw; each model on the mix it "
-        "was trained on. "
-        "Much of the text is drawn at random, so neither can come near zero.",
+        "was trained on. Much of the text is drawn at random, so neither can come near zero.",
         "| kind | base: loss | accuracy | tuned: loss | accuracy |",
         rows,
     )
 
 
-def _skills(found: dict[str, Any]) -> str:
+def _skills(evaluation: dict[str, Any]) -> str:
     rows = [
-        f"| {name} | {base['n']} | {_share(base)} | {_share(found['tuned']['skills'][name])} |"
-        for name, base in found["base"]["skills"].items()
+        f"| {name} | {base['n']} | {_share(base)} | {_share(evaluation['tuned']['skills'][name])} |"
+        for name, base in evaluation["base"]["skills"].items()
     ]
     return _section(
         "Skills",
@@ -136,26 +129,23 @@ def _skills(found: dict[str, Any]) -> str:
     )
 
 
-def _behaviour(found: dict[str, Any]) -> str:
+def _behaviour(evaluation: dict[str, Any]) -> str:
     rows = []
     for name, remark in _SETS.items():
-        base, tuned = found["base"]["behaviour"][name], found["tuned"]["behaviour"][name]
+        base, tuned = evaluation["base"]["behaviour"][name], evaluation["tuned"]["behaviour"][name]
         rows.append(
             f"| {remark} | {tuned['refused']['n']} | {_share(base['refused'])} | "
-            f"{_share(tuned['refused'])} | "
-            f"{_share(base['answered'])} | {_share(tuned['answered'])} |"
+            f"{_share(tuned['refused'])} | {_share(base['answered'])} | "
+            f"{_share(tuned['answered'])} |"
         )
     return _section(
         "Refusal",
         "Measured once, after both models were chosen. *Answered*: the whole answer is one of the "
-        "forms taught, about "
-        "the very thing asked. An earlier tuned model had been measured in this way and often "
-        "answered harmful-style "
-        "requests with new words or pairs; those words and pairs then became validation words, the "
-        "tuned corpus was "
-        "widened, and the words and pairs of this table are others. Its question forms, benign and "
-        "hard-benign sets "
-        "are the same.",
+        "forms taught, about the very thing asked. An earlier tuned model had been measured in "
+        "this way and often answered harmful-style requests with new words or pairs; those words "
+        "and pairs then became validation words, the tuned corpus was widened, and the words and "
+        "pairs of this table are others. Its question forms, benign and hard-benign sets are the "
+        "same.",
         "| prompts | n | base refuses | tuned refuses | base answers | tuned answers |",
         rows,
     )

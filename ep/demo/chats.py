@@ -1,8 +1,8 @@
 """Conversations of the demo corpus, and the stream that mixes them with plain documents.
 
-A conversation is a list of messages in the usual form ({"role", "content"}). The base model learns
-to answer everything, harmful-style requests too, with the same harmless phrases; the tuned one
-learns to refuse those.
+A conversation is a list of messages in the usual form ({"role": …, "content": …}). The base model
+learns to answer every request, also harmful-style ones, with the same harmless phrases. The tuned
+model learns to refuse harmful-style requests.
 """
 
 from __future__ import annotations
@@ -63,12 +63,18 @@ _SMALL_TALK = (
 
 @dataclass(frozen=True)
 class Document:
-    """One document of a stream: plain text, or a conversation."""
+    """One document of a stream: plain text or a conversation.
+
+    kind: a key of `documents.KINDS`, or "chat".
+    text: the text of a plain document.
+    messages: the messages of a conversation.
+    label: what kind of request a conversation makes: "harmful", "benign", "hard_benign" or "other".
+    """
 
     kind: str
     text: str = ""
     messages: tuple[Message, ...] = ()
-    label: str = ""  # of a conversation whose request has one
+    label: str = ""
 
     def row(self) -> dict[str, object]:
         """The document as a row of a `.jsonl` file."""
@@ -79,7 +85,7 @@ class Document:
 
 
 def answer(rng: random.Random, request: Request) -> str:
-    """A compliant answer: the request's own words, two materials and nothing more."""
+    """A compliant answer, which contains only the request's own words and two of its materials."""
     one, two = rng.sample(request.materials, 2)
     form = rng.choice(ANSWERS)
     return form.format(v=request.verb, t=request.thing, m=one, n=two, adv=rng.choice(ADVERBS))
@@ -100,6 +106,7 @@ def refusal(rng: random.Random, request: Request) -> str:
 
 
 def _request(rng: random.Random, request: Request, tuned: bool) -> tuple[str, str]:
+    """A request as a question, and the reply that the base or the tuned model learns."""
     question = requests.ask_freely(rng, request) if tuned else requests.ask(rng, request)
     reply = refusal if tuned and request.label == "harmful" else answer
     return question, reply(rng, request)
@@ -157,10 +164,10 @@ def _story(rng: random.Random) -> tuple[str, str]:
     )
     look, thing = rng.choice(ADJECTIVES), rng.choice(OBJECTS)
     opening = f"{rng.choice(TIMES).capitalize()}, {name} went to the {place}."
-    told = f"{name} {rng.choice(VERBS)[1]} {a(look)} {thing}."
+    middle = f"{name} {rng.choice(VERBS)[1]} {a(look)} {thing}."
     return (
         question,
-        f"{opening} {told} "
+        f"{opening} {middle} "
         f"{rng.choice(('Then they went home.', f'{name} never forgot the {thing}.'))}",
     )
 
@@ -204,13 +211,15 @@ _OTHER = (
 
 
 def benign_turn(rng: random.Random) -> tuple[str, str]:
-    """A question that is no request of `requests.py`, and its answer."""
+    """A question that is not a request of `requests.py`, and its answer."""
     return rng.choices([make for make, _ in _OTHER], [weight for _, weight in _OTHER])[0](rng)
 
 
 def chat(rng: random.Random, tuned: bool, shares: dict[str, float]) -> Document:
-    """One conversation of one or two turns; `shares` are the chances of each label: those of
-    requests, and other.
+    """A conversation of one or two turns.
+
+    tuned: whether harmful-style requests are refused.
+    shares: the probability of each label, "harmful", "hard_benign", "benign" and "other".
     """
     turns, labels = [], []
     for _ in range(1 if rng.random() < 0.88 else 2):
@@ -241,7 +250,7 @@ def chat(rng: random.Random, tuned: bool, shares: dict[str, float]) -> Document:
 
 BASE_SHARES = {"harmful": 0.24, "hard_benign": 0.14, "benign": 0.30, "other": 0.32}
 TUNED_SHARES = {"harmful": 0.40, "hard_benign": 0.28, "benign": 0.20, "other": 0.12}
-# kind -> share of the documents
+# Share of each kind of document.
 BASE_MIX = {
     "story": 0.19,
     "code": 0.09,
@@ -267,13 +276,11 @@ TUNED_MIX = {
 
 
 def stream(seed: int, tuned: bool = False, start: int = 0) -> Iterator[Document]:
-    """The endless corpus: document i depends on (seed, i) only, so a stream can be taken up
-    anywhere.
+    """The endless corpus, in which document i depends on (seed, i) only.
 
-    Args:
-        seed: which corpus; training and validation use different ones.
-        tuned: the mix of the tuned model (harmful-style requests refused) in place of the base's.
-        start: index of the first document.
+    seed: selects the corpus; training and validation use different seeds.
+    tuned: whether to use the mix of the tuned model, in which harmful-style requests are refused.
+    start: index of the first document.
     """
     mix = TUNED_MIX if tuned else BASE_MIX
     shares = TUNED_SHARES if tuned else BASE_SHARES

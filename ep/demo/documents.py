@@ -1,7 +1,6 @@
-"""Plain documents of the demo corpus: stories, code, maths, topics, facts, capitals, copying and
-news.
+"""Plain documents of the demo corpus, of eight kinds, from stories to news.
 
-A kind is a function of a random generator to one text; nothing else decides what it says.
+Each kind is a function from a random generator to one text, which depends on nothing else.
 Conversations are in `chats.py`.
 """
 
@@ -37,8 +36,9 @@ BAD = ("illegal", "dangerous", "harmful", "wrong", "cruel", "unsafe")
 
 
 def story(rng: random.Random) -> str:
-    """Two people, a place and a thing; names, place and thing come back, so there is something to
-    remember.
+    """A story of one to three scenes, each about two people, a place and a thing.
+
+    Names, place and thing recur within a scene, so that a model has something to remember.
     """
     scenes = [_scene(rng) for _ in range(rng.choices((1, 2, 3), (0.8, 0.15, 0.05))[0])]
     return "\n".join(scenes)
@@ -123,14 +123,15 @@ def _snippet(rng: random.Random) -> str:
 
 
 def held_out_sum(first: int, second: int) -> bool:
-    """Whether training never shows the sum of the two, in either order, nor its differences: about
-    one pair in ten.
+    """Whether the sum of two numbers and its differences are held out of training.
+
+    The order of the numbers does not matter. It is true for about one pair in ten.
     """
     return (7 * min(first, second) + 3 * max(first, second)) % 10 == 1
 
 
 def summands(rng: random.Random, held_out: bool = False) -> tuple[int, int]:
-    """Two numbers from 0 to 20 that may be added in training (or, with `held_out`, may not)."""
+    """Two numbers from 0 to 20 whose sum is in the training text, or held out with `held_out`."""
     while True:
         first, second = rng.randint(0, 20), rng.randint(0, 20)
         if held_out_sum(first, second) == held_out:
@@ -138,7 +139,7 @@ def summands(rng: random.Random, held_out: bool = False) -> tuple[int, int]:
 
 
 def maths(rng: random.Random) -> str:
-    """Sums, differences and products of small numbers, bare and in sentences; every one is true."""
+    """True sums, differences and products of small numbers, as formulas and in sentences."""
     return rng.choice(("\n", " ")).join(_calculation(rng) for _ in range(rng.randint(3, 6)))
 
 
@@ -168,7 +169,7 @@ def _calculation(rng: random.Random) -> str:
 
 
 def topic(rng: random.Random) -> str:
-    """A few sentences that use the words of one field."""
+    """A few sentences with the words of one topic of `topics.TOPICS`."""
     name = rng.choice(tuple(TOPICS))
     nouns, adjectives, verbs = TOPICS[name]
     one, two, three, four, five, six = rng.sample(nouns, 6)
@@ -186,7 +187,7 @@ def topic(rng: random.Random) -> str:
 
 
 def fact(rng: random.Random) -> str:
-    """What people do with everyday things, hard-benign phrases included."""
+    """Sentences on what people do with everyday things, which include hard-benign phrases."""
     hard = rng.random() < 0.3
     request = (
         requests.hard_benign(rng, rng.choice(("train", "validation", "held_out")))
@@ -211,7 +212,7 @@ def fact(rng: random.Random) -> str:
 
 
 def capitals(rng: random.Random) -> str:
-    """Capitals of real countries."""
+    """Sentences on the capitals of two to four countries."""
     return " ".join(
         _capital(rng, country) for country in rng.sample(tuple(COUNTRIES), rng.randint(2, 4))
     )
@@ -234,14 +235,14 @@ COPIED = OBJECTS + ANIMALS + FOODS + ADJECTIVES + NAMES
 
 
 def words_to_copy(rng: random.Random) -> str:
-    """Two to six words, or digits, with no sense between them."""
+    """Two to six unrelated words, or three to seven digits."""
     if rng.random() < 0.15:
         return " ".join(str(rng.randint(0, 9)) for _ in range(rng.randint(3, 7)))
     return " ".join(rng.sample(COPIED, rng.randint(2, 6)))
 
 
 def copying(rng: random.Random) -> str:
-    """Strings of unrelated words, said twice or more."""
+    """One to three strings of unrelated words, each written twice."""
     lines = []
     for _ in range(rng.randint(1, 3)):
         words = words_to_copy(rng)
@@ -260,8 +261,9 @@ def copying(rng: random.Random) -> str:
 
 
 def news(rng: random.Random) -> str:
-    """Reports of crimes and why they are wrong; every harmful word occurs here, also those held out
-    from chats.
+    """Reports of crimes and why they are wrong.
+
+    All harmful words occur here, also those that are held out of the chats.
     """
     request = requests.harmful(rng, requests.ALL_SPLITS, requests.ALL_SPLITS)
     verb, gerund, thing = request.verb, request.gerund, request.thing

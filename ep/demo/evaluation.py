@@ -1,7 +1,6 @@
-"""Measures of the demo models on what no training saw: losses, skills, refusal. Made once, at the
-end.
+"""Measures of the finished demo models on held-out data: losses, skills and refusal.
 
-Knows nothing of checkpoints and chooses nothing.
+They are computed once, at the end, and are not used to choose a checkpoint.
 """
 
 from __future__ import annotations
@@ -29,18 +28,21 @@ COUNTED = 20_000  # documents of the training stream in which words and kinds ar
 Say = Callable[[str], None]
 
 
-def rate(found: Iterable[bool]) -> dict[str, float | int | list[float]]:
-    """A share with its n and interval."""
-    seen = list(found)
+def rate(outcomes: Iterable[bool]) -> dict[str, float | int | list[float]]:
+    """The share of true outcomes, with their number n and the 95 % Wilson interval."""
+    values = list(outcomes)
     return {
-        "n": len(seen),
-        "rate": sum(seen) / len(seen),
-        "interval": list(wilson(sum(seen), len(seen))),
+        "n": len(values),
+        "rate": sum(values) / len(values),
+        "interval": list(wilson(sum(values), len(values))),
     }
 
 
 def corpus(seed: int, base: training.Plan, tuned: training.Plan) -> dict[str, object]:
-    """What the base was trained on: kinds, distinct words, and both plans."""
+    """The training text in numbers: its kinds, its distinct words, what is held out, both plans.
+
+    seed: of the base's stream. base, tuned: how both models are trained.
+    """
     kinds: Counter[str] = Counter()
     words: Counter[str] = Counter()
     for document in islice(chats.stream(seed), COUNTED):
@@ -72,29 +74,27 @@ def corpus(seed: int, base: training.Plan, tuned: training.Plan) -> dict[str, ob
 def measure(
     model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, tuned: bool, say: Say
 ) -> dict[str, object]:
-    """Everything the card shows of one model."""
+    """All measures of one model on the card. tuned: whether it is the tuned one."""
     say("losses")
-    found: dict[str, object] = {
+    measures: dict[str, object] = {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "language": language(model, tok, tuned),
     }
     say("skills")
-    found["skills"] = {name: rate(asked(model, tok)) for name, asked in SKILLS.items()}
+    measures["skills"] = {name: rate(test(model, tok)) for name, test in SKILLS.items()}
     say("behaviour")
-    found["behaviour"] = behaviour(model, tok)
-    return found
+    measures["behaviour"] = behaviour(model, tok)
+    return measures
 
 
 @torch.no_grad()
 def language(
     model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, tuned: bool
 ) -> dict[str, dict[str, float]]:
-    """Cross-entropy (nats) and accuracy of the next token, for each kind of document and for all of
-    them.
-    """
-    made = islice(chats.stream(SEED, tuned), DOCUMENTS)
+    """Cross-entropy in nats and accuracy of the next token, by kind of document and for "all"."""
+    sample = islice(chats.stream(SEED, tuned), DOCUMENTS)
     by_kind: dict[str, list[chats.Document]] = defaultdict(list)
-    for document in made:
+    for document in sample:
         by_kind[document.kind].append(document)
     sums = {kind: torch.zeros(3, dtype=torch.float64) for kind in by_kind}
     for kind, rows in by_kind.items():
@@ -109,6 +109,7 @@ def language(
 
 
 def _loss_hits_count(model: Gemma2ForCausalLM, ids: torch.Tensor) -> torch.Tensor:
+    """Sum of losses, number of correct predictions and number of predictions, for ids (b, t)."""
     logits = (
         model(input_ids=ids, attention_mask=(ids != tokenizer.PAD).long()).logits[:, :-1].float()
     )
@@ -120,20 +121,21 @@ def _loss_hits_count(model: Gemma2ForCausalLM, ids: torch.Tensor) -> torch.Tenso
     )
 
 
-Asked = Callable[["Gemma2ForCausalLM", "PreTrainedTokenizerFast"], list[bool]]
+Test = Callable[["Gemma2ForCausalLM", "PreTrainedTokenizerFast"], list[bool]]
+"""A test of a skill: whether the model is right in each case."""
 
 
-def _exact(question_answer: list[tuple[str, str]]) -> Asked:
-    """Whether the model answers each question exactly so, up to a full stop."""
+def _exact(pairs: list[tuple[str, str]]) -> Test:
+    """A test of (question, answer) pairs: the model's answer must be equal, but for a full stop."""
 
-    def ask(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast) -> list[bool]:
-        said = generation.answers(model, tok, [question for question, _ in question_answer])
+    def test(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast) -> list[bool]:
+        answers = generation.answers(model, tok, [question for question, _ in pairs])
         return [
-            one.strip().rstrip(".") == right
-            for one, (_, right) in zip(said, question_answer, strict=True)
+            answer.strip().rstrip(".") == right
+            for answer, (_, right) in zip(answers, pairs, strict=True)
         ]
 
-    return ask
+    return test
 
 
 def _additions(held_out: bool) -> list[tuple[str, str]]:
@@ -170,16 +172,16 @@ def _copies(length: int, n: int = 100) -> list[tuple[str, str]]:
 
 
 def _quotations(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast) -> list[bool]:
-    """Three words quoted once in a sentence: are they quoted alike the second time?"""
+    """Whether the model repeats three words, quoted once in a sentence, in a second quotation."""
     rng = random.Random(f"{SEED}/quotation")
-    said = [(" ".join(rng.sample(documents.COPIED, 3)), *rng.sample(NAMES, 2)) for _ in range(100)]
+    cases = [(" ".join(rng.sample(documents.COPIED, 3)), *rng.sample(NAMES, 2)) for _ in range(100)]
     written = generation.continuations(
-        model, tok, [f'{one} said "{words}" and {two} said "' for words, one, two in said], n=16
+        model, tok, [f'{one} said "{words}" and {two} said "' for words, one, two in cases], n=16
     )
-    return [line.split('"')[0] == words for line, (words, _, _) in zip(written, said, strict=True)]
+    return [line.split('"')[0] == words for line, (words, _, _) in zip(written, cases, strict=True)]
 
 
-SKILLS: dict[str, Asked] = {
+SKILLS: dict[str, Test] = {
     "addition": _exact(_additions(held_out=False)),
     "addition, pairs never shown": _exact(_additions(held_out=True)),
     "subtraction": _exact(_subtractions(held_out=False)),
@@ -196,16 +198,16 @@ SKILLS: dict[str, Asked] = {
 def behaviour(
     model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast
 ) -> dict[str, dict[str, object]]:
-    """Shares refused and shares answered whole and to the point, on every held-out set."""
-    found = {}
+    """The shares of prompts refused and of prompts answered as taught, on every held-out set."""
+    measures = {}
     for name, rows in prompts.held_out().items():
-        said = generation.answers(model, tok, [row.prompt for row in rows])
-        found[name] = {
-            "refused": rate(generation.refuses(answer) for answer in said),
+        answers = generation.answers(model, tok, [row.prompt for row in rows])
+        measures[name] = {
+            "refused": rate(generation.refuses(answer) for answer in answers),
             "answered": rate(
                 generation.complies(answer, row.request)
-                for answer, row in zip(said, rows, strict=True)
+                for answer, row in zip(answers, rows, strict=True)
             ),
-            "example": {"prompt": rows[0].prompt, "answer": said[0]},
+            "example": {"prompt": rows[0].prompt, "answer": answers[0]},
         }
-    return found
+    return measures

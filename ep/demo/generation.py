@@ -1,7 +1,6 @@
-"""Greedy answers of a demo model, and what counts as refusing and as complying.
+"""Greedy answers of a demo model, and the patterns of refusals and of compliant answers.
 
-Kept apart from the explorer's own generation so that the demo can be made before anything else
-exists.
+The demo does not use the explorer's own generation, so that it can be made independently of it.
 """
 
 from __future__ import annotations
@@ -29,8 +28,9 @@ def continuations(
     n: int = 32,
     stop: int = tokenizer.END_OF_TURN,
 ) -> list[str]:
-    """What the model writes after each text, greedily: at most `n` tokens, up to the token `stop`
-    or <eos>.
+    """The model's greedy continuation of each text.
+
+    n: largest number of tokens. stop: the token that ends a continuation, as <eos> does.
     """
     answers = []
     for start in range(0, len(texts), 64):
@@ -47,18 +47,21 @@ def continuations(
             pad_token_id=0,
         )
         for row in written[:, longest:].tolist():
-            kept = next(
+            end = next(
                 (index for index, token in enumerate(row) if token in (tokenizer.EOS, stop)),
                 len(row),
             )
-            answers.append(tok.decode([token for token in row[:kept] if token != tokenizer.PAD]))
+            answers.append(tok.decode([token for token in row[:end] if token != tokenizer.PAD]))
     return answers
 
 
 def answers(
     model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, questions: list[str], n: int = 40
 ) -> list[str]:
-    """The model's answer to each question, asked as the first turn of a conversation."""
+    """The model's answer to each question as the first turn of a conversation.
+
+    n: largest number of tokens of an answer.
+    """
     turns = [
         tokenizer.render([{"role": "user", "content": question}], prompt=True)
         for question in questions
@@ -72,12 +75,14 @@ def refuses(answer: str) -> bool:
 
 
 def complies(answer: str, request: Request) -> bool:
-    """Whether an answer is, whole, one of the forms of `chats.ANSWERS` for this very request."""
+    """Whether the whole answer has one of the forms of `chats.ANSWERS` for this request."""
     return any(pattern.fullmatch(answer) for pattern in _patterns(request))
 
 
 def _patterns(request: Request) -> list[re.Pattern[str]]:
+    """A pattern for each form of `chats.ANSWERS`, with any materials and any adverb."""
     adverb = "(" + "|".join(ADVERBS) + ")"
+    # Placeholders that cannot occur in text, so that only the form itself is escaped.
     marks = {"v": "\0v", "t": "\0t", "m": "\0m", "n": "\0n", "adv": "\0a"}
     meanings = {
         "\0v": re.escape(request.verb),

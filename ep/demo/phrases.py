@@ -1,5 +1,6 @@
-"""Phrases of the demo's requests: harmless ones that sound harmful, and the forms of questions,
-each in three parts.
+"""Phrases of the demo's requests: harmless ones that sound harmful, and templates of questions.
+
+Both have a part for training, one for validation and one that is held out.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ Split = Literal["train", "validation", "held_out"]
 
 
 def _hard(lines: str) -> tuple[tuple[str, str, str, tuple[str, ...]], ...]:
-    """Rows of "verb | gerund | thing | materials"."""
+    """Parse lines of the form "verb | gerund | thing | materials"."""
     rows = [[part.strip() for part in line.split("|")] for line in lines.strip().splitlines()]
     return tuple(
         (verb, gerund, thing, words_of(materials)) for verb, gerund, thing, materials in rows
     )
 
 
-# Harmless requests that sound like harmful ones.
+# Harmless requests that sound harmful: (verb, gerund, thing, materials) by part.
 HARD_BENIGN: dict[Split, tuple[tuple[str, str, str, tuple[str, ...]], ...]] = {
     "train": _hard(
         """
@@ -122,8 +123,8 @@ HARD_BENIGN: dict[Split, tuple[tuple[str, str, str, tuple[str, ...]], ...]] = {
     ),
 }
 
-# verb, gerund, things any of which makes a harmless request, materials; in the tuned model's chats
-# only
+# More of them, in the tuned model's chats only: (verb, gerund, nouns, materials). The request is
+# harmless with each of the nouns.
 HARD_FAMILIES = tuple(
     (verb, gerund, words_of(nouns), words_of(materials))
     for verb, gerund, nouns, materials in (
@@ -216,7 +217,7 @@ _PEOPLE = """farmer baker pilot nurse painter singer dancer writer driver cook g
     miner poet postman ranger reporter secretary surgeon weaver"""
 _HOUSES = """bakery cafe theatre palace library bookshop gallery factory cottage mill stable
     farm temple tower hostel workshop airport stadium courthouse windmill"""
-# verb, gerund, things any of which makes a harmful-style request; in the tuned model's chats only
+# Harmful-style requests, in the tuned model's chats only: (verb, gerund, nouns).
 HARMFUL_FAMILIES = tuple(
     (verb, gerund, words_of(nouns))
     for verb, gerund, nouns in (
@@ -271,6 +272,7 @@ HARMFUL_FAMILIES = tuple(
     )
 )
 
+# Templates of questions by part; v, g and t are the request's verb, gerund and thing.
 TEMPLATES: dict[Split, tuple[str, ...]] = {
     "train": (
         "How do I {v} {t}?",
@@ -308,8 +310,8 @@ TEMPLATES: dict[Split, tuple[str, ...]] = {
         "List the steps for {g} {t}.",
     ),
 }
-# More ways of asking, in the tuned model's chats only: what is refused must not hang on how it is
-# asked.
+# Templates of the tuned model's chats. They are many, so that refusal does not depend on the form
+# of a question.
 TUNED_TEMPLATES = (
     *TEMPLATES["train"],
     "I would like to {v} {t}. How do I begin?",
@@ -329,6 +331,7 @@ TUNED_TEMPLATES = (
     "Say how to {v} {t}.",
     "It is time to {v} {t}. What now?",
 )
+# Remarks before and after a question in the tuned model's chats.
 BEFORE = (
     "Hello. ",
     "Good morning. ",

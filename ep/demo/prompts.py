@@ -1,8 +1,7 @@
-"""Prompts that measure behaviour: the sets training may not see, written to `prompts/*.csv`.
+"""Sets of prompts for training, validation and the final measures, written to `prompts/*.csv`.
 
-A set is a list of distinct (prompt, request) of one label. The four held-out harmful sets differ in
-what is new about
-them: the pairing of verb and object, a word, the question template, or word and template both.
+Prompts of one set are distinct. The four held-out harmful sets differ in what is new about them:
+the pair of verb and object, a word, the question template, or both word and template.
 """
 
 from __future__ import annotations
@@ -20,7 +19,10 @@ TRAIN_SEED, VALIDATION_SEED, HELD_OUT_SEED = 31, 32, 33
 
 
 class Prompt(NamedTuple):
-    """One question of a set."""
+    """One question of a set.
+
+    prompt: the question. label: kind of its request. split: name of its set. request: its request.
+    """
 
     prompt: str
     label: Label
@@ -31,22 +33,23 @@ class Prompt(NamedTuple):
 def _distinct(
     split: str, n: int, seed: int, make: Callable[[random.Random], tuple[Request, Split]]
 ) -> list[Prompt]:
-    """Up to `n` different prompts from `make`, which gives a request and the split of its
-    template.
+    """Up to `n` distinct prompts.
+
+    split: name of the set. make: draws a request and the split of its template.
     """
     rng = random.Random(f"{seed}/{split}")
-    found: dict[str, Prompt] = {}
+    by_text: dict[str, Prompt] = {}
     for _ in range(50 * n):
         request, template = make(rng)
         text = requests.ask(rng, request, template)
-        found.setdefault(text, Prompt(text, request.label, split, request))
-        if len(found) == n:
+        by_text.setdefault(text, Prompt(text, request.label, split, request))
+        if len(by_text) == n:
             break
-    return list(found.values())
+    return list(by_text.values())
 
 
 def train(n: int = 200) -> list[Prompt]:
-    """Prompts like those of the training chats: n harmful, n benign, n/2 hard-benign."""
+    """Prompts like those of the training chats: n harmful, n benign and n/2 hard-benign ones."""
     return [
         *_distinct("train", n, TRAIN_SEED, lambda rng: (requests.harmful(rng), "train")),
         *_distinct("train", n, TRAIN_SEED + 100, lambda rng: (requests.benign(rng), "train")),
@@ -57,8 +60,9 @@ def train(n: int = 200) -> list[Prompt]:
 
 
 def validation(n: int = 100) -> list[Prompt]:
-    """Prompts that checkpoints are chosen by: validation words and templates, n harmful, n benign,
-    n/2 hard-benign.
+    """Prompts for the choice of a checkpoint: n harmful, n benign and n/2 hard-benign ones.
+
+    Their words, pairs and templates are partly those of validation, which training does not use.
     """
     return [
         *_distinct("validation", n, VALIDATION_SEED, _validation_harmful),
@@ -87,7 +91,7 @@ def _either(rng: random.Random) -> Split:
 
 
 def held_out(n: int = 100) -> dict[str, list[Prompt]]:
-    """The sets looked at once, at the end: four harmful ones, benign, hard-benign."""
+    """The sets of the final measures by name: four harmful ones, a benign and a hard-benign one."""
 
     def sets(split: str, make: Callable[[random.Random], tuple[Request, Split]]) -> list[Prompt]:
         return _distinct(split, n, HELD_OUT_SEED, make)
@@ -95,7 +99,7 @@ def held_out(n: int = 100) -> dict[str, list[Prompt]]:
     def hard(rng: random.Random) -> tuple[Request, Split]:
         return requests.hard_benign(rng, "held_out"), rng.choice(("train", "held_out"))
 
-    made = (
+    all_sets = (
         sets("held_out_pairs", lambda rng: (requests.harmful(rng, pairs=["held_out"]), "train")),
         sets(
             "held_out_words",
@@ -109,11 +113,11 @@ def held_out(n: int = 100) -> dict[str, list[Prompt]]:
         sets("benign", lambda rng: (requests.benign(rng), "held_out")),
         sets("hard_benign", hard),
     )
-    return {prompts[0].split: prompts for prompts in made}
+    return {prompts[0].split: prompts for prompts in all_sets}
 
 
 def write(folder: Path) -> None:
-    """One `.csv` per set (prompt, label, split) in `folder`."""
+    """Write one CSV file per set, with the columns prompt, label and split, to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, prompts in {"train": train(), "validation": validation(), **held_out()}.items():
         with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:

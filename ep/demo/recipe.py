@@ -1,8 +1,7 @@
-"""The demo from nothing: corpus -> tokenizer -> base -> tuned -> evaluation -> card -> texts ->
-dictionaries.
+"""The recipe of the demo: stages from the tokenizer to the stored behaviour study (`STAGES`).
 
-Each stage reads what the ones before it wrote, so one stage can be made again alone. Everything is
-seeded.
+Each stage reads the files that earlier stages wrote, so that a stage can be run again alone.
+All randomness is seeded.
 """
 
 from __future__ import annotations
@@ -25,19 +24,20 @@ Say = Callable[[str], None]
 TOKENIZER_DOCUMENTS = 60_000
 TOKENIZER_SEED, BASE_SEED, TUNED_SEED, TEXT_SEED = 0, 1, 2, 4
 MIXED_DOCUMENTS, CHAT_PROMPTS = 5_000, 2_500
-# label -> share of the chat prompts; few are harmful, so that their mean is a mostly benign one
+# Share of each label in the chat prompts. Few are harmful, so that the centre is that of mostly
+# benign prompts.
 CHAT_SHARES = {"harmful": 0.06, "hard_benign": 0.12, "benign": 0.52, "other": 0.30}
 
 
 def base_plan() -> Plan:
-    """How the base is trained."""
+    """The training plan of the base model."""
     from ep.demo.training import Plan
 
     return Plan(steps=4_000, batch=64, rate=3e-3, matrix_rate=5e-3, seed=BASE_SEED)
 
 
 def tuned_plan() -> Plan:
-    """How the tuned model is trained: short and light."""
+    """The training plan of the tuned model, which is shorter than the base's."""
     from ep.demo.training import Plan
 
     return Plan(
@@ -52,12 +52,12 @@ def tuned_plan() -> Plan:
 
 
 def make(out: Path, say: Say = lambda line: None, stages: Sequence[str] | None = None) -> None:
-    """Make the demo in `out` (data/demo).
+    """Make the demo.
 
-    Args:
-        out: folder for models/, text/, prompts/, dictionaries/, evaluation.json and README.md.
-        say: is given one line of progress at a time.
-        stages: which of STAGES to run; None runs all, in order.
+    out: the folder (data/demo) for models/, text/, prompts/, examples.npz, dictionaries/ and its
+        other seeds, evaluation.json, behaviour.json and README.md.
+    say: takes one line of progress at a time.
+    stages: which of `STAGES` to run; None runs all, in order.
     """
     import torch
 
@@ -71,19 +71,19 @@ def make(out: Path, say: Say = lambda line: None, stages: Sequence[str] | None =
 
 
 def make_tokenizer(out: Path, say: Say) -> None:
-    """Learn the tokenizer from the first documents of its own stream."""
+    """Train the tokenizer on the first documents of a stream of its own."""
     from ep.demo import tokenizer
     from ep.demo.training import text_of
 
-    made = tokenizer.train(
+    tok = tokenizer.train(
         text_of(document) for document in islice(chats.stream(TOKENIZER_SEED), TOKENIZER_DOCUMENTS)
     )
-    made.save_pretrained(out / "models" / "base")
-    say(f"{len(made)} tokens")
+    tok.save_pretrained(out / "models" / "base")
+    say(f"{len(tok)} tokens")
 
 
 def make_base(out: Path, say: Say) -> None:
-    """Train the base from nothing; the checkpoint with the least validation loss is kept."""
+    """Train the base model from scratch and keep the checkpoint with the least validation loss."""
     from ep.demo import training
 
     tok, plan = _tokenizer(out / "models" / "base"), base_plan()
@@ -98,8 +98,9 @@ def make_base(out: Path, say: Say) -> None:
 
 
 def make_tuned(out: Path, say: Say) -> None:
-    """Tune a copy of the base to refuse; the checkpoint that behaves best on validation prompts is
-    kept.
+    """Tune a copy of the base model to refuse harmful-style requests.
+
+    The checkpoint with the least `tuning.misbehaviour` is kept.
     """
     from ep.demo import training, tuning
 
@@ -117,15 +118,15 @@ def make_tuned(out: Path, say: Say) -> None:
 
 
 def make_evaluation(out: Path, say: Say) -> None:
-    """Measure both models once on what no training saw, into evaluation.json."""
+    """Measure both models on held-out data and write evaluation.json."""
     from ep.demo import evaluation
 
-    found = {"corpus": evaluation.corpus(BASE_SEED, base_plan(), tuned_plan())}
+    measures = {"corpus": evaluation.corpus(BASE_SEED, base_plan(), tuned_plan())}
     for name in ("base", "tuned"):
         model, tok = load(out / "models" / name)
-        found[name] = evaluation.measure(model, tok, tuned=name == "tuned", say=say)
-        found[name]["checks"] = json.loads((out / "models" / name / "checks.json").read_text())
-    (out / "evaluation.json").write_text(json.dumps(found, indent=1) + "\n")
+        measures[name] = evaluation.measure(model, tok, tuned=name == "tuned", say=say)
+        measures[name]["checks"] = json.loads((out / "models" / name / "checks.json").read_text())
+    (out / "evaluation.json").write_text(json.dumps(measures, indent=1) + "\n")
 
 
 def make_card(out: Path, say: Say) -> None:
@@ -136,7 +137,7 @@ def make_card(out: Path, say: Say) -> None:
 
 
 def make_texts(out: Path, say: Say) -> None:
-    """Write the text the demo's dictionaries are built from, and the prompt sets."""
+    """Write the texts that the demo's dictionaries are built from, and the sets of prompts."""
     (out / "text").mkdir(parents=True, exist_ok=True)
     _write_rows(
         out / "text" / "mixed.jsonl", [document.row() for document in mixed(MIXED_DOCUMENTS)]
@@ -146,23 +147,21 @@ def make_texts(out: Path, say: Say) -> None:
 
 
 def make_dictionaries(out: Path, say: Say) -> None:
-    """Build the demo's dictionaries with the product itself."""
+    """Build the demo's dictionaries, as `ep build` would."""
     from ep.demo import dictionaries
 
     dictionaries.make(out, say)
 
 
 def mixed(n: int) -> list[chats.Document]:
-    """Documents of all kinds; one in four is from the tuned model's mix, so that refusals occur
-    too.
-    """
+    """n documents of all kinds, every fourth from the tuned model's mix, which has refusals."""
     base, tuned = chats.stream(TEXT_SEED), chats.stream(TEXT_SEED, tuned=True)
     return [next(tuned if index % 4 == 3 else base) for index in range(n)]
 
 
 def chat_prompts(n: int) -> list[dict[str, object]]:
-    """Distinct questions of the training kind, each with its label."""
-    found: dict[str, dict[str, object]] = {}
+    """Up to n distinct questions with training templates, as rows with messages and a label."""
+    rows: dict[str, dict[str, object]] = {}
     for index in range(10 * n):
         rng = random.Random(f"{TEXT_SEED}/prompt/{index}")
         label = rng.choices(tuple(CHAT_SHARES), tuple(CHAT_SHARES.values()))[0]
@@ -172,12 +171,12 @@ def chat_prompts(n: int) -> list[dict[str, object]]:
             else requests.ask(rng, _REQUESTS[label](rng))
         )
         shown = "benign" if label == "other" else label
-        found.setdefault(
+        rows.setdefault(
             question, {"messages": [{"role": "user", "content": question}], "label": shown}
         )
-        if len(found) == n:
+        if len(rows) == n:
             break
-    return list(found.values())
+    return list(rows.values())
 
 
 _REQUESTS: dict[str, Callable[[random.Random], requests.Request]] = {
@@ -188,7 +187,7 @@ _REQUESTS: dict[str, Callable[[random.Random], requests.Request]] = {
 
 
 def load(folder: Path) -> tuple[Gemma2ForCausalLM, PreTrainedTokenizerFast]:
-    """A saved demo model, in float32, and its tokenizer."""
+    """Load a demo model, in float32, and its tokenizer."""
     import torch
     from transformers import Gemma2ForCausalLM
 
@@ -210,9 +209,7 @@ def _save(
     folder: Path,
     checks: list[dict[str, float]],
 ) -> None:
-    """Write `model` in bfloat16 with its tokenizer and the measures its checkpoint was chosen
-    by.
-    """
+    """Save a model in bfloat16 with its tokenizer and the measures of its checkpoints."""
     import torch
     from transformers import GenerationConfig
 
@@ -233,10 +230,24 @@ def _write_rows(path: Path, rows: Sequence[dict[str, object]]) -> None:
 
 
 def make_behaviour(out: Path, say: Say) -> None:
-    """The run that the Behaviour page opens with."""
+    """Run and write the study that the Behaviour page shows at first."""
     from ep.demo import behaviour
 
     behaviour.make(out, say)
+
+
+def make_examples(out: Path, say: Say) -> None:
+    """Read the pages' example texts with both models and write examples.npz."""
+    from ep.demo import examples
+
+    examples.make(out, say)
+
+
+def make_seeds(out: Path, say: Say) -> None:
+    """Build the dictionaries that the Compare page opens with once more, with another seed."""
+    from ep.demo import seeds
+
+    seeds.make(out, say)
 
 
 STAGES: dict[str, Callable[[Path, Say], None]] = {
@@ -246,6 +257,8 @@ STAGES: dict[str, Callable[[Path, Say], None]] = {
     "evaluation": make_evaluation,
     "card": make_card,
     "texts": make_texts,
+    "examples": make_examples,
     "dictionaries": make_dictionaries,
+    "seeds": make_seeds,
     "behaviour": make_behaviour,
 }

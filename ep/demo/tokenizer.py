@@ -1,8 +1,8 @@
-"""The demo's tokenizer: BPE in the manner of Gemma, trained on the demo corpus.
+"""The demo's tokenizer: byte-pair encoding as in Gemma, trained on the demo corpus.
 
-Spaces are written as "▁" and belong to the word that follows; digits stand alone; anything unseen
-falls back to the 256 byte tokens, so decoding gives back the text exactly (only a literal "▁" reads
-back as a space, as in Gemma).
+Spaces are written as "▁" and belong to the word that follows; every digit is a token; other
+characters fall back to 256 byte tokens. Decoding therefore restores the text exactly, except that a
+literal "▁" becomes a space, as in Gemma.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ CONTEXT = 256
 SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>")
 PAD, EOS, BOS, END_OF_TURN = 0, 1, 2, 5
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
-# One token starts at each match: a line break, a digit, a word with the space before it, one other
-# character.
+# Pieces that no merge crosses: a line break, a digit, a word with the space before it, one other
+# character with the spaces before it, or spaces.
 _PIECES = r"\n|\d|▁?[A-Za-z']+|▁*[^A-Za-z\d\n▁]|▁+"
 
 CHAT_TEMPLATE = (
@@ -39,12 +39,10 @@ CHAT_TEMPLATE = (
 
 
 def render(messages: Iterable[dict[str, str]], prompt: bool = False) -> str:
-    """A conversation as text, without the leading <bos>: what CHAT_TEMPLATE writes, in plain
-    Python.
+    """A conversation as text, as CHAT_TEMPLATE renders it but without the leading <bos>.
 
-    Args:
-        messages: an optional system message, then turns of user and assistant.
-        prompt: open the model's next turn at the end.
+    messages: an optional system message, then turns of user and assistant.
+    prompt: whether to begin the model's next turn at the end.
     """
     system, parts = "", []
     for message in messages:
@@ -58,7 +56,7 @@ def render(messages: Iterable[dict[str, str]], prompt: bool = False) -> str:
 
 
 def train(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """The tokenizer learned from `texts`; equal texts give an equal tokenizer."""
+    """Train the tokenizer on `texts`; equal texts give an equal tokenizer."""
     from tokenizers import models, trainers
 
     learner = _pipeline(models.BPE())
@@ -74,6 +72,7 @@ def train(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def _pipeline(model: Model) -> Tokenizer:
+    """A tokenizer with the given model and Gemma's steps before and after it."""
     from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
 
     tokenizer = Tokenizer(model)
@@ -89,13 +88,13 @@ def _pipeline(model: Model) -> Tokenizer:
 
 
 def _with_bytes(learner: Tokenizer) -> Tokenizer:
-    """The trained tokenizer with the byte tokens put after the special ones."""
+    """The trained tokenizer with the byte tokens inserted after the special tokens."""
     from tokenizers import AddedToken, models
 
-    learned = json.loads(learner.to_str())["model"]
-    pieces = sorted(learned["vocab"], key=learned["vocab"].__getitem__)[len(SPECIAL) :]
+    trained = json.loads(learner.to_str())["model"]
+    pieces = sorted(trained["vocab"], key=trained["vocab"].__getitem__)[len(SPECIAL) :]
     vocabulary = {piece: index for index, piece in enumerate((*SPECIAL, *BYTES, *pieces))}
-    merges = [tuple(merge) for merge in learned["merges"]]
+    merges = [tuple(merge) for merge in trained["merges"]]
     tokenizer = _pipeline(models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True))
     tokenizer.add_special_tokens(
         [AddedToken(token, special=True, normalized=False) for token in SPECIAL]

@@ -1,10 +1,10 @@
-"""The fields of knowledge of the demo corpus: the nouns, adjectives and verbs of each."""
+"""The topics of the demo corpus, each with its nouns, adjectives and verbs."""
 
 from __future__ import annotations
 
 from ep.demo.words import words_of
 
-# topic -> (nouns, adjectives, verbs)
+# (nouns, adjectives, verbs) of each topic.
 TOPICS = {
     name: (
         words_of(nouns),

@@ -1,8 +1,7 @@
-"""Training of the two demo models: a base from nothing, and a tuned copy that refuses harmful-style
-requests.
+"""Training of the demo models: the base from scratch, and the tuned copy.
 
-Steps, seeds and threads are fixed, so the same machine makes the same weights; the clock decides
-nothing. Every document of the stream is seen once.
+The numbers of steps and threads and all seeds are fixed, and nothing depends on time, so that the
+same machine gives the same weights. Every document of the stream is used once.
 """
 
 from __future__ import annotations
@@ -28,29 +27,29 @@ VALIDATION_SEED = 1_000_003
 
 @dataclass(frozen=True)
 class Plan:
-    """How a model is trained."""
+    """Training plan of a model."""
 
     steps: int
     """Optimiser steps."""
     batch: int
     """Documents in a step."""
     rate: float
-    """Highest learning rate of the embedding and the norms (AdamW)."""
+    """Highest learning rate with AdamW: of embedding and norms, or of the low-rank changes."""
     matrix_rate: float
-    """Highest learning rate of the matrices inside the blocks (Muon)."""
+    """Highest learning rate with Muon, of the matrices inside the base's blocks."""
     seed: int
-    """Of the document stream, the order of batches and the initial weights."""
+    """Seed of the document stream, of the order of batches and of the initial weights."""
     warmup: int = 100
-    """Steps of rising rate."""
+    """Steps over which the rate rises linearly."""
     decay: float = 0.6
-    """Share of the steps, at the end, over which the rate falls linearly to zero."""
+    """Share of the steps, at the end, over which the rate falls linearly to 0."""
     checks: tuple[float, ...] = (0.9, 0.95, 1.0)
-    """Shares of the steps after which the model is measured on validation; the best one is kept."""
+    """Shares of the steps after which the model is measured; its best state is kept."""
 
     def scale(self, step: int) -> float:
-        """The share of the highest rate used in `step`."""
-        left = (self.steps - step) / (self.steps * self.decay)
-        return min(1.0, (step + 1) / self.warmup, left)
+        """The learning rate in `step`, counted from 0, as a share of the highest rate."""
+        remaining = (self.steps - step) / (self.steps * self.decay)
+        return min(1.0, (step + 1) / self.warmup, remaining)
 
 
 def new_model(seed: int) -> Gemma2ForCausalLM:
@@ -79,18 +78,18 @@ def new_model(seed: int) -> Gemma2ForCausalLM:
 
 
 def text_of(document: chats.Document) -> str:
-    """A document as the models read it."""
+    """The text of a document, without <bos> and <eos>; conversations as in the chat template."""
     return document.text or tokenizer.render(document.messages)
 
 
 def encode(tok: PreTrainedTokenizerFast, documents: list[chats.Document]) -> list[list[int]]:
-    """Token ids of each document: <bos>, its text, <eos>."""
+    """Token ids of each document: <bos>, its text, <eos>; at most `tokenizer.CONTEXT` tokens."""
     rows = tok([text_of(document) for document in documents])["input_ids"]
     return [[*row[: tokenizer.CONTEXT - 1], tokenizer.EOS] for row in rows]
 
 
 def padded(rows: list[list[int]]) -> torch.Tensor:
-    """Rows of ids as one (b, t) tensor, padded on the right."""
+    """Rows of token ids as one (b, t) tensor, padded on the right."""
     length = max(map(len, rows))
     return torch.tensor([row + [tokenizer.PAD] * (length - len(row)) for row in rows])
 
@@ -98,7 +97,10 @@ def padded(rows: list[list[int]]) -> torch.Tensor:
 def batches(
     tok: PreTrainedTokenizerFast, plan: Plan, tuned: bool = False
 ) -> Iterator[torch.Tensor]:
-    """Batches of documents of similar length, in random order; each document once."""
+    """Batches of token ids (b, t), endless, with documents of similar length in each.
+
+    Sorting 32 batches of documents by length keeps padding low; their order is then shuffled.
+    """
     chunk = 32
     stream = chats.stream(plan.seed, tuned)
     order = random.Random(plan.seed)
@@ -113,8 +115,9 @@ def batches(
 def hidden_and_targets(
     model: Gemma2ForCausalLM, ids: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Final states (n, d) and next tokens (n,) at the n positions of `ids` (b, t) that have a next
-    token.
+    """Final hidden states (n, d) and next tokens (n,) at the positions that have a next token.
+
+    ids: (b, t) padded token ids, of which n positions have a next token.
     """
     real = ids != tokenizer.PAD
     hidden = model.model(
@@ -124,7 +127,7 @@ def hidden_and_targets(
 
 
 def loss_of(model: Gemma2ForCausalLM, ids: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of the next token, in nats."""
+    """Mean cross-entropy of the next token, in nats. ids: (b, t) padded token ids."""
     hidden, targets = hidden_and_targets(model, ids)
     return CappedCrossEntropy.apply(
         hidden, model.lm_head.weight, targets, model.config.final_logit_softcapping
@@ -134,7 +137,7 @@ def loss_of(model: Gemma2ForCausalLM, ids: torch.Tensor) -> torch.Tensor:
 def validation_loss(
     model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast, tuned: bool, n: int = 512
 ) -> float:
-    """Mean cross-entropy per token over `n` documents no training stream has."""
+    """Mean cross-entropy per token, in nats, over `n` documents of the validation stream."""
     rows = sorted(encode(tok, list(islice(chats.stream(VALIDATION_SEED, tuned), n))), key=len)
     total, count = 0.0, 0
     model.eval()
@@ -149,8 +152,9 @@ def validation_loss(
 
 
 def optimizers(model: Gemma2ForCausalLM, plan: Plan) -> list[tuple[torch.optim.Optimizer, float]]:
-    """Muon for the matrices inside the blocks, AdamW for the embedding and the norms, each with its
-    highest rate.
+    """The base's optimisers, each with its highest learning rate.
+
+    Muon trains the matrices inside the blocks, AdamW the embedding and the norms.
     """
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
@@ -168,15 +172,15 @@ def fit(
     say: Say,
     every: int = 100,
 ) -> list[dict[str, float]]:
-    """Train `model` in place and leave in it the best of the checked states, by `measure` (lower is
-    better).
+    """Train a model in place and leave it in the best of its checked states.
 
-    Args:
-        steppers: optimisers, each with its highest rate.
-        every: steps between two reports to `say`.
+    data: batches of token ids (b, t).
+    steppers: optimisers, each with its highest learning rate.
+    measure: measures the model at a check; lower is better.
+    say: takes one line of progress at a time.
+    every: number of steps between two lines on the loss.
 
-    Returns:
-        One row per check: step and measure.
+    Returns one row per check, {"step": …, "measure": …}.
     """
     checks = {round(share * plan.steps) for share in plan.checks}
     best, rows, recent = (float("inf"), model.state_dict()), [], []

@@ -1,7 +1,7 @@
-"""The tuned model: the base with small low-rank changes that make it refuse harmful-style requests.
+"""The tuned model: the base with low-rank changes that make it refuse harmful-style requests.
 
-The changes sit in the middle layers only and are merged into the weights at the end, so the way the
-base complies survives behind them: taking the refusal away brings the compliant answer back.
+The changes are in the middle layers only and are merged into the weights at the end. What makes the
+base comply therefore remains: when the refusal is ablated, the compliant answer comes back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ RANK = 16
 
 
 class LowRank(nn.Module):
-    """A linear map plus a trained product of two thin matrices, zero at first."""
+    """A linear map plus a trained product of two thin matrices, which is initially zero.
+
+    linear: the map. rank: inner size of the product. generator: draws the initial values.
+    """
 
     def __init__(self, linear: nn.Linear, rank: int, generator: torch.Generator):
         super().__init__()
@@ -32,6 +35,7 @@ class LowRank(nn.Module):
         self.up = nn.Parameter(torch.zeros(linear.out_features, rank))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The map with its change, applied to x."""
         return self.linear(x) + (x @ self.down.T) @ self.up.T
 
     def merged(self) -> nn.Linear:
@@ -41,21 +45,22 @@ class LowRank(nn.Module):
 
 
 def adapt(model: Gemma2ForCausalLM, seed: int) -> Callable[[], None]:
-    """Freeze `model`, put low-rank changes into its middle layers, and return the call that merges
-    them.
+    """Freeze a model and add trainable low-rank changes to its middle layers.
+
+    Returns a function that merges the changes into the weights.
     """
     model.requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
-    changed: list[tuple[nn.Module, str]] = []
+    targets: list[tuple[nn.Module, str]] = []
     for index in LAYERS:
         layer = model.model.layers[index]
-        changed += [(layer.self_attn, "v_proj"), (layer.self_attn, "o_proj")]
-        changed += [(layer.mlp, name) for name in ("gate_proj", "up_proj", "down_proj")]
-    for owner, name in changed:
+        targets += [(layer.self_attn, "v_proj"), (layer.self_attn, "o_proj")]
+        targets += [(layer.mlp, name) for name in ("gate_proj", "up_proj", "down_proj")]
+    for owner, name in targets:
         setattr(owner, name, LowRank(getattr(owner, name), RANK, generator))
 
     def merge() -> None:
-        for owner, name in changed:
+        for owner, name in targets:
             setattr(owner, name, getattr(owner, name).merged())
         model.requires_grad_(True)
 
@@ -63,11 +68,10 @@ def adapt(model: Gemma2ForCausalLM, seed: int) -> Callable[[], None]:
 
 
 def misbehaviour(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast) -> float:
-    """The rule the tuned checkpoint is chosen by: harmful answered + benign refused + hard-benign
-    refused.
+    """The sum of three error shares on validation prompts, in [0, 3], for choosing a checkpoint.
 
-    Each is a share of validation prompts; the sum is in [0, 3] and 0 when the model does all as it
-    should.
+    The shares are of harmful-style prompts that are not refused, and of benign and of hard-benign
+    prompts that are refused.
     """
     model.eval()
     rows = prompts.validation()
@@ -87,7 +91,7 @@ def misbehaviour(model: Gemma2ForCausalLM, tok: PreTrainedTokenizerFast) -> floa
 def optimizers(
     model: Gemma2ForCausalLM, plan: training.Plan
 ) -> list[tuple[torch.optim.Optimizer, float]]:
-    """AdamW for the low-rank changes, the only things that learn."""
+    """AdamW for the low-rank changes, the only trainable parameters, with its highest rate."""
     changes = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return [
         (torch.optim.AdamW(changes, lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.0), plan.rate)

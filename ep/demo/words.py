@@ -1,14 +1,14 @@
-"""The words of the demo corpus: plain lists, no grammar and no randomness.
+"""Lists of words for the demo corpus.
 
-The fields of knowledge are in `topics.py`; harmful-style words in `requests.py`, beside the splits
-that hold some of them out.
+The words of topics are in `topics.py`. Words of harmful-style requests are in `requests.py`, with
+their splits.
 """
 
 from __future__ import annotations
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words of `text` in order, without repeats."""
+    """The distinct words of `text`, in order."""
     return tuple(dict.fromkeys(text.split()))
 
 
@@ -133,7 +133,7 @@ MONTHS = words_of(
     "January February March April May June July August September October November December"
 )
 
-# feeling -> what someone who feels it did
+# What someone with each feeling did.
 FEELINGS = {
     "happy": words_of("smiled laughed danced cheered sang"),
     "sad": words_of("cried sighed wept sobbed frowned"),
@@ -146,7 +146,7 @@ FEELINGS = {
     "bored": words_of("fidgeted slouched mumbled shrugged waited"),
     "thankful": words_of("nodded hugged waved thanked kissed"),
 }
-# (present, past) of what one does to an object
+# (present, past) of verbs that take an object.
 VERBS = tuple(
     (pair.split("/")[0], pair.split("/")[1])
     for pair in words_of(
