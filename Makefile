@@ -2,28 +2,37 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-PORT ?= 8501
+PORT ?=
 PEERS := .venv-peers
 
-.PHONY: app test quick setup setup-dev check bench peers demo clean
+.PHONY: app test check lint format types quick slow browser setup setup-dev bench peers demo clean
 .DEFAULT_GOAL := app
 
 app: setup  ## open the explorer on the bundled demo
-	$(BIN)/python -m ep app --port $(PORT)
+	$(BIN)/python -m ep app $(if $(PORT),--port $(PORT))
 
-test: setup-dev  ## every check and every test, the browser ones included
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -m "not slow and not browser"
-	$(BIN)/python -m pytest -m "slow and not browser"
-	$(BIN)/python -m pytest -m browser
+test: setup-dev  ## every check and every test; a group that fails does not keep the next from running
+	@$(MAKE) --no-print-directory --keep-going -j1 check quick slow browser
+
+check: lint format types  ## lint and import walls, format, types
+
+lint: setup-dev
+	$(BIN)/ruff check .
+
+format: setup-dev
+	$(BIN)/ruff format --check .
+
+types: setup-dev
+	$(BIN)/mypy
 
 quick: setup-dev  ## the quick tests alone
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser"
 
-check: setup-dev  ## format, lint, import walls, types
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+slow: setup-dev  ## the tests that build and train
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not browser"
+
+browser: setup-dev  ## the tests in Chromium
+	$(BIN)/python -m pytest -m browser
 
 bench: setup-dev  ## speed and memory against named rivals; rewrites benchmarks/README.md
 	$(BIN)/python -m benchmarks

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -71,29 +72,49 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         ep.save(dictionary, shelf / f"{name}.ep.h5")
     (shelf / "<img src=x onerror=alert(1)> $x$ :red[x].ep.h5").write_bytes(b"not a dictionary")
     keys = {entry.path.name.removesuffix(".ep.h5"): entry.key for entry in Shelf((shelf,)).entries}
-    port = free_port()
-    log = (shelf / "server.log").open("wb")
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        str(ROOT / "app.py"),
-        "--server.port",
-        str(port),
-    ]
-    command += ["--server.address", "127.0.0.1", "--server.headless", "true"]
-    environment = os.environ | {"EP_LIBRARY": str(shelf), "HF_HUB_OFFLINE": "1"}
-    server = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
-    )
-    try:
-        wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health", server, shelf / "server.log")
-        yield App(f"http://127.0.0.1:{port}", shelf, keys)
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.close()
+    with serving(shelf, tmp_path_factory.mktemp("home")) as url:
+        yield App(url, shelf, keys)
+
+
+@contextmanager
+def serving(shelf: Path, home: Path) -> Iterator[str]:
+    """A server on its own port, as on the machine of a researcher with a coding assistant, where
+    Streamlit would advertise; gives its address.
+    """
+    (home / ".claude").mkdir()
+    log, port = shelf / "server.log", free_port()
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
+    command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
+    environment = os.environ | {
+        "EP_LIBRARY": str(shelf),
+        "HF_HUB_OFFLINE": "1",
+        "HOME": str(home),
+        "BROWSER": "true",  # the command that does nothing, instead of a browser
+    }
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health", server, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def first_visit(app: App, browser: Browser) -> None:
+    """Somebody was there before: what a server's very first visitor sees has a test of its own."""
+    page = browser.new_page()
+    page.goto(app.link(), timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="Atlas")).to_be_visible()
+    page.close()
 
 
 @pytest.fixture(scope="session")
