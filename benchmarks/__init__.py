@@ -1,4 +1,4 @@
-"""Speed and memory against named rivals, measured side by side in one run.
+"""Benchmarks of speed and memory against named rivals, measured in the same run.
 
-`make bench` runs them all.
+`make bench` runs all of them.
 """

@@ -1,7 +1,7 @@
-"""Runs every benchmark and writes the table in benchmarks/README.md.
+"""Runs benchmarks and writes the tables in benchmarks/README.md.
 
-python -m benchmarks                 all of them
-python -m benchmarks leaders memory  some of them; the table keeps the others' last rows
+python -m benchmarks                 runs all of them
+python -m benchmarks leaders memory  runs some; the tables of the others are not changed
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ NAMES = (
     "extraction",
     "ladder",
     "opening",
+    "listing",
     "importing",
     "memory",
     "clicks",
     "maps",
     "searching",
+    "naming",
     "lens",
     "generation",
     "between",
@@ -34,10 +36,11 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 README = HERE / "README.md"
 SHOWN = ("what", "ratio", "target", "at_most", "of")
+"""Entries of a row with a column of their own, or without one; all others are in "measured"."""
 
 
 def main(names: list[str]) -> None:
-    """Run, keep the rows, write the table."""
+    """Run the named benchmarks, or all, store their rows and write the tables."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in names or NAMES:
         print(f"{name} …", flush=True)
@@ -50,9 +53,9 @@ def main(names: list[str]) -> None:
 
 
 def readme(results: dict[str, Any]) -> str:
-    """The table, with the machine and the commands.
+    """Return the page with the tables, the machine and the commands.
 
-    A row's target is for its ratio, or for what "of" names.
+    A row's target is for its ratio, or for the entry that its "of" names.
     """
     lines = [
         "# Benchmarks",
@@ -80,6 +83,7 @@ def readme(results: dict[str, Any]) -> str:
 
 
 def table_row(row: dict[str, Any]) -> str:
+    """Return a row as a line of a Markdown table."""
     more = ", ".join(
         f"{key.replace('_', ' ')} {value}" for key, value in row.items() if key not in SHOWN
     )
@@ -87,6 +91,7 @@ def table_row(row: dict[str, Any]) -> str:
 
 
 def target(row: dict[str, Any]) -> str:
+    """Return the target of a row as text; empty when it has none."""
     if row.get("target") is None:
         return ""
     name = f"{row['of'].replace('_', ' ')} " if "of" in row else ""
@@ -95,6 +100,7 @@ def target(row: dict[str, Any]) -> str:
 
 
 def verdict(row: dict[str, Any]) -> str:
+    """Return "ok", "MISSED", or "--" for a row without a target."""
     if row.get("target") is None:
         return "--"
     measured = row[row.get("of", "ratio")]
@@ -103,7 +109,7 @@ def verdict(row: dict[str, Any]) -> str:
 
 
 def machine() -> str:
-    """Processor and cores of this machine, as the operating system calls them."""
+    """Return the name of the processor and its number of cores."""
     import os
 
     info = Path("/proc/cpuinfo")

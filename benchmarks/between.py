@@ -1,12 +1,11 @@
-"""One question of the Between page against the plain way, which makes the whole distance matrix
-first.
+"""The regions between two regions, compared with computing the whole distance matrix first.
 
     python -m benchmarks.between [K] [d]
 
-The paper's code keeps the K × K matrix of cosine distances and looks up two of its columns; it is
-made anew for every dictionary and basis, so a first question waits for it. Asked here of 20 random
-pairs; the answers are compared. The neighbour lists behind paths are made once for a dictionary:
-their seconds are given, against the same matrix.
+The paper's code computes the K × K matrix of cosine distances of a dictionary and a basis, and then
+looks up two of its columns, so that the first query waits for the matrix. Both ways are timed on 20
+random pairs, and their results are compared. A second row times the neighbour lists that paths
+need, which are computed once for each dictionary, against the same matrix.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ PAIRS = 20
 
 
 def run(size: int = SIZE, width: int = WIDTH) -> list[dict[str, Any]]:
-    """Two rows: one question, and the neighbour lists with one path."""
+    """Return two rows: one query, and the neighbour lists with one path."""
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((size, width), np.float32) + 2 * rng.standard_normal(
         width

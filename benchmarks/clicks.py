@@ -1,9 +1,8 @@
-"""From a click on the map to the new summary beside it, in a real Chromium with software graphics.
+"""The time from a click on the map to the new summary, in Chromium with software graphics.
 
-A dictionary of K = 5,000 (and 20,000) regions is written to a temporary folder, a server of our own
-is started on it, and a browser clicks cells all over the sphere. The clock runs inside the page,
-from pointer-up to the first change of the summary's heading. Knows nothing of other rooms'
-benchmarks.
+A dictionary of K = 5,000 (then 20,000) regions is written to a temporary folder, a server is
+started on it, and a browser clicks cells all over the sphere. The time is measured inside the page,
+from pointer-up to the first change of the summary's heading.
 """
 
 from __future__ import annotations
@@ -54,9 +53,7 @@ WATCH = """
 
 
 def run() -> list[dict[str, object]]:
-    """One row per K: median and 90th percentile of click → summary in seconds, beside the
-    target.
-    """
+    """Return a row per K: median and 90th percentile of the seconds from click to summary."""
     rows = []
     for size, goal in GOALS_S.items():
         times = measure(size)
@@ -75,7 +72,7 @@ def run() -> list[dict[str, object]]:
 
 
 def measure(size: int, clicks: int = CLICKS) -> list[float]:
-    """Seconds from pointer-up to the changed summary, one per click that changed the region."""
+    """Return the seconds from pointer-up to the new summary, for each click."""
     from playwright.sync_api import sync_playwright
 
     with contextlib.ExitStack() as stack:
@@ -118,7 +115,7 @@ def _library(folder: Path, size: int) -> Path:
 
 @contextlib.contextmanager
 def served(library: Path) -> Iterator[str]:
-    """The app on a free port with this library, ended afterwards; yields its address."""
+    """Serve the app with this library on a free port, and yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,8 +1,8 @@
-"""Extraction against a full forward pass with logits, through the same bridge on the same batches.
+"""Extraction of activations, compared with a full forward pass of the same model and batches.
 
-Measures `harvest` as a build calls it (hooks, selection of positions, copy to numpy, bookkeeping of
-positions) at one layer, and the bridge's plain forward, which runs every block and the unembedding.
-The two are timed in turn, so that a busy machine slows both; the ratio is the median over rounds.
+Measures `harvest` at one layer as a build calls it, with hooks, selection of positions, copies to
+numpy and bookkeeping, and the forward pass, which runs every block and the unembedding. The two are
+timed in turn, so that a busy machine slows both; the ratio is the median over rounds.
 
     python -m benchmarks.extraction
 """
@@ -26,7 +26,7 @@ TARGET = 3.0
 
 
 def run(layers: tuple[int, ...] = (2, 4), rounds: int = ROUNDS) -> list[dict[str, Any]]:
-    """One row per layer: tokens/s of extraction and of the full forward, their median ratio."""
+    """Return a row per layer: tokens/s of extraction and of the forward pass, and their ratio."""
     model = load(str(DEMO))
     return [_measure(model, layer, rounds) for layer in layers]
 

@@ -1,10 +1,9 @@
-"""Generation with interventions against plain `transformers` generate, and the wait for the first
-token on the demo.
+"""Generation with interventions, compared with `generate` of transformers without any.
 
-A randomly initialised Gemma-2 of more than 300 M parameters, where the forward pass dominates: four
-rows of one prompt (default, ablated, steered, random control) here, the same four rows without any
-change there, the same number of new tokens, greedy, timed in turn; the ratio is the median over
-rounds.
+The model is a randomly initialised Gemma-2 of more than 300 M parameters, where the forward pass
+dominates. Both generate the same number of tokens greedily for four rows of one prompt; here these
+are the default, ablated, steered and random continuations. The two are timed in turn; the ratio is
+the median over rounds. A second row is the time to the first token on the demo's model.
 
     python -m benchmarks.generation
 """
@@ -31,7 +30,7 @@ DEMO = Path("data/demo")
 
 
 def run() -> list[dict[str, Any]]:
-    """Two rows: tokens/s at scale, and seconds to the first token on the demo model."""
+    """Return two rows: tokens/s of the large model, and seconds to the demo's first token."""
     with tempfile.TemporaryDirectory() as folder:
         return [_at_scale(Path(folder)), _first_token()]
 

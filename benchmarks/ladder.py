@@ -1,8 +1,8 @@
-"""A ladder of two layers and five percentiles against the slowest of its builds made alone.
+"""A build of two layers and five percentiles, compared with the slowest of these builds alone.
 
-One calibration, one stream and one forward pass serve the whole ladder; the rival is this product's
-own build of a single dictionary (the finest percentile at the deepest layer, which is the slowest),
-on the same text and budget.
+One calibration, one stream and one forward pass serve all ten dictionaries. The rival is the build
+of one of them on the same text and budget: the finest percentile at the deepest layer, which is the
+slowest.
 
     python -m benchmarks.ladder
 """
@@ -27,11 +27,9 @@ TARGET = 1.3
 
 
 def run(rounds: int = ROUNDS) -> list[dict[str, Any]]:
-    """One row: seconds of the ladder and of the slowest single build, median ratio over rounds run
-    in turn.
-    """
+    """Return a row: seconds of both builds, which are run in turn, and their median ratio."""
     ladder, single = (LAYERS, PERCENTILES), (LAYERS[-1:], PERCENTILES[:1])
-    seconds(*single, tokens=5_000)  # compiles and warms what both use
+    seconds(*single, tokens=5_000)  # compiles the code and fills the caches that both use
     times = [(seconds(*ladder), seconds(*single)) for _ in range(rounds)]
     return [
         {
@@ -48,7 +46,7 @@ def run(rounds: int = ROUNDS) -> list[dict[str, Any]]:
 
 
 def seconds(layers: tuple[int, ...], percentiles: tuple[float, ...], tokens: int = TOKENS) -> float:
-    """Wall time of one build, model loading left out of neither."""
+    """Return the wall time of one build, including the loading of the model."""
     with tempfile.TemporaryDirectory() as out:
         config = BuildConfig(
             model=str(MODEL),

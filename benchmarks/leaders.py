@@ -1,11 +1,11 @@
-"""Leader clustering with all its bookkeeping against a bare float32 matmul + max on the same rows.
+"""Leader clustering with its bookkeeping, compared with a float32 matmul and max on the same rows.
 
-A synthetic stream at Gemma-2-2B's width (d = 2304) is clustered until K regions exist; from there
-on both sides get the same batches of 1,024 rows in turn, and the figure is the median over batches
-of bare seconds / our seconds (that is: our rows/s over the bare product's). The bare side computes
-(x @ E.T).max(1) in torch, which neither founds, counts nor decides exactly. Ours:
-Leaders.partial_fit, ArrivalMembers.observe and VoronoiMembers.observe. A sample of rows is decided
-again by brute force in float64, and every difference is counted as wrong.
+A synthetic stream of Gemma-2-2B's width (d = 2304) is clustered until there are K regions. From
+then on both sides get the same batches of 1,024 rows in turn, and the ratio is the median over
+batches of the rival's seconds over ours. The rival computes (x @ E.T).max(1) in torch; it founds
+and counts nothing, and is not exact. Ours is Leaders.partial_fit, ArrivalMembers.observe and
+VoronoiMembers.observe. A sample of rows is assigned again by brute force in float64, and every
+difference is counted as wrong.
 
     python -m benchmarks.leaders
 """
@@ -30,15 +30,14 @@ THREADS = 2
 SAMPLE = 64
 CONTEXT = 128
 SETTINGS = ((200, 0.89, 0.6), (1_000, 0.85, 0.8), (5_000, 0.77, 1.0), (20_000, 0.55, 1.5))
-"""K, a threshold at which the stream founds that many regions within 100,000 rows, and the target
-ratio.
-"""
+"""K, a threshold at which the stream founds so many regions in 100,000 rows, and the target."""
 
 WORDS, PAIRS, DOCUMENT = 30_000, 8_192, 200
+"""Of the synthetic stream: number of words, number of word pairs, rows of a document."""
 
 
 def run() -> list[dict[str, Any]]:
-    """One row per K."""
+    """Return a row per K."""
     threads = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
@@ -48,7 +47,7 @@ def run() -> list[dict[str, Any]]:
 
 
 def measure(n_regions: int, threshold: float, target: float) -> dict[str, Any]:
-    """Cluster until there are n_regions, then time both sides on the same batches."""
+    """Cluster until there are `n_regions` regions, then time both sides on the same batches."""
     batches = stream()
     leaders = Leaders(threshold, width=WIDTH)
     members = ArrivalMembers(WIDTH), VoronoiMembers(threshold, CONTEXT)
@@ -86,7 +85,7 @@ def cluster(
     rows: np.ndarray,
     events: Events,
 ) -> Assignment:
-    """One batch through the clustering and all that is kept of it."""
+    """Cluster one batch and record its members."""
     assignment = leaders.partial_fit(rows)
     arrival.observe(assignment, rows)
     voronoi.observe(assignment, events)
@@ -94,8 +93,9 @@ def cluster(
 
 
 def n_wrong(leaders: Leaders, rows: np.ndarray, assignment: Assignment) -> int:
-    """Rows of a sample that a float64 product over the exemplars of their time decides
-    otherwise.
+    """Return the number of rows, of a sample, that a brute-force search assigns differently.
+
+    The search is in float64 over the exemplars that existed when the row arrived.
     """
     sample = np.linspace(0, len(rows) - 1, SAMPLE).astype(int)
     cosine = rows[sample].astype(np.float64) @ leaders.exemplars.astype(np.float64).T
@@ -108,8 +108,10 @@ def n_wrong(leaders: Leaders, rows: np.ndarray, assignment: Assignment) -> int:
 
 
 def stream(seed: int = 0) -> Iterator[tuple[np.ndarray, Events]]:
-    """Endless batches of unit rows: word + word pair + document + noise, Zipf words, a power-law
-    spectrum, centred.
+    """Yield batches of synthetic unit rows without end.
+
+    Each row is the sum of a word, a word pair, a document and noise, minus the mean. Words follow a
+    Zipf distribution, and all vectors have a power-law spectrum.
     """
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     spectrum = torch.arange(1, WIDTH + 1) ** -0.43
@@ -145,6 +147,7 @@ def stream(seed: int = 0) -> Iterator[tuple[np.ndarray, Events]]:
 
 
 def bare_seconds(x: torch.Tensor, exemplars: torch.Tensor) -> float:
+    """Return the seconds of the rival on one batch."""
     start = time.perf_counter()
     (x @ exemplars.T).max(1)
     return time.perf_counter() - start

@@ -1,9 +1,9 @@
-"""How often the logit lens of an exemplar names what comes next, beside the lens of another region
-as control.
+"""How often the logit lens of an exemplar predicts the next token, with another region as control.
 
-For every region of a demo dictionary with at least five Voronoi members that have a next token: is
-the members' most common next token among the five strongest tokens of the exemplar's lens? Counted
-on the stream the dictionary was built from. The interval is Wilson's, 95 %.
+A region counts as a hit if its members' most common next token is among the five tokens that the
+exemplar's lens ranks highest. The share is over all regions of a demo dictionary with at least five
+Voronoi members and a next token, on the stream from which the dictionary was built. The interval is
+Wilson's, 95 %.
 
     python -m benchmarks.lens
 """
@@ -24,11 +24,12 @@ FEWEST, STRONGEST = 5, 5
 
 
 def run() -> list[dict[str, Any]]:
-    """One row per layer and percentile of the tuned demo model."""
+    """Return a row per layer and percentile of the tuned demo model."""
     return [measure(layer, percentile) for layer in (2, 4) for percentile in (1, 2, 4)]
 
 
 def measure(layer: int, percentile: int) -> dict[str, Any]:
+    """Return the row of one dictionary."""
     dictionary = ep.open(FOLDER / f"tuned-L{layer}-p{percentile}.ep.h5")
     following = dictionary.column("next_ids")[:, 0]
     asked = np.flatnonzero((dictionary.column("count_voronoi") >= FEWEST) & (following >= 0))

@@ -1,11 +1,13 @@
-"""The map in a real Chromium with software graphics: how it drags beside plotly's mesh3d, how soon
-it stands, clicks.
+"""The map in Chromium with software graphics: dragging compared with plotly, first picture, clicks.
 
-Made-up dictionaries of 5,000, 20,000 and 100,000 regions. Dragging: the map's own page and a plotly
-page of the same cells, both opened from a disk in one browser, are dragged for the same time, and
-the animation frames the page got are counted. First picture: from the address typed to the drawn
-map, by the first visitor of a running server and by the next. Clicks: as in `clicks`. plotly's page
-is given a minute to come up; where it does not, the row says so.
+The dictionaries are synthetic, with 5,000, 20,000 and 100,000 regions.
+
+Dragging: the map and a plotly mesh3d of the same cells, as two files opened in one browser, are
+dragged for the same time, and the animation frames of each page are counted. If plotly's page is
+not drawn within a minute, the row states that.
+First picture: the time from opening the address to the drawn map, for the first visitor of a
+running server and for the next.
+Clicks: as in `clicks`.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ DRAWN = ".labels span.on"
 
 
 def run(sizes: tuple[int, ...] = SIZES) -> list[dict[str, object]]:
-    """Rows for dragging on the sphere and flat, the first picture, and clicks."""
+    """Return rows for dragging on the sphere and the plane, the first picture, and clicks."""
     from playwright.sync_api import sync_playwright
 
     from tests.fixtures.dictionaries import synthetic
@@ -109,8 +111,9 @@ def _dragging(browser: Browser, dictionary: Dictionary) -> list[dict[str, object
 def _rate(
     browser: Browser, path: Path, handle: str, drawn: str, patience_s: float = 240.0
 ) -> float | None:
-    """Animation frames a second while the middle of the page is dragged in a circle; None when it
-    does not come up.
+    """Return the animation frames per second while the page is dragged in a circle.
+
+    None when the page is not drawn in time.
     """
     from playwright.sync_api import TimeoutError as TooLong
 
@@ -128,7 +131,7 @@ def _rate(
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(*middle)
     page.mouse.down()
-    for step in range(4):  # under way before the count begins
+    for step in range(4):  # the drag begins before frames are counted
         page.mouse.move(middle[0] + 10 * step, middle[1])
     page.evaluate(COUNT)
     started, step = time.monotonic(), 0
@@ -143,7 +146,7 @@ def _rate(
 
 
 def _plotly(dictionary: Dictionary, path: Path) -> None:
-    """The same cells as a mesh3d, coloured by neighbourhood, in a page of its own."""
+    """Write a page with the same cells as a plotly mesh3d, coloured by neighbourhood."""
     import plotly.graph_objects as go
 
     from ep.views import sphere
@@ -164,9 +167,7 @@ def _plotly(dictionary: Dictionary, path: Path) -> None:
 
 
 def _standing(browser: Browser, dictionary: Dictionary) -> list[dict[str, object]]:
-    """Seconds from the address to the drawn map, for the first visitor of this dictionary and for
-    the next.
-    """
+    """Return a row: seconds to the drawn map for the first visitor of a dictionary and the next."""
     from ep.storage import save
     from tests.fixtures.dictionaries import synthetic
 
@@ -175,7 +176,7 @@ def _standing(browser: Browser, dictionary: Dictionary) -> list[dict[str, object
         save(dictionary, folder / "maps.ep.h5")
         save(synthetic(60, 16, family="small"), folder / "small.ep.h5")
         address = stack.enter_context(served(folder))
-        _seconds(browser, f"{address}/?d=small/2/4")  # the server has imported what it needs
+        _seconds(browser, f"{address}/?d=small/2/4")  # imports of the server are not counted
         times = [_seconds(browser, f"{address}/?d=maps/2/4") for _ in range(2)]
     row: dict[str, Any] = {
         "what": f"first picture, K = {len(dictionary):,}",

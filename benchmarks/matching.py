@@ -1,13 +1,12 @@
-"""Pairing the regions of two dictionaries one to one: the auction in bounded memory against scipy
-on the dense matrix.
+"""Pairing the regions of two dictionaries one to one, compared with scipy on the dense matrix.
 
     python -m benchmarks.matching [K]
 
-Both pair the same made-up exemplars (K rows of 256 dimensions in groups, the second set a noisy
-copy in another order) and must reach the same sum of cosines. The rival is scipy's
-linear_sum_assignment, given all K² cosines; making them is counted on both sides. A second row
-pairs K = 20,000 alone, with the seconds and the memory above the start: there the dense matrix
-takes 1.6 GB in float32 and scipy, which works in float64, twice that and more.
+Both pair the same synthetic exemplars: K rows of 256 dimensions in groups, and a noisy copy of them
+in another order. Both must reach the same sum of cosines. The rival is scipy's
+linear_sum_assignment on all K² cosines; computing these is included in the time of both. A second
+row pairs K = 20,000 without the rival and states the seconds and the additional memory; there the
+dense matrix takes 1.6 GB in float32, and scipy, which works in float64, more than twice as much.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ RIVAL_K, LARGE_K = 3_000, 20_000
 
 
 def run(large: int = LARGE_K) -> list[dict[str, Any]]:
-    """Two rows: the ratio at K = 3,000, and seconds and memory at `large`."""
-    pair(*made(100))  # compiles
+    """Return two rows: the ratio at K = 3,000, and seconds and memory at `large`."""
+    pair(*made(100))  # compiles the code
     return [against_scipy(RIVAL_K), alone(large)]
 
 
 def against_scipy(size: int) -> dict[str, Any]:
-    """The rival's time over ours on the same rows."""
+    """Return the row with the rival's time over ours."""
     from scipy.optimize import linear_sum_assignment
 
     a, b = made(size)
@@ -56,7 +55,7 @@ def against_scipy(size: int) -> dict[str, Any]:
 
 
 def alone(size: int) -> dict[str, Any]:
-    """Seconds and memory above the start, at a size where the dense matrix hurts."""
+    """Return the row with seconds and additional memory, without the rival."""
     a, b = made(size)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = perf_counter()
@@ -76,8 +75,9 @@ def alone(size: int) -> dict[str, Any]:
 
 
 def made(size: int, noise: float = 0.5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Two sets of unit rows (size, 256): directions in groups of about 50, and a noisy copy in
-    another order.
+    """Return two sets of unit rows (size, 256).
+
+    The first has directions in groups of about 50; the second is a noisy copy in another order.
     """
     rng = np.random.default_rng(seed)
     middles = rng.normal(size=(size // GROUP + 1, WIDTH))

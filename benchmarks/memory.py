@@ -1,9 +1,8 @@
-"""Peak memory of a build as its stream grows: the same build on a short and on a four times longer
-stream.
+"""Peak memory of a build, compared with the same build on a stream four times as long.
 
-Each runs in a process of its own, which prints the kernel's high-water mark of its resident memory.
-The percentile is coarse, so that the dictionary stops growing early and what is left to grow is
-only what should not.
+Each runs in a fresh process, which prints its peak resident memory. The percentiles are coarse, so
+that the dictionaries stop growing early; a higher peak then shows memory that grows with the
+stream, which it should not.
 
     python -m benchmarks.memory
 """
@@ -40,7 +39,7 @@ print({PEAK_MB})
 
 
 def run() -> list[dict[str, Any]]:
-    """One row: peak megabytes of both builds and their ratio, which should be about 1."""
+    """Return a row: peak megabytes of both builds and their ratio, which should be about 1."""
     short, longer = peak_megabytes(SHORT), peak_megabytes(LONGER)
     return [
         {
@@ -56,7 +55,7 @@ def run() -> list[dict[str, Any]]:
 
 
 def peak_megabytes(tokens: int) -> float:
-    """Peak resident memory of one build in a fresh process, in MB."""
+    """Return the peak resident memory in MB of one build in a fresh process."""
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-c", CHILD, str(MODEL), str(TEXT), out, str(tokens)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -1,11 +1,11 @@
-"""Opening a large dictionary and reading one region, in a fresh process, against rivals that hold
-the same arrays.
+"""Opening a large dictionary and reading one region, compared with reading every array.
 
     python -m benchmarks.opening [K] [d]
 
-Seconds and peak memory are those of the whole process after Python has started: imports, opening,
-reading region K/2. The text is as large as a real build's: 100,000 passages of 128 tokens and a
-vocabulary of 50,000 pieces.
+The rivals read all arrays with h5py, or from an .npz file of the same arrays. Seconds and peak
+memory are those of a fresh process from the start of the program: imports, opening, and reading
+region K/2. The text is as large as that of a real build: 100,000 passages of 128 tokens and a
+vocabulary of 50,000 tokens.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ READERS = {
 
 
 def run(size: int = SIZE, width: int = WIDTH) -> list[dict[str, Any]]:
-    """One row per reader: median, best and processor seconds, peak MB, and how many times longer
-    than ep it takes.
+    """Return a row per reader: median, best and processor seconds, peak MB, and the ratio.
+
+    The ratio is the median time over that of ep.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.ep.h5"
@@ -71,7 +72,7 @@ def run(size: int = SIZE, width: int = WIDTH) -> list[dict[str, Any]]:
 
 
 def _measure(code: str, path: Path) -> tuple[float, float, float]:
-    """(seconds, processor seconds, peak MB) of a fresh process that runs `code`."""
+    """Return (seconds, processor seconds, peak MB) of a fresh process that runs `code`."""
     program = (
         "import time; start, cpu = time.perf_counter(), time.process_time(); path = "
         f"{str(path)!r}; {code};"
@@ -85,16 +86,14 @@ def _measure(code: str, path: Path) -> tuple[float, float, float]:
 
 
 def _make(path: Path, size: int, width: int) -> float:
-    """The file and the rival's file, made in a process of their own so that this one stays
-    small.
-    """
+    """Write both files in another process, so that this one stays small; returns the size in MB."""
     code = f"from benchmarks.opening import make; make({str(path)!r}, {size}, {width})"
     subprocess.run([sys.executable, "-c", code], check=True)
     return path.stat().st_size / 1e6
 
 
 def make(path: str, size: int, width: int) -> None:
-    """A synthetic dictionary with much text, as `.ep.h5` and, array by array, as `.npz`."""
+    """Write a synthetic dictionary with much text as `.ep.h5`, and its arrays as `.npz`."""
     from ep.method.dictionary import Dictionary, MemorySource
     from ep.storage import open as reopen
     from ep.storage import save

@@ -1,7 +1,7 @@
-"""How a program under measurement prints its own peak memory, in MB.
+"""The expression with which a measured program gets its own peak memory, in MB.
 
-The kernel's high-water mark of the process itself: `ru_maxrss` also remembers the process it was
-forked from.
+It is the kernel's high-water mark of the process; `ru_maxrss` would include the process from which
+it was forked.
 """
 
 PEAK_MB = (

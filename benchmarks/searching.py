@@ -1,10 +1,10 @@
-"""Every key of a search at K = 20,000, against pandas looking through one joined text per region.
+"""A search after every keystroke at K = 20,000, compared with pandas on one text per region.
 
-A dictionary made of a Zipf-distributed vocabulary of 30,000 words, 60,000 passages of 100 tokens
-and 24 excerpts a region is held in memory. Queries are typed letter by letter; each state of the
-box is one search, never seen before. The rival is `Series.str.contains` (lower-cased, no pattern)
-over a column that joins a region's label, lens tokens, members' tokens and the words around its
-marked tokens: it knows no ids, ranks nothing and gives no reason.
+The dictionary is in memory and synthetic: a Zipf-distributed vocabulary of 30,000 words, 60,000
+passages of 100 tokens and 24 excerpts per region. Queries are typed letter by letter, and each
+state of the search box is one search, which is not cached. The rival is `Series.str.contains`
+(lower case, no regular expression) on a column with a region's label, lens tokens, members' tokens
+and the words around its marked tokens joined; it does not search ids, rank results or explain them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ep.views.search import Index
 
 REGIONS, WORDS, PASSAGES, LENGTH, EXCERPTS = 20_000, 30_000, 60_000, 100, 24
 LETTERS = "etaoinshrdlucmfwypvbgkjqxz"
+# Relative frequencies of LETTERS in English, from which words are made.
 SHARES = (
     120,
     90,
@@ -50,11 +51,11 @@ SHARES = (
     2,
     1,
 )
-KEYS_GOAL_S = 0.06
+RATIO_GOAL = 4.0
 
 
 def run() -> list[dict[str, object]]:
-    """One row: the 95th percentile of a keystroke's search, and the rival's over ours."""
+    """Return a row: median and 95th percentile of the seconds of a search, and the ratio."""
     dictionary, words, labels = made()
     started = time.process_time()
     index = Index(dictionary)
@@ -80,16 +81,15 @@ def run() -> list[dict[str, object]]:
             "p95_s": round(float(np.quantile(ours, 0.95)), 4),
             "pandas_median_s": round(float(np.median(theirs)), 4),
             "index_s": round(built, 1),
-            "of": "p95_s",
-            "target": KEYS_GOAL_S,
-            "at_most": True,
+            "target": RATIO_GOAL,
         }
     ]
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Processor seconds one call takes: both rivals run on one thread, and the machine may be busy
-    with others.
+    """Return the processor seconds of one call.
+
+    Both sides run on one thread, and the machine may be busy with other work.
     """
     started = time.process_time()
     work()
@@ -97,7 +97,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def made() -> tuple[Dictionary, list[str], dict[int, str]]:
-    """The dictionary, its words by token id, and a label for every region."""
+    """Return the dictionary, its words by token id, and a label for every region."""
     rng = np.random.default_rng(0)
     shares = np.array(SHARES) / sum(SHARES)
     letters = rng.choice(np.array(list(LETTERS)), (WORDS, 9), p=shares)
@@ -132,7 +132,7 @@ def made() -> tuple[Dictionary, list[str], dict[int, str]]:
 
 
 def joined(dictionary: Dictionary, labels: dict[int, str]) -> Any:
-    """The rival's column: everything a search looks at, one lower-cased text per region."""
+    """Return the rival's column: everything that is searched, as one lower-case text per region."""
     import pandas as pd
 
     words = [piece.decode() for piece in dictionary.column("vocabulary_pieces").tolist()]

@@ -1,13 +1,13 @@
-"""Does D = log10(N·c²) say which regions are found again? Two builds of one setting and different
-seeds, matched.
+"""Whether D = log10(N·c²) predicts which regions a build with another seed finds again.
 
     python -m benchmarks.stability [LAYER] [PERCENTILE]
 
-Builds the demo's base model twice on its mixed text (75,000 activations; another seed is another
-order of the passages, hence also another calibration head), pairs the regions by their mean
-directions and relates D to the pairs' cosine. Published for gemma-2-2b, layer 12, 50 M tokens, five
-seeds of one calibration: Spearman about 0.68, mean cosine about 0.60 in the weakest fifth and 0.82
-in the strongest (paper A.7). A figure of this model and this text, not of theirs.
+Builds dictionaries of the demo's base model twice on its mixed text (75,000 activations), with
+different seeds: the seed changes the order of the passages, and so the passages of the calibration.
+The regions are paired by their mean directions, and D is related to the cosine of the pairs. The
+paper (A.7) states for gemma-2-2b, layer 12, 50 M tokens and five seeds with one calibration: a
+Spearman correlation of about 0.68, and a mean cosine of about 0.60 in the weakest fifth by D and
+0.82 in the strongest. The results here are for another model and another text.
 """
 
 from __future__ import annotations
@@ -27,25 +27,26 @@ DEMO = Path(__file__).resolve().parents[1] / "data" / "demo"
 
 
 def run(layer: int = 4, percentile: float = 2.0) -> list[dict[str, Any]]:
-    """One row: n pairs, Spearman with its interval, the mean cosine of each fifth by D."""
+    """Return a row: n pairs, Spearman with its interval, the mean cosine of each fifth by D."""
     with tempfile.TemporaryDirectory() as folder:
         first, second = (
             ep.open(_build(Path(folder) / str(seed), layer, percentile, seed)) for seed in (1, 2)
         )
-        found = relate(first, second)
+        relation = relate(first, second)
     where = f"demo base, layer {layer}, p = {percentile:g}"
     row: dict[str, Any] = {
         "what": f"D against the cosine with the same region of another seed: {where}"
     }
-    row |= {"n": found.n, "K": list(found.sizes), "spearman": round(found.spearman, 3)}
+    row |= {"n": relation.n, "K": list(relation.sizes), "spearman": round(relation.spearman, 3)}
     row |= {
-        "interval": "{:.3f} to {:.3f}".format(*found.interval),
-        "median_cosine": round(found.median, 3),
+        "interval": "{:.3f} to {:.3f}".format(*relation.interval),
+        "median_cosine": round(relation.median, 3),
     }
-    return [row | {"fifths": [round(mean, 3) for mean, _ in found.fifths]}]
+    return [row | {"fifths": [round(mean, 3) for mean, _ in relation.fifths]}]
 
 
 def _build(out: Path, layer: int, percentile: float, seed: int) -> Path:
+    """Build one dictionary and return its file."""
     config = BuildConfig(
         model=str(DEMO / "models" / "base"),
         text=(str(DEMO / "text" / "mixed.jsonl"),),

@@ -4,8 +4,6 @@ reasons.
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -177,16 +175,3 @@ def test_a_file_without_text_is_searched_by_id() -> None:
         MemorySource({n: full.source.read(n) for n in ("center", "exemplars")}), full.info, 20
     )
     assert Index(bare).find("7").regions.tolist() == [7] and len(Index(bare).find("cat")) == 0
-
-
-@pytest.mark.slow
-def test_results_follow_every_key_at_twenty_thousand_regions() -> None:
-    index = Index(synthetic(20_000, 32))
-    labels = {k: f"region of {k}" for k in range(20_000)}
-    times = []
-    for text in ("the cat sees", "harbour", "every dog", "412"):
-        for n in range(1, len(text) + 1):
-            started = time.process_time()
-            index.find(text[:n], labels)
-            times.append(time.process_time() - started)
-    assert np.quantile(times, 0.95) < 0.06
