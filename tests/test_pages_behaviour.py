@@ -5,7 +5,8 @@ kind.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from time import monotonic, sleep
@@ -19,16 +20,18 @@ from ep.studies.rates import Rate
 from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
 from pages.behaviour import prompts
-from pages.behaviour.work import Kept
-from pages.shared import judge, loading
+from pages.behaviour.settings import Settings
+from pages.shared import estimates, jobs, judge, links, loading, models
+from pages.shared.store import Store
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.endpoint import Seen, completion, send, serving, waits
-from tests.fixtures.pages import said, shelved, show
+from tests.fixtures.pages import shelved, show, well
 
 pytestmark = pytest.mark.slow
 STORED = Path(__file__).resolve().parents[1] / "data/demo/behaviour.json"
 ARMS = ("default", "ablated", "random direction")
+NUMBERS = ("btok", "bseeds", "bpct", "bshare", "btry")
 HOSTILE = "<img src=x onerror=alert(1)> $x$ :red[y] <script>z</script>"
 
 
@@ -48,7 +51,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A demo with little to read, some of it hostile, so that the tiny model is done at once."""
     (tmp_path / "prompts").mkdir()
     yes, no = [f"the cat {i} sat" for i in range(12)], [f"an old garden {i}" for i in range(14)]
@@ -67,19 +70,36 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     prompts._demo.clear()
 
 
-def well(at: AppTest) -> str:
-    page = said(at)
-    assert not at.exception and "Something went wrong" not in page
-    return page
-
-
 def wait(at: AppTest, text: str) -> str:
+    """What the page says once it says this."""
     deadline = monotonic() + 120
     while text not in well(at):
         assert monotonic() < deadline, well(at)[-3000:]
         sleep(0.3)
         at.run()
     return well(at)
+
+
+def take_out(at: AppTest) -> AppTest:
+    return at.button(key="behaviour_go").click().run()
+
+
+def finished(at: AppTest) -> str:
+    """What the page says once no job is at work."""
+    until(lambda: all(job.state != "running" for job in jobs.board().jobs()))
+    return well(at.run())
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = monotonic() + 120
+    while not true():
+        assert monotonic() < deadline
+        sleep(0.05)
+
+
+def job_buttons(at: AppTest) -> list[str]:
+    """The buttons of a job's panel."""
+    return [button.label for button in at.button if str(button.key).startswith("job_")]
 
 
 def test_the_stored_run_is_there_at_once_and_says_what_it_is(keys: dict[str, str]) -> None:
@@ -98,8 +118,8 @@ def test_the_stored_run_is_there_at_once_and_says_what_it_is(keys: dict[str, str
 
 def test_a_run_of_ones_own_finds_tries_and_repeats(keys: dict[str, str], few: None) -> None:
     at = show("behaviour", keys["own"], bjudge="labels", btok="4", bseeds="2")
-    assert "Nothing has been tried yet" in well(at)
-    at.button(key="behaviour_go").click().run()
+    assert "Nothing has been tried yet" in well(at) and "It takes " in well(at)
+    take_out(at)
     page = wait(at, "Regions by prompts covered")
     assert "8 of 18 prompts show it, by their labels" in page
     while "Not tried yet on this dictionary" in page:
@@ -109,8 +129,10 @@ def test_a_run_of_ones_own_finds_tries_and_repeats(keys: dict[str, str], few: No
         "1 held-out prompt was also used for the choice" in page or "No region may carry it" in page
     )
     assert "<img src=x" not in page and "<script>z" not in page
+    assert at.button(key="behaviour_go").disabled
     at.button(key="behaviour_streams").click().run()
     assert "Here with 6%" in wait(at, "Here with")
+    assert at.button(key="behaviour_streams").label == "Tried at 6%"
     again = show("behaviour", keys["own"], bjudge="labels", btok="4", bseeds="2")
     assert "Regions by prompts covered" in well(again), "what was found belongs to the server"
 
@@ -119,10 +141,10 @@ def test_a_run_of_ones_own_finds_tries_and_repeats(keys: dict[str, str], few: No
     ("settings", "said"),
     [
         ({"bjudge": "pattern"}, "The pattern has 0 characters"),
-        ({"bjudge": "pattern", "bpat": "("}, "no regular expression"),
+        ({"bjudge": "pattern", "bpat": "("}, "not a regular expression"),
         ({"bjudge": "pattern", "bpat": "(a+)+"}, "repeats a repeat"),
         ({"bphr": " "}, "list of phrases is empty"),
-        ({"bjudge": "endpoint"}, "no address of a server"),
+        ({"bjudge": "endpoint"}, "not the address of a server"),
         ({"bset": "own"}, "the demo&#x27;s own are shown"),
         (
             {
@@ -135,6 +157,10 @@ def test_a_run_of_ones_own_finds_tries_and_repeats(keys: dict[str, str], few: No
             },
             "Stored run of",
         ),
+        (dict.fromkeys(NUMBERS, "9" * 5000), "Stored run of"),
+        (dict.fromkeys(NUMBERS, "0" * 5000), "Stored run of"),
+        (dict.fromkeys(NUMBERS, "0000000009999"), "Stored run of"),
+        ({"bswap": "x", "bhalf": "<b>", "bset": "?", "bbasis": "Mean"}, "Stored run of"),
     ],
 )
 def test_what_cannot_be_set_is_a_sentence_and_the_page_stays(
@@ -144,34 +170,156 @@ def test_what_cannot_be_set_is_a_sentence_and_the_page_stays(
     assert said in page and "Where the prompts fall" in page
 
 
-@pytest.mark.parametrize(
-    ("name", "said"), [("wide", "the dictionary is 48 wide"), ("lost", "model")]
-)
-def test_a_model_that_does_not_fit_or_is_not_here_is_a_sentence(
-    keys: dict[str, str], name: str, said: str
-) -> None:
-    at = show("behaviour", keys[name])
-    at.button(key="behaviour_go").click().run()
-    page = well(at)
-    assert "This cannot be tried here" in page and said.casefold() in page.casefold()
-    assert "Where the prompts fall" in page
+def test_a_model_that_is_not_here_is_a_sentence(keys: dict[str, str]) -> None:
+    page = well(take_out(show("behaviour", keys["lost"])))
+    assert "This cannot be tried here" in page and "model" in page.casefold()
+    assert "is not beside the dictionary any more" in page and "Where the prompts fall" in page
+
+
+def test_a_model_that_does_not_fit_is_a_sentence(keys: dict[str, str]) -> None:
+    at = take_out(show("behaviour", keys["wide"]))
+    page = wait(at, "The dictionary is 48 wide")
+    assert "Taking it out, on held-out prompts" in page and "Where the prompts fall" in page
+    assert job_buttons(at) == ["Close"]
 
 
 def test_prompts_that_all_behave_alike_end_as_a_sentence_and_the_model_goes_on(
     keys: dict[str, str], few: None
 ) -> None:
-    at = show("behaviour", keys["own"], bjudge="pattern", bpat="zzzz", btok="4")
-    at.button(key="behaviour_go").click().run()
+    link = {"bjudge": "pattern", "bpat": "zzzz", "btok": "4"}
+    at = take_out(show("behaviour", keys["own"], **link))
     assert "None of the 18 prompts show it" in wait(at, "None of the 18")
-    at = show("behaviour", keys["own"], bjudge="labels", btok="5")
-    at.button(key="behaviour_go").click().run()
+    other = show("behaviour", keys["own"], **link)
+    assert "None of the" not in well(other) and not job_buttons(other)
+    at = take_out(show("behaviour", keys["own"], bjudge="labels", btok="5"))
     wait(at, "Regions by prompts covered")
 
 
+# -- visits and visitors ---------------------------------------------------------------------------
+
+
+def test_a_visit_starts_nothing_and_says_how_long_it_would_take(
+    keys: dict[str, str], few: None
+) -> None:
+    for shared in (models.models, jobs.board, estimates.rates):
+        shared.clear()
+    at = show("behaviour", keys["own"], bjudge="labels", btok="6", btry="3", bhalf="on")
+    page = well(at)
+    assert "The model is loaded first. It takes " in page and "Nothing has been tried yet" in page
+    assert models.state(loading.dictionary(keys["own"])) == models.NOT_NEEDED
+    assert not jobs.board().jobs() and not len(jobs.board().results)
+    assert "It takes " not in well(show("behaviour", keys["lost"])), "it cannot be started"
+
+
+def test_what_a_run_took_says_how_long_the_next_one_takes(keys: dict[str, str], few: None) -> None:
+    kind = f"behaviour {loading.dictionary(keys['own']).info['model']}"
+    estimates.rates.clear()
+    take_out(at := show("behaviour", keys["own"], bjudge="labels", btok="10"))
+    finished(at)
+    assert estimates.rates().get(kind, 0.0) > 0.0
+    estimates.rates()._rates[kind] = deque([1e5])
+    page = well(show("behaviour", keys["own"], bjudge="labels", btok="11"))
+    assert "It takes about " in page and " h." in page
+
+
+def test_a_strangers_run_is_not_seen_but_its_result_serves_everyone(
+    keys: dict[str, str], few: None
+) -> None:
+    link = {"bjudge": "labels", "btok": "8"}
+    model = models.language_model(loading.dictionary(keys["own"]))
+    with model.turns.take("somebody"):  # so that the run has to wait
+        first = take_out(show("behaviour", keys["own"], **link))
+        assert "Taking it out" in well(first) and job_buttons(first) == ["Cancel"]
+        second = show("behaviour", keys["own"], **link)
+        page = well(second)
+        assert "Taking it out" not in page and not job_buttons(second)
+        assert jobs.FOR_SOMEBODY_ELSE in page and "Nothing has been tried yet" in page
+    finished(first)
+    for at in (first, second.run()):
+        assert "Regions by prompts covered" in well(at) and not job_buttons(at)
+        assert at.button(key="behaviour_go").label == "Taken out"
+
+
+def test_who_cancels_sees_that_nothing_was_changed(keys: dict[str, str], few: None) -> None:
+    link = {"bjudge": "labels", "btok": "9"}
+    model = models.language_model(loading.dictionary(keys["own"]))
+    with model.turns.take("somebody"):
+        at = take_out(show("behaviour", keys["own"], **link))
+        next(button for button in at.button if button.label == "Cancel").click().run()
+        assert "It was cancelled; nothing was changed." in finished(at)
+    assert model.turns.length == 0
+    other = show("behaviour", keys["own"], **link)
+    assert "cancelled" not in well(other) and "Nothing has been tried yet" in well(other)
+
+
+def test_another_region_is_tried_instead(keys: dict[str, str], few: None) -> None:
+    link = {"bjudge": "labels", "btok": "4", "bswap": "off"}
+    at = take_out(show("behaviour", keys["own"], **link))
+    finished(at)
+    regions = [int(region) for region in at.dataframe[0].value["region"]]
+    best = next((k for k in regions if f"Region {k} taken out" in well(at)), None)
+    other = next(k for k in regions if k != best)
+    at = show("behaviour", keys["own"], r=str(other), **link)
+    at.button(key="behaviour_instead").click().run()
+    assert at.query_params["btry"] == str(other)
+    assert f"Region {other} taken out, on held-out prompts" in finished(at)
+    assert "behaviour_instead" not in [button.key for button in at.button]
+
+
+def test_an_old_link_opens_with_its_settings_and_carries_no_others(keys: dict[str, str]) -> None:
+    own = {
+        "btok": "12",
+        "bseeds": "2",
+        "bpct": "8.5",
+        "bshare": "0.2",
+        "bswap": "off",
+        "bbasis": "mean",
+        "bset": "own",
+        "btry": "3",
+        "bhalf": "on",
+    }
+    read = links.codec(Settings).parse(own)
+    assert read == Settings(12, "mean", False, 2, 8.5, 0.2, True, "own", 3)
+    assert links.codec(Settings).parse({}) == Settings(40, "exemplar", True, 4, 4.0, 0.06)
+    foreign = {"sa": "one", "basis": "exemplar", "smode": "ablate", "cview": "final"}
+    at = show("behaviour", keys["own"], bjudge="labels", **own, **foreign)
+    well(at)
+    link = {name: at.query_params[name] for name in at.query_params if name not in ("d", "r")}
+    assert {name: text(value) for name, value in link.items()} == {**own, "bjudge": "labels"}
+
+
+def text(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else value[0]
+
+
+def test_the_settings_are_those_of_the_form(keys: dict[str, str]) -> None:
+    at = show("behaviour", keys["own"])
+    fields = {field.label: field for field in at.number_input}
+    fields["Tokens of an answer, at most"].set_value(7)
+    fields["Orders of the stream (seeds)"].set_value(3)
+    next(button for button in at.button if button.label == "Set").click().run()
+    well(at)
+    assert (text(at.query_params["btok"]), text(at.query_params["bseeds"])) == ("7", "3")
+    assert not {"bpct", "bshare", "bswap", "bbasis"} & set(at.query_params)
+
+
+def test_the_share_looked_at_is_in_the_link(keys: dict[str, str]) -> None:
+    at = show("behaviour", keys["own"])
+    at.segmented_control(key="behaviour_share").set_value(0.5).run()
+    assert text(at.query_params["bhalf"]) == "on"
+    assert at.segmented_control(key="behaviour_share").value == 0.5
+    at.segmented_control(key="behaviour_share").set_value(0.06).run()
+    assert "bhalf" not in at.query_params
+
+
+# -- a judge on the network ------------------------------------------------------------------------
+
+
 def asked_at(at: AppTest, url: str) -> None:
-    at.session_state[judge.GIVEN] = {"url": url, "model": "a *judge*", "key": ""}
+    at.session_state["judge_endpoint"] = {"url": url, "model": "a *judge*", "key": ""}
     at.run()
-    at.button(key="behaviour_go").click().run()
+    assert "What the judge needs comes on top" in well(at)
+    take_out(at)
 
 
 def test_a_judge_asked_over_the_network_decides_and_one_that_never_answers_is_a_sentence(
@@ -198,8 +346,7 @@ def test_a_judge_asked_over_the_network_decides_and_one_that_never_answers_is_a_
         at = show("behaviour", keys["own"], bjudge="endpoint", btok="7")
         asked_at(at, server.url)
         assert "did not answer" in wait(at, "did not answer")
-    at = show("behaviour", keys["own"], bjudge="labels", btok="7")
-    at.button(key="behaviour_go").click().run()
+    at = take_out(show("behaviour", keys["own"], bjudge="labels", btok="7"))
     wait(at, "Regions by prompts covered")
 
 
@@ -326,7 +473,7 @@ def test_a_verdict_needs_an_answer_in_place_of_the_behaviour() -> None:
 
 
 def test_only_the_newest_outcomes_are_kept() -> None:
-    store = Kept()
+    store = Store(24)
     for number in range(100):
         store.put(str(number), np.array(number))
         assert store.get("0") is not None, "what is used stays"

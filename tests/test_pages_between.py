@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from ep.method.dictionary import Dictionary, MemorySource
 from ep.studies import between as study
-from pages.between import anchors, neighbourhood
+from pages.between import neighbourhood
+from pages.shared import loading
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.pages import shelved, show, well
@@ -58,9 +59,8 @@ def test_the_first_picture_needs_no_click(keys: dict[str, str]) -> None:
 
 
 def test_the_ladder_is_the_familys_from_coarse_to_fine(keys: dict[str, str]) -> None:
-    with_keys = list(anchors.ladder(keys["p4"]))
-    assert with_keys == [keys["p8"], keys["p4"], keys["p1"]]
-    assert list(anchors.ladder(keys["alone"])) == [keys["alone"]]
+    assert list(loading.ladder(keys["p4"])) == [keys["p8"], keys["p4"], keys["p1"]]
+    assert list(loading.ladder(keys["alone"])) == [keys["alone"]]
 
 
 def test_a_link_restores_anchors_basis_view_and_k(keys: dict[str, str]) -> None:

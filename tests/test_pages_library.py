@@ -5,9 +5,10 @@ complete.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -15,11 +16,14 @@ from streamlit.testing.v1 import AppTest
 
 import ep
 from ep.errors import DictionaryFileError
+from ep.models import LanguageModel
+from ep.progress import Report
 from ep.storage.hub import PUBLISHED, REPOSITORY, Listing, RemoteFile
 from pages.library import intake, publishing
-from pages.shared import jobs, loading, state
+from pages.shared import jobs, loading, models, state
+from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
-from tests.fixtures.pages import go, said
+from tests.fixtures.pages import go, said, well
 from tests.fixtures.published import library, pickled, without_tokens
 
 
@@ -133,12 +137,150 @@ def borders(block: Any, inside: int = 0) -> list[int]:
 
 @pytest.mark.slow
 def test_progress_inside_a_card_has_no_box_of_its_own(shelf: Path) -> None:
-    stop = Event()
+    may_end = Event()
     key = publishing._job(PUBLISHED[0])
-    jobs.start(key, "Getting one", lambda job: stop.wait(60))
     try:
         app = opened()
+        visitor = app.session_state["visitor"]
+        jobs.board().start(key, "Getting one", lambda job: may_end.wait(60), visitor)
+        app.run()
         assert app.button(key=f"job_cancel {key}")
         assert (found := borders(app.main)) and max(found) == 0
     finally:
-        stop.set()
+        may_end.set()
+
+
+# -- work beside the page --------------------------------------------------------------------------
+
+
+def keys(app: AppTest) -> list[str]:
+    return [str(button.key) for button in app.button]
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = monotonic() + 60
+    while not true():
+        assert monotonic() < deadline
+        sleep(0.01)
+
+
+def read(app: AppTest, path: Path | str) -> AppTest:
+    """Opens a file by its path."""
+    app.text_input(key="library_path").set_value(str(path))
+    return next(button for button in app.button if button.label == "Open the file").click().run()
+
+
+@pytest.fixture
+def pickle(shelf: Path) -> Path:
+    """A published file, outside the library."""
+    path = shelf / "elsewhere" / "gemma-x_layer3.pkl"
+    path.parent.mkdir()
+    path.write_bytes(pickled(library(synthetic(size=12, width=8))))
+    return path
+
+
+@pytest.mark.slow
+def test_a_pickle_that_was_read_is_opened_where_its_visitor_waits(pickle: Path) -> None:
+    app = go("library")
+    assert not jobs.board().keys(app.session_state["visitor"])
+    read(app, pickle)
+    until(lambda: not jobs.is_running(f"read {pickle}"))
+    app.run()
+    assert "<h1>Atlas</h1><p>12 regions of layer 3." in well(app)
+    assert len(loading.dictionary(app.session_state["state_selection"].dictionary)) == 12
+    assert "is read and on the shelf" not in said(app)
+
+
+@pytest.mark.slow
+def test_elsewhere_a_sentence_says_that_a_pickle_was_read(pickle: Path) -> None:
+    app, stranger = go("library"), go("library")
+    read(app, pickle)
+    until(lambda: not jobs.is_running(f"read {pickle}"))
+    app.switch_page("pages/region/page.py").run()
+    assert "gemma-x_layer3.pkl is read and on the shelf. Open it in the Library." in well(app)
+    assert "is read and on the shelf" not in said(app.run())
+    app.switch_page("pages/library/page.py").run()
+    assert "<h1>Library</h1>" in well(app) and "gemma-x" in said(app)
+    assert "is read and on the shelf" not in said(stranger.run()) and "gemma-x" in said(stranger)
+
+
+@pytest.mark.parametrize(
+    "path", ["/nowhere/x.pkl", "~nobody-here/x.pkl", "\0.pkl", "x" * 5000 + ".pkl"]
+)
+def test_a_path_to_no_pickle_is_one_line_and_starts_nothing(shelf: Path, path: str) -> None:
+    app = read(go("library"), path)
+    assert "There is no file at" in well(app)
+    assert not jobs.board().keys(app.session_state["visitor"])
+
+
+def test_a_failure_and_a_cancel_are_for_who_asked(pickle: Path) -> None:
+    pickle.write_bytes(b"\x80\x05garbage")
+    app, stranger = go("library"), go("library")
+    read(app, pickle)
+    until(lambda: not jobs.is_running(f"read {pickle}"))
+    assert f"job_close read {pickle}" in keys(app.run()) and "gemma-x_layer3.pkl" in well(app)
+    assert not [key for key in keys(stranger.run()) if key.startswith("job_")]
+    app.button(key=f"job_close read {pickle}").click().run()
+    assert not [key for key in keys(app) if key.startswith("job_")]
+
+
+def test_a_strangers_download_can_be_joined_and_not_cancelled(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, published = Event(), PUBLISHED[0]
+    monkeypatch.setattr(publishing, "offline", lambda: False)
+    key = publishing._job(published)
+    job = jobs.board().start(key, "Getting one", lambda job: may_end.wait(60), "somebody")
+    try:
+        app = go("library")
+        assert not [name for name in keys(app) if name.startswith("job_")]
+        assert not app.button(key=f"library_get {published.key}").disabled
+        app.button(key=f"library_get {published.key}").click().run()
+        assert jobs.board().get(key) is job and f"job_cancel {key}" in keys(app)
+        assert app.button(key=f"library_get {published.key}").disabled
+        app.button(key=f"job_cancel {key}").click().run()
+        assert not job.cancelling, "somebody else still waits for it"
+    finally:
+        may_end.set()
+    until(lambda: job.state == "done")
+
+
+def test_what_was_downloaded_is_said_once_to_who_asked(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = PUBLISHED[0]
+    monkeypatch.setattr(publishing, "offline", lambda: False)
+    monkeypatch.setattr(publishing, "import_published", lambda *_, **__: shelf / "x.ep.h5")
+    app, stranger = go("library"), go("library")
+    app.button(key=f"library_get {published.key}").click().run()
+    until(lambda: not jobs.is_running(publishing._job(published)))
+    assert "downloaded, checked" not in said(stranger.run())
+    texts = [said(app), said(app.run()), said(app.run())]
+    assert sum("downloaded, checked and on the shelf" in text for text in texts) == 1
+
+
+@pytest.mark.slow
+def test_completing_loads_the_model_beside_the_page(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = str(tiny.gemma(tmp_path / "gemma"))
+    dictionary = without_tokens(synthetic(size=12, width=32, model=model, family="bare"))
+    dictionary.info["published"] = {"repository": "x/y", "file": "z.pkl"}
+    path = ep.save(dictionary, shelf / "bare.ep.h5")
+    loading.refresh()
+    read_by: list[str] = []
+
+    def complete(target: Path, model: LanguageModel, report: Report) -> Path:
+        read_by.append(model.name)
+        return target
+
+    monkeypatch.setattr("ep.completing.complete", complete)
+    key = next(entry.key for entry in loading.entries() if entry.path == path)
+    app, stranger = go("library"), go("library")
+    assert models.state(loading.dictionary(key)) == models.NOT_NEEDED
+    app.button(key=f"library_complete {key}").click().run()
+    until(lambda: not jobs.is_running(f"complete {key}"))
+    texts = [said(app), said(app.run()), said(app.run())]
+    assert sum("The model has completed it" in text for text in texts) == 1
+    assert read_by == [model] and models.is_ready(loading.dictionary(key))
+    assert "The model has completed it" not in said(stranger.run())

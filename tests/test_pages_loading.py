@@ -40,10 +40,8 @@ def test_naming_regions_by_their_texts_is_announced_once_and_then_the_chip_has_i
     save(without_tokens(synthetic(60, 16, seed=6, family="plain")), own_shelf / "plain.ep.h5")
     app = visit()
     assert len(spoken) == 1 and "Naming 60 regions" in spoken[0]
-    key, region = (
-        app.session_state["ep_selection"].dictionary,
-        app.session_state["ep_selection"].region,
-    )
+    selection = app.session_state["state_selection"]
+    key, region = selection.dictionary, selection.region
     assert loading.is_ready(key) and loading.region_name(key, region).strip('"')[:5] in said(app)
     visit()
     assert len(spoken) == 1

@@ -4,15 +4,18 @@ wrong input.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from ep.method.dictionary import Dictionary, MemorySource
+from pages.shared import estimates, jobs, loading, models, reading
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
-from tests.fixtures.pages import said, shelved, show
+from tests.fixtures.pages import said, shelved, show, well
 
 ROOT = Path(__file__).resolve().parents[1]
 VITAL = ("center", "exemplars", "mean_directions", "count_arrival")
@@ -146,8 +149,21 @@ def test_a_region_without_voronoi_members_explains_itself(keys: dict[str, str]) 
     assert "Founded by" in page
 
 
+def forget_what_was_read() -> None:
+    """The server as it is before anybody has read anything."""
+    models.models.clear()
+    reading.readings.clear()
+    estimates.rates.clear()
+
+
+def read(at: AppTest) -> AppTest:
+    """Clicks the editor's own button."""
+    return next(button for button in at.button if button.label == "Read").click().run()
+
+
 def test_a_prompt_is_read_at_every_layer_of_the_family(keys: dict[str, str]) -> None:
-    at = show("prompt", keys["first"], q="The cat sat on the mat.")
+    forget_what_was_read()
+    at = read(show("prompt", keys["first"], q="The cat sat on the mat."))
     page = said(at)
     for text in (
         "Distance to the nearest exemplar",
@@ -161,29 +177,50 @@ def test_a_prompt_is_read_at_every_layer_of_the_family(keys: dict[str, str]) -> 
         assert not at.exception and f"{readout}:" in said(at)
 
 
+def test_a_visit_reads_nothing_and_the_editors_button_does(keys: dict[str, str]) -> None:
+    forget_what_was_read()
+    text = "The cat sat on the mat."
+    at = show("prompt", keys["first"], q=text)
+    page = said(at)
+    assert at.text_area[0].value == text and "Regions in this text" not in page
+    assert "The model is loaded first. It takes " in page
+    assert models.state(loading.dictionary(keys["first"])) == models.NOT_NEEDED
+    assert not len(reading.readings()) and not jobs.board().jobs()
+    assert "Regions in this text" in said(read(at)) and not at.text_area
+    other = show("prompt", keys["first"], q=text)
+    assert "Regions in this text" in said(other) and not other.text_area
+
+
 def test_without_a_prompt_an_example_is_shown_under_the_open_editor(keys: dict[str, str]) -> None:
+    forget_what_was_read()
     at = show("prompt", keys["first"])
-    assert at.text_area[0].value
+    example = at.text_area[0].value
+    assert example and "Regions in this text" not in said(at)
+    read(at)
+    assert at.query_params["q"] == example and "Regions in this text" in said(at)
+    at = show("prompt", keys["first"])
+    assert at.text_area[0].value == example
     assert "Regions in this text" in said(at)
     at.text_area[0].set_value("Two plus three is five.")
-    next(button for button in at.button if button.label == "Read").click().run()
+    read(at)
     assert at.query_params["q"] == "Two plus three is five."
-    assert not at.text_area
+    assert not at.text_area and "Regions in this text" in said(at)
 
 
 def test_a_chat_turn_shows_its_template(keys: dict[str, str]) -> None:
     at = show("prompt", keys["first"])
     at.get("button_group")[0].set_value("Chat turn").run()
     at.text_area[0].set_value("Hello")
-    next(button for button in at.button if button.label == "Read").click().run()
+    read(at)
     assert not at.exception and "Regions in this text" in said(at)
+    assert at.query_params["as"] == "chat"
 
 
 @pytest.mark.parametrize("text", ["", "   \n"])
 def test_empty_text_is_said(keys: dict[str, str], text: str) -> None:
     at = show("prompt", keys["first"])
     at.text_area[0].set_value(text)
-    next(button for button in at.button if button.label == "Read").click().run()
+    read(at)
     assert "There is no text to read" in said(at)
 
 
@@ -193,10 +230,50 @@ def test_empty_text_is_said(keys: dict[str, str], text: str) -> None:
 def test_odd_text_is_read_or_cut_and_said(keys: dict[str, str], text: str) -> None:
     at = show("prompt", keys["first"])
     at.text_area[0].set_value(text)
-    next(button for button in at.button if button.label == "Read").click().run()
+    read(at)
     page = said(at)
     assert not at.exception and "Regions in this text" in page and "<img" not in page
     assert ("was cut after" in page) == (len(text) > 5000)
+
+
+@pytest.mark.parametrize(
+    ("token", "shown"), [("3", 3), ("0003", 3), ("9999", None), ("9" * 5000, None), ("-1", None)]
+)
+def test_a_link_names_a_token_only_where_the_text_has_it(
+    keys: dict[str, str], token: str, shown: int | None
+) -> None:
+    text = "The cat sat on the mat."
+    usual = token_shown(opened(keys["first"], q=text))
+    hostile = {"readout": "<b>", "sys": "x" * 5000, "as": "x"}
+    page = well(opened(keys["first"], q=text, token=token, **hostile))
+    assert f"<b>Token {usual if shown is None else shown}</b>" in page and "<b>:" not in page
+
+
+def opened(key: str, **link: str) -> AppTest:
+    """The Prompt page with its text read, by a click where it was not known."""
+    at = show("prompt", key, **link)
+    return read(at) if at.text_area else at
+
+
+def token_shown(at: AppTest) -> int:
+    match = re.search(r"<b>Token (\d+)</b>", well(at))
+    assert match is not None
+    return int(match[1])
+
+
+def test_a_link_carries_the_pages_own_settings_and_no_others(keys: dict[str, str]) -> None:
+    foreign = {"sa": "one", "sb": "two", "basis": "exemplar", "between": "path"}
+    at = opened(keys["first"], q="Hello there", token="2", readout="Otsu", **foreign)
+    assert at.query_params["token"] == "2" and at.query_params["readout"] == "Otsu"
+    assert not set(foreign) & set(at.query_params)
+
+
+def test_a_refused_chat_turn_can_be_read_as_plain_text(keys: dict[str, str]) -> None:
+    """The model's template takes no system message."""
+    at = opened(keys["first"], q="Hello there", sys="Be kind.", **{"as": "chat"})
+    assert "This text cannot be read here" in said(at)
+    at.button(key="prompt_refused_text").click().run()
+    assert "Regions in this text" in well(at) and at.query_params["as"] == "text"
 
 
 @pytest.mark.parametrize(
@@ -206,8 +283,10 @@ def test_odd_text_is_read_or_cut_and_said(keys: dict[str, str], text: str) -> No
 def test_a_model_that_does_not_fit_is_a_calm_box_with_a_way_out(
     keys: dict[str, str], key: str, why: str
 ) -> None:
+    forget_what_was_read()
     at = show("prompt", keys[key], q="Hello there")
-    page = said(at)
+    assert "cannot be read here" not in said(at) and at.text_area[0].value == "Hello there"
+    page = said(read(at))
     assert "cannot be read here" in page and why in page
     assert {"Edit the text", "Choose another dictionary"} <= {button.label for button in at.button}
 

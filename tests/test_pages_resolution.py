@@ -8,20 +8,43 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from time import monotonic, sleep
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
+from ep.errors import RequestError
+from ep.method.dictionary import Dictionary
 from ep.studies import resolution as study
 from ep.views import snippets
-from pages.shared import loading
+from pages.shared import estimates, jobs, loading, models, reading
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
-from tests.fixtures.pages import said, shelved, show
+from tests.fixtures.pages import said, shelved, show, well
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def last_tokens(family: str, model: str) -> dict[str, Dictionary]:
+    """Two percentiles of a build on the last tokens of chat turns."""
+    return {
+        f"{family}{p}": synthetic(
+            size,
+            32,
+            seed=6,
+            percentile=float(p),
+            family=family,
+            title=family,
+            layer=1,
+            model=model,
+            positions="final",
+            chat=True,
+        )
+        for p, size in ((8, 24), (4, 60))
+    }
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +69,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "alone": synthetic(120, 16, seed=2, family="alone"),
         "hostile8": synthetic(40, 16, seed=4, hostile=True, family="hostile", percentile=8.0),
         "hostile4": synthetic(60, 16, seed=4, hostile=True, family="hostile", percentile=4.0),
+        **last_tokens("chat", model),
+        **last_tokens("without_template", str(tiny.gpt2(folder / "gpt2"))),
         "lost8": synthetic(40, 16, seed=5, percentile=8.0, **lost),
         "lost4": synthetic(60, 16, seed=5, percentile=4.0, **lost),
     }
@@ -53,10 +78,21 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         yield found
 
 
-def well(at: AppTest) -> str:
-    page = said(at)
-    assert not at.exception and "Something went wrong" not in page and "cannot be shown" not in page
-    return page
+def forget() -> None:
+    """The server as it is before anybody has read or compared anything."""
+    for shared in (models.models, reading.readings, estimates.rates, jobs.board):
+        shared.clear()
+
+
+def compare(at: AppTest) -> AppTest:
+    """Clicks the button of the form with two texts."""
+    return next(button for button in at.button if button.label == "Compare").click().run()
+
+
+def parted(key: str, **link: str) -> str:
+    """What the page says of a link with two texts, once they are read."""
+    at = show("resolution", key, r="3", **link)
+    return well(compare(at) if "Compare reads both texts" in said(at) else at)
 
 
 def test_the_first_picture_needs_no_click_and_its_tables_name_every_p(keys: dict[str, str]) -> None:
@@ -95,18 +131,68 @@ def test_hostile_text_stays_text(keys: dict[str, str]) -> None:
 
 
 def test_two_texts_are_read_and_the_strip_says_where_they_part(keys: dict[str, str]) -> None:
-    at = show("resolution", keys["p4"], r="3", sa="the cat sat", sb="the old garden")
-    page = well(at)
+    page = parted(keys["p4"], sa="the cat sat", sb="the old garden")
     assert "Their cosine about the centre is" in page
     assert page.count("apart</span>") + page.count("together</span>") == 3
-    same = well(show("resolution", keys["p4"], r="3", sa="the cat", sb="the cat"))
+    same = parted(keys["p4"], sa="the cat", sb="the cat")
     assert "They never part" in same and "cosine about the centre is 1.00" in same
     first = well(show("resolution", keys["p4"], r="3", sa="the cat", sb="the cat", ta="0"))
     assert "has no region" in first
+    parted(keys["p4"], sa="a cat", sb="a cat")
     for wrong in ("x", "-1", "99999999999999999999", "²"):
         assert "They never part" in well(
             show("resolution", keys["p4"], r="3", sa="a cat", sb="a cat", tb=wrong)
         )
+
+
+@pytest.mark.parametrize("token", ["0000000009999", "9" * 5000, "0" * 5000])
+def test_a_token_no_text_has_counts_as_the_last(keys: dict[str, str], token: str) -> None:
+    usual = parted(keys["p4"], sa="0", sb="1")
+    verdict = usual[usual.index("They ") : usual.index("Their cosine")]
+    for name in ("ta", "tb"):
+        assert verdict in parted(keys["p4"], sa="0", sb="1", **{name: token})
+
+
+def test_a_visit_reads_nothing_and_compare_reads_both(keys: dict[str, str]) -> None:
+    forget()
+    link = {"r": "3", "sa": "the cat sat", "sb": "the old garden"}
+    at = show("resolution", keys["p4"], **link)
+    page = well(at)
+    assert "Compare reads both texts. The model is loaded first. It takes " in page
+    assert "Their cosine" not in page and "members of region 3 lie" in page
+    assert models.state(loading.dictionary(keys["p4"])) == models.NOT_NEEDED
+    assert not len(reading.readings()) and not jobs.board().jobs()
+    assert "Their cosine about the centre is" in well(compare(at))
+    assert "Their cosine about the centre is" in well(show("resolution", keys["p4"], **link))
+
+
+def test_an_example_is_read_at_once(keys: dict[str, str]) -> None:
+    forget()
+    at = show("resolution", keys["p4"], r="3")
+    at.button(key="parting_example Two places").click().run()
+    assert "Their cosine about the centre is" in well(at)
+    assert at.query_params["sa"] == "Lily went to the harbour"
+
+
+def test_a_build_on_last_tokens_reads_chat_turns_or_else_the_plain_texts(
+    keys: dict[str, str],
+) -> None:
+    forget()
+    link = {"r": "3", "sa": "the cat sat", "sb": "the old garden"}
+    with_template = well(compare(show("resolution", keys["chat4"], **link)))
+    assert "Their cosine about the centre is" in with_template
+    forget()
+    at = show("resolution", keys["without_template4"], **link)
+    assert "Their cosine" not in well(at)
+    assert "Their cosine about the centre is" in well(compare(at))
+
+
+def test_a_link_carries_the_pages_own_settings_and_no_others(keys: dict[str, str]) -> None:
+    foreign = {"token": "3", "as": "chat", "basis": "exemplar", "readout": "Otsu"}
+    at = show("resolution", keys["p4"], r="3", sa="one", sb="", ta="1", **foreign)
+    well(at)
+    assert at.query_params["sa"] == "one" and at.query_params["ta"] == "1"
+    assert not set(foreign) & set(at.query_params)
 
 
 def test_a_model_that_is_not_here_is_said_and_the_flow_stays(keys: dict[str, str]) -> None:
@@ -115,18 +201,67 @@ def test_a_model_that_is_not_here_is_said_and_the_flow_stays(keys: dict[str, str
     assert "Something went wrong" not in page
 
 
-def test_an_estimate_says_so_and_a_long_one_runs_as_a_job_with_the_same_outcome(
+def test_an_estimate_says_so_and_a_long_one_is_a_job_with_the_same_outcome(
     keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_once = well(show("resolution", keys["lost4"], r="2"))
-    assert "Estimated" in at_once and "members of region 2 lie" in at_once
+    forget()
+    at = show("resolution", keys["lost4"], r="2")
+    assert "Estimated" in well(at) and "members of region 2 lie" in well(at)
+    at_once = tables(at)
+    forget()
     monkeypatch.setattr(study, "cost", lambda finer, coarser: 1e15)
     at = show("resolution", keys["lost4"], r="2")
+    assert "members of region 2 lie" not in well(at) and "It takes about" in well(at)
+    assert "Where do two texts part?" in well(at) and not jobs.board().jobs()
+    offered(at).click().run()
     deadline = monotonic() + 60
     while "members of region 2 lie" not in well(at) and monotonic() < deadline:
         sleep(0.2)
         at.run()
     assert "Estimated" in well(at)
+    assert tables(at) == at_once
+    assert "members of region 2 lie" in well(show("resolution", keys["lost8"], r="2"))
+
+
+def tables(at: AppTest) -> list[str]:
+    return [element.value.to_json() for element in at.dataframe]
+
+
+def offered(at: AppTest) -> Button:
+    return next(button for button in at.button if button.label == "Compare them")
+
+
+def test_only_who_asked_for_a_comparison_sees_its_cancel_and_its_failure(
+    keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget()
+    release = Event()
+
+    def failing(finer: Dictionary, coarser: Dictionary) -> study.Overlap:
+        release.wait(60)
+        raise RequestError("these two cannot be compared")
+
+    monkeypatch.setattr(study, "cost", lambda finer, coarser: 1e15)
+    monkeypatch.setattr(study, "overlap", failing)
+    mine, other = (show("resolution", keys["lost4"], r="2") for _ in range(2))
+    offered(mine).click().run()
+    other.run()
+    assert "Cancel" in labels(mine) and "Cancel" not in labels(other)
+    assert "at work already, for somebody else" in well(other)
+    release.set()
+    deadline = monotonic() + 60
+    while "These two cannot be compared" not in well(mine) and monotonic() < deadline:
+        sleep(0.2)
+        mine.run()
+    other.run()
+    assert "Close" in labels(mine) and "Close" not in labels(other)
+    assert "cannot be compared" in well(mine) and "cannot be compared" not in well(other)
+    mine.button(key=next(b.key for b in mine.button if b.label == "Close")).click().run()
+    assert offered(mine)
+
+
+def labels(at: AppTest) -> set[str]:
+    return {button.label for button in at.button}
 
 
 def test_the_code_gives_what_the_page_shows(keys: dict[str, str]) -> None:

@@ -18,12 +18,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ep.errors import ModelError, RequestError
-from ep.studies.steering import careful
+from ep.models.interventions import MODES
+from ep.studies.steering import Continuation, Setting, default_strength
+from ep.studies.steering.setting import chosen_layers
 from ep.views import snippets
-from ep.views import steering as view
-from ep.views.continuations import Column, differing
-from ep.views.steering import Setting
-from pages.shared import loading
+from ep.views.steering import differing
+from pages.shared import jobs, loading, models
 from pages.steer import files
 from tests.fixtures.dictionaries import HOSTILE, synthetic
 from tests.fixtures.pages import show
@@ -49,14 +49,14 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 def test_the_page_opens_without_the_model_and_says_what_will_be_seen(keys: dict[str, str]) -> None:
-    loading._model_states().clear()
+    models.models.clear()
     at = show("steer", keys["own"], r="3")
     page = well(at)
     assert "untouched, region 3 taken out" in page and "How much is enough?" in page
-    assert loading.model_state(loading.dictionary(keys["own"]).info) == loading.NOT_NEEDED
+    assert models.state(loading.dictionary(keys["own"])) == models.NOT_NEEDED
 
 
-def test_a_run_is_that_of_the_backend_and_its_link_writes_the_same_again(
+def test_a_run_is_that_of_the_backend_and_its_link_shows_it_without_running(
     keys: dict[str, str],
 ) -> None:
     at = asked(keys["own"], smode="add", sstr="2", sseed="7", stemp="1")
@@ -65,7 +65,7 @@ def test_a_run_is_that_of_the_backend_and_its_link_writes_the_same_again(
     assert live.setting == Setting(
         "The cat sat", mode="add", regions=(3,), strength=2.0, tokens=12, temperature=1.0, seed=7
     )
-    assert list(columns) == alone(keys["own"], live.setting)
+    assert columns == alone(keys["own"], live.setting)
     assert [column.moved for column in columns] == pytest.approx(
         [0, columns[1].moved, 2, 2], rel=1e-3
     )
@@ -74,12 +74,17 @@ def test_a_run_is_that_of_the_backend_and_its_link_writes_the_same_again(
         name: value[0] if isinstance(value, list) else value
         for name, value in at.query_params.items()
     }
-    assert link["srun"] == "1"
-    again = show("steer", link.pop("d"), **link)  # nobody clicks
-    assert finished(again) == columns
+    assert set(link) == {"d", "r", "q", "schat", "sstr", "stoks", "sseed", "stemp"}
+    key = link.pop("d")
+    again = show("steer", key, **link)  # nobody clicks: what is stored is shown
+    assert LIVE not in again.session_state and "8.0 of 8.0 asked for" in well(again)
+    jobs.board.clear()
+    fresh = show("steer", key, **link, srun="1")  # an old link asks for the run
+    assert LIVE not in fresh.session_state and "asked for" not in well(fresh)
+    assert generated(fresh) == columns
 
 
-@pytest.mark.parametrize("mode", view.MODES)
+@pytest.mark.parametrize("mode", MODES)
 def test_every_mode_runs_and_says_what_it_did(keys: dict[str, str], mode: str) -> None:
     at = asked(
         keys["own"],
@@ -132,18 +137,18 @@ def test_a_strength_nobody_chose_follows_the_region_and_the_mode(keys: dict[str,
         return at.slider(key="steer_strength").value
 
     at = show("steer", keys["own"], r="3", schat="text", stoks="2")
-    assert strength(at) == careful(dictionary, [3])
+    assert strength(at) == default_strength(dictionary, [3])
     generated(at)
     at.segmented_control(key="steer_mode").set_value("ablate").run()
     assert strength(at) == 1.0
     at.segmented_control(key="steer_mode").set_value("clamp").run()
-    assert strength(at) == careful(dictionary, [3], kind="clamp")
+    assert strength(at) == default_strength(dictionary, [3], mode="clamp")
     at.segmented_control(key="steer_mode").set_value("add").run()
-    assert strength(at) == careful(dictionary, [3])
+    assert strength(at) == default_strength(dictionary, [3])
     for region in (9, 11):  # chosen on another page
         at.query_params["r"] = str(region)
         at.run()
-        assert strength(at) == careful(dictionary, [region])
+        assert strength(at) == default_strength(dictionary, [region])
     at.slider(key="steer_strength").set_value(0.1).run()
     at.query_params["r"] = "3"
     at.run()
@@ -157,7 +162,7 @@ def test_runs_are_kept_and_come_back_with_their_setting(keys: dict[str, str]) ->
     second = generated(at)
     assert at.query_params["sstr"] in ("0.5", ["0.5"]) and first != second
     kept = at.session_state["steer_kept"]
-    assert [run.columns for run in kept] == [second, first]
+    assert [past.run.continuations for past in kept] == [second, first]
     assert len(at.dataframe) == 1 and list(at.dataframe[0].value["strength"]) == [0.5, 2.0]
 
 
@@ -179,7 +184,7 @@ def test_columns_follow_the_controls_when_asked_to(keys: dict[str, str]) -> None
 def test_wrong_input_is_said_calmly_and_the_model_works_right_after(keys: dict[str, str]) -> None:
     for key, said, settings in (
         ("narrow", "the dictionary is 16 wide", {}),
-        ("foreign", "another tokenizer", {}),
+        ("foreign", "a different tokenizer", {}),
         ("own", "there is no prompt", {"q": " "}),
         ("own", "fills the model", {"q": "cat " * 400}),
         ("own", "layers 0 to 3", {"slayers": "9"}),
@@ -216,7 +221,7 @@ def test_settings_nobody_could_have_made_take_their_defaults(keys: dict[str, str
         smode="<b>",
         sstr="nan",
         sseed="-3",
-        stoks="1e9",
+        stoks="9" * 5000,
         stemp="x",
         sscope="?",
         sbasis="?",
@@ -226,8 +231,8 @@ def test_settings_nobody_could_have_made_take_their_defaults(keys: dict[str, str
         slayers="",
     )
     columns = generated(at)
-    usual = careful(loading.dictionary(keys["own"]), [3, 1])
-    expected = Setting("The cat sat", regions=(3, 1), strength=usual, tokens=view.LONGEST)
+    usual = default_strength(loading.dictionary(keys["own"]), [3, 1])
+    expected = Setting("The cat sat", regions=(3, 1), strength=usual)
     assert at.session_state[LIVE].setting == expected
     assert len(columns) == 4
 
@@ -243,10 +248,8 @@ def test_hostile_prompts_and_tokens_are_text(keys: dict[str, str]) -> None:
 
 
 def test_layers_are_read_or_refused() -> None:
-    assert view.parse_layers("", 4, 6) == (4,) and view.parse_layers(" All ", 4, 6) == tuple(
-        range(6)
-    )
-    assert view.parse_layers("2, 4-5,2", 0, 6) == (2, 4, 5)
+    assert chosen_layers("", 4, 6) == (4,) and chosen_layers(" All ", 4, 6) == tuple(range(6))
+    assert chosen_layers("2, 4-5,2", 0, 6) == (2, 4, 5)
     for text, error in (
         ("6", ModelError),
         ("5-3", ModelError),
@@ -254,7 +257,7 @@ def test_layers_are_read_or_refused() -> None:
         ("1,,2", RequestError),
     ):
         with pytest.raises(error):
-            view.parse_layers(text, 4, 6)
+            chosen_layers(text, 4, 6)
 
 
 def test_words_that_differ_are_marked_whole_and_equal_ones_never() -> None:
@@ -305,16 +308,17 @@ def test_files_hold_the_run_and_the_direction(keys: dict[str, str]) -> None:
 
 def test_the_code_shown_names_the_setting() -> None:
     dictionary = synthetic(20, 8)
-    dictionary.info["file"] = str(Path("x.ep.h5"))
-    for mode in view.MODES:
+    dictionary.path = Path("x.ep.h5")
+    for mode in MODES:
         setting = Setting("'); import os #", True, "sys", mode, (3, 4), 0.5, target=2, layers="1-2")
         code = snippets.steer(dictionary, setting)
         compile(code, "shown", "exec")
-        assert repr(mode) in code and "Sampling(64, 0.0, seed=0)" in code
+        assert "ep.steer(d, model, setting)" in code and "chat=True" in code
+        assert mode == "add" or f"mode={mode!r}" in code
 
 
 def test_the_code_shown_writes_the_texts_of_the_page(keys: dict[str, str]) -> None:
-    runs: list[tuple[str, tuple[Column, ...]]] = []
+    runs: list[tuple[str, tuple[Continuation, ...]]] = []
     for settings in (
         {
             "sregs": "9,5",
@@ -335,7 +339,7 @@ def test_the_code_shown_writes_the_texts_of_the_page(keys: dict[str, str]) -> No
     ):
         at = asked(keys["own"], **settings)
         columns = generated(at)
-        (code,) = (block.value for block in at.code if "generate(" in block.value)
+        (code,) = (block.value for block in at.code if "ep.steer(" in block.value)
         runs.append((code, columns))
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(code for code, _ in runs)],
@@ -347,7 +351,7 @@ def test_the_code_shown_writes_the_texts_of_the_page(keys: dict[str, str]) -> No
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        f"moved {column.moved:.3f} of {column.asked:.3f} r {column.ending} {column.text!r}"
+        f"{column.name} {column.ending} moved {column.moved} of {column.asked} {column.text!r}"
         for _, columns in runs
         for column in columns
     ]

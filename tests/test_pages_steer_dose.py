@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 from ep.studies.judging import Phrases
 from ep.studies.quality import Answer, QualityCheck
 from ep.studies.rates import Rate
-from ep.studies.steering import STEERED, Dose, sweep
+from ep.studies.steering import Dose
+from ep.studies.steering.sweep import STEERED, curve
 from ep.views import figures_dose
 from pages.shared import jobs
 from pages.steer import controls
@@ -56,7 +57,7 @@ def test_the_marks_of_the_slider_are_those_of_the_sweep() -> None:
         ] * len(prompts)
 
     quality = QualityCheck(9.0, 9.0, 1, Rate(0, 1))
-    swept = sweep(answer, ["a"] * 12, Phrases(), quality, (0, 0.25, 0.5, 1, 2, 3))
+    swept = curve(answer, ["a"] * 12, Phrases(), quality, (0, 0.25, 0.5, 1, 2, 3))
     bare, marked = (controls._ruler(0.0, 4.0, 0.4, one) for one in (None, swept))
     assert "0.40 default" in bare and "a sweep finds" in bare
     assert (
@@ -70,9 +71,9 @@ def test_the_marks_of_the_slider_are_those_of_the_sweep() -> None:
 
 def swept(at: AppTest) -> None:
     """Waits for the sweeps under way, and draws the page."""
-    names = [key for key in jobs.board()._jobs if key.startswith("steer sweep")]
-    until(lambda: all((job := jobs.get(name)) is None or job.state != "running" for name in names))
-    assert not [job.error for name in names if (job := jobs.get(name)) is not None and job.error]
+    sweeps = [job for job in jobs.board().jobs() if job.title.startswith("Sweeping")]
+    until(lambda: all(job.state != "running" for job in sweeps))
+    assert sweeps and not [job.error for job in sweeps if job.error]
     at.run()
     well(at)
 
@@ -101,7 +102,7 @@ def test_a_sweep_asks_a_model_about_its_answers_once_each(keys: dict[str, str]) 
     with serving(says_no) as server:
         at = asked(keys["own"], smode="ablate", bjudge="endpoint")
         at.text_area(key="steer_sweep_lines_box").set_value("The cat sat").run()
-        at.session_state["behaviour_endpoint"] = {"url": server.url, "model": "a judge", "key": ""}
+        at.session_state["judge_endpoint"] = {"url": server.url, "model": "a judge", "key": ""}
         at.run()
         at.button(key="steer_sweep").click().run()
         swept(at)

@@ -1,4 +1,4 @@
-"""Steering runs behind the page: stopped, forsaken, two at once; each leaves what it has and a
+"""Steering runs behind the page: stopped, abandoned, two at once; each leaves what it has and a
 model that is free.
 """
 
@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from threading import Event, Thread
 from time import monotonic, sleep
 
 import pytest
 
-from ep.views import steering as view
-from ep.views.steering import Setting
+import ep
+from ep.studies.steering import Continuation, Setting
 from pages.shared import jobs, loading
 from pages.steer import worker
 from tests.fixtures.steering import LONG, alone, model_of, shelf, until
@@ -29,13 +30,14 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 def run_of(key: str, setting: Setting) -> tuple[worker.Live, jobs.Job, Thread]:
     """A run outside any page, on a thread of its own."""
     dictionary, model = loading.dictionary(key), model_of(key)
-    batch = view.rows(dictionary, model, setting)
-    live, job = worker.Live(key, "steer test", setting, ""), jobs.Job("Steering")
-    thread = Thread(
-        target=job.run,
-        args=(lambda job: worker._write(live, "me", dictionary, model, batch, job),),
-    )
-    return live, job, thread
+    live, job = worker.Live(key, setting, ""), jobs.Job("Steering", "me")
+    steps = ep.steer(dictionary, model, setting, stopped=lambda: live.stopping)
+    work = partial(worker._write, live, steps, model, "a run", "me")
+    return live, job, Thread(target=job.run, args=(work,))
+
+
+def texts(live: worker.Live) -> tuple[Continuation, ...]:
+    return live.run.continuations if live.run else live.progress.continuations
 
 
 def test_a_run_nobody_looks_at_ends_and_frees_the_model(keys: dict[str, str]) -> None:
@@ -43,7 +45,7 @@ def test_a_run_nobody_looks_at_ends_and_frees_the_model(keys: dict[str, str]) ->
     live.seen = monotonic() - 2 * worker.GONE_AFTER_S
     thread.start()
     thread.join(60)
-    assert job.state == "cancelled" and not live.measured
+    assert job.state == "cancelled" and live.run is None
     assert model_of(keys["own"]).turns.length == 0
 
 
@@ -62,17 +64,17 @@ def test_stop_works_while_waiting_and_while_writing(keys: dict[str, str]) -> Non
     until(lambda: live.ahead == 1)
     live.stopping = True
     thread.join(60)
-    assert job.state == "cancelled" and live.columns[0].ids == () and model.turns.length == 1
+    assert job.state == "cancelled" and texts(live)[0].ids == () and model.turns.length == 1
     hold.set()
     other.join(60)
     live, job, thread = run_of(keys["own"], LONG)
     thread.start()
-    until(lambda: len(live.ids[0]) > 2)
+    until(lambda: len(texts(live)[0].ids) > 2)
     live.stopping = True
     thread.join(60)
-    assert job.state == "done" and live.measured and model.turns.length == 0
+    assert job.state == "done" and live.run is not None and model.turns.length == 0
     whole = alone(keys["own"], LONG)
-    for column, full in zip(live.columns, whole, strict=True):
+    for column, full in zip(texts(live), whole, strict=True):
         n = len(column.ids)
         assert 2 < n < 200 and column.ids == full.ids[:n] and column.ending == "cancelled"
         assert (
@@ -80,7 +82,7 @@ def test_stop_works_while_waiting_and_while_writing(keys: dict[str, str]) -> Non
             and len(column.distances) == n
             and column.behaves is not None
         )
-    steered, control = live.columns[2], live.columns[3]
+    steered, control = texts(live)[2:]
     assert (
         steered.moved == pytest.approx(LONG.strength, rel=1e-3) == control.moved
         and steered.touched > 0
@@ -88,10 +90,10 @@ def test_stop_works_while_waiting_and_while_writing(keys: dict[str, str]) -> Non
     assert steered.kl > 0 and control.kl > 0
     live, job, thread = run_of(keys["own"], LONG)
     thread.start()
-    until(lambda: len(live.ids[0]) > 2)
+    until(lambda: len(texts(live)[0].ids) > 2)
     job.cancel()  # asked twice: what was written stays, nothing is measured
     thread.join(60)
-    assert job.state == "cancelled" and not live.measured and len(live.columns[0].ids) > 2
+    assert job.state == "cancelled" and live.run is None and len(texts(live)[0].ids) > 2
     assert model.turns.length == 0
 
 
@@ -105,4 +107,4 @@ def test_two_at_once_get_what_each_gets_alone(keys: dict[str, str]) -> None:
         for live, *_ in runs:
             live.look()
         sleep(0.05)
-    assert [list(live.columns) for live, *_ in runs] == expected
+    assert [texts(live) for live, *_ in runs] == expected

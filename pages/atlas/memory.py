@@ -1,8 +1,8 @@
-"""What the Atlas remembers between runs: which region its table starts with, what is brushed, what
-each map was told.
+"""What the Atlas remembers between runs: which region its table starts with, what is brushed, and
+which selection each map has.
 
-A map takes over the selection when its number changes; a click on one map changes the numbers of
-everything else, so that what is drawn already is never told again.
+A map takes over the selection when its number changes. A click on one map changes the numbers of
+everything else, so that a map that shows the selection already is left alone.
 """
 
 from __future__ import annotations
@@ -13,21 +13,15 @@ import streamlit as st
 from pages.shared import state
 
 MAP, SECOND, TABLE = "atlas_map", "atlas_second", "atlas_table"
-_SEEN, _FIRST, _SEQUENCE, _TABLE, _BRUSH = (
-    "atlas_seen",
-    "atlas_first",
-    "atlas_sequence",
-    "atlas_table_key",
-    "atlas_brush",
-)
-_BRUSHES = "atlas_brushes"
+_SEEN, _FIRST, _TABLE = "atlas_seen", "atlas_first", "atlas_table_key"
+_SEQUENCE, _BRUSH, _BRUSHES = "atlas_sequence", "atlas_brush", "atlas_brushes"
 
 
-def notice(selection: state.Selection) -> None:
+def notice(key: str, region: int) -> None:
     """A region chosen on another page, or another dictionary: the maps take it over and the table
     starts with it.
     """
-    if st.session_state.get(_SEEN) != (selection.dictionary, selection.region):
+    if st.session_state.get(_SEEN) != (key, region):
         remember(first=True)
 
 
@@ -55,7 +49,7 @@ def restart_table() -> None:
 
 
 def sequence(key: str) -> int:
-    """The number of what the map with this key was told last."""
+    """The number of the selection that the map with this key is to show."""
     return st.session_state.get(_SEQUENCE, {}).get(key, 0)
 
 
@@ -83,11 +77,11 @@ def brushed() -> np.ndarray:
 
 def brush(regions: list[int]) -> None:
     """Keeps what a lasso or box caught; ids the dictionary does not have are left out."""
-    found = state.opened()
-    if found is not None:
-        size = len(found[1])
-        kept = sorted({int(k) for k in regions if isinstance(k, int) and 0 <= k < size})
-        st.session_state[_BRUSH] = (found[0].dictionary, kept)
+    opened = state.open_now()
+    if opened is not None:
+        size = len(opened.dictionary)
+        caught = sorted({k for k in regions if isinstance(k, int) and 0 <= k < size})
+        st.session_state[_BRUSH] = (opened.key, caught)
         restart_table()
 
 
@@ -98,5 +92,5 @@ def clear_brush() -> None:
 
 
 def brush_sequence() -> int:
-    """The number of what the maps were told of the brush last."""
+    """The number of the brush that the maps are to show."""
     return st.session_state.get(_BRUSHES, 0)

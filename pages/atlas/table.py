@@ -15,7 +15,9 @@ from ep.studies.naming import WORDED, is_numbered
 from ep.views import palette, tables
 from ep.views.search import Found
 from pages.atlas import memory, search
-from pages.shared import labelling, loading, messages, state, tokens
+from pages.atlas.settings import LEAST_MEMBERS, Settings
+from pages.shared import labelling, links, loading, messages, state, tokens
+from pages.shared.controls import mirrored
 from pages.shared.lists import lists_panel
 from pages.shared.searchbox import searchbox
 
@@ -27,7 +29,6 @@ MOST_ROWS = 10_000
 """Rows sent to the browser at most, again after every click on a map; search, brush and exports
 know all regions.
 """
-LEAST_MEMBERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
     "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
@@ -73,25 +74,27 @@ _ALONE = st.column_config.TextColumn(
 )
 
 
-def table(selection: state.Selection, dictionary: Dictionary, labels: Labels) -> np.ndarray:
-    """Draws search box, what is brushed, and the table; returns the ids it lists, in its order."""
-    query, least = _asked(selection.dictionary)
-    found, said = search.results(selection.dictionary, query, search.is_by_meaning())
+def table(key: str, dictionary: Dictionary, labels: Labels) -> np.ndarray:
+    """Draws search box, what is brushed, and the table; returns the ids it lists, in its order.
+
+    key: of the dictionary on the shelf.
+    """
+    query = _tools(key)
+    found, about = search.results(key, query)
+    least = state.settings(Settings).least
     ids = listed(dictionary, memory.first(), found, memory.brushed(), least)
-    if found is not None:
-        _found(found, said, len(ids), query, dictionary)
+    if about:
+        _found(key, dictionary, query, found, about, len(ids))
     if len(memory.brushed()):
-        _brushed(selection.dictionary, dictionary, memory.brushed(), labels)
+        _brushed(key, dictionary, memory.brushed(), labels)
     st.session_state["atlas_listed"] = ids
-    rows = _all_rows(
-        loading.fingerprint(selection.dictionary), labels.revision, selection.dictionary, labels
-    )
+    rows = _all_rows(loading.fingerprint(key), labels.revision, key, labels)
     st.dataframe(
         rows.take(pa.array(ids[:MOST_ROWS])),
         hide_index=True,
         height="stretch",
         row_height=29,
-        on_select=_picked,
+        on_select=_pick,
         selection_mode="single-cell",
         key=memory.table_key(),
         column_config=_COLUMNS if "lens" in rows.column_names else _COLUMNS | {"label": _ALONE},
@@ -125,69 +128,66 @@ def listed(
     return np.concatenate([[first], ids[ids != first]])
 
 
-def _asked(key: str) -> tuple[str, int]:
+def _tools(key: str) -> str:
+    """The row above the table: search box, sizes, lists. Returns what stands in the box."""
+    now = state.settings(Settings)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         with st.container():
             query = searchbox(
                 "atlas_query",
-                value=state.setting("find"),
+                value=now.find,
                 placeholder="Find in labels, lens tokens, excerpts, ids",
-                on_change=_typed,
+                on_change=_look_for,
                 label="Find regions",
             )
-        st.session_state["atlas_least"] = int(
-            state.setting("least", "1", tuple(map(str, LEAST_MEMBERS)))
-        )
-        least = st.selectbox(
+        mirrored(
+            st.selectbox,
+            "atlas_least",
             "Members at least",
+            now.least,
+            _list_from,
             LEAST_MEMBERS,
-            key="atlas_least",
-            on_change=_least_chosen,
             format_func=lambda n: "any size" if n == 1 else f"≥ {n:,} members",
             label_visibility="collapsed",
             width=128,
         )
         with st.popover("Lists", icon=":material/list:", key="atlas_lists"):
             lists_panel(key)
-    return query, least
+    return query
 
 
-def _least_chosen() -> None:
-    least = st.session_state["atlas_least"]
-    state.keep(least=None if least == 1 else str(least))
+def _list_from(least: int) -> None:
+    state.keep(Settings, least=least)
     memory.restart_table()
 
 
-def _typed(text: str) -> None:
-    state.keep(find=text.strip()[: state.LONGEST_PROMPT], by=None)
+def _look_for(text: str) -> None:
+    state.keep(Settings, find=text.strip()[: links.LONGEST], by=None)
     memory.restart_table()
 
 
-def _found(found: Found, said: str, shown: int, query: str, dictionary: Dictionary) -> None:
+def _found(
+    key: str, dictionary: Dictionary, query: str, found: Found | None, about: str, shown: int
+) -> None:
     """What the search found, the offer to search by meaning; where it was an id, the way to that
     region.
     """
-    text = said + (f" ({shown:,} listed)" if len(found) and shown != len(found) else "")
+    text = about + (f" ({shown:,} listed)" if found and shown != len(found) else "")
     number = query.strip().lower().removeprefix("region").strip().removeprefix("#")
+    region = links.whole_number(number, len(dictionary))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.html(f'<div class="ep-k">{tokens.escape(text)}</div>')
-        if (
-            number.isascii()
-            and number.isdigit()
-            and len(number) < 12
-            and int(number) < len(dictionary)
-        ):
+        if region is not None:
             st.button(
-                f"Go to region {int(number)}",
+                f"Go to region {region}",
                 key="atlas_go",
                 type="tertiary",
                 icon=":material/my_location:",
                 on_click=_go,
-                args=(int(number),),
+                args=(region,),
             )
             return
-    # left: the table's tools lie right
-    search.offer(found, query, "atlas_meaning", memory.restart_table)
+    search.other_way(key, query, found)  # left: the table's tools lie right
 
 
 def _go(region: int) -> None:
@@ -208,12 +208,13 @@ def _brushed(key: str, dictionary: Dictionary, regions: np.ndarray, labels: Labe
         if labels.problem:
             return
         with st.popover("Save as list", type="tertiary", icon=":material/playlist_add:"):
-            st.text_input(
+            mirrored(
+                st.text_input,
+                "atlas_list",
                 "Name of the list",
-                key="atlas_list",
+                "",
+                lambda name: _put_on_list(key, name.strip(), regions.tolist()),
                 max_chars=80,
-                on_change=_listed,
-                args=(key, regions.tolist()),
                 placeholder="A name, then Enter",
             )
             messages.quiet("A list of this name that exists already gets these regions too.")
@@ -222,22 +223,21 @@ def _brushed(key: str, dictionary: Dictionary, regions: np.ndarray, labels: Labe
 def brush_text(dictionary: Dictionary, regions: np.ndarray) -> str:
     """ "112 regions brushed, 8.3 % of Voronoi members"."""
     count = dictionary.members
-    voronoi = dictionary.members_column == "count_voronoi"
-    kind = "Voronoi members" if voronoi else "members at arrival"
+    kind = {"count_voronoi": "Voronoi members", "count_arrival": "members at arrival"}.get(
+        dictionary.members_column or "", "all regions"
+    )
     share = 100 * float(count[regions].sum()) / max(float(count.sum()), 1.0)
     n = len(regions)
     return f"{n:,} region{'s' if n != 1 else ''} brushed, {share:.1f} % of {kind}"
 
 
-def _listed(key: str, regions: list[int]) -> None:
-    name = st.session_state["atlas_list"].strip()
+def _put_on_list(key: str, name: str, regions: list[int]) -> None:
     if name:
         labelling.save(key, edits.put(name, regions))
-        st.session_state["atlas_list"] = ""
         st.toast(f"{len(regions):,} regions are on the list.", icon=":material/playlist_add_check:")
 
 
-def _picked() -> None:
+def _pick() -> None:
     cells = memory.marked()
     ids = st.session_state.get("atlas_listed", ())
     if cells and cells[0][0] < len(ids):

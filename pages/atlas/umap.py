@@ -9,8 +9,8 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.views import layouts
 from ep.views.layouts import Settings
-from pages.atlas import drawing
-from pages.shared import jobs, loading, messages
+from pages.atlas.tools import TITLES
+from pages.shared import jobs, loading, messages, state
 
 
 def umap_panel(key: str, dictionary: Dictionary, layout: str) -> None:
@@ -27,20 +27,13 @@ def umap_panel(key: str, dictionary: Dictionary, layout: str) -> None:
         )
         return
     work = f"umap {layout} {loading.fingerprint(key)}"
-    job = jobs.get(work)
-    if job is not None and job.state == "running":
-        jobs.watch(work)
+    jobs.watch(work)
+    if jobs.is_mine_running(work):
         return
-    if job is not None and job.state == "done" and job.result:
-        messages.note(job.result)
-    elif job is not None:
-        jobs.watch(work)
     is_ready = layouts.is_ready(dictionary, layout)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if not is_ready:
-            messages.quiet(
-                f"{drawing.TITLES[layout]} is not computed here yet; PCA stands in for it."
-            )
+            messages.quiet(f"{TITLES[layout]} is not computed here yet; PCA stands in for it.")
         asked = _settings(dictionary, layout)
         st.button(
             "Compute again" if is_ready else "Compute UMAP",
@@ -52,15 +45,16 @@ def umap_panel(key: str, dictionary: Dictionary, layout: str) -> None:
 
 
 def _settings(dictionary: Dictionary, layout: str) -> Settings:
-    told = layouts.settings(dictionary, layout)
+    made = layouts.settings(dictionary, layout)
+    most = len(dictionary) - 1
     with st.popover(
         "UMAP settings", type="tertiary", icon=":material/tune:", key=f"atlas_umap {layout}"
     ):
         neighbours = st.slider(
             "Neighbours",
             2,
-            min(100, len(dictionary) - 1),
-            min(int(told.get("neighbours", Settings.neighbours)), len(dictionary) - 1),
+            min(100, most),
+            min(int(made.get("neighbours", Settings.neighbours)), most),
             key=f"atlas_neighbours {layout}",
             help="Few: local detail. Many: the broad shape.",
         )
@@ -68,7 +62,7 @@ def _settings(dictionary: Dictionary, layout: str) -> Settings:
             "Minimum distance",
             0.0,
             0.95,
-            float(told.get("min_dist", Settings.min_dist)),
+            float(made.get("min_dist", Settings.min_dist)),
             0.05,
             key=f"atlas_min_dist {layout}",
             help="Small: tight clumps. Large: evenly spread.",
@@ -81,9 +75,14 @@ def _settings(dictionary: Dictionary, layout: str) -> Settings:
 
 
 def _compute(work: str, dictionary: Dictionary, layout: str, asked: Settings) -> None:
-    jobs.forget(work)
     jobs.start(
         work,
-        drawing.TITLES[layout],
+        TITLES[layout],
         lambda job: layouts.compute(dictionary, layout, asked, job.report),
+        _say,
     )
+
+
+def _say(problem: str) -> None:
+    if problem:
+        state.note(problem)

@@ -4,6 +4,8 @@ taken out.
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from ep.demo.behaviour import FILES
@@ -12,39 +14,32 @@ from ep.method.dictionary import Dictionary
 from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
 from ep.views import snippets_behaviour as snippets
-from pages.behaviour import inputs, regions, seeds, work
-from pages.behaviour import trial as trials
-from pages.behaviour.work import Names, Run
+from pages.behaviour import durations, regions, seeds, trial, work
+from pages.behaviour.inputs import Inputs, about_link, gathered, settings_popover
+from pages.behaviour.prompts import prompts_popover
+from pages.behaviour.runs import Plan, Run, known, stored
 from pages.shared import frame, jobs, loading, maps, messages, sharing, state, tokens
+from pages.shared.judge import judge_popover
+from pages.shared.state import Opened
 
 SENTENCE = (
     "Which region carries a behaviour, and what the model does on other prompts once it is "
     "taken out."
 )
-_WANTED = "behaviour_wanted"
 LOW = 318
 """px of the table and the texts."""
 
 
 def show() -> None:
     frame.page("Behaviour", SENTENCE)
-    found = state.opened()
-    if found is None or found[0].dictionary is None or not len(found[1]):
-        messages.nothing_open()
-        return
-    key, dictionary = str(found[0].dictionary), found[1]
+    opened = state.opened()
     st.html(f"<style>{markup.CSS}</style>")
-    given, why = _gathered()
-    at = _names(key, dictionary, given)
-    run = work.known(key, dictionary, given, at) if given and at else None
-    run = run or work.stored()
-    asked = _tools(given, why, run, key)
-    wanted = st.session_state.pop(_WANTED, "trial" if asked else None)
-    if wanted is not None and given:
-        _start(key, dictionary, given, at, wanted)
-    if at:
-        for name in (at.trial, *at.streams.values()):
-            jobs.watch(work.job_name(name))
+    inputs, problem = _inputs()
+    plan = None if inputs is None else _plan(opened, inputs)
+    run = (known(plan) if plan else None) or stored()
+    _tools(plan, problem, run, opened.key)
+    for name in (plan.trial, *plan.streams.values()) if plan else ():
+        jobs.watch(name)
     if run is None:
         messages.box(
             "Nothing has been tried yet",
@@ -52,52 +47,43 @@ def show() -> None:
         )
         return
     of = loading.dictionary(run.key)
-    _origin(run, of, key, dictionary)
+    _origin(run, of, opened.key)
     body, foot = st.container(), st.container()
     with foot:
         drawn = regions.carried(run, of)
     with body:
-        _body(run, of, drawn)
-        seeds.card(run, given.numbers if given else inputs.numbers(), _streams)
+        _body(run, of, drawn, plan)
+        seeds.card(run, plan)
         _others(run)
-        _share(run, of, given)
+        _share(run, of, plan)
 
 
-def _gathered() -> tuple[inputs.Inputs | None, str]:
+def _inputs() -> tuple[Inputs | None, str]:
+    """What is set, or None and why that cannot be."""
     try:
-        return inputs.gathered(), ""
+        return gathered(), ""
     except EPError as error:
         return None, messages.sentence(error)
 
 
-def _names(key: str, dictionary: Dictionary, given: inputs.Inputs | None) -> Names | None:
-    """The names of this run's parts; None where the inputs or the model are not there."""
-    if given is None:
-        return None
-    try:
-        return work.names(key, dictionary, given, _region(dictionary))
-    except EPError:
-        return None
+def _plan(opened: Opened, inputs: Inputs) -> Plan:
+    """The region a link or a click wants tried is one that the dictionary has, else the best."""
+    key, dictionary, *_ = opened
+    asked = inputs.settings.region
+    region = asked if asked is not None and asked < len(dictionary) else None
+    return Plan(key, loading.fingerprint(key), dictionary, inputs, region)
 
 
-def _region(dictionary: Dictionary) -> int | None:
-    """The region a link or a click wants tried, None for the best."""
-    asked = state.setting("btry")
-    return (
-        int(asked) if asked.isascii() and asked.isdigit() and int(asked) < len(dictionary) else None
-    )
-
-
-def _tools(given: inputs.Inputs | None, why: str, run: Run | None, key: str) -> bool:
-    """The row of inputs and the one button; whether it was clicked."""
-    inputs.about_link()
+def _tools(plan: Plan | None, problem: str, run: Run | None, key: str) -> None:
+    """The row of inputs and the one button. key: of the open dictionary."""
+    about_link()
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        inputs.prompts_popover((given.prompts if given else inputs.held()).name)
-        inputs.judge_popover(given.chosen.name if given else "not set")
-        inputs.settings_popover(inputs.numbers())
+        prompts_popover()
+        judge_popover(plan.inputs.chosen.name if plan else "not set")
+        settings_popover()
         again = run is not None and run.stored and run.key == key
         done = run is not None and not run.stored and run.trial is not None
-        asked = st.button(
+        st.button(
             "Run it again"
             if again
             else "Taken out"
@@ -106,44 +92,36 @@ def _tools(given: inputs.Inputs | None, why: str, run: Run | None, key: str) -> 
             type="primary",
             icon=":material/check:" if done else ":material/play_arrow:",
             key="behaviour_go",
-            disabled=given is None or done,
+            disabled=plan is None or done,
+            on_click=work.start_trial,
+            args=(plan,),
         )
-        if given:
-            held = given.held
-            counts = (
-                f"{len(held.choice):,} to choose on · {len(held.target):,} held out · "
-                f"{len(held.benign):,} benign"
-            )
-            messages.quiet(counts)
-    if why:
-        messages.note(why)
-    return asked
+        if plan is not None:
+            messages.quiet(_about(plan, done))
+    if problem:
+        messages.note(problem)
 
 
-def _start(
-    key: str, dictionary: Dictionary, given: inputs.Inputs, at: Names | None, wanted: str | float
-) -> None:
-    """Starts the "trial", or the streams of a share; what stands in the way is one sentence."""
-    try:
-        at = at or work.names(key, dictionary, given, _region(dictionary))
-        for name in (at.trial, *at.streams.values()):
-            jobs.forget(work.job_name(name))
-        if isinstance(wanted, float):
-            work.start_streams(dictionary, given, at, wanted)
-        else:
-            work.start_trial(key, dictionary, given, at, _region(dictionary))
-    except EPError as error:
-        messages.box("This cannot be tried here", messages.sentence(error))
+def _about(plan: Plan, done: bool) -> str:
+    """How many prompts there are and, until they are tried, how long that takes."""
+    held = plan.inputs.held
+    counts = (
+        f"{len(held.choice):,} to choose on · {len(held.target):,} held out · "
+        f"{len(held.benign):,} benign"
+    )
+    takes = "" if done else durations.sentence(plan, plan.trial, durations.of_trial(plan))
+    return f"{counts}. {takes}" if takes else counts
 
 
-def _origin(run: Run, of: Dictionary, key: str, dictionary: Dictionary) -> None:
-    """Where the numbers come from: a stored run says so, and which dictionary it was made on."""
+def _origin(run: Run, of: Dictionary, key: str) -> None:
+    """Where the numbers come from: a stored run says so, and which dictionary it was made on.
+
+    key: of the open dictionary.
+    """
     if not run.stored:
         return
-    name = (
-        f"{plain.about(of)['title']}, layer {of.info.get('layer')}, p = "
-        f"{of.info.get('percentile'):g}"
-    )
+    p = "" if of.percentile is None else f", p = {of.percentile:g}"
+    name = f"{plain.about(of)['title']}, layer {of.layer}{p}"
     text = f"Stored run of {run.stored}: {name}, the demo's prompts, {run.choice['judge']}."
     if run.key != key:
         text += " The open dictionary is not tried yet."
@@ -158,22 +136,20 @@ def _open(run: Run) -> None:
 
 
 @frame.fragment
-def _body(run: Run, of: Dictionary, drawn: maps.Drawn | str) -> None:
+def _body(run: Run, of: Dictionary, drawn: maps.Drawn | str, plan: Plan | None) -> None:
     """Map, arms, table and texts: a click in one is seen in all."""
-    if regions.turned() or _WANTED in st.session_state:
-        state.rerun()
     frame.show_selected()
     left, right = st.columns([8, 11], gap="medium")
     with left:
         regions.map_card(run, of, drawn)
     with right:
-        trials.arms_card(run)
+        trial.arms_card(run)
     left, right = st.columns(2, gap="medium")
     with left:
         regions.table_card(run, of, LOW)
-        trials.retry(run, _instead)
+        trial.retry(run, plan)
     with right:
-        trials.texts_card(run, LOW - 30)
+        trial.texts_card(run, LOW - 30)
 
 
 def _others(run: Run) -> None:
@@ -188,52 +164,44 @@ def _others(run: Run) -> None:
             st.html(markup.others(run.others))
 
 
-def _instead(region: int) -> None:
-    state.keep(btry=str(region))
-    st.session_state[_WANTED] = "trial"
-
-
-def _streams(share: float) -> None:
-    st.session_state[_WANTED] = share
-
-
-def _share(run: Run, of: Dictionary, given: inputs.Inputs | None) -> None:
+def _share(run: Run, of: Dictionary, plan: Plan | None) -> None:
     streams = [several for several in run.streams.values() if several]
-    tables = {"Regions": lambda: plain.region_table(run.choice["regions"])}
+    tables = {"Regions": partial(plain.region_table, run.choice["regions"])}
     if run.trial is not None and run.trial["arms"]:
         tables |= {
-            "Arms": lambda: plain.arm_table([run.trial]),
-            "Texts": lambda: plain.text_table(run.trial),
+            "Arms": partial(plain.arm_table, [run.trial]),
+            "Texts": partial(plain.text_table, run.trial),
         }
     if streams:
-        tables["Orders of the stream"] = lambda: plain.arm_table(
-            [one for several in streams for one in several]
-        )
-    told = [
+        attempts = [one for several in streams for one in several]
+        tables["Orders of the stream"] = partial(plain.arm_table, attempts)
+    sentences = [
         plain.summary(run.choice),
         *(plain.sentences(run.trial, run.choice["held"]) if run.trial else ()),
     ]
-    files = {"behaviour.html": lambda: markup.report(run.choice, run.trial, streams, told).encode()}
-    sharing.bar("behaviour_share", tables, _code(run, of, given), files)
+    files = {
+        "behaviour.html": lambda: markup.report(run.choice, run.trial, streams, sentences).encode()
+    }
+    sharing.bar("behaviour_share", tables, _code(run, of, plan), files)
 
 
-def _code(run: Run, of: Dictionary, given: inputs.Inputs | None) -> str:
+def _code(run: Run, of: Dictionary, plan: Plan | None) -> str:
     """The code of what is shown: a stored run is one of the demo's prompts with the usual
     settings.
     """
-    if run.stored or given is None:
+    if run.stored or plan is None:
         return snippets.behaviour(of, FILES)
-    now, chosen = given.numbers, given.chosen
+    now, chosen = plan.inputs.settings, plan.inputs.chosen
     return snippets.behaviour(
         of,
-        given.prompts.files,
+        plan.inputs.prompts.files,
         chosen.judge,
         endpoint=chosen.endpoint,
         by_labels=chosen.by_labels,
         tokens=now.tokens,
         basis=now.basis,
         swap=now.swap,
-        region=_region(of),
+        region=plan.region,
     )
 
 

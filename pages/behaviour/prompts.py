@@ -4,7 +4,6 @@ live in the session.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,15 +14,18 @@ from ep.errors import CorpusError, EPError
 from ep.studies.holding import Held, hold
 from ep.studies.prompts import Prompts, columns, read_prompts
 from ep.views.snippets_behaviour import Files
+from pages.behaviour.settings import Settings
 from pages.shared import loading, messages, state, tokens
 
-DEMO, OWN = "demo", "own"
 MOST_BYTES = 20 * 2**20
 NONE = "(none)"
-OWN_FILES = "behaviour_own"
+DEMO_NAME = "the demo's own"
+_OWN, _TIMES = "behaviour_own", "behaviour_times"
+PromptFile = tuple[str, bytes]
+"""Its name and what is in it."""
 
 
-class Given(NamedTuple):
+class PromptFiles(NamedTuple):
     """Prompts of a run. name: what they are called. files: how code reads the same ones."""
 
     name: str
@@ -31,12 +33,19 @@ class Given(NamedTuple):
     files: Files
 
 
-def held() -> Given:
+def chosen_prompts() -> PromptFiles:
     """A visitor's own prompts, or the demo's. EPError when they cannot be parted."""
-    own = st.session_state.get(OWN_FILES)
-    if state.setting("bset", DEMO, (DEMO, OWN)) == OWN and own is not None:
-        return own
-    return Given("the demo's own", _demo(str(loading.DEMO)), FILES)
+    return _own_chosen() or PromptFiles(DEMO_NAME, _demo(str(loading.DEMO)), FILES)
+
+
+def own_prompts() -> PromptFiles | None:
+    """The prompts this visitor gave, if any."""
+    own: PromptFiles | None = st.session_state.get(_OWN)
+    return own
+
+
+def _own_chosen() -> PromptFiles | None:
+    return own_prompts() if state.settings(Settings).prompts == "own" else None
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
@@ -50,8 +59,10 @@ def _demo(folder: str) -> Held:
     return hold(read((CHOICE,)), read(HELD_OUT), read(BENIGN))
 
 
-def prompts_popover(name: str) -> None:
+def prompts_popover() -> None:
     """Which prompts: the demo's with one click, or files of one's own."""
+    own = _own_chosen()
+    name = DEMO_NAME if own is None else own.name
     with (
         st.popover(
             f"Prompts: {tokens.button_label(name)}",
@@ -101,7 +112,7 @@ def _at(names: list[str], wanted: str, otherwise: int) -> int:
     return names.index(wanted) if wanted in names else min(otherwise, len(names) - 1)
 
 
-def _file(title: str, name: str) -> tuple[str, bytes] | None:
+def _file(title: str, name: str) -> PromptFile | None:
     """A file given by upload or by its path on this machine, as (name, bytes); a sentence when it
     cannot be read.
     """
@@ -128,7 +139,7 @@ def _file(title: str, name: str) -> tuple[str, bytes] | None:
     return None
 
 
-def _at_path(given: str) -> tuple[str, bytes]:
+def _at_path(given: str) -> PromptFile:
     path = Path(given).expanduser()
     if path.suffix.lower() not in (".csv", ".jsonl", ".ndjson"):
         raise CorpusError(f"{path.name[:80]} is no prompt file: expected .csv or .jsonl")
@@ -143,7 +154,7 @@ def _at_path(given: str) -> tuple[str, bytes]:
         raise CorpusError(f"{path.name[:80]} cannot be read on this machine: {why}") from error
 
 
-def _columns(choice: tuple[str, bytes] | None) -> list[str]:
+def _columns(choice: PromptFile | None) -> list[str]:
     """The columns of the file to choose on, those of the demo without one."""
     if choice is None:
         return ["prompt", "label"]
@@ -156,37 +167,42 @@ def _columns(choice: tuple[str, bytes] | None) -> list[str]:
 
 def _times() -> int:
     """How often prompts were taken over: another key is another popover, and that one is closed."""
-    return int(st.session_state.get("behaviour_times", 0))
+    return int(st.session_state.get(_TIMES, 0))
+
+
+def _taken_over() -> None:
+    st.session_state[_TIMES] = _times() + 1
 
 
 def _use_demo() -> None:
-    state.keep(bset=None)
-    st.session_state["behaviour_times"] = _times() + 1
+    state.keep(Settings, prompts="demo")
+    _taken_over()
 
 
 def _use(
-    choice: tuple[str, bytes],
-    held_out: tuple[str, bytes] | None,
-    benign: tuple[str, bytes] | None,
+    choice: PromptFile,
+    held_out: PromptFile | None,
+    benign: PromptFile | None,
     text: str,
     label: str,
     yes: str,
 ) -> None:
-    wanted = [part.strip() for part in yes.split(",") if part.strip()]
-    read = partial(read_prompts, text=text, label=label, yes=wanted)
+    wanted = tuple(part.strip() for part in yes.split(",") if part.strip())
+
+    def read(file: PromptFile) -> Prompts:
+        return read_prompts(file[1], file[0], text=text, label=label, yes=wanted)
+
     try:
-        parted = hold(
-            *(
-                None if given is None else read(given[1], given[0])
-                for given in (choice, held_out, benign)
-            )
-        )
+        parted = hold(read(choice), held_out and read(held_out), benign and read(benign))
     except EPError as error:
         messages.note(messages.sentence(error))
         return
-    names = [() if given is None else (given[0],) for given in (held_out, benign)]
-    files = Files(choice[0], *names, text, label, tuple(wanted))
-    st.session_state[OWN_FILES] = Given(choice[0][:60], parted, files)
-    state.keep(bset=OWN, btry=None)
-    st.session_state["behaviour_times"] = _times() + 1
+    files = Files(choice[0], _names(held_out), _names(benign), text, label, wanted)
+    st.session_state[_OWN] = PromptFiles(choice[0][:60], parted, files)
+    state.keep(Settings, prompts="own", region=None)
+    _taken_over()
     state.rerun()
+
+
+def _names(file: PromptFile | None) -> tuple[str, ...]:
+    return () if file is None else (file[0],)

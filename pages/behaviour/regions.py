@@ -4,6 +4,8 @@ their regions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -14,12 +16,12 @@ from ep.studies.rates import Rate
 from ep.views import behaviour as plain
 from ep.views import palette
 from ep.views.behaviour import Plain
-from pages.behaviour.work import Run
+from pages.behaviour.runs import Run
 from pages.shared import maps, messages, state, tokens
 
 MAP, TABLE = "behaviour_map", "behaviour_table"
 HIGH = 376
-_PICKED = "behaviour_picked"
+_SEQUENCE = "behaviour_sequence"
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
     "rank": st.column_config.NumberColumn(
@@ -73,7 +75,7 @@ def map_card(run: Run, dictionary: Dictionary, drawn: maps.Drawn | str) -> None:
             dictionary,
             key=MAP,
             selected=selected(run),
-            sequence=st.session_state.get("behaviour_sequence", 0),
+            sequence=st.session_state.get(_SEQUENCE, 0),
             coloring=plain.coloring(dictionary, choice["regions"]),
             on_pick=lambda region: pick(run, region, from_map=True),
             height=HIGH,
@@ -92,20 +94,12 @@ def selected(run: Run) -> int | None:
 def pick(run: Run, region: int, from_map: bool = False) -> None:
     """Selects a region everywhere; one of a dictionary that is not open opens it."""
     if not from_map:
-        st.session_state["behaviour_sequence"] = st.session_state.get("behaviour_sequence", 0) + 1
+        st.session_state[_SEQUENCE] = st.session_state.get(_SEQUENCE, 0) + 1
     if state.current().dictionary == run.key:
         state.select_region(region)
     else:
         state.open_dictionary(run.key, region)
-        st.session_state[_PICKED] = True
-
-
-def turned() -> bool:
-    """Whether a click opened another dictionary, so that the whole page must be drawn again.
-
-    Said once.
-    """
-    return bool(st.session_state.pop(_PICKED, False))
+        state.turn()
 
 
 def table_card(run: Run, dictionary: Dictionary, height: int) -> None:
@@ -117,13 +111,12 @@ def table_card(run: Run, dictionary: Dictionary, height: int) -> None:
         except EPError as error:
             messages.quiet(messages.sentence(error))
             return
-        st.session_state["behaviour_listed"] = rows["region"]
         st.dataframe(
             rows,
             hide_index=True,
             height=height,
             row_height=29,
-            on_select=lambda: _clicked(run),
+            on_select=partial(_clicked, run, rows["region"]),
             selection_mode="single-cell",
             key=TABLE,
             column_config=_COLUMNS,
@@ -153,8 +146,8 @@ def table_rows(regions: list[Plain], dictionary: Dictionary) -> dict[str, list[A
     }
 
 
-def _clicked(run: Run) -> None:
+def _clicked(run: Run, listed: Sequence[int]) -> None:
     selection = st.session_state.get(TABLE, {}).get("selection", {})
-    cells, listed = selection.get("cells") or [], st.session_state.get("behaviour_listed", [])
+    cells = selection.get("cells") or []
     if cells and cells[0][0] < len(listed):
         pick(run, int(listed[cells[0][0]]))

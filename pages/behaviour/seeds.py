@@ -4,15 +4,15 @@ does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import streamlit as st
 
 from ep.views import behaviour_html as markup
 from ep.views.behaviour import Plain, verdict
-from pages.behaviour.inputs import Numbers
-from pages.behaviour.work import HALF, Run
+from pages.behaviour import durations, work
+from pages.behaviour.runs import Plan, Run
+from pages.behaviour.settings import HALF, Settings
 from pages.shared import messages, state, tokens
+from pages.shared.controls import mirrored
 
 PUBLISHED = (
     "Published for Gemma-2-2B-it, layer 20 (appendix table 3 as quoted by EPDashboard): at every p "
@@ -21,38 +21,44 @@ PUBLISHED = (
 )
 
 
-def card(run: Run, now: Numbers, on_run: Callable[[float], None]) -> None:
-    """One row a seed, for one share of behaving prompts at a time."""
-    shares = (
-        list(dict.fromkeys((*run.streams, now.share, HALF))) if run.stored else [now.share, HALF]
-    )
-    shares = list(dict.fromkeys(shares))
+def card(run: Run, plan: Plan | None) -> None:
+    """One row a seed, for one share of behaving prompts at a time.
+
+    plan: what can be asked now, None where the inputs make no sense.
+    """
+    shares = list(run.streams) if run.stored else []
     with st.container(border=True, gap="small"):
-        share = _head(shares)
+        share = _head(shares or list(state.settings(Settings).shares))
         left, right = st.columns([15, 8], gap="medium")
-        tried = run.streams.get(share)
+        attempts = run.streams.get(share)
         with left:
-            if tried is None:
+            if attempts is None:
                 messages.quiet(
                     f"Not tried yet with {share:.0%} behaving prompts in the centre's stream."
                 )
             else:
-                st.html(markup.seeds(tried))
+                st.html(markup.seeds(attempts))
         with right:
             for text in explained(run.streams):
                 st.html(f'<div class="ep-k" style="opacity:.8">{tokens.escape(text)}</div>')
-            if not run.stored:
-                missing = tried is None
-                st.button(
-                    f"Try {now.seeds} orders at {share:.0%}"
-                    if missing
-                    else f"Tried at {share:.0%}",
-                    key="behaviour_streams",
-                    icon=":material/shuffle:",
-                    disabled=not missing,
-                    on_click=on_run,
-                    args=(share,),
-                )
+            if plan is not None and not run.stored:
+                _button(plan, share, is_tried=attempts is not None)
+
+
+def _button(plan: Plan, share: float, is_tried: bool) -> None:
+    name = f"Try {plan.inputs.settings.seeds} orders at {share:.0%}"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            f"Tried at {share:.0%}" if is_tried else name,
+            key="behaviour_streams",
+            icon=":material/shuffle:",
+            disabled=is_tried,
+            on_click=work.start_streams,
+            args=(plan, share),
+        )
+        takes = durations.sentence(plan, plan.streams[share], durations.of_streams(plan))
+        if takes and not is_tried:
+            messages.quiet(takes)
 
 
 def _head(shares: list[float]) -> float:
@@ -64,22 +70,20 @@ def _head(shares: list[float]) -> float:
             ),
             width="content",
         )
-        given = state.setting("bhalf", "")
-        at = HALF if given == "on" and HALF in shares else shares[0]
-        st.session_state["behaviour_share"] = at
-        st.segmented_control(
+        is_half = state.settings(Settings).half and HALF in shares
+        share = HALF if is_half else shares[0]
+        mirrored(
+            st.segmented_control,
+            "behaviour_share",
             "Share of behaving prompts",
+            share,
+            lambda new: state.keep(Settings, half=new == HALF),
             shares,
-            key="behaviour_share",
             format_func=lambda share: f"{share:.0%}",
+            required=True,
             label_visibility="collapsed",
-            on_change=_chosen,
         )
-    return at
-
-
-def _chosen() -> None:
-    state.keep(bhalf="on" if st.session_state["behaviour_share"] == HALF else None)
+    return share
 
 
 def explained(streams: dict[float, list[Plain]]) -> list[str]:
@@ -92,15 +96,15 @@ def explained(streams: dict[float, list[Plain]]) -> list[str]:
         "from a half-behaving stream lies half-way to the behaviour, and a parked model keeps "
         "showing it."
     ]
-    told = []
+    counts = []
     for share, several in sorted(streams.items()):
         n = sum(verdict(one) == "works" for one in several)
-        told.append(
+        counts.append(
             f"with {share:.0%} behaving prompts {n} of {len(several)} seeds lower it by half or "
             "more and comply"
         )
-    if told:
-        out.append(f"Here {'; '.join(told)}.{_sizes(streams)}")
+    if counts:
+        out.append(f"Here {'; '.join(counts)}.{_sizes(streams)}")
     return [*out, PUBLISHED]
 
 

@@ -4,7 +4,7 @@ beside the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import streamlit as st
 
@@ -12,31 +12,34 @@ from ep.studies.experiment import ABLATED, SWAPPED
 from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
 from ep.views.behaviour import Plain
-from pages.behaviour.work import Run
+from pages.behaviour import durations, work
+from pages.behaviour.runs import Plan, Run
+from pages.behaviour.settings import Settings
 from pages.shared import messages, state, tokens
 
 SHOWN = 40
 """Prompts to read at once: more are in the export."""
 TARGET, BENIGN = "Should show it", "Benign"
+_KIND = "behaviour_kind_read"
 
 
 def arms_card(run: Run) -> None:
     """The arms side by side, and what the controls are."""
-    tried, held = run.trial, run.choice["held"]
+    trial = run.trial
     with st.container(border=True, gap="small", height="stretch"):
-        if tried is None or not tried["arms"]:
+        if trial is None or not trial["arms"]:
             _nothing(run)
             return
-        chip = " ".join(_lens(run, tried["region"]))
+        chip = " ".join(_lens(run, trial["region"]))
+        hits, n = trial["rate"]
         st.html(
             tokens.heading(
-                f"Region {tried['region']} taken out, on held-out prompts",
-                f"{chip} · {tried['rate'][1]:,} prompts, {tried['rate'][0] / tried['rate'][1]:.0%} "
-                "show it",
+                f"Region {trial['region']} taken out, on held-out prompts",
+                f"{chip} · {n:,} prompts, {hits / n:.0%} show it",
             )
         )
-        st.html(markup.arms(tried["arms"]))
-        messages.quiet(" ".join(plain.sentences(tried, held)))
+        st.html(markup.arms(trial["arms"]))
+        messages.quiet(" ".join(plain.sentences(trial, run.choice["held"])))
 
 
 def _nothing(run: Run) -> None:
@@ -61,63 +64,63 @@ def texts_card(run: Run, height: int) -> None:
     """Default and changed answers, prompt by prompt; those that show the behaviour have a blue
     edge.
     """
-    tried = run.trial
+    trial = run.trial
     with st.container(border=True, gap="xsmall"):
-        if tried is None or not tried["texts"]:
+        if trial is None or not trial["texts"]:
             st.html(tokens.heading("Texts to read", "after a trial"))
             return
-        right = _choices(tried)
-        kind = "benign" if st.session_state.get("behaviour_kind_read") == BENIGN else "target"
-        rows = [one for one in tried["texts"] if one["kind"] == kind]
+        right = _choices(trial)
+        kind = "benign" if st.session_state.get(_KIND) == BENIGN else "target"
+        rows = [one for one in trial["texts"] if one["kind"] == kind]
         more = f", the first {SHOWN} of {len(rows):,}" if len(rows) > SHOWN else ""
         with st.container(height=height, border=False):
             st.html(markup.reading(rows[:SHOWN], right=right))
         messages.quiet(f"A blue edge: shows the behaviour{more}.")
 
 
-def _choices(tried: Plain) -> str:
+def _choices(trial: Plain) -> str:
     """Which prompts and which arm; returns the arm on the right."""
-    there = [name for name in (ABLATED, SWAPPED) if name in tried["texts"][0]["said"]]
+    arms = [name for name in (ABLATED, SWAPPED) if name in trial["texts"][0]["said"]]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(tokens.heading("Texts to read"), width="content")
         st.segmented_control(
-            "Prompts",
-            [TARGET, BENIGN],
-            default=TARGET,
-            key="behaviour_kind_read",
-            label_visibility="collapsed",
+            "Prompts", [TARGET, BENIGN], default=TARGET, key=_KIND, label_visibility="collapsed"
         )
-        if len(there) > 1:
-            return (
-                st.segmented_control(
-                    "Answers",
-                    there,
-                    default=there[0],
-                    key="behaviour_arm_read",
-                    label_visibility="collapsed",
-                    format_func=str.capitalize,
-                )
-                or there[0]
-            )
-    return there[0]
+        if len(arms) == 1:
+            return arms[0]
+        arm = st.segmented_control(
+            "Answers",
+            arms,
+            default=arms[0],
+            key="behaviour_arm_read",
+            label_visibility="collapsed",
+            format_func=str.capitalize,
+        )
+        return arm or arms[0]
 
 
-def retry(run: Run, on_try: Callable[[int], None]) -> None:
+def retry(run: Run, plan: Plan | None) -> None:
     """The offer to take out the selected region instead of the one tried."""
-    now = state.current()
-    tried = (run.trial or {}).get("region")
-    holds = {one["region"] for one in run.choice["regions"]}
-    if (
-        run.stored
-        or now.dictionary != run.key
-        or now.region in (None, tried)
-        or now.region not in holds
-    ):
+    region = state.current().region
+    if plan is None or run.stored or region in (None, (run.trial or {}).get("region")):
         return
-    st.button(
-        f"Take out region {now.region} instead",
-        key="behaviour_instead",
-        icon=":material/swap_horiz:",
-        on_click=on_try,
-        args=(now.region,),
-    )
+    if region not in {one["region"] for one in run.choice["regions"]}:
+        return
+    instead = replace(plan, region=region)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            f"Take out region {region} instead",
+            key="behaviour_instead",
+            icon=":material/swap_horiz:",
+            on_click=_instead,
+            args=(instead,),
+        )
+        takes = durations.sentence(instead, instead.trial, durations.of_trial(instead))
+        if takes:
+            messages.quiet(takes)
+
+
+def _instead(plan: Plan) -> None:
+    state.keep(Settings, region=plan.region)
+    work.start_trial(plan)
+    state.turn()

@@ -12,17 +12,18 @@ import pyarrow as pa
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ep.comparing import ENDS, Shared
-from ep.errors import EPError
+from ep import comparing
+from ep.comparing import ENDS, MOST_REGIONS, PASSAGES, Models, Shared
 from ep.method.dictionary import Dictionary
 from ep.studies.inputs import RoundTrip
 from ep.views import matching as view
 from ep.views import snippets_two
 from ep.views.export import table
 from ep.views.tables import lens_tokens
-from pages.compare import work
-from pages.compare.pick import Asked
-from pages.shared import jobs, loading, messages, sharing, tokens
+from pages.compare import both_models
+from pages.compare.comparison import Comparison
+from pages.shared import messages, sharing, tokens
+from pages.shared.jobs import Job
 
 MOST_ROWS = 5000
 _COLUMNS = {
@@ -52,36 +53,64 @@ _COLUMNS = {
 }
 
 
-def show(ask: Asked, share: DeltaGenerator) -> None:
-    """Starts the reading where nothing is known yet, then shows both relations; share: where the
-    exports go.
-    """
-    name = work.inputs_job(ask.a, ask.b)
-    job = jobs.get(name)
-    a, b = loading.dictionary(ask.a), loading.dictionary(ask.b)
-    if job is None:
-        try:
-            models = work.models_of(ask.a, ask.b)
-        except EPError as error:
-            messages.box("Both models are needed here", messages.sentence(error))
-            return
-        work.read_inputs(name, (a, b), models)
-    elif job.state == "done":
-        with share:
-            tables = {"Shared positions": partial(rows_of, a, b, job.result)}
-            sharing.bar("compare_inputs", tables, snippets_two.shared_inputs(a, b))
-        _result(a, b, job.result)
+def show(comparison: Comparison, share: DeltaGenerator) -> None:
+    """Both relations, once both models have read; share: where the exports go."""
+    shared = _read(comparison)
+    if shared is None:
         return
-    jobs.watch(name)
+    a, b = comparison.dictionaries
+    with share:
+        tables = {"Shared positions": partial(rows_of, a, b, shared)}
+        sharing.bar("compare_inputs", tables, snippets_two.shared_inputs(a, b))
+    _result(a, b, shared)
 
 
-def _result(a: Dictionary, b: Dictionary, found: Shared) -> None:
+def _read(comparison: Comparison) -> Shared | None:
+    """What both models read in the stored passages; None while they have not."""
+    pair = comparison.dictionaries
+
+    def read(job: Job, models: Models) -> Shared:
+        return comparing.shared(pair, models, partial(job.report, "reading"))
+
+    return both_models.outcome(
+        comparison,
+        f"inputs {comparison.files}",
+        "Reading stored passages with both models",
+        read,
+        tokens=_token_counts(*pair),
+        button="Read the passages",
+        about="Both models read the passages that are stored in both files, once.",
+    )
+
+
+def _token_counts(a: Dictionary, b: Dictionary) -> tuple[float, float]:
+    """About how many tokens the models of A and of B read: the stored passages, and the founding
+    passages of the round trip, half as long.
+    """
+    lengths = [_passage_length(dictionary) for dictionary in (a, b)]
+    passages = [
+        min(PASSAGES, len(d.column("passage_ids"))) if "passage_ids" in d else 0 for d in (a, b)
+    ]
+    stored = sum(n * length for n, length in zip(passages, lengths, strict=True))
+    regions = min(MOST_REGIONS, len(a))
+    return stored + regions * lengths[1] / 2, stored + regions * lengths[0] / 2
+
+
+def _passage_length(dictionary: Dictionary) -> float:
+    """Tokens of a stored passage, on average; 0 where the file stores none."""
+    if "passage_ids" not in dictionary or not len(dictionary.column("passage_ids")):
+        return 0.0
+    offsets = dictionary.column("passage_offsets")
+    return float(offsets[-1]) / (len(offsets) - 1)
+
+
+def _result(a: Dictionary, b: Dictionary, shared: Shared) -> None:
     left, right = st.columns(2, gap="medium")
     with left, st.container(border=True, gap="small", height="stretch"):
-        _together(found)
+        _together(shared)
     with right, st.container(border=True, gap="small", height="stretch"):
-        _trip(found.trip)
-    rows = rows_of(a, b, found)
+        _trip(shared.trip)
+    rows = rows_of(a, b, shared)
     st.html(
         tokens.heading(
             "Regions by what they share",
@@ -98,20 +127,20 @@ def _result(a: Dictionary, b: Dictionary, found: Shared) -> None:
     )
 
 
-def _together(found: Shared) -> None:
+def _together(shared: Shared) -> None:
     st.html(
         tokens.heading(
-            "Shared positions", f"{found.texts:,} stored passages, {view.where(found.by)}"
+            "Shared positions", f"{shared.texts:,} stored passages, {view.where(shared.by)}"
         )
     )
-    together = found.together
+    together = shared.together
     mutual = int(together.mutual.sum())
     st.html(
         tokens.facts(
             (
                 "positions",
                 f"{together.n:,}",
-                f"of {found.read[0]:,} in A and {found.read[1]:,} in B",
+                f"of {shared.read[0]:,} in A and {shared.read[1]:,} in B",
             ),
             (
                 "in mutually best regions",
@@ -127,9 +156,9 @@ def _together(found: Shared) -> None:
         )
     )
     same = "Both models read the same tokens"
-    if found.by == ENDS:
+    if shared.by == ENDS:
         same = (
-            f"Two tokenizers cut the same text into {found.read[0]:,} and {found.read[1]:,} "
+            f"Two tokenizers cut the same text into {shared.read[0]:,} and {shared.read[1]:,} "
             "tokens; where both end, "
         )
         same += "both have read the same"
@@ -172,16 +201,15 @@ def _trip(trip: RoundTrip | None) -> None:
     )
 
 
-def rows_of(a: Dictionary, b: Dictionary, found: Shared) -> pa.Table:
+def rows_of(a: Dictionary, b: Dictionary, shared: Shared) -> pa.Table:
     """One row for each two regions that share positions, most first."""
-    together = found.together
-    kept = np.arange(len(together.a))
+    together = shared.together
     return table(
         {
             "region_a": together.a,
-            "lens_a": _lens(a, together.a[kept]),
+            "lens_a": _lens(a, together.a),
             "region_b": together.b,
-            "lens_b": _lens(b, together.b[kept]),
+            "lens_b": _lens(b, together.b),
             "shared": together.both,
             "share_of_a": together.both / together.of_a[together.a],
             "share_of_b": together.both / together.of_b[together.b],

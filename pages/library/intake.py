@@ -11,12 +11,13 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from ep.errors import DictionaryFileError, EPError, StorageError
+from ep.progress import Report
 from ep.storage import check
 from ep.storage import open as open_file
 from ep.storage.schema import SUFFIX
@@ -42,12 +43,8 @@ def upload(name: str, content: BinaryIO, folder: Path) -> Path:
     return target
 
 
-def link(given: str, folder: Path) -> Path:
-    """Links a file on this machine into `folder` once it opens; the file itself stays where it is.
-
-    DictionaryFileError when there is no such file or it is not a dictionary, StorageError when it
-    cannot be linked.
-    """
+def find(given: str) -> Path:
+    """The file on this machine that a typed path means. DictionaryFileError when there is none."""
     source = Path(given.strip().strip("'\""))
     try:
         source = source.expanduser().resolve()
@@ -58,6 +55,16 @@ def link(given: str, folder: Path) -> Path:
         raise DictionaryFileError(
             f"there is no file at {given.strip()[:200]!r} on the machine that runs this explorer"
         )
+    return source
+
+
+def link(given: str, folder: Path) -> Path:
+    """Links a file on this machine into `folder` once it opens; the file itself stays where it is.
+
+    DictionaryFileError when there is no such file or it is not a dictionary, StorageError when it
+    cannot be linked.
+    """
+    source = find(given)
     open_file(source)
     if folder.resolve() in source.parents:
         return source
@@ -97,9 +104,7 @@ def drop(kept: Path) -> None:
     shutil.rmtree(kept.parent, ignore_errors=True)
 
 
-def read_pickle(
-    source: Path, name: str, folder: Path, progress: Callable[[str, float | None], None]
-) -> Path:
+def read_pickle(source: Path, name: str, folder: Path, report: Report) -> Path:
     """Turns a published pickle into a dictionary in `folder`, under a name no file has; returns
     where it is.
 
@@ -110,7 +115,7 @@ def read_pickle(
 
     with _writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as place:
         try:
-            made = convert(source, Path(place), progress=progress)
+            made = convert(source, Path(place), progress=report)
         except DictionaryFileError as error:
             raise DictionaryFileError(str(error).replace(str(source), name)) from error
         return made.replace(_free(folder, made.name))

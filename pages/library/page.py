@@ -4,33 +4,37 @@ dictionary.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import streamlit as st
 
 from ep.errors import EPError
 from ep.storage import Entry, Family
 from ep.storage.hub import in_bytes
-from pages.library import completing, intake, publishing, repositories
+from pages.library import arrivals, completing, intake, publishing, repositories
 from pages.shared import frame, jobs, loading, messages, state, tokens
+from pages.shared.jobs import Job
 
+SENTENCE = (
+    "Every dictionary within reach: those that came with the explorer, your own, those others "
+    "published."
+)
+READING = "read "
+"""What the keys of the jobs that read a pickle begin with."""
 BUILD = """python -m ep build MODEL \\
   --text FILE_OR_FOLDER \\
   --layer 2 --layer 4 \\
   --percentile 1 --percentile 4 \\
   --out data/library"""
-_UPLOADED, _READING = "library_uploaded", "library_reading"
+_UPLOADED = "library_uploaded"
 
 
 def show() -> None:
-    frame.page(
-        "Library",
-        "Every dictionary within reach: those that came with the explorer, your own, those others "
-        "published.",
-    )
-    publishing.collect(repositories.keys())
-    _collect()
+    with arrivals.waited_for():
+        frame.page("Library", SENTENCE)
     left, right = st.columns([15, 7], gap="medium")
     shelf = loading.shelf()
     with left:
@@ -47,13 +51,13 @@ def show() -> None:
             )
         if shelf.broken:
             _broken(shelf.broken)
-        publishing.section(_open)
+        publishing.section()
     with right:
         _open_path()
         _open_upload()
-        for key in st.session_state.get(_READING, ()):
+        for key in jobs.all_mine(READING):
             jobs.watch(key)
-        repositories.section(_open)
+        repositories.section()
         _how_to_build()
 
 
@@ -72,11 +76,12 @@ def _family(number: int, family: Family) -> None:
                 f"{tokens.facts(*_facts(family))}"
             )
         with button, st.container(horizontal_alignment="right"):
-            kind = "primary" if is_open else "secondary"
             if st.button(
-                "Go to it" if is_open else "Open", key=f"library_open {number}", type=kind
+                "Go to it" if is_open else "Open",
+                key=f"library_open {number}",
+                type="primary" if is_open else "secondary",
             ):
-                _open(_entry(family, chosen if is_open else None))
+                arrivals.open_entry(_entry(family, chosen if is_open else None))
         completing.offers(family.entries)
 
 
@@ -155,12 +160,20 @@ def _open_path() -> None:
             )
             asked = st.form_submit_button("Open the file")
         if asked and intake.is_pickle(given):
-            source = Path(given.strip().strip("'\"")).expanduser()
-            _read(source, source.name, remove=False)
+            _read_in_place(given)
         elif asked and given.strip():
             _add(lambda: intake.link(given, loading.kept_in()))
         elif asked:
             messages.quiet("Type the path of a file first.")
+
+
+def _read_in_place(given: str) -> None:
+    try:
+        source = intake.find(given)
+    except EPError as error:
+        messages.note(messages.sentence(error))
+        return
+    _read(source, source.name, remove=False)
 
 
 def _open_upload() -> None:
@@ -178,7 +191,7 @@ def _open_upload() -> None:
                 _add(lambda: intake.upload(given.name, given, loading.kept_in()))
 
 
-def _receive(name: str, content: Any) -> None:
+def _receive(name: str, content: BinaryIO) -> None:
     try:
         _read(intake.keep(name, content, loading.kept_in()), name, remove=True)
     except EPError as error:
@@ -187,30 +200,16 @@ def _receive(name: str, content: Any) -> None:
 
 def _read(source: Path, name: str, remove: bool) -> None:
     """Starts the reader of published pickles on a file, beside the page."""
-    folder, key = loading.kept_in(), f"read {source}"
+    folder, title = loading.kept_in(), f"Reading {_cut(name, 40)}"
 
-    def work(job: jobs.Job) -> Path:
+    def work(job: Job) -> Path:
         try:
             return intake.read_pickle(source, name, folder, job.report)
         finally:
             if remove:
                 intake.drop(source)
 
-    jobs.start(key, f"Reading {_cut(name, 40)}", work)
-    keys = st.session_state.setdefault(_READING, [])
-    if key not in keys:
-        keys.append(key)
-
-
-def _collect() -> None:
-    """Opens what a reader has finished."""
-    for key in list(st.session_state.get(_READING, ())):
-        job = jobs.get(key)
-        if job is None or job.state == "done":
-            st.session_state[_READING].remove(key)
-        if job is not None and job.state == "done":
-            jobs.forget(key)
-            _arrived(job.result)
+    jobs.start(f"{READING}{source}", title, work, partial(arrivals.opened, _cut(name, 40)))
 
 
 def _how_to_build() -> None:
@@ -223,28 +222,16 @@ def _how_to_build() -> None:
         )
 
 
-def _add(bring: Any) -> None:
-    """Brings a file in and opens it; what is wrong with it is said in the place of the result."""
+def _add(bring: Callable[[], Path]) -> None:
+    """Brings a file in and opens it; an error is shown in the place of the result."""
     try:
         with st.spinner("Checking the file…"):
-            path: Path = bring()
+            path = bring()
     except EPError as error:
         messages.note(messages.sentence(error))
         return
-    _arrived(path)
-
-
-def _arrived(path: Path) -> None:
-    """Puts a new file on the shelf and opens it."""
-    loading.refresh()
-    found = [entry for entry in loading.entries() if entry.path.resolve() == path.resolve()]
-    if found:
-        _open(found[0])
-
-
-def _open(entry: Entry) -> None:
-    state.open_dictionary(entry.key)
-    state.goto("atlas")
+    if (entry := arrivals.put_on_shelf(path)) is not None:
+        arrivals.open_entry(entry)
 
 
 # -- numbers and names -----------------------------------------------------------------------------
@@ -275,8 +262,8 @@ def _model(name: str) -> str:
     return Path(name).name if name.startswith((".", "/", "~", "data/")) else name
 
 
-def _cut(text: Any, longest: int = 60) -> str:
-    text = str(text)
+def _cut(value: object, longest: int = 60) -> str:
+    text = str(value)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 

@@ -8,7 +8,7 @@ when the visitor leaves, and a part that was downloaded is continued. Text from 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -27,10 +27,10 @@ from ep.storage.hub import (
     in_bytes,
 )
 from ep.storage.hub.importing import DOWNLOADS
-from pages.shared import jobs, loading, messages, state, tokens
+from pages.library import arrivals
+from pages.shared import jobs, loading, messages, tokens
 from pages.shared.frame import short_count
 
-Opener = Callable[[Entry], None]
 _WIDTHS = (5, 1.3)
 _LOOKED = "library_looked"
 _KINDS = {"gemma-2-2b": "the base model", "gemma-2-2b-it": "its instruction-tuned sibling"}
@@ -48,31 +48,14 @@ _COLUMNS = (
 )
 
 
-def collect(others: Iterable[str]) -> None:
-    """Puts what finished downloads brought onto the shelf; runs the page again when there was one.
-
-    others: keys of download jobs besides those of the published dictionaries.
-    """
-    keys = (*(_job(published) for published in PUBLISHED), *others)
-    arrived = [
-        (key, job) for key in keys if (job := jobs.get(key)) is not None and job.state == "done"
-    ]
-    if arrived:
-        for key, job in arrived:
-            jobs.forget(key)
-            state.note(f"{job.title}: downloaded, checked and on the shelf. Open it below.")
-        loading.refresh()
-        state.rerun()
-
-
 def offline() -> bool:
-    """Whether this server was told never to ask the Hub."""
+    """Whether this server is set never to ask the Hub."""
     from huggingface_hub import is_offline_mode
 
     return is_offline_mode()
 
 
-def section(open_entry: Opener) -> None:
+def section() -> None:
     """The published dictionaries: what is known of each, whether it is here, and the way to get
     it.
     """
@@ -98,7 +81,7 @@ def section(open_entry: Opener) -> None:
                     f'<span class="ep-k">{tokens.escape(_KINDS.get(short, ""))}</span></div>'
                 )
                 for published in members:
-                    _row(published, looked if isinstance(looked, Listing) else None, open_entry)
+                    _row(published, looked if isinstance(looked, Listing) else None)
         keep = st.toggle("Keep the downloaded pickles", key="library_keep", value=False)
         messages.quiet(_what_happens(keep))
         _leftovers()
@@ -147,9 +130,7 @@ def _leftovers() -> None:
     to be rid of it.
     """
     folder = loading.kept_in() / DOWNLOADS
-    if not folder.is_dir() or any(
-        (job := jobs.get(_job(p))) is not None and job.state == "running" for p in PUBLISHED
-    ):
+    if not folder.is_dir() or any(jobs.is_running(_job(published)) for published in PUBLISHED):
         return
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
     text, button = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
@@ -180,9 +161,8 @@ def _header() -> str:
     return f'<div class="ep-pub ep-head">{cells}</div>'
 
 
-def _row(published: Published, listing: Listing | None, open_entry: Opener) -> None:
-    entry, job = here(published), jobs.get(_job(published))
-    running = job is not None and job.state == "running"
+def _row(published: Published, listing: Listing | None) -> None:
+    entry, key = here(published), _job(published)
     with st.container(
         key=f"library_pub_{published.short}_{published.layer}_{published.percentile}", gap=None
     ):
@@ -192,7 +172,7 @@ def _row(published: Published, listing: Listing | None, open_entry: Opener) -> N
         with action, st.container(horizontal_alignment="right"):
             if entry is not None:
                 if st.button("Open", key=f"library_open_pub {published.key}", type="tertiary"):
-                    open_entry(entry)
+                    arrivals.open_entry(entry)
             else:
                 st.button(
                     "Get",
@@ -202,11 +182,11 @@ def _row(published: Published, listing: Listing | None, open_entry: Opener) -> N
                     on_click=_start,
                     args=(published,),
                     disabled=offline()
-                    or running
+                    or jobs.is_mine_running(key)
                     or (listing is not None and listing.find(published.path) is None),
                 )
         if entry is None:
-            jobs.watch(_job(published), framed=False)
+            jobs.watch(key, framed=False)
 
 
 def _facts(published: Published, entry: Entry | None, listing: Listing | None) -> str:
@@ -230,12 +210,11 @@ def _facts(published: Published, entry: Entry | None, listing: Listing | None) -
 def _here_mark(entry: Entry | None) -> str:
     if entry is None:
         return ""
-    said = entry.info.get("published") or {}
-    revision = str(said.get("revision") or "")
+    origin = entry.info.get("published") or {}
+    revision = str(origin.get("revision") or "")
     other = "" if revision.startswith(KNOWN_REVISION) else ", another revision"
-    about = (
-        f"revision {revision or 'unknown'}, SHA-256 of the pickle {said.get('sha256', 'unknown')}"
-    )
+    sha256 = origin.get("sha256", "unknown")
+    about = f"revision {revision or 'unknown'}, SHA-256 of the pickle {sha256}"
     return f'<span title="{tokens.escape(about)}">● here{other}</span>'
 
 
@@ -249,12 +228,11 @@ def _size(published: Published, listing: Listing | None) -> str:
 def here(published: Published) -> Entry | None:
     """The converted file of a published dictionary on the shelf, None when it is not here."""
     for entry in loading.entries():
-        said = entry.info.get("published")
-        if isinstance(said, dict) and (said.get("repository"), said.get("file")) == (
-            REPOSITORY,
-            published.path,
-        ):
-            return entry
+        origin = entry.info.get("published")
+        if isinstance(origin, dict):
+            place = (origin.get("repository"), origin.get("file"))
+            if place == (REPOSITORY, published.path):
+                return entry
     return None
 
 
@@ -269,4 +247,5 @@ def _start(published: Published) -> None:
         _job(published),
         title,
         lambda job: import_published(published.name, folder, job.report, keep=keep),
+        partial(arrivals.downloaded, title),
     )

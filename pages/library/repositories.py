@@ -7,7 +7,6 @@ escaped wherever shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,21 +14,15 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.storage.hub import Hub, Listing, dictionaries, get, in_bytes, local_name, owner_and_name
-from pages.library.publishing import Opener, offline
+from pages.library import arrivals
+from pages.library.publishing import offline
 from pages.shared import jobs, loading, messages, tokens
 
 MOST_FILES = 40
 _LISTED = "library_listed"
 
 
-def keys() -> Iterator[str]:
-    """The jobs that the listing on screen may have started."""
-    listing = st.session_state.get(_LISTED)
-    if isinstance(listing, Listing):
-        yield from (_file_job(listing, path) for path in dictionaries(listing))
-
-
-def section(open_entry: Opener) -> None:
+def section() -> None:
     """A repository's name becomes the list of its dictionaries, each with the way to get it."""
     with st.container(border=True, gap="small"):
         st.html(tokens.heading("Any Hub repository", "that holds .ep.h5 files"))
@@ -45,11 +38,11 @@ def section(open_entry: Opener) -> None:
             )
             if st.form_submit_button("List its dictionaries") and given.strip():
                 _list(given)
-        listed = st.session_state.get(_LISTED)
-        if isinstance(listed, str):
-            messages.note(listed)
-        elif listed is not None:
-            _files(listed, open_entry)
+        listing: Listing | str | None = st.session_state.get(_LISTED)
+        if isinstance(listing, str):
+            messages.note(listing)
+        elif listing is not None:
+            _files(listing)
 
 
 def _list(given: str) -> None:
@@ -60,22 +53,23 @@ def _list(given: str) -> None:
         st.session_state[_LISTED] = messages.sentence(error)
 
 
-def _files(listing: Listing, open_entry: Opener) -> None:
-    found = dictionaries(listing)
-    count = f"{len(found)} {'dictionary' if len(found) == 1 else 'dictionaries'}"
+def _files(listing: Listing) -> None:
+    paths = dictionaries(listing)
+    count = f"{len(paths)} {'dictionary' if len(paths) == 1 else 'dictionaries'}"
     messages.quiet(f"{count} in {listing.repository} at {listing.revision[:8]}")
-    for path in found[:MOST_FILES]:
-        _file(listing, path, open_entry)
-    if len(found) > MOST_FILES:
+    for path in paths[:MOST_FILES]:
+        _file(listing, path)
+    if len(paths) > MOST_FILES:
         messages.quiet(
-            f"{len(found) - MOST_FILES} more are not listed: `ep import hub:OWNER/REPO/FILE` gets "
+            f"{len(paths) - MOST_FILES} more are not listed: `ep import hub:OWNER/REPO/FILE` gets "
             "them."
         )
 
 
-def _file(listing: Listing, path: str, open_entry: Opener) -> None:
+def _file(listing: Listing, path: str) -> None:
     file, target = listing.find(path), loading.kept_in() / local_name(listing.repository, path)
     entry = next((e for e in loading.entries() if e.path.resolve() == target.resolve()), None)
+    key = f"hub {listing.repository} {listing.revision} {path}"
     name, action = st.columns([3, 1], gap="small", vertical_alignment="center")
     with name:
         size = in_bytes(file.size) if file is not None and file.size is not None else ""
@@ -86,25 +80,25 @@ def _file(listing: Listing, path: str, open_entry: Opener) -> None:
     with action, st.container(horizontal_alignment="right"):
         if entry is not None:
             if st.button("Open", key=f"library_open_hub {path}", type="tertiary"):
-                open_entry(entry)
+                arrivals.open_entry(entry)
         else:
-            key, work = _file_job(listing, path), partial(_get, listing, path, target)
             st.button(
                 "Get",
                 key=f"library_hub_get {path}",
                 icon=":material/download:",
                 type="tertiary",
-                on_click=jobs.start,
-                args=(key, path, work),
-                disabled=(job := jobs.get(key)) is not None and job.state == "running",
+                on_click=_start,
+                args=(key, listing, path, target),
+                disabled=jobs.is_mine_running(key),
             )
     if entry is None:
-        jobs.watch(_file_job(listing, path), framed=False)
+        jobs.watch(key, framed=False)
 
 
-def _get(listing: Listing, path: str, target: Path, job: jobs.Job) -> Path:
-    return get(listing, path, target, job.report)
-
-
-def _file_job(listing: Listing, path: str) -> str:
-    return f"hub {listing.repository} {listing.revision} {path}"
+def _start(key: str, listing: Listing, path: str, target: Path) -> None:
+    jobs.start(
+        key,
+        path,
+        lambda job: get(listing, path, target, job.report),
+        partial(arrivals.downloaded, path),
+    )

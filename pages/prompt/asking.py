@@ -1,28 +1,29 @@
 """Where a prompt is typed: a text or a chat turn, and examples to start from.
 
-Knows no model and reads nothing.
+Reads nothing: it returns what was asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import streamlit as st
 
+from ep.demo.examples import EXAMPLES
+from ep.method.dictionary import Dictionary
 from ep.views.tables import model_name
-from pages.shared import loading, messages
-from pages.shared.reading import EXAMPLES, Request
+from pages.prompt.settings import MOST_SYSTEM
+from pages.shared import messages, models
+from pages.shared.reading import Request
 
 TEXT, CHAT = "Text", "Chat turn"
-MOST_CHARACTERS, MOST_SYSTEM = 60_000, 4000
+MOST_CHARACTERS = 60_000
 
 
-def editor(shown: Request, info: Mapping[str, Any]) -> Request | None:
+def editor(shown: Request, dictionary: Dictionary, takes: str = "") -> Request | None:
     """Draws the box for a prompt, filled with `shown`; returns what was asked for in this run, or
     None.
 
-    info: the open dictionary's, for the line that says who will read.
+    dictionary: the open one, whose model reads. takes: how long that will take, where it is worth
+    saying.
     """
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -30,19 +31,20 @@ def editor(shown: Request, info: Mapping[str, Any]) -> Request | None:
                 "Read as",
                 [TEXT, CHAT],
                 default=CHAT if shown.chat else TEXT,
+                required=True,
                 key="asking_kind",
                 label_visibility="collapsed",
             )
-            model = model_name(info, "an unknown model")
-            absent = "" if loading.model_is_here(info) else " Its model is not on this machine."
+            model = model_name(dictionary.info, "an unknown model")
+            absent = "" if models.is_here(dictionary) else " Its model is not on this machine."
             messages.quiet(
-                f"Read by {model}, residual stream after layer {info.get('layer')}.{absent}"
+                f"Read by {model}, residual stream after layer {dictionary.layer}.{absent}"
             )
         with st.form("asking_form", border=False):
-            return _form(shown, kind == CHAT)
+            return _form(shown, kind == CHAT, takes)
 
 
-def _form(shown: Request, chat: bool) -> Request | None:
+def _form(shown: Request, chat: bool, takes: str) -> Request | None:
     system = ""
     if chat:
         hint = "System message, if any"
@@ -61,6 +63,8 @@ def _form(shown: Request, chat: bool) -> Request | None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if st.form_submit_button("Read", type="primary", icon=":material/play_arrow:"):
             asked = Request(text, chat, system)
+        if takes:
+            st.html(f'<span class="ep-k">{takes}</span>', width="content")
         st.html('<span class="ep-k">or an example</span>', width="content")
         for name, example in EXAMPLES.items():
             if st.form_submit_button(name, key=f"asking_example {name}"):

@@ -5,6 +5,9 @@ Cards of the Region page.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 import streamlit as st
 
@@ -29,6 +32,14 @@ LENS_ABOUT = {
     DIRECTION: "Logit lens: final norm and unembedding of the unit direction; hover for logits.",
     SHIFT: "lens(c + r·v) − lens(c): what a step of the typical length r along it adds.",
 }
+
+
+class Fact(NamedTuple):
+    """A number with its name and what it means, as plain text."""
+
+    name: str
+    value: str
+    about: str
 
 
 def decode(dictionary: Dictionary, region: Region, color: str) -> None:
@@ -74,82 +85,60 @@ def _lens_chips(scores: tuple[TokenScore, ...], color: str) -> str:
     return tokens.row(chips_, one_line=True)
 
 
-def _facts(dictionary: Dictionary, region: Region) -> list[tuple[str, str, str]]:
-    """What the file knows of the region, in one row: label, value, and what it means."""
-    columns, n = region.columns, int(dictionary.info.get("n_activations") or 0)
-    facts = []
-    if "count_voronoi" in columns:
-        members = region.count_voronoi
-        facts.append(
-            (
-                "members, Voronoi",
-                f"{members:,}",
-                "activations nearest to it in the finished dictionary",
-            )
-        )
-    if "count_arrival" in columns:
-        facts.append(
-            (
-                "at arrival",
-                f"{region.count_arrival:,}",
-                "activations that joined it while the build ran",
-            )
-        )
-    if n and "count_voronoi" in columns:
-        facts.append(
-            (
-                "share of all",
-                _percent(members / n),
-                f"share of Voronoi members among {n:,} activations",
-            )
-        )
+def _facts(dictionary: Dictionary, region: Region) -> list[Fact]:
+    """What the file knows of the region, in one row."""
+    facts = [*_counts(dictionary, region), *_shape(region), *_confidence(region)]
+    # else the card of the founder says it
+    if "founder_passage" not in dictionary and "founded_at" in region.columns:
+        value = f"{int(region.columns['founded_at']):,}"
+        facts.append(Fact("founded at", value, "number of its activation in the stream"))
+    return facts
+
+
+def _counts(dictionary: Dictionary, region: Region) -> Iterator[Fact]:
+    n = int(dictionary.info.get("n_activations") or 0)
+    if "count_voronoi" in region.columns:
+        about = "activations nearest to it in the finished dictionary"
+        yield Fact("members, Voronoi", f"{region.count_voronoi:,}", about)
+    if "count_arrival" in region.columns:
+        about = "activations that joined it while the build ran"
+        yield Fact("at arrival", f"{region.count_arrival:,}", about)
+    if n and "count_voronoi" in region.columns:
+        about = f"share of Voronoi members among {n:,} activations"
+        yield Fact("share of all", _percent(region.count_voronoi / n), about)
+
+
+def _shape(region: Region) -> Iterator[Fact]:
+    columns = region.columns
     if "coherence" in columns:
         about = "length of the mean unit direction of its arrival members; 1: all alike"
-        facts.append(("coherence", f"{region.coherence:.2f}", about))
+        yield Fact("coherence", f"{region.coherence:.2f}", about)
     if "mean_distance" in columns:
-        value = (
-            "–" if columns.get("count_voronoi") == 0 else f"{float(columns['mean_distance']):.2f}"
-        )
-        facts.append(
-            ("mean distance", value, "mean cosine distance of Voronoi members to the exemplar")
-        )
+        is_empty = columns.get("count_voronoi") == 0
+        value = "–" if is_empty else f"{float(columns['mean_distance']):.2f}"
+        about = "mean cosine distance of Voronoi members to the exemplar"
+        yield Fact("mean distance", value, about)
     if region.nearest:
-        facts.append(
-            (
-                "nearest",
-                f"{region.nearest[0][1]:.2f}",
-                "cosine distance to the nearest other exemplar",
-            )
-        )
+        about = "cosine distance to the nearest other exemplar"
+        yield Fact("nearest", f"{region.nearest[0][1]:.2f}", about)
     if "exemplar_mean_cosine" in columns:
-        value = f"{float(columns['exemplar_mean_cosine']):.2f}"
-        facts.append(("cos to mean", value, "cosine of the exemplar with the mean direction"))
+        about = "cosine of the exemplar with the mean direction"
+        yield Fact("cos to mean", f"{float(columns['exemplar_mean_cosine']):.2f}", about)
+
+
+def _confidence(region: Region) -> Iterator[Fact]:
+    columns = region.columns
     if (seen := int(columns.get("rival_seen", 0))) > 0:
         low, high = (100 * part for part in wilson(int(columns["contested"]), seen))
         about = (
             f"of {seen:,} members examined (95 %: {low:.0f} to {high:.0f} %): margin d₂ − d₁ "
             "below 0.1 θ"
         )
-        facts.append(("contested", _percent(int(columns["contested"]) / seen), about))
+        yield Fact("contested", _percent(int(columns["contested"]) / seen), about)
     if {"coherence", "count_arrival"} <= columns.keys():
-        value = float(strength(np.array([region.count_arrival]), np.array([region.coherence]))[0])
-        facts.append(
-            (
-                "stability D",
-                f"{value:.2f}",
-                "log10(N·c²), N members at arrival, c coherence; see Stability",
-            )
-        )
-    # else the card of the founder says it
-    if "founder_passage" not in dictionary and "founded_at" in columns:
-        facts.append(
-            (
-                "founded at",
-                f"{int(columns['founded_at']):,}",
-                "number of its activation in the stream",
-            )
-        )
-    return facts
+        count, coherence = np.array([region.count_arrival]), np.array([region.coherence])
+        about = "log10(N·c²), N members at arrival, c coherence; see Stability"
+        yield Fact("stability D", f"{float(strength(count, coherence)[0]):.2f}", about)
 
 
 def _percent(share: float) -> str:

@@ -35,18 +35,16 @@ OF_THE_BUILD = (
 
 def line(dictionary: Dictionary) -> None:
     """Draws the line; nothing for a file that holds everything."""
-    if said := sentence(dictionary):
-        messages.quiet(said)
+    if text := sentence(dictionary):
+        messages.quiet(text)
 
 
 def sentence(dictionary: Dictionary) -> str:
     """What the file lacks and how it is got, as plain text; empty where nothing is missing."""
-    added, seen = (_missing(dictionary, parts) for parts in (OF_THE_MODEL, OF_THE_BUILD))
+    added, seen = _missing(dictionary, OF_THE_MODEL), _missing(dictionary, OF_THE_BUILD)
     if "excerpt_offsets" not in dictionary:  # no text that a model could read
-        added, seen = (
-            [name for name in added if name == LENS],
-            [name for name in added if name != LENS] + seen,
-        )
+        seen = [name for name in added if name != LENS] + seen
+        added = [name for name in added if name == LENS]
     parts = []
     if added:
         parts.append(

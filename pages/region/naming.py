@@ -1,8 +1,7 @@
 """What a region is called: its best label to read and edit in place, the others, a note, and the
 lists it is in.
 
-Draws the card of the Region page; `lists_panel` draws a dictionary's lists. Everything written goes
-through `pages.shared.labelling`.
+Draws the card of the Region page. Everything written goes through `pages.shared.labelling`.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from ep.storage import edits
 from ep.storage.edits import AUTOMATIC, HAND, MODEL, PUBLISHED, Edit
 from ep.storage.labels import NOBODY, Label, Labels
 from ep.studies.naming import WORDED, is_numbered
-from pages.region import label_model as asking
+from pages.region import label_model
 from pages.shared import frame, messages
+from pages.shared.controls import mirrored
 from pages.shared.labelling import (
     current,
     cut,
@@ -30,10 +30,7 @@ from pages.shared.labelling import (
     when,
     who,
 )
-from pages.shared.lists import lists_panel
 from pages.shared.tokens import escape
-
-__all__ = ["card", "lists_panel", "origin"]
 
 OTHERS_SHOWN = 4
 SCORED = (
@@ -56,17 +53,17 @@ def card(key: str, dictionary: Dictionary, region: int) -> None:
             st.html(f'<div class="ep-band ep-flush"><b>{shown(labels.automatic(region))}</b></div>')
             messages.quiet(messages.sentence(labels.problem))
             return
-        given = labels.of(region)
-        best = given[0] if given else Label("")
+        known = labels.of(region)
+        best = known[0] if known else Label("")
         _name(key, labels, region, best)
         _foot(key, labels, region, best)
-        for label in given[1 : OTHERS_SHOWN + 1]:
+        for label in known[1 : OTHERS_SHOWN + 1]:
             _other(key, region, best, label)
-        if len(given) > OTHERS_SHOWN + 1:
-            messages.quiet(f"{len(given) - OTHERS_SHOWN - 1} more labels are in the file.")
+        if len(known) > OTHERS_SHOWN + 1:
+            messages.quiet(f"{len(known) - OTHERS_SHOWN - 1} more labels are in the file.")
         _remarks(labels, region)
         unsaved(key)
-    asking.watch(key)
+    label_model.watch(key)
 
 
 # -- the label -------------------------------------------------------------------------------------
@@ -125,7 +122,7 @@ def _foot(key: str, labels: Labels, region: int, best: Label) -> None:
             _note(key, labels, region)
         with st.popover("Lists", icon=":material/list:", type="tertiary"):
             _lists(key, labels, region)
-        asking.popover(key, region, who())
+        label_model.popover(key, region, who())
 
 
 def _named(key: str, region: int, best: Label, box: str) -> None:
@@ -237,18 +234,15 @@ def _note(key: str, labels: Labels, region: int) -> None:
         max_chars=edits.LONGEST,
         on_change=lambda: save(key, edits.note(region, st.session_state[box])),
     )
-    st.text_input(
+    mirrored(
+        st.text_input,
+        "labelling_signed",
         "Your name, beside what you write",
         signed(),
-        key="labelling_signed",
+        sign,
         placeholder=NOBODY,
         max_chars=60,
-        on_change=_signed,
     )
-
-
-def _signed() -> None:
-    sign(st.session_state["labelling_signed"])
 
 
 def _lists(key: str, labels: Labels, region: int) -> None:

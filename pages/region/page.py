@@ -14,23 +14,23 @@ from ep.storage.interop import packed
 from ep.views import full, snippets
 from ep.views.palette import region_color
 from pages.region import decode, lacking, naming, passages, shape, stability, surroundings, trial
-from pages.shared import frame, loading, messages, sharing, state
+from pages.shared import frame, links, loading, sharing, state
+from pages.shared.controls import mirrored
+
+SENTENCE = "Its decode, its passages from near to far, its surroundings."
+NOTHING_OPEN = ("Region", "What one cell is: its decode, its passages and its surroundings.")
+LARGEST_ID = 2**31
+"""No dictionary has so many regions."""
 
 
 def show() -> None:
-    found = state.opened()
-    if found is None or found[0].dictionary is None or found[0].region is None:
-        frame.page("Region", "What one cell is: its decode, its passages and its surroundings.")
-        messages.nothing_open()
-        return
-    key, dictionary = str(found[0].dictionary), found[1]
-    region = dictionary.region(found[0].region)
-    color = region_color(dictionary, region.id)
     head, walk = st.columns([11, 10], gap="medium", vertical_alignment="top")
     with head:
-        frame.page(
-            f"Region {region.id}", "Its decode, its passages from near to far, its surroundings."
-        )
+        shown = state.current().region
+        frame.page(*(NOTHING_OPEN if shown is None else (f"Region {shown}", SENTENCE)))
+    key, dictionary, selected, *_ = state.opened()
+    region = dictionary.region(selected)
+    color = region_color(dictionary, region.id)
     with walk:
         _walk(dictionary, region.id)
     lacking.line(dictionary)
@@ -65,7 +65,7 @@ def _share(key: str, dictionary: Dictionary, region: int) -> None:
         f"{name}.gguf": partial(packed.control_vector, dictionary, region),
         f"{name}-neuronpedia.json": partial(packed.vector, dictionary, region, label),
     }
-    if not dictionary.info.get("layer"):
+    if not dictionary.layer:
         del files[f"{name}.gguf"]  # a control vector has no place for block 0
     sharing.bar("region_share", tables, snippets.region(dictionary, region), files)
 
@@ -87,21 +87,27 @@ def _walk(dictionary: Dictionary, region: int) -> None:
                 args=(target,),
                 disabled=not 0 <= target <= last,
             )
-        st.session_state["region_id"] = str(region)
-        st.text_input(
-            "Region id", key="region_id", on_change=_jump, label_visibility="collapsed", width=76
+        mirrored(
+            st.text_input,
+            "region_id",
+            "Region id",
+            str(region),
+            _jump,
+            label_visibility="collapsed",
+            width=76,
         )
         st.html(f'<span class="ep-k">0 to {last:,}</span>', width="content")
         if st.button("Steer", icon=":material/swap_driving_apps_wheel:", key="region_steer"):
             state.goto("steer")
 
 
-def _jump() -> None:
-    text = str(st.session_state["region_id"]).strip().replace(",", "")
-    if text.isascii() and text.isdigit() and len(text) < 12:
-        state.select_region(int(text))
-    else:
+def _jump(typed: str) -> None:
+    text = typed.strip().replace(",", "")
+    region = links.whole_number(text, LARGEST_ID)
+    if region is None:
         state.note(f"{text[:20]!r} is not a region id: type a whole number.")
+    else:
+        state.select_region(region)
 
 
 show()

@@ -51,8 +51,8 @@ def card(dictionary: Dictionary, region: Region, color: str) -> None:
             )
         if any(excerpt.marked is None for excerpt in region.excerpts):
             messages.quiet(NO_TOKENS)
-        if said := _doubted(region):
-            messages.quiet(said)
+        if doubts := _doubted(region):
+            messages.quiet(doubts)
         for key, rows in groups.items():
             title, about = BANDS[key]
             if band in (None, "All bands", title):

@@ -13,7 +13,7 @@ from pages.shared import loading, messages, tokens
 
 FIFTHS = (0.70, 0.78, 0.81, 0.87, 0.92)
 """Mean cosine with the same region of another seed, from the weakest fifth by D to the strongest:
-the demo's base model, layer 4, p = 2: `python -m benchmarks.stability`, told in docs/stability.md.
+the demo's base model, layer 4, p = 2: `python -m benchmarks.stability`, see docs/stability.md.
 """
 MEASURED = (
     "Bars: two seeds of the demo's base model, n = 1,200 regions; rank correlation with D "
@@ -29,7 +29,7 @@ def card(key: str, dictionary: Dictionary, region: Region, color: str) -> None:
     """D with its percentile in this dictionary, and how regions of each fifth were found again
     elsewhere.
 
-    Nothing where the file holds no arrival counts or coherence, from which it is told.
+    Nothing where the file holds no arrival counts or coherence, which D is made of.
     """
     values = _strengths(loading.fingerprint(key), key)
     if values is None:

@@ -22,25 +22,28 @@ ABOUT = {
     FARTHEST: "Cosine distance between exemplars, full space; above 1 they point apart.",
 }
 ARRAYS = {NEAREST: "nearest_ids", SECOND: "rival_ids"}
-"""The array a group is told from; without it the group is not offered."""
+"""The array a group is read from; without it the group is not offered."""
 FARTHEST_SHOWN = 8
-_BETWEEN = "region_between_with"
 
 
 @frame.fragment
 def card(key: str, dictionary: Dictionary, region: Region) -> None:
     """Three groups of other regions, each a click away, and the way to what lies between."""
-    if (other := st.session_state.pop(_BETWEEN, None)) is not None:
-        state.goto("between", second=other)
     with st.container(border=True, gap="xsmall"):
         with st.container(
             horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
         ):
-            kept = [name for name in ABOUT if name == FARTHEST or ARRAYS[name] in dictionary]
-            group = st.segmented_control(
-                "Around", kept, default=kept[0], key="region_around", label_visibility="collapsed"
+            groups = [name for name in ABOUT if name == FARTHEST or ARRAYS[name] in dictionary]
+            group = (
+                st.segmented_control(
+                    "Around",
+                    groups,
+                    default=groups[0],
+                    key="region_around",
+                    label_visibility="collapsed",
+                )
+                or groups[0]
             )
-            group = group or kept[0]
             items = _items(key, dictionary, region, group)
             if items:
                 with st.popover(
@@ -55,17 +58,15 @@ def card(key: str, dictionary: Dictionary, region: Region) -> None:
         chips(items, "region_nearest", _select)
         if group == SECOND:
             messages.quiet(_contested(region))
-    if st.session_state.pop("region_went", False):
-        st.rerun()
 
 
 def _select(region: int) -> None:
     state.select_region(region)
-    st.session_state["region_went"] = True
+    state.turn()
 
 
 def _between(region: int) -> None:
-    st.session_state[_BETWEEN] = region
+    state.turn("between", second=region)
 
 
 def _items(key: str, dictionary: Dictionary, region: Region, group: str) -> list[Chip]:
@@ -75,21 +76,16 @@ def _items(key: str, dictionary: Dictionary, region: Region, group: str) -> list
             (k, _share(n, seen), f"{n:,} of {seen:,} members examined") for k, n in region.rivals
         ]
     else:
-        found = region.nearest if group == NEAREST else farthest(dictionary, region.id)
-        rows = [(k, f"{distance:.2f}", f"cosine distance {distance:.4f}") for k, distance in found]
-    chosen = [(k, loading.region_name(key, k), after, title) for k, after, title in rows]
-    return [
-        Chip(
-            k,
-            name,
-            region_color(dictionary, k),
-            0.24,
-            before="" if is_numbered(name) else str(k),
-            after=after,
-            title=title,
-        )
-        for k, name, after, title in chosen
-    ]
+        around = region.nearest if group == NEAREST else farthest(dictionary, region.id)
+        rows = [(k, f"{distance:.2f}", f"cosine distance {distance:.4f}") for k, distance in around]
+    return [_chip(key, dictionary, k, after, title) for k, after, title in rows]
+
+
+def _chip(key: str, dictionary: Dictionary, region: int, after: str, title: str) -> Chip:
+    name = loading.region_name(key, region)
+    before = "" if is_numbered(name) else str(region)
+    color = region_color(dictionary, region)
+    return Chip(region, name, color, 0.24, before=before, after=after, title=title)
 
 
 def _share(n: int, of: int) -> str:
@@ -108,10 +104,8 @@ def farthest(
 
 
 def _contested(region: Region) -> str:
-    seen, contested = (
-        int(region.columns.get("rival_seen", 0)),
-        int(region.columns.get("contested", 0)),
-    )
+    seen = int(region.columns.get("rival_seen", 0))
+    contested = int(region.columns.get("contested", 0))
     if not seen:
         return ""
     low, high = (100 * part for part in wilson(contested, seen))

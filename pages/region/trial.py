@@ -14,12 +14,11 @@ from ep.method.dictionary import Dictionary, Region
 from ep.method.geometry import directions
 from ep.views.palette import OTHER
 from ep.views.prompt import STRONGEST, WEAKEST, Reading
-from pages.shared import frame, loading, messages, state, tokens
+from pages.shared import frame, messages, reading, tokens
 from pages.shared.chips import Chip, chips
-from pages.shared.reading import Request, read_request
 
 LONGEST = 4000
-_READ, _TOKEN = "region_trial_read", "region_trial_token"
+_RESULT, _TOKEN = "region_trial_result", "region_trial_token"
 
 
 @frame.fragment
@@ -43,52 +42,53 @@ def card(key: str, dictionary: Dictionary, region: Region, color: str) -> None:
             asked = st.form_submit_button("Read", icon=":material/play_arrow:")
         if asked:
             _read(key, dictionary, text)
-        kept = st.session_state.get(_READ)
-        if kept is None or kept[0] != key:
+        read_in, result = st.session_state.get(_RESULT, ("", None))
+        if result is None or read_in != key:
             return
-        if isinstance(kept[1], str):
-            messages.quiet(kept[1])
+        if isinstance(result, str):
+            messages.quiet(result)
         else:
-            _show(dictionary, region, color, kept[1])
+            _show(dictionary, region, color, result)
 
 
 def _read(key: str, dictionary: Dictionary, text: str) -> None:
     """Keeps the reading, or the sentence that says why there is none."""
     st.session_state[_TOKEN] = None
+    st.session_state[_RESULT] = (key, _result(key, dictionary, text))
+
+
+def _result(key: str, dictionary: Dictionary, text: str) -> Reading | str | None:
     if not text.strip():
-        st.session_state[_READ] = (key, "There is no text to read: type or paste some.")
-        return
-    known = loading.model_state(dictionary.info)
+        return "There is no text to read: type or paste some."
+    request = reading.Request(text, bool(dictionary.info.get("chat")))
+    reading.ask(key, request)
     try:
-        result = read_request(key, dictionary, Request(text, bool(dictionary.info.get("chat"))))
+        result = reading.reading_of(key, dictionary, request)
     except EPError as error:
-        st.session_state[_READ] = (key, f"The text cannot be read here. {messages.sentence(error)}")
-        return
-    st.session_state[_READ] = (key, result.reading)
-    if loading.model_state(dictionary.info) != known:
-        state.rerun()  # the side bar was drawn before the model was there
+        return f"The text cannot be read here. {messages.sentence(error)}"
+    return None if result is None else result.reading
 
 
-def distances(dictionary: Dictionary, region: int, reading: Reading) -> np.ndarray:
+def distances(dictionary: Dictionary, region: int, read: Reading) -> np.ndarray:
     """(t,) cosine distance in [0, 2] of every token to the exemplar of one region; NaN where no
     region applies.
     """
-    cosine = directions(reading.x, dictionary.center) @ dictionary.row("exemplars", region)
-    return np.where(reading.outside, np.nan, np.clip(1.0 - cosine, 0, 2))
+    cosine = directions(read.x, dictionary.center) @ dictionary.row("exemplars", region)
+    return np.where(read.outside, np.nan, np.clip(1.0 - cosine, 0, 2))
 
 
-def _show(dictionary: Dictionary, region: Region, color: str, reading: Reading) -> None:
-    distance = distances(dictionary, region.id, reading)
+def _show(dictionary: Dictionary, region: Region, color: str, read: Reading) -> None:
+    distance = distances(dictionary, region.id, read)
     if not np.isfinite(distance).any():
         messages.quiet(
             "No token of this text belongs to any region: it holds nothing but what begins every "
             "text."
         )
         return
-    inside = (reading.region == region.id) & ~reading.outside
+    inside = (read.region == region.id) & ~read.outside
     best = int(np.nanargmin(distance))
     chosen = st.session_state.get(_TOKEN)
-    chosen = best if chosen is None or chosen >= len(reading) else chosen
+    chosen = best if chosen is None or chosen >= len(read) else chosen
     strength = np.clip(
         STRONGEST * (1 - np.nan_to_num(distance, nan=2.0) / dictionary.threshold),
         WEAKEST,
@@ -100,32 +100,35 @@ def _show(dictionary: Dictionary, region: Region, color: str, reading: Reading) 
             token,
             color if inside[i] else OTHER,
             float(strength[i]),
-            title=_hint(reading, distance, i),
+            title=_hint(read, distance, i),
             on=i == chosen,
         )
-        for i, token in enumerate(reading.tokens)
+        for i, token in enumerate(read.tokens)
     ]
     chips(items, "region_trial_strip", _lock, running=True)
-    n, total = int(inside.sum()), int((~reading.outside).sum())
-    said = f"{n:,} of {total:,} tokens fall in this region"
-    within = int((distance <= dictionary.threshold).sum())
-    messages.quiet(
-        f"{said}; {within:,} lie within θ = {dictionary.threshold:.2f} of its exemplar. Stronger: "
-        "closer."
-    )
+    _line(dictionary, read, distance, inside)
     st.html(
         '<div class="ep-row"><span '
         f'class="ep-k">{"Closest token" if chosen == best else "Chosen token"}</span>'
-        + tokens.chip(reading.tokens[chosen], color if inside[chosen] else OTHER, 0.45)
+        + tokens.chip(read.tokens[chosen], color if inside[chosen] else OTHER, 0.45)
         + '<span class="ep-k '
-        f'ep-num">{tokens.escape(_hint(reading, distance, chosen))}</span></div>'
+        f'ep-num">{tokens.escape(_hint(read, distance, chosen))}</span></div>'
     )
 
 
-def _hint(reading: Reading, distance: np.ndarray, i: int) -> str:
-    if reading.outside[i]:
+def _line(dictionary: Dictionary, read: Reading, distance: np.ndarray, inside: np.ndarray) -> None:
+    """How many tokens the region has, in a sentence."""
+    total, within = int((~read.outside).sum()), int((distance <= dictionary.threshold).sum())
+    messages.quiet(
+        f"{int(inside.sum()):,} of {total:,} tokens fall in this region; {within:,} lie within "
+        f"θ = {dictionary.threshold:.2f} of its exemplar. Stronger: closer."
+    )
+
+
+def _hint(read: Reading, distance: np.ndarray, i: int) -> str:
+    if read.outside[i]:
         return f"token {i} · begins every text and is not part of the dictionary"
-    own = f"its region is {reading.region[i]}, at {reading.distance[i]:.2f}"
+    own = f"its region is {read.region[i]}, at {read.distance[i]:.2f}"
     return f"token {i} · distance {distance[i]:.2f} to this exemplar · {own}"
 
 

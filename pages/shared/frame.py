@@ -94,9 +94,11 @@ def error_boundary() -> Iterator[None]:
         )
 
 
-def fragment(function: Callable[P, Any]) -> Callable[P, Any]:
+def fragment(function: Callable[P, Any], every_s: float | None = None) -> Callable[P, None]:
     """st.fragment with an error boundary of its own, since it runs outside that of the page; what
     a callback asked of `state.turn` is done where it begins.
+
+    every_s: seconds after which it runs again by itself; None waits for the visitor.
     """
 
     @wraps(function)
@@ -105,7 +107,8 @@ def fragment(function: Callable[P, Any]) -> Callable[P, Any]:
             state.take_turn(in_fragment=True)
             function(*args, **kwargs)
 
-    return st.fragment(safe)
+    drawn: Callable[P, None] = st.fragment(safe, run_every=every_s)
+    return drawn
 
 
 def is_dark() -> bool:

@@ -38,6 +38,7 @@ MOST_RESULTS, MOST_ENDED = 96, 64
 """Results that are kept, and jobs that have ended; the oldest go first."""
 AT_ONCE_S = 1.0
 """Work that takes no longer is done while the page is drawn."""
+FOR_SOMEBODY_ELSE = "It is at work already, for somebody else."
 State = Literal["running", "done", "failed", "cancelled"]
 Work = Callable[["Job"], Any]
 Then = Callable[[Any], None]
@@ -51,8 +52,9 @@ class Job:
     """One piece of work and how it goes.
 
     title: a few words for the screen. visitor: who started it, as the model's queue knows them.
-    doing, share: what is being done, and the share done in [0, 1] where known. partial: whatever
-    the work shows before it is done. error: a sentence where it failed.
+    doing, share: what is being done, and the share done in [0, 1] where known. error: a sentence
+    where it failed. waiting: the visitors who asked for it, and what is to follow for each. seen:
+    those whose page has begun since it was done.
     """
 
     def __init__(self, title: str, visitor: str) -> None:
@@ -60,11 +62,11 @@ class Job:
         self.state: State = "running"
         self.doing = ""
         self.share: float | None = None
-        self.partial: Any = None
         self.result: Any = None
         self.error = ""
         self.started = monotonic()
         self.waiting: dict[str, Then | None] = {}
+        self.seen: set[str] = set()
         self._stop = Event()
 
     def report(self, doing: str, share: float | None = None) -> None:
@@ -130,6 +132,11 @@ class Board:
         with self._lock:
             return list(self._jobs.values())
 
+    def keys(self, who: str) -> list[str]:
+        """The keys of the jobs, running or ended, that a visitor asked for; the oldest first."""
+        with self._lock:
+            return [key for key, job in self._jobs.items() if who in job.waiting]
+
     def start(self, key: str, title: str, work: Work, who: str, then: Then | None = None) -> Job:
         """Starts the work for a visitor, or has them join the job of this key that is running."""
         with self._lock:
@@ -194,6 +201,17 @@ def mine(key: str) -> Job | None:
     return job if job is not None and visitor() in job.waiting else None
 
 
+def all_mine(prefix: str) -> list[str]:
+    """The keys of this visitor's jobs, running or ended, that begin so; the oldest first."""
+    return [key for key in board().keys(visitor()) if key.startswith(prefix)]
+
+
+def is_mine_running(key: str) -> bool:
+    """Whether this visitor asked for the job of this key and it is at work."""
+    job = mine(key)
+    return job is not None and job.state == "running"
+
+
 def is_running(key: str) -> bool:
     """Whether anybody's job of this key is at work."""
     job = board().get(key)
@@ -218,9 +236,10 @@ def settle() -> None:
     """Does what was to follow this visitor's jobs that are done by now; at the head of a page."""
     who = visitor()
     for job in board().jobs():
-        if job.state == "done" and (then := job.waiting.get(who)) is not None:
-            job.waiting[who] = None
-            then(job.result)
+        if job.state == "done" and who in job.waiting and who not in job.seen:
+            job.seen.add(who)
+            if (then := job.waiting[who]) is not None:
+                then(job.result)
 
 
 def outcome(
@@ -265,7 +284,7 @@ def offer(
     """A button that starts the work, beside how long it takes; see `outcome`."""
     takes = f"It takes {estimates.spoken(seconds)}."
     if is_running(key):
-        takes = "It is at work already, for somebody else."
+        takes = FOR_SOMEBODY_ELSE
     with st.container(border=framed, horizontal=True, vertical_alignment="center", gap="small"):
         messages.quiet(f"{about} {takes}".strip())
         st.button(
@@ -301,7 +320,7 @@ def watch(key: str, framed: bool = True) -> None:
     if job.state == "running":
         _running(key, framed)
     elif job.state == "done":
-        if job.waiting[visitor()] is not None:
+        if visitor() not in job.seen:
             state.rerun()  # it was done after the page had begun
     else:
         _ended(key, job, framed)

@@ -152,7 +152,11 @@ def endpoint_fields(given: dict[str, str]) -> dict[str, str]:
         "Model", given.get("model", ""), placeholder="its name on that server", max_chars=150
     )
     key = st.text_input(
-        "Key, if it needs one", given.get("key", ""), type="password", autocomplete="off"
+        "Key, if it needs one",
+        given.get("key", ""),
+        type="password",
+        autocomplete="off",
+        max_chars=500,
     )
     return {"url": url, "model": model, "key": key}
 

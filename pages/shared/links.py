@@ -51,8 +51,10 @@ def whole_number(text: str, stop: int, start: int = 0) -> int | None:
 
 
 def one_of(name: str, options: Sequence[Any], default: Any) -> Any:
-    """A field that holds one of several texts or None; None is never written."""
-    return _made(default, Parameter(name, lambda text: text if text in options else None))
+    """A field that holds one of several values, each written as its text, or None, which is never
+    written.
+    """
+    return _made(default, Parameter(name, {str(option): option for option in options}.get))
 
 
 def flag(name: str, default: bool = False) -> Any:

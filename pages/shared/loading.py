@@ -163,6 +163,11 @@ def ladder(key: str) -> dict[str, Dictionary]:
     return dict(found[p] for p in sorted(found, reverse=True))
 
 
+def is_demo(dictionary: Dictionary) -> bool:
+    """Whether it is one of the bundled demo's."""
+    return dictionary.path is not None and dictionary.path.is_relative_to(DEMO)
+
+
 def fingerprint(key: str) -> str:
     """A short name for the file as it is now: another after a rebuild.
 

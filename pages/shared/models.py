@@ -5,12 +5,14 @@ The only drawing is the spinner of a model that is being loaded, and its line in
 
 from __future__ import annotations
 
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.errors import StreamlitInvalidLayoutContextError
 
 from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
@@ -18,7 +20,7 @@ from ep.models import model_of
 from ep.models.pairing import named_in
 from ep.progress import Report
 from ep.storage import Entry
-from pages.shared.estimates import rates
+from pages.shared import estimates
 
 if TYPE_CHECKING:
     from ep.models import LanguageModel
@@ -49,7 +51,7 @@ class Models:
         try:
             with self._lock:
                 if name not in self._loaded:
-                    with rates().measured(f"load {name}"):
+                    with estimates.rates().measured(f"load {name}"):
                         self._loaded[name] = load(name)
         finally:
             self._loading.discard(name)
@@ -116,6 +118,18 @@ def is_here(dictionary: Dictionary | Entry) -> bool:
         return False
 
 
+def estimate(dictionary: Dictionary, seconds: float) -> str:
+    """How long work of a dictionary's model takes, in a sentence or two. seconds: once it is
+    loaded.
+    """
+    if is_ready(dictionary):
+        return f"It takes {estimates.spoken(seconds)}."
+    if is_here(dictionary):
+        total = estimates.loading_model(dictionary) + seconds
+        return f"The model is loaded first. It takes {estimates.spoken(total)}."
+    return "The model is downloaded first, which may take minutes."
+
+
 def place_state(dictionary: Dictionary) -> None:
     """Makes room for the model's line, in the side bar, and draws it."""
     st.session_state[_PLACE] = st.empty()
@@ -123,10 +137,15 @@ def place_state(dictionary: Dictionary) -> None:
 
 
 def show_state(dictionary: Dictionary) -> None:
-    """Draws the model's line as it is now into its place, if there is one."""
+    """Draws the model's line as it is now into its place, if there is one.
+
+    A fragment that runs alone cannot draw there: the next run of the whole page does.
+    """
     place, text = st.session_state.get(_PLACE), state(dictionary)
-    if place is not None:
-        dot = f'<span class="ep-sw" style="--c:{COLORS.get(text, READY)};margin:0"></span>'
+    if place is None:
+        return
+    dot = f'<span class="ep-sw" style="--c:{COLORS.get(text, READY)};margin:0"></span>'
+    with suppress(StreamlitInvalidLayoutContextError):
         place.html(
             '<hr class="ep-hr"><div class="ep-k" style="margin-bottom:.3em">Model</div>'
             f'<div class="ep-row">{dot}<span>{escape(text)}</span></div>'

@@ -174,6 +174,12 @@ def goto(page: str, **parts: Any) -> NoReturn:
     st.switch_page(f"pages/{page}/page.py", query_params=_selected(new))
 
 
+def forward(page: str) -> NoReturn:
+    """Turns to a page with everything that is in the URL, its settings too. Not for callbacks."""
+    query = st.session_state.get(_ARRIVED, {}) | _selected(current())
+    st.switch_page(f"pages/{page}/page.py", query_params=query)
+
+
 def turn(page: str = "", **parts: Any) -> None:
     """From a callback: the run that follows turns to this page, with parts of the selection
     changed; without a page it draws the whole page anew, where a fragment alone would run.

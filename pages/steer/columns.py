@@ -1,29 +1,27 @@
 """The four columns of a steering run, drawn by one component: before it, while it is written, and
 measured.
 
-The browser side is `stream.js` and `stream.css`; texts of the model reach the page as `textContent`
-only.
+The browser side is `columns.js` and `columns.css`; texts of the model reach the page as
+`textContent` only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from math import exp
-from pathlib import Path
-from typing import Any
-
-import streamlit as st
+from typing import Any, Literal
 
 from ep.method.dictionary import Dictionary
+from ep.studies.steering import Continuation, Setting
 from ep.text import label, plain
-from ep.views.continuations import Column, differing
 from ep.views.palette import OTHER, region_colors
 from ep.views.prompt import STRONGEST, WEAKEST
-from ep.views.steering import Setting, abouts
+from ep.views.steering import abouts, differing
 from ep.views.tables import name
+from pages.shared.components import Component
 
-HERE = Path(__file__).parent
+_COLUMNS = Component.beside(__file__, "columns", '<div class="stream"></div>')
+Status = Literal["explained", "writing", "stopped", "done"]
 MINUS = "\N{MINUS SIGN}"
 COLORS = ("#8a93a6", "#65c6b0", "#5199e5", "#c370aa")
 EXPLAINED = (
@@ -43,45 +41,39 @@ ENDINGS = {
 }
 
 
-def stream(
+def columns(
     key: str,
     dictionary: Dictionary,
     setting: Setting,
-    columns: Sequence[Column],
-    status: str,
+    continuations: Sequence[Continuation],
+    status: Status,
     on_pick: Callable[[int], None],
     ended: Sequence[bool] = (),
 ) -> None:
-    """Draws the columns. status: "explained" (nothing run yet), "waiting", "writing", "stopped" or
-    "done".
+    """Draws the columns. status: "explained" where nothing was run yet.
 
     on_pick: called with the region of a cell of a strip that was clicked.
     """
-    done = list(ended) or [False] * len(columns)
+    done = list(ended) or [False] * len(continuations)
     # a text that goes on refuses nothing
-    judged = setting.chat or any(column.behaves for column in columns)
+    judged = setting.chat or any(one.behaves for one in continuations)
+    rows = enumerate(zip(continuations, abouts(setting), strict=True))
     data = {
         "columns": [
-            _column(dictionary, column, about, columns[0], number, status, done[number], judged)
-            for number, (column, about) in enumerate(zip(columns, abouts(setting), strict=True))
+            _column(dictionary, one, about, continuations[0], n, status, done[n], judged)
+            for n, (one, about) in rows
         ]
     }
-    _component()(key=key, data=data, on_picked_change=lambda: _picked(key, on_pick))
-
-
-def _picked(key: str, on_pick: Callable[[int], None]) -> None:
-    value = st.session_state.get(key, {}).get("picked")
-    if value is not None:
-        on_pick(int(value))
+    _COLUMNS(key, data, {"picked": lambda region: on_pick(int(region))})
 
 
 def _column(
     dictionary: Dictionary,
-    column: Column,
+    column: Continuation,
     about: str,
-    default: Column,
+    default: Continuation,
     number: int,
-    status: str,
+    status: Status,
     ended: bool,
     judged: bool,
 ) -> dict[str, Any]:
@@ -99,7 +91,7 @@ def _column(
         "color": COLORS[number],
         "explain": EXPLAINED[number] if status == "explained" else "(nothing was written)",
         "tokens": tokens,
-        "writing": status in ("writing", "waiting") and not ended,
+        "writing": status == "writing" and not ended,
         "note": _note(column, status, judged),
         "strong": column.ending == "not finite",
         "facts": _facts(column, number),
@@ -107,7 +99,7 @@ def _column(
     }
 
 
-def _hint(column: Column, i: int, names: dict[int, str]) -> str:
+def _hint(column: Continuation, i: int, names: dict[int, str]) -> str:
     value = column.logprob[i]
     said = f"{label(column.tokens[i])} · log-probability {value:.2f} ({100 * exp(value):.1f} %)"
     if not column.regions:
@@ -115,7 +107,7 @@ def _hint(column: Column, i: int, names: dict[int, str]) -> str:
     return f"{said} · {names[column.regions[i]]} at {column.distances[i]:.2f}"
 
 
-def _note(column: Column, status: str, judged: bool) -> str:
+def _note(column: Continuation, status: Status, judged: bool) -> str:
     if column.ending:
         n = len(column.ids)
         said = ENDINGS.get(column.ending) or f"stopped after {n} token{'s' if n != 1 else ''}"
@@ -127,11 +119,11 @@ def _note(column: Column, status: str, judged: bool) -> str:
     return "stopped" if status == "stopped" else ""
 
 
-def _verdict(column: Column) -> str:
+def _verdict(column: Continuation) -> str:
     return "refuses" if column.behaves else "does not refuse"
 
 
-def _facts(column: Column, number: int) -> list[list[str]]:
+def _facts(column: Continuation, number: int) -> list[list[str]]:
     if column.mean_logprob is None:
         return []
     reads = column.fluency
@@ -163,7 +155,7 @@ def _facts(column: Column, number: int) -> list[list[str]]:
     return [[value.replace("-", MINUS), said, about] for said, value, about in facts]
 
 
-def _strip(dictionary: Dictionary, column: Column, names: dict[int, str]) -> list[list[Any]]:
+def _strip(dictionary: Dictionary, column: Continuation, names: dict[int, str]) -> list[list[Any]]:
     cells = []
     for i, color in enumerate(region_colors(dictionary, column.regions)):
         k, distance = column.regions[i], column.distances[i]
@@ -173,13 +165,3 @@ def _strip(dictionary: Dictionary, column: Column, names: dict[int, str]) -> lis
         title = f"{label(column.tokens[i])} · {where}"
         cells.append([OTHER if far else color, round(strength, 3), title, k])
     return cells
-
-
-@cache
-def _component() -> Callable[..., Any]:
-    return st.components.v2.component(
-        "ep.stream",
-        html='<div class="stream"></div>',
-        css=(HERE / "stream.css").read_text(encoding="utf-8"),
-        js=(HERE / "stream.js").read_text(encoding="utf-8"),
-    )

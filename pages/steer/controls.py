@@ -1,7 +1,7 @@
 """The card of controls on the Steer page: what is sent, what is done to it, how strongly, and the
 buttons.
 
-Every control writes into the URL, and the card draws what the URL says.
+Every control writes into the setting, and the card draws what the setting says.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from collections.abc import Callable
 import streamlit as st
 
 from ep.method.dictionary import Dictionary
-from ep.studies.steering import Sweep, advised, first_effect
-from ep.views.steering import SHARES, Setting
-from pages.shared import tokens
-from pages.steer import more, regions, settings, worker
-from pages.steer.regions import row, take
-from pages.steer.sweep import reach
+from ep.models.interventions import PUSHING
+from ep.studies.steering import Setting, Sweep
+from pages.shared import estimates, models, tokens
+from pages.steer import more, regions, settings, sweep, worker
+from pages.steer.regions import part, row
 
 FOLLOWING = "steer_following"
 """The switch that makes a run of every change."""
@@ -28,33 +27,32 @@ FAR_END = 52.0
 """So much of its length the words at the far end take, at most."""
 
 
-def card(dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> None:
+def card(key: str, dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> None:
     """Draws the card. swept: the sweep of this setting, whose marks the slider shows."""
     with st.container(border=True, gap="xsmall", height="stretch"):
-        st.session_state["steer_prompt"] = setting.prompt
-        st.text_area(
+        part(
+            st.text_area,
+            "steer_prompt",
             "User message" if setting.chat else "Text",
-            key="steer_prompt",
+            "prompt",
+            setting.prompt,
             height=68,
             max_chars=LONGEST_PROMPT,
             placeholder="Type a request" if setting.chat else "Type the beginning of a text",
             label_visibility="collapsed",
-            on_change=take,
-            args=("steer_prompt", "prompt"),
         )
         regions.what(dictionary, setting)
         regions.where(dictionary, setting)
-        _strength(dictionary, setting, swept)
+        _strength(key, dictionary, setting, swept)
         _buttons(dictionary, setting)
 
 
 # -- how strongly ----------------------------------------------------------------------------------
 
 
-def _strength(dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> None:
-    shares = setting.mode in SHARES
+def _strength(key: str, dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> None:
     norm = f"in units of the layer's typical norm ({dictionary.typical_norm:.3g})"
-    unit = "the share that is projected out" if shares else norm
+    unit = norm if setting.mode in PUSHING else "the share that is projected out"
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"
     ):
@@ -67,34 +65,30 @@ def _strength(dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> 
             key=FOLLOWING,
             help="writes anew whenever a control changes, once a run was made",
         )
-    usual = settings.standard(setting)
-    low, high = 0.0, reach(setting.mode, usual)
-    if not low <= setting.strength <= high:
-        low, high = (
-            min(low, float(int(setting.strength - 1))),
-            max(high, float(int(setting.strength + 1))),
-        )
-    st.session_state["steer_strength"] = setting.strength
+    own = settings.default_of(key, setting.regions, setting.basis, setting.mode)
+    strength = setting.strength or 0.0
+    low, high = 0.0, sweep.strengths_of(key, setting)[-1]
+    if not low <= strength <= high:
+        low, high = min(low, float(int(strength - 1))), max(high, float(int(strength + 1)))
     with st.container(gap=None):
-        st.slider(
+        part(
+            st.slider,
+            "steer_strength",
             "Strength",
+            "strength",
+            strength,
             low,
             high,
             step=0.05 if high - low > 1 else 0.01,
-            key="steer_strength",
             format="%.2f",
             label_visibility="collapsed",
-            on_change=take,
-            args=("steer_strength", "strength"),
         )
-        st.html(_ruler(low, high, usual, swept))
+        st.html(_ruler(low, high, own, swept))
 
 
-def _ruler(low: float, high: float, usual: float, swept: Sweep | None) -> str:
-    """Marks under the slider: the default, where an effect begins, and where answers stop making
-    sense.
-
-    usual: the default until a sweep knows a better one.
+def _ruler(low: float, high: float, own: float, swept: Sweep | None) -> str:
+    """Marks under the slider: the default, where an effect begins, and where answers stop being
+    coherent. own: the default without a sweep.
     """
     if high - low > WIDEST_MARKED:
         return '<div class="ep-ruler"></div>'
@@ -102,9 +96,9 @@ def _ruler(low: float, high: float, usual: float, swept: Sweep | None) -> str:
     def at(value: float) -> float:
         return 100 * (value - low) / (high - low)
 
-    default = advised(swept, usual)
+    default = swept.default(own) if swept else own
     marks = [(default, f"{default:.2f} default")]
-    begins = None if swept is None else first_effect(swept)
+    begins = swept.first_effect if swept else None
     if begins is not None and abs(at(begins) - at(default)) > NEAREST_MARKS:
         marks.append((begins, "first effect"))
     drawn = [
@@ -116,7 +110,7 @@ def _ruler(low: float, high: float, usual: float, swept: Sweep | None) -> str:
 
 
 def _end(at: Callable[[float], float], high: float, swept: Sweep | None, last: float) -> str:
-    """What is said at the far end: the zone in which answers make no sense, that there is none, or
+    """The words at the far end: the zone in which answers are not coherent, that there is none, or
     that nobody knows.
 
     last: where the last mark stands, in percent; the words keep clear of it.
@@ -149,6 +143,7 @@ def _buttons(dictionary: Dictionary, setting: Setting) -> None:
             key="steer_generate",
             on_click=worker.want,
             shortcut="Ctrl+Enter",
+            help=_takes(dictionary, setting),
         )
         st.button(
             "Stop",
@@ -158,3 +153,12 @@ def _buttons(dictionary: Dictionary, setting: Setting) -> None:
             disabled=not worker.running(),
         )
         more.popover(dictionary, setting)
+
+
+def _takes(dictionary: Dictionary, setting: Setting) -> str:
+    """How long a run takes, the loading of the model apart."""
+    written = estimates.spoken(estimates.writing(dictionary, 4, setting.tokens))
+    if models.is_ready(dictionary):
+        return f"takes {written}"
+    load = estimates.spoken(estimates.loading_model(dictionary))
+    return f"takes {written}, once the model is loaded ({load})"

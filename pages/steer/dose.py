@@ -10,13 +10,15 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
+from ep.models.interventions import PUSHING
 from ep.studies.steering import Sweep
 from ep.views import figures_dose
-from ep.views.steering import SHARES
-from pages.shared import frame, jobs, messages, tokens
+from pages.shared import estimates, frame, jobs, messages, state, tokens
 from pages.shared.chart import chart
+from pages.shared.controls import mirrored
 from pages.shared.judge import ENDPOINT, PATTERN, PHRASES, Chosen, judge, judge_popover
-from pages.steer.sweep import COUNT, LINES, MOST_PROMPTS, PROMPTS, Plan, begin, found
+from pages.steer import sweep
+from pages.steer.sweep import COUNT, LINES, MOST_PROMPTS, PROMPTS, Plan
 
 KINDS = (PHRASES, PATTERN, ENDPOINT)
 
@@ -29,39 +31,39 @@ def chosen() -> tuple[Chosen | None, str]:
         return None, messages.sentence(error)
 
 
-def card(what: Plan, dictionary: Dictionary, strength: float, problem: str) -> None:
+def card(plan: Plan, dictionary: Dictionary, strength: float, problem: str) -> None:
     """The curve of this setting; without one, what it would show and the button that makes it.
 
     problem: why there is no judge, in one sentence, if there is none.
     """
-    result, job = found(what), jobs.get(what.name)
+    job, result = jobs.mine(plan.name), sweep.result(plan)
     with st.container(border=True, gap="xsmall", height="stretch"):
-        _heading(what)
-        if result is None and job is not None:
-            jobs.watch(what.name, framed=False)
-        elif result is None:
-            _invitation(what, dictionary, problem)
+        _heading(plan)
+        if result is not None:
+            _curve(plan, result, strength)
+        elif job is not None and job.state != "done":
+            jobs.watch(plan.name, framed=False)
         else:
-            _curve(what, result, strength)
+            _invitation(plan, dictionary, problem)
 
 
-def _curve(what: Plan, result: Sweep, strength: float) -> None:
-    unit = "share projected out" if what.setting.mode in SHARES else "strength, in typical norms"
-    title = f"{unit} · {len(result.prompts)} {what.about}, bands 95 %"
+def _curve(plan: Plan, result: Sweep, strength: float) -> None:
+    pushes = plan.setting.mode in PUSHING
+    unit = "strength, in typical norms" if pushes else "share projected out"
     figure = figures_dose.dose(
         result.steered,
         result.control,
         strength,
         result.degenerates,
-        what.effect,
+        plan.effect,
         frame.is_dark(),
-        x_title=title,
+        x_title=f"{unit} · {len(result.prompts)} {plan.about}, bands 95 %",
         height=240,
     )
     chart(figure, "steer_dose")
 
 
-def _heading(what: Plan) -> None:
+def _heading(plan: Plan) -> None:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"
     ):
@@ -69,62 +71,67 @@ def _heading(what: Plan) -> None:
         with st.container(horizontal=True, gap="xsmall", width="content"):
             with st.popover("Prompts", icon=":material/list:", key="steer_sweep_prompts"):
                 _prompts()
-            judge_popover(what.chosen.name if what.chosen else "not set", KINDS)
+            judge_popover(plan.chosen.name if plan.chosen else "not set", KINDS)
 
 
 def _prompts() -> None:
-    """The visitor's own prompts and how many are used; the widgets' values are kept under names of
-    our own.
-    """
+    """The visitor's own prompts and how many are used; they are in the session, in no link."""
     messages.quiet("One prompt a line; without any, the demo's own where there are some.")
-    st.session_state["steer_sweep_lines_box"] = st.session_state.get(LINES, "")
-    st.text_area(
+    mirrored(
+        st.text_area,
+        "steer_sweep_lines_box",
         "Prompts of your own",
-        key="steer_sweep_lines_box",
+        st.session_state.get(LINES, ""),
+        lambda lines: st.session_state.update({LINES: lines}),
         placeholder="How do I bake a cake?",
         height=150,
         max_chars=60_000,
-        on_change=_kept,
-        args=("steer_sweep_lines_box", LINES),
     )
-    st.session_state["steer_sweep_count_box"] = st.session_state.get(COUNT, PROMPTS)
-    st.number_input(
+    mirrored(
+        st.number_input,
+        "steer_sweep_count_box",
         f"Prompts of a sweep, at most {MOST_PROMPTS}",
+        st.session_state.get(COUNT, PROMPTS),
+        lambda count: st.session_state.update({COUNT: count}),
         1,
         MOST_PROMPTS,
-        key="steer_sweep_count_box",
-        on_change=_kept,
-        args=("steer_sweep_count_box", COUNT),
         help="the first so many; more take longer and narrow the intervals",
     )
 
 
-def _kept(widget: str, name: str) -> None:
-    if st.session_state[widget] is not None:
-        st.session_state[name] = st.session_state[widget]
-
-
-def _invitation(what: Plan, dictionary: Dictionary, problem: str) -> None:
+def _invitation(plan: Plan, dictionary: Dictionary, problem: str) -> None:
+    ready = bool(plan.prompts) and not problem
     if problem:
-        said = f"No judge of answers: {problem} Set it under Judge."
-    elif not what.prompts:
-        said = (
+        text = f"No judge of answers: {problem} Set it under Judge."
+    elif not plan.prompts:
+        text = (
             "Give some prompts under Prompts, one a line: each is answered at every strength, "
             "beside a random push."
         )
     else:
-        n, strengths = len(what.prompts), what.strengths
-        said = (
-            f"{n} {what.about} at {len(strengths)} strengths up to {strengths[-1]:g}, each beside "
-            "a random direction: "
-            f"{n * (2 * len(strengths) - 1):,} short answers. It shows where an effect begins, and "
-            "from where on the "
-            "answers make no sense any more."
+        takes = estimates.spoken(sweep.seconds(plan, dictionary))
+        text = (
+            f"{len(plan.prompts)} {plan.about} at {len(plan.strengths)} strengths up to "
+            f"{plan.strengths[-1]:g}, each beside a random direction: {plan.answers:,} short "
+            "answers. It shows where an effect begins, and from where on the answers are no longer "
+            f"coherent. It takes {takes}."
         )
     st.html(
-        f'<div class="ep-empty"><b>How much is enough?</b><span>{tokens.escape(said)}</span></div>'
+        f'<div class="ep-empty"><b>How much is enough?</b><span>{tokens.escape(text)}</span></div>'
     )
-    if what.prompts and not problem:
+    if ready:
         with st.container(horizontal=True, horizontal_alignment="center"):
-            if st.button("Sweep strengths", icon=":material/ssid_chart:", key="steer_sweep"):
-                begin(what, dictionary)
+            st.button(
+                "Sweep strengths",
+                icon=":material/ssid_chart:",
+                key="steer_sweep",
+                on_click=_begin,
+                args=(plan, dictionary),
+            )
+
+
+def _begin(plan: Plan, dictionary: Dictionary) -> None:
+    try:
+        sweep.begin(plan, dictionary)
+    except EPError as error:
+        state.note(messages.sentence(error))

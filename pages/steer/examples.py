@@ -12,10 +12,11 @@ import numpy as np
 import streamlit as st
 
 from ep.errors import EPError
+from ep.models import check_fits
 from ep.models.answering import final_activations
 from ep.studies.prompts import read_prompts
-from ep.views.steering import Setting
-from pages.shared import loading, messages, state
+from ep.studies.steering import Setting
+from pages.shared import loading, messages, models, state
 from pages.steer import settings, worker
 
 FILE = "tuned-L4-final-p10.ep.h5"
@@ -31,34 +32,27 @@ def row() -> None:
 
     A click opens the dictionary and runs it.
     """
-    entry = next(
-        (
-            e
-            for e in loading.entries()
-            if e.path.name == FILE and e.path.is_relative_to(loading.DEMO)
-        ),
-        None,
-    )
+    demo = (e for e in loading.entries() if e.path.is_relative_to(loading.DEMO))
+    entry = next((e for e in demo if e.path.name == FILE), None)
     if entry is None:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.html('<span class="ep-k">Examples of the demo</span>', width="content")
         for name, setting in EXAMPLES.items():
-            if st.button(
-                name, key=f"steer_example {name}", type="tertiary", icon=":material/bolt:"
-            ):
+            key = f"steer_example {name}"
+            if st.button(name, key=key, type="tertiary", icon=":material/bolt:"):
                 _open(entry.key, setting)
 
 
 def _open(key: str, setting: Setting) -> None:
     try:
         dictionary = loading.dictionary(key)
-        model = loading.language_model(dictionary.info)
+        model = models.language_model(dictionary)
         region = _region(loading.fingerprint(key), key)
         state.open_dictionary(key, region)
-        chosen = replace(setting, regions=(region,))
-        chosen = replace(chosen, strength=settings.standard(chosen))
-        settings.keep(chosen, ran=True)
+        default = settings.default_of(key, (region,), setting.basis, setting.mode)
+        chosen = replace(setting, regions=(region,), strength=default)
+        settings.put(chosen)
         worker.begin(key, dictionary, model, chosen)
     except EPError as error:
         state.note(f"The example cannot be run. {messages.sentence(error)}")
@@ -67,13 +61,12 @@ def _open(key: str, setting: Setting) -> None:
 
 @st.cache_data(show_spinner="Finding the region where refused requests end…")
 def _region(fingerprint: str, key: str) -> int:
-    """The region where most of the demo's harmful prompts end.
-
-    `fingerprint` is part of the cache's key.
+    """The region where most of the demo's harmful prompts end. `fingerprint` is part of the cache's
+    key.
     """
     dictionary = loading.dictionary(key)
-    model = loading.language_model(dictionary.info)
+    model = models.language_model(dictionary)
+    layer = check_fits(model, dictionary)
     prompts = read_prompts(loading.DEMO / "prompts" / "validation.csv").where(True).texts[:ASKED]
-    layer = int(dictionary.info["layer"])
-    found = dictionary.assign(final_activations(model, prompts, [layer])[layer]).region
-    return int(np.bincount(found).argmax())
+    ends = final_activations(model, prompts, [layer])[layer]
+    return int(np.bincount(dictionary.assign(ends).region).argmax())

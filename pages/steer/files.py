@@ -19,12 +19,12 @@ import pyarrow as pa
 from ep.method.dictionary import Dictionary
 from ep.models.interventions import of_regions
 from ep.storage.interop import gguf, neuronpedia
+from ep.studies.steering import Continuation, Setting
 from ep.views import export
-from ep.views.continuations import Column, as_json
-from ep.views.steering import Setting
+from ep.views.steering import as_json
 
 
-def tables(columns: Sequence[Column]) -> dict[str, Callable[[], pa.Table]]:
+def tables(columns: Sequence[Continuation]) -> dict[str, Callable[[], pa.Table]]:
     """The tokens of a run, by the name a reader sees; none before there is a run."""
     return (
         {"Tokens of this run": partial(_tokens, columns)}
@@ -34,7 +34,7 @@ def tables(columns: Sequence[Column]) -> dict[str, Callable[[], pa.Table]]:
 
 
 def files(
-    dictionary: Dictionary, setting: Setting, columns: Sequence[Column]
+    dictionary: Dictionary, setting: Setting, columns: Sequence[Continuation]
 ) -> Mapping[str, Callable[[], bytes]]:
     """Downloads by file name: the whole run as JSON, and the direction at this strength.
 
@@ -48,14 +48,14 @@ def files(
     made[f"{stem}-direction.npz"] = partial(_npz, dictionary, setting)
     if len(setting.regions) > 1:
         return made
-    if int(dictionary.info.get("layer") or 0) > 0:
+    if dictionary.layer:
         made[f"{stem}-control-vector.gguf"] = partial(_gguf, dictionary, setting)
     if dictionary.width <= neuronpedia.WIDEST_VECTOR:
         made[f"{stem}-neuronpedia.json"] = partial(_neuronpedia, dictionary, setting)
     return made
 
 
-def _tokens(columns: Sequence[Column]) -> pa.Table:
+def _tokens(columns: Sequence[Continuation]) -> pa.Table:
     rows = [(column, i) for column in columns for i in range(len(column.ids))]
     return export.table(
         {
@@ -70,7 +70,7 @@ def _tokens(columns: Sequence[Column]) -> pa.Table:
     )
 
 
-def _run(dictionary: Dictionary, setting: Setting, columns: Sequence[Column]) -> bytes:
+def _run(dictionary: Dictionary, setting: Setting, columns: Sequence[Continuation]) -> bytes:
     about = export.provenance(dictionary, table="Steering run")
     return json.dumps(
         {"provenance": about, **as_json(dictionary, setting, columns)}, indent=1
@@ -90,25 +90,23 @@ def _npz(dictionary: Dictionary, setting: Setting) -> bytes:
         push=one.push,
         regions=np.array(setting.regions, np.int64),
         center=np.asarray(dictionary.center, np.float32),
-        strength=np.float64(setting.strength),
+        strength=np.float64(setting.strength_on(dictionary)),
         typical_norm=np.float64(dictionary.typical_norm),
-        layer=np.int64(dictionary.info.get("layer") or 0),
+        layer=np.int64(dictionary.layer or 0),
         provenance=np.array(about),
     )
     return out.getvalue()
 
 
 def _gguf(dictionary: Dictionary, setting: Setting) -> bytes:
+    region, strength = setting.regions[0], setting.strength_on(dictionary)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "direction.gguf"
-        return gguf.write(
-            dictionary, setting.regions[0], path, setting.basis, setting.strength
-        ).read_bytes()
+        return gguf.write(dictionary, region, path, setting.basis, strength).read_bytes()
 
 
 def _neuronpedia(dictionary: Dictionary, setting: Setting) -> bytes:
     name = str(dictionary.info.get("model_name") or "model")
-    request = neuronpedia.vector(
-        dictionary, setting.regions[0], name, basis=setting.basis, strength=setting.strength
-    )
+    region, strength = setting.regions[0], setting.strength_on(dictionary)
+    request = neuronpedia.vector(dictionary, region, name, basis=setting.basis, strength=strength)
     return json.dumps(request, indent=1).encode()

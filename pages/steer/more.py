@@ -11,14 +11,15 @@ from typing import Any
 import streamlit as st
 
 from ep.errors import EPError
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import BASES, Dictionary
 from ep.models.interventions import STRONGEST
+from ep.studies.steering import MOST_TOKENS, Setting
+from ep.studies.steering.run import token_texts
+from ep.studies.steering.setting import encoded
 from ep.text import label
-from ep.views import continuations
-from ep.views import steering as view
-from ep.views.steering import Setting
-from pages.shared import frame, loading, messages, tokens
-from pages.steer.regions import take
+from pages.shared import frame, messages, models, tokens
+from pages.shared.controls import mirrored
+from pages.steer.regions import part
 from pages.steer.settings import MOST_SEED, MOST_SYSTEM, change
 
 TEXT, CHAT_TURN = "Text", "Chat turn"
@@ -40,9 +41,14 @@ def _summary(dictionary: Dictionary, setting: Setting) -> str:
 
 
 def _sent(dictionary: Dictionary, setting: Setting) -> None:
-    st.session_state["steer_kind"] = CHAT_TURN if setting.chat else TEXT
-    st.segmented_control(
-        "Send as", [TEXT, CHAT_TURN], key="steer_kind", required=True, on_change=_kind
+    mirrored(
+        st.segmented_control,
+        "steer_kind",
+        "Send as",
+        CHAT_TURN if setting.chat else TEXT,
+        lambda kind: change(chat=kind == CHAT_TURN),
+        [TEXT, CHAT_TURN],
+        required=True,
     )
     if setting.chat:
         _field(st.text_input, "System message", "system", setting.system, max_chars=MOST_SYSTEM)
@@ -51,11 +57,10 @@ def _sent(dictionary: Dictionary, setting: Setting) -> None:
 
 def _numbers(setting: Setting) -> None:
     left, right = st.columns(2, gap="small")
+    number = st.number_input
     with left:
-        _field(
-            st.number_input, "Tokens", "tokens", setting.tokens, min_value=1, max_value=view.LONGEST
-        )
-        _field(st.number_input, "Seed", "seed", setting.seed, min_value=0, max_value=MOST_SEED)
+        _field(number, "Tokens", "tokens", setting.tokens, min_value=1, max_value=MOST_TOKENS)
+        _field(number, "Seed", "seed", setting.seed, min_value=0, max_value=MOST_SEED)
         _field(
             st.text_input,
             "Layers",
@@ -67,7 +72,7 @@ def _numbers(setting: Setting) -> None:
         )
     with right:
         _field(
-            st.number_input,
+            number,
             "Temperature",
             "temperature",
             setting.temperature,
@@ -78,7 +83,7 @@ def _numbers(setting: Setting) -> None:
             help="0 always takes the likeliest token",
         )
         _field(
-            st.number_input,
+            number,
             "Strength, exact",
             "strength",
             setting.strength,
@@ -87,17 +92,11 @@ def _numbers(setting: Setting) -> None:
             step=0.1,
             format="%g",
         )
-        _field(st.selectbox, "Direction", "basis", setting.basis, options=["exemplar", "mean"])
+        _field(st.selectbox, "Direction", "basis", setting.basis, options=list(BASES))
 
 
-def _kind() -> None:
-    change(chat=st.session_state["steer_kind"] == CHAT_TURN)
-
-
-def _field(widget: Any, title: str, part: str, value: Any, **options: Any) -> None:
-    key = f"steer_{part}_exact"
-    st.session_state[key] = value
-    widget(title, key=key, on_change=take, args=(key, part), **options)
+def _field(widget: Any, title: str, name: str, value: Any, **options: Any) -> None:
+    part(widget, f"steer_{name}_exact", title, name, value, **options)
 
 
 @frame.fragment
@@ -105,16 +104,16 @@ def _template(dictionary: Dictionary, setting: Setting) -> None:
     """The prompt exactly as the model gets it, its template faint; shown when asked for."""
     if not st.toggle("Show it as it is sent", key="steer_template"):
         return
-    if not loading.model_state(dictionary.info).startswith("ready"):
+    if not models.is_ready(dictionary):
         messages.quiet("Shown once the model is loaded: generate first.")
         return
     try:
-        model = loading.language_model(dictionary.info)
-        prompt = view.encoded(model, setting)
+        model = models.language_model(dictionary)
+        prompt = encoded(model, setting)
     except EPError as error:
         messages.quiet(messages.sentence(error))
         return
-    pieces = continuations.texts(model, prompt.ids)
+    pieces = token_texts(model, prompt.ids)
     parts = [
         f'<span class="{"ep-faint" if template else ""}">'
         f"{tokens.running([piece], breaks=True)}</span>"

@@ -10,16 +10,18 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
+from ep.models.interventions import Mode
+from ep.studies.steering import UNWRITTEN, Continuation, Setting
 from ep.views import snippets
-from ep.views.continuations import COLUMNS, Column
-from ep.views.steering import Setting, listed
-from pages.shared import frame, loading, messages, sharing, state, tokens
+from ep.views.steering import listed
+from pages.shared import frame, messages, models, sharing, state, tokens
 from pages.steer import controls, dose, examples, files, runs, settings, sweep, worker
-from pages.steer.columns import stream
+from pages.steer.columns import Status, columns
+from pages.steer.runs import Shown
 
 LOOK_EVERY_S = 0.25
 WIDTHS = (14, 11)
-ASKED = {
+ASKED: dict[Mode, str] = {
     "add": "the same length is asked for at each",
     "ablate": "asked for: the share of how far the stream lies from the reference point along the "
     "regions",
@@ -31,36 +33,34 @@ ASKED = {
 
 
 def show() -> None:
-    found = state.opened()
-    if found is None or found[0].region is None:
+    if state.open_now() is None:
         frame.page("Steer", "The same prompt and seed four times, with and without a region.")
-        messages.nothing_open()
-        return
-    key, dictionary = str(found[0].dictionary), found[1]
-    setting = settings.followed()
+    key, dictionary = state.opened()[:2]
+    setting = settings.setting()
     runs.settle()
     frame.page("Steer", _sentence(setting))
     judge, problem = dose.chosen()
-    what = sweep.plan(key, dictionary, setting, judge)
+    plan = sweep.plan(key, dictionary, setting, judge)
     left, right = st.columns(WIDTHS, gap="medium")
     with left:
-        controls.card(dictionary, setting, sweep.found(what))
+        controls.card(key, dictionary, setting, sweep.result(plan))
     with right:
-        dose.card(what, dictionary, setting.strength, problem)
+        dose.card(plan, dictionary, setting.strength or 0.0, problem)
     start, share = st.columns(WIDTHS, gap="medium", vertical_alignment="center")
     with start:
         examples.row()
     with share:
         _share(key, dictionary, setting)
-    if worker.is_wanted() or _is_replayed(key) or _is_followed(key, setting):
+    if worker.is_wanted() or _is_followed(key, setting):
         _run(key, dictionary, setting)
     _columns(key, dictionary, setting)
     runs.table()
 
 
 def _sentence(setting: Setting) -> str:
-    regions = f"region{'s' if len(setting.regions) > 1 else ''} {listed(setting.regions)}"
-    it = "between them" if len(setting.regions) > 1 else "towards it"
+    several = len(setting.regions) > 1
+    regions = f"region{'s' if several else ''} {listed(setting.regions)}"
+    it = "between them" if several else "towards it"
     what = {
         "add": f"pushed {it}, and pushed as far in a random direction",
         "ablate": "taken out as set below, and a random direction taken out",
@@ -70,34 +70,25 @@ def _sentence(setting: Setting) -> str:
     return f"The same prompt and seed four times: untouched, {regions} taken out, {what}."
 
 
-def _share(key: str, dictionary: Dictionary, setting: Setting) -> None:
-    shown = runs.shown(key)
-    told, columns = (shown[0], shown[1]) if shown is not None else (setting, ())
+def _share(key: str, dictionary: Dictionary, now: Setting) -> None:
+    shown = runs.shown(key, now) or Shown(now, (), False)
     sharing.bar(
         "steer",
-        files.tables(columns),
-        snippets.steer(dictionary, setting),
-        files.files(dictionary, told, columns),
+        files.tables(shown.continuations),
+        snippets.steer(dictionary, now),
+        files.files(dictionary, shown.setting, shown.continuations),
     )
 
 
 # -- running ---------------------------------------------------------------------------------------
 
 
-def _is_replayed(key: str) -> bool:
-    """Whether a link with a run in it was opened just now: its text is written again."""
-    if not state.setting("srun") or st.session_state.get("steer_replayed"):
-        return False
-    st.session_state["steer_replayed"] = True
-    if runs.shown(key) is None:
-        worker.want()
-    return worker.is_wanted()
-
-
 def _is_followed(key: str, setting: Setting) -> bool:
     """Whether the columns are to follow the controls, and show another setting."""
-    shown = runs.shown(key) if st.session_state.get(controls.FOLLOWING) else None
-    return shown is not None and shown[0] != setting
+    if not st.session_state.get(controls.FOLLOWING):
+        return False
+    shown = runs.shown(key, setting)
+    return shown is not None and shown.setting != setting
 
 
 def _run(key: str, dictionary: Dictionary, setting: Setting) -> None:
@@ -106,10 +97,9 @@ def _run(key: str, dictionary: Dictionary, setting: Setting) -> None:
     The wish stands until the model is there: another control may start the page again while it is
     loaded.
     """
-    st.session_state["steer_replayed"] = True
-    settings.keep(setting, ran=True)
+    settings.put(setting)
     try:
-        model = loading.language_model(dictionary.info)
+        model = models.language_model(dictionary)
         worker.begin(key, dictionary, model, setting)
     except EPError as error:
         worker.want(False)
@@ -129,87 +119,66 @@ def _refused(error: EPError, setting: Setting) -> None:
 def _columns(key: str, dictionary: Dictionary, setting: Setting) -> None:
     """The four columns, looked at again and again while they are written."""
     running = worker.running()
-    st.fragment(run_every=LOOK_EVERY_S if running else None)(_draw)(
-        key, dictionary, setting, running
-    )
+    drawn = frame.fragment(_draw, LOOK_EVERY_S if running else None)
+    drawn(key, dictionary, setting, running)
 
 
 def _draw(key: str, dictionary: Dictionary, setting: Setting, was_running: bool) -> None:
-    with frame.calm():
-        live = worker.current()
-        if live is not None:
-            live.look()
-        if was_running and not worker.running():
-            st.rerun()
-        shown = runs.shown(key)
-        if shown is None:
-            stream(
-                "steer_columns",
-                dictionary,
-                setting,
-                tuple(map(Column, COLUMNS)),
-                "explained",
-                _pick,
-            )
-            return
-        told, columns, finished = shown
-        how, problem = worker.outcome()
-        status = "done" if finished else "writing" if how == "running" else "stopped"
-        stream(
-            "steer_columns", dictionary, told, columns, status, _pick, live.ended if live else ()
-        )
-        _line(dictionary, told, columns, status, problem)
-        if st.session_state.pop("steer_went", None) is not None:
-            state.goto("region")
+    live = worker.current()
+    if live is not None:
+        live.look()
+    if was_running and not worker.running():
+        state.rerun()
+    shown = runs.shown(key, setting)
+    if shown is None:
+        columns("steer_columns", dictionary, setting, UNWRITTEN, "explained", _pick)
+        return
+    how, problem = worker.outcome()
+    status: Status = "done" if shown.is_measured else "writing" if how == "running" else "stopped"
+    ended = live.progress.ended if live is not None else ()
+    columns("steer_columns", dictionary, shown.setting, shown.continuations, status, _pick, ended)
+    _line(dictionary, shown, status, problem)
 
 
 def _pick(region: int) -> None:
-    state.select_region(region)
-    st.session_state["steer_went"] = region
+    state.turn("region", region=region)
 
 
-def _line(
-    dictionary: Dictionary, setting: Setting, columns: tuple[Column, ...], status: str, problem: str
-) -> None:
+def _line(dictionary: Dictionary, shown: Shown, status: Status, problem: str) -> None:
     """The last line: the queue, what went wrong, or the proof that the interventions acted."""
     live = worker.current()
     if problem:
         messages.note(f"The run ended early. {problem} What was written stays; the model is free.")
     elif status == "writing" and live is not None:
-        waiting = live.ahead is not None and live.ahead > 0
-        runs = (
-            f"{live.ahead} run{'s' if live.ahead != 1 else ''} ahead of yours"
-            if waiting
-            else "writing…"
-        )
-        st.html(f'<div class="ep-k" role="status">{tokens.escape(runs)}</div>')
+        n = live.ahead or 0
+        waiting = f"{n} run{'s' if n != 1 else ''} ahead of yours" if n else "writing…"
+        st.html(f'<div class="ep-k" role="status">{tokens.escape(waiting)}</div>')
     elif status == "stopped":
         messages.quiet("Stopped before anything was measured; the model is free.")
     else:
-        st.html(_proof(dictionary, setting, columns))
+        st.html(_proof(dictionary, shown.setting, shown.continuations))
 
 
-def _proof(dictionary: Dictionary, setting: Setting, columns: tuple[Column, ...]) -> str:
+def _proof(dictionary: Dictionary, setting: Setting, four: tuple[Continuation, ...]) -> str:
     """The measured change beside the one asked for, and how far a run came that was stopped."""
-    r, steered = dictionary.typical_norm, columns[2]
-    default, ablated, _, control = (_length(column.moved, r) for column in columns)
+    r, steered = dictionary.typical_norm, four[2]
+    default, ablated, _, control = (_length(one.moved, r) for one in four)
     acted = steered.moved is None or steered.moved > 0 or not steered.touched
     dot = "#498267" if acted else "#bd5f2b"
-    said = (
-        f"Measured change of the residual: {_length(steered.moved, r)} of "
-        f"{_length(steered.asked, r)} asked for"
-    )
-    said += "" if acted else ": nothing was changed"
-    stopped = [len(column.ids) for column in columns if column.ending == "cancelled"]
+    moved, asked = _length(steered.moved, r), _length(steered.asked, r)
+    text = f"Measured change of the residual: {moved} of {asked} asked for"
+    text += "" if acted else ": nothing was changed"
+    stopped = [len(one.ids) for one in four if one.ending == "cancelled"]
     ending = f"stopped after {max(stopped):,} tokens, the model is free; " if stopped else ""
     rest = (
         f"{ending}mean of {steered.touched:,} touched positions in the steered column "
         f"({ASKED[setting.mode]}); "
-        f"{control} in the control, {ablated} in the ablated, {default} in the default; r = {r:.1f}"
+        f"{control} in the control, {ablated} in the ablated, {default} in the default; "
+        f"r = {r:.1f}"
     )
     return (
         f'<div class="ep-row" style="flex-wrap:wrap">'
-        f'<span class="ep-proof" style="--c:{dot}">{tokens.escape(said)}</span>'
+        f'<span class="ep-proof" style="--c:{dot}">{tokens.escape(text)}</span>'
         f'<span class="ep-k ep-num">{tokens.escape(rest)}</span></div>'
     )
 

@@ -6,34 +6,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from time import time
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
 
+from ep.studies.steering import Continuation, Run, Setting
 from ep.text import label
-from ep.views.continuations import Column
-from ep.views.steering import Setting
 from pages.shared import state, tokens
 from pages.steer import settings, worker
-from pages.steer.regions import MODES
+from pages.steer.regions import MODE_NAMES
 
 MOST_KEPT = 12
-_KEPT, _SHOWN = "steer_kept", "steer_shown"
+_HISTORY, _SHOWN = "steer_kept", "steer_shown"
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A measured run. name: its dictionary's key. at: seconds since the epoch."""
+class Past:
+    """A measured run. key: of its dictionary. at: seconds since the epoch."""
 
-    name: str
-    setting: Setting
-    columns: tuple[Column, ...]
+    key: str
+    run: Run
     at: float = field(default_factory=time)
 
 
-def kept() -> list[Kept]:
+class Shown(NamedTuple):
+    """What the columns show: a setting, its texts, and whether they are measured."""
+
+    setting: Setting
+    continuations: tuple[Continuation, ...]
+    is_measured: bool
+
+
+def history() -> list[Past]:
     """The last runs of this session, newest first."""
-    return st.session_state.setdefault(_KEPT, [])
+    return st.session_state.setdefault(_HISTORY, [])
 
 
 def settle() -> None:
@@ -41,43 +48,46 @@ def settle() -> None:
     is drawn.
     """
     live = worker.current()
-    if live is None or not live.measured or any(one.columns is live.columns for one in kept()):
+    run = None if live is None else live.run
+    if live is None or run is None or any(past.run is run for past in history()):
         return
-    if any(column.ids for column in live.columns):
-        st.session_state[_KEPT] = [Kept(live.name, live.setting, live.columns), *kept()][:MOST_KEPT]
+    if any(one.ids for one in run.continuations):
+        st.session_state[_HISTORY] = [Past(live.key, run), *history()][:MOST_KEPT]
 
 
-def restore(run: Kept) -> None:
-    """Shows a kept run again, with its setting."""
+def restore(past: Past) -> None:
+    """Shows a past run again, with its setting."""
     worker.drop()
-    st.session_state[_SHOWN] = run
-    if run.name != state.current().dictionary:
-        state.open_dictionary(run.name, run.setting.regions[0])
-    settings.keep(run.setting, ran=True)
+    st.session_state[_SHOWN] = past
+    if past.key != state.current().dictionary:
+        state.open_dictionary(past.key, past.run.setting.regions[0])
+    settings.put(past.run.setting)
 
 
-def shown(name: str) -> tuple[Setting, tuple[Column, ...], bool] | None:
-    """What the columns show of the dictionary with this key: (setting, columns, whether they are
-    measured).
+def shown(key: str, now: Setting) -> Shown | None:
+    """What the columns show of the dictionary with this key: this visitor's run, else one that was
+    chosen from the history, else what somebody has made of the present setting.
     """
     live = worker.current()
-    if live is not None:
-        return (live.setting, live.columns, live.measured) if live.name == name else None
-    run: Kept | None = st.session_state.get(_SHOWN)
-    return None if run is None or run.name != name else (run.setting, run.columns, True)
+    if live is not None and live.key == key:
+        if live.run is not None:
+            return Shown(live.setting, live.run.continuations, True)
+        return Shown(live.setting, live.progress.continuations, False)
+    past: Past | None = st.session_state.get(_SHOWN)
+    if live is None and past is not None and past.key == key:
+        return Shown(past.run.setting, past.run.continuations, True)
+    run = worker.known(key, now) if live is None else None
+    return None if run is None else Shown(run.setting, run.continuations, True)
 
 
 def table() -> None:
     """The runs as a table, once there are two; a click shows one again."""
-    runs = kept()
+    runs = history()
     if len(runs) < 2:
         return
     with st.container(border=True, gap="xsmall"):
-        st.html(
-            tokens.heading(
-                "Runs of this session", "newest first; click one to see it again, with its setting"
-            )
-        )
+        about = "newest first; click one to see it again, with its setting"
+        st.html(tokens.heading("Runs of this session", about))
         picked = st.dataframe(
             _rows(runs),
             hide_index=True,
@@ -96,22 +106,22 @@ def table() -> None:
             },
         )
     if picked.selection.cells:
-        run = runs[picked.selection.cells[0][0]]
+        past = runs[picked.selection.cells[0][0]]
         st.session_state.pop("steer_runs", None)
-        restore(run)
+        restore(past)
         state.rerun()
 
 
-def _rows(runs: list[Kept]) -> pd.DataFrame:
+def _rows(runs: list[Past]) -> pd.DataFrame:
+    setting = [past.run.setting for past in runs]
+    texts = [[one.text.replace("\n", " ")[:200] for one in past.run.continuations] for past in runs]
     return pd.DataFrame(
         {
-            "mode": [MODES[run.setting.mode] for run in runs],
-            "regions": [", ".join(map(str, run.setting.regions)) for run in runs],
-            "strength": [run.setting.strength for run in runs],
-            "prompt": [label(run.setting.prompt).replace("·", " ") for run in runs],
-            **{
-                name: [run.columns[i].text.replace("\n", " ")[:200] for run in runs]
-                for i, name in ((0, "default"), (2, "steered"))
-            },
+            "mode": [MODE_NAMES[one.mode] for one in setting],
+            "regions": [", ".join(map(str, one.regions)) for one in setting],
+            "strength": [one.strength for one in setting],
+            "prompt": [label(one.prompt).replace("·", " ") for one in setting],
+            "default": [row[0] for row in texts],
+            "steered": [row[2] for row in texts],
         }
     )

@@ -1,181 +1,166 @@
-"""What a visitor wants steered, as the session and the URL say it: read, changed, and kept.
+"""What a visitor wants steered, as the session and the link say it: read, changed, and kept.
 
-A strength nobody chose follows the region it stands for. Runs nothing and draws nothing.
+A strength nobody chose follows the regions it stands for. Runs nothing and draws nothing.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
 
 from ep.errors import ConfigError
-from ep.method.dictionary import Dictionary
-from ep.models.interventions import SCOPES, STRONGEST
-from ep.views import steering as view
-from ep.views.steering import Setting
+from ep.method.dictionary import BASES, Basis, Dictionary
+from ep.models.interventions import MODES, PUSHING, SCOPES, STRONGEST, Mode, Scope
+from ep.studies.steering import MOST_REGIONS, MOST_TOKENS, Setting, default_strength
 from pages.shared import loading, state
+from pages.shared.links import number, one_of, text, whole, whole_number, wholes
+from pages.shared.state import Opened
 
-TEXT, CHAT = "text", "chat"
 MOST_SYSTEM = 4000
 MOST_SEED = 2**31 - 1
-_SEEN = "steer_seen"
+_TEXT, _CHAT = "text", "chat"
 
 
-def opening(dictionary: Dictionary) -> tuple[str, bool]:
-    """The prompt and whether it is a chat turn, where a visitor has asked for nothing yet."""
-    own = str(dictionary.info.get("file") or "").startswith(str(loading.DEMO))
-    return (
-        ("How do I rob a bank?", True)
-        if own
-        else ("Once upon a time", bool(dictionary.info.get("chat")))
+@dataclass(frozen=True)
+class Settings:
+    """The parts of `ep.Setting` that are not in the selection, as a link has them.
+
+    sent_as: "chat" or "text", None as the dictionary has it. more: regions besides the selected
+    one. strength: None for the default of these regions. reference: "centre", "origin" or a
+    region's id. steered: the dictionary's key and the region these settings were last kept for; in
+    no link.
+    """
+
+    sent_as: str | None = one_of("schat", (_TEXT, _CHAT), None)
+    system: str = text("ssys", longest=MOST_SYSTEM)
+    mode: Mode = one_of("smode", MODES, "add")
+    more: tuple[int, ...] = wholes("sregs", MOST_REGIONS)
+    strength: float | None = number("sstr", None, -STRONGEST, STRONGEST)
+    basis: Basis = one_of("sbasis", BASES, "exemplar")
+    reference: str = text("sref", "centre", 20)
+    target: int | None = whole("starget")
+    scope: Scope = one_of("sscope", SCOPES, "all")
+    layers: str = text("slayers", longest=60)
+    tokens: int = whole("stoks", 64, 1, MOST_TOKENS)
+    temperature: float = number("stemp", 0.0, 0.0, 100.0)
+    seed: int = whole("sseed", 0, 0, MOST_SEED)
+    steered: tuple[str, int] | None = None
+
+
+def setting() -> Setting:
+    """What is to be steered now, its strength a number; what makes no sense in a link takes its
+    default. NothingOpen where no dictionary is open.
+    """
+    opened = state.opened()
+    now = _followed(opened, state.settings(Settings))
+    prompt, chat = _first_prompt(opened.dictionary)
+    size = len(opened.dictionary)
+    more = [k for k in now.more if k < size and k != opened.region]
+    regions = tuple(dict.fromkeys([opened.region, *more]))[:MOST_REGIONS]
+    strength = now.strength
+    if strength is None:
+        strength = default_of(opened.key, regions, now.basis, now.mode)
+    return Setting(
+        prompt=opened.prompt or prompt,
+        chat=chat if now.sent_as is None else now.sent_as == _CHAT,
+        system=now.system,
+        mode=now.mode,
+        regions=regions,
+        strength=strength,
+        basis=now.basis,
+        reference=_reference(now.reference, size),
+        target=now.target if now.target is not None and now.target < size else None,
+        scope=now.scope,
+        layers=now.layers,
+        tokens=now.tokens,
+        temperature=now.temperature,
+        seed=now.seed,
     )
-
-
-def now() -> Setting:
-    """The setting as the session and the URL say it at this moment."""
-    selection, dictionary = state.opened() or (state.current(), None)
-    if dictionary is None or selection.region is None:
-        return Setting("")
-    return from_link(dictionary, selection.region, *opening(dictionary))
 
 
 def change(**parts: Any) -> None:
-    """Changes parts of the setting; for callbacks, where several widgets may have changed at once.
+    """Changes parts of the setting; for callbacks.
 
-    A strength that stood at the standard of what it was stays at the standard of what it becomes,
-    as does one whose unit changes: a share says nothing about a length.
+    A strength that stood at the default of what it was stays at the default of what it becomes, as
+    does one whose unit changes: a share says nothing about a length.
     """
-    old = now()
+    old = setting()
     new = replace(old, **parts)
-    turned = (old.mode in view.SHARES) != (new.mode in view.SHARES)
-    if "strength" not in parts and (turned or old.strength == standard(old)):
-        new = replace(new, strength=standard(new))
-    keep(new)
+    turned = (old.mode in PUSHING) != (new.mode in PUSHING)
+    key = state.opened().key
+    stood = old.strength == default_of(key, old.regions, old.basis, old.mode)
+    if "strength" not in parts and (turned or stood):
+        new = replace(new, strength=default_of(key, new.regions, new.basis, new.mode))
+    put(new)
 
 
-def standard(setting: Setting) -> float:
-    """The strength to begin with, on the open dictionary; see `ep.views.steering.standard`."""
-    if setting.mode in view.SHARES or not setting.regions:
-        return 1.0
-    key = str(state.current().dictionary)
-    return _standard(
-        loading.fingerprint(key), key, tuple(sorted(setting.regions)), setting.basis, setting.mode
+def put(new: Setting) -> None:
+    """Puts a whole setting into session and link; its first region becomes the selected one."""
+    first, *more = new.regions
+    state.change(prompt=new.prompt, region=first)
+    state.put(
+        Settings(
+            sent_as=_CHAT if new.chat else _TEXT,
+            system=new.system,
+            mode=new.mode,
+            more=tuple(more),
+            strength=new.strength,
+            basis=new.basis,
+            reference=str(new.reference),
+            target=new.target,
+            scope=new.scope,
+            layers=new.layers,
+            tokens=new.tokens,
+            temperature=new.temperature,
+            seed=new.seed,
+            steered=(state.opened().key, first),
+        )
     )
 
 
-@st.cache_data(show_spinner=False, max_entries=500)
-def _standard(fingerprint: str, key: str, regions: tuple[int, ...], basis: str, mode: str) -> float:
-    """`fingerprint` is part of the cache's key.
+def default_of(key: str, regions: tuple[int, ...], basis: Basis, mode: Mode) -> float:
+    """The default strength along regions of the dictionary with this key, worked out once."""
+    return _default(loading.fingerprint(key), key, tuple(sorted(regions)), basis, mode)
 
-    Regions that cancel each other have no push: the run says so.
+
+@st.cache_data(show_spinner=False, max_entries=500)
+def _default(
+    fingerprint: str, key: str, regions: tuple[int, ...], basis: Basis, mode: Mode
+) -> float:
+    """`fingerprint` is part of the cache's key. Regions that cancel each other have no push: the
+    run says so.
     """
     try:
-        return view.standard(
-            loading.dictionary(key), Setting("", regions=regions, basis=basis, mode=mode)
-        )
+        return default_strength(loading.dictionary(key), regions, basis, mode)
     except ConfigError:
         return 1.0
 
 
-def from_link(dictionary: Dictionary, region: int, prompt: str, chat: bool) -> Setting:
-    """The setting of the session and the URL; what is missing or makes no sense there takes its
-    default.
-
-    region: the selected one, always first. prompt, chat: what is used where the URL says nothing.
+def _followed(opened: Opened, now: Settings) -> Settings:
+    """The settings after another region was selected on another page: it is steered alone, and at
+    its own default strength if the one before stood at its default.
     """
-    size = len(dictionary)
-    more = [
-        k
-        for part in state.setting("sregs").split(",")
-        if (k := _region(part, size)) is not None and k != region
-    ]
-    reference = state.setting("sref", "centre")
-    about = reference if reference in ("centre", "origin") else _region(reference, size)
-    found = Setting(
-        prompt=state.current().prompt or prompt,
-        chat=state.setting("schat", CHAT if chat else TEXT, (TEXT, CHAT)) == CHAT,
-        system=state.setting("ssys")[:MOST_SYSTEM],
-        mode=state.setting("smode", "add", view.MODES),
-        regions=tuple(dict.fromkeys([region, *more]))[: view.MOST_REGIONS],
-        basis=state.setting("sbasis", "exemplar", ("exemplar", "mean")),
-        reference="centre" if about is None else about,
-        target=_region(state.setting("starget"), size),
-        scope=state.setting("sscope", "all", SCOPES),
-        layers=state.setting("slayers")[:60],
-        tokens=int(_number("stoks", 64, 1, view.LONGEST)),
-        temperature=_number("stemp", 0.0, 0.0, 100.0),
-        seed=int(_number("sseed", 0, 0, MOST_SEED)),
-    )
-    return replace(found, strength=_number("sstr", standard(found), -STRONGEST, STRONGEST))
+    here = (opened.key, opened.region)
+    if now.steered is None or now.steered == here:
+        return now
+    key, region = now.steered
+    known = loading.find(key) is not None and region < len(loading.dictionary(key))
+    before = default_of(key, (region, *now.more), now.basis, now.mode) if known else None
+    strength = None if now.strength == before else now.strength
+    return state.keep(Settings, more=(), strength=strength, steered=here)
 
 
-def keep(setting: Setting, ran: bool = False) -> None:
-    """Puts a setting into the session and the URL; its first region becomes the selected one.
-
-    ran: whether a link should run it at once, so that it shows the same text again. What has its
-    default stays out of the URL, except for the strength, whose default may one day be measured
-    otherwise.
-    """
-    plain = Setting("")
-    texts = {
-        "ssys": (setting.system, plain.system),
-        "smode": (setting.mode, plain.mode),
-        "sregs": (",".join(map(str, setting.regions[1:])), ""),
-        "sbasis": (setting.basis, plain.basis),
-        "sref": (str(setting.reference), str(plain.reference)),
-        "starget": ("" if setting.target is None else str(setting.target), ""),
-        "sscope": (setting.scope, plain.scope),
-        "slayers": (setting.layers, plain.layers),
-        "stoks": (str(setting.tokens), str(plain.tokens)),
-        "stemp": (f"{setting.temperature:.6g}", f"{plain.temperature:.6g}"),
-        "sseed": (str(setting.seed), str(plain.seed)),
-    }
-    chosen = {name: None if value == default else value for name, (value, default) in texts.items()}
-    kind = CHAT if setting.chat else TEXT
-    state.keep(
-        **chosen, schat=kind, sstr=f"{setting.strength:.6g}", **({"srun": "1"} if ran else {})
-    )
-    state.change(prompt=setting.prompt, region=setting.regions[0])
-    _see(setting)
+def _first_prompt(dictionary: Dictionary) -> tuple[str, bool]:
+    """The prompt and whether it is a chat turn, where a visitor has asked for nothing yet."""
+    if loading.is_demo(dictionary):
+        return "How do I rob a bank?", True
+    return "Once upon a time", bool(dictionary.info.get("chat"))
 
 
-def followed() -> Setting:
-    """The setting now. After another region was selected on another page, it is steered alone, and
-    at its own standard strength if the one before stood at its standard.
-    """
-    setting, seen = now(), st.session_state.get(_SEEN)
-    if seen is not None and setting.regions and seen[0] != _place(setting):
-        strength = standard(replace(setting, regions=setting.regions[:1]))
-        stood = setting.strength == seen[1] or "sstr" not in state.current().settings
-        setting = replace(
-            setting, regions=setting.regions[:1], strength=strength if stood else setting.strength
-        )
-        keep(setting)
-    elif setting.regions:
-        _see(setting)
-    return setting
-
-
-def _see(setting: Setting) -> None:
-    st.session_state[_SEEN] = (_place(setting), standard(setting))
-
-
-def _place(setting: Setting) -> tuple[str, int]:
-    return str(state.current().dictionary), setting.regions[0]
-
-
-def _region(text: str, size: int) -> int | None:
-    plain = text.strip()
-    good = plain.isascii() and plain.isdigit() and len(plain) < 12 and int(plain) < size
-    return int(plain) if good else None
-
-
-def _number(name: str, default: float, low: float, high: float) -> float:
-    try:
-        value = float(state.setting(name, str(default)))
-    except ValueError:
-        return default
-    return min(high, max(low, value)) if math.isfinite(value) else default
+def _reference(given: str, size: int) -> str | int:
+    if given in ("centre", "origin"):
+        return given
+    region = whole_number(given, size)
+    return "centre" if region is None else region

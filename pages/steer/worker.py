@@ -1,114 +1,60 @@
 """Steering runs: one worker each that writes and measures while the page looks on.
 
 A run belongs to one visitor. It waits for its turn at the model, stops when it is asked to, and
-ends by itself when nobody has looked at it for a while and the visitor's browser is gone. Workers
-never call Streamlit.
+ends by itself when it is abandoned: nobody has looked at it for a while and the visitor's browser
+is gone. A run that was written to its end serves everyone. Workers never call Streamlit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import partial
-from threading import Lock
+from hashlib import blake2b
 from time import monotonic
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import streamlit as st
-from streamlit.runtime import get_instance
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ep.method.dictionary import Dictionary
-from ep.models.generation import MOST_TOKENS, Row, Step, Written, generate
-from ep.views import continuations
-from ep.views import steering as view
-from ep.views.continuations import COLUMNS, Column
-from ep.views.steering import Setting
-from pages.shared import jobs
+from ep.models.generation import MOST_TOKENS
+from ep.studies.steering import UNWRITTEN, Progress, Run, Setting, steer
+from pages.shared import jobs, loading
+from pages.shared.visitors import is_connected, session, visitor
 
 if TYPE_CHECKING:
     from ep.models import LanguageModel
 
 GONE_AFTER_S = 10.0
-_VISITOR, _LIVE, _WANTED = "steer_visitor", "steer_live", "steer_wanted"
+_LIVE, _WANTED = "steer_live", "steer_wanted"
 
 
 class Live:
     """One run as its worker writes it and its page reads it.
 
-    ahead: runs that come first; None once it has its turn. stopping: whether it was asked to end
-    where it is; it is measured as far as it came. measured: whether its columns are final.
+    key: of the dictionary. ahead: runs that come first; None once it has its turn. progress: the
+    texts so far. run: the finished run, None until it is measured. stopping: whether it was asked
+    to end where it is; it is measured as far as it came.
     """
 
-    def __init__(self, name: str, key: str, setting: Setting, session: str) -> None:
-        self.name, self.key, self.setting, self.session = name, key, setting, session
+    def __init__(self, key: str, setting: Setting, session: str) -> None:
+        self.key, self.setting, self.session = key, setting, session
+        self.job_key = f"steer {uuid4().hex}"
         self.ahead: int | None = 0
-        self.columns: tuple[Column, ...] = tuple(Column(name) for name in COLUMNS)
+        self.progress = Progress(UNWRITTEN, (False,) * len(UNWRITTEN))
+        self.run: Run | None = None
         self.stopping = False
-        self.measured = False
         self.seen = monotonic()
-        self.ids: list[list[int]] = [[] for _ in COLUMNS]
-        self.logprob: list[list[float]] = [[] for _ in COLUMNS]
-        self.ended = [False] * len(COLUMNS)
 
     def look(self) -> None:
         """Says that somebody is looking."""
         self.seen = monotonic()
 
     @property
-    def forsaken(self) -> bool:
+    def abandoned(self) -> bool:
         """Whether nobody has looked for a while and the browser is gone."""
-        return monotonic() - self.seen > GONE_AFTER_S and not _is_connected(self.session)
-
-    def take(self, step: Step) -> None:
-        """Adds one step's tokens."""
-        for number, (token, value) in enumerate(
-            zip(step.tokens.tolist(), step.logprob.tolist(), strict=True)
-        ):
-            if token >= 0:
-                self.ids[number].append(token)
-                self.logprob[number].append(value)
-            else:
-                self.ended[number] = True
-
-
-def _is_connected(session: str) -> bool:
-    """Whether a browser is connected to this session; False where no server runs, as in tests of a
-    script.
-    """
-    try:
-        return get_instance().is_active_session(session)
-    except RuntimeError:
-        return False
-
-
-@dataclass
-class _Runs:
-    """The server's runs that somebody may still look at, so that those of closed browsers can be
-    dropped.
-    """
-
-    live: list[Live] = field(default_factory=list)
-    lock: Lock = field(default_factory=Lock)
-
-    def add(self, new: Live) -> None:
-        with self.lock:
-            for old in [one for one in self.live if one.forsaken]:
-                self.live.remove(old)
-                jobs.forget(old.key)
-            self.live.append(new)
-
-
-@st.cache_resource(show_spinner=False)
-def _runs() -> _Runs:
-    return _Runs()
-
-
-def visitor() -> str:
-    """A name for this session in the model's queue."""
-    return st.session_state.setdefault(_VISITOR, uuid4().hex)
+        return monotonic() - self.seen > GONE_AFTER_S and not is_connected(self.session)
 
 
 def current() -> Live | None:
@@ -123,7 +69,7 @@ def running() -> bool:
 
 def _job() -> jobs.Job | None:
     live = current()
-    return None if live is None else jobs.get(live.key)
+    return None if live is None else jobs.mine(live.job_key)
 
 
 def stop() -> None:
@@ -137,9 +83,8 @@ def stop() -> None:
 
 def drop() -> None:
     """Ends this visitor's run, if there is one, and lets it go."""
-    if (job := _job()) is not None:
-        job.cancel()
-        jobs.forget(st.session_state[_LIVE].key)
+    if (live := current()) is not None:
+        jobs.leave(live.job_key)
     st.session_state[_LIVE] = None
 
 
@@ -161,28 +106,37 @@ def is_wanted() -> bool:
     return bool(st.session_state.get(_WANTED))
 
 
+def known(key: str, setting: Setting) -> Run | None:
+    """The run of this setting that somebody has made to its end, if it is still kept."""
+    run: Run | None = jobs.result(_name(key, setting))
+    return run
+
+
+def _name(key: str, setting: Setting) -> str:
+    text = repr((loading.fingerprint(key), setting)).encode("utf-8", "replace")
+    return f"steering run {blake2b(text, digest_size=12).hexdigest()}"
+
+
 def begin(key: str, dictionary: Dictionary, model: LanguageModel, setting: Setting) -> None:
-    """Starts a run of the dictionary with this key, after dropping the one before. What is wrong
-    raises its error here, before anything is queued.
+    """Starts a run of the dictionary with this key, after dropping the one before.
+
+    What is wrong raises its error here, before anything is queued.
     """
-    batch = view.rows(dictionary, model, view.checked(setting, dictionary))
+    live = Live(key, setting, session())
+    steps = steer(dictionary, model, setting, stopped=lambda: live.stopping)
     want(False)
     drop()
-    context = get_script_run_ctx()
-    live = Live(
-        key, f"steer {visitor()} {uuid4().hex[:8]}", setting, context.session_id if context else ""
-    )
     st.session_state[_LIVE] = live
-    _runs().add(live)
-    jobs.start(live.key, "Steering", partial(_write, live, visitor(), dictionary, model, batch))
+    work = partial(_write, live, steps, model, _name(key, setting), visitor())
+    jobs.start(live.job_key, "Steering", work)
 
 
 def _write(
     live: Live,
-    who: str,
-    dictionary: Dictionary,
+    steps: Iterator[Progress | Run],
     model: LanguageModel,
-    batch: Sequence[Row],
+    name: str,
+    who: str,
     job: jobs.Job,
 ) -> None:
     """The worker: waits for the turn, writes, measures what was written."""
@@ -191,27 +145,22 @@ def _write(
         live.ahead = n
         if live.stopping:
             job.cancel()
-        _look_up(live, job, "waiting")
+        _check(live, job, "waiting")
 
-    with model.turns.take(who, ahead):
+    with model.turns.take(who, ahead), closing(steps):  # type: ignore[type-var]
         live.ahead = None
-        written: list[Written] = []
-        steps = generate(model, batch, live.setting.sampling(), lambda: live.stopping)
-        with closing(steps):  # type: ignore[type-var]
-            for step in steps:
-                if isinstance(step, Step):
-                    live.take(step)
-                    live.columns = tuple(continuations.begun(model, live.ids, live.logprob))
-                    _look_up(live, job, "writing")
-                else:
-                    written = step
-        _look_up(live, job, "measuring")
-        live.columns = tuple(continuations.measured(dictionary, model, batch, written))
-        live.measured = True
+        for step in steps:
+            if isinstance(step, Run):
+                live.run = step
+            else:
+                live.progress = step
+                _check(live, job, "writing")
+    if live.run is not None and not live.stopping:
+        jobs.keep(name, live.run)
 
 
-def _look_up(live: Live, job: jobs.Job, said: str) -> None:
-    """Notes how far the work is; raises when it was stopped or nobody is there any more."""
-    if live.forsaken:
+def _check(live: Live, job: jobs.Job, doing: str) -> None:
+    """Reports how far the work is; raises when it was stopped or abandoned."""
+    if live.abandoned:
         job.cancel()
-    job.report(said, len(live.ids[0]) / MOST_TOKENS)
+    job.report(doing, len(live.progress.continuations[0].ids) / MOST_TOKENS)

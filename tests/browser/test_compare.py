@@ -43,6 +43,7 @@ def test_the_way_of_comparing_is_kept_in_the_link(app: App, page: Page) -> None:
 
 def test_the_demo_parts_at_the_final_token(app: App, page: Page) -> None:
     page.goto(app.link("compare", cview="final"))
+    page.get_by_role("button", name="Read the prompts").click()
     expect(page.get_by_text("tells them apart better than")).to_be_visible(timeout=120_000)
     expect(page.get_by_text("holds most harmful-style last tokens of")).to_be_visible()
 
@@ -68,7 +69,11 @@ def test_the_page_is_usable_while_another_seed_is_built_and_the_build_can_be_sto
     app: App, page: Page, fresh: str
 ) -> None:
     page.goto(app.link("compare", d=fresh))
+    build = page.get_by_role("button", name="Build another seed of A")
     building = page.get_by_text("Building A again")
+    expect(build).to_be_visible()
+    expect(building).to_have_count(0)
+    build.click()
     expect(building).to_be_visible()
     expect(page.locator("canvas[role=application]")).to_have_count(2)
     page.get_by_role("radio", name="Only in B").click()
@@ -77,8 +82,9 @@ def test_the_page_is_usable_while_another_seed_is_built_and_the_build_can_be_sto
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("It was cancelled")).to_be_visible()
     page.get_by_role("button", name="Close").click()
-    expect(page.get_by_role("button", name="Build another seed of A")).to_be_visible()
+    expect(build).to_be_visible()
     assert not list((app.shelf / ".other-seeds").glob("fresh*"))
     page.get_by_text("One prompt", exact=True).click()
+    page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
     expect(page.get_by_text("fall in regions that are not each other's partners")).to_be_visible()
     expect(page.get_by_text("Show the code")).to_be_visible()

@@ -49,8 +49,11 @@ def test_a_region_is_named_in_place_and_the_name_is_taken_back(
     expect(box).to_have_value("small animals $x$ <b>")
     page.get_by_role("button", name="Lock").click()
     expect(page.get_by_role("button", name="Unlock")).to_be_visible()
+    expect(box).to_have_count(1)  # for a moment the old one is there beside the new one
     expect(box).to_be_disabled()
     page.get_by_role("button", name="Unlock").click()
+    expect(page.get_by_role("button", name="Lock", exact=True)).to_be_visible()
+    expect(box).to_have_count(1)
     expect(box).to_be_enabled()
     for _ in range(3):
         page.get_by_role("button", name="Undo").click()
@@ -103,7 +106,7 @@ def test_a_model_labels_the_region_and_its_key_stays_in_the_session(
     page.keyboard.press("Tab")
     page.wait_for_timeout(400)
     page.get_by_role("button", name="Label", exact=True).click()
-    expect(page.get_by_text("That is no address of a server")).to_be_visible()
+    expect(page.get_by_text("That is not the address of a server")).to_be_visible()
 
 
 def test_what_the_disk_refuses_stays_in_the_session_until_it_can_be_saved(
@@ -116,7 +119,9 @@ def test_what_the_disk_refuses_stays_in_the_session_until_it_can_be_saved(
         name(page, "kept")
         expect(page.get_by_text("cannot be written")).to_be_visible()
         expect(page.get_by_text("1 edit of yours is in this session only")).to_be_visible()
-        expect(page.get_by_role("textbox", name="Label", exact=True)).to_have_value("kept")
+        box = page.get_by_role("textbox", name="Label", exact=True)
+        expect(box).to_have_count(1)
+        expect(box).to_have_value("kept")
     finally:
         stuck.rmdir()
     page.get_by_role("button", name="Save again").click()

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 import ep
 from ep.storage.hub import KNOWN_REVISION, REPOSITORY, Published, lookup
-from tests.browser.conftest import ROOT, free_port, wait_until_healthy
+from tests.browser.conftest import PATIENCE_MS, ROOT, free_port, wait_until_healthy
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.hub_server import HubServer
 from tests.fixtures.published import library, pickled
@@ -41,7 +41,7 @@ def published() -> Published:
 
 
 @pytest.fixture(scope="module")
-def online(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Online]:
+def online(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Online]:
     shelf = tmp_path_factory.mktemp("online")
     dictionary = synthetic(size=120, width=32, seed=5)
     settings = {
@@ -91,10 +91,19 @@ def online(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Online]:
                 wait_until_healthy(
                     f"http://127.0.0.1:{port}/_stcore/health", server, shelf / "server.log"
                 )
+                visited(browser, f"http://127.0.0.1:{port}")
                 yield Online(f"http://127.0.0.1:{port}", hub, shelf)
             finally:
                 server.terminate()
                 server.wait(20)
+
+
+def visited(browser: Browser, url: str) -> None:
+    """Somebody was there before: what a server's very first visitor sees is tested elsewhere."""
+    page = browser.new_page()
+    page.goto(url, timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="Atlas")).to_be_visible()
+    page.close()
 
 
 def test_a_published_dictionary_is_got_and_opens(online: Online, page: Page) -> None:

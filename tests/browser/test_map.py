@@ -22,7 +22,7 @@ from tests.browser.conftest import App
 from tests.fixtures.dictionaries import synthetic
 
 CELLS = "canvas.cells"
-OPEN = "tellView(only, told);"
+OPEN = "updateView(only, data);"
 Opened = Callable[..., Page]
 
 
@@ -159,7 +159,7 @@ def test_a_lasso_and_a_box_take_what_lies_inside_and_faces_the_viewer(
         const v = only.camera.matrix(w / h);
         return [...only.mesh.counts.keys()].filter((k) => {
           const center = only.mesh.center(k), [x, y] = onScreen_(v, center, w, h);
-          return only.camera.sees(center)
+          return only.camera.isVisible(center)
             && x > w/2-120 && x < w/2+90 && y > h/2-80 && y < h/2+100; });
         function onScreen_(m, p, w, h) { const r = (i) => m[i]*p[0]+m[4+i]*p[1]+m[8+i]*p[2]+m[12+i];
           return [(r(0)/r(3)*.5+.5)*w, (.5-r(1)/r(3)*.5)*h]; } }"""

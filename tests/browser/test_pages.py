@@ -5,11 +5,16 @@ end.
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import App
+import ep
+from ep.storage import Shelf
+from tests.browser.conftest import PATIENCE_MS, App, serving
+from tests.fixtures.dictionaries import synthetic
 
 PAGES = ("Library", "Atlas", "Region", "Prompt")
 
@@ -28,6 +33,34 @@ def test_a_link_restores_dictionary_region_and_colouring(app: App, page: Page) -
     expect(page.get_by_text(re.compile("coherence ‖Σû‖/N")).first).to_be_visible()
     page.goto(app.link("region", d="plain", r=42))
     expect(page.get_by_role("heading", name="Region 42")).to_be_visible()
+
+
+def test_the_first_visitor_of_a_server_may_come_by_a_deep_link(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """Until its first run, the server takes the folder of pages for a list of pages."""
+    ep.save(synthetic(size=60, width=16, family="plain", title="plain"), tmp_path / "d.ep.h5")
+    key = Shelf((tmp_path,)).entries[0].key
+    home = tmp_path / "home"
+    home.mkdir()
+    with serving(tmp_path, home) as url:
+        page = browser.new_page()
+        page.goto(f"{url}/region?d={quote(key, safe='')}&r=17", timeout=PATIENCE_MS)
+        expect(page.get_by_role("heading", name="Region 17")).to_be_visible()
+        expect(page.get_by_text("does not seem to exist")).to_have_count(0)
+        page.close()
+
+
+def test_no_page_carries_an_advertisement(app: App, page: Page) -> None:
+    """The server runs as on the machine of somebody with a coding assistant, the condition under
+    which Streamlit advertises its skills for them over the top right of a page.
+    """
+    for name in ("library", "", "region"):
+        page.goto(app.link(name, d="plain"))
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        expect(page.get_by_text("Help agents")).to_have_count(0)
+        expect(page.get_by_text("skills")).to_have_count(0)
 
 
 def test_every_page_keeps_the_selection(app: App, page: Page) -> None:
@@ -87,15 +120,24 @@ def test_a_prompt_is_read_token_by_token_and_leads_to_a_region(app: App, page: P
 def test_a_link_to_a_dictionary_that_is_not_here_keeps_its_prompt_and_says_so(
     app: App, page: Page
 ) -> None:
-    page.goto(app.link("prompt", d="nobody/has/this", q="One morning, Lily went to the harbour."))
+    text = "One morning, Lily went to the harbour."
+    page.goto(app.link("prompt", d="nobody/has/this", q=text))
     expect(page.get_by_text("is on the shelf")).to_be_visible()
-    expect(page.get_by_role("button", name=re.compile("harbour")).first).to_be_visible()
+    token = page.get_by_role("button", name=re.compile("harbour")).first
+    box = page.get_by_role("textbox").first
+    expect(token.or_(box)).to_be_visible()
     expect(page.get_by_text("is on the shelf")).to_be_visible()
+    if box.is_visible():  # nobody has had the model loaded yet
+        expect(box).to_have_value(text)
+        page.get_by_role("button", name="Read", exact=True).click()
+    expect(token).to_be_visible()
 
 
 def test_a_typed_link_to_the_atlas_leads_there_with_its_selection(app: App, page: Page) -> None:
     page.goto(app.link("", d="plain"))
     expect(page.locator(".ep-h h1")).to_have_text("Atlas")
-    page.goto(app.link("atlas", d="plain", r=17))  # the default page answers at / only
+    page.goto(app.link("atlas", d="plain", r=17, c="coherence"))  # it answers at / only
     expect(page.locator(".ep-card-name")).to_have_text("Region 17")
+    expect(page.get_by_text(re.compile("coherence ‖Σû‖/N")).first).to_be_visible()
+    page.wait_for_url(re.compile(r"[?&]c=coherence(&|$)"))
     expect(page.get_by_text("Page not found")).to_have_count(0)

@@ -63,6 +63,8 @@ def test_without_the_model_a_text_is_still_looked_for_by_its_words(app: App, pag
     page.goto(
         app.link(d="plain", r=17, find="the dog sees one cat and it likes this bird", by="meaning")
     )
+    expect(page.get_by_text("The model reads this text to rank regions by it.")).to_be_visible()
+    page.get_by_role("button", name="Rank regions by what this text means").click()
     expect(page.get_by_text("only its words can be looked for")).to_be_visible()
     page.get_by_role("button", name="Look for its words instead").click()
     expect(page.get_by_text(re.compile("No region has|by excerpts"))).to_be_visible()

@@ -1,0 +1,48 @@
+"""What a region is known by, on either side of a comparison: lens tokens, excerpts, positions."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ep.method.dictionary import Dictionary, Region
+from ep.views import excerpts, figures
+from ep.views.palette import region_color
+from pages.shared import frame, messages, tokens
+from pages.shared.chart import chart
+
+EXCERPTS, LENS = 5, 6
+
+
+def draw(dictionary: Dictionary, region: Region, tint: str, key: str) -> None:
+    """Draws what the file holds of it. tint: of the chart of positions, whose key is `key`."""
+    color = region_color(dictionary, region.id)
+    lens = region.lens.get("mean_up") or region.lens.get("exemplar_up") or region.tokens
+    if lens:
+        st.html(tokens.chips([score.token for score in lens[:LENS]], color))
+    rows = [excerpts.aligned(excerpt) for excerpt in region.excerpts[:EXCERPTS]]
+    if rows:
+        st.html(tokens.aligned(rows, color))
+    else:
+        messages.quiet("This file holds no excerpt of this region.")
+    if "position_histogram" in dictionary:
+        _positions(dictionary, region.id, tint, key)
+
+
+def _positions(dictionary: Dictionary, region: int, tint: str, key: str) -> None:
+    """Where in the build's passages the region's members stand."""
+    counts = dictionary.row("position_histogram", region)
+    edges = np.linspace(0, int(dictionary.info.get("context") or 128), len(counts) + 1)
+    chart(
+        figures.histogram(
+            counts,
+            edges,
+            tint,
+            frame.is_dark(),
+            x_title="position in the passage",
+            noun="members",
+            digits=0,
+            height=110,
+        ),
+        key,
+    )

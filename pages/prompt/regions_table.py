@@ -1,0 +1,59 @@
+"""The regions a prompt falls in, as a table whose rows lead to them."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from ep.method.dictionary import Dictionary
+from ep.views import prompt as view
+from ep.views.palette import region_colors
+from ep.views.tables import lens_tokens
+from pages.shared import state, tokens
+
+ROW, HIGHEST = 28, 296
+"""Pixels: of one row, and of the table at most."""
+
+
+def regions_table(dictionary: Dictionary, reading: view.Reading) -> None:
+    """Draws the table; a click on a row turns to the region's page."""
+    columns = view.regions(reading)
+    n = int((~reading.outside).sum())
+    with st.container(border=True, gap="xsmall"):
+        st.html(
+            tokens.heading(
+                "Regions in this text", f"{n:,} tokens, {len(columns['region']):,} regions"
+            )
+        )
+        table = pd.DataFrame(
+            {
+                "group": "⬢",
+                "region": columns["region"],
+                "lens": lens_tokens(dictionary, columns["region"], 2),
+                "tokens": columns["tokens"],
+                "distance": columns["distance"],
+            }
+        )
+        colors = [f"color:{color}" for color in region_colors(dictionary, columns["region"])]
+        picked = st.dataframe(
+            table.style.apply(lambda _: colors, subset=["group"]),
+            hide_index=True,
+            height=min(HIGHEST, ROW * (len(table) + 1) + 3),
+            row_height=ROW,
+            key="prompt_regions",
+            on_select="rerun",
+            selection_mode="single-cell",
+            column_config={
+                "group": st.column_config.TextColumn("", width=26),
+                "region": st.column_config.NumberColumn("Region", width=54),
+                "lens": st.column_config.ListColumn("Lens tokens", width=104),
+                "tokens": st.column_config.NumberColumn(
+                    "n", width=28, help="tokens of this text in the region"
+                ),
+                "distance": st.column_config.NumberColumn(
+                    "Dist.", width=42, format="%.2f", help="mean distance"
+                ),
+            },
+        )
+        if picked.selection.cells:
+            state.goto("region", region=int(table["region"][picked.selection.cells[0][0]]))

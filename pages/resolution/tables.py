@@ -1,0 +1,211 @@
+"""The tables beside a followed region: its members and its exemplar at every percentile. A click on
+a row follows the region in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, TypedDict
+
+import pandas as pd
+import streamlit as st
+
+from ep.method.dictionary import Dictionary
+from ep.studies import resolution as study
+from ep.text import label
+from ep.views import flow as view
+from ep.views.palette import OTHER, region_color
+from ep.views.tables import lens_tokens, name
+from pages.shared import state, tokens
+
+ROW, HIGHEST = 29, 553
+"""Pixels: of one row, and of a table at most."""
+
+
+class _ExemplarRow(TypedDict):
+    """A rung: the region nearest to the followed exemplar, and what is near that region."""
+
+    p: float
+    group: str
+    region: int
+    lens: list[str]
+    reached: str
+    near: list[str]
+    color: str
+
+
+class _MemberRow(TypedDict):
+    """A node: a region some of the followed members lie in, or all the others together."""
+
+    p: float
+    group: str
+    region: str
+    lens: list[str]
+    members: str | int
+    share: float
+    total: int
+    color: str
+    id: int
+    level: int
+
+
+# -- the exemplar ----------------------------------------------------------------------------------
+
+
+def exemplar_table(ladder: Mapping[str, Dictionary], flow: study.Flow) -> None:
+    """Draws the region that carries the followed exemplar at every percentile."""
+    rows = [
+        _exemplar_row(dictionary, level)
+        for dictionary, level in zip(ladder.values(), flow.levels, strict=True)
+    ]
+    with st.container(border=True, gap="xsmall"):
+        st.html(tokens.heading("Its exemplar at every p", "same: cosine ≥ 0.9999"))
+        row = _table(
+            "resolution_exemplar",
+            rows,
+            _with_lens(rows, "p", "group", "region", "lens", "reached", "near"),
+            {
+                **_first_columns(),
+                "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
+                "reached": st.column_config.TextColumn(
+                    "Cosine", width=48, help="with the followed exemplar"
+                ),
+                "near": st.column_config.ListColumn("Nearest regions", width=112),
+            },
+        )
+    if row is not None:
+        _follow(list(ladder)[row], rows[row]["region"], "resolution_exemplar")
+
+
+def _exemplar_row(dictionary: Dictionary, level: study.Level) -> _ExemplarRow:
+    k = level.carried
+    near: list[str] = []
+    if "nearest_ids" in dictionary:
+        ids = [int(i) for i in dictionary.row("nearest_ids", k)[:3] if i >= 0]
+        near = [f"{i} {label(token)}" if (token := name(dictionary, i)) else str(i) for i in ids]
+    return {
+        "p": level.percentile,
+        "group": "⬢",
+        "region": k,
+        "lens": lens_tokens(dictionary, [k], 2)[0],
+        "reached": "same" if level.same else f"{level.cosine:.2f}",
+        "near": near,
+        "color": region_color(dictionary, k),
+    }
+
+
+# -- the members -----------------------------------------------------------------------------------
+
+
+def members_table(ladder: Mapping[str, Dictionary], flow: study.Flow) -> None:
+    """Draws the regions the followed members lie in at every percentile."""
+    estimated = any(level.known == "estimated" for level in flow.levels)
+    dictionaries = list(ladder.values())
+    rows = [
+        _member_row(dictionaries[i], level, node, estimated)
+        for i, level in enumerate(flow.levels)
+        for node in level.nodes
+        if node.region != study.REST
+    ]
+    about = "≈: estimated, not counted" if estimated else "counts of the build"
+    with st.container(border=True, gap="xsmall"):
+        st.html(tokens.heading("Its members at every p", about))
+        row = _table(
+            "resolution_members",
+            rows,
+            _with_lens(rows, "p", "group", "region", "lens", "members", "share", "total"),
+            _first_columns() | _member_columns(estimated),
+        )
+    if row is not None and rows[row]["id"] >= 0:
+        _follow(list(ladder)[rows[row]["level"]], rows[row]["id"], "resolution_members")
+
+
+def _member_row(
+    dictionary: Dictionary, level: study.Level, node: study.Node, estimated: bool
+) -> _MemberRow:
+    own = node.region >= 0
+    amount = view.amount(node.members, level.known == "counted")
+    return {
+        "p": level.percentile,
+        "group": "⬢",
+        "region": str(node.region) if own else f"+ {node.merged:,}",
+        "lens": lens_tokens(dictionary, [node.region], 2)[0] if own else [],
+        "members": amount if estimated else round(node.members),
+        "share": 100 * node.share,
+        "total": node.total,
+        "color": region_color(dictionary, node.region) if own else OTHER,
+        "id": node.region,
+        "level": node.level,
+    }
+
+
+def _member_columns(estimated: bool) -> dict[str, Any]:
+    here = (
+        st.column_config.TextColumn
+        if estimated
+        else partial(st.column_config.NumberColumn, format="localized")
+    )
+    return {
+        "region": st.column_config.TextColumn("Region", width=52),
+        "members": here("Here", width=44, help="of the followed region's members"),
+        "share": st.column_config.ProgressColumn(
+            "Share", width=76, min_value=0, max_value=100, format="%.1f %%", color=OTHER
+        ),
+        "total": st.column_config.NumberColumn(
+            "Of",
+            width=46,
+            format="localized",
+            help="members of the region itself, wherever they come from",
+        ),
+    }
+
+
+# -- both ------------------------------------------------------------------------------------------
+
+
+def _first_columns() -> dict[str, Any]:
+    return {
+        "p": st.column_config.NumberColumn("p", width=32, format="%g"),
+        "group": st.column_config.TextColumn("", width=26),
+        "lens": st.column_config.ListColumn("Lens", width=72),
+    }
+
+
+def _with_lens(rows: Sequence[_ExemplarRow] | Sequence[_MemberRow], *columns: str) -> list[str]:
+    """The columns in their order, lens tokens only where some file holds them."""
+    return [column for column in columns if column != "lens" or any(row["lens"] for row in rows)]
+
+
+def _table(
+    key: str,
+    rows: Sequence[_ExemplarRow] | Sequence[_MemberRow],
+    columns: list[str],
+    config: dict[str, Any],
+) -> int | None:
+    """Draws rows as a table; the index of the one that was clicked, or None."""
+    table = pd.DataFrame(rows)
+    colors = [f"color:{row['color']}" for row in rows]
+    picked = st.dataframe(
+        table.style.apply(lambda _: colors, subset=["group"]),
+        hide_index=True,
+        height=min(HIGHEST, ROW * (len(table) + 1) + 3),
+        row_height=ROW,
+        key=key,
+        on_select="rerun",
+        selection_mode="single-cell",
+        column_order=columns,
+        column_config=config,
+    )
+    cells = picked.selection.cells
+    return int(cells[0][0]) if cells else None
+
+
+def _follow(key: str, region: int, table: str) -> None:
+    """Follows another region: its dictionary becomes the open one.
+
+    The table forgets what was picked in it.
+    """
+    st.session_state.pop(table, None)
+    state.open_dictionary(key, region)
+    state.rerun()
