@@ -33,7 +33,9 @@ page = st.navigation(
         st.Page("pages/steer/page.py", title="Steer", url_path="steer"),
         st.Page("pages/behaviour/page.py", title="Behaviour", url_path="behaviour"),
         # for links
-        st.Page(lambda: state.goto("atlas"), title="Atlas", url_path="atlas", visibility="hidden"),
+        st.Page(
+            lambda: state.forward("atlas"), title="Atlas", url_path="atlas", visibility="hidden"
+        ),
     ],
     position="top",
 )

@@ -16,6 +16,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
+# Public name: the module that defines it.
 _HOMES = {
     "open": "ep.storage",
     "save": "ep.storage",

@@ -1,4 +1,4 @@
-"""`python -m ep` and the `ep` command."""
+"""Entry point of `python -m ep`; the installed command `ep` calls the same `main`."""
 
 from __future__ import annotations
 

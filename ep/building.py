@@ -1,17 +1,17 @@
-"""The whole method as one readable flow: model and text in, `.ep.h5` files out.
+"""The build of dictionaries from start to finish: a model and a text in, `.ep.h5` files out.
 
     1 open the model and the text
-    2 calibrate: centre and θ
-    3 stream: found regions
-    4 assign: the stream again, to the finished regions (Voronoi members, rivals, excerpts)
-    5 describe: lens, surroundings, passages
+    2 calibrate: measure the centre and θ
+    3 stream: found the regions
+    4 assign: stream again, to the finished regions (Voronoi members, rivals, excerpts)
+    5 describe: compute the lens, the surroundings and the passages
     6 write one file for each layer and percentile
 
-One forward pass serves every layer, one calibration every percentile, one stream the whole ladder.
-Memory is bounded by the dictionaries, never by the stream. It knows no screen; whoever calls it
-draws the progress.
+One forward pass serves every layer, one calibration every percentile, and one stream every
+combination of the two. Memory grows with the dictionaries, not with the stream. A build reports its
+progress to the caller and displays nothing itself.
 
-(The module is not called `build` because `ep.build` is the function.)
+The module is not called `build` because `ep.build` is the function.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a build is.
+    """The progress of a build.
 
     stage: "calibrate", "stream", "assign", "write" or "done".
-    done, total: activations (files in stages "write" and "done"); total is None when the text
-    decides.
-    regions: K so far of each (layer, percentile).
-    truncated: passages of this stage longer than the context; what was beyond it is not in the
-    dictionary.
-    files: written so far.
+    done: activations processed in this stage, or files written in stages "write" and "done".
+    total: what `done` will reach; None when the build runs to the end of the text.
+    regions: number of regions K so far, by (layer, percentile).
+    truncated: passages read in this stage that were cut to the context; the rest of each is not in
+        the dictionary.
+    files: the files written so far.
     """
 
     stage: str
@@ -69,13 +69,13 @@ class Progress:
 
 
 def build(config: BuildConfig, resume: bool = False) -> Generator[Progress, None, None]:
-    """Build every dictionary of `config`, yielding progress after each batch; the last one names
-    the files.
+    """Build every dictionary of `config`, yielding the progress after each batch.
 
-    Closing the iterator stops between two batches: the state is kept in the output folder and
-    usable, incomplete dictionaries are written. With resume=True the build goes on from there and
-    ends with the same files as one that was never stopped. Raises the InputError family before any
-    work that would be lost.
+    The last progress has stage "done" and names all files. Closing the generator stops the build
+    between two batches: its state is saved in the output folder, and incomplete but usable
+    dictionaries are written. With resume=True the build continues from that state and ends with the
+    same files as a build that was never stopped. Input that cannot be used raises a subclass of
+    InputError before any work is done that would be lost.
     """
     job = Job.open(config, resume)  # 1
     try:
@@ -83,16 +83,16 @@ def build(config: BuildConfig, resume: bool = False) -> Generator[Progress, None
         yield from job.stream()  # 3
         yield from job.assign()  # 4
     except GeneratorExit:
-        job.keep()
+        job.save_unfinished()
         raise
     finally:
         job.workers.shutdown()
-    job.save_state()  # closed while writing, it resumes with the files that are missing
+    job.save_state()  # a build that is closed while it writes can then be resumed
     yield from job.write()  # 5, 6
 
 
 class Job:
-    """The state of one build; its methods are the phases, in order."""
+    """The state of one build, with one method for each phase."""
 
     def __init__(self, config: BuildConfig, model: LanguageModel, corpus: Corpus) -> None:
         self.config = config
@@ -102,18 +102,18 @@ class Job:
         self.checkpoint = Checkpoint(config.out, config.deciding() | {"corpus": self.corpus_digest})
         self.calibrations: dict[int, Calibration] = {}
         self.drafts: dict[Key, Draft] = {}
-        self.read = {"stream": 0, "assign": 0}  # passages taken from the corpus, in each pass
+        self.passages_read = {"stream": 0, "assign": 0}  # in each pass over the corpus
         self.truncated = {"stream": 0, "assign": 0}
         self.started = monotonic()
         self.workers = ThreadPoolExecutor(os.cpu_count() or 1)
 
     @classmethod
     def open(cls, config: BuildConfig, resume: bool) -> Job:
-        """Phase 1: the text, the model, and the kept state when resuming."""
+        """Phase 1: open the text and the model; when resuming, restore the saved state."""
         corpus = Corpus(config.text, config.seed, config.field_name, config.chat)
         if next(iter(corpus), None) is None:
             raise CorpusError(
-                f"{', '.join(config.text)} holds no text: at least one passage was expected"
+                f"{', '.join(config.text)} contains no text: expected at least one passage"
             )
         prepare_folder(config.folder)
         from ep.models import load
@@ -128,8 +128,10 @@ class Job:
     # -- phases ------------------------------------------------------------------------------------
 
     def calibrate(self) -> Iterator[Progress]:
-        """Phase 2: one centre a layer, then θ for every percentile, from the head of the stream
-        (protocol 1.1, 1.2).
+        """Phase 2: measure the centre of each layer, then θ of each percentile.
+
+        Both are measured on the head of the stream (protocol 1.1, 1.2), which is read twice: θ is a
+        percentile of distances between directions from the finished centre.
         """
         config, total = self.config, 2 * self.config.calibration
         if self.drafts:
@@ -139,42 +141,46 @@ class Job:
             for layer, layer_sum in sums.items():
                 layer_sum.update(x[layer])
             yield Progress("calibrate", min(done, config.calibration), total)
-        ladders = {
+        thresholds = {
             layer: Thresholds(layer_sum.center(), config.percentiles, config.protocol, config.seed)
             for layer, layer_sum in sums.items()
         }
         for done, x in self._head():
-            for layer, ladder in ladders.items():
-                ladder.update(x[layer])
+            for layer, layer_thresholds in thresholds.items():
+                layer_thresholds.update(x[layer])
             yield Progress("calibrate", config.calibration + min(done, config.calibration), total)
-        self._begin({layer: ladder.calibration() for layer, ladder in ladders.items()})
+        self._begin(
+            {
+                layer: layer_thresholds.calibration()
+                for layer, layer_thresholds in thresholds.items()
+            }
+        )
 
     def stream(self) -> Iterator[Progress]:
-        """Phase 3: every draft takes each batch, until its own stopping rule is met."""
-        while_open = {key: draft for key, draft in self.drafts.items() if draft.stop_reason is None}
-        for harvest, events in self._pass("stream") if while_open else ():
-            self._feed(Draft.stream, while_open, harvest, events)
+        """Phase 3: feed each batch to every draft whose stopping rule is not met yet."""
+        unfinished = {key: draft for key, draft in self.drafts.items() if draft.stop_reason is None}
+        for harvest, events in self._pass("stream") if unfinished else ():
+            self._feed(Draft.stream, unfinished, harvest, events)
             yield self._progress("stream", self.config.tokens)
-            while_open = {
-                key: draft for key, draft in while_open.items() if draft.stop_reason is None
+            unfinished = {
+                key: draft for key, draft in unfinished.items() if draft.stop_reason is None
             }
-            if not while_open:
+            if not unfinished:
                 break
-        for draft in while_open.values():
+        for draft in unfinished.values():
             draft.stop_reason = "end of text"
         if not self._streamed():
             raise CorpusError(
-                "the text gave no activations: every passage was empty once BOS and template were "
-                "left out"
+                "the text gave no activations: no passage has tokens beside BOS and template"
             )
 
     def assign(self) -> Iterator[Progress]:
-        """Phase 4: the same activations once more, each to its nearest exemplar in the finished
-        dictionary.
-        """
+        """Phase 4: assign the same activations to the nearest exemplars of the finished drafts."""
         if self._assigned() >= self._streamed():
             return
         coarser = {key: self.config.coarser(key[1]) for key in self.drafts}
+        # A coarser draft may have stopped earlier in the stream than a finer one. It assigns the
+        # finer one's activations all the same, so that every member gets a coarser region.
         for (layer, finer), above in coarser.items():
             for p in above:
                 self.drafts[layer, p].reach = max(
@@ -192,7 +198,7 @@ class Job:
                 break
 
     def write(self, complete: bool = True) -> Iterator[Progress]:
-        """Phases 5 and 6: what a model and a map can say about each region, then the files."""
+        """Phases 5 and 6: describe the regions of each draft and write its file."""
         files: list[Path] = []
         describer = Describer(
             self.config, self.model, self.corpus, self.corpus_digest, self.calibrations
@@ -209,7 +215,10 @@ class Job:
                 tuple(files),
             )
             wall_time = monotonic() - self.started
-            counts = {"passages": self.read["stream"], "truncated": self.truncated["stream"]}
+            counts = {
+                "passages": self.passages_read["stream"],
+                "truncated": self.truncated["stream"],
+            }
             dictionary = describer.dictionary(
                 layer, percentile, draft, passages, counts, wall_time, complete
             )
@@ -224,18 +233,19 @@ class Job:
 
     # -- interrupting and resuming -----------------------------------------------------------------
 
-    def keep(self) -> None:
-        """Keep the state, and write what there is as incomplete but usable dictionaries."""
+    def save_unfinished(self) -> None:
+        """Save the state, and write the drafts so far as incomplete but usable dictionaries."""
         if self._streamed():
             self.save_state()
             for _ in self.write(complete=False):
                 pass
 
     def save_state(self) -> None:
-        """All drafts and calibrations as plain arrays; continuing from them equals never having
-        stopped.
+        """Save all drafts and calibrations as plain arrays, from which the build can resume.
+
+        A resumed build gives the same files as one that was never stopped.
         """
-        arrays = {f"read.{name}": np.array(count) for name, count in self.read.items()}
+        arrays = {f"read.{name}": np.array(count) for name, count in self.passages_read.items()}
         arrays |= {f"truncated.{name}": np.array(count) for name, count in self.truncated.items()}
         for layer, calibration in self.calibrations.items():
             arrays |= {
@@ -249,9 +259,9 @@ class Job:
         self.checkpoint.save(arrays)
 
     def restore(self) -> None:
-        """Take over a kept state.
+        """Restore the saved state.
 
-        ConfigError when there is none, or it belongs to other settings.
+        Raises ConfigError when there is none, or when it belongs to other settings.
         """
         arrays = self.checkpoint.load()
 
@@ -262,7 +272,7 @@ class Job:
                 if name.startswith(prefix)
             }
 
-        self.read = {name: int(count) for name, count in part("read.").items()}
+        self.passages_read = {name: int(count) for name, count in part("read.").items()}
         self.truncated = {name: int(count) for name, count in part("truncated.").items()}
         self._begin(
             {
@@ -276,7 +286,7 @@ class Job:
     # -- parts -------------------------------------------------------------------------------------
 
     def _begin(self, calibrations: dict[int, Calibration]) -> None:
-        """An empty draft for every layer and percentile."""
+        """Create an empty draft for every layer and percentile."""
         config = self.config
         rule = StopRule(config.tokens, config.stop_rate, config.stop_window, config.quiet_batches)
         self.calibrations = calibrations
@@ -296,7 +306,7 @@ class Job:
         }
 
     def _harvests(self, passages: Iterable[Passage]) -> Iterator[tuple[int, int, Harvest]]:
-        """(passages, truncated ones, harvest) of each batch."""
+        """For each batch: its number of passages, how many of them were truncated, its harvest."""
         from ep.models import harvest
 
         config = self.config
@@ -309,10 +319,11 @@ class Job:
             )
 
     def _head(self) -> Iterator[tuple[int, dict[int, np.ndarray]]]:
-        """Activations for calibration by layer, and how many so far; a fresh stream each time (W1).
+        """For each calibration batch: the number of activations so far, and the batch by layer.
 
-        The paper's θ is a mean over whole batches, so its last batch stays whole; a global θ must
-        not know of batches, so its last one is cut at the budget.
+        Each call reads the text from its start (W1). Under protocol "paper" θ is a mean over whole
+        batches, so the last batch is not cut. Under protocol "global" θ must not depend on the
+        batch size, so the last batch is cut at the budget.
         """
         done, budget = 0, self.config.calibration
         for _, _, harvest in self._harvests(self.corpus):
@@ -327,15 +338,15 @@ class Job:
                 return
 
     def _pass(self, name: str) -> Iterator[tuple[Harvest, Events]]:
-        """The rest of one pass over the corpus, keeping the state now and then."""
+        """The rest of one pass over the corpus, saving the state every CHECKPOINT_SECONDS."""
         index = self._streamed() if name == "stream" else self._assigned()
         last = monotonic()
         for passages, truncated, harvest in self._harvests(
-            islice(self.corpus, self.read[name], None)
+            islice(self.corpus, self.passages_read[name], None)
         ):
-            self.read[name] += passages
+            self.passages_read[name] += passages
             self.truncated[name] += truncated
-            yield harvest, _events(harvest, index)
+            yield harvest, harvest.events.starting_at(index)
             index += len(harvest)
             if monotonic() - last > CHECKPOINT_SECONDS:
                 self.save_state()
@@ -348,19 +359,19 @@ class Job:
         harvest: Harvest,
         events: Events,
     ) -> dict[Key, T]:
-        """Hand one batch to the drafts, side by side: none knows of another.
+        """Call `step` with one batch on every draft, in parallel: the drafts are independent.
 
-        Directions are computed once a layer.
+        The directions of the batch are computed once for each layer.
         """
         layers = {layer for layer, _ in drafts}
         rows = {
             layer: directions(harvest.x[layer], self.calibrations[layer].center) for layer in layers
         }
-        waiting = {
+        futures = {
             key: self.workers.submit(step, draft, rows[key[0]], events)
             for key, draft in drafts.items()
         }
-        return {key: done.result() for key, done in waiting.items()}
+        return {key: future.result() for key, future in futures.items()}
 
     def _progress(self, stage: str, total: int | None) -> Progress:
         done = self._streamed() if stage == "stream" else self._assigned()
@@ -372,13 +383,3 @@ class Job:
 
     def _assigned(self) -> int:
         return max((draft.voronoi.n_seen for draft in self.drafts.values()), default=0)
-
-
-def _events(harvest: Harvest, index: int) -> Events:
-    """What the members remember of each row; `index` is the place of the first row in the
-    stream.
-    """
-    rows = np.arange(index, index + len(harvest))
-    return Events(
-        harvest.passage, harvest.position, harvest.token, harvest.next_token, harvest.fold, rows
-    )

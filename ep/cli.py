@@ -1,5 +1,4 @@
-"""The command line: a thin shell that parses, calls, prints. Errors are one line on stderr, never a
-traceback.
+"""The command line: parses the arguments, runs the command, and prints errors as one line.
 
 Exit codes: 0 done, 1 the work failed, 2 the input cannot be used, 130 interrupted.
 """
@@ -24,6 +23,7 @@ from ep.commands import (
     studying,
 )
 from ep.errors import EPError
+from ep.extras import advice
 
 MODULES = (
     making,
@@ -37,11 +37,14 @@ MODULES = (
     behaviour,
     exporting,
 )
-"""In the order of `ep --help`."""
+"""The modules that add the commands, in the order of `ep --help`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command and return the exit code.
+
+    argv: the arguments without the program's name; None takes those of the process.
+    """
     arguments = parser().parse_args(argv)
     try:
         arguments.run(arguments)
@@ -51,17 +54,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("ep: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+    except ModuleNotFoundError as error:
+        if (line := advice(error)) is None:
+            raise
+        print(f"ep: {line}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the process that read stdout has ended, such as `head`
+        # Python flushes stdout when it exits: without a valid target it would print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
-    """Every command with its options."""
+    """Return the parser of every command with its options."""
     top = argparse.ArgumentParser(
         prog="ep", description="Build, open and read Exemplar Partitioning dictionaries."
     )
-    kinds = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in MODULES:
-        module.add(kinds)
+        module.add(subparsers)
     return top

@@ -1,8 +1,7 @@
-"""Two dictionaries and their two models on the same inputs: prompts at the last token, stored
-passages, round trips.
+"""Compares two dictionaries by running their two models on the same inputs.
 
-Joins what reads (models) to what is asked (studies); used by the Compare page and by `ep match`.
-Knows no screen.
+`final` compares them on prompts, at the last token; `shared` compares them on texts, position by
+position, and by round trips of founding passages. Used by the Compare page and by `ep match`.
 """
 
 from __future__ import annotations
@@ -22,12 +21,13 @@ from ep.studies.prompts import Prompts
 from ep.studies.rates import Rate, rate_of
 
 MOST_REGIONS = 2000
-"""Regions of a round trip: of a larger dictionary a seeded sample."""
+"""Regions of A in a round trip; of a larger dictionary, a seeded sample is taken."""
 PASSAGES = 300
-"""Stored passages read of either dictionary."""
+"""Stored passages read of each dictionary; of more, a seeded sample is taken."""
 LONGEST = 24
-"""Places before a prompt's last token that are told apart."""
-Told = Callable[[float], None]
+"""Positions before a prompt's last token for which a share is computed."""
+ShareReport = Callable[[float], None]
+"""Called with the share of the work done in [0, 1]; an exception it raises stops the work."""
 Pair = tuple[Dictionary, Dictionary]
 Models = tuple[LanguageModel, LanguageModel]
 
@@ -36,13 +36,19 @@ Models = tuple[LanguageModel, LanguageModel]
 class Final:
     """Both dictionaries on the same prompts.
 
-    a, b: how each separates; gap: AUROC of A minus that of B, with its interval. leads: 0 when A
-    separates better, else
-    1. regions: of A and of B: the leader's that holds most behaving prompts, and the other's
-    nearest to it, with their cosine; without a matching both hold most, and the cosine is None.
-    held_by: held-out (behaving, other) prompts in the two. places: of all behaving prompts, the
-    share in either at 0, 1, … tokens before the last. chosen: prompts of the choice; held: those of
-    the measure.
+    a, b: how well each separates behaving from other prompts.
+    gap: AUROC of A minus that of B, with its interval.
+    leads: which dictionary separates better: 0 for A, 1 for B.
+    regions: one region of A and one of B. In the leading dictionary it is the region with the most
+        behaving prompts; in the other, the region nearest to that one. Without a matching it is the
+        region with the most behaving prompts in both.
+    cosine: the cosine between the two regions; None without a matching.
+    held_by: for each of the two regions, its rates of held-out behaving and of held-out other
+        prompts.
+    places: for each of the two regions, the share of behaving prompts that are in it at 0, 1, …
+        tokens before the last.
+    chosen: number of prompts on which the regions were chosen.
+    held: the held-out prompts, on which the rates are measured.
     """
 
     a: final_token.Separation
@@ -58,77 +64,97 @@ class Final:
 
 
 def final(
-    pair: Pair, models: Models, chosen: Prompts, held: Prompts, found: Match | None, told: Told
+    pair: Pair,
+    models: Models,
+    chosen: Prompts,
+    held: Prompts,
+    match: Match | None,
+    report: ShareReport,
 ) -> Final:
-    """Reads all prompts as user turns with both models. found: the matching of the pair, None
-    across widths.
+    """Compare two dictionaries on prompts, which both models read as user turns.
 
-    told(share) rises to 1; what it raises ends the work. RequestError unless both sets hold
-    labelled prompts of both kinds, ModelError when a model does not fit.
+    chosen: labelled prompts on which the regions are chosen.
+    held: labelled prompts on which they are measured.
+    match: the matching of the two dictionaries; None when their widths differ.
+    report: called with a share that rises to 1.
+
+    Raises RequestError unless both sets have labelled prompts of both kinds, and ModelError when a
+    model does not fit its dictionary.
     """
     if not (chosen.labelled and held.labelled):
         raise RequestError(
-            "some prompts have no label: say of each whether it should show the behaviour"
+            "some prompts have no label: label each with whether it should show the behaviour"
         )
     labels = [np.array(one.labels, bool) for one in (chosen, held)]
-    read, regions, separated = [], [], []
+    both_read, regions, separations = [], [], []
     for side, (dictionary, model) in enumerate(zip(pair, models, strict=True)):
-        at = turns(
-            model, [*chosen.texts, *held.texts], _layer(dictionary), _part(told, side / 2, 0.5)
+        read = turns(
+            model, [*chosen.texts, *held.texts], _layer(dictionary), _part(report, side / 2, 0.5)
         )
-        region = dictionary.assign(at.x).region
-        last = region[at.back == 0]
+        region = dictionary.assign(read.x).region
+        last = region[read.back == 0]
         n = len(chosen)
-        separated.append(
+        separations.append(
             final_token.separate(last[:n], labels[0], last[n:], labels[1], len(dictionary))
         )
-        read.append(at)
+        both_read.append(read)
         regions.append(region)
-    one, other = separated
-    leads = int(other.auroc > one.auroc)
-    shown, cosine = _shown((one.region, other.region), leads, found)
+    a, b = separations
+    leads = int(b.auroc > a.auroc)
+    compared, cosine = _compared_regions((a.region, b.region), leads, match)
     behaving = np.flatnonzero(np.concatenate(labels))
     held_by, places = [], []
-    for at, region, wanted in zip(read, regions, shown, strict=True):
-        inside = region[at.back == 0][len(chosen) :] == wanted
+    for read, region, k in zip(both_read, regions, compared, strict=True):
+        inside = region[read.back == 0][len(chosen) :] == k
         held_by.append((rate_of(inside[labels[1]]), rate_of(inside[~labels[1]])))
-        places.append(_places(at, region, wanted, behaving))
-    gap = final_token.gap(one, other, labels[1])
+        places.append(_places(read, region, k, behaving))
+    gap = final_token.gap(a, b, labels[1])
     sides = (held_by[0], held_by[1]), (places[0], places[1])
-    return Final(one, other, gap, leads, shown, cosine, *sides, len(chosen), held)
+    return Final(a, b, gap, leads, compared, cosine, *sides, len(chosen), held)
 
 
-def _shown(
-    most: tuple[int, int], leads: int, found: Match | None
+def _compared_regions(
+    most: tuple[int, int], leads: int, match: Match | None
 ) -> tuple[tuple[int, int], float | None]:
-    """The leader's region that holds most, and the other's nearest to it, as (of A, of B), with
-    their cosine.
+    """The fields `regions` and `cosine` of `Final`.
+
+    most: the regions of A and of B with the most behaving prompts.
     """
-    if found is None:
+    if match is None:
         return most, None
-    side = (found.a, found.b)[leads]
-    there = int(side.nearest[most[leads]])
-    shown = (most[0], there) if leads == 0 else (there, most[1])
-    return shown, float(side.nearest_cosine[most[leads]])
+    side = (match.a, match.b)[leads]
+    nearest = int(side.nearest[most[leads]])
+    regions = (most[0], nearest) if leads == 0 else (nearest, most[1])
+    return regions, float(side.nearest_cosine[most[leads]])
 
 
-def _places(at: Positions, region: np.ndarray, wanted: int, prompts: np.ndarray) -> np.ndarray:
-    kept = np.isin(at.text, prompts)
-    return final_token.from_end(region[kept], at.text[kept], at.back[kept], wanted, LONGEST)
+def _places(read: Positions, region: np.ndarray, k: int, prompts: np.ndarray) -> np.ndarray:
+    """The field `places` of `Final` for region `k`.
+
+    region: (t,) the region of each position in `read`.
+    prompts: indices of the texts to take into account.
+    """
+    selected = np.isin(read.text, prompts)
+    return final_token.from_end(
+        region[selected], read.text[selected], read.back[selected], k, LONGEST
+    )
 
 
 TOKENS, ENDS, LAST = "tokens", "ends", "last"
-"""Which positions of a text are compared: each token, those where tokens of both end, or the last
-one only.
+"""Which positions of a text are compared: all tokens, those where a token of both models ends, or
+only the last.
 """
 
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """Both relations through inputs.
+    """The relation of two dictionaries through shared inputs.
 
-    texts: read; by: TOKENS, ENDS or LAST; read: positions of A and of B from which the shared ones
-    come.
+    together: the regions into which shared positions fall.
+    trip: the round trip of founding passages; None where a file has none.
+    texts: number of texts read.
+    by: which positions are compared: TOKENS, ENDS or LAST.
+    read: number of positions of A and of B from which the shared ones were taken.
     """
 
     together: inputs.Together
@@ -138,13 +164,15 @@ class Shared:
     read: tuple[int, int]
 
 
-def shared(pair: Pair, models: Models, told: Told, texts: Sequence[str] = ()) -> Shared:
-    """The same texts read by both models, and the round trip of the regions' founding passages.
+def shared(pair: Pair, models: Models, report: ShareReport, texts: Sequence[str] = ()) -> Shared:
+    """Compare two dictionaries on the same texts and by round trips of founding passages.
 
-    texts: read instead of the passages stored in the files. Positions are compared one by one where
-    the tokenizers are the same, and where tokens of both end where they are not: there both models
-    have read the same text. Where a dictionary was built on last tokens, those are. The round trip
-    is None where a file does not hold founding passages. RequestError without any text.
+    texts: the texts to read; by default a sample of the passages stored in both files.
+    report: called with a share that rises to 1.
+
+    With one tokenizer, all positions are compared. With two, those at which a token of both models
+    ends, because there both have read the same text. When a dictionary was built on last tokens,
+    only the last position of each text is compared. Raises RequestError when there is no text.
     """
     by = TOKENS if models[0].digest == models[1].digest else ENDS
     if any(d.info.get("positions") == "final" for d in pair):
@@ -156,73 +184,80 @@ def shared(pair: Pair, models: Models, told: Told, texts: Sequence[str] = ()) ->
     )
     if not rows[0]:
         raise RequestError("neither file stores passages with tokens: give texts to read")
-    both, places = [], []
+    both, text_of = [], []
     for side, (dictionary, model) in enumerate(zip(pair, models, strict=True)):
-        at = positions(
+        read = positions(
             model,
             rows[side],
             _layer(dictionary),
-            _part(told, 0.25 * side, 0.25),
+            _part(report, 0.25 * side, 0.25),
             only_last=by == LAST,
         )
-        both.append(dictionary.assign(at.x).region)
-        places.append(at.text)
-    read = len(both[0]), len(both[1])
+        both.append(dictionary.assign(read.x).region)
+        text_of.append(read.text)
+    n_read = len(both[0]), len(both[1])
     if by == ENDS:
-        first, second = _meeting(models, rows, places)
+        first, second = _meeting(models, rows, text_of)
         both = [both[0][first], both[1][second]]
     table = inputs.together(both[0], both[1], (len(pair[0]), len(pair[1])))
-    return Shared(table, _trip(pair, models, _part(told, 0.5, 0.5)), len(rows[0]), by, read)
+    trip = _round_trip(pair, models, _part(report, 0.5, 0.5))
+    return Shared(table, trip, len(rows[0]), by, n_read)
 
 
 def _meeting(
-    models: Models, rows: Sequence[Sequence[list[int]]], texts: Sequence[np.ndarray]
+    models: Models, rows: Sequence[Sequence[list[int]]], text_of: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
-    """Of every position of A and of B, those at which both models have read the same text. texts:
-    of each position.
+    """Indices of the positions of A and of B at which both models have read the same text.
+
+    rows: for A and for B, the token ids of each text.
+    text_of: for A and for B, the text of each position, in rising order.
     """
-    starts = [np.searchsorted(text, np.arange(len(rows[0]))) for text in texts]
-    found: list[list[np.ndarray]] = [[np.zeros(0, np.int64)], [np.zeros(0, np.int64)]]
+    starts = [np.searchsorted(text, np.arange(len(rows[0]))) for text in text_of]
+    indices: list[list[np.ndarray]] = [[np.zeros(0, np.int64)], [np.zeros(0, np.int64)]]
     for number, ids in enumerate(zip(*rows, strict=True)):
-        cut = [pieces(model, row[: model.context]) for model, row in zip(models, ids, strict=True)]
-        for side, at in enumerate(inputs.meeting(*cut)):
-            found[side].append(starts[side][number] + at)
-    return [np.concatenate(at) for at in found]
+        tokens = [
+            pieces(model, row[: model.context]) for model, row in zip(models, ids, strict=True)
+        ]
+        for side, offsets in enumerate(inputs.meeting(*tokens)):
+            indices[side].append(starts[side][number] + offsets)
+    return [np.concatenate(parts) for parts in indices]
 
 
-def _trip(pair: Pair, models: Models, told: Told) -> inputs.RoundTrip | None:
-    """The founding passage of each region to the other model, and from the region found there back
-    again.
-    """
+def _round_trip(pair: Pair, models: Models, report: ShareReport) -> inputs.RoundTrip | None:
+    """Assign the founding texts of regions of A in B, and those of the regions hit in A again."""
     if not all("founder_passage" in d and "passage_ids" in d for d in pair):
         return None
     a, b = pair
     regions = np.sort(np.random.default_rng(0).permutation(len(a))[:MOST_REGIONS])
-    there = _cross(a, models[0], regions, b, models[1], _part(told, 0.0, 0.5))
-    met, at = np.unique(there, return_inverse=True)
-    back = _cross(b, models[1], met, a, models[0], _part(told, 0.5, 0.5))[at]
-    return inputs.round_trip(regions, there, back)
+    in_b = _cross(a, models[0], regions, b, models[1], _part(report, 0.0, 0.5))
+    hit, inverse = np.unique(in_b, return_inverse=True)  # several regions of A may hit one of B
+    back = _cross(b, models[1], hit, a, models[0], _part(report, 0.5, 0.5))[inverse]
+    return inputs.round_trip(regions, in_b, back)
 
 
 def _cross(
-    here: Dictionary,
-    mine: LanguageModel,
+    source: Dictionary,
+    source_model: LanguageModel,
     regions: np.ndarray,
-    there: Dictionary,
-    other: LanguageModel,
-    told: Told,
+    target: Dictionary,
+    target_model: LanguageModel,
+    report: ShareReport,
 ) -> np.ndarray:
-    """The region of `there` in which the founding token of each region of `here` falls, its passage
-    cut off after it.
+    """The region of `target` into which the founding token of each region of `source` falls.
 
-    The models are causal: what came after the token had no part in its activation.
+    The target's model reads the founding passage up to that token. What follows it is cut off: the
+    models are causal, so it had no influence on the activation.
     """
-    rows = [_in_other(mine, other, _founding(here, int(region))) for region in regions]
-    found = positions(other, rows, _layer(there), told, only_last=True)
-    return there.assign(found.x).region
+    rows = [
+        _retokenized(source_model, target_model, _founding_tokens(source, int(region)))
+        for region in regions
+    ]
+    read = positions(target_model, rows, _layer(target), report, only_last=True)
+    return target.assign(read.x).region
 
 
-def _founding(dictionary: Dictionary, region: int) -> list[int]:
+def _founding_tokens(dictionary: Dictionary, region: int) -> list[int]:
+    """The token ids of a region's founding passage, up to the founding token."""
     passage, position = (
         int(dictionary.row(f"founder_{part}", region)) for part in ("passage", "position")
     )
@@ -232,39 +267,39 @@ def _founding(dictionary: Dictionary, region: int) -> list[int]:
 
 
 def _passage(dictionary: Dictionary, row: int) -> list[int]:
-    start, stop = (int(at) for at in dictionary.column("passage_offsets")[row : row + 2])
+    """The token ids of a stored passage, by its row in `passage_ids`."""
+    start, stop = (int(offset) for offset in dictionary.column("passage_offsets")[row : row + 2])
     return dictionary.column("passage_tokens")[start:stop].tolist()
 
 
 def _stored(pair: Pair, models: Models) -> list[list[list[int]]]:
-    """A seeded sample of both files' passages, as token ids of the first model and of the
-    second.
-    """
+    """A seeded sample of the passages of both files, as token ids of A's model and of B's."""
     rows: list[list[list[int]]] = [[], []]
-    known: set[tuple[int, ...]] = set()
-    for dictionary, mine in zip(pair, models, strict=True):
+    added: set[tuple[int, ...]] = set()
+    for dictionary, own_model in zip(pair, models, strict=True):
         if "passage_ids" not in dictionary:
             continue
-        chosen = np.random.default_rng(0).permutation(len(dictionary.column("passage_ids")))[
+        sample = np.random.default_rng(0).permutation(len(dictionary.column("passage_ids")))[
             :PASSAGES
         ]
-        for row in np.sort(chosen):
+        for row in np.sort(sample):
             ids = _passage(dictionary, int(row))
-            if len(ids) > 1 and tuple(ids) not in known:
-                known.add(tuple(ids))
+            if len(ids) > 1 and tuple(ids) not in added:
+                added.add(tuple(ids))
                 for side, model in enumerate(models):
-                    rows[side].append(_in_other(mine, model, ids))
+                    rows[side].append(_retokenized(own_model, model, ids))
     return rows
 
 
-def _in_other(mine: LanguageModel, other: LanguageModel, ids: list[int]) -> list[int]:
-    """Token ids as another model cuts the same text."""
-    return ids if mine.digest == other.digest else recut(mine, other, ids)
+def _retokenized(model: LanguageModel, other: LanguageModel, ids: list[int]) -> list[int]:
+    """The token ids that `other` gives the text that `ids` are in `model`."""
+    return ids if model.digest == other.digest else recut(model, other, ids)
 
 
 def _layer(dictionary: Dictionary) -> int:
     return int(dictionary.info["layer"])
 
 
-def _part(told: Told, start: float, width: float) -> Told:
-    return lambda share: told(start + width * share)
+def _part(report: ShareReport, start: float, width: float) -> ShareReport:
+    """A report for the part of the work that begins at the share `start` and takes `width`."""
+    return lambda share: report(start + width * share)

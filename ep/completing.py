@@ -1,10 +1,9 @@
-"""Completing a converted dictionary with its model: token ids, exact highlights, the lens, and
-names for the groups.
+"""Completes a converted dictionary with its model: token ids, marked tokens, lens, group names.
 
-Published files say at which token of which text an excerpt lies, but hold no token ids. The model
-reads the texts again as the build did (protocol 1.6, 1.7: one BOS in front, the residual stream
-after the block), and checks every excerpt: the activation at its token must lie at the stored
-distance from the exemplar. How many do is kept with the result.
+Published files state the text and the token position of an excerpt, but contain no token ids. The
+model reads the texts again as the build did (protocol 1.6, 1.7: one BOS in front, the residual
+stream after the block). Every excerpt is checked: the activation at its token must have the stored
+distance to the exemplar. The number of excerpts that agree is stored with the result.
 """
 
 from __future__ import annotations
@@ -17,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ep.describing import lenses, name_groups, spelled, stored_passages, vocabulary
+from ep.describing import lenses, name_groups, stored_passages, token_texts, vocabulary
 from ep.errors import ModelError
 from ep.method.dictionary import Dictionary, MemorySource
+from ep.progress import Report, silent
 from ep.storage.file import open as open_dictionary
 from ep.storage.schema import ARRAYS
 from ep.storage.writing import save
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from ep.models import LanguageModel
 
 TOLERANCE = 0.02
-"""Cosine distances this near count as the same: published builds ran in bfloat16, which moves them
-by about 0.005.
+"""Cosine distances that differ by at most this agree.
+
+Published builds ran in bfloat16, which changes distances by about 0.005.
 """
 
-SURELY = 20
-"""If not one of at least this many excerpts agrees, it is another model."""
+MIN_EXCERPTS = 20
+"""With at least this many excerpts of which none agrees, the model is taken to be another one."""
 
 PASSAGES_AT_ONCE = 32
-
-Progress = Callable[[str, float | None], None]
+"""Passages in one forward pass."""
 
 
 @dataclass(frozen=True)
 class _Text:
-    """A stored passage as the tokeniser takes it."""
+    """A stored passage in the form that the tokenizer takes."""
 
     id: int
     text: str
@@ -51,8 +51,11 @@ class _Text:
 
 @dataclass(frozen=True)
 class _Reading:
-    """What the model found: token ids by passage, the distance at each excerpt (NaN: no such
-    token), the mean norm.
+    """What was measured with the model.
+
+    tokens: the token ids of each passage, by passage id.
+    distance: (E,) of the activation at each excerpt to the exemplar; NaN where there is no token.
+    typical_norm: the mean of ‖x − c‖ over all activations.
     """
 
     tokens: Mapping[int, np.ndarray]
@@ -61,17 +64,16 @@ class _Reading:
 
 
 def complete(
-    path: str | os.PathLike[str], model: LanguageModel, progress: Progress | None = None
+    path: str | os.PathLike[str], model: LanguageModel, progress: Report | None = None
 ) -> Path:
-    """Give a dictionary without token ids its tokens, lens and names, and replace its file in one
-    step.
+    """Add tokens, lens and group names to a dictionary without token ids, and replace its file.
 
-    progress: called with a few words and a share in [0, 1]; if it raises, the file stays as it was.
-    A dictionary that has token ids and a lens is left as it is, so completing twice changes
-    nothing.
+    path: the `.ep.h5` file, which is replaced in one step. A dictionary that has token ids and a
+        lens is left as it is, so completing twice changes nothing.
+    progress: called with a message and a share in [0, 1]; if it raises, the file is unchanged.
 
-    Raises ModelError for a model of another width or too few layers, for a dictionary of another
-    hook point, and when no excerpt at all lies where the file says; DictionaryFileError and
+    Returns the path. Raises ModelError for a model of another width or with too few layers, for a
+    dictionary of another hook point, and when no excerpt agrees; DictionaryFileError and
     StorageError as `ep.open` and `ep.save`.
     """
     from ep.models import check_fits
@@ -80,8 +82,8 @@ def complete(
     dictionary = open_dictionary(target)
     if "plain_ids" not in dictionary and "lens_exemplar_up_ids" in dictionary:
         return target
-    report = progress or (lambda said, share: None)
-    _admit(dictionary, model)
+    report = progress or silent
+    _check_hook(dictionary, model)
     check_fits(model, dictionary)
 
     arrays = {
@@ -94,17 +96,17 @@ def complete(
         reading = _read(
             dictionary, model, lambda share: report("reading the excerpts", 0.9 * share)
         )
-        arrays, found = _with_tokens(arrays, reading)
+        arrays, agreement = _with_tokens(arrays, reading)
         info |= {
-            "completed": {"model": _name(model), "dtype": model.dtype, **found},
+            "completed": {"model": _model_name(model), "dtype": model.dtype, **agreement},
             "typical_norm": reading.typical_norm,
         }
-    report("reading every direction through the lens", 0.9)
-    arrays |= lenses(model, arrays, _step(info, arrays["center"]))
+    report("computing the lens of every direction", 0.9)
+    arrays |= lenses(model, arrays, _step_length(info, arrays["center"]))
     names: list[list[int]] = []
     if "neighbourhood" in arrays:
         names = name_groups(model, arrays, arrays.get("count_arrival", np.ones(len(dictionary))))
-        info["group_names"] = spelled(model, names)
+        info["group_names"] = token_texts(model, names)
     arrays |= vocabulary(model, arrays, names)
     info |= {
         "tokenizer_hash": model.digest,
@@ -114,24 +116,20 @@ def complete(
     return save(Dictionary(MemorySource(arrays), info, len(dictionary)), target)
 
 
-def _admit(dictionary: Dictionary, model: LanguageModel) -> None:
+def _check_hook(dictionary: Dictionary, model: LanguageModel) -> None:
+    """Raise ModelError unless the dictionary is of a hook point at which models are read."""
     layer, hook = dictionary.info.get("layer"), dictionary.info.get("hook")
     if layer is None:
-        raise ModelError(
-            "this dictionary does not say which layer it was built from, so no model can complete "
-            "it"
-        )
+        raise ModelError("this dictionary does not state its layer, so no model can complete it")
     if hook is not None and hook != model.hook_name(int(layer)):
         raise ModelError(
-            f"this dictionary was built at {hook}; models are read at "
-            f"{model.hook_name(int(layer))} only"
+            f"this dictionary was built at {hook}: models are read only at "
+            f"{model.hook_name(int(layer))}"
         )
 
 
-def _name(model: LanguageModel) -> str:
-    """The Hub name, or a local model's folder without the way to it, which is nobody else's
-    business.
-    """
+def _model_name(model: LanguageModel) -> str:
+    """The Hub name, or the name of a local model's folder, whose path is private."""
     return Path(model.name).resolve().name if Path(model.name).is_dir() else model.name
 
 
@@ -139,10 +137,8 @@ def _of_vocabulary(name: str) -> bool:
     return name.startswith("vocabulary_")
 
 
-def _step(info: Mapping[str, Any], center: np.ndarray) -> float:
-    """The length of a typical step for the shift lens; the centre's own length where no activation
-    was read.
-    """
+def _step_length(info: Mapping[str, Any], center: np.ndarray) -> float:
+    """The step of the shift lens: the typical norm, or that of the centre where it is not known."""
     return float(info.get("typical_norm") or np.linalg.norm(center))
 
 
@@ -152,7 +148,7 @@ def _step(info: Mapping[str, Any], center: np.ndarray) -> float:
 def _read(
     dictionary: Dictionary, model: LanguageModel, report: Callable[[float], None]
 ) -> _Reading:
-    """One forward pass over every stored text, in batches."""
+    """Run the model once over every stored text, in batches, and measure the excerpts."""
     from ep.models import harvest
 
     layer, offsets = int(dictionary.info["layer"]), dictionary.column("excerpt_offsets")
@@ -163,35 +159,39 @@ def _read(
     texts = (_Text(int(i), dictionary.passage(int(i))[0]) for i in ids)
     tokens: dict[int, np.ndarray] = {}
     distance = np.full(len(passage), np.nan, np.float32)
-    norms, seen = 0.0, 0
+    norms, n_read = 0.0, 0
     bos = model.tokens.bos is not None
     for batch in model.tokens.batches(texts, PASSAGES_AT_ONCE, model.context - bos):
-        for row, number in enumerate(batch.passage):
-            tokens[int(number)] = batch.ids[row][batch.mask[row]].astype(np.int32)
-        found = harvest(model, batch, [layer])
-        shifted = found.x[layer] - dictionary.center
+        for number, row_ids, mask in zip(batch.passage, batch.ids, batch.mask, strict=True):
+            tokens[int(number)] = row_ids[mask].astype(np.int32)
+        harvested = harvest(model, batch, [layer])
+        shifted = harvested.x[layer] - dictionary.center
         length = np.linalg.norm(shifted, axis=1)
-        norms, seen = norms + float(length.sum(dtype=np.float64)), seen + len(length)
-        place = {
+        norms, n_read = norms + float(length.sum(dtype=np.float64)), n_read + len(length)
+        row_of = {
             (int(p), int(t)): n
-            for n, (p, t) in enumerate(zip(found.passage, found.position, strict=True))
+            for n, (p, t) in enumerate(
+                zip(harvested.events.passage, harvested.events.position, strict=True)
+            )
         }
-        mine = order[np.searchsorted(passage[order], batch.passage.min()) :]
-        mine = mine[: np.searchsorted(passage[mine], batch.passage.max(), "right")]
-        for excerpt in mine:
-            at = place.get((int(passage[excerpt]), int(position[excerpt])))
-            if at is not None:
-                cosine = float(shifted[at] @ exemplars[region[excerpt]]) / max(length[at], 1e-12)
+        # Passages are read by rising id, so the excerpts of a batch are one run of `order`.
+        excerpts = order[np.searchsorted(passage[order], batch.passage.min()) :]
+        excerpts = excerpts[: np.searchsorted(passage[excerpts], batch.passage.max(), "right")]
+        for excerpt in excerpts:
+            row = row_of.get((int(passage[excerpt]), int(position[excerpt])))
+            if row is not None:
+                cosine = float(shifted[row] @ exemplars[region[excerpt]]) / max(length[row], 1e-12)
                 distance[excerpt] = min(2.0, max(0.0, 1.0 - cosine))
         report(len(tokens) / max(1, len(ids)))
-    return _Reading(tokens, distance, norms / max(1, seen))
+    return _Reading(tokens, distance, norms / max(1, n_read))
 
 
 def _with_tokens(
     arrays: Mapping[str, np.ndarray], reading: _Reading
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays with token ids for text, and what the check found; excerpts at tokens nowhere are
-    left out.
+    """Return the arrays with token ids instead of text, and the entry `completed` of the check.
+
+    Excerpts at positions beyond the end of their passage are left out.
     """
     passage, position = arrays["excerpt_passage"], arrays["excerpt_position"]
     length = {number: len(tokens) for number, tokens in reading.tokens.items()}
@@ -200,9 +200,9 @@ def _with_tokens(
     )
     difference = np.abs(reading.distance - arrays["excerpt_distance"])
     agrees = difference <= TOLERANCE  # NaN, where nothing was read, does not agree
-    if not exists.any() or (not agrees.any() and len(agrees) >= SURELY):
+    if not exists.any() or (not agrees.any() and len(agrees) >= MIN_EXCERPTS):
         raise ModelError(
-            f"none of the {len(agrees):,} excerpts lies where the file says: this is another model"
+            f"none of the {len(agrees):,} excerpts has its stored distance: this is another model"
         )
     out = {
         name: array for name, array in arrays.items() if not name.startswith(("plain_", "excerpt_"))
@@ -210,19 +210,19 @@ def _with_tokens(
     region = np.repeat(
         np.arange(len(arrays["excerpt_offsets"]) - 1), np.diff(arrays["excerpt_offsets"])
     )
-    kept = np.bincount(region[exists], minlength=len(arrays["excerpt_offsets"]) - 1)
+    counts = np.bincount(region[exists], minlength=len(arrays["excerpt_offsets"]) - 1)
     out |= {
         f"excerpt_{part}": arrays[f"excerpt_{part}"][exists]
         for part in ("passage", "position", "distance", "band")
     }
-    out["excerpt_offsets"] = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
+    out["excerpt_offsets"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     out["excerpt_agrees"] = agrees[exists].astype(np.uint8)
     out |= stored_passages(np.unique(out["excerpt_passage"]), reading.tokens)
-    read = difference[np.isfinite(difference)]
+    measured = difference[np.isfinite(difference)]
     return out, {
         "n": len(agrees),
         "agree": int(agrees.sum()),
         "tolerance": TOLERANCE,
-        "median_difference": float(np.median(read)) if len(read) else 0.0,
+        "median_difference": float(np.median(measured)) if len(measured) else 0.0,
         "dropped": int((~exists).sum()),
     }

@@ -1,128 +1,164 @@
-"""The settings of a build: one frozen object that refuses contradictions by name.
+"""The settings of a build, as one frozen dataclass that is checked when it is made.
 
-The command line, the page and the provenance inside a file are all made from it.
+The options of `ep build` and the provenance inside a file are made from it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from ep.errors import ConfigError
 
 PERCENTILES = (1.0, 2.0, 4.0, 8.0, 10.0)
+"""The default percentiles p, those of the paper."""
+
 RIVAL_BUDGET = 1e13
+"""The default of `BuildConfig.rival_budget`, in multiply-adds."""
+
+TokenPositions = Literal["all", "final"]
+"""Which tokens of a passage are streamed.
+
+"all": every token but BOS and those of the chat template. "final": the last token of each passage.
+"""
+
+CalibrationProtocol = Literal["paper", "global"]
+"""How θ is measured.
+
+"paper": the mean over batches of each batch's own percentile. "global": the percentile of one
+sample of the whole stream.
+"""
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+"""The dtype a model runs in; "auto" is that of the checkpoint where the device supports it."""
+
+
+def setting(help: str, default: Any = MISSING, flag: str = "", metavar: str | None = None) -> Any:
+    """Return a dataclass field that is also an option of `ep build`.
+
+    help: the documentation of both the field and the option.
+    default: the default value; a field without one is required.
+    flag: the option's name without dashes, if it is not the field's.
+    metavar: how the help of the option names its value.
+    """
+    metadata = {"help": help, "flag": flag, "metavar": metavar}
+    if default is MISSING:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class BuildConfig:
     """What to build, from which model and text, and when to stop.
 
-    Raises ConfigError on a contradiction.
+    Every field but `extra` is an option of `ep build`; `python -m ep build --help` prints them all.
+    Raises ConfigError for a value that is out of range or contradicts another.
     """
 
-    model: str
-    """A Hub name or a local directory."""
+    model: str = setting("Hub name or local directory of the model")
 
-    text: Sequence[str]
-    """Files or folders of text (see `ep.corpus`)."""
+    text: Sequence[str] = setting("file or folder of text; repeatable", metavar="FILE")
 
-    layers: Sequence[int]
-    """0-based blocks whose residual stream (after the block) is partitioned; all share one forward
-    pass.
-    """
+    layers: Sequence[int] = setting(
+        "block whose residual stream, after the block, is partitioned, counted from 0; repeatable: "
+        "all layers share one forward pass",
+        flag="layer",
+    )
 
-    out: str
-    """Folder for the `.ep.h5` files, one for each layer and percentile."""
+    out: str = setting(
+        "folder for the .ep.h5 files, one for each layer and percentile", metavar="DIR"
+    )
 
-    percentiles: Sequence[float] = PERCENTILES
-    """p in (0, 100): θ is the p-th percentile of pairwise distances. Smaller p, more and finer
-    regions.
-    """
+    percentiles: Sequence[float] = setting(
+        "p between 0 and 100: θ is the p-th percentile of pairwise distances, so that a smaller p "
+        "gives more and finer regions; repeatable",
+        PERCENTILES,
+        flag="percentile",
+    )
 
-    tokens: int | None = None
-    """Budget of streamed activations; None streams the whole text. The cut is exact, whatever the
-    batch size.
-    """
+    tokens: int | None = setting(
+        "activations to stream, exact for any batch size; without it, the whole text", None
+    )
 
-    context: int = 128
-    """Tokens kept of each passage, BOS not counted; what is cut off is counted and reported."""
+    context: int = setting(
+        "tokens read of each passage, not counting BOS; longer passages are cut, "
+        "and their number is reported",
+        128,
+    )
 
-    positions: str = "all"
-    """"all": every token but BOS (and chat template tokens).
+    positions: TokenPositions = setting(
+        "all tokens, or only the final one of each passage; never BOS or the chat template", "all"
+    )
 
-    "final": the last token of each passage.
-    """
+    chat: bool = setting(
+        "treat plain texts as user turns, through the model's chat template", False
+    )
 
-    chat: bool = False
-    """Treat plain texts as user turns, rendered with the model's chat template."""
+    field_name: str | None = setting(
+        'key or column that holds the text, when it is not "text" or "messages"', None, flag="field"
+    )
 
-    field_name: str | None = None
-    """The key or column that holds the text, when it is not "text" or "messages"."""
+    protocol: CalibrationProtocol = setting(
+        "how θ is measured: the paper's mean over batches, or the percentile of one global sample",
+        "paper",
+    )
 
-    protocol: str = "paper"
-    """"paper": θ is a mean over batches of within-batch percentiles. "global": of one sample of the
-    whole stream.
-    """
+    calibration: int = setting(
+        "activations that measure centre and θ, from the head of the stream", 200_000
+    )
 
-    calibration: int = 200_000
-    """Activations used for centre and θ, from the head of the stream."""
+    batch: int = setting(
+        "passages in a batch; affects only θ under protocol paper and the rule of quiet batches",
+        128,
+    )
 
-    batch: int = 128
-    """Passages in a batch.
+    stop_rate: float | None = setting(
+        "stop once the number of new regions per activation is below this: the upper bound of its "
+        "95 % interval over one window",
+        None,
+    )
 
-    Part of the meaning of θ under protocol "paper" (protocol 1.4); of nothing else.
-    """
+    stop_window: int = setting("activations in one window of the stop rate", 50_000)
 
-    stop_rate: float | None = None
-    """Stop when new regions per activation are surely rarer than this: upper 95 % bound over a
-    window below it.
-    """
+    quiet_batches: int | None = setting(
+        "the paper's stopping rule: stop after this many batches in a row without a new region; "
+        "depends on the batch size",
+        None,
+    )
 
-    stop_window: int = 50_000
-    """Activations in one window of `stop_rate`."""
+    rival_budget: float = setting(
+        "multiply-adds to spend on the second-nearest regions of a dictionary's members; where all "
+        "members would cost more, a seeded share of them is examined; does not affect the regions",
+        RIVAL_BUDGET,
+    )
 
-    quiet_batches: int | None = None
-    """The paper's rule: stop after this many batches in a row without a new region (depends on
-    `batch`).
-    """
+    seed: int = setting("seed of the shuffle, the global sample, the excerpts and the groups", 0)
 
-    rival_budget: float = RIVAL_BUDGET
-    """Multiply-adds a dictionary may spend on who comes second for its members. A small build
-    examines all of them, a large one a seeded share (`rival_seen`): about 217,000 members at K =
-    20,000 and d = 2304. Decides no region.
-    """
+    device: str = setting("auto, cpu, cuda, cuda:N or mps", "auto")
 
-    seed: int = 0
-    """Of the shuffle, the global sample, the excerpts and the groups."""
+    dtype: Dtype = setting(
+        "dtype the model runs in; the regions of its activations are computed exactly in any case",
+        "auto",
+    )
 
-    device: str = "auto"
-    """"auto", "cpu", "cuda", "cuda:1", "mps"."""
+    revision: str | None = setting("the Hub revision of the model", None)
 
-    dtype: str = "auto"
-    """"auto", "float32", "bfloat16" or "float16": the model's arithmetic.
-
-    Regions are always decided exactly.
-    """
-
-    revision: str | None = None
-    """The Hub revision of the model."""
-
-    title: str = ""
-    """How the family is called on screen; made from model and text when empty."""
+    title: str = setting(
+        "title of the dictionaries on screen; made from the names of model and text if empty", ""
+    )
 
     extra: dict[str, Any] = field(default_factory=dict)
-    """Kept with the provenance, for whoever made the build."""
+    """Further entries for the provenance of the files, as JSON values; not an option."""
 
     def __post_init__(self) -> None:
         for name in ("text", "layers", "percentiles"):
             object.__setattr__(self, name, _tuple(getattr(self, name)))
         object.__setattr__(self, "percentiles", tuple(sorted({float(p) for p in self.percentiles})))
         object.__setattr__(self, "layers", tuple(sorted({int(layer) for layer in self.layers})))
-        _refuse(self)
+        _check(self)
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
@@ -132,8 +168,9 @@ class BuildConfig:
         }
 
     def deciding(self) -> dict[str, Any]:
-        """The settings that decide the result: equal ones on equal text and model give equal
-        dictionaries.
+        """The settings that determine the result.
+
+        Builds with equal ones on equal text and model give equal dictionaries.
         """
         return {
             key: value
@@ -142,20 +179,21 @@ class BuildConfig:
         }
 
     def coarser(self, percentile: float) -> tuple[float, ...]:
-        """The larger percentiles of this build, the next one first; none for the coarsest."""
+        """The larger percentiles of this build in rising order; empty for the largest."""
         return tuple(p for p in self.percentiles if p > percentile)
 
     @property
     def folder(self) -> Path:
+        """The output folder as a path."""
         return Path(self.out)
 
     @property
     def model_name(self) -> str:
-        """The model's name without its path."""
+        """The model's Hub name, or the name of its folder without the path."""
         return Path(self.model).resolve().name if Path(self.model).is_dir() else self.model
 
     def file_name(self, layer: int, percentile: float) -> str:
-        """The file of one layer and percentile, such as tuned-L4-p2.ep.h5."""
+        """The file name for one layer and percentile, such as tuned-L4-p2.ep.h5."""
         stem = (
             re.sub(r"[^A-Za-z0-9._-]+", "-", self.model_name.split("/")[-1]).strip("-.") or "model"
         )
@@ -167,19 +205,24 @@ def _tuple(value: Any) -> tuple[Any, ...]:
     return (value,) if isinstance(value, str | int | float) else tuple(value)
 
 
-def _refuse(config: BuildConfig) -> None:
-    """Every contradiction, by the name of the setting."""
+def _alternatives(choices: Any) -> str:
+    """The values of a Literal, joined for a message."""
+    return " or ".join(map(repr, get_args(choices)))
+
+
+def _check(config: BuildConfig) -> None:
+    """Raise ConfigError for the first setting that is out of range or contradicts another."""
     rules: Sequence[tuple[bool, str]] = (
         (bool(config.text), "text is empty: name at least one file or folder"),
         (bool(config.layers), "layers is empty: name at least one layer"),
         (
             all(layer >= 0 for layer in config.layers),
-            f"layers {list(config.layers)} must count from 0",
+            f"layers is {list(config.layers)}: expected block numbers from 0",
         ),
         (bool(config.percentiles), "percentiles is empty: name at least one"),
         (
             all(0 < p < 100 for p in config.percentiles),
-            f"percentiles {list(config.percentiles)} must lie strictly between 0 and 100",
+            f"percentiles is {list(config.percentiles)}: all must be strictly between 0 and 100",
         ),
         (
             config.tokens is None or config.tokens >= 1,
@@ -187,12 +230,12 @@ def _refuse(config: BuildConfig) -> None:
         ),
         (config.context >= 2, f"context is {config.context}: expected at least 2 tokens"),
         (
-            config.positions in ("all", "final"),
-            f"positions is {config.positions!r}: expected 'all' or 'final'",
+            config.positions in get_args(TokenPositions),
+            f"positions is {config.positions!r}: expected {_alternatives(TokenPositions)}",
         ),
         (
-            config.protocol in ("paper", "global"),
-            f"protocol is {config.protocol!r}: expected 'paper' or 'global'",
+            config.protocol in get_args(CalibrationProtocol),
+            f"protocol is {config.protocol!r}: expected {_alternatives(CalibrationProtocol)}",
         ),
         (
             config.calibration >= 2,
@@ -201,12 +244,11 @@ def _refuse(config: BuildConfig) -> None:
         (config.batch >= 1, f"batch is {config.batch}: expected at least 1 passage"),
         (
             config.protocol == "global" or config.positions == "all" or config.batch >= 2,
-            "batch is 1 with positions 'final': protocol 'paper' needs pairs within a batch",
+            "batch is 1 with positions 'final': protocol 'paper' needs at least 2 passages",
         ),
         (
             config.stop_rate is None or 0 < config.stop_rate < 1,
-            f"stop_rate is {config.stop_rate}: expected new regions per activation, between 0 and "
-            "1",
+            f"stop_rate is {config.stop_rate}: expected a rate strictly between 0 and 1",
         ),
         (
             config.stop_window >= 100,
@@ -214,20 +256,20 @@ def _refuse(config: BuildConfig) -> None:
         ),
         (
             config.stop_rate is None or 3.0 / config.stop_window < config.stop_rate,
-            f"stop_rate {config.stop_rate} cannot be shown with stop_window {config.stop_window}: "
-            "a quiet window "
-            f"only bounds the rate by {3.0 / config.stop_window:.2g}; use a larger window",
+            # With no new region in n activations, the 95 % interval of the rate ends at 3 / n.
+            f"stop_rate is {config.stop_rate}, too small for stop_window {config.stop_window}: a "
+            f"window without new regions shows a rate below {3.0 / config.stop_window:.2g} at "
+            "best; use a larger window",
         ),
         (
             0 <= config.rival_budget < float("inf"),
-            f"rival_budget is {config.rival_budget}: expected a number of multiply-adds, 0 for "
-            "none",
+            f"rival_budget is {config.rival_budget}: expected a finite number from 0",
         ),
         (
             config.quiet_batches is None or config.quiet_batches >= 1,
             f"quiet_batches is {config.quiet_batches}: expected at least 1, or none",
         ),
     )
-    for holds, message in rules:
-        if not holds:
+    for is_valid, message in rules:
+        if not is_valid:
             raise ConfigError(message)

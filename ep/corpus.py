@@ -1,14 +1,13 @@
-"""Text in: files and folders become a seeded, restartable stream of passages.
+"""The input text: files and folders read as a seeded, restartable stream of passages.
 
-It knows file formats and nothing of tokens or models. Reading is lazy and memory is bounded by the
-shuffle buffer.
+Files are read lazily, and memory is bounded by the shuffle buffer.
 
     txt       passages are separated by blank lines
-    jsonl     one object a line: {"text": ...} or {"messages": [{"role": ..., "content": ...}]}
+    jsonl     one object per line: {"text": ...} or {"messages": [{"role": ..., "content": ...}]}
     json      a list of strings or of such objects
     csv       a column "text" (or the one named by `field`)
     parquet   a column "text" or "messages" (or the one named by `field`)
-    folder    every file of these kinds below it, in sorted order
+    folder    every file of these kinds in it and below, in sorted order
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from ep.errors import CorpusError
 
 SUFFIXES = (".txt", ".jsonl", ".json", ".csv", ".parquet")
 SHUFFLE_BUFFER = 10_000
+"""Passages held in memory for the shuffle."""
 Message = Mapping[str, str]
 
 
@@ -35,10 +35,9 @@ Message = Mapping[str, str]
 class Passage:
     """One text of the corpus.
 
-    id: its place in source order, 0-based; the same whatever the seed.
-    text: plain text, or "" when `messages` is given.
-    messages: a chat as [{"role": "user", "content": ...}, ...], rendered with the model's template
-    later.
+    id: its index in the order of the sources, from 0; it does not depend on the seed.
+    text: plain text, or "" when there are `messages`.
+    messages: a chat as [{"role": "user", "content": ...}, ...], not yet rendered with a template.
     """
 
     id: int
@@ -47,13 +46,15 @@ class Passage:
 
 
 class Corpus:
-    """The passages of some files, shuffled by a seed; iterating again starts the same stream again.
+    """The passages of some files in an order shuffled by a seed; every iteration gives the same.
 
-    sources: files or folders; see the module docstring for the kinds.
-    seed: of the shuffle (a buffer of 10,000 passages); None keeps source order.
-    field: the column or key that holds the text, default "text" (or "messages").
-    chat: treat every plain text as one user turn.
-    min_characters: shorter texts are left out (they still use up an id).
+    sources: files or folders; the module docstring lists the file formats.
+    seed: seed of the shuffle (a buffer of 10,000 passages); None keeps the order of the sources.
+    field: the column or key with the text; by default "text", else "messages".
+    chat: whether every plain text becomes a chat with one user turn.
+    min_characters: shorter texts are left out; they still count in the ids.
+
+    Raises CorpusError for missing, empty or unreadable files, some only while iterating.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Corpus:
         return Passage(number, messages=messages) if characters >= self.min_characters else None
 
     def digest(self) -> str:
-        """SHA-256 over the files' bytes, in order: equal texts, equal digest, wherever they lie."""
+        """SHA-256 over the contents of the files in order; it does not depend on their paths."""
         total = hashlib.sha256()
         for path in self.files:
             with path.open("rb") as file:
@@ -105,32 +106,32 @@ class Corpus:
 
 
 def _files(sources: Iterable[str | Path]) -> Iterator[Path]:
-    found = False
+    is_empty = True
     for source in map(Path, sources):
         if source.is_dir():
-            inside = sorted(
+            files = sorted(
                 p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
             )
-            if not inside:
+            if not files:
                 raise CorpusError(
-                    f"{source} holds no text: put {', '.join(SUFFIXES)} files into the folder"
+                    f"{source} contains no text: put {', '.join(SUFFIXES)} files into the folder"
                 )
         elif not source.exists():
             raise CorpusError(f"{source} does not exist: give a file or folder with text")
         elif source.suffix.lower() not in SUFFIXES:
             raise CorpusError(
-                f"{source} is no text format known here: use one of {', '.join(SUFFIXES)}"
+                f"{source} is not in a supported text format: use one of {', '.join(SUFFIXES)}"
             )
         else:
-            inside = [source]
-        found = True
-        yield from inside
-    if not found:
+            files = [source]
+        is_empty = False
+        yield from files
+    if is_empty:
         raise CorpusError("no text was given: name at least one file or folder")
 
 
 def _shuffled(passages: Iterator[Passage], seed: int | None) -> Iterator[Passage]:
-    """A seeded shuffle through a buffer, so that memory does not grow with the corpus."""
+    """Shuffle through a buffer of fixed size, so that memory does not grow with the corpus."""
     if seed is None:
         yield from passages
         return
@@ -138,9 +139,9 @@ def _shuffled(passages: Iterator[Passage], seed: int | None) -> Iterator[Passage
     buffer = list(islice(passages, SHUFFLE_BUFFER))
     generator.shuffle(buffer)
     for passage in passages:
-        place = generator.randrange(len(buffer))
-        yield buffer[place]
-        buffer[place] = passage
+        index = generator.randrange(len(buffer))
+        yield buffer[index]
+        buffer[index] = passage
     yield from buffer
 
 
@@ -178,7 +179,7 @@ def _json(path: Path, field: str | None) -> Iterator[Any]:
     rows = _parse("".join(_lines(path)), str(path))
     if not isinstance(rows, list):
         raise CorpusError(
-            f"{path} holds a JSON {type(rows).__name__}: expected a list of texts or objects"
+            f"{path} contains a JSON {type(rows).__name__}: expected a list of texts or objects"
         )
     for number, row in enumerate(rows):
         yield _cell(row, field, f"{path} item {number}")
@@ -190,14 +191,14 @@ def _csv(path: Path, field: str | None) -> Iterator[Any]:
     name = field or "text"
     if name not in (reader.fieldnames or ()):
         raise CorpusError(
-            f"{path} has no column {name!r} but {reader.fieldnames}: name the column of the text"
+            f"{path} has no column {name!r}, only {reader.fieldnames}: name the text's column"
         )
     try:
         for row in reader:
             yield row[name] or ""
     except csv.Error as error:
         raise CorpusError(
-            f"{path} is no readable CSV near line {reader.line_num} ({error})"
+            f"{path} is not valid CSV near line {reader.line_num} ({error}): check the file"
         ) from error
 
 
@@ -211,31 +212,32 @@ def _parquet(path: Path, field: str | None) -> Iterator[Any]:
         names = [name for name in (field, "text", "messages") if name in columns]
         if not names or (field and names[0] != field):
             raise CorpusError(
-                f"{path} has no column {field or 'text'!r} but {columns}: name the column of the "
-                "text"
+                f"{path} has no column {field or 'text'!r}, only {columns}: name the text's column"
             )
         for batch in file.iter_batches(batch_size=1024, columns=names[:1]):
             for value in batch.column(0).to_pylist():
                 yield value if isinstance(value, str) else {"messages": value or []}
     except (pyarrow.ArrowException, OSError) as error:
         raise CorpusError(
-            f"{path} is no readable parquet file ({str(error).splitlines()[0]})"
+            f"{path} cannot be read as parquet ({str(error).splitlines()[0]}): check the file"
         ) from error
 
 
 _READERS = {".txt": _txt, ".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".parquet": _parquet}
 
 
-def _parse(text: str, where: str) -> Any:
+def _parse(text: str, source: str) -> Any:
     try:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise CorpusError(f"{where} is not JSON ({error}): one JSON value was expected") from error
+        raise CorpusError(f"{source} is not JSON ({error}): expected one JSON value") from error
 
 
-def _cell(row: Any, field: str | None, where: str) -> Any:
-    """The text or the chat of one row: a string, or an object with `field`, "text" or
-    "messages".
+def _cell(row: Any, field: str | None, source: str) -> Any:
+    """Return the text of one row, or its chat as {"messages": [...]}.
+
+    row: a string, or an object with the key `field`; when that is None, "text" or "messages".
+    source: names the row in messages.
     """
     if isinstance(row, str):
         return row
@@ -245,21 +247,22 @@ def _cell(row: Any, field: str | None, where: str) -> Any:
                 value = row[name]
                 return value if isinstance(value, str) else {"messages": value}
         raise CorpusError(
-            f"{where} has no {field or 'text'!r} but {sorted(row)[:8]}: name the key of the text"
+            f"{source} has no {field or 'text'!r}, only {sorted(row)[:8]}: name the key of the text"
         )
     raise CorpusError(
-        f"{where} is a JSON {type(row).__name__}: expected a text or an object with a text"
+        f"{source} is a JSON {type(row).__name__}: expected a text or an object with a text"
     )
 
 
 def _messages(row: Any, path: Path, number: int) -> tuple[Message, ...]:
     messages = row.get("messages") if isinstance(row, dict) else None
-    good = isinstance(messages, list) and all(
+    is_chat = isinstance(messages, list) and all(
         isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
         for m in messages
     )
-    if not good or not messages:
+    if not is_chat or not messages:
         raise CorpusError(
-            f'{path} passage {number} is no chat: expected [{{"role": "user", "content": "…"}}, …]'
+            f"{path} passage {number} is not a chat: expected "
+            '[{"role": "user", "content": "…"}, …]'
         )
     return tuple({"role": m["role"], "content": m["content"]} for m in messages)

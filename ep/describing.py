@@ -1,8 +1,6 @@
-"""From a finished draft to a dictionary that can be read without a model: lens, surroundings,
-passages, provenance.
+"""Describes the regions of a finished draft: lens, surroundings, passages and provenance.
 
-Everything a screen shows is computed here once and stored, so that browsing needs neither the model
-nor the corpus.
+All of it is stored in the dictionary, so that browsing one needs neither the model nor the corpus.
 """
 
 from __future__ import annotations
@@ -30,13 +28,21 @@ if TYPE_CHECKING:
     from ep.models import LanguageModel, Lens
 
 LENS_TOKENS = 12
+"""Tokens stored at each end of a lens."""
 NAMING_TOKENS = 4
+"""Tokens at the top of a region's lens that may name its group."""
 PACKAGES = ("torch", "transformers", "transformer_lens", "numpy")
+"""Packages whose versions go into the provenance."""
 Passages = Mapping[int, np.ndarray]
+"""Token ids (n,) int32 of passages, by passage id."""
 
 
 class Describer:
-    """Turns the drafts of one build into dictionaries."""
+    """Turns the drafts of one build into dictionaries.
+
+    corpus_digest: `corpus.digest()`, which is slow to compute.
+    calibrations: the calibration of each layer.
+    """
 
     def __init__(
         self,
@@ -53,17 +59,18 @@ class Describer:
         self.calibrations = calibrations
 
     def passages(self, drafts: Mapping[Any, Draft]) -> dict[int, np.ndarray]:
-        """The token ids of every passage an excerpt or founder points to: one more look at the
-        text, no model.
+        """Return the token ids of every passage that an excerpt or a founder of a draft refers to.
+
+        The text is read and tokenized once more; the model is not run.
         """
-        wanted = {int(p) for draft in drafts.values() for p in _pointed_at(draft.arrays())}
-        chosen = (passage for passage in self.corpus if passage.id in wanted)
+        needed = {int(p) for draft in drafts.values() for p in _referenced(draft.arrays())}
+        selected = (passage for passage in self.corpus if passage.id in needed)
         tokens = self.model.tokens
-        found: dict[int, np.ndarray] = {}
-        for batch in tokens.batches(chosen, self.config.batch, self.config.context):
+        token_ids: dict[int, np.ndarray] = {}
+        for batch in tokens.batches(selected, self.config.batch, self.config.context):
             for passage, ids, mask in zip(batch.passage, batch.ids, batch.mask, strict=True):
-                found[int(passage)] = np.asarray(ids)[np.asarray(mask)].astype(np.int32)
-        return found
+                token_ids[int(passage)] = np.asarray(ids)[np.asarray(mask)].astype(np.int32)
+        return token_ids
 
     def dictionary(
         self,
@@ -75,19 +82,25 @@ class Describer:
         wall_time: float,
         complete: bool,
     ) -> Dictionary:
-        """The finished dictionary of one draft, in memory."""
+        """Return the finished dictionary of one draft, in memory.
+
+        passages: token ids of at least the passages that the draft refers to.
+        counts: entries of the provenance about the corpus, such as the number of passages.
+        wall_time: seconds since the build began.
+        complete: False for a build that was interrupted.
+        """
         calibration = self.calibrations[layer]
         arrays = {"center": calibration.center, **draft.arrays()}
         arrays |= lenses(self.model, arrays, calibration.typical_norm)
         weight = arrays.get("count_voronoi", arrays["count_arrival"])
-        around, kept = surround(arrays["exemplars"], weight, self.config.seed)
-        arrays |= around
+        surroundings, variance_kept = surround(arrays["exemplars"], weight, self.config.seed)
+        arrays |= surroundings
         names = name_groups(self.model, arrays, weight)
-        arrays |= stored_passages(_pointed_at(arrays), passages)
+        arrays |= stored_passages(_referenced(arrays), passages)
         arrays |= vocabulary(self.model, arrays, names)
         info = self._info(layer, percentile, draft, counts, wall_time, complete)
-        info["variance_kept"] = kept
-        info["group_names"] = spelled(self.model, names)
+        info["variance_kept"] = variance_kept
+        info["group_names"] = token_texts(self.model, names)
         return Dictionary(MemorySource(arrays), info, len(draft))
 
     # -- provenance --------------------------------------------------------------------------------
@@ -142,8 +155,9 @@ class Describer:
         }
 
     def _family(self) -> str:
-        """One id for the files of one build, equal for equal builds; layers and percentiles may be
-        added later.
+        """Return the id that the files of one build share.
+
+        Layers and percentiles do not affect it, so files that are added later join the family.
         """
         settings = {
             k: v
@@ -159,10 +173,14 @@ class Describer:
 
 
 _NOT_TOKENS = ("passage_ids", "plain_ids", "nearest_ids", "rival_ids", "coarser_ids", "farther_ids")
+"""Arrays whose names end in "_ids" but with ids of passages or regions, not of tokens."""
 
 
 def version_of(package: str) -> str:
-    """The installed version of a package, or this checkout's own."""
+    """Return the installed version of a package, or "not installed".
+
+    For a checkout of ep-explorer that is not installed, it is the version in the source.
+    """
     from importlib.metadata import PackageNotFoundError
 
     try:
@@ -173,10 +191,10 @@ def version_of(package: str) -> str:
         return __version__ if package == "ep-explorer" else "not installed"
 
 
-def _pointed_at(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Ids of the passages that founders and excerpts point to, sorted."""
-    pointers = [arrays[name] for name in ("founder_passage", "excerpt_passage") if name in arrays]
-    return np.unique(np.concatenate(pointers))
+def _referenced(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The ids of the passages that founders and excerpts refer to, sorted."""
+    names = ("founder_passage", "excerpt_passage")
+    return np.unique(np.concatenate([arrays[name] for name in names if name in arrays]))
 
 
 def _names(text: Iterable[str]) -> str:
@@ -184,22 +202,25 @@ def _names(text: Iterable[str]) -> str:
 
 
 def _portable(model: str, folder: Path) -> str:
-    """A Hub name as it is; a local model relative to the dictionary's folder, so that both can move
-    together.
+    """Return a Hub name as it is, and a local path relative to the dictionary's folder.
+
+    Model and dictionary can then be moved together.
     """
     if not Path(model).is_dir():
         return model
     return Path(os.path.relpath(Path(model).resolve(), folder.resolve())).as_posix()
 
 
-# -- what the model says, for any arrays of a dictionary -------------------------------------------
+# -- arrays that are computed with the model -------------------------------------------------------
 
 
 def lenses(
     model: LanguageModel, arrays: Mapping[str, np.ndarray], typical_norm: float
 ) -> dict[str, np.ndarray]:
-    """The paper's lens of exemplars and means, and the shift lens of the exemplars (protocol 5.1,
-    5.3).
+    """Return the `lens` and `lens_shift` arrays of a dictionary (protocol 5.1, 5.3).
+
+    These are the paper's logit lens of the exemplars and of the mean directions, and the shift lens
+    of the exemplars.
     """
     from ep.models import logit_lens, shift_lens
 
@@ -214,8 +235,8 @@ def lenses(
 
 def _lens_arrays(name: str, lens: Lens) -> dict[str, np.ndarray]:
     return {
-        f"lens_{name}_{way}_{part}": getattr(lens, f"{way}_{part}")
-        for way in ("up", "down")
+        f"lens_{name}_{end}_{part}": getattr(lens, f"{end}_{part}")
+        for end in ("up", "down")
         for part in ("ids", "values")
     }
 
@@ -223,35 +244,38 @@ def _lens_arrays(name: str, lens: Lens) -> dict[str, np.ndarray]:
 def name_groups(
     model: LanguageModel, arrays: Mapping[str, np.ndarray], weight: np.ndarray
 ) -> list[list[int]]:
-    """Token ids that name each group: whole words where the group has any, since fragments name
-    nothing.
+    """Choose the tokens that name each group of regions, as a list of token ids per group.
+
+    Whole words are preferred, since fragments of words make poor names; a group without any is
+    named by fragments.
     """
     groups, lens = arrays["neighbourhood"], arrays["lens_exemplar_up_ids"][:, :NAMING_TOKENS]
     words = [token for token in np.unique(lens).tolist() if _is_word(_piece(model, token))]
     by_word = group_names(groups, weight, np.where(np.isin(lens, words), lens, -1))
     by_any = group_names(groups, weight, lens)
+    # Rows are padded with -1: one that starts with it found no whole word.
     return [
         [int(t) for t in (word_row if word_row[0] >= 0 else any_row) if t >= 0]
         for word_row, any_row in zip(by_word, by_any, strict=True)
     ]
 
 
-def spelled(model: LanguageModel, tokens: list[list[int]]) -> list[list[str]]:
-    """Lists of token ids as lists of texts."""
+def token_texts(model: LanguageModel, tokens: list[list[int]]) -> list[list[str]]:
+    """Return lists of token ids as lists of the tokens' texts."""
     return [[_piece(model, token) for token in row] for row in tokens]
 
 
 def vocabulary(
-    model: LanguageModel, arrays: Mapping[str, np.ndarray], others: list[list[int]]
+    model: LanguageModel, arrays: Mapping[str, np.ndarray], names: list[list[int]]
 ) -> dict[str, np.ndarray]:
-    """The text of every token id that occurs anywhere in a file, `others` included."""
+    """Return the vocabulary arrays: every token id in `arrays` and `names`, with its bytes."""
     used = [
         array for name, array in arrays.items() if name.endswith("_ids") and name not in _NOT_TOKENS
     ]
     used += [arrays[name] for name in ("passage_tokens", "founder_token") if name in arrays]
     ids = np.unique(
         np.concatenate(
-            [np.ravel(array).astype(np.int64) for array in [*used, np.array(sum(others, []))]]
+            [np.ravel(array).astype(np.int64) for array in [*used, np.array(sum(names, []))]]
         )
     )
     ids = ids[ids >= 0].astype(np.int32)
@@ -261,7 +285,7 @@ def vocabulary(
 
 
 def stored_passages(ids: np.ndarray, passages: Passages) -> dict[str, np.ndarray]:
-    """The arrays that hold the tokens of some passages, by rising id."""
+    """Return the arrays with the tokens of the passages `ids`, which are in rising order."""
     tokens = [passages[int(i)] for i in ids]
     offsets = np.concatenate([[0], np.cumsum([len(t) for t in tokens])]).astype(np.int64)
     return {
@@ -276,6 +300,6 @@ def _piece(model: LanguageModel, token: int) -> str:
 
 
 def _is_word(piece: str) -> bool:
-    """Whether a token begins a word: a space, then two letters or more."""
+    """Whether a token is a space followed by two letters or more, so that it begins a word."""
     word = piece.strip()
     return word.isalpha() and len(word) > 1 and piece != word

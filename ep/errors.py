@@ -1,16 +1,17 @@
-"""The one family of errors. Each message is one line: what was given, what was expected, what to
-do.
+"""The exceptions that this package raises on purpose.
+
+Each message is one line that states what was given, what was expected and what to do.
 
 EPError
-├── InputError            the input cannot be used (exit 2)
-│   ├── ConfigError           a setting contradicts itself or another
+├── InputError            the input cannot be used (exit code 2)
+│   ├── ConfigError           a setting is out of range or contradicts another
 │   ├── CorpusError           text that is missing, empty, too short or unreadable
 │   ├── ModelError            not a model, an unknown layer, a mismatch with a dictionary
 │   ├── ActivationError       NaN, infinite or wrongly shaped activations
-│   ├── DictionaryFileError   damaged, foreign or newer file
-│   ├── UnknownRegion         a region id the dictionary does not have
-│   └── RequestError          a question without an answer here (empty text, say)
-└── FailureError          the input was fine, the work failed (exit 1)
+│   ├── DictionaryFileError   a damaged, foreign or newer file
+│   ├── UnknownRegion         a region id that the dictionary does not have
+│   └── RequestError          a request that this dictionary, text or model cannot answer
+└── FailureError          the input was fine, but the work failed (exit code 1)
     ├── StorageError          disk full, no permission, interrupted write
     └── ServiceError          a port in use, a remote that does not answer
 """
@@ -19,9 +20,7 @@ from __future__ import annotations
 
 
 class EPError(Exception):
-    """Base of every error this package raises on purpose; the command line prints it as one
-    line.
-    """
+    """Base class of the errors of this package; the command line prints them without traceback."""
 
     exit_code = 1
 
@@ -33,7 +32,7 @@ class InputError(EPError):
 
 
 class ConfigError(InputError):
-    """A setting contradicts itself or another."""
+    """A setting is out of range, or contradicts another one."""
 
 
 class CorpusError(InputError):
@@ -41,7 +40,7 @@ class CorpusError(InputError):
 
 
 class ModelError(InputError):
-    """Not a model, a layer the model lacks, or a model that does not fit the dictionary."""
+    """Not a model, a layer the model does not have, or a model that does not fit the dictionary."""
 
 
 class ActivationError(InputError):
@@ -53,15 +52,15 @@ class DictionaryFileError(InputError):
 
 
 class UnknownRegion(InputError):
-    """A region id the dictionary does not have."""
+    """A region id that the dictionary does not have."""
 
 
 class RequestError(InputError):
-    """A question that has no answer for this dictionary or text."""
+    """A request that this dictionary, text or model cannot answer, such as an empty text."""
 
 
 class FailureError(EPError):
-    """The input was fine, the work failed; nothing half-written is left behind."""
+    """The input was fine, but the work failed; no half-written file is left behind."""
 
 
 class StorageError(FailureError):
@@ -69,4 +68,4 @@ class StorageError(FailureError):
 
 
 class ServiceError(FailureError):
-    """A port in use, a remote that does not answer."""
+    """A port in use, or a remote server that does not answer."""

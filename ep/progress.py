@@ -1,12 +1,15 @@
-"""How long work says how far it is, whoever does it."""
+"""The callback with which long work reports its progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Report = Callable[[str, float | None], None]
-"""(what is being done, share done in [0, 1] where known); what it raises ends the work."""
+"""Called with a message and the share of the work done in [0, 1], or None where it is not known.
+
+An exception raised by the callback stops the work and is passed on to the caller.
+"""
 
 
-def silent(_what: str, _share: float | None) -> None:
-    """Reports to nobody."""
+def silent(_message: str, _share: float | None = None) -> None:
+    """Report nothing."""

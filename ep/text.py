@@ -1,9 +1,8 @@
-"""Token text as a reader may see it: whitespace made visible, controls made harmless, long tokens
-shortened.
+"""Token text for display: visible whitespace, harmless control characters, long tokens shortened.
 
-It knows no HTML and no screen. Text from models and corpora is hostile: what leaves this room is
-still plain text, and whoever shows it must escape it for its own medium (`pages/shared/tokens.py`
-for HTML, `figures.py` for plotly).
+Text from models and corpora must be treated as hostile. The results here are plain text: code that
+displays them must escape them for its medium (`pages/shared/tokens.py` does so for HTML,
+`ep/views/figures.py` for plotly).
 """
 
 from __future__ import annotations
@@ -13,15 +12,17 @@ from functools import lru_cache
 from typing import NamedTuple
 
 LONGEST = 48
+"""Characters of a token that are shown; `shorten` leaves out the middle of longer ones."""
 NOTHING = "▯"
+"""Stands for an empty token."""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 WHITESPACE = {" ": "·", "\t": "→", "\n": "↵", "\r": "␍", "\u00a0": "⍽"}
 JOINERS = "\u200c\u200d"
-"""Invisible, but part of how scripts and emoji are written: left alone."""
+"""Invisible characters that are part of how scripts and emoji are written; left as they are."""
 
 
 class Segment(NamedTuple):
-    """A run of text; `mark` is True where it stands for a character that cannot be seen."""
+    """A run of text; `mark` is True where it stands in for invisible characters."""
 
     text: str
     mark: bool
@@ -29,18 +30,16 @@ class Segment(NamedTuple):
 
 @lru_cache(maxsize=65536)
 def segments(token: str, spaces: bool = True) -> tuple[Segment, ...]:
-    """A token as runs of plain text and marks, in order.
+    """Split a token into runs of plain text and of marks, in order.
 
-    token: the token's text; an empty one (the later part of a split character) becomes a single
-    mark.
-    spaces: True marks every space as `·` (chips, strips, the marked token); False leaves spaces
-    alone (running text).
+    token: the token's text; an empty one (a later byte of a character) becomes a single mark.
+    spaces: whether spaces are marked as `·`, as in chips and strips, or left as in running text.
     """
     if not token:
         return (Segment(NOTHING, True),)
     runs: list[Segment] = []
     for character in shorten(token):
-        text, mark = _shown(character, spaces)
+        text, mark = _visible(character, spaces)
         if runs and runs[-1].mark == mark:
             runs[-1] = Segment(runs[-1].text + text, mark)
         else:
@@ -49,26 +48,28 @@ def segments(token: str, spaces: bool = True) -> tuple[Segment, ...]:
 
 
 def label(token: str) -> str:
-    """A token as one plain line, for tables, axes and tooltips: every space and control visible."""
+    """Return a token as one line for tables, axes and tooltips, with all whitespace visible."""
     return "".join(segment.text for segment in segments(token))
 
 
 def plain(text: str) -> str:
-    """A whole sentence or name of any length: spaces and lines as they are, control characters
-    visible.
+    """Return a text of any length with control characters made visible.
+
+    Spaces and line feeds stay as they are.
     """
-    return "".join(c if c == "\n" else _shown(c, spaces=False)[0] for c in text)
+    return "".join(c if c == "\n" else _visible(c, spaces=False)[0] for c in text)
 
 
 def shorten(token: str, longest: int = LONGEST) -> str:
-    """The token itself, or its beginning and end around the number of characters left out."""
+    """Return the token, or its beginning and end around the number of characters left out."""
     if len(token) <= longest:
         return token
     head, tail = longest * 2 // 3, longest // 6
     return f"{token[:head]}…{len(token) - head - tail:,} more…{token[-tail:]}"
 
 
-def _shown(character: str, spaces: bool) -> tuple[str, bool]:
+def _visible(character: str, spaces: bool) -> tuple[str, bool]:
+    """Return the text to display for one character, and whether it is a mark."""
     if character == " " and not spaces:
         return character, False
     if character in WHITESPACE:
@@ -79,5 +80,6 @@ def _shown(character: str, spaces: bool) -> tuple[str, bool]:
     if code < 0x20 or code == 0x7F:
         return chr(0x2400 + (0x21 if code == 0x7F else code)), True
     if character not in JOINERS and unicodedata.category(character) in ("Cf", "Zl", "Zp"):
-        return f"‹{code:04X}›", True  # draws nothing, and reorders or hides what stands beside it
+        # Cf, Zl and Zp characters are not drawn, and may reorder or hide the text beside them.
+        return f"‹{code:04X}›", True
     return character, False

@@ -12,14 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from ep.method.dictionary import Dictionary, MemorySource
+from ep.models.pairing import named_in
 from ep.storage import save
 from ep.views import colorings
 from ep.views.search import Found
 from ep.views.tables import opening_region
+from pages.atlas.settings import Settings
 from pages.atlas.table import brush_text, listed
-from pages.shared import jobs, loading, state
+from pages.shared import jobs, loading, models, state
+from pages.shared.links import codec
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.pages import APP, Visit, said
 
@@ -169,7 +173,7 @@ def test_a_layout_in_a_link_is_drawn_or_stood_in_for(visit: Visit, layout: str) 
 
 def test_layout_controls_write_the_url(visit: Visit) -> None:
     app = visit(d="fam/4/4", r="33")
-    app.button_group(key="atlas_kind").set_value("Flat").run()
+    app.button_group(key="atlas_kind").set_value("flat").run()
     assert url(app)["layout"] == "pca-flat"
     app.selectbox(key="atlas_two").set_value("pca-sphere").run()
     assert url(app)["two"] == "pca-sphere" and len(views(app)) == 2
@@ -248,10 +252,11 @@ def test_umap_is_computed_beside_the_page_and_kept(visit: Visit, library: Path) 
     app = visit(d="fam/2/4", layout="umap-flat")
     app.button(key="atlas_compute umap-flat").click().run()
     work = f"umap umap-flat {loading.fingerprint('fam/2/4')}"
+    job = jobs.board().get(work)
     deadline = time.monotonic() + 120
-    while jobs.get(work).state == "running" and time.monotonic() < deadline:
+    while job.state == "running" and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert jobs.get(work).state == "done"
+    assert job.state == "done"
     assert (library / "c.ep.maps.h5").exists()
     app.run()
     assert "stands in" not in said(app)
@@ -304,14 +309,16 @@ def test_a_rebuilt_file_is_opened_again(library: Path) -> None:
 def test_a_model_is_looked_for_beside_its_dictionary_first(library: Path) -> None:
     (library / "models" / "m").mkdir(parents=True)
     (library / "models" / "m" / "config.json").write_text("{}")
-    info = {"model": "models/m", "file": str(library / "a.ep.h5")}
-    assert loading.model_path(info) == str((library / "models" / "m").resolve())
-    assert loading.model_path({"model": "some/name"}) == "some/name"
-    assert loading.model_state({"model": "some/name"}) == loading.NOT_NEEDED
+    file = library / "a.ep.h5"
+    assert named_in({"model": "models/m"}, file) == str((library / "models" / "m").resolve())
+    assert named_in({"model": "some/name"}, file) == "some/name"
+    found = dictionary(library, "fam/4/4")
+    found.info["model"] = "some/name"
+    assert models.state(found) == models.NOT_NEEDED
 
 
 def test_a_long_prompt_stays_out_of_the_url() -> None:
-    short, long = (state._query(state.Selection("d", 1, prompt="x" * n)) for n in (10, 5000))
+    short, long = (state._selected(state.Selection("d", 1, prompt="x" * n)) for n in (10, 5000))
     assert short["q"] == "x" * 10 and "q" not in long
 
 
@@ -328,6 +335,30 @@ def test_a_dictionary_of_exemplars_alone_is_shown(visit: Visit, library: Path) -
 
 
 def test_settings_of_a_page_live_in_the_url_beside_the_selection(visit: Visit) -> None:
-    app = visit(d="fam/4/4", r="7", layout="flat", xss="<img src=x>", A1="no", x="no")
-    assert url(app) == {"d": "fam/4/4", "r": "7", "layout": "flat", "xss": "<img src=x>"}
-    assert state.Selection(settings={"layout": "flat"}).settings["layout"] == "flat"
+    strangers = {"xss": "<img src=x>", "A1": "no", "x": "no", "basis": "exemplar"}
+    app = visit(d="fam/4/4", r="7", layout="pca-flat", least="5", **strangers)
+    assert url(app) == {"d": "fam/4/4", "r": "7", "layout": "pca-flat", "least": "5"}
+    assert codec(Settings).parse({"layout": "pca-flat"}).layout == "pca-flat"
+    assert url(visit(d="fam/4/4", r="7", layout="flat")) == {"d": "fam/4/4", "r": "7"}
+    app.switch_page("pages/region/page.py").run()
+    assert url(app) == {"d": "fam/4/4", "r": "7"}  # what the Atlas keeps is in its own link only
+    app.switch_page("pages/atlas/page.py").run()
+    assert url(app) == {"d": "fam/4/4", "r": "7", "layout": "pca-flat", "least": "5"}
+
+
+def hidden(**query: str) -> AppTest:
+    """A visit to /atlas, which is no page of the navigation."""
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.query_params.update(query)
+    app._page_hash = calc_hash("atlas")
+    return app.run()
+
+
+def test_the_hidden_page_atlas_leads_there_with_all_that_is_in_its_link() -> None:
+    app = hidden(d="fam/4/4", r="7", layout="pca-flat", c="coherence")
+    assert not app.exception and "Region 7" in said(app)
+    assert data(app)["note"].startswith("PCA, 2") and data(app)["coloring"] == "Coherence"
+    assert url(app) == {"d": "fam/4/4", "r": "7", "layout": "pca-flat", "c": "coherence"}
+    app = hidden(d="nobody/has/this", layout="pca-flat")
+    assert said(app).count("is on the shelf. Another one is shown") == 1
+    assert url(app)["d"] == "fam/4/1" and url(app)["layout"] == "pca-flat"

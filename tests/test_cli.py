@@ -11,13 +11,18 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 import ep
-from ep.cli import main
+from ep import serving
+from ep.cli import main, parser
+from ep.commands.options import parsed_settings
+from ep.config import BuildConfig
 from tests.fixtures import tiny
 from tests.fixtures.commands import output, refused
 from tests.fixtures.dictionaries import synthetic
@@ -179,6 +184,25 @@ def test_ctrl_c_keeps_a_state_that_resumes_to_the_same_files(tmp_path: Path) -> 
     assert ep.digest(one) == ep.digest(other)
 
 
+def test_a_host_that_is_not_this_machine_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for host in ("no such host", "192.0.2.1"):
+        assert "is unknown" in refused(capsys, 2, "app", "--host", host, "--no-browser")
+
+
+def test_the_app_is_served_as_the_configuration_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = []
+    monkeypatch.setattr(serving, "check_port", lambda *_: None)
+    monkeypatch.setattr(
+        serving.subprocess,
+        "run",
+        lambda command, **_: commands.append(command) or subprocess.CompletedProcess(command, 0),
+    )
+    assert main(["app"]) == main(["app", "--host", "0.0.0.0", "--port", "9000"]) == 0
+    configured = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["server"]
+    assert [commands[0][i] for i in (6, 8)] == [configured["address"], str(configured["port"])]
+    assert [commands[1][i] for i in (6, 8)] == ["0.0.0.0", "9000"]
+
+
 @pytest.mark.slow
 def test_the_app_starts_in_an_empty_home_without_asking_anything(tmp_path: Path) -> None:
     with socket.socket() as probe:
@@ -197,7 +221,7 @@ def test_the_app_starts_in_an_empty_home_without_asking_anything(tmp_path: Path)
         log.close()
     said = (tmp_path / "log").read_text()
     assert answer == "ok", said
-    assert "email" not in said.lower()
+    assert "email" not in said.lower() and f"http://127.0.0.1:{port} " in said
 
 
 def wait_for(url: str, server: subprocess.Popen[bytes], seconds: float = 90) -> str:
@@ -209,3 +233,54 @@ def wait_for(url: str, server: subprocess.Popen[bytes], seconds: float = 90) -> 
         except OSError:
             time.sleep(0.3)
     return ""
+
+
+OPTIONS = [setting for setting in fields(BuildConfig) if setting.metadata]
+
+
+def test_every_setting_of_a_build_is_an_option_and_the_class_gives_the_defaults() -> None:
+    needed = ["build", "m", "--text", "t", "--layer", "1", "--out", "o"]
+    given = parsed_settings(parser().parse_args(needed), BuildConfig)
+    assert BuildConfig(**given) == BuildConfig("m", ["t"], [1], "o")
+    assert {s.name for s in fields(BuildConfig)} - {s.name for s in OPTIONS} == {"extra"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "name", "read"),
+    [
+        (["--percentile", "4", "--percentile", "2"], None, "percentiles", (2.0, 4.0)),
+        (["--tokens"], "7", "tokens", 7),
+        (["--positions"], "final", "positions", "final"),
+        (["--chat"], None, "chat", True),
+        (["--field"], "body", "field_name", "body"),
+        (["--stop-rate"], "0.01", "stop_rate", 0.01),
+        (["--seed"], "0", "seed", 0),
+        (["--dtype"], "float32", "dtype", "float32"),
+        (["--title"], "A family", "title", "A family"),
+    ],
+)
+def test_an_option_of_a_build_sets_its_field(
+    option: list[str], value: str | None, name: str, read: object
+) -> None:
+    argv = ["build", "m", "--text", "t", "--layer", "1", "--out", "o", *option]
+    arguments = parser().parse_args(argv if value is None else [*argv, value])
+    assert getattr(BuildConfig(**parsed_settings(arguments, BuildConfig)), name) == read
+
+
+def test_the_help_of_a_build_is_the_documentation_of_its_settings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["build", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for setting in OPTIONS:
+        assert str(setting.metadata["help"]) in shown, setting.name
+
+
+@pytest.mark.parametrize(("option", "choices"), [("--positions", "final"), ("--dtype", "bfloat16")])
+def test_a_value_that_is_none_of_the_choices_names_them(
+    option: str, choices: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["build", "m", "--text", "t", "--layer", "1", "--out", "o", option, "other"])
+    assert stopped.value.code == 2 and choices in capsys.readouterr().err

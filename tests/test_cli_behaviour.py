@@ -113,9 +113,9 @@ def test_json_and_report_hold_the_same_counts(
         ),
         ((), "own.ep.h5", "alike.csv", "all of the 12 prompts are labelled yes"),
         (("alone",), "own.ep.h5", "alike.csv", "no held-out prompts"),
-        (("--judge", "regex", "--pattern", "("), "own.ep.h5", "p.csv", "no regular expression"),
+        (("--judge", "regex", "--pattern", "("), "own.ep.h5", "p.csv", "not a regular expression"),
         (("--judge", "phrases", "--phrase", " "), "own.ep.h5", "p.csv", "list of phrases is empty"),
-        (("--judge", "endpoint"), "own.ep.h5", "p.csv", "no address of a server"),
+        (("--judge", "endpoint"), "own.ep.h5", "p.csv", "not the address of a server"),
         (
             ("--judge", "regex", "--pattern", "zzzz"),
             "own.ep.h5",
@@ -232,7 +232,7 @@ def test_yes_and_no_are_read(text: str, yes: bool) -> None:
     [
         (endpoint.fails(401, "bad key"), "refused the key"),
         (endpoint.waits(3), "did not answer"),
-        (endpoint.says({"no": "text"}), "no chat completion"),
+        (endpoint.says({"no": "text"}), "not a chat completion"),
         (endpoint.says("maybe"), "neither yes nor no"),
     ],
 )

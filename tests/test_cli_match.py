@@ -73,7 +73,7 @@ def test_a_dictionary_with_itself_holds_the_same_regions(
 ) -> None:
     code, out, _ = run(capsys, TUNED, TUNED)
     assert code == 0
-    assert "the two hold the same regions" in out
+    assert "both have the same regions" in out
 
 
 def test_a_report_is_html_or_csv(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -163,9 +163,9 @@ def test_a_null_is_built_once(capsys: pytest.CaptureFixture[str], tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((TUNED, "{narrow}"), "match them through inputs"),
+        ((TUNED, "{narrow}"), "match them by inputs"),
         ((TUNED, BASE, "--cutoff", "2"), "cutoff is 2"),
-        ((TUNED, BASE, "--null", BASE), "no other seed"),
+        ((TUNED, BASE, "--null", BASE), "not another seed"),
         ((TUNED, "missing.ep.h5"), "missing.ep.h5"),
         ((TUNED, "{narrow}", "--texts", "-"), "model"),
     ],

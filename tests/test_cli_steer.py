@@ -61,7 +61,7 @@ def test_the_columns_are_those_of_the_backend(
         and found["columns"][0]["moved"] == 0
     )
     page = output(capsys, *asked)
-    assert "change 8.0 of 8.0 asked for" in page and "Control: +2.00 in a random direction" in page
+    assert "change 8.0 of 8.0 requested" in page and "Control: +2.00 in a random direction" in page
 
 
 @pytest.mark.parametrize("mode", ["ablate", "swap", "clamp"])
@@ -84,7 +84,7 @@ def test_every_mode(file: str, capsys: pytest.CaptureFixture[str], mode: str) ->
     )
     assert out.count("log-prob") == 4 and "3 and 5 projected out" in out
     said = out.split("Steered: ")[1].split("change ")[1]
-    moved, asked = (float(word) for word in said.split(" asked for")[0].split(" of "))
+    moved, asked = (float(word) for word in said.split(" requested")[0].split(" of "))
     assert moved == asked > 0
 
 

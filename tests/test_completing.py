@@ -142,7 +142,7 @@ def test_another_model_is_refused_and_the_file_stays_as_it_was(
     with pytest.raises(ModelError, match="another model"):
         complete(odd, model)
     for info, match in (
-        ({"layer": None}, "which layer"),
+        ({"layer": None}, "its layer"),
         ({"hook": "blocks.2.hook_mlp_out"}, "hook_mlp_out"),
     ):
         ep.save(Dictionary(dictionary.source, dictionary.info | info, len(dictionary)), odd)

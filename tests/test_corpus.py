@@ -89,13 +89,13 @@ def test_the_digest_follows_the_text_and_not_the_place(tmp_path: Path) -> None:
     ("name", "content", "says"),
     [
         ("missing.txt", None, "does not exist"),
-        ("picture.png", b"x", "no text format"),
+        ("picture.png", b"x", "supported text format"),
         ("latin.txt", "café".encode("latin-1"), "not UTF-8"),
         ("broken.json", b"[1,", "not JSON"),
         ("object.json", b'{"a": 1}', "list of texts"),
         ("keys.jsonl", b'{"body": "x"}\n', "no 'text'"),
         ("number.jsonl", b"7\n", "JSON int"),
-        ("chat.jsonl", b'{"messages": [{"role": "user"}]}\n', "no chat"),
+        ("chat.jsonl", b'{"messages": [{"role": "user"}]}\n', "not a chat"),
         ("columns.csv", b"a,b\n1,2\n", "no column 'text'"),
         ("broken.parquet", b"PAR1 not really", "parquet"),
     ],
@@ -113,7 +113,7 @@ def test_bad_files_are_refused_in_one_line(
 
 
 def test_an_empty_folder_says_so(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="holds no text"):
+    with pytest.raises(CorpusError, match="contains no text"):
         Corpus([tmp_path])
     with pytest.raises(CorpusError, match="no text was given"):
         Corpus([])

@@ -22,7 +22,7 @@ MODULES = sorted(
     for path in ROOT.glob("ep/**/*.py")
 )
 FLOORS = (
-    ("ep.errors",),
+    ("ep.errors", "ep.extras", "ep.shapes"),
     ("ep.config", "ep.corpus", "ep.progress", "ep.text"),
     ("ep.method",),
     ("ep.models", "ep.storage"),

@@ -18,6 +18,7 @@ from huggingface_hub import constants
 
 import ep
 from ep.errors import DictionaryFileError, EPError, RequestError, ServiceError, StorageError
+from ep.progress import Report, silent
 from ep.storage import Shelf
 from ep.storage.hub import (
     KNOWN_REVISION,
@@ -189,9 +190,7 @@ def test_an_unknown_history_gives_the_newest(server: HubServer, hub: Hub) -> Non
 # -- bringing a file -------------------------------------------------------------------------------
 
 
-def fetch(
-    hub: Hub, folder: Path, path: str = "big.bin", progress: remote.Progress = remote.silent
-) -> bytes:
+def fetch(hub: Hub, folder: Path, path: str = "big.bin", progress: Report = silent) -> bytes:
     revision = hub.listing(NAME).revision
     found, sha256 = hub.download(NAME, path, revision, folder, progress)
     data = found.read_bytes()
@@ -319,9 +318,9 @@ REFUSED = [
     (404, "", "", RequestError, "not on the Hub"),
     (429, "", "37", ServiceError, "wait 37 s"),
     (429, "", "", ServiceError, "wait a few minutes"),
-    (500, "", "", ServiceError, r"error of its own \(500\)"),
-    (503, "", "", ServiceError, r"error of its own \(503\)"),
-    (400, "", "", RequestError, r"refused \(400\)"),
+    (500, "", "", ServiceError, r"internal error \(500\)"),
+    (503, "", "", ServiceError, r"internal error \(503\)"),
+    (400, "", "", RequestError, r"refused the request \(status 400\)"),
 ]
 
 
@@ -579,7 +578,7 @@ def test_private_is_private_or_nothing_is_sent(server: HubServer, made: Path) ->
     push(made, NAME, private=True, hub=hub)
     assert server.repositories[NAME].private
     server.add("me/open", {})
-    with pytest.raises(RequestError, match="everybody can see it"):
+    with pytest.raises(RequestError, match="is public"):
         push(made, "me/open", private=True, hub=hub)
     assert pushed_files(server, "me/open") == {}
 

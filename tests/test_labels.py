@@ -214,7 +214,7 @@ def test_a_writer_that_does_not_let_go_is_named(
 ) -> None:
     monkeypatch.setattr(labelfile, "PATIENCE_S", 0.05)
     with (
-        labelfile.alone(beside(path, LABELS)),
+        labelfile.locked(beside(path, LABELS)),
         pytest.raises(StorageError, match="another program"),
     ):
         labels.save(edits.label(0, "x"))
@@ -339,7 +339,7 @@ def test_a_huge_file_and_what_is_no_file_are_not_read(path: Path, tmp_path: Path
     assert "larger than 64 MB" in Labels.open(path).problem
     file.unlink()
     os.mkfifo(file)  # reading it would wait for ever
-    assert "no plain file" in Labels.open(path).problem
+    assert "not a regular file" in Labels.open(path).problem
     file.unlink()
     file.mkdir()
     assert Labels.open(path).problem

@@ -115,8 +115,8 @@ def test_where_each_activation_stands(gemma: LanguageModel) -> None:
         ids = batch.ids[row][batch.mask[row]].tolist()
         for position in range(1, len(ids)):
             following = ids[position + 1] if position + 1 < len(ids) else -1
-            assert (got.passage[n], got.position[n]) == (passage, position)
-            assert (got.token[n], got.next_token[n]) == (ids[position], following)
+            assert (got.events.passage[n], got.events.position[n]) == (passage, position)
+            assert (got.events.token[n], got.events.next_token[n]) == (ids[position], following)
             n += 1
     assert n == len(got)
 
@@ -124,11 +124,11 @@ def test_where_each_activation_stands(gemma: LanguageModel) -> None:
 def test_final_positions(gemma: LanguageModel) -> None:
     batch = batch_of(gemma, [*tiny.TEXTS, ""])
     got = harvest(gemma, batch, [1], positions="final")
-    assert got.passage.tolist() == batch.passage[:-1].tolist()
-    assert got.position.tolist() == (batch.mask.sum(axis=1) - 1).tolist()[:-1]
-    assert (got.next_token == -1).all()
+    assert got.events.passage.tolist() == batch.passage[:-1].tolist()
+    assert got.events.position.tolist() == (batch.mask.sum(axis=1) - 1).tolist()[:-1]
+    assert (got.events.next_token == -1).all()
     every = harvest(gemma, batch, [1])
-    last = np.flatnonzero(np.append(np.diff(every.passage) != 0, True))
+    last = np.flatnonzero(np.append(np.diff(every.events.passage) != 0, True))
     np.testing.assert_array_equal(got.x[1], every.x[1][last])
 
 
@@ -141,13 +141,13 @@ def test_final_of_a_chat_is_the_end_of_its_template(gemma: LanguageModel) -> Non
 
     batch = next(gemma.tokens.batches([Chat()]))
     got = harvest(gemma, batch, [0], positions="final")
-    assert got.position.tolist() == [batch.ids.shape[1] - 1]
-    assert gemma.tokens.piece(int(got.token[0])) == b"\n"
+    assert got.events.position.tolist() == [batch.ids.shape[1] - 1]
+    assert gemma.tokens.piece(int(got.events.token[0])) == b"\n"
 
 
 def test_bos_is_dropped_only_where_there_is_one(models: dict[str, LanguageModel]) -> None:
     for name, first in (("gemma", 1), ("gpt2", 1), ("qwen", 0)):
-        assert harvest(models[name], batch_of(models[name]), [0]).position.min() == first
+        assert harvest(models[name], batch_of(models[name]), [0]).events.position.min() == first
 
 
 def test_splitting_a_batch_changes_nothing_but_rounding(
@@ -160,7 +160,7 @@ def test_splitting_a_batch_changes_nothing_but_rounding(
     for layer in (1, 3):
         np.testing.assert_allclose(parts.x[layer], whole.x[layer], rtol=1e-4, atol=1e-5)
     for name in ("passage", "position", "token", "next_token", "fold"):
-        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+        np.testing.assert_array_equal(getattr(parts.events, name), getattr(whole.events, name))
 
 
 def test_parts_are_bounded_and_cover_every_row_once() -> None:

@@ -104,7 +104,7 @@ def test_an_asked_dtype_is_used(directory: Path) -> None:
     model = load(str(directory), dtype="bfloat16")
     assert model.dtype == "bfloat16"
     assert str(next(model.bridge.original_model.parameters()).dtype) == "torch.bfloat16"
-    assert "as asked" in model.reason
+    assert "as requested" in model.reason
 
 
 @pytest.mark.parametrize(

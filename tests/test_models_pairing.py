@@ -44,7 +44,7 @@ def test_only_the_dictionarys_own_model_fits(tmp_path: Path) -> None:
         check_fits(model, wide)
     with pytest.raises(ModelError, match="no layer 9"):
         check_fits(model, at(None, **own | {"layer": 9}))
-    with pytest.raises(ModelError, match="another tokenizer"):
+    with pytest.raises(ModelError, match="a different tokenizer"):
         check_fits(model, at(None, **own | {"tokenizer_hash": "other"}))
     with pytest.raises(ModelError, match="which layer"):
         check_fits(model, at(None, **own | {"layer": None}))

@@ -471,7 +471,7 @@ def test_names_match_exactly_or_not_at_all(path, module, name):
         (b"I1\n.", "INT"),
         (b"N2.", "DUP"),
         (b"(\x91.", "FROZENSET"),
-        (b"\xff.", "0xff, which is no instruction"),
+        (b"\xff.", "unknown opcode 0xff"),
         (b"\x80\x06N.", "protocol 6"),
         (b"N", "cut short"),
         (b"", "cut short"),
@@ -484,9 +484,9 @@ def test_names_match_exactly_or_not_at_all(path, module, name):
         (b"R.", "value is missing"),
         (b"h\x05.", "memo entry 5 does not exist"),
         (b"Nq\x05.", "memo entry 5 comes before"),
-        (b"NNR.", "no name"),
+        (b"NNR.", "not a name"),
         (b"N)\x81.", "class that no published dictionary"),
-        (b"N}b.", "takes none"),
+        (b"N}b.", "has none"),
         (b"N.", "something else"),
         (b"].", "something else"),
         (b"B\xff\xff\xff\x7f.", "2,147,483,647 bytes are announced"),
@@ -528,7 +528,7 @@ def array_bytes(
 @pytest.mark.parametrize(
     ("data", "match"),
     [
-        (array_bytes(b"J\xff\xff\xff\x7f\x85"), "needs 8,589,934,588 bytes, the file holds 4"),
+        (array_bytes(b"J\xff\xff\xff\x7f\x85"), "needs 8,589,934,588 bytes, the file has 4"),
         (array_bytes(b"\x8a\x0f" + b"\xff" * 14 + b"\x7f\x85"), "far more"),
         (array_bytes(b"J\xff\xff\xff\xff\x85"), "one or two numbers"),
         (array_bytes(b"K\x01K\x01K\x01\x87"), "one or two numbers"),
@@ -581,11 +581,11 @@ def test_arrays_are_believed_only_when_their_bytes_are_there(path, data, match):
         ),
         (
             lambda d: setattr(d.partitions[4], "exemplar_direction", None),
-            "without exemplar_direction",
+            "has no exemplar_direction",
         ),
         (
             lambda d: setattr(d.partitions[4], "exemplar_direction", [0.5] * 4),
-            "without exemplar_direction",
+            "has no exemplar_direction",
         ),
         (lambda d: setattr(d.partitions[4], "member_count", -1), "member_count = -1"),
         (lambda d: setattr(d.partitions[4], "member_count", 2**90), "member_count"),
@@ -593,9 +593,12 @@ def test_arrays_are_believed_only_when_their_bytes_are_there(path, data, match):
         (lambda d: setattr(d.partitions[4], "member_coherence", 1.5), "member_coherence"),
         (lambda d: setattr(d.partitions[4], "sum_dist_to_exemplar", -3.0), "sum_dist_to_exemplar"),
         (lambda d: setattr(d.partitions[4], "sample_prompts", [(-0.1, "x", -1)]), "position"),
-        (lambda d: setattr(d.partitions[4], "sample_prompts", [(-0.1, 5, 1)]), "text that is none"),
+        (
+            lambda d: setattr(d.partitions[4], "sample_prompts", [(-0.1, 5, 1)]),
+            "text that is not a string",
+        ),
         (lambda d: setattr(d.partitions[4], "sample_prompts", [(-9.0, "x", 1)]), "distance"),
-        (lambda d: setattr(d.partitions[4], "sample_prompts", ["x"]), "something else than"),
+        (lambda d: setattr(d.partitions[4], "sample_prompts", ["x"]), "something other than"),
         (
             lambda d: setattr(d.partitions[4], "sample_prompts", [(-0.1, "x" * 2**21, 1)]),
             "more than 1,048,576",
@@ -604,7 +607,7 @@ def test_arrays_are_believed_only_when_their_bytes_are_there(path, data, match):
             lambda d: setattr(d.partitions[4], "sample_prompts", [(-0.1, "x", 1)] * 2000),
             "at most 1,000",
         ),
-        (lambda d: setattr(d.partitions[4], "label", 5), "label that is no text"),
+        (lambda d: setattr(d.partitions[4], "label", 5), "label is not a string"),
         (lambda d: setattr(d.partitions[4], "label", "x" * 9000), "label of 9,000"),
     ],
 )
@@ -703,7 +706,7 @@ def test_many_regions_with_one_vector_do_not_become_a_large_matrix(path, origina
 def test_paths_that_are_no_pickle_are_refused_before_anything_starts(tmp_path):
     for content, match in (
         (b"", "empty"),
-        (b"hello", "no published dictionary"),
+        (b"hello", "not a published dictionary"),
         (b"\x80\x01x", "protocol 2 to 5"),
     ):
         with pytest.raises(DictionaryFileError, match=match):

@@ -421,7 +421,7 @@ def no_space(*_args, **_options):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("where", ["_write_array", "_flush", "_room_for"])
+@pytest.mark.parametrize("where", ["_write_array", "_flush", "_check_space"])
 def test_a_full_disk_is_one_line_and_changes_nothing(tmp_path, monkeypatch, where):
     path = storage.save(synthetic(10, 4), tmp_path / "x.ep.h5")
     before = path.read_bytes()

@@ -95,7 +95,7 @@ def test_files_that_are_no_dictionary(tmp_path):
         refused(tmp_path / "x.ep.h5", match, storage.check)
     with h5py.File(tmp_path / "other.h5", "w", locking=False) as file:
         file["data"] = np.arange(5)
-    refused(tmp_path / "other.h5", "no EP dictionary")
+    refused(tmp_path / "other.h5", "not an EP dictionary")
     refused(tmp_path / "a\nb\u202e\x00.ep.h5", "cannot be read")
 
 
@@ -112,7 +112,7 @@ def test_newer_and_unreadable_versions(path):
         edit(path, lambda file, v=value: file.attrs.create("version", v))
         refused(path, "version is not readable")
     edit(path, lambda file: file.attrs.create("format", "ep-dictionary"))
-    refused(path, "no EP dictionary")
+    refused(path, "not an EP dictionary")
 
 
 @pytest.mark.parametrize("kept", [1, 8, 50, 200, 2000, 0.5, 0.9, -1])
@@ -385,7 +385,7 @@ def test_a_group_where_an_array_should_be_and_the_reverse(path):
         file["geometry"] = 3
 
     edit(path, array)
-    refused(path, "no group")
+    refused(path, "not a group")
 
 
 def absurd(shape: tuple[int, ...], **options: Any) -> Callable[[h5py.File], None]:

@@ -229,8 +229,8 @@ def test_prompts_come_from_csv_and_jsonl_alike(tmp_path: Path) -> None:
         (b"prompt,label\n", "p.csv", "no prompts"),
         (b"prompt,label\na,perhaps\n", "p.csv", "label 'perhaps' is unknown"),
         (b"\xff\xfe", "p.csv", "UTF-8"),
-        (b"[1]\n", "p.jsonl", "no JSON object"),
-        (b"{\n", "p.jsonl", "line 1, is no JSON"),
+        (b"[1]\n", "p.jsonl", "not a JSON object"),
+        (b"{\n", "p.jsonl", "line 1, is not JSON"),
         (b'{"prompt": "' + b"x" * 20_001 + b'"}', "p.jsonl", "20,001 characters"),
     ],
 )

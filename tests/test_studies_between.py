@@ -122,7 +122,7 @@ def test_another_centre_is_another_space() -> None:
     seed = synthetic(30, 24)
     assert study.carried(seed, 5, moved(seed)).same
     assert not study.carried(seed, 5, moved(seed, center=seed.center + 1)).same
-    with pytest.raises(RequestError, match="dimensions"):
+    with pytest.raises(RequestError, match="no counterpart"):
         study.carried(seed, 5, synthetic(30, 16))
 
 

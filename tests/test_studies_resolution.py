@@ -174,7 +174,7 @@ def test_an_overlap_that_points_beyond_the_other_dictionary_is_not_believed() ->
     assert study.recorded(ladder[3], ladder[1]) is not None
     assert study.recorded(ladder[2], small) is None
     assert study.recorded(ladder[1], ladder[2]) is None
-    with pytest.raises(RequestError, match="dimensions"):
+    with pytest.raises(RequestError, match="12 and 4 wide"):
         study.overlap(ladder[2], synthetic(5, 4))
     with pytest.raises(UnknownRegion):
         study.follow(ladder, 0, 10**6)

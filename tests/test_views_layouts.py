@@ -109,8 +109,6 @@ def test_what_cannot_be_laid_out_is_said() -> None:
 def test_same_seed_same_map_and_the_side_car_gives_it_back(tmp_path: Path) -> None:
     path = ep.save(synthetic(size=90, width=12, seed=1), tmp_path / "a.ep.h5")
     first, again, later = (ep.open(path) for _ in range(3))
-    for d in (first, again, later):
-        d.info["file"] = str(path)
     told: list[tuple[str, float]] = []
     for layout in ("umap-flat", "umap-sphere"):
         assert not layouts.is_ready(first, layout)
@@ -156,7 +154,6 @@ def test_umap_keeps_more_neighbours_than_two_axes_and_parts_duplicates() -> None
 def test_a_cancelled_layout_leaves_nothing(tmp_path: Path) -> None:
     path = ep.save(synthetic(size=60, width=12), tmp_path / "a.ep.h5")
     found = ep.open(path)
-    found.info["file"] = str(path)
 
     class Stop(Exception):
         pass
@@ -176,7 +173,6 @@ def test_a_folder_that_cannot_be_written_keeps_the_map_in_memory(
 ) -> None:
     path = ep.save(synthetic(size=40, width=12), tmp_path / "a.ep.h5")
     found = ep.open(path)
-    found.info["file"] = str(path)
     beside(path, MAPS).mkdir()  # a folder is in the way
     assert "until the explorer ends" in layouts.compute(found, "umap-flat")
     assert layouts.coordinates(found, "umap-flat").shape == (40, 2)

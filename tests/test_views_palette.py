@@ -34,11 +34,12 @@ def test_the_jitter_of_the_map_is_fixed_and_bounded() -> None:
 @pytest.mark.parametrize("dark", [False, True])
 def test_more_leaves_the_colour_of_the_page(dark: bool) -> None:
     page = np.array([0x11, 0x14, 0x1B] if dark else [255, 255, 255], float)
-    steps = palette.ramp_colors(np.linspace(0, 1, 50), dark).astype(float)
+    steps = palette.on_ramp(np.linspace(0, 1, 50), palette.sequential(dark)).astype(float)
     away = np.linalg.norm(steps - page, axis=1)
     assert (np.diff(away) > -1.5).all() and away[-1] > 2 * away[0]
     np.testing.assert_array_equal(
-        palette.ramp_colors(np.array([np.nan, -3, 9]), dark)[1:], steps[[0, -1]]
+        palette.on_ramp(np.array([np.nan, -3, 9]), palette.sequential(dark))[1:],
+        steps[[0, -1]],
     )
 
 

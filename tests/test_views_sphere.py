@@ -122,5 +122,5 @@ def test_a_file_without_numbers_is_drawn_all_the_same() -> None:
 
 
 def test_the_wrong_number_of_places_is_refused() -> None:
-    with pytest.raises(RequestError, match="29 places"):
+    with pytest.raises(RequestError, match="29 coordinates"):
         blob.blob(synthetic(30, 16), np.zeros((29, 3)), "pca-sphere", "x")

@@ -1,3 +1,5 @@
-"""What each command takes and does, a module for each kind; the modules import what is heavy when
-it is run.
+"""The commands of `ep`: one module for each kind, with the options and the code that runs them.
+
+Each module has a function `add`, which adds its commands to the parser. Heavy modules are imported
+inside the functions, when a command runs.
 """

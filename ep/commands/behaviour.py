@@ -1,6 +1,4 @@
-"""The command that asks a model which region carries a behaviour, and what is left of it once the
-region is out.
-"""
+"""The command `ep behaviour`, which finds the region that carries a behaviour and ablates it."""
 
 from __future__ import annotations
 
@@ -10,94 +8,127 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ep.commands.options import command
+from ep.commands.options import add_command
 from ep.errors import RequestError
 from ep.method.dictionary import BASES
 
 JUDGES = ("phrases", "regex", "endpoint", "label")
 KEY = "EP_JUDGE_KEY"
-"""Environment variable with the endpoint's key: on the command line it could be read by others."""
+"""Environment variable with the key of the endpoint; other users can read command lines."""
 
 
-def add(kinds: Any) -> None:
-    """Adds behaviour."""
-    study = command(
-        kinds, "behaviour", "which region carries a behaviour, tried on held-out prompts", behaviour
+def add(subparsers: Any) -> None:
+    """Add `behaviour`."""
+    parser = add_command(
+        subparsers,
+        "behaviour",
+        "find the region that carries a behaviour, and test it on held-out prompts",
+        behaviour,
     )
-    study.add_argument("file", help="an .ep.h5 file")
-    study.add_argument(
+    parser.add_argument("file", help="an .ep.h5 file")
+    parser.add_argument(
         "--prompts", required=True, metavar="FILE", help="CSV or JSONL to choose the region on"
     )
-    study.add_argument(
+    parser.add_argument(
         "--held-out",
         action="append",
         default=[],
         metavar="FILE",
-        help="to try it on; without, 30 %% are held back",
+        help="CSV or JSONL to test the region on (default: 30 %% of --prompts)",
     )
-    study.add_argument("--benign", metavar="FILE", help="prompts that must stay intact")
-    study.add_argument(
-        "--text-column", default="prompt", metavar="NAME", help="column with the prompt"
+    parser.add_argument("--benign", metavar="FILE", help="prompts whose answers must not change")
+    parser.add_argument(
+        "--text-column",
+        default="prompt",
+        metavar="NAME",
+        help="column with the prompt (default prompt)",
     )
-    study.add_argument(
-        "--label-column", default="label", metavar="NAME", help="column with the label"
+    parser.add_argument(
+        "--label-column",
+        default="label",
+        metavar="NAME",
+        help="column with the label (default label)",
     )
-    study.add_argument(
-        "--judge", choices=JUDGES, default="phrases", help="what shows the behaviour"
+    parser.add_argument(
+        "--judge",
+        choices=JUDGES,
+        default="phrases",
+        help="how to tell which answers show the behaviour",
     )
-    study.add_argument(
-        "--phrase", action="append", metavar="TEXT", help="phrases of one's own instead of refusals"
+    parser.add_argument(
+        "--phrase",
+        action="append",
+        metavar="TEXT",
+        help="a phrase to look for instead of refusals; repeatable",
     )
-    study.add_argument("--pattern", default="", metavar="REGEX", help="for --judge regex")
-    study.add_argument(
-        "--endpoint", default="", metavar="URL", help=f"for --judge endpoint; the key is ${KEY}"
+    parser.add_argument(
+        "--pattern", default="", metavar="REGEX", help="expression for --judge regex"
     )
-    study.add_argument("--endpoint-model", default="", metavar="NAME", help="its model's name")
-    study.add_argument(
-        "--region", type=int, metavar="ID", help="take out this region, not the best candidate"
+    parser.add_argument(
+        "--endpoint",
+        default="",
+        metavar="URL",
+        help=f"server for --judge endpoint; its key is in ${KEY}",
     )
-    study.add_argument(
+    parser.add_argument(
+        "--endpoint-model", default="", metavar="NAME", help="name of the model on that server"
+    )
+    parser.add_argument(
+        "--region", type=int, metavar="ID", help="ablate this region instead of the best candidate"
+    )
+    parser.add_argument(
         "--mode",
         choices=("ablate", "swap"),
         default="ablate",
-        help="swap also puts a quiet mean back",
+        help="swap also puts in the mean of a region that rarely behaves so (default ablate)",
     )
-    study.add_argument("--basis", choices=BASES, default="exemplar", help="the direction taken out")
-    study.add_argument(
+    parser.add_argument(
+        "--basis", choices=BASES, default="exemplar", help="direction to ablate (default exemplar)"
+    )
+    parser.add_argument(
         "--seeds",
         type=int,
         default=4,
         metavar="N",
-        help="orders of the stream to repeat it on; 0: none",
+        help="number of orders of the stream to repeat the study on (default 4)",
     )
-    study.add_argument(
-        "--share", type=float, metavar="S", help="behaving share of the stream the centre is from"
+    parser.add_argument(
+        "--share",
+        type=float,
+        metavar="S",
+        help="share of behaving prompts in the stream that sets centre and θ of a repeat",
     )
-    study.add_argument(
+    parser.add_argument(
         "--percentile",
         type=float,
         default=4.0,
         metavar="P",
-        help="p of those streams' dictionaries",
+        help="percentile p of the dictionaries of the repeats (default 4)",
     )
-    study.add_argument(
-        "--layer", type=int, metavar="L", help="must be the dictionary's; a check for scripts"
+    parser.add_argument(
+        "--layer", type=int, metavar="L", help="fail unless this is the layer of the dictionary"
     )
-    study.add_argument("--tokens", type=int, metavar="N", help="tokens of an answer, at most")
-    study.add_argument(
-        "--model", default=None, help="the model, when it is not where the dictionary says"
+    parser.add_argument("--tokens", type=int, metavar="N", help="tokens of an answer at most")
+    parser.add_argument(
+        "--model",
+        default=None,
+        help="Hub name or folder of the model (default: as stated in the file)",
     )
-    study.add_argument(
-        "--limit", type=int, default=10, metavar="N", help="regions to print; 0 prints all"
+    parser.add_argument(
+        "--limit",
+        type=int,
+        default=10,
+        metavar="N",
+        help="regions to print (default 10); 0 prints all",
     )
-    study.add_argument("--json", action="store_true", help="print JSON")
-    study.add_argument(
-        "--report", metavar="OUT.html", help="also write everything as one HTML file"
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--report", metavar="OUT.html", help="also write the results as one HTML file"
     )
 
 
 def behaviour(arguments: argparse.Namespace) -> None:
-    """The whole study: the table of regions, the trial, and its repeats."""
+    """Run the whole study: the table of regions, the trial, and its repeats."""
     from ep import models, storage
     from ep.storage.sidecar import write_bytes
     from ep.studies import experiment
@@ -106,8 +137,8 @@ def behaviour(arguments: argparse.Namespace) -> None:
     from ep.views import behaviour_html as markup
 
     if not 0 <= arguments.seeds <= 100:
-        raise RequestError(f"{arguments.seeds} seeds were asked for: expected 0 to 100")
-    held, judge = _held(arguments), _judge(arguments)
+        raise RequestError(f"seeds is {arguments.seeds}: expected 0 to 100")
+    held, judge = _hold(arguments), _judge(arguments)
     dictionary = storage.open(arguments.file)
     _check_layer(arguments, dictionary)
     model = models.load(arguments.model or models.model_of(dictionary))
@@ -116,16 +147,16 @@ def behaviour(arguments: argparse.Namespace) -> None:
     observed = experiment.observe(
         model, held.choice, layer, None if by_labels else judge, tokens, _report
     )
-    found = experiment.find(dictionary, observed)
+    regions = experiment.find(dictionary, observed)
     bench = experiment.Bench(model, held, judge, tokens, arguments.basis)
-    choice = plain.choice(observed, held, found, by_labels, _judge_name(arguments))
-    tried = plain.trial(
-        bench.attempt(found, arguments.region, arguments.mode, report=_report), held, judge
+    choice = plain.choice(observed, held, regions, by_labels, _judge_name(arguments))
+    trial = plain.trial(
+        bench.attempt(regions, arguments.region, arguments.mode, report=_report), held, judge
     )
     share = BEHAVING_SHARE if arguments.share is None else arguments.share
     repeats = [
-        plain.trial(one, held, judge, 0)
-        for one in experiment.repeat(
+        plain.trial(repeat, held, judge, 0)
+        for repeat in experiment.repeat(
             bench, observed, arguments.seeds, arguments.percentile, share, report=_report
         )
     ]
@@ -133,18 +164,19 @@ def behaviour(arguments: argparse.Namespace) -> None:
     if arguments.report:
         page = markup.report(
             choice,
-            tried,
+            trial,
             [repeats],
-            [plain.summary(choice), *plain.sentences(tried, choice["held"])],
+            [plain.summary(choice), *plain.sentences(trial, choice["held"])],
         )
         write_bytes(Path(arguments.report), page.encode())
     if arguments.json:
-        print(json.dumps({"choice": choice, "trial": tried, "streams": repeats}, indent=1))
+        print(json.dumps({"choice": choice, "trial": trial, "streams": repeats}, indent=1))
         return
-    _print(choice, tried, repeats, arguments.limit)
+    _print(choice, trial, repeats, arguments.limit)
 
 
-def _held(arguments: argparse.Namespace) -> Any:
+def _hold(arguments: argparse.Namespace) -> Any:
+    """Read the prompts and divide them into those to choose the region on and those held out."""
     from ep.studies.holding import hold
     from ep.studies.prompts import Prompts, read_prompts
 
@@ -187,54 +219,51 @@ def _check_layer(arguments: argparse.Namespace, dictionary: Any) -> None:
     layer = dictionary.info.get("layer")
     if arguments.layer is not None and arguments.layer != layer:
         raise RequestError(
-            f"the dictionary is of layer {layer} and --layer is {arguments.layer}: give one of "
-            "that layer"
+            f"the dictionary is of layer {layer} and --layer is {arguments.layer}: give another one"
         )
 
 
-def _report(said: str, _share: float | None) -> None:
-    """Progress on a terminal's error line only."""
+def _report(message: str, _share: float | None) -> None:
+    """Show the progress on one line of stderr, if that is a terminal."""
     if sys.stderr.isatty():
-        print(f"\r\x1b[K{said}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{message}", end="", file=sys.stderr, flush=True)
 
 
 # -- printing --------------------------------------------------------------------------------------
 
 
 def _print(
-    choice: dict[str, Any], tried: dict[str, Any], repeats: list[dict[str, Any]], limit: int
+    choice: dict[str, Any], trial: dict[str, Any], repeats: list[dict[str, Any]], limit: int
 ) -> None:
     from ep.studies.rates import Rate
     from ep.views import behaviour as plain
 
     print(plain.summary(choice))
-    print(
-        f"{'':>2} {'region':>7} {'prompts':>8} {'rate':>5} {'95 %':>13} {'share':>6} {'lift':>6}  "
-        "lens of the exemplar"
-    )
-    for one in choice["regions"][: limit or None]:
-        rate = Rate(*one["rate"])
+    numbers = f"{'prompts':>8} {'rate':>5} {'95 %':>13} {'share':>6} {'lift':>6}"
+    print(f"{'':>2} {'region':>7} {numbers}  lens of the exemplar")
+    for row in choice["regions"][: limit or None]:
+        rate = Rate(*row["rate"])
         low, high = rate.interval or (0.0, 1.0)
-        mark = "*" if one["candidate"] else ""
+        mark = "*" if row["candidate"] else ""
         numbers = (
             f"{rate.n:>8,} {rate.value:>5.2f} {low:>5.2f} to {high:>4.2f} "
-            f"{one['share']:>6.2f} {one['lift']:>6.2f}"
+            f"{row['share']:>6.2f} {row['lift']:>6.2f}"
         )
-        print(f"{mark:>2} {one['region']:>7} {numbers}  {' '.join(one['lens'])}")
-    print("* may carry it: at least 5 prompts, of which 30 % show it")
-    if tried["region"] is None:
-        print("\nno region may carry it: nothing was taken out")
+        print(f"{mark:>2} {row['region']:>7} {numbers}  {' '.join(row['lens'])}")
+    print("* candidate: at least 5 prompts, of which at least 30 % show the behaviour")
+    if trial["region"] is None:
+        print("\nno region is a candidate: nothing was ablated")
     else:
-        print(f"\nregion {tried['region']} taken out, on held-out prompts")
-        _print_arms(tried["arms"])
-        for text in plain.sentences(tried, choice["held"]):
+        print(f"\nregion {trial['region']} ablated, on held-out prompts")
+        _print_arms(trial["arms"])
+        for text in plain.sentences(trial, choice["held"]):
             print(text)
     if repeats:
         print(
             f"\nother orders of the stream, centre from {repeats[0]['share']:.0%} behaving prompts"
         )
-        for one in repeats:
-            _print_repeat(one)
+        for repeat in repeats:
+            _print_repeat(repeat)
 
 
 def _print_arms(arms: list[dict[str, Any]]) -> None:
@@ -246,18 +275,18 @@ def _print_arms(arms: list[dict[str, Any]]) -> None:
         print(f"{arm['arm']:<17} {rates} {arm['moved']:.2f}")
 
 
-def _print_repeat(one: dict[str, Any]) -> None:
+def _print_repeat(repeat: dict[str, Any]) -> None:
     from ep.studies.rates import Rate
     from ep.views import behaviour as plain
 
-    if one["region"] is None:
-        print(f"seed {one['seed']}: no region may carry it")
+    if repeat["region"] is None:
+        print(f"seed {repeat['seed']}: no region is a candidate")
         return
-    arms = {arm["arm"]: arm for arm in one["arms"]}
-    told = [f"{name} {Rate(*arm['behaves']).value:.2f}" for name, arm in arms.items()]
+    arms = {arm["arm"]: arm for arm in repeat["arms"]}
+    rates = [f"{name} {Rate(*arm['behaves']).value:.2f}" for name, arm in arms.items()]
     complies = Rate(*arms["ablated"]["complies"]).value
     print(
-        f"seed {one['seed']}: region {one['region']} of {one['dictionary']['regions']:,} "
-        f"({one['rate'][1]} prompts); "
-        f"behaviour: {', '.join(told)}; complies {complies:.2f}; {plain.verdict(one)}"
+        f"seed {repeat['seed']}: region {repeat['region']} of {repeat['dictionary']['regions']:,} "
+        f"({repeat['rate'][1]} prompts); "
+        f"behaviour: {', '.join(rates)}; complies {complies:.2f}; {plain.verdict(repeat)}"
     )

@@ -1,7 +1,4 @@
-"""`ep export`: a dictionary in another form.
-
-Each target says in one line what it writes and has one function.
-"""
+"""The command `ep export`, which writes a dictionary in another format."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ep.commands import interop
-from ep.commands.options import command
+from ep.commands.options import add_command
 from ep.errors import ConfigError
 from ep.method.dictionary import BASES
 
@@ -19,55 +16,72 @@ Arguments = argparse.Namespace
 
 
 class Target(NamedTuple):
-    """about: a half-sentence for `--help`. write: writes to `arguments.out` (a path) and returns
-    what it wrote.
+    """One choice of `--to`.
+
+    about: what it writes, in a few words for `--help`.
+    write: called with the dictionary and the arguments; writes the file and returns its path.
     """
 
     about: str
     write: Callable[[Any, Arguments], Path]
 
 
-def add(kinds: Any) -> None:
-    """Adds export."""
-    export = command(kinds, "export", "a dictionary, its tables or its map in another form", run)
-    export.add_argument("file", help="an .ep.h5 file")
-    export.add_argument("--to", required=True, choices=sorted(TARGETS), help="; ".join(_about()))
-    export.add_argument(
-        "--out", metavar="PATH", help="where to (default: a name beside the dictionary)"
+def add(subparsers: Any) -> None:
+    """Add `export`."""
+    parser = add_command(
+        subparsers, "export", "write a dictionary, its tables or its map in another format", run
     )
-    export.add_argument(
+    parser.add_argument("file", help="an .ep.h5 file")
+    parser.add_argument(
+        "--to", required=True, choices=sorted(TARGETS), help="; ".join(_descriptions())
+    )
+    parser.add_argument(
+        "--out", metavar="PATH", help="file to write (default: beside the dictionary)"
+    )
+    parser.add_argument(
         "--table",
         choices=TABLES,
         default="regions",
-        help="which table; all but regions need --region",
+        help="table to write; all but regions need --region (default regions)",
     )
-    export.add_argument(
-        "--region", type=int, metavar="ID", help="the region a table is about, or the map selects"
+    parser.add_argument(
+        "--region", type=int, metavar="ID", help="region to write, or to select in the map"
     )
-    export.add_argument(
-        "--layout", default="pca-sphere", help="the map's layout: pca-sphere, pca-flat, umap-…"
+    parser.add_argument(
+        "--layout",
+        default="pca-sphere",
+        help="layout of the map: pca-sphere, pca-flat, umap-… (default pca-sphere)",
     )
-    export.add_argument(
-        "--color", default="neighbourhood", metavar="COLUMN", help="what colours the map's cells"
+    parser.add_argument(
+        "--color",
+        default="neighbourhood",
+        metavar="COLUMN",
+        help="column that colours the cells of the map (default neighbourhood)",
     )
-    export.add_argument(
-        "--basis", choices=BASES, default="exemplar", help="which directions go over"
+    parser.add_argument(
+        "--basis",
+        choices=BASES,
+        default="exemplar",
+        help="directions to write (default exemplar)",
     )
-    export.add_argument(
-        "--strength", type=float, default=1.0, help="of a vector, in the layer's typical norms"
+    parser.add_argument(
+        "--strength",
+        type=float,
+        default=1.0,
+        help="length of a vector, in units of the layer's typical norm (default 1)",
     )
-    export.add_argument("--model-id", metavar="NAME", help="the model's name on Neuronpedia")
-    export.add_argument(
-        "--model-hint", metavar="NAME", help="the architecture's name in llama.cpp, such as gemma2"
+    parser.add_argument("--model-id", metavar="NAME", help="name of the model on Neuronpedia")
+    parser.add_argument(
+        "--model-hint", metavar="NAME", help="architecture's name in llama.cpp, such as gemma2"
     )
 
 
-def _about() -> list[str]:
+def _descriptions() -> list[str]:
     return [f"{name}: {target.about}" for name, target in TARGETS.items()]
 
 
 def run(arguments: Arguments) -> None:
-    """Writes the file and prints its path."""
+    """Write the file and print its path."""
     from ep import storage
 
     dictionary = storage.open(arguments.file)
@@ -75,6 +89,8 @@ def run(arguments: Arguments) -> None:
 
 
 def _table(kind: str) -> Callable[[Any, Arguments], Path]:
+    """The function that writes a table as csv, parquet or json."""
+
     def write(dictionary: Any, arguments: Arguments) -> Path:
         from ep.storage.labels import Labels
         from ep.views import export, full
@@ -84,12 +100,13 @@ def _table(kind: str) -> Callable[[Any, Arguments], Path]:
             table = full.regions(dictionary, ids, Labels.open(arguments.file, dictionary))
         elif arguments.region is None:
             raise ConfigError(
-                f"the table of {arguments.table} is about one region: say which with --region ID"
+                f"the table of {arguments.table} is about one region: name it with --region ID"
             )
         else:
             table = getattr(full, arguments.table)(dictionary, dictionary.check(arguments.region))
-        about = export.provenance(dictionary, table=arguments.table)
-        return _written(arguments, export.file_name(about, kind), export.write(table, kind, about))
+        provenance = export.provenance(dictionary, table=arguments.table)
+        name, data = export.file_name(provenance, kind), export.write(table, kind, provenance)
+        return _write(arguments, name, data)
 
     return write
 
@@ -106,24 +123,24 @@ def _html(dictionary: Any, arguments: Arguments) -> Path:
         )
     if arguments.color not in names:
         raise ConfigError(
-            f"this dictionary has no column {arguments.color!r} to colour by: use "
-            f"{', '.join(names)}"
+            f"there is no column {arguments.color!r} to colour by: use one of {', '.join(names)}"
         )
     selected = None if arguments.region is None else dictionary.check(arguments.region)
     coloring = colorings.coloring(dictionary, arguments.color, labels)
     page = standalone.html(dictionary, arguments.layout, coloring, selected, names=labels.texts())
     name = standalone.file_name(dictionary, arguments.layout, coloring) + ".html"
-    return _written(arguments, name, page.encode())
+    return _write(arguments, name, page.encode())
 
 
-def _written(arguments: Arguments, name: str, data: bytes) -> Path:
+def _write(arguments: Arguments, name: str, data: bytes) -> Path:
+    """Write `data` to --out, or to a file called `name` in that folder or beside the dictionary."""
     from ep.storage.sidecar import write_bytes
 
     path = Path(arguments.out) if arguments.out else Path(arguments.file).with_name(name)
     if path.is_dir():
         path = path / name
     if not path.parent.is_dir():
-        raise ConfigError(f"there is no folder {path.parent}: make it, or give another --out")
+        raise ConfigError(f"there is no folder {path.parent}: create it, or give another --out")
     write_bytes(path, data)
     return path
 
@@ -131,7 +148,7 @@ def _written(arguments: Arguments, name: str, data: bytes) -> Path:
 TABLES = ("regions", "excerpts", "nearest", "lens")
 TARGETS: dict[str, Target] = {
     "csv": Target("a table for spreadsheets", _table("csv")),
-    "parquet": Target("a table, exact, provenance in its schema", _table("parquet")),
+    "parquet": Target("a table with exact types, provenance in the schema", _table("parquet")),
     "json": Target("a table with its provenance", _table("json")),
     "html": Target("the map as one page that needs no network", _html),
     "saelens": Target("a folder for SAELens, exact (topk, k = 1)", interop.saelens),
@@ -141,4 +158,4 @@ TARGETS: dict[str, Target] = {
     ),
     "gguf": Target("one region's direction as a control vector for llama.cpp", interop.gguf),
 }
-"""What `--to` takes, by name; formats of other tools join here."""
+"""The choices of `--to`, by name."""

@@ -1,6 +1,4 @@
-"""The commands that bring dictionaries in: convert a published one, or complete one with its
-model.
-"""
+"""The commands `ep import` and `ep complete`, which convert and complete published dictionaries."""
 
 from __future__ import annotations
 
@@ -9,45 +7,49 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ep.commands.options import command
-from ep.commands.publishing import said_on_stderr
+from ep.commands.options import add_command
+from ep.commands.publishing import progress_on_stderr
 
 
-def add(kinds: Any) -> None:
-    """Adds import and complete."""
-    bring = command(kinds, "import", "convert a published dictionary to an .ep.h5 file", import_)
-    bring.add_argument(
+def add(subparsers: Any) -> None:
+    """Add `import` and `complete`."""
+    import_parser = add_command(
+        subparsers, "import", "convert a published dictionary to an .ep.h5 file", import_
+    )
+    import_parser.add_argument(
         "source",
         metavar="FILE_OR_NAME",
         help="a published .pkl file, or a Hub name (`ep published`)",
     )
-    bring.add_argument(
+    import_parser.add_argument(
         "--out",
         default=None,
         metavar="FILE_OR_DIR",
-        help="default: beside the file; here for a name",
+        help="where to write it (default: beside the .pkl; for a Hub name, the current folder)",
     )
-    bring.add_argument(
+    import_parser.add_argument(
         "--metadata",
         default=None,
         metavar="FILE",
-        help="the JSON published with a .pkl, if it is not beside it",
+        help="the JSON published with the .pkl, if it is not beside it",
     )
-    add_model = command(
-        kinds,
+    complete_parser = add_command(
+        subparsers,
         "complete",
         "add tokens, lens and names to a converted dictionary, with its model",
         complete,
     )
-    add_model.add_argument("file", help="an .ep.h5 file made by `ep import`")
-    add_model.add_argument(
-        "--model", default=None, help="the model, when it is not where the dictionary says"
+    complete_parser.add_argument("file", help="an .ep.h5 file made by `ep import`")
+    complete_parser.add_argument(
+        "--model",
+        default=None,
+        help="Hub name or folder of the model (default: as stated in the file)",
     )
 
 
 def import_(arguments: argparse.Namespace) -> None:
-    """Convert, or download and convert; the written file goes to stdout."""
-    with said_on_stderr() as progress:
+    """Convert a published file, downloading it if need be, and print the path of the result."""
+    with progress_on_stderr() as progress:
         if arguments.source.startswith("hub:"):
             from ep.storage.hub import import_published
 
@@ -60,19 +62,19 @@ def import_(arguments: argparse.Namespace) -> None:
 
 
 def complete(arguments: argparse.Namespace) -> None:
-    """Complete a converted dictionary in place; what the model found goes to stderr."""
+    """Complete a converted dictionary in place; print how many excerpts agree to stderr."""
     from ep import models, storage
     from ep.completing import complete
 
     dictionary = storage.open(arguments.file)
     model = models.load(arguments.model or models.model_of(dictionary))
-    with said_on_stderr() as progress:
+    with progress_on_stderr() as progress:
         path = complete(arguments.file, model, progress)
-    found = storage.open(path).info.get("completed") or {}
-    if found:
+    check = storage.open(path).info.get("completed") or {}
+    if check:
         print(
-            f"{found['agree']:,} of {found['n']:,} excerpts lie where the file says"
-            f" (within {found['tolerance']:g}; median difference {found['median_difference']:.2g})",
+            f"{check['agree']:,} of {check['n']:,} excerpts have the distance that the file states "
+            f"(within {check['tolerance']:g}; median difference {check['median_difference']:.2g})",
             file=sys.stderr,
         )
     print(path)

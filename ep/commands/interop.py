@@ -1,4 +1,4 @@
-"""The targets of `ep export` that are other tools' formats: SAELens, Neuronpedia, llama.cpp."""
+"""The targets of `ep export` for other tools: SAELens, Neuronpedia and llama.cpp."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ Arguments = argparse.Namespace
 
 
 def saelens(dictionary: Any, arguments: Arguments) -> Path:
-    """A folder that `SAE.load_from_disk` loads."""
+    """Write a folder that `SAE.load_from_disk` loads."""
     from ep.storage.interop import saelens
 
     return saelens.write(dictionary, _out(arguments, "-saelens"), arguments.basis)
 
 
 def neuronpedia(dictionary: Any, arguments: Arguments) -> Path:
-    """One region's vector with --region, else the upload requests of all regions, in batches."""
+    """Write one region's vector with --region, else the upload requests of all regions."""
     from ep.storage.interop import neuronpedia, packed
     from ep.storage.labels import Labels
     from ep.storage.sidecar import write_bytes
 
-    labels, model = (
-        Labels.open(arguments.file, dictionary),
-        arguments.model_id or packed.model_id(dictionary),
-    )
+    labels = Labels.open(arguments.file, dictionary)
+    model = arguments.model_id or packed.model_id(dictionary)
     if arguments.region is None:
         ids, source = range(len(dictionary)), packed.source(dictionary)
         body: Any = list(neuronpedia.features(dictionary, ids, model, source, labels.texts()))
@@ -43,11 +41,11 @@ def neuronpedia(dictionary: Any, arguments: Arguments) -> Path:
 
 
 def gguf(dictionary: Any, arguments: Arguments) -> Path:
-    """One region's direction as a control vector."""
+    """Write one region's direction as a control vector."""
     from ep.storage.interop import gguf
 
     if arguments.region is None:
-        raise ConfigError("a control vector is one region's direction: say which with --region ID")
+        raise ConfigError("a control vector is one region's direction: name it with --region ID")
     path = _out(arguments, f"-region-{arguments.region}.gguf")
     return gguf.write(
         dictionary,
@@ -60,7 +58,7 @@ def gguf(dictionary: Any, arguments: Arguments) -> Path:
 
 
 def _out(arguments: Arguments, ending: str) -> Path:
-    """The path asked for, or a name beside the dictionary."""
+    """The path of --out, or the dictionary's path with another ending."""
     if arguments.out:
         return Path(arguments.out)
     file = Path(arguments.file)

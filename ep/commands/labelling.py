@@ -1,6 +1,4 @@
-"""The label command: what regions are called, a label by hand, or labels by a language model over
-the network.
-"""
+"""The command `ep label`, which shows labels, sets them by hand or obtains them from a model."""
 
 from __future__ import annotations
 
@@ -11,61 +9,67 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from ep.commands.options import command
+from ep.commands.options import add_command
 from ep.errors import InputError
 
 KEY = "EP_ENDPOINT_KEY"
+"""Environment variable with the key of the endpoint."""
 SHOWN = 50
+"""Regions to show when none is named and none has a label."""
 
 
-def add(kinds: Any) -> None:
-    """Adds label."""
-    one = command(
-        kinds,
+def add(subparsers: Any) -> None:
+    """Add `label`."""
+    parser = add_command(
+        subparsers,
         "label",
-        "show what regions are called, or label them by hand or by a language model",
+        "show the labels of regions, or label them by hand or by a language model",
         label,
     )
-    one.add_argument(
-        "file", help="an .ep.h5 file; labels are kept beside it, in NAME.ep.labels.json"
+    parser.add_argument(
+        "file", help="an .ep.h5 file; its labels are beside it, in NAME.ep.labels.json"
     )
-    one.add_argument(
+    parser.add_argument(
         "--region",
         type=int,
         action="append",
         default=[],
         metavar="ID",
-        help="this region; repeatable",
+        help="a region; repeatable",
     )
-    one.add_argument(
+    parser.add_argument(
         "--largest", type=int, default=0, metavar="N", help="the N regions with the most members"
     )
-    one.add_argument("--list", default=None, metavar="NAME", help="the regions of a named list")
-    one.add_argument("--text", default=None, metavar="LABEL", help="label the region by hand")
-    one.add_argument("--by", default="someone", metavar="NAME", help="in whose name")
-    one.add_argument(
+    parser.add_argument("--list", default=None, metavar="NAME", help="the regions of a named list")
+    parser.add_argument("--text", default=None, metavar="LABEL", help="label the region by hand")
+    parser.add_argument("--by", default="someone", metavar="NAME", help="author of the label")
+    parser.add_argument(
         "--endpoint",
         default=None,
         metavar="URL",
-        help=f"OpenAI-compatible server; a key is read from ${KEY}",
+        help=f"OpenAI-compatible server that labels the regions; its key is read from ${KEY}",
     )
-    one.add_argument("--model", default="", metavar="NAME", help="the model's name on that server")
-    one.add_argument(
-        "--no-look-alikes", action="store_true", help="show the model no excerpts of other regions"
+    parser.add_argument(
+        "--model", default="", metavar="NAME", help="name of the model on that server"
     )
-    one.add_argument(
+    parser.add_argument(
+        "--no-look-alikes",
+        action="store_true",
+        help="do not show the model excerpts of similar regions",
+    )
+    parser.add_argument(
         "--no-control", action="store_true", help="do not test another region's label as well"
     )
-    one.add_argument(
+    parser.add_argument(
         "--show",
         action="store_true",
-        help="show the labels; what happens anyway without --text or URL",
+        help="show the labels (the default without --text and --endpoint)",
     )
-    one.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def label(arguments: argparse.Namespace) -> None:
-    """Labels regions where that was asked, and shows what they are called."""
+    """Label regions if that was requested, and print their labels."""
     from ep import storage
     from ep.storage.labels import Labels
     from ep.studies.naming import automatic
@@ -77,7 +81,7 @@ def label(arguments: argparse.Namespace) -> None:
         raise InputError(labels.problem)
     regions = _regions(arguments, labels, dictionary)
     if arguments.text is not None and arguments.endpoint is not None:
-        raise InputError("--text and --endpoint were both given: label by hand, or by a model")
+        raise InputError("--text and --endpoint were both given: use only one of them")
     if arguments.text is not None:
         labels = _by_hand(arguments, labels, regions)
     elif arguments.endpoint is not None:
@@ -86,15 +90,13 @@ def label(arguments: argparse.Namespace) -> None:
 
 
 def _regions(arguments: argparse.Namespace, labels: Any, dictionary: Any) -> list[int]:
-    """The regions asked for; without a word those with labels, or the largest when there are
-    none.
-    """
+    """The regions that the arguments name; else those with labels; else the largest."""
     from ep.views.tables import order
 
     largest = order(dictionary, None, None).tolist()
     if arguments.list is not None and arguments.list not in labels.lists:
-        known = ", ".join(labels.lists) or "none"
-        raise InputError(f"there is no list {arguments.list!r}: the lists are {known}")
+        names = ", ".join(labels.lists) or "none"
+        raise InputError(f"there is no list {arguments.list!r}: the lists are {names}")
     chosen = [dictionary.check(k) for k in arguments.region]
     chosen += labels.lists[arguments.list].regions if arguments.list is not None else ()
     chosen += largest[: max(0, arguments.largest)]
@@ -107,13 +109,13 @@ def _by_hand(arguments: argparse.Namespace, labels: Any, regions: list[int]) -> 
     from ep.storage import edits
 
     if len(regions) != 1:
-        raise InputError(f"--text labels one region, {len(regions)} were named")
-    mine = [
-        found
-        for found in labels.stored(regions[0])
-        if (found.source, found.by) == ("hand", arguments.by)
+        raise InputError(f"--text labels one region and {len(regions)} were named: name one")
+    own = [
+        stored
+        for stored in labels.stored(regions[0])
+        if (stored.source, stored.by) == ("hand", arguments.by)
     ]
-    replaced = mine[0].id if mine else None
+    replaced = own[0].id if own else None
     return labels.save(edits.label(regions[0], arguments.text, replaces=replaced), by=arguments.by)
 
 
@@ -124,18 +126,21 @@ def _by_model(
     from ep.studies.labelling import Outcome, label_regions
 
     endpoint = Endpoint(arguments.endpoint, arguments.model, os.environ.get(KEY, ""))
-    out = Outcome(labels)
-    last = [""]
+    outcome = Outcome(labels)
+    last = ""
 
-    def report(said: str, share: float | None) -> None:
-        if said != last[0]:
-            last[0] = said
-            print(f"ep: {said}", file=sys.stderr)
+    def report(message: str, share: float | None) -> None:
+        nonlocal last
+        if message != last:
+            last = message
+            print(f"ep: {message}", file=sys.stderr)
 
     look_alikes, control = not arguments.no_look_alikes, not arguments.no_control
-    label_regions(out, dictionary, regions, endpoint, arguments.by, look_alikes, control, report)
-    print(f"ep: {out.summary()}", file=sys.stderr)
-    return out.labels
+    label_regions(
+        outcome, dictionary, regions, endpoint, arguments.by, look_alikes, control, report
+    )
+    print(f"ep: {outcome.summary()}", file=sys.stderr)
+    return outcome.labels
 
 
 def _print(labels: Any, regions: list[int], as_json: bool) -> None:
@@ -146,7 +151,7 @@ def _print(labels: Any, regions: list[int], as_json: bool) -> None:
             {
                 "region": k,
                 "note": labels.notes.get(k, ""),
-                "labels": [vars(found) for found in labels.of(k)],
+                "labels": [vars(one) for one in labels.of(k)],
             }
             for k in regions
         ]
@@ -154,8 +159,8 @@ def _print(labels: Any, regions: list[int], as_json: bool) -> None:
         return
     print(f"{'region':>7} {'score':>6} {'n':>4}  {'source':<28} label")
     for k in regions:
-        for found in labels.of(k):
-            score = "–" if found.score is None else f"{found.score:.2f}"
-            text = plain(shorten(" ".join(found.text.split()), 120))
-            source = plain(found.source)[:28] + (" *" if found.locked else "")
-            print(f"{k:>7} {score:>6} {found.n or '–':>4}  {source:<28} {text}")
+        for one in labels.of(k):
+            score = "–" if one.score is None else f"{one.score:.2f}"
+            text = plain(shorten(" ".join(one.text.split()), 120))
+            source = plain(one.source)[:28] + (" *" if one.locked else "")
+            print(f"{k:>7} {score:>6} {one.n or '–':>4}  {source:<28} {text}")

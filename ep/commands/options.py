@@ -1,20 +1,89 @@
-"""How a command is added to the parser. Knows no command."""
+"""Adds commands and their options to the argument parser."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, Field, fields
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Handler = Callable[[argparse.Namespace], None]
 
 
-def command(kinds: Any, name: str, about: str, run: Handler) -> argparse.ArgumentParser:
-    """Adds the command `name`, described by the half-sentence `about`; `run` gets the parsed
-    arguments.
+def add_command(subparsers: Any, name: str, about: str, run: Handler) -> argparse.ArgumentParser:
+    """Add a command and return its parser.
+
+    about: what the command does, in a few words without capital or full stop.
+    run: called with the parsed arguments.
     """
-    added: argparse.ArgumentParser = kinds.add_parser(
+    parser: argparse.ArgumentParser = subparsers.add_parser(
         name, help=about, description=about[0].upper() + about[1:] + "."
     )
-    added.set_defaults(run=run)
-    return added
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_settings(parser: argparse.ArgumentParser, settings: type) -> None:
+    """Add an option for each field of a dataclass whose metadata has a help text.
+
+    Name, type and default of an option are those of the field. The first field is a positional
+    argument, and other fields without a default are required options. A sequence makes an option
+    that can be repeated; a Literal makes one that accepts only its values.
+    """
+    hints = get_type_hints(settings)
+    for number, field in enumerate(_documented_fields(settings)):
+        keywords = _type_keywords(hints[field.name]) | {"help": _help(field)}
+        if number == 0:
+            parser.add_argument(field.name, **keywords)
+            continue
+        flag = field.metadata["flag"] or field.name
+        required = field.default is MISSING
+        if "type" in keywords:
+            keywords["metavar"] = field.metadata["metavar"] or flag.upper()
+        parser.add_argument(
+            f"--{flag.replace('_', '-')}",
+            dest=field.name,
+            default=None,
+            required=required,
+            **keywords,
+        )
+
+
+def parsed_settings(arguments: argparse.Namespace, settings: type) -> dict[str, Any]:
+    """Return the values that were given for the options of `add_settings`, by field name.
+
+    Options that were not given are absent, so that the defaults of the dataclass apply.
+    """
+    values = {field.name: getattr(arguments, field.name) for field in _documented_fields(settings)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _documented_fields(settings: type) -> list[Field[Any]]:
+    """The fields that are options: those with a help text."""
+    return [field for field in fields(settings) if "help" in field.metadata]
+
+
+def _type_keywords(hint: Any) -> dict[str, Any]:
+    """The keywords of `add_argument` that follow from a field's type."""
+    if isinstance(hint, UnionType):  # X | None: None stands for an option that was not given
+        hint = next(kind for kind in get_args(hint) if kind is not type(None))
+    if hint is bool:
+        return {"action": "store_true"}
+    if get_origin(hint) is Literal:
+        return {"choices": get_args(hint)}
+    if isinstance(get_origin(hint), type) and issubclass(get_origin(hint), Sequence):
+        return {"action": "append", "type": get_args(hint)[0]}
+    return {"type": hint}
+
+
+def _help(field: Field[Any]) -> str:
+    """The help text, followed by the default unless that is None, False or empty."""
+    text, default = str(field.metadata["help"]).replace("%", "%%"), field.default
+    if default is MISSING or default is None or default is False or default == "":
+        return text
+    if isinstance(default, tuple):
+        default_text = ", ".join(f"{value:g}" for value in default)
+    else:
+        default_text = f"{default:g}" if isinstance(default, float) else str(default)
+    return f"{text} (default {default_text})"

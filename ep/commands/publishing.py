@@ -1,44 +1,53 @@
-"""The commands about the Hub: what is published, and giving one's own dictionaries to others."""
+"""The commands `ep published` and `ep push`, which list and publish dictionaries on the Hub."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ep.commands.options import command
+from ep.commands.options import add_command
+from ep.progress import Report
 
 
-def add(kinds: Any) -> None:
-    """Adds published and push."""
-    listing = command(
-        kinds, "published", "list the published dictionaries and their names", published
+def add(subparsers: Any) -> None:
+    """Add `published` and `push`."""
+    published_parser = add_command(
+        subparsers, "published", "list the published dictionaries and their names", published
     )
-    listing.add_argument("--json", action="store_true", help="print JSON")
-    giving = command(kinds, "push", "give dictionaries to others, as a dataset on the Hub", push)
-    giving.add_argument(
+    published_parser.add_argument("--json", action="store_true", help="print JSON")
+    push_parser = add_command(
+        subparsers, "push", "publish dictionaries as a dataset on the Hub", push
+    )
+    push_parser.add_argument(
         "source", metavar="FILE_OR_FOLDER", help="an .ep.h5 file, or a folder of them"
     )
-    giving.add_argument(
-        "repository", metavar="OWNER/REPO", help="the dataset; it is made if there is none"
+    push_parser.add_argument(
+        "repository", metavar="OWNER/REPO", help="the dataset; created if it does not exist"
     )
-    giving.add_argument(
-        "--family", action="store_true", help="also the files beside it that one build made with it"
+    push_parser.add_argument(
+        "--family", action="store_true", help="also publish the files of the same build beside it"
     )
-    giving.add_argument("--private", action="store_true", help="hide a repository that is made")
-    giving.add_argument(
-        "--license", metavar="ID", help="for the card: mit, cc-by-4.0, … (default: none is named)"
+    push_parser.add_argument(
+        "--private", action="store_true", help="create the repository as a private one"
     )
-    giving.add_argument(
-        "--dry-run", action="store_true", help="send nothing: print the card and what would go"
+    push_parser.add_argument(
+        "--license",
+        metavar="ID",
+        help="licence to state in the card: mit, cc-by-4.0, … (default: none)",
+    )
+    push_parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="upload nothing; print the card and what would be uploaded",
     )
 
 
 def published(arguments: argparse.Namespace) -> None:
-    """The catalogue, known without a network."""
+    """Print the catalogue of published dictionaries, without using the network."""
     from dataclasses import asdict
 
     from ep.storage.hub import PUBLISHED, in_bytes
@@ -50,22 +59,22 @@ def published(arguments: argparse.Namespace) -> None:
         return
     print(f"{'name':28} {'regions':>8} {'in file':>8} {'tokens':>12} {'θ':>7} {'size':>9}")
     for p in PUBLISHED:
-        seen = "" if p.regions_seen is None else f"{p.regions_seen:,}"
+        in_file = "" if p.regions_seen is None else f"{p.regions_seen:,}"
         theta = "" if p.threshold is None else f"{p.threshold:.4f}"
         size = "" if p.size is None else f"≈ {in_bytes(p.size)}"
-        print(f"{p.name:28} {p.regions:8,} {seen:>8} {p.tokens:12,} {theta:>7} {size:>9}")
+        print(f"{p.name:28} {p.regions:8,} {in_file:>8} {p.tokens:12,} {theta:>7} {size:>9}")
     print(
-        "regions and tokens: the dataset's card; in file: counted by readers of the files",
+        "regions, tokens: from the dataset's card; in file: regions counted in the file itself",
         file=sys.stderr,
     )
 
 
 def push(arguments: argparse.Namespace) -> None:
-    """Send dictionaries; the commit's address goes to stdout."""
+    """Publish dictionaries and print the address of the commit."""
     from ep.storage.hub import push
 
-    with said_on_stderr() as progress:
-        done = push(
+    with progress_on_stderr() as progress:
+        pushed = push(
             arguments.source,
             arguments.repository,
             private=arguments.private,
@@ -74,34 +83,37 @@ def push(arguments: argparse.Namespace) -> None:
             dry_run=arguments.dry_run,
             progress=progress,
         )
-    for path, entries in done.cleaned.items():
+    for path, entries in pushed.cleaned.items():
         print(
-            f"{path}: paths or tokens of this machine were taken out of {', '.join(entries)}",
+            f"{path}: paths or tokens of this machine were removed from {', '.join(entries)}",
             file=sys.stderr,
         )
-    if done.card is None:
-        print(f"{done.repository} has a card of its own, which was left as it is", file=sys.stderr)
+    if pushed.card is None:
+        print(
+            f"{pushed.repository} has a card by its owner, which was left as it is", file=sys.stderr
+        )
     if arguments.dry_run:
-        print(done.card)
-        print(f"would go to {done.repository}: {', '.join(done.files)}", file=sys.stderr)
+        print(pushed.card)
+        print(
+            f"would be uploaded to {pushed.repository}: {', '.join(pushed.files)}", file=sys.stderr
+        )
     else:
-        print(done.url)
+        print(pushed.url)
 
 
 @contextmanager
-def said_on_stderr() -> Iterator[Callable[[str, float | None], None]]:
-    """A progress(said, share) that draws one bar on stderr, if that is a screen: percent, and the
-    words behind it.
-    """
+def progress_on_stderr() -> Iterator[Report]:
+    """Yield a report that draws a progress bar on stderr, if that is a terminal."""
     from tqdm import tqdm
 
-    form = "{percentage:3.0f} %|{bar:24}| {desc}"
+    bar_format = "{percentage:3.0f} %|{bar:24}| {desc}"
+    disable = not sys.stderr.isatty()
     with tqdm(
-        total=1.0, bar_format=form, file=sys.stderr, leave=False, disable=not sys.stderr.isatty()
+        total=1.0, bar_format=bar_format, file=sys.stderr, leave=False, disable=disable
     ) as bar:
 
-        def show(said: str, share: float | None = None) -> None:
+        def show(message: str, share: float | None = None) -> None:
             bar.n = bar.n if share is None else share
-            bar.set_description_str(said)
+            bar.set_description_str(message)
 
         yield show

@@ -1,4 +1,4 @@
-"""The reading commands: open, ask, print a table for people or, with --json, JSON."""
+"""The commands `ep info`, `ep regions`, `ep region` and `ep assign`, which read a dictionary."""
 
 from __future__ import annotations
 
@@ -7,47 +7,60 @@ import json
 import sys
 from typing import Any
 
-from ep.commands.options import command
+from ep.commands.options import add_command
 from ep.errors import InputError
 
 
-def add(kinds: Any) -> None:
-    """Adds info, regions, region and assign."""
-    whole = command(kinds, "info", "what a dictionary is and where it comes from", info)
-    whole.add_argument(
-        "--digest", action="store_true", help="also the content hash, equal for equal builds"
+def add(subparsers: Any) -> None:
+    """Add `info`, `regions`, `region` and `assign`."""
+    info_parser = add_command(subparsers, "info", "describe a dictionary and its provenance", info)
+    info_parser.add_argument(
+        "--digest",
+        action="store_true",
+        help="also print the content hash, which equal builds share",
     )
-    whole.add_argument(
-        "--check", action="store_true", help="read and check every number in the file"
+    info_parser.add_argument(
+        "--check", action="store_true", help="read the whole file and check every value"
     )
-    listing = command(kinds, "regions", "list regions, largest first", regions)
-    listing.add_argument(
+    regions_parser = add_command(subparsers, "regions", "list regions, largest first", regions)
+    regions_parser.add_argument(
         "--find",
         default="",
         metavar="TEXT",
-        help="only regions whose lens, tokens or excerpts hold TEXT",
+        help="only regions with TEXT in their lens, tokens or excerpts",
     )
-    listing.add_argument(
-        "--sort", default="members", choices=sorted(SORTS), help="column to sort by"
+    regions_parser.add_argument(
+        "--sort",
+        default="members",
+        choices=sorted(SORTS),
+        help="column to sort by (default members)",
     )
-    listing.add_argument(
-        "--limit", type=int, default=50, metavar="N", help="at most N rows; 0 lists all"
+    regions_parser.add_argument(
+        "--limit",
+        type=int,
+        default=50,
+        metavar="N",
+        help="at most N rows (default 50); 0 lists all",
     )
-    one = command(kinds, "region", "everything about one region", region)
-    prompt = command(kinds, "assign", "which region each token of a prompt falls into", assign)
-    for reader in (whole, listing, one, prompt):
+    region_parser = add_command(subparsers, "region", "print everything about one region", region)
+    assign_parser = add_command(
+        subparsers, "assign", "assign each token of a prompt to a region", assign
+    )
+    for reader in (info_parser, regions_parser, region_parser, assign_parser):
         reader.add_argument("file", help="an .ep.h5 file")
         reader.add_argument("--json", action="store_true", help="print JSON")
-    one.add_argument("id", type=int, help="the region's id")
-    prompt.add_argument("--prompt", required=True, metavar="TEXT", help="the text to read")
-    prompt.add_argument("--chat", action="store_true", help="treat the text as a user turn")
-    prompt.add_argument(
-        "--model", default=None, help="the model, when it is not where the dictionary says"
+    region_parser.add_argument("id", type=int, help="the region's id")
+    assign_parser.add_argument("--prompt", required=True, metavar="TEXT", help="the text to read")
+    assign_parser.add_argument("--chat", action="store_true", help="treat the text as a user turn")
+    assign_parser.add_argument(
+        "--model",
+        default=None,
+        help="Hub name or folder of the model (default: as stated in the file)",
     )
 
 
 def info(arguments: argparse.Namespace) -> None:
-    """What a dictionary is: sizes and provenance."""
+    """Print the size and the provenance of a dictionary."""
     from ep import storage
 
     if arguments.check:
@@ -64,7 +77,7 @@ def info(arguments: argparse.Namespace) -> None:
 
 
 def regions(arguments: argparse.Namespace) -> None:
-    """A table of regions."""
+    """Print a table of regions."""
     from ep import storage
     from ep.text import label
     from ep.views.search import Index
@@ -91,6 +104,7 @@ def regions(arguments: argparse.Namespace) -> None:
         print(f"{row['region']:>7} {counts} {row['coherence']:>9.2f}  {lens}")
 
 
+# Choice of --sort: the column, and whether it is sorted in falling order.
 SORTS = {
     "members": ("count_voronoi", True),
     "arrival": ("count_arrival", True),
@@ -109,7 +123,7 @@ def _region_row(dictionary: Any, k: int) -> dict[str, Any]:
 
 
 def region(arguments: argparse.Namespace) -> None:
-    """Everything stored about one region."""
+    """Print everything that is stored about one region."""
     from ep import storage
     from ep.text import label
 
@@ -129,8 +143,9 @@ def region(arguments: argparse.Namespace) -> None:
 
 
 def _in_context(excerpt: Any) -> str:
-    """The marked token in brackets with some of its text; without token ids, the beginning of the
-    text.
+    """An excerpt as one line: its marked token in brackets, with some text on both sides.
+
+    An excerpt without token ids has no marked token; its line is the beginning of the text.
     """
     from ep.text import label
 
@@ -167,7 +182,7 @@ def _region_json(region: Any) -> dict[str, Any]:
 
 
 def assign(arguments: argparse.Namespace) -> None:
-    """The region of every token of a prompt, read with the dictionary's own model."""
+    """Print the region of every token of a prompt, read with the dictionary's own model."""
     from ep import models, storage
     from ep.text import label
 
@@ -201,10 +216,8 @@ def assign(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return
-    print(
-        f"{'token':<18} {'region':>7} {'distance':>8}  lens of the exemplar (θ = "
-        f"{dictionary.threshold:.3f})"
-    )
+    heading = f"lens of the exemplar (θ = {dictionary.threshold:.3f})"
+    print(f"{'token':<18} {'region':>7} {'distance':>8}  {heading}")
     for row in rows:
         lens = " ".join(label(token) for token in row["lens"][:5])
         beyond = " " if row["within"] else "*"

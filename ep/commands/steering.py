@@ -1,6 +1,4 @@
-"""The steering command: one prompt and one seed four times, with a region taken out, pushed
-towards, and a control.
-"""
+"""The command `ep steer`, which continues a prompt unchanged, ablated, steered and as a control."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from ep.commands.options import command
+from ep.commands.options import add_command
 from ep.errors import InputError
 from ep.method.dictionary import BASES
 from ep.models.interventions import MODES, SCOPES
@@ -19,40 +17,59 @@ if TYPE_CHECKING:
     from ep.studies.steering import Continuation, Setting
 
 
-def add(kinds: Any) -> None:
-    """Adds steer."""
+def add(subparsers: Any) -> None:
+    """Add `steer`."""
     about = "continue a prompt with a region ablated, steered towards, and a random control"
-    one = command(kinds, "steer", about, steer)
-    option = one.add_argument
+    option = add_command(subparsers, "steer", about, steer).add_argument
     option("file", help="an .ep.h5 file")
     option(
-        "id", type=int, nargs="+", help="the region; several are one span, or one step between them"
+        "id",
+        type=int,
+        nargs="+",
+        help="the region; several are ablated as one span and steered towards along their sum",
     )
     option(
         "--prompt", required=True, metavar="TEXT", help="text to continue, or with --chat a request"
     )
-    option("--chat", action="store_true", help="send the text as a user turn")
+    option("--chat", action="store_true", help="treat the text as a user turn")
     option("--system", default="", metavar="TEXT", help="with --chat, a system message")
-    option("--mode", default="add", choices=MODES, help="what is done")
+    option(
+        "--mode",
+        default="add",
+        choices=MODES,
+        help="intervention of the steered continuation (default add)",
+    )
     option(
         "--strength",
         type=float,
-        help="in typical norms; ablate and swap: share taken out (default: from the file)",
+        help="add, clamp: in typical norms; ablate, swap: share to remove (default: from the file)",
     )
-    option("--target", type=int, metavar="ID", help="the region whose mean a swap puts back")
-    option("--basis", default="exemplar", choices=BASES, help="the direction")
+    option("--target", type=int, metavar="ID", help="region whose mean a swap puts in instead")
+    option(
+        "--basis",
+        default="exemplar",
+        choices=BASES,
+        help="direction of a region (default exemplar)",
+    )
     option("--reference", default="centre", metavar="POINT", help="centre, origin or a region's id")
-    option("--scope", default="all", choices=SCOPES, help="which tokens")
-    option("--layers", default="", metavar="LIST", help="2,4-6 or all; default: the dictionary's")
-    option("--tokens", type=int, default=64, help="tokens to write at most, 1 to 256")
-    option("--temperature", type=float, default=0.0, help="0 is greedy")
-    option("--seed", type=int, default=0, help="of sampling and of the random control")
-    option("--model", help="the model, when it is not where the dictionary says")
+    option("--scope", default="all", choices=SCOPES, help="tokens to change (default all)")
+    option(
+        "--layers",
+        default="",
+        metavar="LIST",
+        help="such as 2,4-6 or all (default: the dictionary's)",
+    )
+    option(
+        "--tokens", type=int, default=64, help="tokens to generate at most, 1 to 256 (default 64)"
+    )
+    option("--temperature", type=float, default=0.0, help="0 is greedy (the default)")
+    option("--seed", type=int, default=0, help="seed of sampling and of the random control")
+    option("--model", help="Hub name or folder of the model (default: as stated in the file)")
     option("--json", action="store_true", help="print JSON")
 
 
 def steer(arguments: argparse.Namespace) -> None:
-    """Writes the four continuations as one batch and prints them with what was measured."""
+    """Generate the four continuations as one batch and print them with their measures."""
     from ep import models, storage
     from ep.studies import steering
     from ep.views import steering as view
@@ -64,8 +81,8 @@ def steer(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(view.as_json(dictionary, run.setting, run.continuations), indent=1))
         return
-    for one, about in zip(run.continuations, view.abouts(run.setting), strict=True):
-        _print(one, about, dictionary)
+    for continuation, about in zip(run.continuations, view.abouts(run.setting), strict=True):
+        _print(continuation, about, dictionary)
 
 
 def _setting(arguments: argparse.Namespace) -> Setting:
@@ -76,29 +93,31 @@ def _setting(arguments: argparse.Namespace) -> Setting:
         reference = int(reference)
     if arguments.system and not arguments.chat:
         raise InputError("a system message was given without --chat: add --chat, or leave it out")
-    own = ("regions", "reference")
-    given = {
-        one.name: getattr(arguments, one.name) for one in fields(Setting) if one.name not in own
+    converted = ("regions", "reference")
+    values = {
+        field.name: getattr(arguments, field.name)
+        for field in fields(Setting)
+        if field.name not in converted
     }
-    return Setting(**given, regions=tuple(dict.fromkeys(arguments.id)), reference=reference)
+    return Setting(**values, regions=tuple(dict.fromkeys(arguments.id)), reference=reference)
 
 
-def _print(column: Continuation, about: str, dictionary: Dictionary) -> None:
+def _print(continuation: Continuation, about: str, dictionary: Dictionary) -> None:
     from ep.text import plain
 
-    print(f"{column.name}: {about}")
-    print(f"  {plain(column.text)}".replace("\n", "\n  "))
-    moved, asked = (
+    print(f"{continuation.name}: {about}")
+    print(f"  {plain(continuation.text)}".replace("\n", "\n  "))
+    moved, requested = (
         "not finite" if length is None else f"{length * dictionary.typical_norm:.1f}"
-        for length in (column.moved, column.asked)
+        for length in (continuation.moved, continuation.asked)
     )
     facts = {
-        "change": f"{moved} of {asked} asked for",
-        "log-prob": _number(column.mean_logprob),
-        "repetition": f"{1 - column.fluency.distinct:.2f}",
-        "KL": _number(column.kl),
-        "refuses": "yes" if column.behaves else "no",
-        "ended": column.ending,
+        "change": f"{moved} of {requested} requested",
+        "log-prob": _number(continuation.mean_logprob),
+        "repetition": f"{1 - continuation.fluency.distinct:.2f}",
+        "KL": _number(continuation.kl),
+        "refuses": "yes" if continuation.behaves else "no",
+        "ended": continuation.ending,
     }
     print("  [" + " · ".join(f"{name} {value}" for name, value in facts.items()) + "]\n")
 

@@ -1,6 +1,4 @@
-"""The studying commands: questions about regions of dictionaries, answered as a table or, with
---json, as JSON.
-"""
+"""The command `ep between`, which lists the regions between two regions or a path of regions."""
 
 from __future__ import annotations
 
@@ -8,39 +6,43 @@ import argparse
 import json
 from typing import Any
 
-from ep.commands.options import command
+from ep.commands.options import add_command
 from ep.method.dictionary import BASES
 
 
-def add(kinds: Any) -> None:
-    """Adds between."""
-    lens = command(
-        kinds,
+def add(subparsers: Any) -> None:
+    """Add `between`."""
+    parser = add_command(
+        subparsers,
         "between",
-        "the regions between two regions, or the path from one to the other",
+        "list the regions between two regions, or the path from one to the other",
         between,
     )
-    lens.add_argument("file", help="an .ep.h5 file")
-    lens.add_argument("a", type=int, help="region A")
-    lens.add_argument("b", type=int, help="region B")
-    lens.add_argument("--basis", choices=BASES, default="mean", help="the directions compared")
-    lens.add_argument(
+    parser.add_argument("file", help="an .ep.h5 file")
+    parser.add_argument("a", type=int, help="region A")
+    parser.add_argument("b", type=int, help="region B")
+    parser.add_argument(
+        "--basis", choices=BASES, default="mean", help="directions to compare (default mean)"
+    )
+    parser.add_argument(
         "--path", action="store_true", help="the shortest path through the neighbour graph instead"
     )
-    lens.add_argument(
-        "-k", type=int, default=3, help="neighbours a region has in that graph, 1 to 32"
+    parser.add_argument(
+        "-k", type=int, default=3, help="neighbours of a region in that graph, 1 to 32 (default 3)"
     )
-    lens.add_argument(
-        "--weighted", action="store_true", help="the path of least distance, not of fewest hops"
+    parser.add_argument(
+        "--weighted",
+        action="store_true",
+        help="the path of least total distance instead of fewest hops",
     )
-    lens.add_argument(
-        "--limit", type=int, default=8, metavar="N", help="at most N rows; 0 lists all"
+    parser.add_argument(
+        "--limit", type=int, default=8, metavar="N", help="at most N rows (default 8); 0 lists all"
     )
-    lens.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def between(arguments: argparse.Namespace) -> None:
-    """What lies between two regions (protocol 11.1), or the path from one to the other (11.2)."""
+    """Print what lies between two regions (protocol 11.1), or the path that joins them (11.2)."""
     from ep import storage
     from ep.errors import RequestError
     from ep.studies import between as study
@@ -56,19 +58,17 @@ def between(arguments: argparse.Namespace) -> None:
     if a == b:
         raise RequestError(f"A and B are both region {a}: choose two different regions")
     vectors = dictionary.basis(arguments.basis)
-    listed = study.neighbours(vectors)
-    path = study.path(vectors, listed, a, b, arguments.k, arguments.weighted)
+    neighbours = study.neighbours(vectors)
+    path = study.path(vectors, neighbours, a, b, arguments.k, arguments.weighted)
     if path is None:
-        least = study.connecting_k(listed, a, b)
-        raise RequestError(
-            f"no path joins regions {a} and {b} at k = {arguments.k}: "
-            + (f"use -k {least}" if least else f"none does up to k = {study.MOST_LISTED}")
-        )
+        least = study.connecting_k(neighbours, a, b)
+        advice = f"use -k {least}" if least else f"none does up to k = {study.MOST_LISTED}"
+        raise RequestError(f"no path joins regions {a} and {b} at k = {arguments.k}: {advice}")
     return _print_path(arguments, dictionary, path)
 
 
-def _print_between(arguments: argparse.Namespace, dictionary: Any, found: Any) -> None:
-    shown = slice(None, arguments.limit or None)
+def _print_between(arguments: argparse.Namespace, dictionary: Any, result: Any) -> None:
+    listed = slice(None, arguments.limit or None)
     rows: list[dict[str, Any]] = [
         {
             "region": int(k),
@@ -77,24 +77,27 @@ def _print_between(arguments: argparse.Namespace, dictionary: Any, found: Any) -
             "lens": _lens(dictionary, int(k), arguments),
         }
         for k, x, y in zip(
-            found.regions[shown], found.from_a[shown], found.to_b[shown], strict=True
+            result.regions[listed], result.from_a[listed], result.to_b[listed], strict=True
         )
     ]
     if arguments.json:
-        facts = {"a": found.a, "b": found.b, "basis": arguments.basis, "cosine": 1 - found.distance}
-        misses = [{"region": k, "excess": excess} for k, excess in found.misses]
+        facts = {
+            "a": result.a,
+            "b": result.b,
+            "basis": arguments.basis,
+            "cosine": 1 - result.distance,
+        }
+        misses = [{"region": k, "excess": excess} for k, excess in result.misses]
         print(
             json.dumps(
-                {**facts, "total": len(found), "between": rows, "nearest_misses": misses}, indent=1
+                {**facts, "total": len(result), "between": rows, "nearest_misses": misses}, indent=1
             )
         )
         return
-    print(
-        f"{len(found):,} regions lie between {found.a} and {found.b} (cosine "
-        f"{1 - found.distance:.3f})"
-    )
+    cosine = f"cosine {1 - result.distance:.3f}"
+    print(f"{len(result):,} regions lie between {result.a} and {result.b} ({cosine})")
     if not rows:
-        near = ", ".join(f"{k} (by {excess:.3f})" for k, excess in found.misses)
+        near = ", ".join(f"{k} (by {excess:.3f})" for k, excess in result.misses)
         print(f"the nearest misses: {near or 'there is no other region'}")
         return
     print(f"{'region':>7} {'cos A':>7} {'cos B':>7}  lens of the {arguments.basis}")
@@ -123,7 +126,7 @@ def _print_path(arguments: argparse.Namespace, dictionary: Any, path: Any) -> No
             )
         )
         return
-    print(f"{path.hops} hops at k = {arguments.k}; the cosine of each step in front")
+    print(f"{path.hops} hops at k = {arguments.k}; each row begins with the cosine of its step")
     for row, cosine in zip(rows, (None, *path.cosines), strict=True):
         print(
             f"{'' if cosine is None else format(cosine, '.3f'):>7} {row['region']:>7}  "

@@ -1,14 +1,18 @@
-"""Exemplar Partitioning itself: arrays in, arrays out. Knows no model, no file and no screen.
+"""Exemplar Partitioning itself: functions of arrays, independent of any model, file or screen.
 
-    geometry      raw activations to unit directions, cosine distance
-    calibration   centre and thresholds          (percentiles: exact ones of all pairs)
-    leaders       the clustering                 (nearest: the rule itself; search: the same, fast)
-    members       what is remembered of members  (excerpts, counting, summing, growing, priority)
-    saturation    when to stop
-    draft         one dictionary in the making
-    dictionary    one finished, with regions and excerpts; assignment: what it says of activations
+    geometry      unit directions of raw activations, cosine distances
+    calibration   the centre and the thresholds (percentiles: exact ones over all pairs)
+    leaders       the clustering (nearest: its rule in plain numpy; search: the same rule, fast,
+                  with codes and compiled)
+    members       statistics of the members (excerpts, counting, summing, growing, priority)
+    rivals        the regions second nearest to the members
+    coarser       where the members lie in coarser dictionaries
+    saturation    when to stop streaming
+    draft         one dictionary under construction
+    dictionary    a finished dictionary, its regions and excerpts (assignment: its result type)
     readouts      which regions an activation activates
     surroundings  nearest regions, map axes, groups
+    pairing       one-to-one pairs of two sets of directions (auction: its inner loop)
 
-Import from the modules; `ep` itself names what others rely on. Only leaders and search load torch.
+Import from these modules; `ep` exports the public names. Only leaders and search import torch.
 """

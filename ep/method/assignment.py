@@ -1,6 +1,4 @@
-"""What clustering says about a batch of activations: which region, how far, and whether it founded
-the region.
-"""
+"""The result of assigning a batch of activations to regions."""
 
 from __future__ import annotations
 
@@ -10,12 +8,12 @@ import numpy as np
 
 
 class Assignment(NamedTuple):
-    """One row per activation.
+    """Region, distance and founder flag of each of n activations.
 
-    region: (n,) int64, the nearest exemplar's region id.
+    region: (n,) int64, id of the region with the nearest exemplar.
     distance: (n,) float32, cosine distance to that exemplar, in [0, 2].
-    is_new: (n,) bool, True where the activation founded its region (always False when a finished
-    dictionary assigns).
+    is_new: (n,) bool, True where the activation founded its region; always False for assignments to
+        a finished dictionary.
     """
 
     region: np.ndarray

@@ -1,8 +1,8 @@
-"""Where a region's members lie in the coarser dictionaries of its build: exact counts over the
-whole second pass.
+"""Counts of each region's members in the regions of the coarser dictionaries of the same build.
 
-For every coarser percentile the four regions that hold most of the members are kept. It knows no
-exemplars: region ids of both dictionaries come in, batch by batch.
+The counts are exact, over the whole second pass. For every coarser percentile, the four regions
+with the most members are stored. The input is the region ids of both dictionaries, batch by batch;
+exemplars are not needed.
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Int64
 
 from ep.method.counting import PairCounter
+from ep.shapes import Int64
 
 HOMES = 4
+"""Coarser regions stored for each region and percentile."""
 FARTHER = 8
-"""Coarser percentiles beyond the next one that are kept."""
+"""How many coarser percentiles are counted, at most, beyond the next one."""
 
 
 class Homes:
-    """Counts (region, coarser region) pairs for each coarser percentile. percentiles: the coarser
-    ones, any order.
+    """Counts of (region, coarser region) pairs for each coarser percentile.
+
+    percentiles: the coarser percentiles of the build, in any order; at most the nine smallest are
+        counted.
     """
 
     def __init__(self, percentiles: tuple[float, ...] = ()) -> None:
@@ -35,16 +38,22 @@ class Homes:
     def observe(
         self, region: Int64[np.ndarray, " n"], coarser: Mapping[float, Int64[np.ndarray, " n"]]
     ) -> None:
-        """Counts n activations in: their region here, and in each coarser dictionary."""
+        """Add n activations.
+
+        region: (n,), their regions in this dictionary.
+        coarser: their regions (n,) in each coarser dictionary, by percentile.
+        """
         for percentile, pairs in self._pairs.items():
             pairs.add(region, coarser[percentile])
 
     def columns(self, n_regions: int) -> dict[str, np.ndarray]:
-        """coarser_ids and coarser_counts (K, 4) of the next percentile, farther_* (K, 8, 4) of
-        those beyond it.
+        """Return the arrays to store for a dictionary of `n_regions` regions.
 
-        Most members first, ties to the older; −1 and 0 where there is nothing. Only what there is
-        to say.
+        coarser_ids, coarser_counts: (K, 4), for the next coarser percentile.
+        farther_ids, farther_counts: (K, 8, 4), for the percentiles beyond it.
+
+        Regions with the most members come first, ties go to the older region; −1 and 0 pad the
+        rest. Arrays that would describe no percentile are left out.
         """
         columns: dict[str, np.ndarray] = {}
         tops = [pairs.top(n_regions, HOMES) for pairs in self._pairs.values()]
@@ -59,7 +68,7 @@ class Homes:
         return columns
 
     def state(self) -> dict[str, np.ndarray]:
-        """Plain arrays; `from_state` continues as if never stopped."""
+        """Return plain arrays, from which `from_state` continues exactly."""
         state: dict[str, np.ndarray] = {"percentiles": np.array(self.percentiles)}
         for place, pairs in enumerate(self._pairs.values()):
             state |= {f"{place}:{name}": array for name, array in pairs.state().items()}
@@ -67,6 +76,7 @@ class Homes:
 
     @classmethod
     def from_state(cls, state: dict[str, np.ndarray]) -> Homes:
+        """Restore the counts from the arrays of `state`."""
         homes = cls(tuple(state["percentiles"].tolist()))
         for place, percentile in enumerate(homes.percentiles):
             parts = {name: state[f"{place}:{name}"] for name in ("keys", "counts")}

@@ -1,9 +1,8 @@
-"""The inner loops of the search on the CPU, compiled: codes for the int8 screen, and the decision
-behind any screen.
+"""The inner loops of the search on the CPU, compiled: the int8 codes and the exact decision.
 
-The same law as ep.method.nearest (the fold adds the same numbers in the same order, so the bits
-agree), in one pass over the products of a screen and without a list of candidates: rivals cost one
-folded cosine each, however many. Of all searching only this file needs numba.
+The rule is that of ep.method.nearest: the fold adds the same numbers in the same order, so the bits
+agree. One pass over the products of a screen decides, without a list of candidates in memory; each
+candidate costs one folded cosine. Of the modules that search, only this one needs numba.
 """
 
 from __future__ import annotations
@@ -16,13 +15,15 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
-FEWEST_ROWS = 128  # a thread's share below which handing it over costs more than it saves
-CHUNK = 32  # products looked at together: a chunk whose largest cannot win is never opened
+FEWEST_ROWS = 128  # a thread with fewer rows than this costs more than it saves
+CHUNK = 32  # products compared together: a chunk whose largest product cannot win is skipped
 
 
 def over_rows(work: Callable[[slice], object], n: int, threads: int) -> None:
-    """work(slice) on `threads` threads, the slices making up n rows; the loops below let go of
-    Python's lock.
+    """Run `work` on slices that cover n rows, on up to `threads` threads.
+
+    The compiled loops below release Python's global interpreter lock, so the threads run in
+    parallel.
     """
     threads = min(threads, n // FEWEST_ROWS)
     if threads < 2:
@@ -38,6 +39,7 @@ def over_rows(work: Callable[[slice], object], n: int, threads: int) -> None:
 
 @lru_cache(maxsize=4)
 def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return the pool of worker threads, which is kept between calls."""
     return ThreadPoolExecutor(threads, thread_name_prefix="search")
 
 
@@ -46,12 +48,15 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
 @no_type_check
 def fold_pair(a, b, scratch):
-    """ep.method.nearest.folded_cosine of one pair of rows. scratch: (at least (d + 1) // 2,)
-    float64.
+    """Return ep.method.nearest.folded_cosine of one pair of rows.
+
+    a, b: (d,) float32.
+    scratch: at least (d + 1) // 2 float64 numbers, overwritten.
     """
     d = len(a)
     if d == 1:
         return np.float64(a[0]) * np.float64(b[0])
+    # The first level of the fold multiplies as well. For odd d the middle entry has no partner.
     half = (d + 1) // 2
     rest = d - half
     for j in range(rest):
@@ -71,7 +76,7 @@ def fold_pair(a, b, scratch):
 @njit(cache=True, nogil=True)
 @no_type_check
 def fold_pairs(a, b, row, column):
-    """folded_cosine of a[row[i]] and b[column[i]] for every i: (pairs,) float64."""
+    """Return the folded cosine of a[row[i]] and b[column[i]] for every i: (pairs,) float64."""
     out = np.empty(len(row))
     scratch = np.empty((a.shape[1] + 1) // 2)
     for i in range(len(row)):
@@ -82,7 +87,7 @@ def fold_pairs(a, b, row, column):
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
 @no_type_check
 def chunk_tops(row, tops):
-    """The largest product of every chunk of a row, into tops; returns the largest of all."""
+    """Write the largest product of every chunk of a row into `tops`; return the largest of all."""
     full = len(row) // CHUNK
     for c in range(full):
         top = row[c * CHUNK]
@@ -100,7 +105,10 @@ def chunk_tops(row, tops):
 @njit(cache=True, nogil=True, fastmath=True)
 @no_type_check
 def rough_cosine(a, b):
-    """A float32 dot product, summed in any order: right up to ep.method.nearest.rounding_bound."""
+    """Return a float32 dot product, summed in any order.
+
+    It differs from the folded cosine by at most ep.method.nearest.rounding_bound.
+    """
     total = np.float32(0)
     for j in range(len(a)):
         total += a[j] * b[j]
@@ -110,18 +118,20 @@ def rough_cosine(a, b):
 @njit(cache=True, nogil=True)
 @no_type_check
 def challenge(products, unit, slack, x, tile, first, floor, bound, cosine, region):
-    """Let the exemplars of one tile challenge the rows' best so far, in place; ep.method.search
-    says what is what.
+    """Compare one tile of exemplars with each row's best so far; update cosine and region in place.
 
-    bound: of rough_cosine, which thins the rivals a coarse screen leaves, so that about one fold a
-    row is computed.
+    The parameters are those of ep.method.search.challenge, and `bound` is that of `rough_cosine`.
+    It thins the candidates that a coarse screen leaves, so that about one fold per row is computed.
     """
     k = products.shape[1]
     tops = np.empty((k + CHUNK - 1) // CHUNK, products.dtype)
     scratch = np.empty((x.shape[1] + 1) // 2)
-    rivals, rough = np.empty(k, np.int64), np.empty(k)
+    candidates, rough = np.empty(k, np.int64), np.empty(k)
     for r in range(len(products)):
-        margin = slack[r] + 1e-12  # the rounding of the next lines
+        # The best exemplar of the tile surely reaches unit·top − margin. An exemplar that lies more
+        # than the margin below that, below the best so far or below the floor cannot win. The bar
+        # is in units of the products.
+        margin = slack[r] + 1e-12  # 1e-12 covers the rounding of the next two lines
         top = chunk_tops(products[r], tops)
         bar = (max(cosine[r], floor, unit[r] * top - margin) - margin) / unit[r]
         n = 0
@@ -129,33 +139,36 @@ def challenge(products, unit, slack, x, tile, first, floor, bound, cosine, regio
             if tops[c] >= bar:
                 for j in range(c * CHUNK, min(c * CHUNK + CHUNK, k)):
                     if products[r, j] >= bar:
-                        rivals[n] = j
+                        candidates[n] = j
                         n += 1
+        # with several candidates, a float32 product discards those that surely lose to another
         least = max(cosine[r], floor)
         if n > 1:
             for i in range(n):
-                rough[i] = rough_cosine(x[r], tile[rivals[i]])
+                rough[i] = rough_cosine(x[r], tile[candidates[i]])
                 least = max(least, rough[i] - bound)
         for i in range(n):
             if n > 1 and rough[i] + bound < least:
                 continue
-            exact = fold_pair(x[r], tile[rivals[i]], scratch)
-            # strictly nearer: a tie stays with the older region
+            exact = fold_pair(x[r], tile[candidates[i]], scratch)
+            # only strictly nearer exemplars win: a tie stays with the older region
             if exact > cosine[r] and exact >= floor:
                 cosine[r] = exact
-                region[r] = first + rivals[i]
+                region[r] = first + candidates[i]
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
 def mix(row, signs, parts, mixed):
-    """Signs, then a Hadamard transform across `parts` equal parts of the row, into mixed; see
-    ep.method.codes.
+    """Mix one row into `mixed`: random signs, then a Hadamard transform across `parts` equal parts.
+
+    See ep.method.codes; the transform is not yet scaled by 1/√parts.
     """
     d, width = len(row), len(mixed)
     for j in range(d):
         mixed[j] = row[j] * signs[j]
     mixed[d:] = np.float32(0)
+    # one level of the transform at a time: entries `run` apart become their sum and difference
     run = width // parts
     while run < width:
         for start in range(0, width, 2 * run):
@@ -172,8 +185,9 @@ def mix(row, signs, parts, mixed):
 @njit(cache=True, nogil=True, fastmath=True)
 @no_type_check
 def round_row(mixed, step, numbers):
-    """Numbers of one mixed row under a scale; returns the squared length of what they miss, summed
-    in any order.
+    """Round one mixed row to whole multiples of `step` and write the multiples into `numbers`.
+
+    Returns the squared length of the rounding error, summed in any order.
     """
     missed = np.float32(0)
     inverse = np.float32(1) / step
@@ -188,9 +202,10 @@ def round_row(mixed, step, numbers):
 @njit(cache=True, nogil=True)
 @no_type_check
 def largest_of(mixed):
-    """The largest absolute entry.
+    """Return the largest absolute entry.
 
-    Without their sign bit floats order as integers do, whose maximum is much faster.
+    Without their sign bit, floats are ordered like the integers with the same bits, for which the
+    maximum is much faster.
     """
     bits = mixed.view(np.int32)
     largest = np.zeros(1, np.int32)
@@ -202,18 +217,24 @@ def largest_of(mixed):
 @njit(cache=True, nogil=True)
 @no_type_check
 def encode(rows, signs, parts, scale, numbers, step, largest, missed):
-    """Codes of unit rows (ep.method.codes): numbers (n, width) int8; step, largest, missed (n,)
-    float64, all written.
+    """Write the codes of unit rows (see ep.method.codes) into the last four arguments.
 
-    scale: the common scale, or 0 for each row's own.
+    rows: (n, d) float32.
+    signs: (d,) float32, ±1.
+    parts: parts mixed together.
+    scale: the common scale, or 0 for a separate scale for each row.
+    numbers: (n, width) int8.
+    step, largest, missed: (n,) float64, as in ep.method.codes.Encoded.
     """
     mixed = np.empty(numbers.shape[1], np.float32)
-    shrink = np.float32(1 / np.sqrt(parts))  # a power of 2: exact
+    shrink = np.float32(1 / np.sqrt(parts))  # a power of 2, so that scaling is exact
     for r in range(len(rows)):
         mix(rows[r], signs, parts, mixed)
         mixed *= shrink
-        top = largest_of(mixed)
-        one = np.float32(scale) if scale > 0 else max(top / np.float32(127), np.float32(1e-30))
-        missed[r] = np.sqrt(np.float64(round_row(mixed, one, numbers[r])))
-        largest[r] = top
-        step[r] = one
+        widest = largest_of(mixed)
+        row_scale = (
+            np.float32(scale) if scale > 0 else max(widest / np.float32(127), np.float32(1e-30))
+        )
+        missed[r] = np.sqrt(np.float64(round_row(mixed, row_scale, numbers[r])))
+        largest[r] = widest
+        step[r] = row_scale

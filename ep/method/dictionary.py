@@ -1,9 +1,8 @@
-"""The dictionary: exemplars, mean directions and what is known of each region; immutable, read
-piece by piece.
+"""A finished dictionary: its exemplars, its mean directions and what is stored about each region.
 
-It knows no file and no model: a `Source` hands out arrays by name, whole or by rows, so that a
-screen that shows one region reads one region. Names, shapes and dtypes of everything a source may
-hold are in `docs/format.md`.
+A dictionary depends on neither files nor models. A `Source` provides its arrays by name, whole or
+by rows, so that showing one region reads the rows of that region only. A whole array is cached once
+it has been read; arrays are read-only. Their names, shapes and dtypes are in `docs/format.md`.
 """
 
 from __future__ import annotations
@@ -23,9 +22,10 @@ from ep.method.geometry import cosine_distance, directions
 from ep.method.nearest import nearest_exemplar
 
 Basis = Literal["exemplar", "mean"]
-"""Which direction stands for a region: its founding one, or the mean of its arrival members."""
+"""Which direction represents a region: its exemplar, or the mean of its arrival members."""
 BASES: tuple[Basis, ...] = get_args(Basis)
 BANDS = ("near", "spread", "far")
+"""The bands of excerpts, by the number stored in `excerpt_band`."""
 LENSES = (
     "exemplar_up",
     "exemplar_down",
@@ -34,22 +34,27 @@ LENSES = (
     "exemplar_shift_up",
     "exemplar_shift_down",
 )
+"""The stored logit lenses of a region; see `docs/format.md`."""
 ASSIGN_CHUNK_BYTES = 64 * 2**20
+"""Memory for the distances of one block of activations."""
 
 
 @runtime_checkable
 class Source(Protocol):
-    """Where a dictionary's arrays come from: memory while building, a file afterwards."""
+    """The arrays of a dictionary: in memory while it is built, in a file afterwards."""
 
     def __contains__(self, name: str) -> bool: ...
 
     def read(self, name: str, start: int | None = None, stop: int | None = None) -> np.ndarray:
-        """The array called `name`, or its rows start..stop."""
+        """Return the array called `name`, or its rows start to stop."""
         ...
 
 
 class MemorySource:
-    """Arrays already in memory, frozen against writing."""
+    """Arrays in memory, of which it gives read-only views.
+
+    arrays: the arrays by name.
+    """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._arrays = {name: np.asarray(array).view() for name, array in arrays.items()}
@@ -60,23 +65,25 @@ class MemorySource:
         return name in self._arrays
 
     def read(self, name: str, start: int | None = None, stop: int | None = None) -> np.ndarray:
+        """Return the array called `name`, or its rows start to stop, as a read-only view."""
         return self._arrays[name][start:stop]
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """One passage with one position marked.
+    """One passage with one marked position.
 
+    passage: number of the passage.
+    position: index of the marked token in the model's input, including the beginning-of-sequence
+        token.
     pieces: the passage's tokens as text, in order; "".join(pieces) is the passage. In a file
-    without token ids (a published dictionary no model has completed yet) it is the whole text in
-    one piece.
-    position: index of the marked token in the model's input, the beginning-of-sequence token
-    included.
-    marked: its index within `pieces`; None where there are no tokens.
+        without token ids (a published dictionary that no model has completed yet) it is the whole
+        text in one piece.
     distance: cosine distance of the activation at that token to the exemplar, in [0, 2].
-    band: "near", "spread", "far", or "founder" for the exemplar's own event.
-    agrees: whether a model that was asked later found the activation at that distance; None if none
-    was asked.
+    band: "near", "spread", "far", or "founder" for the activation that founded the region.
+    is_plain: True where the passage is stored without tokens.
+    agrees: whether the model that completed a published file found the activation at that distance;
+        None where no model checked it.
     """
 
     passage: int
@@ -89,15 +96,17 @@ class Excerpt:
 
     @property
     def marked(self) -> int | None:
+        """The index of the marked token within `pieces`; None where there are no tokens."""
         return None if self.is_plain else self.position
 
     @property
     def token(self) -> str:
+        """The text of the marked token; empty where there are no tokens."""
         return "" if self.is_plain else self.pieces[self.position]
 
 
 class TokenScore(NamedTuple):
-    """(token text, value): a logit, a count or a share."""
+    """The text of a token and a value: a logit, a count or a share."""
 
     token: str
     value: float
@@ -105,7 +114,19 @@ class TokenScore(NamedTuple):
 
 @dataclass(frozen=True)
 class Region:
-    """Everything stored about one region; see `docs/format.md` for the definitions and units."""
+    """Everything stored about one region; definitions and units are in `docs/format.md`.
+
+    id: the region's id, its row in all arrays.
+    columns: its entries in the stored arrays among `SCALARS`, by name.
+    lens: (token, logit) pairs of each stored lens, strongest first, by name; see `LENSES`.
+    tokens: the most frequent tokens of the members, with counts.
+    next_tokens: the most frequent tokens after them, with counts.
+    nearest: (region id, distance) of the nearest other exemplars, closest first.
+    founder: the excerpt of the activation that founded it; None where it is not stored.
+    excerpts: the stored excerpts; see `Dictionary.excerpts`.
+    rivals: (region id, members) pairs, most frequent first.
+    coarser: (region id in the next coarser dictionary, members) pairs, most members first.
+    """
 
     id: int
     columns: Mapping[str, Any]
@@ -120,26 +141,30 @@ class Region:
 
     @property
     def count_arrival(self) -> int:
+        """Number of arrival members."""
         return int(self.columns["count_arrival"])
 
     @property
     def count_voronoi(self) -> int:
+        """Number of Voronoi members."""
         return int(self.columns["count_voronoi"])
 
     @property
     def coherence(self) -> float:
+        """‖Σû‖/N over the arrival members, in [0, 1]."""
         return float(self.columns["coherence"])
 
 
 class Dictionary:
-    """An exemplar-partitioning dictionary of K regions in d dimensions.
+    """An Exemplar Partitioning dictionary of K regions in d dimensions.
 
-    center: (d,) float32, the centre c subtracted from every activation.
-    threshold: θ, a cosine distance in (0, 2).
-    exemplars: (K, d) float32 unit rows, region id = row = order of founding.
-    mean_directions: (K, d) float32 unit rows, the normalised sum of each region's arrival members.
-    info: provenance (model, layer, percentile, corpus, seed, versions, ...).
+    source: provides the arrays.
+    info: provenance (model, layer, percentile, corpus, seed, versions, …); it is copied.
+    size: K, also `len` of the dictionary.
     path: the file it was opened from, None for one in memory.
+
+    Attributes beside these: threshold, θ, a cosine distance in (0, 2). A region's id is its row in
+    all arrays, in order of founding.
     """
 
     def __init__(
@@ -162,58 +187,61 @@ class Dictionary:
 
     @property
     def layer(self) -> int | None:
-        """The 0-based block whose residual stream was partitioned; None where the file does not
-        say.
-        """
+        """The 0-based block whose residual stream was partitioned; None if not recorded."""
         layer = self.info.get("layer")
         return None if layer is None else int(layer)
 
     @property
     def percentile(self) -> float | None:
-        """p, the percentile of pairwise distances that set θ; None where the file does not say."""
+        """p, the percentile of pairwise distances that set θ; None if not recorded."""
         percentile = self.info.get("percentile")
         return None if percentile is None else float(percentile)
 
     # -- arrays ------------------------------------------------------------------------------------
 
     def __contains__(self, name: str) -> bool:
+        """Return whether the array called `name` is stored."""
         return name in self.source
 
     def column(self, name: str) -> np.ndarray:
-        """A whole array by its name in `docs/format.md`, read once and kept.
+        """Return a whole array by its name in `docs/format.md`.
 
-        KeyError when the file lacks it.
+        It is read once, then cached, and read-only. Raises KeyError if it is not stored.
         """
         if name not in self._columns:
             if name not in self.source:
-                raise KeyError(f"this dictionary holds no {name!r}")
+                raise KeyError(f"this dictionary has no array {name!r}")
             self._columns[name] = self.source.read(name)
             self._columns[name].setflags(write=False)
         return self._columns[name]
 
     def row(self, name: str, region: int) -> Any:
-        """One region's row of an array, without reading the rest."""
+        """Return one region's row of an array, without reading the rest."""
         if name in self._columns:
             return self._columns[name][region]
         return self.source.read(name, region, region + 1)[0]
 
     @property
     def center(self) -> np.ndarray:
+        """The centre c, (d,) float32, which is subtracted from every activation."""
         return self.column("center")
 
     @property
     def exemplars(self) -> np.ndarray:
+        """The exemplars, (K, d) float32 unit rows."""
         return self.column("exemplars")
 
     @property
     def mean_directions(self) -> np.ndarray:
+        """The directions of the sums of the arrival members, (K, d) float32 unit rows."""
         return self.column("mean_directions")
 
     @property
     def members(self) -> np.ndarray:
-        """(K,) int64 members of each region: Voronoi where they were counted, else at arrival.
+        """The number of members of each region, (K,) int64.
 
-        Where neither is stored every region counts one, the activation that founded it.
+        These are the Voronoi members where they were counted, otherwise the arrival members. Where
+        neither count is stored, every region counts 1, the activation that founded it.
         """
         if self.members_column is None:
             return np.ones(len(self), np.int64)
@@ -221,19 +249,20 @@ class Dictionary:
 
     @property
     def members_column(self) -> str | None:
-        """The stored array that `members` is, None where the file holds no count."""
+        """The name of the array behind `members`; None where no count is stored."""
         names = ("count_voronoi", "count_arrival")
         return next((name for name in names if name in self.source), None)
 
     @property
     def width(self) -> int:
+        """d, the number of dimensions."""
         return int(self.center.shape[0])
 
     @property
     def typical_norm(self) -> float:
-        """r, the typical distance of an activation from the centre: what one unit of strength is.
+        """r, the mean distance of an activation from the centre and the unit of steering strength.
 
-        ‖c‖ stands in where the file does not say (published files), and 1 where the centre is the
+        Where it is not recorded (published files) ‖c‖ is used instead, or 1 if the centre is the
         origin.
         """
         return float(self.info.get("typical_norm") or np.linalg.norm(self.center) or 1.0)
@@ -241,20 +270,26 @@ class Dictionary:
     # -- geometry ----------------------------------------------------------------------------------
 
     def assign(self, x: np.ndarray) -> Assignment:
-        """The nearest exemplar of each raw activation (protocol 3.1); no threshold is applied.
+        """Return the nearest exemplar of each raw activation (protocol 3.1).
 
-        x: (n, d) raw residual activations. Returns region (n,) int64, distance (n,) float32 in [0,
-        2].
-        Exact: decided in float64 on the float32 unit vectors, ties to the older region.
-        ActivationError on bad x.
+        No threshold is applied.
+
+        x: (n, d) raw residual activations.
+        Returns region (n,) int64 and distance (n,) float32 in [0, 2]; `is_new` is False throughout.
+
+        The result is exact: it is decided in float64 on the float32 unit vectors, and ties go to
+        the older region. Raises ActivationError if x is not finite or has the wrong shape.
         """
         cosine, region = nearest_exemplar(directions(x, self.center), self.exemplars)
         distance = np.clip(1.0 - cosine, 0.0, 2.0).astype(np.float32)
         return Assignment(region, distance, np.zeros(len(region), bool))
 
     def distances(self, x: np.ndarray, basis: Basis = "exemplar") -> np.ndarray:
-        """Cosine distances (n, K) float32 in [0, 2] of raw activations x (n, d) to every exemplar
-        or mean direction.
+        """Return the cosine distances of raw activations to all exemplars or all mean directions.
+
+        x: (n, d) raw activations.
+        basis: "exemplar" or "mean".
+        Returns (n, K) float32, in [0, 2].
         """
         rows = directions(x, self.center)
         vectors = self.basis(basis)
@@ -265,7 +300,7 @@ class Dictionary:
         return out
 
     def basis(self, name: Basis) -> np.ndarray:
-        """The (K, d) unit rows of a basis."""
+        """Return the (K, d) unit rows of a basis; raise KeyError if there is no such basis."""
         if name not in BASES:
             raise KeyError(f"basis {name!r} is unknown: use one of {', '.join(BASES)}")
         return self.exemplars if name == "exemplar" else self.mean_directions
@@ -273,9 +308,9 @@ class Dictionary:
     # -- one region --------------------------------------------------------------------------------
 
     def check(self, region: Any) -> int:
-        """The id as an int, or UnknownRegion naming the range.
+        """Return a region id as an int, or raise UnknownRegion with the valid range.
 
-        Takes what an address bar may hold.
+        region: any value, such as text from a URL.
         """
         try:
             k = int(region)
@@ -288,21 +323,21 @@ class Dictionary:
         return k
 
     def region(self, region: int) -> Region:
-        """Everything stored about one region, read by rows."""
+        """Return everything stored about one region, read by rows."""
         k = self.check(region)
         columns = {name: self.row(name, k) for name in SCALARS if name in self.source}
         lens = {name: self.lens(k, name) for name in LENSES if f"lens_{name}_ids" in self.source}
-        near: tuple[tuple[int, float], ...] = ()
+        nearest: tuple[tuple[int, float], ...] = ()
         if "nearest_ids" in self.source:
             pairs = zip(self.row("nearest_ids", k), self.row("nearest_distances", k), strict=True)
-            near = tuple((int(i), float(d)) for i, d in pairs if i >= 0)
+            nearest = tuple((int(i), float(d)) for i, d in pairs if i >= 0)
         return Region(
             id=k,
             columns=columns,
             lens=lens,
             tokens=self._scores("token_ids", "token_counts", k),
             next_tokens=self._scores("next_ids", "next_counts", k),
-            nearest=near,
+            nearest=nearest,
             founder=self._founder(k),
             excerpts=self.excerpts(k),
             rivals=self._counted("rival", k),
@@ -310,14 +345,16 @@ class Dictionary:
         )
 
     def lens(self, region: int, name: str = "exemplar_up") -> tuple[TokenScore, ...]:
-        """(token, logit) pairs of one of `LENSES`, strongest first; empty when the file holds no
-        lens.
+        """Return the (token, logit) pairs of one of `LENSES`, strongest first.
+
+        There are none if the lens is not stored.
         """
         return self._scores(f"lens_{name}_ids", f"lens_{name}_values", region)
 
     def _counted(self, name: str, region: int) -> tuple[tuple[int, int], ...]:
-        """(region id, members) pairs of "rival" (of this dictionary) or "coarser" (of the next
-        coarser one).
+        """Return the (region id, members) pairs of a region.
+
+        name: "rival" for regions of this dictionary, "coarser" for regions of the next coarser one.
         """
         if f"{name}_ids" not in self.source:
             return ()
@@ -327,6 +364,7 @@ class Dictionary:
         return tuple((int(i), int(n)) for i, n in pairs if i >= 0)
 
     def _scores(self, ids: str, values: str, region: int) -> tuple[TokenScore, ...]:
+        """Return the (token, value) pairs of a region from two arrays; empty if not stored."""
         if ids not in self.source:
             return ()
         pairs = zip(self.row(ids, region), self.row(values, region), strict=True)
@@ -336,40 +374,44 @@ class Dictionary:
 
     @cached_property
     def _pieces(self) -> dict[int, bytes]:
+        """The bytes of the vocabulary entries, by token id."""
         if "vocabulary_ids" not in self.source:
             return {}
         ids, pieces = self.source.read("vocabulary_ids"), self.source.read("vocabulary_pieces")
         return dict(zip(ids.tolist(), pieces.tolist(), strict=True))
 
     def piece(self, token: int) -> str:
-        """The text of a token id; undecodable bytes become U+FFFD, an id the file does not know
-        becomes <id>.
+        """Return the text of a token id.
+
+        Undecodable bytes become U+FFFD, an id without an entry in the vocabulary becomes <id>.
         """
         piece = self._pieces.get(token)
         return f"<{token}>" if piece is None else piece.decode("utf-8", "replace")
 
     def passage(self, passage: int) -> tuple[str, ...]:
-        """The tokens of a stored passage as text. A character split over tokens appears on its
-        first token.
+        """Return the tokens of a stored passage as text.
 
-        A passage stored without tokens is one piece, its whole text.
+        A character split over several tokens appears on the first of them. A passage stored without
+        tokens is one piece, its whole text. Raises DictionaryFileError if the passage is not
+        stored.
         """
         if "plain_ids" in self.source:
             return (self._plain(passage),)
         ids = self.column("passage_ids")
-        at = int(np.searchsorted(ids, passage))
-        if at == len(ids) or ids[at] != passage:
+        row = int(np.searchsorted(ids, passage))
+        if row == len(ids) or ids[row] != passage:
             raise DictionaryFileError(f"passage {passage} is not stored in this dictionary")
-        start, stop = self.column("passage_offsets")[at : at + 2]
+        start, stop = self.column("passage_offsets")[row : row + 2]
         tokens = self.source.read("passage_tokens", int(start), int(stop))
         return split_text([self._pieces.get(int(t), f"<{t}>".encode()) for t in tokens])
 
     def _plain(self, passage: int) -> str:
+        """Return the text of a passage stored without tokens."""
         ids = self.column("plain_ids")
-        at = int(np.searchsorted(ids, passage))
-        if at == len(ids) or ids[at] != passage:
+        row = int(np.searchsorted(ids, passage))
+        if row == len(ids) or ids[row] != passage:
             raise DictionaryFileError(f"passage {passage} is not stored in this dictionary")
-        start, stop = self.column("plain_offsets")[at : at + 2]
+        start, stop = self.column("plain_offsets")[row : row + 2]
         return (
             self.source.read("plain_bytes", int(start), int(stop))
             .tobytes()
@@ -377,6 +419,7 @@ class Dictionary:
         )
 
     def _founder(self, region: int) -> Excerpt | None:
+        """Return the excerpt of the activation that founded a region, if it is stored."""
         if "founder_passage" not in self.source or "passage_ids" not in self.source:
             return None
         passage, position = (
@@ -385,7 +428,10 @@ class Dictionary:
         return self._excerpt(passage, position, 0.0, "founder")
 
     def excerpts(self, region: int) -> tuple[Excerpt, ...]:
-        """The stored excerpts: near (closest first), spread (by distance), far (farthest first)."""
+        """Return the stored excerpts of a region.
+
+        Near comes first (closest first), then spread (by distance), then far (farthest first).
+        """
         if "excerpt_offsets" not in self.source:
             return ()
         start, stop = (int(v) for v in self.source.read("excerpt_offsets", region, region + 2))
@@ -404,39 +450,42 @@ class Dictionary:
     def _excerpt(
         self, passage: int, position: int, distance: float, band: str, agrees: bool | None = None
     ) -> Excerpt:
+        """Return an excerpt of a stored passage, after checking its position."""
         pieces = self.passage(passage)
         if "plain_ids" in self.source:
             return Excerpt(passage, position, pieces, distance, band, is_plain=True)
         if not 0 <= position < len(pieces):
             raise DictionaryFileError(
-                f"an excerpt points to token {position} of passage {passage}, which has "
-                f"{len(pieces)}"
+                f"an excerpt refers to token {position} of passage {passage}, which has "
+                f"{len(pieces)} tokens"
             )
         return Excerpt(passage, position, pieces, distance, band, agrees=agrees)
 
 
 def split_text(pieces: list[bytes]) -> tuple[str, ...]:
-    """Token bytes as strings whose concatenation is the decoded text; a split character goes to its
-    first token.
+    """Decode token bytes into strings whose concatenation is the decoded text.
 
-    Bytes that are no UTF-8 become U+FFFD, as in bytes.decode("utf-8", "replace").
+    A character split over several tokens goes to the first of them. Bytes that are not UTF-8 become
+    U+FFFD, as in bytes.decode("utf-8", "replace").
     """
+    # The decoder keeps the bytes of an unfinished character. The bytes that complete it belong to
+    # `owner`, the token with the character's first byte.
     decoder = getincrementaldecoder("utf-8")("replace")
-    out, owner = [""] * len(pieces), 0
+    texts, owner = [""] * len(pieces), 0
     for i, piece in enumerate(pieces):
         for byte in piece:
-            begun = decoder.getstate()[0] != b""
+            is_continued = decoder.getstate()[0] != b""
             text = decoder.decode(bytes([byte]))
-            if begun:
-                out[owner] += text[:1]
-                out[i] += text[1:]
+            if is_continued:
+                texts[owner] += text[:1]
+                texts[i] += text[1:]
             else:
-                out[i] += text
-            if text or not begun:
+                texts[i] += text
+            if text or not is_continued:
                 owner = i
     if pieces:
-        out[owner] += decoder.decode(b"", final=True)
-    return tuple(out)
+        texts[owner] += decoder.decode(b"", final=True)
+    return tuple(texts)
 
 
 SCALARS = (
@@ -456,3 +505,4 @@ SCALARS = (
     "rival_seen",
     "contested",
 )
+"""The arrays with one value per region that `Region.columns` contains."""

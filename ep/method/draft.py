@@ -1,7 +1,7 @@
-"""A dictionary in the making: one layer, one percentile, fed the same stream as its siblings.
+"""One dictionary under construction: one layer and one percentile of a build.
 
-It joins the parts of the method (leaders, arrival members, stopping rule, Voronoi members and their
-rivals) and knows no model or file.
+It combines the parts of the method: leaders, arrival members, the stopping rule, Voronoi members,
+their rivals and the coarser regions. All drafts of a build read the same stream.
 """
 
 from __future__ import annotations
@@ -20,15 +20,24 @@ from ep.method.rivals import Rivals, share_within
 from ep.method.saturation import StopRule
 
 GROWTH_POINTS = 256
+"""Largest number of points of the growth curve."""
 FOUNDER = ("passage", "position", "token")
+"""The fields of `Events` that are stored for each founder."""
 
 
 class Draft:
-    """Feed `stream` until `stop_reason` is set, then feed the same activations again to `reassign`.
+    """A dictionary under construction, from two passes over the same stream.
 
-    threshold: θ in (0, 2). width: d. context: longest passage in tokens. rule: when to stop. seed:
-    of the excerpts and of the draw of members whose rivals are looked up. rival_budget:
-    multiply-adds that may cost.
+    Pass the stream to `stream` until `stop_reason` is set, then pass the same activations to
+    `reassign`.
+
+    threshold: θ in (0, 2).
+    width: d.
+    context: the longest passage in tokens.
+    rule: when to stop the first pass.
+    seed: seed of the excerpts and of the members whose rivals are examined.
+    device: "cpu" or "cuda".
+    rival_budget: multiply-adds that finding the rivals may cost.
     """
 
     def __init__(
@@ -50,12 +59,13 @@ class Draft:
         self.rivals: Rivals | None = None
         self.homes: Homes | None = None
         self.reach = 0
-        """Activations another draft needs this one's regions for, however few it streamed itself;
-        see `nest`.
+        """Number of activations that `reassign` assigns at least, even if fewer were streamed here.
+
+        Finer drafts that streamed more need these regions; see `nest`.
         """
         self.stop_reason: str | None = None
         self.growth: list[tuple[int, int]] = []
-        self._quiet = 0
+        self._quiet_batches = 0
         self._founders: dict[str, list[np.ndarray]] = {name: [] for name in FOUNDER}
 
     def __len__(self) -> int:
@@ -63,74 +73,84 @@ class Draft:
 
     @property
     def n_seen(self) -> int:
+        """Number of activations streamed so far."""
         return self.leaders.n_seen
 
-    # -- first pass: found regions -----------------------------------------------------------------
+    # -- first pass: founding regions --------------------------------------------------------------
 
     def stream(self, rows: np.ndarray, events: Events) -> None:
-        """Cluster one batch of unit rows (n, d), as far as the stopping rule allows."""
+        """Cluster one batch, as far as the stopping rule allows.
+
+        rows: (n, d) unit directions.
+        events: their origins.
+        """
         before, start = len(self.leaders), 0
         while start < len(rows) and self.stop_reason is None:
             part = slice(start, start + self.rule.allowed(self.n_seen, len(rows) - start))
-            self._found(rows[part], events[part])
+            self._cluster(rows[part], events[part])
             start = part.stop
             self.stop_reason = self.rule.reason(self.n_seen, self.leaders.founded_at, 0)
         if start:
-            self._quiet = 0 if len(self.leaders) > before else self._quiet + 1
-            self._note_growth()
+            self._quiet_batches = 0 if len(self.leaders) > before else self._quiet_batches + 1
+            self._record_growth()
         if self.stop_reason is None:
-            self.stop_reason = self.rule.reason(self.n_seen, self.leaders.founded_at, self._quiet)
+            self.stop_reason = self.rule.reason(
+                self.n_seen, self.leaders.founded_at, self._quiet_batches
+            )
 
-    def _found(self, rows: np.ndarray, events: Events) -> None:
+    def _cluster(self, rows: np.ndarray, events: Events) -> None:
         assignment = self.leaders.partial_fit(rows)
         self.arrival.observe(assignment, rows)
         if assignment.is_new.any():
             for name in FOUNDER:
                 self._founders[name].append(getattr(events, name)[assignment.is_new])
 
-    def _note_growth(self) -> None:
+    def _record_growth(self) -> None:
         self.growth.append((self.n_seen, len(self.leaders)))
-        # thin the older half of the curve: memory stays flat, the shape stays
+        # drop every second point of the older half: memory stays bounded, the curve keeps its shape
         if len(self.growth) > GROWTH_POINTS:
             self.growth = (
                 self.growth[1 : GROWTH_POINTS // 2 : 2] + self.growth[GROWTH_POINTS // 2 :]
             )
 
-    # -- second pass: who is nearest in the end ----------------------------------------------------
+    # -- second pass: Voronoi members --------------------------------------------------------------
 
     def reassign(self, rows: np.ndarray, events: Events) -> np.ndarray:
-        """Give a batch of the same stream to the finished exemplars (protocol 2.4, W17).
+        """Assign a batch of the same stream to the finished exemplars (protocol 2.4, W17).
 
-        Returns the region of every row (n,) int64; shorter where the batch goes beyond what this
-        draft streamed and what `reach` asks for.
+        Returns the region of each row (n,) int64. The result is shorter where the batch goes beyond
+        both the activations streamed here and `reach`.
         """
         start = self._start(events)
         rows = rows[: max(0, max(self.n_seen, self.reach) - start)]
         assignment = self.leaders.assign(rows)
-        own = slice(0, max(0, self.n_seen - start))
-        cut = Assignment(*(column[own] for column in assignment))
-        self.voronoi.observe(cut, events[own])
-        self._look_up_rivals(rows[own], cut.region, events[own])
+        # only rows that this draft streamed are its members; the others serve finer drafts
+        streamed = slice(0, max(0, self.n_seen - start))
+        members = Assignment(*(column[streamed] for column in assignment))
+        self.voronoi.observe(members, events[streamed])
+        self._look_up_rivals(rows[streamed], members.region, events[streamed])
         return assignment.region
 
     def _look_up_rivals(self, rows: np.ndarray, region: np.ndarray, events: Events) -> None:
-        if self.rivals is None:  # K and n are final now, and so is the share
+        if self.rivals is None:  # K and n are final now, and so is the share to examine
             share = share_within(self.rival_budget, self.n_seen, len(self), rows.shape[1])
             self.rivals = Rivals(self.leaders.threshold, share, self.seed)
-        chosen = self.rivals.examines(events.index)
-        rival, margin = self.leaders.runner_up(rows[chosen], region[chosen])
-        self.rivals.observe(region[chosen], rival, margin)
+        examined = self.rivals.examines(events.index)
+        rival, margin = self.leaders.runner_up(rows[examined], region[examined])
+        self.rivals.observe(region[examined], rival, margin)
 
     def nest(self, region: np.ndarray, coarser: Mapping[float, np.ndarray], events: Events) -> None:
-        """Count in which regions of the coarser drafts this one's members lie.
+        """Count in which regions of the coarser drafts this draft's members lie.
 
-        region: what `reassign` gave for the batch of `events`; coarser: what it gave for each
-        coarser draft, by percentile.
+        region: the result of `reassign` for the batch.
+        coarser: the result of `reassign` of each coarser draft for the same batch, by percentile.
+        events: the origins of the batch.
         """
-        own = slice(0, max(0, self.n_seen - self._start(events)))
+        streamed = slice(0, max(0, self.n_seen - self._start(events)))
         self.homes = self.homes or Homes(tuple(coarser))
         self.homes.observe(
-            region[own], {percentile: regions[own] for percentile, regions in coarser.items()}
+            region[streamed],
+            {percentile: regions[streamed] for percentile, regions in coarser.items()},
         )
 
     def _start(self, events: Events) -> int:
@@ -139,7 +159,7 @@ class Draft:
     # -- results and state -------------------------------------------------------------------------
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Exemplars, mean directions and every column that needs no model."""
+        """Return the exemplars, the mean directions and every column that needs no model."""
         founders = {f"founder_{name}": _joined(parts) for name, parts in self._founders.items()}
         columns = {
             "exemplars": self.leaders.exemplars,
@@ -159,27 +179,27 @@ class Draft:
         return columns
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything needed to go on as if never interrupted."""
+        """Return plain arrays, from which `restore` continues exactly."""
         parts: dict[str, Any] = {
             "leaders": self.leaders,
             "arrival": self.arrival,
             "voronoi": self.voronoi,
         }
         parts |= {"rivals": self.rivals, "homes": self.homes}
-        begun = {part: owner for part, owner in parts.items() if owner is not None}
+        started = {key: part for key, part in parts.items() if part is not None}
         state = {
-            f"{part}.{name}": array
-            for part, owner in begun.items()
-            for name, array in owner.state().items()
+            f"{key}.{name}": array
+            for key, part in started.items()
+            for name, array in part.state().items()
         }
         state |= {f"founders.{name}": _joined(arrays) for name, arrays in self._founders.items()}
         state["growth"] = np.array(self.growth, np.int64).reshape(-1, 2)
-        state["quiet"] = np.array(self._quiet)
+        state["quiet"] = np.array(self._quiet_batches)
         state["stop_reason"] = np.array(self.stop_reason or "")
         return state
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Take over a state made by `state` with the same settings."""
+        """Replace the content by a `state` of a draft with the same settings."""
 
         def part(name: str) -> dict[str, np.ndarray]:
             return {
@@ -195,7 +215,7 @@ class Draft:
         self.homes = Homes.from_state(part("homes")) if part("homes") else None
         self._founders = {name: [part("founders")[name]] for name in FOUNDER}
         self.growth = [(int(n), int(k)) for n, k in state["growth"]]
-        self._quiet = int(state["quiet"])
+        self._quiet_batches = int(state["quiet"])
         self.stop_reason = str(state["stop_reason"]) or None
 
 

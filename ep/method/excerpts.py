@@ -1,29 +1,32 @@
-"""Which members of a region are shown: the nearest, a fair sample over the whole range of
-distances, the farthest.
+"""The excerpts of each region: its nearest members, a sample over all distances, and its farthest.
 
-Each region has 7 slots: near (8 places, smallest distance first), 5 bands that cut [0, θ] evenly (2
-places each, a seeded uniform sample of the band), far (6 places, largest distance first). Within a
-slot every context appears once. What is kept depends on the stream and the seed alone, not on how
-the stream is cut into batches.
+Each region has seven slots: near (8 places, smallest distances first), five bands of equal width on
+[0, θ] (2 places each, a seeded uniform sample of the band's members) and far (6 places, largest
+distances first). A context appears at most once in a slot. The selection depends on the stream and
+the seed only, not on the division of the stream into batches.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Int64, Integer, UInt64
 
 from ep.method.growing import with_rows
-from ep.method.priority import priorities
+from ep.method.priority import sampling_keys
+from ep.shapes import Float32, Int64, Integer, UInt64
 
 BANDS = 5
 CAPACITY = np.array([8, *[2] * BANDS, 6])
+"""Places of each slot: near, the bands, far."""
 NEAR, FAR = 0, BANDS + 1
 SLOTS = len(CAPACITY)
 START = np.concatenate([[0], np.cumsum(CAPACITY)])
+"""The first place of each slot within a region's row of places, and the end of the last slot."""
 PLACES = int(START[-1])
 SLOT_OF_PLACE = np.repeat(np.arange(SLOTS), CAPACITY)
 BAND_NAME = np.array([0, *[1] * BANDS, 2], np.uint8)
+"""The stored `excerpt_band` of each slot: 0 near, 1 spread, 2 far."""
 EMPTY = 2**64 - 1
+"""The key of an empty place: larger than every key, so that an empty slot accepts any event."""
 HALF = np.uint64(32)
 FIELDS = {
     "key": "u8",
@@ -33,18 +36,24 @@ FIELDS = {
     "position": "i4",
     "distance": "f4",
 }
+"""The fields of a stored event and their dtypes.
+
+A smaller key takes precedence within a slot; the other fields describe the event as `Events` does.
+"""
 EVENT = np.dtype(list(FIELDS.items()))
 
 
 class ExcerptSlots:
-    """The kept events of every region. threshold: θ in (0, 2). seed: of the sample over the
-    bands.
+    """The events selected so far for each region.
+
+    threshold: θ in (0, 2).
+    seed: seed of the sample within each band.
     """
 
     def __init__(self, threshold: float, seed: int = 0) -> None:
         self.threshold = threshold
         self.seed = seed
-        self._kept = np.empty((0, PLACES), EVENT)
+        self._stored = np.empty((0, PLACES), EVENT)
         self._worst = np.empty((0, SLOTS), np.uint64)
 
     def offer(
@@ -56,125 +65,139 @@ class ExcerptSlots:
         passage: Integer[np.ndarray, " n"],
         position: Integer[np.ndarray, " n"],
     ) -> None:
-        """Offers one batch of members: region and distance of each, its context's fold key, stream
-        index and place.
+        """Offer one batch of n members for selection.
+
+        region: (n,) region of each member.
+        distance: (n,) cosine distance to the region's exemplar.
+        fold: (n,) hash of the context; members with equal hashes count as one context.
+        index: (n,) place in the activation stream.
+        passage, position: (n,) where the activation was taken.
         """
         if not len(region):
             return
         rows = int(region.max()) + 1
-        if rows > len(self._kept):
+        if rows > len(self._stored):
             self._worst = with_rows(self._worst, rows, EMPTY)
-            self._kept = _empty_places(self._kept, len(self._worst))
-        # no negative zero: the bits must sort like the numbers
+            self._stored = _empty_places(self._stored, len(self._worst))
+        # The bits of floats that are not negative sort like the numbers; −0 would not.
         distance = np.maximum(distance, 0) + np.float32(0)
-        lots = priorities(self.seed, index)
+        keys = sampling_keys(self.seed, index)
         nearness = distance.view(np.uint32).astype(np.uint64) << HALF
         band = np.minimum((distance * (BANDS / self.threshold)).astype(np.int64), BANDS - 1)
-        # each event competes in three slots; smaller keys win, equal distances are decided by lot
-        rivals = (
-            (np.full(len(region), NEAR), nearness | (lots >> HALF)),
-            (1 + band, lots >> np.uint64(1)),  # below EMPTY
-            (np.full(len(region), FAR), (np.uint64(2**63) - nearness) | (lots >> HALF)),
+        # Each event competes in three slots, where the smallest keys win. The upper half of a near
+        # or far key is the distance, the lower half decides between equal distances.
+        candidates = (
+            (np.full(len(region), NEAR), nearness | (keys >> HALF)),
+            (1 + band, keys >> np.uint64(1)),  # the shift keeps it below EMPTY
+            (np.full(len(region), FAR), (np.uint64(2**63) - nearness) | (keys >> HALF)),
         )
-        chosen, slots = [], []
-        for slot, key in rivals:
-            hopeful = np.flatnonzero(key <= self._worst[region, slot])
-            events = np.empty(len(hopeful), EVENT)
+        selected, slots = [], []
+        for slot, key in candidates:
+            # equal keys still qualify: the stream index decides between them in `_merge`
+            qualified = np.flatnonzero(key <= self._worst[region, slot])
+            events = np.empty(len(qualified), EVENT)
             for name, values in zip(
                 FIELDS, (key, fold, index, passage, position, distance), strict=True
             ):
-                events[name] = values[hopeful]
-            chosen.append(events)
-            slots.append(region[hopeful] * SLOTS + slot[hopeful])
-        self._merge(np.concatenate(slots), np.concatenate(chosen))
+                events[name] = values[qualified]
+            selected.append(events)
+            slots.append(region[qualified] * SLOTS + slot[qualified])
+        self._merge(np.concatenate(slots), np.concatenate(selected))
 
     def _merge(self, slot: np.ndarray, events: np.ndarray) -> None:
-        """Lets the events compete with those kept in the same slots (numbered region · SLOTS +
-        slot).
+        """Let new events compete with the stored events of the same slots.
+
+        slot: (n,) slot of each event, numbered region · SLOTS + slot within the region.
+        events: (n,) records of dtype `EVENT`.
         """
         if not len(events):
             return
         touched = np.unique(slot)
-        kept_at = _places(touched)
-        kept = self._kept.reshape(-1)[kept_at]
-        holder = np.repeat(touched, CAPACITY[touched % SLOTS])
-        slot = np.concatenate([holder[kept["key"] != EMPTY], slot])
-        events = np.concatenate([kept[kept["key"] != EMPTY], events])
+        places = _places(touched)
+        stored = self._stored.reshape(-1)[places]
+        stored_slot = np.repeat(touched, CAPACITY[touched % SLOTS])
+        slot = np.concatenate([stored_slot[stored["key"] != EMPTY], slot])
+        events = np.concatenate([stored[stored["key"] != EMPTY], events])
 
+        # one event for each context of a slot: the one with the best key
         order = np.lexsort((events["index"], events["key"], events["fold"], slot))
         slot, events = slot[order], events[order]
-        first = np.ones(len(events), bool)  # of its context in its slot, best key first
+        first = np.ones(len(events), bool)
         first[1:] = (slot[1:] != slot[:-1]) | (events["fold"][1:] != events["fold"][:-1])
         slot, events = slot[first], events[first]
 
+        # of those, as many as the slot has places
         order = np.lexsort((events["index"], events["key"], slot))
         slot, events = slot[order], events[order]
         rank = np.arange(len(slot)) - np.searchsorted(slot, slot)
         inside = rank < CAPACITY[slot % SLOTS]
         slot, events, rank = slot[inside], events[inside], rank[inside]
 
-        flat = self._kept.reshape(-1)
-        flat["key"][kept_at] = EMPTY
+        flat = self._stored.reshape(-1)
+        # within a slot the events lie in order of key, empty places last
+        flat["key"][places] = EMPTY
         flat[slot // SLOTS * PLACES + START[slot % SLOTS] + rank] = events
+        # an event must beat the key in the last place to enter; EMPTY while there is room
         last = touched // SLOTS * PLACES + START[touched % SLOTS + 1] - 1
         self._worst.reshape(-1)[touched] = flat["key"][last]
 
     def columns(self, n_regions: int) -> dict[str, np.ndarray]:
-        """The excerpt arrays of a dictionary of n regions, each region's near, then spread, then
-        far.
+        """Return the excerpt arrays of a dictionary of `n_regions` regions.
 
-        A context already shown as near is not shown again as far, nor one of these again in the
-        spread: a region with few members lists each of them once. Near and spread are sorted by
-        distance, far from the farthest.
+        Each region lists near, then spread, then far. A context listed as near is not repeated as
+        far, and neither is repeated in the spread, so that a region with few members lists each of
+        them once. Near and spread are sorted by distance, far starts with the farthest.
         """
-        kept = _empty_places(self._kept, n_regions)[:n_regions].reshape(-1)
-        region, place = np.divmod(np.flatnonzero(kept["key"] != EMPTY), PLACES)
-        kept = kept[kept["key"] != EMPTY]
+        stored = _empty_places(self._stored, n_regions)[:n_regions].reshape(-1)
+        region, place = np.divmod(np.flatnonzero(stored["key"] != EMPTY), PLACES)
+        stored = stored[stored["key"] != EMPTY]
         band = BAND_NAME[SLOT_OF_PLACE[place]]
+        # of each context, the event in near, else in far, else in the spread
         precedence = np.array([0, 2, 1])[band]
-        order = np.lexsort((precedence, kept["fold"], region))
+        order = np.lexsort((precedence, stored["fold"], region))
         first = np.ones(len(order), bool)
         first[1:] = (region[order][1:] != region[order][:-1]) | (
-            kept["fold"][order][1:] != kept["fold"][order][:-1]
+            stored["fold"][order][1:] != stored["fold"][order][:-1]
         )
         order = np.sort(order[first])
-        region, band, kept = region[order], band[order], kept[order]
-        outward = np.where(band == 2, -kept["distance"], kept["distance"])
-        order = np.lexsort((kept["index"], outward, band, region))
-        region, band, kept = region[order], band[order], kept[order]
+        region, band, stored = region[order], band[order], stored[order]
+        # far is sorted from the farthest inwards
+        sort_distance = np.where(band == 2, -stored["distance"], stored["distance"])
+        order = np.lexsort((stored["index"], sort_distance, band, region))
+        region, band, stored = region[order], band[order], stored[order]
         return {
             "excerpt_offsets": np.searchsorted(region, np.arange(n_regions + 1)).astype(np.int64),
-            "excerpt_passage": kept["passage"].copy(),
-            "excerpt_position": kept["position"].copy(),
-            "excerpt_distance": kept["distance"].copy(),
+            "excerpt_passage": stored["passage"].copy(),
+            "excerpt_position": stored["position"].copy(),
+            "excerpt_distance": stored["distance"].copy(),
             "excerpt_band": band,
         }
 
     def state(self) -> dict[str, np.ndarray]:
-        """Plain arrays; `from_state` continues as if never stopped."""
-        state = {f"kept_{name}": self._kept[name].copy() for name in FIELDS}
+        """Return plain arrays, from which `restore` continues exactly."""
+        state = {f"kept_{name}": self._stored[name].copy() for name in FIELDS}
         return state | {"worst": self._worst.copy()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Takes over a state made with the same threshold and seed."""
+        """Replace all events by those of a `state` with the same threshold and seed."""
         self._worst = state["worst"].copy()
-        self._kept = np.empty((len(self._worst), PLACES), EVENT)
+        self._stored = np.empty((len(self._worst), PLACES), EVENT)
         for name in FIELDS:
-            self._kept[name] = state[f"kept_{name}"]
+            self._stored[name] = state[f"kept_{name}"]
 
 
 def _places(slots: np.ndarray) -> np.ndarray:
-    """The flat places of the given slots, slot after slot."""
+    """Return the flat indices of all places of the given slots, slot after slot."""
     counts = CAPACITY[slots % SLOTS]
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     return np.repeat(slots // SLOTS * PLACES + START[slots % SLOTS], counts) + within
 
 
-def _empty_places(kept: np.ndarray, rows: int) -> np.ndarray:
-    """The kept events with room for that many regions."""
-    if rows <= len(kept):
-        return kept
+def _empty_places(stored: np.ndarray, rows: int) -> np.ndarray:
+    """Return `stored`, or a copy padded with empty places if it has fewer than `rows` rows."""
+    if rows <= len(stored):
+        return stored
     grown = np.zeros((rows, PLACES), EVENT)
     grown["key"] = EMPTY
-    grown[: len(kept)] = kept
+    grown[: len(stored)] = stored
     return grown

@@ -1,4 +1,4 @@
-"""Arrays with a row per region, while regions are still being founded."""
+"""Arrays with one row per region that grow while regions are being founded."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import numpy as np
 
 
 def with_rows(array: np.ndarray, rows: int, fill: int = 0) -> np.ndarray:
-    """The array itself when it has that many rows; otherwise a copy at least half as long again,
-    filled up.
+    """Return `array`, or a longer copy if it has fewer than `rows` rows.
+
+    A copy is at least half as long again, so that repeated growth stays cheap; its new rows are
+    filled with `fill`.
     """
     if rows <= len(array):
         return array
@@ -20,5 +22,5 @@ def with_rows(array: np.ndarray, rows: int, fill: int = 0) -> np.ndarray:
 
 
 def exactly_rows(array: np.ndarray, rows: int, fill: int = 0) -> np.ndarray:
-    """A copy of the first `rows` rows, filled up where the array is shorter."""
+    """Return a copy of the first `rows` rows, padded with `fill` if the array is shorter."""
     return with_rows(array, rows, fill)[:rows].copy()

@@ -1,15 +1,16 @@
-"""Leader clustering: the stream of directions in, regions and their founders out. Protocol section
-2.1.
+"""Leader clustering: from a stream of directions to regions and their founders (protocol 2.1).
 
-The rule, one activation after the other: it joins its nearest exemplar if its distance is at most
-the threshold (1 - cosine <= theta, both float64, the cosine folded as in ep.method.nearest, ties to
-the older region); otherwise it founds a new region and is that region's exemplar for ever.
+The rule is applied to one activation after the other. An activation joins its nearest exemplar if
+its distance is at most the threshold (1 − cosine <= θ, both float64, the cosine folded as in
+ep.method.nearest, ties to the older region). Otherwise it founds a new region, whose exemplar it
+remains.
 
-`Leaders.partial_fit` gives exactly this for any split of the stream into batches, on CPU and GPU:
-exemplars, their order, and membership at arrival, so a row may join, or be drawn away by, a region
-founded earlier in its own batch. It works in blocks; within one, a loop runs over newborn regions,
-never over activations. The room knows unit vectors and a threshold: no model, no tokens, no
-statistics of members.
+`Leaders.partial_fit` gives exactly this result for every division of the stream into batches, on
+CPU and GPU: the exemplars, their order and the arrival membership. An activation may therefore join
+a region that was founded earlier in its own batch, even if an older region lies within the
+threshold, too. The work is done in blocks; within a block, loops run over new regions, never over
+activations. The module handles unit vectors and a threshold: no model, no tokens, no statistics of
+members.
 """
 
 from __future__ import annotations
@@ -18,39 +19,41 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
 
 from ep.errors import ActivationError, ConfigError
 from ep.method.assignment import Assignment
 from ep.method.nearest import NORM_TOLERANCE
 from ep.method.search import ExemplarIndex, challenge, float_screen, pair_cosines
+from ep.shapes import Float32, Float64, Int64
 
 if TYPE_CHECKING:
     import torch
 
-BLOCK = 1024  # rows decided together; their products with each other take at most 4 * BLOCK² bytes
-# the search's floor lies this far below 1 - theta, so that only the rule itself decides
+BLOCK = 1024  # rows decided together; their mutual products take at most 4 * BLOCK² bytes
+# The floor of the search lies this far below 1 − θ, so that the rule alone decides, not the floor.
 FLOOR_MARGIN = 1e-12
 
 
 class Leaders:
-    """A growing set of regions, each the activations nearest to its exemplar when they arrived.
+    """A growing set of regions, clustered from a stream of directions.
 
-    threshold: theta, the largest cosine distance at which an activation joins a region, 0 < theta <
-      2; larger gives fewer, coarser regions. width: d, taken from the first batch if None. device:
-      "cpu" or "cuda".
+    threshold: θ, the largest cosine distance at which an activation joins a region, 0 < θ < 2; a
+        larger one gives fewer, coarser regions.
+    width: d, taken from the first batch if None.
+    device: "cpu" or "cuda".
+
     Raises ConfigError for any other threshold or device.
     """
 
     def __init__(self, threshold: float, width: int | None = None, device: str = "cpu") -> None:
         if not 0 < threshold < 2:
             raise ConfigError(
-                f"threshold {threshold}: a cosine distance greater than 0 and less than 2 was "
-                "expected"
+                f"threshold is {threshold}: expected a cosine distance greater than 0 and less "
+                "than 2"
             )
         self.threshold = float(threshold)
         self.n_seen = 0
-        """Activations seen so far; the next one's stream index."""
+        """Number of activations so far, and so the stream index of the next one."""
         self.device = device
         self._index = None if width is None else ExemplarIndex(width, device)
         self._founded_at = np.empty(0, np.int64)
@@ -60,19 +63,21 @@ class Leaders:
 
     @property
     def exemplars(self) -> Float32[np.ndarray, "K d"]:
-        """The exemplars in order of founding (a copy)."""
+        """The exemplars, (K, d), in order of founding (a copy)."""
         return np.empty((0, 0), np.float32) if self._index is None else self._index.exemplars
 
     @property
     def founded_at(self) -> Int64[np.ndarray, " K"]:
-        """The stream index, counted from 0, of each region's founder."""
+        """The stream index of each region's founder, (K,), counted from 0."""
         return self._founded_at
 
     def partial_fit(self, directions: np.ndarray) -> Assignment:
-        """Take the next activations of the stream and say which region each fell into.
+        """Cluster the next activations of the stream.
 
-        directions: (n, d) float32, unit rows in stream order; n may be 0. A founder's distance is
-        0. Raises ActivationError, before anything has changed, if the width differs from earlier
+        directions: (n, d) float32, unit rows in stream order; n may be 0.
+        Returns the region and distance of each; the distance of a founder is 0.
+
+        Raises ActivationError, before anything has changed, if the width differs from earlier
         batches or a row is not finite or not of length 1.
         """
         x = _checked(directions, None if self._index is None else self._index.width)
@@ -83,18 +88,22 @@ class Leaders:
         )
         for start in range(0, len(x), BLOCK):
             rows = slice(start, start + BLOCK)
-            result.region[rows], result.distance[rows], newborn = self._decide(self._index, x[rows])
-            result.is_new[start + newborn] = True
-            self._founded_at = np.concatenate([self._founded_at, self.n_seen + newborn])
+            result.region[rows], result.distance[rows], founders = self._decide(
+                self._index, x[rows]
+            )
+            result.is_new[start + founders] = True
+            self._founded_at = np.concatenate([self._founded_at, self.n_seen + founders])
             self.n_seen += len(x[rows])
         return result
 
     def assign(self, directions: np.ndarray) -> Assignment:
-        """The nearest exemplar so far of every direction, whatever its distance; founds nothing,
-        moves nothing.
+        """Return the nearest exemplar so far of every direction, whatever its distance.
 
-        directions: (n, d) float32, unit rows. Raises ActivationError as `partial_fit` does, and if
-        there is no region.
+        No region is founded and none is changed.
+
+        directions: (n, d) float32, unit rows.
+
+        Raises ActivationError as `partial_fit` does, and if there is no region.
         """
         if not len(self):
             raise ActivationError(
@@ -109,12 +118,13 @@ class Leaders:
     def runner_up(
         self, directions: np.ndarray, region: Int64[np.ndarray, " n"]
     ) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-        """The exemplar that comes second for every direction, and by how much.
+        """Return the second nearest region of every direction, and the margin between the two.
 
-        directions: (n, d) float32, unit rows. region: (n,) their nearest regions, as `assign` gives
-        them. Returns the second region (n,), -1 where there is only one, and the margin (n,):
-        distance to the second less distance to the first, at least 0 (infinite where there is
-        none), the difference of the two float64 cosines.
+        directions: (n, d) float32, unit rows.
+        region: (n,) their nearest regions, as `assign` returns them.
+        Returns the second region (n,), −1 where there is only one region, and the margin (n,): the
+        distance to the second less the distance to the first. It is the difference of the two
+        float64 cosines, at least 0, and infinite where there is only one region.
         """
         assert self._index is not None
         first, second, rival = self._index.runner_up(
@@ -123,7 +133,7 @@ class Leaders:
         return rival, first - second
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything `from_state` needs to go on, as arrays."""
+        """Return plain arrays, from which `from_state` continues exactly."""
         return {
             "threshold": np.array(self.threshold),
             "n_seen": np.array(self.n_seen),
@@ -133,7 +143,7 @@ class Leaders:
 
     @classmethod
     def from_state(cls, state: dict[str, np.ndarray], device: str = "cpu") -> Leaders:
-        """The clustering that `state` was taken from; going on equals never having stopped."""
+        """Restore a clustering from the arrays of `state`."""
         exemplars = state["exemplars"]
         leaders = cls(float(state["threshold"]), exemplars.shape[1] or None, device)
         leaders.n_seen = int(state["n_seen"])
@@ -145,25 +155,28 @@ class Leaders:
     def _decide(
         self, index: ExemplarIndex, rows: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One block: region and distance of every row, and the positions of the rows that founded
+        """Cluster one block.
+
+        Returns the region and distance of every row, and the positions of the rows that founded
         regions.
         """
         x = index.on_device(rows)
         floor = 1.0 - self.threshold - FLOOR_MARGIN
         cosine, region = index.nearest_on_device(x, floor)
+        # in the form of the rule, so that rounding cannot decide otherwise
         unmatched = (~(1.0 - cosine <= self.threshold)).nonzero()[:, 0]
-        newborn = np.empty(0, np.int64)
+        founders = np.empty(0, np.int64)
         if len(unmatched):
             cosine[unmatched], region[unmatched] = -math.inf, -1
-            start = int(unmatched[0])  # earlier rows are settled
-            later = self._found(
+            start = int(unmatched[0])  # no region is founded before this row
+            later_founders = self._found_regions(
                 index, x[start:], unmatched - start, floor, cosine[start:], region[start:]
             )
-            newborn = start + later
+            founders = start + later_founders
         distance = (1.0 - cosine).clamp_(0.0, 2.0).float()
-        return region.cpu().numpy(), distance.cpu().numpy(), newborn
+        return region.cpu().numpy(), distance.cpu().numpy(), founders
 
-    def _found(
+    def _found_regions(
         self,
         index: ExemplarIndex,
         x: torch.Tensor,
@@ -172,16 +185,21 @@ class Leaders:
         cosine: torch.Tensor,
         region: torch.Tensor,
     ) -> np.ndarray:
-        """Found the regions the unmatched rows call for, and let them challenge the block's later
-        rows.
+        """Found the regions that unmatched rows require, and compare them with the rows after them.
+
+        x: (b, d) rows of the block, from the first unmatched one on.
+        unmatched: (u,) positions in x of the rows without a region within the threshold.
+        floor: cosines below it never count.
+        cosine, region: (b,), the best so far, updated in place.
+        Returns the positions of the founders.
         """
         products, unit, slack = float_screen(x, x[unmatched])
         chosen = unmatched.new_tensor(
             _first_come(self._joins(x, unmatched, products[unmatched], slack[unmatched]))
         )
         founders = unmatched[chosen]
-        # A row meets only the regions founded before it: its products with the others are put out
-        # of reach.
+        # A row can join only regions founded before it: its products with later founders are set to
+        # −inf.
         products = products.index_select(1, chosen)
         products.masked_fill_(founders[None, :] >= _count(x)[:, None], -math.inf)
         challenge(products, unit, slack, x, x[founders], len(index), floor, cosine, region)
@@ -193,11 +211,14 @@ class Leaders:
     def _joins(
         self, x: torch.Tensor, unmatched: torch.Tensor, products: torch.Tensor, slack: torch.Tensor
     ) -> np.ndarray:
-        """(u, u) bool, true above the diagonal where unmatched row j is within the threshold of row
-        i < j, exactly.
+        """Return which unmatched rows lie within the threshold of which earlier ones: (u, u) bool.
+
+        Entry (i, j) with i < j is exact and says whether row j would join a region founded by row
+        i; the other entries mean nothing.
         """
         bar = 1.0 - self.threshold
         joins = products > bar
+        # products too close to the bar to be trusted are replaced by the exact decision
         unclear = ((products - bar).abs() <= slack[:, None] + FLOOR_MARGIN).tril_(-1)
         later, earlier = unclear.nonzero(as_tuple=True)
         joins[later, earlier] = (
@@ -207,26 +228,29 @@ class Leaders:
 
 
 def _first_come(joins: np.ndarray) -> list[int]:
-    """Rows that found regions: the first, then always the first that joins none of them. joins: see
-    `_joins`.
+    """Return the unmatched rows that become founders, in order.
+
+    The first row does, then always the next one that joins none of the founders before it.
+
+    joins: (u, u) bool, see `Leaders._joins`.
     """
     founders = []
-    waiting = np.arange(len(joins))
-    while len(waiting):
-        founders.append(int(waiting[0]))
-        waiting = waiting[1:][~joins[waiting[0]][waiting[1:]]]
+    rest = np.arange(len(joins))
+    while len(rest):
+        founders.append(int(rest[0]))
+        rest = rest[1:][~joins[rest[0]][rest[1:]]]
     return founders
 
 
 def _count(rows: torch.Tensor) -> torch.Tensor:
-    """0, 1, .. for every row, on its device."""
+    """Return 0, 1, … for the rows, as a tensor on their device."""
     import torch
 
     return torch.arange(len(rows), device=rows.device)
 
 
 def _checked(directions: np.ndarray, width: int | None) -> np.ndarray:
-    """The directions as float32 rows of the right width and length 1, or ActivationError."""
+    """Return the directions as float32 unit rows of the right width, or raise ActivationError."""
     if directions.ndim != 2 or directions.shape[1] != (width or directions.shape[1]):
         raise ActivationError(
             f"directions of shape {directions.shape}: expected (n, {width or 'd'}), one row per "
@@ -235,11 +259,11 @@ def _checked(directions: np.ndarray, width: int | None) -> np.ndarray:
     directions = np.asarray(directions, np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.sqrt(np.einsum("nd,nd->n", directions, directions))
-    off = ~(np.abs(lengths - 1.0) <= NORM_TOLERANCE)  # NaN and infinity are off, too
-    if off.any():
-        row = int(off.argmax())
+    not_unit = ~(np.abs(lengths - 1.0) <= NORM_TOLERANCE)  # true for NaN and infinity as well
+    if not_unit.any():
+        row = int(not_unit.argmax())
         raise ActivationError(
-            f"direction {row} of {len(off)} has length {lengths[row]}: expected unit rows, as "
+            f"direction {row} of {len(not_unit)} has length {lengths[row]}: expected unit rows, as "
             "ep.method.geometry.directions gives them"
         )
     return directions

@@ -1,37 +1,41 @@
-"""What is remembered of a region's members: counts, sums, histograms, tokens and excerpts.
+"""Statistics of each region's members: counts, sums, histograms, tokens and excerpts.
 
-Two kinds of membership, kept apart (protocol 2.4): *arrival* members joined when they streamed in,
-*Voronoi* members are nearest in the finished dictionary and come from a second assignment of the
-same stream. Everything is vectorised over a batch, seeded, and the same for every cut of the stream
-into batches, bit by bit: sums add one member after the other. The room knows nothing of models or
-files; an event is a handful of numbers.
+The two kinds of membership are kept apart (protocol 2.4): *arrival* members joined their region
+when they streamed in; *Voronoi* members are those nearest to its exemplar in the finished
+dictionary, from a second assignment of the same stream. All statistics are vectorised over a batch,
+seeded, and identical to the bit for every division of the stream into batches, because sums add one
+member after the other. Models and files do not appear here: an event is a few numbers.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from jaxtyping import Float32, Int64, Integer, UInt64
 
 from ep.method.assignment import Assignment
 from ep.method.counting import PairCounter
 from ep.method.excerpts import ExcerptSlots
 from ep.method.geometry import directions
 from ep.method.growing import exactly_rows, with_rows
+from ep.shapes import Float32, Int64, Integer, UInt64
 
 DISTANCE_BINS = 32
+"""Bins of the distance histogram, on [0, θ]."""
 POSITION_BINS = 16
-SUM_BLOCK = 1024
+"""Bins of the position histogram, on [0, context]."""
 
 
 @dataclass(frozen=True)
 class Events:
-    """Where n activations come from; a slice of events is events.
+    """The origins of n activations; a slice of events is events.
 
-    passage: (n,) id of the passage. position: (n,) index in the model's input, BOS is 0. token:
-    (n,) id of the token there. next_token: (n,) id of the one after it, −1 at the end. fold: (n,)
-    hash of the context, equal for events that would read alike. index: (n,) place in the stream.
+    passage: (n,) id of the passage.
+    position: (n,) index in the model's input, where BOS is 0.
+    token: (n,) id of the token at that position.
+    next_token: (n,) id of the token after it, −1 at the end of the passage.
+    fold: (n,) hash of the tokens up to that position, equal for events that read alike.
+    index: (n,) index in the activation stream.
     """
 
     passage: Integer[np.ndarray, " n"]
@@ -44,15 +48,21 @@ class Events:
     def __len__(self) -> int:
         return len(self.passage)
 
+    def starting_at(self, index: int) -> Events:
+        """Return the same events, `index` places further on in the stream."""
+        return replace(self, index=self.index + index)
+
     def __getitem__(self, part: slice) -> Events:
         return Events(*(getattr(self, field.name)[part] for field in fields(self)))
 
 
 class ArrivalMembers:
-    """Counts and sums over the members as they arrived. width: d.
+    """Counts and sums over the arrival members of each region.
 
-    The sums of directions are float64: a float32 sum of a large region would lose members. They
-    take 8·K·d bytes.
+    The sums of directions are float64, because a float32 sum over a large region would lose
+    members; they take 8·K·d bytes.
+
+    width: d.
     """
 
     def __init__(self, width: int) -> None:
@@ -61,10 +71,14 @@ class ArrivalMembers:
         self._n_regions = 0
         self._directions = np.empty((0, width))
         self._counts = np.empty(0, np.int64)
-        self._distances = np.empty((0, 2))
+        self._distances = np.empty((0, 2))  # sum of the distances, sum of their squares
 
     def observe(self, assignment: Assignment, rows: Float32[np.ndarray, "n d"]) -> None:
-        """Counts one batch in: the assignment of n unit rows."""
+        """Add one batch.
+
+        assignment: regions and distances of n activations.
+        rows: (n, d) their unit directions.
+        """
         if not len(rows):
             return
         from ep.method.summing import add_rows
@@ -74,6 +88,8 @@ class ArrivalMembers:
         self._directions = with_rows(self._directions, self._n_regions)
         self._counts = with_rows(self._counts, self._n_regions)
         self._distances = with_rows(self._distances, self._n_regions)
+        # add_rows and np.add.at add in stream order, one member after the other, so that the float
+        # sums do not depend on the batches; counts are exact in any order
         add_rows(self._directions, region, rows)
         self._counts += np.bincount(region, minlength=len(self._counts))
         distance = assignment.distance.astype(np.float64)
@@ -82,12 +98,18 @@ class ArrivalMembers:
         self.n_seen += len(rows)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """mean_directions, count_arrival N, coherence ‖Σû‖/N in [0, 1], distance_sum Σd and
-        distance_square_sum Σd².
+        """Return the arrays of the arrival members.
+
+        mean_directions: (K, d) float32, the direction of Σû.
+        count_arrival: (K,) number of members N.
+        coherence: (K,) ‖Σû‖/N, in [0, 1].
+        distance_sum: (K,) Σd over the members.
+        distance_square_sum: (K,) Σd².
         """
         sums, counts = self._directions[: self._n_regions], self._counts[: self._n_regions]
         lengths = np.sqrt(np.einsum("kd,kd->k", sums, sums))
         distances = self._distances[: self._n_regions]
+        # the sums are of centred directions already; rounding may lengthen one beyond its count
         return {
             "mean_directions": directions(sums, np.zeros(self.width, np.float32)),
             "count_arrival": counts.copy(),
@@ -97,7 +119,7 @@ class ArrivalMembers:
         }
 
     def state(self) -> dict[str, np.ndarray]:
-        """Plain arrays; `from_state` continues as if never stopped."""
+        """Return plain arrays, from which `from_state` continues exactly."""
         return {
             "directions": self._directions[: self._n_regions].copy(),
             "counts": self._counts[: self._n_regions].copy(),
@@ -107,6 +129,7 @@ class ArrivalMembers:
 
     @classmethod
     def from_state(cls, state: dict[str, np.ndarray]) -> ArrivalMembers:
+        """Restore the sums from the arrays of `state`."""
         members = cls(state["directions"].shape[1])
         members._directions = state["directions"].copy()
         members._counts = state["counts"].copy()
@@ -117,10 +140,11 @@ class ArrivalMembers:
 
 
 class VoronoiMembers:
-    """Counts, histograms, tokens and excerpts of the members nearest in the finished dictionary.
+    """Counts, histograms, tokens and excerpts of the Voronoi members of each region.
 
-    threshold: θ in (0, 2), the range of the distance histogram. context: longest passage in tokens,
-    the range of the position histogram. seed: of the excerpts.
+    threshold: θ in (0, 2), the range of the distance histogram.
+    context: the longest passage in tokens, the range of the position histogram.
+    seed: seed of the excerpts.
     """
 
     def __init__(self, threshold: float, context: int, seed: int = 0) -> None:
@@ -136,21 +160,30 @@ class VoronoiMembers:
         self._excerpts = ExcerptSlots(threshold, seed)
 
     def observe(self, assignment: Assignment, events: Events) -> None:
-        """Counts one batch in: the assignment of n activations and where they come from."""
+        """Add one batch.
+
+        assignment: regions and distances of n activations.
+        events: their origins.
+        """
         if not len(events):
             return
         region, distance = assignment.region, assignment.distance
         self._grow(int(region.max()) + 1)
         np.add.at(self._distance_sum, region, distance.astype(np.float64))
         np.maximum.at(self._distance_max, region, distance)
-        near = np.minimum(
+        # the last bin of each histogram takes whatever lies beyond its range
+        distance_bin = np.minimum(
             (distance * (DISTANCE_BINS / self.threshold)).astype(np.int64), DISTANCE_BINS - 1
         )
-        where = np.minimum(
+        position_bin = np.minimum(
             events.position.astype(np.int64) * POSITION_BINS // self.context, POSITION_BINS - 1
         )
-        np.add.at(self._by_distance.reshape(-1), region * DISTANCE_BINS + near, np.uint32(1))
-        np.add.at(self._by_position.reshape(-1), region * POSITION_BINS + where, np.uint32(1))
+        np.add.at(
+            self._by_distance.reshape(-1), region * DISTANCE_BINS + distance_bin, np.uint32(1)
+        )
+        np.add.at(
+            self._by_position.reshape(-1), region * POSITION_BINS + position_bin, np.uint32(1)
+        )
         self._tokens.add(region, events.token)
         self._next_tokens.add(region, events.next_token)
         self._excerpts.offer(
@@ -163,18 +196,20 @@ class VoronoiMembers:
             setattr(self, name, with_rows(getattr(self, name), rows))
 
     def columns(self, n_regions: int) -> dict[str, np.ndarray]:
-        """The Voronoi columns of a dictionary of n regions; a region nobody is nearest to holds
-        zeros.
+        """Return the arrays of the Voronoi members for a dictionary of `n_regions` regions.
+
+        A region without Voronoi members has zeros.
         """
-        total, furthest, by_distance, by_position = (
+        distance_sum, furthest, by_distance, by_position = (
             exactly_rows(getattr(self, name), n_regions) for name in PER_REGION
         )
+        # every member is in exactly one bin
         counts = by_distance.sum(axis=1, dtype=np.int64)
         token_ids, token_counts = self._tokens.top(n_regions)
         next_ids, next_counts = self._next_tokens.top(n_regions)
         return {
             "count_voronoi": counts,
-            "mean_distance": (total / np.maximum(counts, 1)).astype(np.float32),
+            "mean_distance": (distance_sum / np.maximum(counts, 1)).astype(np.float32),
             "max_distance": furthest,
             "distance_histogram": by_distance,
             "position_histogram": by_position,
@@ -186,7 +221,7 @@ class VoronoiMembers:
         }
 
     def state(self) -> dict[str, np.ndarray]:
-        """Plain arrays; `from_state` continues as if never stopped."""
+        """Return plain arrays, from which `from_state` continues exactly."""
         state = {name: getattr(self, name).copy() for name in PER_REGION}
         state |= {name: np.array(getattr(self, name)) for name in SETTINGS}
         for name in ("_tokens", "_next_tokens", "_excerpts"):
@@ -195,6 +230,8 @@ class VoronoiMembers:
 
     @classmethod
     def from_state(cls, state: dict[str, np.ndarray]) -> VoronoiMembers:
+        """Restore the statistics from the arrays of `state`."""
+
         def part(name: str) -> dict[str, np.ndarray]:
             return {
                 key.split(":")[1]: array
@@ -213,4 +250,6 @@ class VoronoiMembers:
 
 
 SETTINGS = ("threshold", "context", "seed", "n_seen")
+"""Attributes of `VoronoiMembers` that are one number each."""
 PER_REGION = ("_distance_sum", "_distance_max", "_by_distance", "_by_position")
+"""Attributes of `VoronoiMembers` with one row per region; also names in its state."""

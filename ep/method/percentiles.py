@@ -1,10 +1,9 @@
-"""Exact percentiles of all pairwise cosine distances of a set of directions, without holding the
-pairs.
+"""Exact percentiles of all pairwise cosine distances of a set of directions, in bounded memory.
 
-1 − cos, computed in float32, is always a whole multiple of 2⁻²⁴: a distance is an integer, and
-counting integers inside a narrow window around each percentile gives its exact value. A sample of
-the rows says where the windows lie; should it err, the windows are opened and the pairs counted
-again.
+A distance 1 − cos computed in float32 is always a multiple of 2⁻²⁴, hence an integer number of
+steps. Counting these integers inside a narrow window around each percentile gives its exact value.
+A sample of the rows estimates where the windows lie; if a window turns out not to contain its
+percentile, it is widened and the pairs are counted again.
 """
 
 from __future__ import annotations
@@ -12,17 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Float32, Float64
+
+from ep.shapes import Float32, Float64
 
 DIRECT_PAIRS = 2_000_000
-"""Up to here the pairs are simply sorted."""
+"""Up to this many pairs are simply sorted."""
 SAMPLE_ROWS = 1024
+"""Rows, about, whose pairs estimate where the windows lie."""
 MARGIN = (0.3, 0.1)
-"""Half the width of a window, in percent of the pairs: a constant, and a share of the
-percentile.
-"""
+"""Half the width of a window, in percent of the pairs: (constant, share of the percentile)."""
 BLOCK_VALUES = 2**21
+"""Distances in memory at a time."""
 STEP = 2.0**24
+"""Steps in a distance of 1."""
 LOWEST, HIGHEST = -(2**16), 2**25 + 2**16
 """The range of a distance in steps, with room for rounding: cosines leave [−1, 1] by a few 10⁻⁷."""
 
@@ -30,11 +31,15 @@ LOWEST, HIGHEST = -(2**16), 2**25 + 2**16
 def pair_percentiles(
     rows: Float32[np.ndarray, "n d"], percentiles: Sequence[float | int]
 ) -> Float64[np.ndarray, " p"]:
-    """The percentiles of the n(n−1)/2 distances 1 − a·b of unit rows, n ≥ 2, with linear
-    interpolation.
+    """Return percentiles of the n(n−1)/2 distances 1 − a·b of unit rows, with linear interpolation.
 
-    Equal to numpy's percentile of the float32 distances, which are not clamped (protocol 1.2). Time
-    is one matrix product of the rows with themselves, halved; memory a few windows of counters.
+    rows: (n, d) unit rows, n ≥ 2.
+    percentiles: each in (0, 100).
+    Returns (p,) float64, equal to numpy's percentiles of the float32 distances, which are not
+    clamped (protocol 1.2).
+
+    The time is that of half a matrix product of the rows with themselves, if no window has to be
+    widened; the memory is a few windows of counters.
     """
     n_pairs = len(rows) * (len(rows) - 1) // 2
     if n_pairs <= DIRECT_PAIRS:
@@ -42,11 +47,14 @@ def pair_percentiles(
             np.concatenate([block.ravel() for block in _pairs(rows)]).astype(float), percentiles
         )
     windows = [
-        _Window(share / 100 * (n_pairs - 1), *ends) for share, ends in _guess(rows, percentiles)
+        _Window(percentile / 100 * (n_pairs - 1), *bounds)
+        for percentile, bounds in _guess(rows, percentiles)
     ]
-    while open_windows := [window for window in windows if not window.holds_rank]:
+    while open_windows := [window for window in windows if not window.contains_rank]:
+        # distances above every open window need no counting
         top = max(window.stop for window in open_windows) / STEP
         for pairs in _pairs(rows):
+            # exact: every distance is a whole number of steps
             steps = (pairs[pairs < top] * STEP).astype(np.int32)
             for window in open_windows:
                 window.add(steps)
@@ -56,49 +64,61 @@ def pair_percentiles(
 
 
 class _Window:
-    """Counters of the distances start ≤ steps < stop, around the one of the given rank."""
+    """Counters of the distances in start ≤ steps < stop, a range meant to contain a given rank.
+
+    rank: place of the percentile among the sorted distances, from 0; it need not be whole.
+    start, stop: the range in steps.
+    """
 
     def __init__(self, rank: float, start: int, stop: int) -> None:
         self.rank = rank
-        self.holds_rank = False
+        self.contains_rank = False
         self._open(start, stop)
 
     def _open(self, start: int, stop: int) -> None:
+        """Start counting from zero, on the given range."""
         self.start, self.stop = max(start, LOWEST), min(stop, HIGHEST)
         self.below = 0
         self.counts = np.zeros(self.stop - self.start, np.int64)
-        self._waiting: list[np.ndarray] = []
-        self._n_waiting = 0
+        self._pending: list[np.ndarray] = []
+        self._n_pending = 0
 
     def add(self, steps: np.ndarray) -> None:
-        """Counts distances in; they wait until there are as many as counters, so that large windows
-        stay cheap.
+        """Count distances, given in steps.
+
+        They are collected until there are as many as counters, so that large windows stay cheap.
         """
         not_below = steps >= self.start
         self.below += len(steps) - int(np.count_nonzero(not_below))
-        self._waiting.append(steps[not_below & (steps < self.stop)])
-        self._n_waiting += len(self._waiting[-1])
-        if self._n_waiting > max(len(self.counts), BLOCK_VALUES):
+        self._pending.append(steps[not_below & (steps < self.stop)])
+        self._n_pending += len(self._pending[-1])
+        if self._n_pending > max(len(self.counts), BLOCK_VALUES):
             self._flush()
 
     def _flush(self) -> None:
+        """Add the collected distances to the counters."""
         self.counts += np.bincount(
-            np.concatenate(self._waiting) - self.start, minlength=len(self.counts)
+            np.concatenate(self._pending) - self.start, minlength=len(self.counts)
         )
-        self._waiting, self._n_waiting = [], 0
+        self._pending, self._n_pending = [], 0
 
     def close(self) -> None:
-        """Ends a count: either the rank lies inside, or the window opens wider for the next one."""
+        """End one count of all pairs.
+
+        If the rank lies outside the window, the window is widened for the next count.
+        """
         self._flush()
+        # from here on `counts` is cumulative; the rank and its upper neighbour must lie inside
         np.cumsum(self.counts, out=self.counts)
-        self.holds_rank = (
+        self.contains_rank = (
             self.below <= int(self.rank) and np.ceil(self.rank) < self.below + self.counts[-1]
         )
-        if not self.holds_rank:
+        if not self.contains_rank:
             self._open(self.start - 4 * len(self.counts), self.stop + 4 * len(self.counts))
 
     def value(self) -> float:
-        """The distance of that rank, interpolated between its neighbours."""
+        """Return the distance at the rank, interpolated between its neighbours."""
+        # the step at a rank is the first whose cumulative count exceeds it
         low, high = np.searchsorted(
             self.counts, np.array([np.floor(self.rank), np.ceil(self.rank)]) - self.below, "right"
         )
@@ -108,20 +128,23 @@ class _Window:
 def _guess(
     rows: np.ndarray, percentiles: Sequence[float | int]
 ) -> Iterator[tuple[float, tuple[int, int]]]:
-    """Each percentile with the window it should lie in, from the pairs of evenly spaced rows."""
+    """Yield each percentile with the window estimated for it from pairs of evenly spaced rows."""
     sample = rows[:: max(1, len(rows) // SAMPLE_ROWS)]
     pairs = np.concatenate(list(_pairs(sample)))
-    for share in percentiles:
-        margin = MARGIN[0] + MARGIN[1] * min(share, 100 - share)
-        low, high = np.percentile(pairs, (max(0, share - margin), min(100, share + margin)))
-        yield share, (int(low * STEP) - 1, int(high * STEP) + 2)
+    for percentile in percentiles:
+        margin = MARGIN[0] + MARGIN[1] * min(percentile, 100 - percentile)
+        low, high = np.percentile(
+            pairs, (max(0, percentile - margin), min(100, percentile + margin))
+        )
+        yield percentile, (int(low * STEP) - 1, int(high * STEP) + 2)
 
 
 def _pairs(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """The distances of every pair once, as flat float32 pieces."""
+    """Yield the distance of every pair once, as flat float32 arrays."""
     step = max(1, BLOCK_VALUES // len(rows))
     for start in range(0, len(rows), step):
         block = rows[start : start + step]
+        # pairs inside the block, then pairs with the rows after it: every pair once
         within = np.subtract(1.0, block @ block.T)
         yield within[np.triu_indices(len(block), 1)]
         if start + step < len(rows):

@@ -1,40 +1,47 @@
-"""Who comes second: for each region, which other exemplars its Voronoi members are nearly nearest
-to.
+"""Rivals: for each region, the other exemplars that come second for its Voronoi members.
 
-A member's *rival* is the exemplar it would belong to if its own were not there; its margin is the
-distance to the rival less the distance to its own, and a member whose margin is below a tenth of θ
-is *contested*. A second search costs as much as the first, so where dictionary and stream are large
-a seeded share of the members is examined, drawn from their places in the stream alone: neither the
-cut into batches nor an interruption shows. It knows no exemplars and no files.
+A member's *rival* is the exemplar it would be nearest to if its own did not exist. Its margin is
+the distance to the rival less the distance to its own exemplar, and a member with a margin below a
+tenth of θ is *contested*. Finding the rivals costs as much as finding the nearest exemplars. Where
+dictionary and stream are large, only a seeded sample of the members is examined; it depends on
+their stream indices only, not on batches or interruptions. The input is region ids and margins;
+exemplars are not needed.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
 from ep.method.counting import PairCounter
 from ep.method.growing import exactly_rows, with_rows
-from ep.method.priority import priorities
+from ep.method.priority import sampling_keys
+from ep.shapes import Bool, Float64, Int64
 
 RIVALS = 4
+"""Rivals stored for each region."""
 CONTESTED_WITHIN = 0.1
-"""A member is contested when its margin is less than this share of θ."""
-LOTS = 0x52
-"""Keeps the lots drawn here apart from those of the excerpts, which have the same seed."""
+"""A member is contested when its margin is below this share of θ."""
+SEED_OFFSET = 0x52
+"""Added to the seed, so that the sampling keys differ from those of the excerpts."""
 
 
 def share_within(budget: float, n: int, size: int, width: int) -> float:
-    """The share of n activations for which `budget` multiply-adds search `size` exemplars in
-    `width` dimensions.
+    """Return the share of the activations that can be examined within a budget.
+
+    budget: multiply-adds that may be spent.
+    n: number of activations.
+    size: number of exemplars to search for each.
+    width: number of dimensions.
     """
     return min(1.0, budget / max(1.0, float(n) * size * width))
 
 
 class Rivals:
-    """Counts the rivals of each region's members.
+    """Counts of the rivals of each region's members.
 
-    threshold: θ in (0, 2). share: of the members to examine, in [0, 1]. seed: of the draw.
+    threshold: θ in (0, 2).
+    share: share of the members to examine, in [0, 1].
+    seed: seed of the sample of members.
     """
 
     def __init__(self, threshold: float, share: float = 1.0, seed: int = 0) -> None:
@@ -46,9 +53,10 @@ class Rivals:
         self._pairs = PairCounter()
 
     def examines(self, index: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-        """Which activations of the stream are to be looked at."""
-        lots = priorities(self.seed + LOTS, index) >> np.uint64(11)
-        return lots.astype(np.float64) * 2.0**-53 < self.share
+        """Return which activations are in the sample: (n,) bool, by stream index."""
+        # the upper 53 bits of a key as a number in [0, 1), exact in float64
+        keys = sampling_keys(self.seed + SEED_OFFSET, index) >> np.uint64(11)
+        return keys.astype(np.float64) * 2.0**-53 < self.share
 
     def observe(
         self,
@@ -56,21 +64,27 @@ class Rivals:
         rival: Int64[np.ndarray, " n"],
         margin: Float64[np.ndarray, " n"],
     ) -> None:
-        """Counts examined members in. rival: −1 where there is no second exemplar. margin: d₂ − d₁,
-        at least 0.
+        """Add n examined members.
+
+        region: (n,) region of each.
+        rival: (n,) second nearest region, −1 where there is none.
+        margin: (n,) distance to the rival less distance to the own exemplar, at least 0.
         """
         if not len(region):
             return
         rows = int(region.max()) + 1
         self._seen, self._contested = with_rows(self._seen, rows), with_rows(self._contested, rows)
-        close = (rival >= 0) & (margin < CONTESTED_WITHIN * self.threshold)
+        is_contested = (rival >= 0) & (margin < CONTESTED_WITHIN * self.threshold)
         np.add.at(self._seen, region, 1)
-        np.add.at(self._contested, region[close], 1)
+        np.add.at(self._contested, region[is_contested], 1)
         self._pairs.add(region, rival)
 
     def columns(self, n_regions: int) -> dict[str, np.ndarray]:
-        """rival_ids and rival_counts (K, 4), most frequent first, ties to the older; rival_seen and
-        contested (K,).
+        """Return the rival arrays of a dictionary of `n_regions` regions.
+
+        rival_ids, rival_counts: (K, 4), the most frequent rival first, ties to the older region.
+        rival_seen: (K,) members examined.
+        contested: (K,) contested members among them.
         """
         ids, counts = self._pairs.top(n_regions, RIVALS)
         return {
@@ -81,7 +95,7 @@ class Rivals:
         }
 
     def state(self) -> dict[str, np.ndarray]:
-        """Plain arrays; `from_state` continues as if never stopped."""
+        """Return plain arrays, from which `from_state` continues exactly."""
         state = {
             "threshold": np.array(self.threshold),
             "share": np.array(self.share),
@@ -92,6 +106,7 @@ class Rivals:
 
     @classmethod
     def from_state(cls, state: dict[str, np.ndarray]) -> Rivals:
+        """Restore the counts from the arrays of `state`."""
         rivals = cls(float(state["threshold"]), float(state["share"]), int(state["seed"]))
         rivals._seen, rivals._contested = state["seen"].copy(), state["contested"].copy()
         rivals._pairs = PairCounter.from_state(

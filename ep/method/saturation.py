@@ -1,7 +1,7 @@
-"""When a stream has told enough: budgets, a bounded new-region rate, and the paper's quiet batches.
+"""Stopping rules: a budget, an upper bound of the new-region rate, and the paper's quiet batches.
 
-The first two look only at stream positions, so they stop at the same activation whatever the batch
-size; the paper's rule counts batches and is kept under its own name (protocol 2.5, W19).
+The first two depend on stream indices only, so they stop at the same activation for every batch
+size. The paper's rule counts batches and is kept as a separate setting (protocol 2.5, W19).
 """
 
 from __future__ import annotations
@@ -11,12 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 
 CONFIDENCE = 0.95
+"""Confidence level of the upper bound of the rate."""
 
 
 @dataclass(frozen=True)
 class StopRule:
-    """Stop at `budget` activations, when the rate bound falls below `rate`, or after
-    `quiet_batches`; None is never.
+    """When to stop streaming; a condition that is None never stops it.
+
+    budget: number of activations.
+    rate: new regions per activation; stop once the upper bound of the rate over a window is below
+        it.
+    window: activations in one window of the rate.
+    quiet_batches: number of batches in a row without a new region.
     """
 
     budget: int | None = None
@@ -25,8 +31,10 @@ class StopRule:
     quiet_batches: int | None = None
 
     def allowed(self, seen: int, rows: int) -> int:
-        """How many of the next `rows` activations may be streamed before the rule must look
-        again.
+        """Return how many of the next activations may be streamed before the rule is checked again.
+
+        seen: activations streamed so far.
+        rows: activations available.
         """
         if self.budget is not None:
             rows = min(rows, self.budget - seen)
@@ -35,11 +43,15 @@ class StopRule:
         return max(0, rows)
 
     def reason(self, seen: int, founded_at: np.ndarray, quiet: int) -> str | None:
-        """Why to stop now, or None. founded_at: (K,) stream indices of exemplars, ascending; quiet:
-        quiet batches.
+        """Return why to stop now, or None.
+
+        seen: activations streamed so far.
+        founded_at: (K,) stream indices of the founders, in rising order.
+        quiet: batches in a row without a new region.
         """
         if self.budget is not None and seen >= self.budget:
             return "budget"
+        # the rate is checked at multiples of the window only, wherever batches end
         if self.rate is not None and seen and seen % self.window == 0:
             births = len(founded_at) - int(np.searchsorted(founded_at, seen - self.window))
             if rate_upper_bound(births, self.window) < self.rate:
@@ -50,8 +62,10 @@ class StopRule:
 
 
 def rate_upper_bound(births: int, trials: int, confidence: float = CONFIDENCE) -> float:
-    """One-sided Clopper–Pearson upper bound of a rate, given `births` in `trials`; 3/trials or so
-    when none is seen.
+    """Return the one-sided Clopper–Pearson upper bound of a rate.
+
+    births: events observed.
+    trials: opportunities for one; the bound is about 3/trials when none occurred.
     """
     from scipy.stats import beta
 

@@ -1,20 +1,20 @@
-"""Exact nearest-exemplar search at speed: a cheap product screens, float64 decides.
+"""Fast exact search for the nearest exemplar: a cheap product screens, float64 decides.
 
-The law is that of ep.method.nearest. A screen gives, for every activation x (unit row) and exemplar
-e, a number p with
+The rule is that of ep.method.nearest. A screen gives, for every activation x (unit row) and
+exemplar e, a number p with
 
     | x·e - unit · p | <= slack      unit, slack: one number per activation and tile of exemplars
 
-so an exemplar whose unit·p + slack lies below what another surely reaches, below the row's best so
-far, or below the caller's floor, cannot win; the others are decided by the folded float64 cosine
-(`challenge`). Two screens:
+An exemplar cannot win if its unit·p + slack lies below a cosine that another exemplar surely
+reaches, below the row's best so far, or below the caller's floor. The other exemplars are decided
+by the folded float64 cosine (`challenge`). There are two screens:
 
-- few exemplars: the float32 product, unit = 1, slack = ep.method.nearest.rounding_bound;
-- from INT8_FROM exemplars on: an int8 product of codes, several times faster (ep.method.codes).
+- for few exemplars, the float32 product: unit = 1, slack = ep.method.nearest.rounding_bound;
+- from INT8_FROM exemplars on, an int8 product of codes, several times faster (ep.method.codes).
 
-Which screen ran, in which tiles and blocks, changes the time and nothing else. Growable; memory is
-the exemplars (and their codes) plus a few tens of MB. The room knows neither thresholds nor how
-exemplars came to be.
+The screen, the tiles and the blocks affect the time only, never the result. Exemplars can be added
+at any time; the memory is that of the exemplars (and their codes) plus a few tens of MB. The module
+depends neither on thresholds nor on how the exemplars were chosen.
 """
 
 from __future__ import annotations
@@ -26,29 +26,31 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
 
 from ep.errors import ActivationError, ConfigError
 from ep.method.codes import LARGEST, LONGEST, Coder, Codes
 from ep.method.nearest import ROWS_AT_A_TIME, TILE, fold, rounding_bound
+from ep.shapes import Float32, Float64, Int64
 
 if TYPE_CHECKING:
     import torch
 
-INT8_FROM = 128  # exemplars from which quantising the activations pays
-INT8_WIDEST = (2**31 - 1) // 127**2  # beyond this width an int32 could overflow
-# a tile's code range over its widest row, so that a slightly wider newcomer needs no new codes
+INT8_FROM = 128  # from this many exemplars on, the int8 screen saves more than encoding costs
+INT8_WIDEST = (2**31 - 1) // 127**2  # for a larger width, the sum of products could overflow int32
+# code range of a tile relative to its widest row: a slightly wider new row needs no new codes
 HEADROOM = 1.05
-DEVICE_NUMBERS = 1 << 24  # float64 numbers held at a time by the recheck on a GPU (128 MB)
-LEAST = -2.0  # a floor below every cosine and above what a barred exemplar is given
-FLOAT64_MARGIN = 1e-9  # more than float64 loses anywhere in a bound or a fold
+DEVICE_NUMBERS = 1 << 24  # float64 numbers in memory at a time during the recheck on a GPU (128 MB)
+LEAST = -2.0  # a floor below every cosine, but above the products of excluded exemplars
+FLOAT64_MARGIN = 1e-9  # more than the rounding of float64 in any bound or fold
 
 
 class ExemplarIndex:
-    """Unit exemplars, oldest first, and the nearest of them to any direction.
+    """Unit exemplars, oldest first, with a search for the nearest of them to any direction.
 
-    width: d. device: "cpu", or "cuda" to keep exemplars and work there. Raises ConfigError for
-    other devices (Apple's mps has no float64: use "cpu").
+    width: d.
+    device: "cpu", or "cuda" to keep the exemplars and to work there.
+
+    Raises ConfigError for other devices (Apple's mps has no float64: use "cpu").
     """
 
     def __init__(self, width: int, device: str = "cpu") -> None:
@@ -66,13 +68,13 @@ class ExemplarIndex:
 
     @property
     def exemplars(self) -> Float32[np.ndarray, "K d"]:
-        """All exemplars, oldest first (a copy)."""
+        """All exemplars, (K, d), oldest first (a copy)."""
         if not self._tiles:
             return np.empty((0, self.width), np.float32)
         return np.concatenate([tile.exemplars.cpu().numpy() for tile in self._tiles])
 
     def add(self, rows: np.ndarray | torch.Tensor) -> None:
-        """Append exemplars (n, d) float32, unit rows; ids continue."""
+        """Append exemplars (n, d), float32 unit rows; their ids continue those of the others."""
         rows = self.on_device(rows)
         while len(rows):
             if not self._tiles or self._tiles[-1].size == TILE:
@@ -83,11 +85,14 @@ class ExemplarIndex:
     def nearest(
         self, directions: np.ndarray, floor: float = -math.inf
     ) -> tuple[Float64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
-        """The nearest exemplar of every direction.
+        """Return the nearest exemplar of every direction.
 
-        directions: (n, d) float32, unit rows. Returns cosine (n,) float64 and region (n,) int64.
-        Where no exemplar has a cosine of at least `floor`: -inf and -1 (a floor spares the search
-        its work there). Raises ActivationError if the width differs.
+        directions: (n, d) float32, unit rows.
+        floor: cosine below which an exemplar does not count; it saves the search some work.
+        Returns cosine (n,) float64 and region (n,) int64; −inf and −1 where no exemplar reaches
+        `floor`.
+
+        Raises ActivationError if the width differs.
         """
         if directions.ndim != 2 or directions.shape[1] != self.width:
             raise ActivationError(
@@ -104,30 +109,33 @@ class ExemplarIndex:
     def runner_up(
         self, directions: np.ndarray, first: np.ndarray
     ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
-        """Who comes second: the nearest exemplar of every direction with its nearest one left out.
+        """Return the second nearest exemplar of every direction.
 
-        directions: (n, d) float32, unit rows. first: (n,) int64, the region each is nearest to, as
-        `nearest` gives it. Returns the cosine with the first, the cosine with the second (n,)
-        float64, and the second's region (n,) int64; -inf and -1 where there is only one exemplar.
-        The same law: float64 decides, ties go to the older.
+        It is the nearest exemplar when the direction's own one is left out, by the same rule:
+        float64 decides, ties go to the older region.
+
+        directions: (n, d) float32, unit rows.
+        first: (n,) int64, the nearest region of each, as `nearest` returns it.
+        Returns the cosine with the first (n,) and with the second (n,), both float64, and the
+        second region (n,) int64; −inf and −1 where there is only one exemplar.
         """
         leading, cosine = np.empty(len(directions)), np.empty(len(directions))
         region = np.empty(len(directions), np.int64)
         for start in range(0, len(directions), ROWS_AT_A_TIME):
             rows = slice(start, start + ROWS_AT_A_TIME)
-            x, barred = self.on_device(directions[rows]), self._ids(first[rows])
-            best, winner = self.nearest_on_device(x, LEAST, barred)
+            x, excluded = self.on_device(directions[rows]), self._ids(first[rows])
+            best, winner = self.nearest_on_device(x, LEAST, excluded)
             cosine[rows], region[rows] = best.cpu().numpy(), winner.cpu().numpy()
-            leading[rows] = self._cosines(x, barred).cpu().numpy()
+            leading[rows] = self._cosines(x, excluded).cpu().numpy()
         return leading, cosine, region
 
     def nearest_on_device(
-        self, x: torch.Tensor, floor: float = -math.inf, barred: torch.Tensor | None = None
+        self, x: torch.Tensor, floor: float = -math.inf, excluded: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """`nearest` for one block of rows that already lies on the device; so does the result.
+        """Search as `nearest` does for one block of rows on the device, where the result stays.
 
-        barred: one id for each row that must not win (with a finite floor, since its product is put
-        below any).
+        excluded: (b,) one id per row that must not win. It requires a finite floor, because the
+            product of an excluded exemplar is set to −inf or the smallest integer.
         """
         import torch
 
@@ -138,18 +146,19 @@ class ExemplarIndex:
             products, unit, slack = (
                 float_screen(x, tile.exemplars) if codes is None else tile.int8_screen(codes)
             )
-            if barred is not None:
-                _bar(products, barred - t * TILE)
+            if excluded is not None:
+                _exclude(products, excluded - t * TILE)
             challenge(products, unit, slack, x, tile.exemplars, t * TILE, floor, cosine, region)
         return cosine, region
 
     def _ids(self, ids: np.ndarray) -> torch.Tensor:
+        """Return ids as an int64 tensor on the device."""
         import torch
 
         return torch.from_numpy(np.require(ids, np.int64, ["C", "W"])).to(self.device)
 
     def _cosines(self, x: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        """(n,) float64: the folded cosine of each row with the exemplar of that id."""
+        """Return the folded cosine of each row with the exemplar of the given id: (n,) float64."""
         import torch
 
         out = torch.empty(len(x), dtype=torch.float64, device=self.device)
@@ -160,8 +169,9 @@ class ExemplarIndex:
         return out
 
     def on_device(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
-        """Rows as a contiguous float32 tensor on this index's device (without a copy where that is
-        possible).
+        """Return rows as a contiguous float32 tensor on the device of this index.
+
+        Nothing is copied where that is possible.
         """
         import torch
 
@@ -170,8 +180,9 @@ class ExemplarIndex:
         return rows.to(self.device, torch.float32).contiguous()
 
     def _codes(self, x: torch.Tensor) -> Codes | None:
-        """The activations' codes, with every tile's codes brought up to date; None where int8 does
-        not pay or hold.
+        """Return the codes of the activations and bring the codes of every tile up to date.
+
+        Returns None where the int8 screen is not exact or not faster.
         """
         import torch
 
@@ -183,8 +194,10 @@ class ExemplarIndex:
 
 
 class _Tile:
-    """Up to TILE exemplars and, once the int8 screen is in use, their codes under one common
-    scale.
+    """Up to TILE exemplars and, once the int8 screen is used, their codes under one common scale.
+
+    width: d.
+    device: where they are stored.
     """
 
     def __init__(self, width: int, device: torch.device) -> None:
@@ -197,18 +210,20 @@ class _Tile:
 
     @property
     def exemplars(self) -> torch.Tensor:
+        """The exemplars of this tile, (size, d)."""
         return self._rows[: self.size]
 
     def add(self, rows: torch.Tensor) -> int:
-        """Take as many rows as fit; how many those were."""
+        """Append as many rows as fit and return their number."""
         taken = min(len(rows), TILE - self.size)
         self._rows[self.size : self.size + taken] = rows[:taken]
         self.size += taken
         return taken
 
     def encode(self, coder: Coder) -> None:
-        """Give the exemplars added since the last call their codes; all of them anew if the common
-        scale must grow.
+        """Compute the codes of the exemplars added since the last call.
+
+        All exemplars are encoded again if the common scale has to grow.
         """
         import torch
 
@@ -219,22 +234,23 @@ class _Tile:
         widest = coder.widest(self._rows[self._encoded : self.size])
         if widest > LARGEST * self._scale:
             self._encoded, self._residual = 0, 0.0
-            self._scale = float(np.float32(widest * HEADROOM / LARGEST))  # as the codes hold it
+            self._scale = float(np.float32(widest * HEADROOM / LARGEST))  # as the coder rounds it
         codes = coder(self._rows[self._encoded : self.size], self._scale)
         self._codes[self._encoded : self.size] = codes.numbers
         self._residual = max(self._residual, float(codes.residual.max()))
         self._encoded = self.size
 
     def int8_screen(self, x: Codes) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Products, unit and slack (module docstring) of activations' codes with this tile's
-        exemplars.
+        """Return products, unit and slack of the activations' codes with this tile's exemplars.
 
-        Mixing keeps dot products, so with x' and e' what the codes stand for, and r and s what they
-        miss, x·e = (x' + r)·(e' + s) = x'·e' + r·e + x'·s in the mixed frame, hence |x·e - x'·e'|
-        <= |r||e| + |x'||s| and |x'| <= |x| + |r|. The integer product is exact.
+        See the module docstring. Mixing preserves dot products. With x' and e' what the codes stand
+        for, and r and s the residuals, x·e = (x' + r)·(e' + s) = x'·e' + r·e + x'·s in the mixed
+        frame, hence |x·e − x'·e'| <= |r||e| + |x'||s| and |x'| <= |x| + |r|. The integer product is
+        exact.
         """
         assert self._codes is not None
         products = _int8_products(x.numbers, self._codes, self.size)
+        # the terms of the docstring, with |e| <= LONGEST and |x'| <= LONGEST + |r|
         slack = x.residual * LONGEST + (LONGEST + x.residual) * self._residual + FLOAT64_MARGIN
         return products, x.scale * self._scale, slack
 
@@ -242,9 +258,10 @@ class _Tile:
 def float_screen(
     x: torch.Tensor, exemplars: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Products, unit and slack (module docstring) of the plain product: float32, or float64 where a
-    setting of torch lets float32 products use shorter numbers (TF32, bfloat16), which the rounding
-    bound would not cover.
+    """Return products, unit and slack of the plain product; see the module docstring.
+
+    The product is float32, or float64 where a setting of torch allows shorter numbers (TF32,
+    bfloat16) in float32 products, which the rounding bound would not cover.
     """
     import torch
 
@@ -254,9 +271,10 @@ def float_screen(
     return products, ones, ones * rounding_bound(x.shape[1], np.float64 if short else np.float32)
 
 
-def _bar(products: torch.Tensor, column: torch.Tensor) -> None:
-    """Put one product a row (that of `column`, where this tile has it) below everything a screen
-    can give.
+def _exclude(products: torch.Tensor, column: torch.Tensor) -> None:
+    """Set one product in each row below everything a screen can give.
+
+    column: (b,) its column; rows whose column lies outside this tile stay as they are.
     """
     import torch
 
@@ -266,6 +284,7 @@ def _bar(products: torch.Tensor, column: torch.Tensor) -> None:
 
 
 def _short_products() -> bool:
+    """Return whether torch may use numbers shorter than float32 in float32 products."""
     import torch
 
     return (
@@ -284,13 +303,17 @@ def challenge(
     cosine: torch.Tensor,
     region: torch.Tensor,
 ) -> None:
-    """Let screened exemplars challenge the rows' best so far; cosine and region are updated in
-    place.
+    """Compare screened exemplars with each row's best so far; update cosine and region in place.
 
-    products: (b, k) float32, float64 or int32. unit, slack: (b,) float64, as in the module
-    docstring. x: (b, d) rows.
-    exemplars: (k, d), whose ids are first, first + 1, .. and all younger than those in region.
-    floor: cosines below it never win. cosine: (b,) float64, region: (b,) int64.
+    products: (b, k) float32, float64 or int32, from a screen.
+    unit, slack: (b,) float64, as in the module docstring.
+    x: (b, d) unit rows.
+    exemplars: (k, d) unit rows with the ids first, first + 1, …, all younger than those in
+        `region`.
+    first: id of exemplars[0].
+    floor: cosines below it never win.
+    cosine: (b,) float64, the best so far.
+    region: (b,) int64, the exemplar with that cosine.
     """
     if x.device.type != "cpu":
         _challenge_on_device(products, unit, slack, x, exemplars, first, floor, cosine, region)
@@ -302,18 +325,19 @@ def challenge(
     per_row = tuple(t.numpy() for t in (products, unit, slack, x, cosine, region))
     tile, bound = exemplars.numpy(), rounding_bound(x.shape[1])
 
-    def work(rows: slice) -> None:
-        p, u, s, mine, best, winner = (a[rows] for a in per_row)
-        compiled.challenge(p, u, s, mine, tile, first, floor, bound, best, winner)
+    def challenge_rows(rows: slice) -> None:
+        p, u, s, x_rows, best, winner = (a[rows] for a in per_row)
+        compiled.challenge(p, u, s, x_rows, tile, first, floor, bound, best, winner)
 
-    compiled.over_rows(work, len(x), torch.get_num_threads())
+    compiled.over_rows(challenge_rows, len(x), torch.get_num_threads())
 
 
 def pair_cosines(
     a: torch.Tensor, b: torch.Tensor, row: torch.Tensor, column: torch.Tensor
 ) -> torch.Tensor:
-    """The folded cosine of a[row[i]] and b[column[i]] for every i: (pairs,) float64, in bounded
-    memory.
+    """Return the folded cosine of a[row[i]] and b[column[i]] for every i, (pairs,) float64.
+
+    Memory is bounded.
     """
     if a.device.type == "cpu":
         import torch
@@ -331,25 +355,27 @@ def pair_cosines(
 
 
 def _challenge_on_device(products, unit, slack, x, exemplars, first, floor, cosine, region) -> None:
-    """`challenge` as tensor operations, for devices the compiled loop does not run on."""
+    """Do the work of `challenge` with tensor operations, on devices other than the CPU."""
     estimate = products.double().mul_(unit[:, None])
-    margin = slack + 1e-12
+    # the same bar as in ep.method.compiled.challenge, in units of the cosine
+    margin = slack + 1e-12  # 1e-12 covers the rounding of the next line
     bar = (estimate.amax(1) - margin).maximum(cosine).clamp_min(floor) - margin
     row, column = (estimate >= bar[:, None]).nonzero(as_tuple=True)
     exact = pair_cosines(x, exemplars, row, column)
     best = cosine.scatter_reduce(0, row, exact, "amax")
-    # a tie stays with the older region
+    # strictly nearer than the best so far, and the smallest id on a tie within the tile
     wins = (exact == best[row]) & (exact > cosine[row]) & (exact >= floor)
     oldest = region.new_full(region.shape, len(exemplars)).scatter_reduce_(
         0, row[wins], column[wins], "amin"
     )
-    won = oldest < len(exemplars)
-    cosine[won], region[won] = best[won], first + oldest[won]
+    has_won = oldest < len(exemplars)
+    cosine[has_won], region[has_won] = best[has_won], first + oldest[has_won]
 
 
 def _int8_products(x: torch.Tensor, codes: torch.Tensor, n: int) -> torch.Tensor:
-    """Exact int32 products of int8 rows with the first n of `codes` (more of which exist, as
-    zeros).
+    """Return the exact int32 products of int8 rows with the first n rows of `codes`.
+
+    The rows of `codes` beyond n exist and are zero; they pad the product where the GPU requires it.
     """
     import torch
 
@@ -365,17 +391,20 @@ def _int8_products(x: torch.Tensor, codes: torch.Tensor, n: int) -> torch.Tensor
 
 @lru_cache(maxsize=2)
 def _int8_is_exact_and_faster(device: str) -> bool:
-    """Whether int8 products are usable here: some processors saturate inside them, some are slower
-    than float32.
+    """Return whether int8 products are exact on this device and faster than float32 ones.
+
+    Some processors saturate inside them, and on some they are slower.
     """
     import torch
 
+    # Entries of ±127, with 64 rows that are 127 throughout: their sums are the largest possible, so
+    # that saturation would show.
     n, d = 256, 2304
     generator = torch.Generator().manual_seed(0)
     signs = torch.randint(0, 2, (2, n, d), generator=generator) * 254 - 127
     signs[:, :64] = 127
     x, y = signs.to(torch.int8).to(device)
-    # float64 holds these sums exactly
+    # float64 represents these sums exactly
     exact = x.double() @ y.double().T
     if not torch.equal(_int8_products(x, y, n).double(), exact):
         return False
@@ -386,6 +415,7 @@ def _int8_is_exact_and_faster(device: str) -> bool:
 
 
 def _seconds(work: Callable[[], object]) -> float:
+    """Return the shortest of five run times of `work`."""
     times = []
     for _ in range(5):
         start = time.perf_counter()

@@ -1,7 +1,7 @@
-"""Sums of directions per region, compiled: the only part of the bookkeeping whose cost grows with
-the width.
+"""Sums of directions per region, as a compiled loop.
 
-Only this file of the bookkeeping needs numba, and only a build imports it.
+It is the only part of the members' statistics whose cost grows with the width, and the only one
+that needs numba; only a build imports it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from numba import njit
 @njit(cache=True, nogil=True)
 @no_type_check
 def add_rows(sums: np.ndarray, region: np.ndarray, rows: np.ndarray) -> None:
-    """sums[region[i]] += rows[i] for each i in order, in place. sums (K, d) float64, region (n,),
-    rows (n, d) float32.
+    """Add each row to its region's sum, in place: sums[region[i]] += rows[i].
 
-    One addition after the other in stream order: the same bits however the stream is cut into
-    batches.
+    sums: (K, d) float64.
+    region: (n,) integer region ids.
+    rows: (n, d) float32.
     """
+    # one row after the other, in stream order: the sums have the same bits for every division of
+    # the stream into batches
     for i in range(len(rows)):
         total = sums[region[i]]
         row = rows[i]

@@ -1,54 +1,62 @@
-"""Where the regions lie among each other: nearest regions, axes for a map, and groups with names.
+"""The arrangement of the regions: nearest regions, axes for a map, and groups with names.
 
-All from the exemplars in the full space; what a map keeps of it is said beside the map. It knows no
-model: a group's name is token ids.
+Everything is computed from the exemplars in the full space. A group's name is a list of token ids;
+no model is needed.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Int, Integer, Num, UInt8
 
 from ep.errors import ConfigError
+from ep.shapes import Float32, Int, Integer, Num, UInt8
 
 PRODUCT_BYTES = 64 * 2**20
+"""Memory for the products of one block of exemplars with all of them."""
 GROUP_AXES = 64
-"""k-means for the groups runs on this many principal axes: the cost at d = 2304 falls 36-fold, and
-a handful of groups is decided by the broad directions.
+"""Principal axes on which k-means computes the groups.
+
+At d = 2304 this reduces the cost 36-fold, and a few broad groups depend on the main axes only.
 """
 SMOOTHING = 1.0
+"""Added to both weights in the score of a token, so that rare tokens do not dominate."""
 NAME_TOKENS = 3
+"""Tokens in the name of a group."""
 NEAREST = 8
+"""Nearest regions stored for each region."""
 
 
 def surround(
     exemplars: Float32[np.ndarray, "K d"], weight: Num[np.ndarray, " K"], seed: int = 0
 ) -> tuple[dict[str, np.ndarray], list[float]]:
-    """The stored columns that say where regions lie (nearest, map, groups), and the variance each
-    map axis keeps.
+    """Compute the stored arrays that describe the arrangement of the regions.
 
-    weight: (K,) members, which order the groups. Names and shapes are those of `docs/format.md`.
+    exemplars: (K, d) unit rows.
+    weight: (K,) members of each region, by which the groups are ordered.
+    seed: seed of the groups.
+    Returns the arrays, named and shaped as in `docs/format.md`, and the share of the exemplars'
+    variance on each axis of `map_pca`.
     """
     ids, distances = nearest(exemplars, min(NEAREST, len(exemplars) - 1))
     missing = NEAREST - ids.shape[1]
-    coordinates, kept = principal_axes(exemplars)
+    coordinates, shares = principal_axes(exemplars)
     columns = {
         "nearest_ids": np.pad(ids, ((0, 0), (0, missing)), constant_values=-1).astype(np.int32),
         "nearest_distances": np.pad(distances, ((0, 0), (0, missing))).astype(np.float32),
         "neighbourhood": neighbourhoods(exemplars, weight, seed=seed),
         "map_pca": coordinates,
     }
-    return columns, [float(share) for share in kept]
+    return columns, [float(share) for share in shares]
 
 
 def nearest(
     exemplars: Float32[np.ndarray, "K d"], k: int = 8
 ) -> tuple[Int[np.ndarray, "K m"], Float32[np.ndarray, "K m"]]:
-    """Each region's k nearest others (fewer when K ≤ k) and their cosine distances in [0, 2],
-    nearest first.
+    """Return the k nearest other regions of each region and their cosine distances, nearest first.
 
-    Never the region itself, even where exemplars coincide; the older of equals first. float32, K·K
-    in chunks.
+    The distances lie in [0, 2]; on a tie the older region comes first. A region is never listed as
+    its own neighbour, even where exemplars coincide. There are fewer than k columns if K ≤ k. All
+    K·K products are computed in float32, in blocks.
     """
     size = len(exemplars)
     k = min(k, size - 1)
@@ -60,9 +68,10 @@ def nearest(
         block = np.subtract(1.0, exemplars[start : start + step] @ exemplars.T)
         rows = np.arange(len(block))
         block[rows, start + rows] = np.inf
-        edge = np.partition(block, k - 1, axis=1)[:, k - 1 : k]
-        # k a row, and more only where the last place is tied
-        row, column = np.nonzero(block <= edge)
+        kth = np.partition(block, k - 1, axis=1)[:, k - 1 : k]
+        # k entries for each row, and more only where the last place is tied
+        row, column = np.nonzero(block <= kth)
+        # by row, then distance, then age; the first k of each row are the result
         order = np.lexsort((column, block[row, column], row))
         first = np.searchsorted(row, rows)
         chosen = order[first[:, None] + np.arange(k)]
@@ -74,34 +83,37 @@ def nearest(
 def principal_axes(
     exemplars: Float32[np.ndarray, "K d"], n_axes: int = 3
 ) -> tuple[Float32[np.ndarray, "K a"], Float32[np.ndarray, " a"]]:
-    """Coordinates of the exemplars on their first principal axes, and the share of their variance
-    each axis keeps.
+    """Project the exemplars on their first principal axes.
 
-    Centred on the exemplars' mean, in units of the unit sphere, not normalised. Axes that do not
-    exist (d or K too small) hold zeros. The sign of an axis is that of its largest component, so
-    equal input gives equal pictures.
+    Returns the coordinates (K, n_axes) and the share of the variance on each axis (n_axes,).
+
+    The coordinates are centred on the exemplars' mean, in units of the unit sphere, not normalised.
+    Axes that do not exist (d or K too small) are zero. The sign of an axis is chosen such that its
+    largest component is positive, so that equal input gives equal pictures.
     """
     from scipy.linalg import eigh
 
     centered = exemplars - exemplars.mean(axis=0, dtype=np.float64).astype(np.float32)
-    # the smaller of the two products has the same eigenvalues
-    small = len(centered) < centered.shape[1]
-    product = centered @ centered.T if small else centered.T @ centered
-    wanted = (max(0, len(product) - n_axes), len(product) - 1)
-    values, vectors = eigh(product.astype(np.float64), subset_by_index=wanted, overwrite_a=True)
+    # X Xᵀ (K, K) and Xᵀ X (d, d) have the same nonzero eigenvalues: the smaller one is decomposed
+    by_rows = len(centered) < centered.shape[1]
+    product = centered @ centered.T if by_rows else centered.T @ centered
+    subset = (max(0, len(product) - n_axes), len(product) - 1)
+    values, vectors = eigh(product.astype(np.float64), subset_by_index=subset, overwrite_a=True)
+    # eigh sorts upwards; rounding may leave eigenvalues slightly below 0
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
-    axes = centered.T.astype(np.float64) @ vectors if small else vectors
+    axes = centered.T.astype(np.float64) @ vectors if by_rows else vectors
     lengths = np.linalg.norm(axes, axis=0)
     axes = axes / np.where(lengths > 0, lengths, 1)
     axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])] < 0, -1, 1)
 
-    total = float(np.einsum("kd,kd->", centered, centered, dtype=np.float64))
-    real = values > 1e-7 * total
+    variance = float(np.einsum("kd,kd->", centered, centered, dtype=np.float64))
+    # axes with less variance than float32 rounding leaves are noise: they count as absent
+    real = values > 1e-7 * variance
     coordinates = np.zeros((len(exemplars), n_axes), np.float32)
-    kept = np.zeros(n_axes, np.float32)
+    shares = np.zeros(n_axes, np.float32)
     coordinates[:, : len(values)] = (centered @ axes.astype(np.float32)) * real
-    kept[: len(values)] = values * real / total if total > 0 else 0
-    return coordinates, kept
+    shares[: len(values)] = values * real / variance if variance > 0 else 0
+    return coordinates, shares
 
 
 def neighbourhoods(
@@ -110,11 +122,13 @@ def neighbourhoods(
     n_groups: int = 8,
     seed: int = 0,
 ) -> UInt8[np.ndarray, " K"]:
-    """A few broad groups of regions: k-means of the exemplars, seeded; at most one group a region.
+    """Divide the regions into a few broad groups by seeded k-means of the exemplars.
 
-    weight: (K,) what a region counts when groups are ordered, such as its members: group 0 has the
-    largest total, equal totals are ordered by their oldest region. Each region counts alike when
-    the groups are found.
+    weight: (K,) weight of each region in the order of the groups, such as its members. Group 0 has
+        the largest total; equal totals are ordered by their oldest region. The weights do not
+        influence the groups themselves.
+    n_groups: number of groups, 1 to 256; fewer are returned if there are fewer distinct exemplars.
+    Returns the group of each region (K,).
     """
     if not 1 <= n_groups <= 256:
         raise ConfigError(f"{n_groups} groups were asked for: expected 1 to 256")
@@ -128,13 +142,14 @@ def neighbourhoods(
     points = exemplars
     if min(exemplars.shape) > GROUP_AXES:
         points, _ = principal_axes(exemplars, GROUP_AXES)
-    # several threads add up in the order they finish: groups would vary from run to run
+    # several threads would add up in the order in which they finish, which varies between runs
     with threadpool_limits(1):
         label = KMeans(n_groups, n_init=4, random_state=seed).fit_predict(points.astype(np.float64))
-    found, oldest, label = np.unique(label, return_index=True, return_inverse=True)
-    total = np.bincount(label, weights=weight, minlength=len(found))
-    rank = np.empty(len(found), np.uint8)
-    rank[np.lexsort((oldest, -total))] = np.arange(len(found))
+    labels, oldest, label = np.unique(label, return_index=True, return_inverse=True)
+    total = np.bincount(label, weights=weight, minlength=len(labels))
+    # k-means numbers its clusters arbitrarily: number them by weight, then by their oldest region
+    rank = np.empty(len(labels), np.uint8)
+    rank[np.lexsort((oldest, -total))] = np.arange(len(labels))
     return rank[label]
 
 
@@ -144,24 +159,30 @@ def group_names(
     token_ids: Integer[np.ndarray, "K m"],
     n_tokens: int = NAME_TOKENS,
 ) -> Int[np.ndarray, "G t"]:
-    """The tokens most specific to each group, (groups, n_tokens) int64, best first, −1 where there
-    are fewer.
+    """Return the tokens most specific to each group, best first, −1 where there are fewer.
 
-    token_ids: each region's tokens (its lens), −1 for none. weight: (K,) members; a region speaks
-    with the logarithm 1 + log(1 + weight), so that one huge region does not name its group alone. A
-    token's score in a group is s·log((s + 1)/(r + 1)): s its weight inside, r what that would be if
-    the group were like the whole dictionary.
+    group: (K,) group of each region.
+    weight: (K,) members of each region. A region contributes with the weight 1 + log(1 + members),
+        so that one very large region does not name its group alone.
+    token_ids: (K, m) tokens of each region (its lens), −1 for none.
+    n_tokens: tokens to return for each group.
+    Returns (groups, n_tokens) int64.
+
+    The score of a token in a group is s·log((s + 1)/(r + 1)), where s is its weight in the group
+    and r is what s would be if the group were like the whole dictionary.
     """
     n_groups = int(group.max()) + 1 if len(group) else 0
     names = np.full((n_groups, n_tokens), -1, np.int64)
-    voice = np.broadcast_to((1 + np.log1p(weight.astype(np.float64)))[:, None], token_ids.shape)
-    owner = np.broadcast_to(group.astype(np.int64)[:, None], token_ids.shape)
-    there = token_ids >= 0
-    if not there.any():
+    token_weight = np.broadcast_to(
+        (1 + np.log1p(weight.astype(np.float64)))[:, None], token_ids.shape
+    )
+    token_group = np.broadcast_to(group.astype(np.int64)[:, None], token_ids.shape)
+    present = token_ids >= 0
+    if not present.any():
         return names
-    vocabulary, column = np.unique(token_ids[there], return_inverse=True)
+    vocabulary, column = np.unique(token_ids[present], return_inverse=True)
     inside = np.zeros((n_groups, len(vocabulary)))
-    np.add.at(inside, (owner[there], column), voice[there])
+    np.add.at(inside, (token_group[present], column), token_weight[present])
     share = inside.sum(axis=1, keepdims=True) / inside.sum()
     score = inside * np.log((inside + SMOOTHING) / (share * inside.sum(axis=0) + SMOOTHING))
     for row, scores in enumerate(score):

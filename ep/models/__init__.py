@@ -1,7 +1,7 @@
-"""The language model: loading, tokens, activations, logit lens. The only rooms that know torch
-models.
+"""Language models: loading, tokens, activations, the logit lens, interventions and generation.
 
-torch and transformers are imported inside functions, so importing this package costs nothing.
+Code that runs a model lies in this package. torch and transformers are imported inside functions,
+so importing the package is cheap.
 """
 
 from ep.models.activations import Harvest, harvest, read

@@ -1,15 +1,15 @@
-"""Residual-stream activations of token batches: one forward pass for every layer asked for, stopped
-after the deepest.
+"""Residual-stream activations of token batches, from one forward pass for all requested layers.
 
-Knows hooks, masks and memory. Does not know where tokens come from (tokens.py) or what becomes of
-activations. Values are the residual stream after block L (`blocks.L.hook_resid_post`, 0-based;
-protocol 1.6), equal to plain transformers' hidden_states[L + 1] (bit for bit, or to the last bit
-where TransformerLens splits a joint projection, as for GPT-2), except that transformers puts its
-last hidden state through the final norm.
+The values are the residual stream after block L (`blocks.L.hook_resid_post`, counted from 0;
+protocol 1.6). They equal hidden_states[L + 1] of plain transformers, except that transformers
+applies the final norm to its last hidden state. They are equal bit for bit, or to the last bit
+where TransformerLens splits a joint projection, as for GPT-2.
 
-Only our own hooks are added, and always removed; a caller's hooks stay, fire, and if they change
-the residual stream, that changed stream is what is harvested. Later blocks and the unembedding do
-not run (W32).
+A forward pass stops after the deepest requested layer: later blocks and the unembedding do not run
+(W32). This module adds its own hooks and always removes them. Hooks registered by a caller stay and
+fire; if they change the residual stream, the changed stream is harvested.
+
+Token batches come from `tokens.py`.
 """
 
 from __future__ import annotations
@@ -19,112 +19,122 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, Int64, UInt64
 
+from ep.config import TokenPositions
 from ep.errors import ActivationError, ModelError
+from ep.method.members import Events
 from ep.method.priority import GOLDEN, mix
 from ep.models.loading import LanguageModel
 from ep.models.tokens import TokenBatch
+from ep.shapes import Bool, Float32, Int32, Int64, UInt64
 
 FOLD_TOKENS = 12
-"""Activations whose last this-many tokens agree count as duplicates when excerpts are chosen."""
+"""Activations whose last 12 tokens agree count as duplicates when excerpts are chosen."""
 
-_TOKENS_PER_FORWARD = 16_512  # the paper's batch: 128 passages of BOS + 128 tokens
-# 8 such passages: intermediate values stay in the processor's cache (measured)
+# The paper's batch: 128 passages of BOS and 128 tokens.
+_TOKENS_PER_FORWARD = 16_512
+# Eight such passages: measurements show that intermediate values then fit the processor's cache.
 _TOKENS_PER_FORWARD_CPU = 1_032
-# beyond this many tokens attention, which grows with the square, weighs more than the rest
+# The length above which attention, whose cost grows with its square, outweighs the other layers.
 _LONG = 1_024
 
 
 @dataclass(frozen=True)
 class Harvest:
-    """n activations in stream order (by passage, then position), with where each one stands."""
+    """n activations in stream order (by passage, then by position) and their origins."""
 
     x: dict[int, Float32[np.ndarray, "n d"]]
-    """Raw activations by layer."""
-    passage: Int64[np.ndarray, " n"]
-    position: Int32[np.ndarray, " n"]
-    """Index in the passage's tokens; BOS, where there is one, is 0."""
-    token: Int32[np.ndarray, " n"]
-    next_token: Int32[np.ndarray, " n"]
-    """The id that follows in the passage; -1 at its end."""
-    fold: UInt64[np.ndarray, " n"]
-    """Hash of the last 12 token ids up to this one: equal where the contexts are."""
+    """Raw activations (n, d) of each layer."""
+    events: Events
+    """Origin of each activation.
+
+    `index` counts from 0 within this harvest. `fold` is the hash of the last 12 token ids, see
+    `fold`.
+    """
 
     def __len__(self) -> int:
-        return len(self.passage)
+        return len(self.events)
 
 
 def harvest(
-    model: LanguageModel, batch: TokenBatch, layers: Sequence[int], positions: str = "all"
+    model: LanguageModel,
+    batch: TokenBatch,
+    layers: Sequence[int],
+    positions: TokenPositions = "all",
 ) -> Harvest:
-    """Activations of a batch at every layer asked for.
+    """Return the activations of a batch at every requested layer.
 
-    positions  "all": every position the batch keeps (no BOS, no template tokens). "final": the last
-               real token of each passage that has any content, which for a chat is the last token
-               of its template.
+    positions: "all" selects every position that the batch keeps (no BOS, no template tokens).
+        "final" selects the last real token of each passage with any content; for a chat, it is the
+        last token of the template.
 
-    Memory is bounded whatever the batch: passages of similar length go through the model together,
-    at most 16,512 tokens at a time (1,032 on a CPU). Raises ModelError for a layer the model lacks
-    or passages beyond its context, ActivationError for values that are not finite.
+    Memory is bounded for every batch: passages of similar length go through the model together, at
+    most 16,512 tokens at a time (1,032 on a CPU). Raises ModelError for a layer that the model
+    lacks or for passages longer than its context, and ActivationError for values that are not
+    finite.
     """
     model.check_layers(layers)
     _check_context(model, batch.ids.shape[1])
-    chosen = _chosen(batch, positions)
-    row, position = np.nonzero(chosen)
+    selected = _selected(batch, positions)
+    row, position = np.nonzero(selected)
     x = {layer: np.empty((len(row), model.width), dtype=np.float32) for layer in layers}
     budget = _TOKENS_PER_FORWARD_CPU if model.device == "cpu" else _TOKENS_PER_FORWARD
     for rows in _parts(batch.mask.sum(axis=1), budget):
         width = int(batch.mask[rows].sum(axis=1).max())
-        ids, mask, keep = batch.ids[rows, :width], batch.mask[rows, :width], chosen[rows, :width]
+        ids, mask, keep = batch.ids[rows, :width], batch.mask[rows, :width], selected[rows, :width]
+        # np.nonzero goes row by row, here as in _residuals, so the values arrive in this order
         target = np.flatnonzero(np.isin(row, rows))
         for layer, values in _residuals(model, ids, mask, layers, keep).items():
             x[layer][target] = values
     for layer, values in x.items():
         _check_finite(model, layer, values, batch.passage[row], position)
-    return Harvest(
-        x=x,
+    events = Events(
         passage=batch.passage[row],
         position=position.astype(np.int32),
         token=batch.ids[row, position].astype(np.int32),
         next_token=_next_tokens(batch)[row, position],
         fold=fold(batch.ids)[row, position],
+        index=np.arange(len(row)),
     )
+    return Harvest(x, events)
 
 
 def read(
     model: LanguageModel, ids: Sequence[int], layers: Sequence[int]
 ) -> dict[int, Float32[np.ndarray, "t d"]]:
-    """Activations of one tokenised prompt at every position, BOS and template included, by layer.
+    """Return the activations (t, d) of one tokenised prompt at every position, by layer.
 
-    Raises as `harvest` does, and ModelError for a prompt without tokens.
+    BOS and template tokens are included. Raises the errors of `harvest`, and ModelError for a
+    prompt without tokens.
     """
     model.check_layers(layers)
     _check_context(model, len(ids))
     if not len(ids):
         raise ModelError("the prompt has no tokens; give at least one character of text")
     row = np.asarray(ids, dtype=np.int64)[None]
-    every = np.ones(row.shape, dtype=bool)
-    x = _residuals(model, row, every, layers, every)
+    everywhere = np.ones(row.shape, dtype=bool)
+    x = _residuals(model, row, everywhere, layers, everywhere)
     for layer, values in x.items():
         _check_finite(model, layer, values, np.zeros(len(ids), dtype=np.int64), np.arange(len(ids)))
     return x
 
 
 def fold(ids: Int64[np.ndarray, "b t"]) -> UInt64[np.ndarray, "b t"]:
-    """Hash of the last 12 ids up to each position, never reaching across the start of a row
-    (splitmix64, chained).
+    """Return a hash of the last 12 ids up to each position, from chained splitmix64 steps.
+
+    The hash never reaches across the start of a row.
     """
     hashed = np.zeros(ids.shape, dtype=np.uint64)
     for back in reversed(range(FOLD_TOKENS)):
-        before = np.zeros(ids.shape, dtype=np.uint64)  # 0 stands for "before the passage"
+        earlier = np.zeros(ids.shape, dtype=np.uint64)  # 0 means "before the passage"
         width = max(ids.shape[1] - back, 0)
-        before[:, ids.shape[1] - width :] = ids[:, :width].astype(np.uint64) + np.uint64(1)
-        hashed = mix((hashed ^ before) + np.uint64(GOLDEN))
+        earlier[:, ids.shape[1] - width :] = ids[:, :width].astype(np.uint64) + np.uint64(1)
+        hashed = mix((hashed ^ earlier) + np.uint64(GOLDEN))
     return hashed
 
 
-def _chosen(batch: TokenBatch, positions: str) -> Bool[np.ndarray, "b t"]:
+def _selected(batch: TokenBatch, positions: TokenPositions) -> Bool[np.ndarray, "b t"]:
+    """Return which positions are harvested, see `harvest`."""
     if positions == "all":
         return batch.keep
     is_last = np.arange(batch.ids.shape[1]) == batch.mask.sum(axis=1, keepdims=True) - 1
@@ -132,21 +142,22 @@ def _chosen(batch: TokenBatch, positions: str) -> Bool[np.ndarray, "b t"]:
 
 
 def _next_tokens(batch: TokenBatch) -> Int32[np.ndarray, "b t"]:
+    """Return the id of the token after each position, −1 at the end of a passage."""
     following = np.full(batch.ids.shape, -1, dtype=np.int32)
     following[:, :-1] = np.where(batch.mask[:, 1:], batch.ids[:, 1:], -1)
     return following
 
 
 def _parts(lengths: Int64[np.ndarray, " b"], budget: int) -> Iterator[Int64[np.ndarray, " m"]]:
-    """Split rows into forward passes of bounded cost, similar lengths together so that little is
-    padding.
-    """
+    """Split rows into forward passes of bounded cost, with little padding."""
     rest = np.argsort(lengths, kind="stable")
     while len(rest):
+        # cost[i] is that of a pass over the first i + 1 rows. Rows are sorted by length, so each is
+        # padded to the last. The cost of attention grows with the square of the length.
         cost = np.arange(1, len(rest) + 1) * lengths[rest] * np.maximum(lengths[rest], _LONG)
-        taken = max(1, int(np.searchsorted(cost, budget * _LONG, side="right")))
-        yield np.sort(rest[:taken])
-        rest = rest[taken:]
+        count = max(1, int(np.searchsorted(cost, budget * _LONG, side="right")))
+        yield np.sort(rest[:count])
+        rest = rest[count:]
 
 
 def _residuals(
@@ -156,50 +167,51 @@ def _residuals(
     layers: Sequence[int],
     keep: Bool[np.ndarray, "b t"],
 ) -> dict[int, Float32[np.ndarray, "n d"]]:
-    """One forward pass up to the deepest layer; the residual stream at the kept positions, row by
-    row.
+    """Return the residual stream (n, d) at the kept positions, row by row, for each layer.
+
+    It takes one forward pass up to the deepest layer.
     """
     import torch
 
-    tokens, attended, wanted = (
+    tokens, attention, kept = (
         torch.from_numpy(array).to(model.device) for array in (ids, mask, keep)
     )
-    taken: dict[int, Any] = {}
+    captured: dict[int, Any] = {}
     handles = []
     with model.lock, torch.inference_mode():
         try:
             for layer in layers:
-                hook = _hook(taken, layer, wanted, is_deepest=layer == max(layers))
+                hook = _hook(captured, layer, kept, is_deepest=layer == max(layers))
                 handles.append(model.hook_point(layer).register_forward_hook(hook))
             model.bridge(
-                tokens, return_type=None, attention_mask=attended.long(), **model.forward_options
+                tokens, return_type=None, attention_mask=attention.long(), **model.forward_options
             )
         finally:
             for handle in handles:
                 handle.remove()
-        return {layer: taken[layer].float().cpu().numpy() for layer in layers}
+        return {layer: captured[layer].float().cpu().numpy() for layer in layers}
 
 
 def _hook(
-    taken: dict[int, Any], layer: int, wanted: Any, is_deepest: bool
+    captured: dict[int, Any], layer: int, kept: Any, is_deepest: bool
 ) -> Callable[[Any, Any, Any], None]:
+    """Return a forward hook that stores the kept positions of one layer in `captured`."""
     from transformer_lens.model_bridge.exceptions import StopAtLayerException
 
-    def take(_module: Any, _inputs: Any, residual: Any) -> None:
-        taken[layer] = residual[wanted]
+    def capture(_module: Any, _inputs: Any, residual: Any) -> None:
+        captured[layer] = residual[kept]
         if is_deepest:
-            # the bridge catches it: the rest of the model does not run
+            # the bridge catches this, so the rest of the model does not run
             raise StopAtLayerException(residual)
 
-    return take
+    return capture
 
 
 def _check_context(model: LanguageModel, length: int) -> None:
     if length > model.context:
         raise ModelError(
             f"passages of {length} tokens (BOS included) do not fit {model.name}, whose context is "
-            f"{model.context}; "
-            "choose a shorter context"
+            f"{model.context}; choose a shorter context"
         )
 
 
@@ -215,7 +227,6 @@ def _check_finite(
         first = int(np.argmin(finite))
         raise ActivationError(
             f"layer {layer} of {model.name}, passage {passage[first]}, position {position[first]}: "
-            "the activation is "
-            f"not finite (computed in {model.dtype}); load the model with dtype float32 or leave "
-            "the passage out"
+            f"the activation is not finite (computed in {model.dtype}); load the model with dtype "
+            "float32 or leave the passage out"
         )

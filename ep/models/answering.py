@@ -1,7 +1,6 @@
-"""Answers of a model to many prompts under interventions, in batches; and the activations those
-prompts end on.
+"""Answers of a model to many prompts under interventions, and activations at the prompts' ends.
 
-The bridge between studies, which know texts and arrays, and generation, which knows tokens.
+Studies deal with texts and arrays, generation with tokens; this module connects the two.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
 
 from ep.models.activations import harvest
 from ep.models.chat import Message
@@ -19,22 +17,29 @@ from ep.models.generation import GREEDY, Row, Sampling, Step, Written, generate
 from ep.models.interventions import Intervention
 from ep.models.loading import LanguageModel
 from ep.models.tokens import TokenBatch
+from ep.shapes import Float32
 
 FIRST_WORDS = 4
+"""Tokens at the start of an answer whose surprise is not counted, see `surprise`."""
 AT_ONCE = 64
-"""Rows of one batch: more gain little and are cancelled later."""
+"""Rows of one batch. Larger batches gain little speed and react later to a cancellation."""
 OWN, OWN_AT_ONCE = 128, 16
-"""Sampled answers that say what is usual of a model; rows of one batch share their noise, so
-batches are small.
+"""Number of answers sampled to measure what is usual for a model, and rows of one batch of them.
+
+Rows of one batch share their noise, so the batches are small.
 """
 
 
 class Answered(NamedTuple):
-    """text: what was written. ended: whether the model closed its turn. moved: mean change of the
-    stream, in r.
+    """One answer of a model.
 
-    surprise, worst: nats of the text under the unchanged model, after its first words: mean per
-    token, and of the token that surprises it most; see `surprise`.
+    text: what the model wrote.
+    ended: whether the model closed its turn.
+    moved: mean length of the change of the residual stream per touched position, in typical norms
+        r.
+    surprise: mean nats per token of the text under the unchanged model, after its first tokens, see
+        `surprise`.
+    worst: nats of the most surprising of those tokens.
     """
 
     text: str
@@ -45,9 +50,10 @@ class Answered(NamedTuple):
 
 
 class Surprise(NamedTuple):
-    """−log p of a text's tokens in nats: mean per token, and of its most surprising token.
+    """The surprise −log p of a text's tokens in nats; 0 for an empty text.
 
-    0 for an empty text.
+    mean: mean per token.
+    worst: that of the most surprising token.
     """
 
     mean: float
@@ -55,8 +61,10 @@ class Surprise(NamedTuple):
 
 
 def user_turn(model: LanguageModel, text: str, system: str = "") -> tuple[int, ...]:
-    """Token ids of one user turn with the reply's opening; plain text where the model has no chat
-    template.
+    """Return the token ids of a text as a user turn, with the opening of the reply.
+
+    system: a system message that goes before it. Models without a chat template get the plain text
+        alone.
     """
     if not getattr(model.tokenizer, "chat_template", None):
         return tuple(model.encode_prompt(text).ids)
@@ -67,7 +75,7 @@ def user_turn(model: LanguageModel, text: str, system: str = "") -> tuple[int, .
 
 
 def text_of(model: LanguageModel, ids: Sequence[int]) -> str:
-    """The text of written tokens."""
+    """Return the text of generated tokens."""
     return b"".join(model.tokens.piece(token) for token in ids).decode("utf-8", "replace")
 
 
@@ -76,83 +84,94 @@ def answers(
     prompts: Sequence[str],
     interventions: Sequence[Intervention] = (),
     sampling: Sampling = GREEDY,
-    told: Callable[[int], None] = lambda done: None,
+    report: Callable[[int], None] = lambda done: None,
 ) -> list[Answered]:
-    """The model's answer to each prompt as a user turn, in their order; prompts of like length go
-    together.
+    """Return the model's answer to each prompt, sent as a user turn, in the order of the prompts.
 
-    told(done): prompts answered so far, after each batch and each step; what it raises cancels.
-    Errors as `generate`.
+    report: called with the number of prompts answered so far after each step and each batch; an
+        exception it raises cancels the work.
+
+    Prompts of similar length are generated together. Raises the errors of `generate`.
     """
     rows = [Row(user_turn(model, prompt), tuple(interventions)) for prompt in prompts]
+    # similar lengths together, so that little is padding
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
-    found: dict[int, Answered] = {}
+    answered: dict[int, Answered] = {}
     for start in range(0, len(order), AT_ONCE):
         part = order[start : start + AT_ONCE]
-        given = [rows[i] for i in part]
-        written = _run(model, given, sampling, told, len(found))
-        found |= zip(part, _finished(model, given, written), strict=True)
-        told(len(found))
-    return [found[number] for number in range(len(rows))]
+        batch = [rows[i] for i in part]
+        generated = _run(model, batch, sampling, report, len(answered))
+        answered |= zip(part, _answered(model, batch, generated), strict=True)
+        report(len(answered))
+    return [answered[number] for number in range(len(rows))]
 
 
-class Own(NamedTuple):
-    """A model's own sampled answers, and the spoiled ones: two neighbouring tokens of each are
-    swapped.
+class OwnAnswers(NamedTuple):
+    """A model's own sampled answers, and spoiled copies of them.
+
+    answers: what the unchanged model wrote.
+    spoiled: the same answers with two neighbouring tokens swapped, where any two differ.
     """
 
     answers: list[Answered]
     spoiled: list[Answered]
 
 
-def own(
+def own_answers(
     model: LanguageModel,
     prompts: Sequence[str],
     tokens: int,
-    told: Callable[[int], None] = lambda done: None,
+    report: Callable[[int], None] = lambda done: None,
     seed: int = 0,
-) -> Own:
-    """What the unchanged model writes when sampled from at temperature 1: `OWN` answers, the
-    prompts asked in turn.
+) -> OwnAnswers:
+    """Sample `OWN` answers of the unchanged model at temperature 1, going round the prompts.
 
-    Greedy answers say too little of what is usual: each of their words is the most expected one.
-    tokens: of an answer. told(done): answers written so far, as in `answers`. Nothing for no
-    prompts. Errors as `generate`.
+    Greedy answers would say too little about what is usual for the model, since each of their
+    tokens is the most probable one.
+
+    tokens: length limit of an answer.
+    report: called with the number of answers generated so far, as in `answers`.
+
+    Without prompts both lists are empty. Raises the errors of `generate`.
     """
     rows = [Row(user_turn(model, prompts[i % len(prompts)])) for i in range(OWN if prompts else 0)]
-    rng, found = np.random.default_rng(seed), Own([], [])
+    rng, sampled = np.random.default_rng(seed), OwnAnswers([], [])
     for number, start in enumerate(range(0, len(rows), OWN_AT_ONCE)):
-        part = rows[start : start + OWN_AT_ONCE]
-        written = _run(model, part, Sampling(tokens, 1.0, seed=seed + number), told, start)
-        found.answers.extend(_finished(model, part, written))
-        swapped = [(row, _swapped(one, rng)) for row, one in zip(part, written, strict=True)]
-        kept = [(row, one) for row, one in swapped if one is not None]
-        found.spoiled.extend(_finished(model, [row for row, _ in kept], [one for _, one in kept]))
-    return found
+        batch = rows[start : start + OWN_AT_ONCE]
+        generated = _run(model, batch, Sampling(tokens, 1.0, seed=seed + number), report, start)
+        sampled.answers.extend(_answered(model, batch, generated))
+        copies = [(row, _swapped(one, rng)) for row, one in zip(batch, generated, strict=True)]
+        spoiled = [(row, one) for row, one in copies if one is not None]
+        sampled.spoiled.extend(
+            _answered(model, [row for row, _ in spoiled], [one for _, one in spoiled])
+        )
+    return sampled
 
 
-def _swapped(written: Written, rng: np.random.Generator) -> Written | None:
-    """The same answer with two neighbouring, different tokens after its first words swapped; None
-    where none differ.
+def _swapped(answer: Written, rng: np.random.Generator) -> Written | None:
+    """Return the answer with two neighbouring, different tokens swapped, or None where none differ.
+
+    The first tokens stay as they are, since their surprise is not counted.
     """
-    ids = list(written.ids)
-    places = [i for i in range(FIRST_WORDS, len(ids) - 1) if ids[i] != ids[i + 1]]
-    if not places:
+    ids = list(answer.ids)
+    candidates = [i for i in range(FIRST_WORDS, len(ids) - 1) if ids[i] != ids[i + 1]]
+    if not candidates:
         return None
-    i = int(rng.choice(places))
+    i = int(rng.choice(candidates))
     ids[i], ids[i + 1] = ids[i + 1], ids[i]
-    return replace(written, ids=ids)
+    return replace(answer, ids=ids)
 
 
-def _finished(
-    model: LanguageModel, rows: Sequence[Row], written: Sequence[Written]
+def _answered(
+    model: LanguageModel, rows: Sequence[Row], generated: Sequence[Written]
 ) -> list[Answered]:
+    """Turn generated rows into answers, with the surprise of each text."""
     if not rows:
         return []
-    nats = surprise(model, [row.ids for row in rows], [tuple(one.ids) for one in written])
+    surprises = surprise(model, [row.ids for row in rows], [tuple(one.ids) for one in generated])
     return [
-        Answered(text_of(model, one.ids), one.ending == "end", one.moved, *found)
-        for one, found in zip(written, nats, strict=True)
+        Answered(text_of(model, one.ids), one.ending == "end", one.moved, *nats)
+        for one, nats in zip(generated, surprises, strict=True)
     ]
 
 
@@ -162,11 +181,12 @@ def surprise(
     written: Sequence[Sequence[int]],
     skip: int = FIRST_WORDS,
 ) -> list[Surprise]:
-    """How much texts surprise the unchanged model, given prompt and text so far.
+    """Return how much each text surprises the unchanged model, given its prompt.
 
-    skip: tokens at the start that do not count (unless the text is shorter): a model that would
-    have refused is surprised by any other beginning, and by what follows it only when that makes no
-    sense.
+    prompts, written: token ids of each prompt, and of the text that follows it.
+    skip: tokens at the start of a text that are not counted, unless the text is no longer than
+        that. A model that would have refused is surprised by any other beginning; what follows
+        surprises it only when it makes no sense.
     """
     import torch
 
@@ -178,6 +198,7 @@ def surprise(
         torch.zeros((len(rows), width), dtype=torch.long),
         torch.zeros((len(rows), width), dtype=torch.long),
     )
+    # padded on the right: attention is causal, so real tokens never attend to padding
     for number, row in enumerate(rows):
         ids[number, : len(row)], mask[number, : len(row)] = torch.tensor(row), 1
     ids, mask = ids.to(model.device), mask.to(model.device)
@@ -191,39 +212,42 @@ def surprise(
         .cpu()
         .numpy()
     )
-    found = []
+    surprises = []
     for row, prompt, text in zip(nats, prompts, written, strict=True):
+        # nats[i] belongs to token i + 1, so the first token of the text is at len(prompt) - 1
         counted = row[len(prompt) - 1 : len(prompt) - 1 + len(text)]
         counted = counted[skip:] if len(counted) > skip else counted
-        found.append(
+        surprises.append(
             Surprise(float(counted.mean()), float(counted.max()))
             if len(counted)
             else Surprise(0.0, 0.0)
         )
-    return found
+    return surprises
 
 
 def _run(
     model: LanguageModel,
     rows: Sequence[Row],
     sampling: Sampling,
-    told: Callable[[int], None],
+    report: Callable[[int], None],
     done: int,
 ) -> list[Written]:
-    written: list[Written] = []
+    """Generate one batch, calling `report(done)` after each step."""
+    generated: list[Written] = []
     for step in generate(model, rows, sampling):
         if isinstance(step, Step):
-            told(done)
+            report(done)
         else:
-            written = step
-    return written
+            generated = step
+    return generated
 
 
 def final_activations(
     model: LanguageModel, prompts: Sequence[str], layers: Sequence[int]
 ) -> dict[int, Float32[np.ndarray, "n d"]]:
-    """The activation at the last token of each prompt as a user turn (the last of the reply's
-    opening), by layer.
+    """Return the activation (n, d) at the last token of each prompt as a user turn, by layer.
+
+    That token is the last one of the reply's opening.
     """
     rows = [user_turn(model, prompt)[: model.context] for prompt in prompts]
     width = max(map(len, rows), default=1)

@@ -1,8 +1,7 @@
-"""How far interventions move the model's predictions: KL divergence to the unchanged model, token
-by token.
+"""KL divergence of a model's predictions under interventions from those of the unchanged model.
 
-Both are asked about the same text, the unchanged model's own continuation, so that the number
-compares predictions and not two texts that parted long ago. Knows no dictionary and no screen.
+Both predict the same text token by token: the unchanged model's own continuation. The number thus
+compares predictions, not two texts that diverged earlier.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from ep.errors import ModelError
 from ep.models.hooks import Hooks
 from ep.models.interventions import Intervention
 from ep.models.loading import LanguageModel
+from ep.shapes import Float64
 
 
 def divergence(
@@ -25,19 +24,23 @@ def divergence(
     continuation: Sequence[int],
     variants: Sequence[Sequence[Intervention]],
 ) -> Float64[np.ndarray, "v t"]:
-    """KL(unchanged ‖ variant) in nats at each token of the continuation, one row per variant; NaN
-    where not finite.
+    """Return KL(unchanged ‖ variant) in nats at each token of the continuation.
 
-    Exact over the whole vocabulary, one variant at a time. ModelError without a prompt or a
-    continuation, or when both do not fit the context.
+    prompt, continuation: token ids.
+    variants: the interventions of each variant.
+
+    The result has one row per variant and one column per token; entries that are not finite are
+    NaN. The divergence is exact over the whole vocabulary and computed one variant at a time.
+    Raises ModelError without a prompt or a continuation, or when the two do not fit into the
+    context.
     """
     import torch
 
     ids = [*prompt, *continuation]
     if not prompt or not continuation:
         raise ModelError(
-            "there is nothing to compare: a prompt and a continuation of one token or more are "
-            "needed"
+            "there is nothing to compare: expected a prompt and a continuation of at least one "
+            "token each"
         )
     if len(ids) > model.context:
         raise ModelError(
@@ -46,9 +49,9 @@ def divergence(
         )
     tokens = torch.tensor([ids], device=model.device)
     with model.lock, torch.inference_mode():
-        default = _logprobs(model, tokens, len(prompt), ())
+        unchanged = _logprobs(model, tokens, len(prompt), ())
         rows = [
-            _kl(default, _logprobs(model, tokens, len(prompt), variant)) for variant in variants
+            _kl(unchanged, _logprobs(model, tokens, len(prompt), variant)) for variant in variants
         ]
     return np.array(rows, np.float64).reshape(len(variants), len(continuation))
 
@@ -56,7 +59,7 @@ def divergence(
 def _logprobs(
     model: LanguageModel, tokens: Any, prompt: int, variant: Sequence[Intervention]
 ) -> Any:
-    """Log probabilities (t, vocabulary) of what follows each position from the prompt's last on."""
+    """Return log probabilities (t, vocabulary) of the tokens after the prompt."""
     import torch
 
     hooks = Hooks(model, [variant], torch.ones((1, prompt), dtype=torch.bool, device=tokens.device))
@@ -64,8 +67,10 @@ def _logprobs(
         out = model.bridge.original_model(
             input_ids=tokens, use_cache=False, logits_to_keep=tokens.shape[1] - prompt + 1
         )
+    # the first of these logits is at the prompt's last token; the last predicts beyond the text
     return torch.log_softmax(out.logits[0, :-1].float(), -1)
 
 
 def _kl(default: Any, variant: Any) -> np.ndarray:
+    """Return KL(default ‖ variant) at each position; rounding below 0 is cut off."""
     return ((default.exp() * (default - variant)).sum(-1)).clamp(min=0).double().cpu().numpy()

@@ -1,8 +1,7 @@
-"""A language model asked over the network: any server with OpenAI's chat completions. It sees text,
-never weights.
+"""A language model behind a network API: any server with OpenAI's chat completions.
 
-The key lives in memory, goes into one header, and appears in no message, file or address. Answers
-are bounded in size and time, and are what a stranger says: whoever uses them must treat them so.
+The API key stays in memory, is sent in one header, and appears in no message, file or address.
+Answers are bounded in size and time. They are untrusted input, and callers must treat them so.
 """
 
 from __future__ import annotations
@@ -27,28 +26,35 @@ from ep.errors import RequestError, ServiceError
 
 SUFFIX = "/chat/completions"
 MOST_BYTES = 2**20
+"""Largest size of an answer."""
 AGAIN = (408, 429, 500, 502, 503, 504, 529)
 """HTTP statuses after which the same request may succeed a little later."""
 LONGEST_WAIT_S = 30.0
+"""Longest pause between two tries, also when the server asks for more."""
 ALLOWED = "EP_ENDPOINTS"
-"""Environment variable of the person who runs the app: hosts that may be asked, with commas
-between, or "none".
+"""Environment variable, set by the person who runs the app, that restricts the servers.
+
+It lists the allowed host names, separated by commas; "none" allows no host.
 """
 
 
 def _nothing() -> None:
-    """Called while waiting; may raise to stop."""
+    """Do nothing: the default callback while waiting."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a model answers. RequestError, on making it, when address, model or key cannot be
-    right.
+    """The address, model name and key of a chat-completions server.
 
-    url: http or https, up to and including "/v1", or the whole address of its chat completions.
+    url: http or https address up to and including "/v1", or the full address of the chat
+        completions.
+    model: the name by which the server knows the model.
     key: sent as a bearer token; empty where none is needed.
-    timeout: seconds for one request and its answer, all told; tries: requests before giving up;
+    timeout: seconds allowed for one request including its answer.
+    tries: number of requests before giving up.
     pause: seconds before the second try, doubled before each further one.
+
+    The constructor raises RequestError for an address, model name or key that is invalid.
     """
 
     url: str
@@ -64,18 +70,20 @@ class Endpoint:
         path = path if path.endswith(SUFFIX) else path + SUFFIX
         object.__setattr__(self, "url", parts._replace(path=path).geturl())
         if not self.model.strip() or len(self.model) > 150 or not self.model.isprintable():
-            raise RequestError("the model's name is missing: give the one the server knows it by")
+            raise RequestError(
+                "the model's name is missing or invalid: give the name that the server uses for it"
+            )
         if not (self.key.isascii() and self.key.isprintable()) or " " in self.key.strip():
-            raise RequestError("the key holds characters no key has: copy it again")
+            raise RequestError("the key contains characters that no key has: copy it again")
 
     @property
     def host(self) -> str:
-        """Host and port, as given."""
+        """Host and port, as they were given."""
         return urlsplit(self.url).netloc
 
     @property
     def source(self) -> str:
-        """What labels made by it are signed with: "model:NAME@HOST"."""
+        """The source of labels made by this model: "model:NAME@HOST"."""
         return f"model:{self.model.strip()}@{self.host}"
 
     def ask(
@@ -84,11 +92,15 @@ class Endpoint:
         most_tokens: int = 200,
         pulse: Callable[[], None] = _nothing,
     ) -> str:
-        """The model's answer to a conversation, at temperature 0.
+        """Return the model's answer to a conversation, at temperature 0.
 
-        pulse: called several times a second while waiting; what it raises ends the wait and the
-        request is let go. RequestError when the server refuses address, model or key; ServiceError
-        when it does not answer well.
+        messages: the conversation, each message with "role" and "content".
+        most_tokens: length limit of the answer.
+        pulse: called several times a second while waiting; an exception it raises ends the wait and
+            abandons the request.
+
+        Raises RequestError when the server refuses the address, the model or the key, and
+        ServiceError when it does not answer properly.
         """
         body = {
             "model": self.model.strip(),
@@ -108,15 +120,17 @@ class Endpoint:
         raise AssertionError("unreachable: at least one try")
 
     def _once(self, body: bytes, pulse: Callable[[], None]) -> bytes:
-        """One request in a thread of its own, so that waiting can be stopped and its whole length
-        bounded.
+        """Send one request in its own thread and wait for it, `timeout` seconds at most.
+
+        The thread makes the wait interruptible and bounds its total length; the timeout of a socket
+        bounds each single read only.
         """
         done, outcome = Event(), Future[bytes]()
 
         def work() -> None:
             try:
                 outcome.set_result(self._exchange(body))
-            except BaseException as error:  # whatever it is, it belongs to the one who waits
+            except BaseException as error:  # raised again in the waiting thread
                 outcome.set_exception(error)
             finally:
                 done.set()
@@ -128,6 +142,7 @@ class Endpoint:
         return outcome.result()
 
     def _exchange(self, body: bytes) -> bytes:
+        """Send the request and return the body of the answer; _TryAgain for what may pass."""
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -137,8 +152,8 @@ class Endpoint:
             headers["Authorization"] = f"Bearer {self.key.strip()}"
         request = Request(self.url, body, headers, method="POST")
         try:
-            with _opener(self.url).open(request, timeout=self.timeout) as answer:
-                data: bytes = answer.read(MOST_BYTES + 1)
+            with _opener(self.url).open(request, timeout=self.timeout) as response:
+                data: bytes = response.read(MOST_BYTES + 1)
         except HTTPError as error:
             with error:
                 self._refused(error)
@@ -149,10 +164,10 @@ class Endpoint:
                 raise self._late() from None
             raise _TryAgain(f"cannot be reached ({_reason(error.reason)})") from None
         except (OSError, ValueError, HTTPException) as error:
-            raise _TryAgain(f"broke off ({_reason(error)})") from None
+            raise _TryAgain(f"sent no valid answer ({_reason(error)})") from None
         if len(data) > MOST_BYTES:
             raise ServiceError(
-                f"{self.host} answered with more than {MOST_BYTES >> 20} MB: that is no label"
+                f"{self.host} answered with more than {MOST_BYTES >> 20} MB: expected a short text"
             )
         return data
 
@@ -160,27 +175,28 @@ class Endpoint:
         return _TryAgain(f"did not answer in {self.timeout:g} s")
 
     def _refused(self, error: HTTPError) -> NoReturn:
+        """Raise the error that an HTTP status stands for."""
         status = error.code
         if status in AGAIN:
             raise _TryAgain(
                 f"is busy or failing ({status})", _seconds(error.headers.get("Retry-After"))
             )
-        said = self._said(error)
+        detail = self._detail(error)
         if status in (401, 403):
             raise RequestError(
-                f"{self.host} refused the key ({status}{said}): give a key that may use this model"
+                f"{self.host} refused the key ({status}{detail}): give one that may use this model"
             )
         if status in (404, 405):
             raise RequestError(
-                f"{self.host} knows no such address or model ({status}{said}): check both"
+                f"{self.host} does not know this address or model ({status}{detail}): check both"
             )
-        raise RequestError(f"{self.host} refused the request ({status}{said})")
+        raise RequestError(f"{self.host} refused the request ({status}{detail})")
 
-    def _said(self, error: HTTPError) -> str:
-        """The server's own reason, cut, on one line, and without the key should it repeat it."""
+    def _detail(self, error: HTTPError) -> str:
+        """Return the server's own explanation on one line, shortened, without the key."""
         try:
-            found = json.loads(error.read(20_000))
-            text = found["error"]["message"] if isinstance(found["error"], dict) else found["error"]
+            body = json.loads(error.read(20_000))
+            text = body["error"]["message"] if isinstance(body["error"], dict) else body["error"]
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return ""
         text = " ".join(str(text).split())
@@ -190,15 +206,18 @@ class Endpoint:
 
 
 class _TryAgain(Exception):
-    """A failure that may pass. after: seconds the server asks to wait, or None."""
+    """A failure that may pass.
 
-    def __init__(self, what: str, after: float | None = None) -> None:
-        super().__init__(what)
+    after: seconds to wait that the server requests, or None.
+    """
+
+    def __init__(self, message: str, after: float | None = None) -> None:
+        super().__init__(message)
         self.after = after
 
 
 def _address(url: str) -> SplitResult:
-    """The parts of a usable address. RequestError says what is wrong with another."""
+    """Return the parts of a usable address; RequestError explains what is wrong with another."""
     url = url.strip()
     try:
         parts = urlsplit(url)
@@ -213,47 +232,50 @@ def _address(url: str) -> SplitResult:
         or len(url) > 2000
     ):
         raise RequestError(
-            "that is no address of a server: it should look like http://localhost:11434/v1"
+            "that is not the address of a server: expected one like http://localhost:11434/v1"
         )
     if parts.username is not None or parts.password is not None:
-        raise RequestError("the address holds a name or a key: give the key in its own place")
+        raise RequestError("the address contains a user name or a key: give the key separately")
     allowed = [h.strip().lower() for h in os.environ.get(ALLOWED, "").split(",") if h.strip()]
     if allowed and host.lower() not in allowed:
         raise RequestError(
-            f"this server may not ask {host}: whoever runs it allows {', '.join(allowed)}"
+            f"requests to {host} are not allowed here; allowed hosts: {', '.join(allowed)}"
         )
     return parts._replace(fragment="")
 
 
 def _opener(url: str) -> OpenerDirector:
-    """An opener that goes straight to this machine itself, and never to an address only machines
-    use.
+    """Return a URL opener that bypasses the proxy for this machine itself.
+
+    Raises RequestError for link-local and multicast addresses, where cloud metadata services live.
     """
     host = urlsplit(url).hostname or ""
     try:
-        addresses = {_number(str(found[4][0])) for found in getaddrinfo(host, None)}
+        addresses = {_number(str(entry[4][0])) for entry in getaddrinfo(host, None)}
     except (OSError, UnicodeError):
-        addresses = set()  # a name only a proxy knows
+        addresses = set()  # perhaps a name that only a proxy can resolve
     if any(address.is_link_local or address.is_multicast for address in addresses):
-        raise RequestError(f"{host} is a link-local address: give the address of a model's server")
+        raise RequestError(f"{host} is a link-local address: give the address of a model server")
     local = any(address.is_loopback for address in addresses)
     return build_opener(_SameHost(), *([ProxyHandler({})] if local else []))
 
 
 def _number(text: str) -> IPv4Address | IPv6Address:
-    """An address as a number, the IPv4 one where an IPv6 one only wraps it."""
+    """Return an IP address as an object; an IPv4 address wrapped in IPv6 is unwrapped."""
     address = ip_address(text.split("%")[0])
     return getattr(address, "ipv4_mapped", None) or address
 
 
 class _SameHost(HTTPRedirectHandler):
-    """Follows a redirect within the server that was asked, as the same POST; to another host it
-    refuses.
+    """Redirect handler that follows redirects within one server, with the same POST request.
+
+    Redirects to another host are refused, since the request carries the key.
     """
 
     def redirect_request(
         self, req: Request, fp: Any, code: int, msg: str, headers: Message, newurl: str
     ) -> Request | None:
+        """Return the redirected request; RequestError where it leaves the server."""
         old, new = urlsplit(req.full_url), urlsplit(urljoin(req.full_url, newurl))
         secured = (old.scheme, new.scheme) == ("http", "https") and not old.port and not new.port
         if new.hostname != old.hostname or not (
@@ -261,7 +283,7 @@ class _SameHost(HTTPRedirectHandler):
         ):
             fp.close()
             raise RequestError(
-                f"{old.netloc} sends on to {new.netloc[:80]}: give that address if you trust it"
+                f"{old.netloc} redirects to {new.netloc[:80]}: give that address if you trust it"
             )
         return Request(newurl, req.data, dict(req.header_items()), method="POST")
 
@@ -269,7 +291,7 @@ class _SameHost(HTTPRedirectHandler):
 
 
 def _content(data: bytes) -> str:
-    """The text of the first choice; ServiceError when the answer is of another form."""
+    """Return the text of the first choice; ServiceError for an answer of another form."""
     try:
         content = json.loads(data)["choices"][0]["message"]["content"]
         if isinstance(content, list):
@@ -277,12 +299,14 @@ def _content(data: bytes) -> str:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         content = None
     if not isinstance(content, str):
-        raise ServiceError("the answer is no chat completion: check that the address ends in /v1")
+        raise ServiceError(
+            "the answer is not a chat completion: check that the address ends in /v1"
+        )
     return content
 
 
 def _sleep(seconds: float, pulse: Callable[[], None], until: Event | None = None) -> None:
-    """Waits, calling `pulse` several times a second; ends early when `until` is set."""
+    """Wait, calling `pulse` several times a second; end early when `until` is set."""
     until, deadline = until or Event(), time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         pulse()
@@ -291,10 +315,11 @@ def _sleep(seconds: float, pulse: Callable[[], None], until: Event | None = None
 
 
 def _seconds(text: str | None) -> float | None:
+    """Parse the Retry-After header: whole seconds, or None for anything else."""
     return float(text) if text and text.isascii() and text.isdigit() and len(text) < 6 else None
 
 
 def _reason(error: Any) -> str:
-    """Why the connection failed, in a few words."""
+    """Return why a connection failed, in a few words."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())[:100]

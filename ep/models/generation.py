@@ -1,10 +1,9 @@
-"""Generation with variants: every row of one batch goes on from its prompt under interventions of
-its own.
+"""Generation of several continuations as one batch, each row under its own interventions.
 
-One key-value cache, one forward pass a step for all rows; greedy, or sampled with noise that
-depends on the seed and the step alone, so that a row's text is that of a run of its own and rows
-that agree keep agreeing. Only our own hooks are added, and always removed. Knows no dictionary and
-no screen.
+All rows share a key-value cache and one forward pass per step. Decoding is greedy or sampled. The
+sampling noise depends on the seed and the step alone: a row gets the same text as in a run of its
+own, and rows that agree so far keep agreeing. Only this module's hooks are added, and they are
+always removed.
 """
 
 from __future__ import annotations
@@ -23,14 +22,19 @@ from ep.models.interventions import Intervention
 from ep.models.loading import LanguageModel
 
 Ending = Literal["end", "limit", "context", "not finite", "cancelled"]
+"""Why a row ended: end of turn, token limit, full context, logits not finite, or cancelled."""
 MOST_TOKENS = 2048
+"""Most tokens that one row may be asked to generate."""
 MOST_ROWS = 256
+"""Most rows of one batch."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One continuation to write: a prompt's token ids (BOS included) and what is done to the stream
-    meanwhile.
+    """One continuation to generate.
+
+    ids: the prompt's token ids, BOS included.
+    interventions: what is done to the residual stream meanwhile.
     """
 
     ids: tuple[int, ...]
@@ -41,9 +45,11 @@ class Row:
 class Sampling:
     """How tokens are chosen.
 
-    tokens: at most so many are written, 1 to 2,048. temperature: 0 is greedy. top_p: the smallest
-    set of tokens with at least this probability is sampled from, (0, 1]. seed: of the noise. stop:
-    whether end-of-turn tokens end a row.
+    tokens: most tokens to generate, 1 to 2,048.
+    temperature: 0 for greedy decoding, at most 100.
+    top_p: in (0, 1]; samples from the smallest set of tokens with at least this probability.
+    seed: of the noise.
+    stop: whether end-of-turn tokens end a row.
     """
 
     tokens: int = 64
@@ -65,9 +71,12 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Step:
-    """What one step added. tokens: (rows,) ids, −1 for rows that have ended. logprob: (rows,)
-    natural logarithms of the probabilities that the (changed) model gave those tokens; NaN for
-    ended rows.
+    """The tokens that one step added.
+
+    number: of the step, from 1.
+    tokens: (rows,) ids, −1 for rows that have ended.
+    logprob: (rows,) natural logarithms of the probabilities that the model, as changed by the row's
+        interventions, gave those tokens; NaN for rows that have ended.
     """
 
     number: int
@@ -77,13 +86,15 @@ class Step:
 
 @dataclass
 class Written:
-    """A row when it has ended.
+    """A generated row.
 
-    ids: written tokens, the one that ended the row left out. logprob: theirs. ending: why it ended.
-    asked: mean length of the change the formula asks for per touched position, in units of the
-    intervention's typical norm; moved: mean length by which the residual stream did change there;
-    both 0 without interventions.
-    touched: positions (times layers) that were changed.
+    ids: generated tokens, without the one that ended the row.
+    logprob: their log probabilities, as in `Step`.
+    ending: why the row ended.
+    asked: mean length of the change that the formula asks for per touched position, in units of the
+        intervention's typical norm; 0 without interventions.
+    moved: mean length by which the residual stream did change there, in the same units.
+    touched: number of changed positions, counted once for each layer.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -103,12 +114,15 @@ def generate(
     sampling: Sampling = GREEDY,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Generator[Step | list[Written], None, None]:
-    """Writes all rows together, yielding each `Step` as it comes and at last the list of `Written`.
+    """Generate all rows together: yield each `Step` as it comes, and at last the list of `Written`.
 
-    stopped: asked before each step; once it says so the rows still alive end as "cancelled", with
-    what they have. Closing the iterator drops the run: the hooks are gone and the model is free at
-    once. The model's lock is held for one step at a time. ModelError for a prompt that is empty or
-    leaves no room in the context, or a layer the model lacks.
+    stopped: called before each step; once it returns True, the rows that have not ended end as
+        "cancelled" with their tokens so far.
+
+    Closing the generator ends the run: its hooks are removed and the model is free. The model's
+    lock is held for one step at a time. Raises ModelError for a prompt that is empty or leaves no
+    room in the context and for a layer or width that the model does not have, and ConfigError for a
+    number of rows out of range.
     """
     batch = _Batch(model, rows, sampling)
     try:
@@ -120,19 +134,22 @@ def generate(
 
 
 def stop_tokens(model: LanguageModel) -> frozenset[int]:
-    """Ids that end a turn: EOS, those of the checkpoint's generation config, and what the chat
-    template closes with.
+    """Return the ids that end a turn.
+
+    They are EOS, those of the checkpoint's generation config, and the one that closes a reply in
+    the chat template.
     """
     config = getattr(model.bridge.original_model, "generation_config", None)
-    given = getattr(config, "eos_token_id", None)
-    ids = {model.tokenizer.eos_token_id, *(given if isinstance(given, list) else [given])}
+    configured = getattr(config, "eos_token_id", None)
+    ids = {
+        model.tokenizer.eos_token_id,
+        *(configured if isinstance(configured, list) else [configured]),
+    }
     return frozenset(int(i) for i in ids | {_closing(model)} if i is not None)
 
 
 def _closing(model: LanguageModel) -> int | None:
-    """The special token with which the chat template closes a reply, if it has a template and such
-    a token.
-    """
+    """Return the special token with which the chat template closes a reply, or None."""
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     try:
         text, contents = render(model.tokenizer, turns, False)
@@ -146,7 +163,7 @@ def _closing(model: LanguageModel) -> int | None:
 
 
 class _Batch:
-    """The rows under way: their tensors, the cache, and what each intervention did."""
+    """The state of a running batch: its tensors, its cache, and what each row has so far."""
 
     def __init__(self, model: LanguageModel, rows: Sequence[Row], sampling: Sampling) -> None:
         import torch
@@ -154,6 +171,7 @@ class _Batch:
         _check(model, rows)
         self.model, self.sampling = model, sampling
         self.stops = stop_tokens(model) if sampling.stop else frozenset()
+        # Prompts are padded on the left, so the next token of every row goes in the same column.
         longest = max(len(row.ids) for row in rows)
         ids = torch.zeros((len(rows), longest), dtype=torch.long)
         self.mask = torch.zeros_like(ids)
@@ -169,11 +187,12 @@ class _Batch:
         self.hooks = Hooks(model, [row.interventions for row in rows], self.mask.bool())
 
     def step(self) -> Step:
-        """One forward pass and one token for every living row."""
+        """Run one forward pass and choose a token for every row that has not ended."""
         import torch
 
         with self.model.lock, torch.inference_mode(), ExitStack() as hooked:
             hooked.enter_context(self.hooks.placed(self.next.shape[1]))
+            # positions count real tokens only, so padding does not shift the others
             positions = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -self.next.shape[1] :]
             out = self.model.bridge.original_model(
                 input_ids=self.next,
@@ -187,16 +206,22 @@ class _Batch:
             logits = out.logits[:, -1].float()
             tokens, logprob = self._choose(logits)
         self._take(tokens, logprob, torch.isfinite(logits).all(-1).cpu().numpy())
+        # Ended rows stay in the batch and are fed id 0; what follows there is never read.
         self.next = torch.from_numpy(np.maximum(tokens, 0)[:, None]).to(self.model.device)
         self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], 1)
         self.number += 1
         return Step(self.number, tokens, logprob)
 
     def _choose(self, logits: Any) -> tuple[np.ndarray, np.ndarray]:
-        """A token for every row, and its log probability under the model as it is changed."""
+        """Choose a token for every row.
+
+        Returns the ids (rows,) and their log probabilities (rows,) under the changed model.
+        """
         import torch
 
         sampling, logprobs = self.sampling, torch.log_softmax(torch.nan_to_num(logits), -1)
+        # Greedy decoding takes the argmax of the log probabilities, and sampling adds noise first.
+        # What is reported is always the log probability at temperature 1.
         scores = logprobs
         if sampling.temperature > 0:
             scores = torch.log_softmax(torch.nan_to_num(logits) / sampling.temperature, -1)
@@ -204,13 +229,14 @@ class _Batch:
                 scores = _nucleus(scores, sampling.top_p)
             scores = scores + self._noise(scores.shape[-1]).to(scores.device)
         chosen = scores.argmax(-1)
-        return chosen.cpu().numpy(), logprobs.gather(-1, chosen[:, None])[
-            :, 0
-        ].double().cpu().numpy()
+        chosen_logprob = logprobs.gather(-1, chosen[:, None])[:, 0]
+        return chosen.cpu().numpy(), chosen_logprob.double().cpu().numpy()
 
     def _noise(self, size: int) -> Any:
-        """Gumbel noise of this step, the same for every row: sampling as an argmax, and runs that
-        can be compared.
+        """Return the Gumbel noise (size,) of this step, the same for every row.
+
+        The argmax of log probabilities plus Gumbel noise is a sample from them. Drawn on the CPU in
+        float64, it is the same on every device.
         """
         import torch
 
@@ -221,7 +247,7 @@ class _Batch:
         return -torch.log(-torch.log(uniform))
 
     def _take(self, tokens: np.ndarray, logprob: np.ndarray, finite: np.ndarray) -> None:
-        """Notes what each row wrote and which rows end; ended ones read −1 and NaN."""
+        """Record what each row generated and which rows end; ended rows get −1 and NaN."""
         for number, row in enumerate(self.written):
             if not self.alive[number]:
                 tokens[number], logprob[number] = -1, np.nan
@@ -242,7 +268,7 @@ class _Batch:
                     tokens[number], logprob[number] = -1, np.nan
 
     def close(self) -> None:
-        """Lets the cache go and sums up what the interventions did."""
+        """Drop the cache and average what the interventions did."""
         self.cache = None
         for row, (asked, moved, touched) in zip(self.written, self.hooks.sums(), strict=True):
             each = max(1, touched)
@@ -250,16 +276,18 @@ class _Batch:
 
 
 def _nucleus(logprobs: Any, top_p: float) -> Any:
-    """Log probabilities with everything outside the smallest set of mass top_p at −inf."""
+    """Set log probabilities outside the smallest set of mass top_p to −inf."""
     import torch
 
     ordered, order = logprobs.sort(-1, descending=True)
+    # the mass before a token, not with it: the token that reaches top_p stays in
     before = ordered.exp().cumsum(-1) - ordered.exp()
     dropped = torch.zeros_like(before, dtype=torch.bool).scatter_(-1, order, before >= top_p)
     return logprobs.masked_fill(dropped, float("-inf"))
 
 
 def _check(model: LanguageModel, rows: Sequence[Row]) -> None:
+    """Raise an error for rows that cannot be run, before any of them is."""
     if not 1 <= len(rows) <= MOST_ROWS:
         raise ConfigError(f"{len(rows)} rows were asked for: expected 1 to {MOST_ROWS}")
     for row in rows:
@@ -268,14 +296,12 @@ def _check(model: LanguageModel, rows: Sequence[Row]) -> None:
         if len(row.ids) >= model.context:
             raise ModelError(
                 f"the prompt has {len(row.ids):,} tokens and {model.name} has a context of "
-                f"{model.context:,}: "
-                "shorten the prompt, so that there is room for an answer"
+                f"{model.context:,}: shorten the prompt to leave room for an answer"
             )
         for one in row.interventions:
             model.check_layers(one.layers)
             if one.directions.shape[1] != model.width:
                 raise ModelError(
                     f"the direction has {one.directions.shape[1]:,} dimensions and {model.name} "
-                    f"has {model.width:,}: "
-                    "it belongs to another model"
+                    f"has {model.width:,}: it belongs to another model"
                 )

@@ -1,8 +1,7 @@
-"""Interventions as forward hooks on a model: on which positions each acts, and how far it moved the
-stream there.
+"""Interventions as forward hooks: the positions each acts on, and how far it moves the stream.
 
-Placed for one pass at a time and always removed; nobody else's hooks are touched. Knows no sampling
-and no text.
+Hooks are registered for one forward pass at a time and always removed; other hooks of the model are
+left alone.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from ep.models.loading import LanguageModel
 
 
 class Hooks:
-    """The rows' interventions as forward hooks, placed for one pass at a time; measures what they
-    change.
+    """The interventions of a batch's rows as forward hooks, which also measure the changes.
 
-    prompt: (rows, t) bool, the prompts' real tokens, padded on the left; later positions are
-    generated ones.
+    interventions: those of each row.
+    prompt: (rows, t) bool tensor, true at the prompts' tokens, padded on the left; all later
+        positions are generated ones.
     """
 
     def __init__(
@@ -30,34 +29,38 @@ class Hooks:
         self.prompt_end = prompt.shape[1]
         self.padding = (prompt.shape[1] - prompt.sum(-1)).tolist()
         self.by_layer: dict[int, list[tuple[int, Applied]]] = {}
-        made: dict[int, Applied] = {}
+        built: dict[int, Applied] = {}
         for number, row in enumerate(interventions):
             for one in row:
-                applied = made.setdefault(id(one), Applied(one, model.device))
+                # rows often share an intervention: its tensors are built once
+                applied = built.setdefault(id(one), Applied(one, model.device))
                 for layer in one.layers:
                     self.by_layer.setdefault(layer, []).append((number, applied))
         self.asked = [0.0] * len(interventions)
         self.moved = [0.0] * len(interventions)
         self.touched = [0] * len(interventions)
-        self.seen = 0
+        self.done = 0  # positions of earlier passes
 
     def placed(self, length: int) -> ExitStack:
-        """The hooks for a pass over the next `length` positions, registered until the returned
-        stack is left.
+        """Register the hooks for a pass over the next `length` positions.
+
+        Leaving the returned stack removes them.
         """
         stack = ExitStack()
         for layer, changes in self.by_layer.items():
             handle = self.model.hook_point(layer).register_forward_hook(self._hook(changes))
             stack.callback(handle.remove)
-        stack.callback(setattr, self, "seen", self.seen + length)
+        stack.callback(setattr, self, "done", self.done + length)
         return stack
 
     def _hook(self, changes: list[tuple[int, Applied]]) -> Any:
+        """Return a hook that changes the rows of one layer, and adds up how far."""
+
         def change(_module: Any, _inputs: Any, x: Any) -> Any:
             out = x.clone()
             for number, applied in changes:
-                where = self._span(number, applied.scope, x.shape[1])
-                before = out[number, where]
+                span = self._span(number, applied.scope, x.shape[1])
+                before = out[number, span]
                 if not len(before):
                     continue
                 step = applied.step(before)
@@ -67,20 +70,24 @@ class Hooks:
                     float((after.float() - before.float()).norm(dim=-1).sum()) / applied.norm
                 )
                 self.touched[number] += int(before.shape[0])
-                out[number, where] = after
+                out[number, span] = after
             return out
 
         return change
 
     def _span(self, number: int, scope: str, length: int) -> slice:
-        """Which positions of this pass a scope touches; never padding."""
+        """Return the positions of this pass that a scope touches; never padding."""
+        # counted over all passes, from the start of the padded prompts
         first = self.prompt_end if scope == "generated" else self.padding[number]
         first = self.prompt_end - 1 if scope == "last" else first
-        end = self.prompt_end if scope in ("prompt", "last") else self.seen + length
-        return slice(max(0, first - self.seen), max(0, end - self.seen))
+        end = self.prompt_end if scope in ("prompt", "last") else self.done + length
+        return slice(max(0, first - self.done), max(0, end - self.done))
 
     def sums(self) -> list[tuple[float, float, int]]:
-        """(asked, moved, touched) of every row: lengths of change in typical norms, added up, and
-        positions.
+        """Return (asked, moved, touched) of every row.
+
+        asked, moved: summed lengths of the change as the formula gives it and as measured, in
+            typical norms.
+        touched: number of changed positions, counted once for each layer.
         """
         return list(zip(self.asked, self.moved, self.touched, strict=True))

@@ -1,21 +1,20 @@
-"""Interventions: what is done to the residual stream at a hook, as plain linear algebra with its
-formulas and sources.
+"""Interventions on the residual stream at a hook, as plain linear algebra.
 
-With x the stream after a block, c a reference point, v₁ … vₘ unit directions, u = Σv / ‖Σv‖ their
-push (v itself for one), Q (d, m) an orthonormal basis of their span, r the layer's typical norm and
-α the strength:
+In the formulas, x is the stream after a block and c a reference point. v₁ … vₘ are unit directions,
+u = Σv / ‖Σv‖ is their push (v itself for one direction), and Q (d, m) an orthonormal basis of their
+span. r is the layer's typical norm and α the strength.
 
-    add      x + α·r·u                            steer (protocol 8.10), the sign kept
+    add      x + α·r·u                            steer (protocol 8.10); α keeps its sign
     ablate   x − α·QQᵀ(x − c)                     project out about c (protocol 8.9)
-    swap     x − α·QQᵀ(x − c) + α·QQᵀ(t − c)      put a target point t back (Appendix A3)
+    swap     x − α·QQᵀ(x − c) + α·QQᵀ(t − c)      put a target point t in its place (Appendix A3)
     clamp    x − QQᵀ(x − c) + α·r·u               set the part in the span to α·r·u
 
-Several directions are pushed along u, not each by α·r: the step stays α·r long however many there
-are, so that a strength and its random control mean the same for one region as for five, and their
-order does not matter. A clamp holds the stream where an add would push it from c. (Setting each
-coordinate vᵢ·(x − c) to α·r instead takes steps without bound as two directions come to oppose each
-other.) What an ablation does depends on c: it parks the stream at c along the span. Knows no model
-and no tokens: rows in, rows out, with how far each was to move.
+Several directions are pushed together along u, not each by α·r. The step then has length α·r for
+any number of directions, so a strength and its random control mean the same for one region as for
+five, and the order of the directions does not matter. A clamp puts the stream where an add would
+push it from c. (Setting each coordinate vᵢ·(x − c) to α·r instead would take steps without bound as
+two directions come to oppose each other.) The effect of an ablation depends on c, because it leaves
+the stream at c along the span.
 """
 
 from __future__ import annotations
@@ -25,28 +24,32 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
-from jaxtyping import Float32, Float64
 
 from ep.errors import ConfigError
 from ep.method.dictionary import Basis, Dictionary
+from ep.shapes import Float32, Float64
 
 Mode = Literal["ablate", "add", "swap", "clamp"]
-"""What is done along the directions; the formulas stand above."""
+"""What is done along the directions; the module docstring has the formulas."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 PUSHING: tuple[Mode, ...] = ("add", "clamp")
-"""Modes whose strength is a length along the push, in typical norms; that of the others is the
-share of what lies in the span that is projected out.
+"""Modes whose strength is a length along the push, in typical norms.
+
+The strength of the other modes is the share of the part in the span that is projected out.
 """
 Scope = Literal["all", "prompt", "generated", "last"]
-"""Where it acts: every position, those of the prompt, those written after it, or the prompt's last,
-whose output is the first token written.
+"""The positions that are changed.
+
+"all" is every position, "prompt" those of the prompt, "generated" those after it, and "last" the
+last one of the prompt, whose output is the first generated token.
 """
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 STRONGEST = 1e6
-"""Beyond this many typical norms nothing but overflow is left."""
+"""Largest absolute strength; far beyond it the stream overflows."""
 DEPENDENT = 1e-4
-"""A direction with less than this outside the span of the ones before it adds nothing to the
-span.
+"""Smallest length of the part of a unit direction outside the span of those before it.
+
+A direction with less than that adds nothing to the span.
 """
 
 
@@ -54,11 +57,16 @@ span.
 class Intervention:
     """One change of the residual stream.
 
-    directions: (m, d) float32 unit rows. layers: the blocks after which it acts. reference: (d,)
-    the point c. norm: r > 0, the length one unit of strength stands for. strength: α; for ablate
-    and swap the share that is projected out, 1 all of it. target: (d,) the point t of a swap.
+    mode: see the module docstring.
+    directions: (m, d) float32 unit rows.
+    layers: the blocks after which it acts.
+    reference: (d,) the point c.
+    norm: r > 0, the length of one unit of strength.
+    strength: α; for ablate and swap the share that is projected out, where 1 is all of it.
+    target: (d,) the point t of a swap; None for the other modes.
+    scope: the positions it acts on.
 
-    ConfigError for anything that contradicts itself.
+    Raises ConfigError for values that contradict each other or are out of range.
     """
 
     mode: Mode
@@ -79,7 +87,7 @@ class Intervention:
             raise ConfigError("an intervention needs at least one direction and one layer")
         if (self.mode == "swap") != (self.target is not None):
             raise ConfigError("a swap needs a target point, and nothing else takes one")
-        if not abs(self.strength) <= STRONGEST:
+        if not abs(self.strength) <= STRONGEST:  # true for NaN too
             raise ConfigError(
                 f"strength {self.strength:g} was asked for: expected between −{STRONGEST:g} and "
                 f"{STRONGEST:g}"
@@ -94,28 +102,28 @@ class Intervention:
 
     @property
     def _sum(self) -> Float64[np.ndarray, " d"]:
+        """Σv, in float64."""
         return self.directions.astype(np.float64).sum(axis=0)
 
     @property
     def push(self) -> Float32[np.ndarray, " d"]:
-        """u, the unit direction between all directions: of equal weight, whatever their order."""
+        """u, the unit direction of the sum, in which all directions weigh the same."""
         return (self._sum / np.linalg.norm(self._sum)).astype(np.float32)
 
     @property
     def span(self) -> Float32[np.ndarray, "m d"]:
-        """Orthonormal rows of the directions' span; fewer than the directions where these are
-        dependent.
+        """Orthonormal rows that span the directions; fewer than these where they are dependent.
 
-        For a single direction it is that direction itself, its sign kept.
+        For a single direction it is that direction itself, with its sign.
         """
-        kept: list[np.ndarray] = []
+        basis: list[np.ndarray] = []
         for row in self.directions.astype(np.float64):
-            for _ in range(2):  # twice is enough for orthogonality to the last bit
-                for other in kept:
-                    row = row - (row @ other) * other
+            for _ in range(2):  # Gram–Schmidt, twice: orthogonal up to rounding
+                for earlier in basis:
+                    row = row - (row @ earlier) * earlier
             if (length := np.linalg.norm(row)) > DEPENDENT:
-                kept.append(row / length)
-        return np.array(kept, np.float32)
+                basis.append(row / length)
+        return np.array(basis, np.float32)
 
 
 def of_regions(
@@ -130,18 +138,21 @@ def of_regions(
     target: int | None = None,
     scope: Scope = "all",
 ) -> Intervention:
-    """An intervention along the directions of one or several regions, at the dictionary's layer
-    unless told otherwise.
+    """Return an intervention along the directions of one or several regions.
 
-    regions: one named twice counts once. reference: "centre" (the dictionary's c), "origin", or a
-    region's id: its mean point. target: the region whose mean point
-    a swap puts back. UnknownRegion, ConfigError.
+    regions: ids; a region named twice counts once.
+    layers: where it acts; by default at the dictionary's layer.
+    reference: "centre" (the dictionary's c), "origin", or the id of a region, which stands for its
+        mean point.
+    target: the region whose mean point is t in a swap.
+
+    Raises UnknownRegion and ConfigError.
     """
     ids = list(dict.fromkeys(dictionary.check(region) for region in regions))
     if mode == "swap" and target is None:
         raise ConfigError("a swap needs a region whose mean value is put back")
     if layers is None and dictionary.layer is None:
-        raise ConfigError("the dictionary does not say which layer it is of: name the layers")
+        raise ConfigError("the dictionary does not state its layer: give the layers")
     return Intervention(
         mode=mode,
         directions=np.array(dictionary.basis(basis)[ids], np.float32).reshape(len(ids), -1),
@@ -155,14 +166,14 @@ def of_regions(
 
 
 def random_control(like: Intervention, seed: int = 0) -> Intervention:
-    """The same intervention along a random direction (a random span of the same size), seeded: the
-    control.
+    """Return the same intervention along a random span of the same size, as a control.
 
-    Orthogonal to the original's span, so that none of the effect is left in it; nothing is when d ≤
-    m.
+    The span is drawn by seed, orthogonal to the original's, so that it contains none of the effect.
+    Raises ConfigError where there is no room for it (d ≤ m, or close to it).
     """
     span = like.span.astype(np.float64)
     rows = np.random.default_rng(seed).standard_normal(span.shape)
+    # a normal sample minus its part in the span is uniform over the directions orthogonal to it
     rows = rows - (rows @ span.T) @ span
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if (lengths < DEPENDENT).any():
@@ -173,11 +184,10 @@ def random_control(like: Intervention, seed: int = 0) -> Intervention:
 
 
 def mean_point(dictionary: Dictionary, region: int) -> Float32[np.ndarray, " d"]:
-    """Where a region's members lie on average, c + r·‖Σû‖/N·m: its mean direction, at the typical
-    norm r.
+    """Return the mean position of a region's members, c + r·‖Σû‖/N·m with mean direction m.
 
-    Files store unit sums, not raw ones, so every member counts as if it lay at distance r from the
-    centre.
+    It is an estimate: files store sums of unit vectors, so every member counts as if it lay at the
+    typical norm r from the centre.
     """
     k = dictionary.check(region)
     coherence = float(dictionary.row("coherence", k)) if "coherence" in dictionary else 1.0
@@ -190,6 +200,7 @@ def mean_point(dictionary: Dictionary, region: int) -> Float32[np.ndarray, " d"]
 
 
 def _point(dictionary: Dictionary, reference: str | int) -> Float32[np.ndarray, " d"]:
+    """Return the reference point c that a name or a region id stands for."""
     if reference == "centre":
         return np.array(dictionary.center, np.float32)
     if reference == "origin":
@@ -202,8 +213,9 @@ def _point(dictionary: Dictionary, reference: str | int) -> Float32[np.ndarray, 
 
 
 class Applied:
-    """An intervention as tensors on a device: `apply` is what the hook calls. float32 inside, cast
-    back.
+    """An intervention as tensors on a device.
+
+    It computes in float32 and returns the dtype of the stream.
     """
 
     def __init__(self, intervention: Intervention, device: Any) -> None:
@@ -219,6 +231,7 @@ class Applied:
         )
         self.strength, self.norm = intervention.strength, intervention.norm
         self.span = tensor(intervention.span)
+        # coordinates in the span, (m,): of c, of t, and of the push α·r·u
         self.at_reference = self.span @ tensor(intervention.reference)
         self.at_target = (
             None if intervention.target is None else self.span @ tensor(intervention.target)
@@ -228,13 +241,14 @@ class Applied:
             self.pushed = self.strength * self.norm * (self.span @ tensor(intervention.push))
 
     def step(self, x: Any) -> Any:
-        """The change asked for at each row of x (..., d), as coordinates (..., m) in the span.
+        """Return the change that the formula asks for at each row of x (..., d).
 
-        Their length is that of the change, whatever is left of it once the stream's dtype has
-        rounded it.
+        It is given as coordinates (..., m) in the span, whose length is that of the change.
+        Rounding to the dtype of the stream may leave less of it.
         """
         if self.mode == "add":
             return self.pushed.expand(*x.shape[:-1], -1)
+        # (x − c) in the span; c's coordinates are subtracted after projecting, which saves a copy
         coordinates = x.float() @ self.span.T - self.at_reference
         if self.mode == "clamp":
             return self.pushed - coordinates
@@ -243,9 +257,9 @@ class Applied:
         return -self.strength * coordinates
 
     def apply(self, x: Any) -> Any:
-        """x (..., d) changed, in x's dtype."""
+        """Return x (..., d) after the intervention, in its dtype."""
         return self.moved(x, self.step(x))
 
     def moved(self, x: Any, step: Any) -> Any:
-        """x (..., d) moved by the step, in x's dtype."""
+        """Return x (..., d) moved by a step (..., m), in its dtype."""
         return (x.float() + step @ self.span).to(x.dtype)

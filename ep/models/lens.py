@@ -1,14 +1,13 @@
-"""The logit lens: which tokens a direction promotes and suppresses.
+"""The logit lens: the tokens that a direction promotes and suppresses.
 
-Knows the model's final norm and unembedding. Does not know dictionaries: directions in, token ids
-and scores out.
+The paper's rule (protocol 5.1) is scores = final_norm(v) · W_U of the UNIT, CENTRED direction v
+itself; the centre is not added back. The final norm is the model's own with all its weights
+(RMSNorm, Gemma's (1 + w), or LayerNorm, which also removes the mean of v and adds its bias). W_U is
+unprocessed, without unembedding bias, logit soft-cap or logit scale.
 
-The paper's rule (protocol 5.1): scores = final_norm(v) · W_U of the UNIT, CENTRED direction itself;
-the centre is not added back. The final norm is the model's own with all its weights (RMSNorm,
-Gemma's (1 + w), or LayerNorm, which also removes the mean of v and adds its bias); W_U is
-unprocessed; there is no unembedding bias, no logit soft-cap and no logit scale. The named
-alternative (protocol 5.3) is the shift lens(c + r·v) - lens(c): what changes when a typical
-activation moves along v; a LayerNorm's bias cancels in it. Everything is computed in float32.
+The alternative (protocol 5.3) is the shift lens(c + r·v) − lens(c): the change in scores when a
+typical activation moves along v. The bias of a LayerNorm cancels in it. Everything is computed in
+float32.
 """
 
 from __future__ import annotations
@@ -17,18 +16,20 @@ import copy
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int32
 
 from ep.errors import ModelError
 from ep.models.loading import LanguageModel
+from ep.shapes import Float32, Int32
 
-_SCORES_AT_ONCE = 1 << 26  # float32 scores held at a time: 256 MB
-_COLUMNS_AT_ONCE = 1 << 15  # rows of the unembedding widened to float32 at a time
+_SCORES_AT_ONCE = 1 << 26  # float32 scores in memory at a time: 256 MB
+_COLUMNS_AT_ONCE = 1 << 15  # rows of the unembedding converted to float32 at a time
 
 
 class Lens(NamedTuple):
-    """Most promoted (up, highest score first) and most suppressed (down, lowest first) tokens of m
-    directions.
+    """The most promoted and the most suppressed tokens of m directions.
+
+    up_ids, up_values: (m, k) tokens with the highest scores, highest first.
+    down_ids, down_values: (m, k) tokens with the lowest scores, lowest first.
     """
 
     up_ids: Int32[np.ndarray, "m k"]
@@ -38,9 +39,9 @@ class Lens(NamedTuple):
 
 
 def logit_lens(model: LanguageModel, directions: Float32[np.ndarray, "m d"], k: int = 12) -> Lens:
-    """Tokens that unit centred directions promote and suppress, k of each.
+    """Return the k tokens that each unit centred direction promotes and suppresses most.
 
-    Raises ModelError where the directions' width is not the model's.
+    Raises ModelError where the width of the directions differs from the model's.
     """
     import torch
 
@@ -55,25 +56,22 @@ def shift_lens(
     radius: float,
     k: int = 12,
 ) -> Lens:
-    """Tokens whose score rises and falls most from the centre c to c + radius · v, k of each.
+    """Return the k tokens whose scores rise and fall most from the centre c to c + radius · v.
 
-    radius  How far to go, in the activations' own units: the typical ‖x - c‖ of the build.
+    radius: length of the move in the activations' own units, the build's typical ‖x − c‖.
 
-    Raises ModelError where the width is not the model's.
+    Raises ModelError where the width differs from the model's.
     """
     import torch
 
     with torch.inference_mode():
         moved = np.asarray(center + np.float32(radius) * directions, dtype=np.float32)
-        # W_U is linear, so the difference of the two normed states has the difference of the
-        # scores.
+        # W_U is linear, so the scores of a difference are the difference of the scores.
         return _extremes(model, _normed(model, moved) - _normed(model, center[None]), k)
 
 
 def _normed(model: LanguageModel, x: Float32[np.ndarray, "m d"]) -> Any:
-    """The model's final norm of each row, in float32; a model without one leaves the rows as they
-    are.
-    """
+    """Apply the model's final norm, if it has one, to each row in float32."""
     import torch
 
     if x.shape[1] != model.width:
@@ -87,13 +85,13 @@ def _normed(model: LanguageModel, x: Float32[np.ndarray, "m d"]) -> Any:
 
 
 def _extremes(model: LanguageModel, states: Any, k: int) -> Lens:
-    """The k highest and lowest scores of states (m, d) · W_U, in bounded memory."""
+    """Return the k highest and lowest scores of states (m, d) · W_U, in bounded memory."""
     import torch
 
     unembedding = model.bridge.unembed.original_component.weight
     if unembedding.shape[1] != model.width:
         raise ModelError(
-            f"{model.name} projects before its unembedding; the lens needs a direct one"
+            f"{model.name} has a projection before its unembedding; the lens needs one without"
         )
     k = min(k, model.vocabulary_size)
     rows_at_once = max(1, _SCORES_AT_ONCE // min(_COLUMNS_AT_ONCE, model.vocabulary_size))
@@ -104,7 +102,10 @@ def _extremes(model: LanguageModel, states: Any, k: int) -> Lens:
 
 
 def _part_extremes(states: Any, unembedding: Any, k: int) -> tuple[Any, Any, Any, Any]:
-    """Highest values and ids, then lowest values and ids, merged over slices of the vocabulary."""
+    """Return (values, ids) of the highest scores, then of the lowest.
+
+    The vocabulary is scored in slices; the best k so far are merged with those of each slice.
+    """
     import torch
 
     nothing = states.new_empty((len(states), 0))
@@ -116,6 +117,6 @@ def _part_extremes(states: Any, unembedding: Any, k: int) -> tuple[Any, Any, Any
                 scores, min(k, scores.shape[1]), dim=1, largest=largest
             )
             values, ids = torch.cat([values, new_values], 1), torch.cat([ids, new_ids + start], 1)
-            values, place = torch.topk(values, min(k, values.shape[1]), dim=1, largest=largest)
-            best[largest] = values, torch.gather(ids, 1, place)
+            values, index = torch.topk(values, min(k, values.shape[1]), dim=1, largest=largest)
+            best[largest] = values, torch.gather(ids, 1, index)
     return (*best[True], *best[False])

@@ -1,11 +1,10 @@
-"""Loads a causal language model through TransformerLens and says what was chosen and why.
+"""Loading of causal language models through TransformerLens.
 
-Knows devices, dtypes, and what makes a checkpoint usable here: causal, supported by
-`TransformerBridge`, with a tokenizer. Does not know texts (tokens.py), activations (activations.py)
-or the lens (lens.py).
+A usable checkpoint is a causal language model that `TransformerBridge` supports and that has a
+tokenizer. Device and dtype are chosen here, with a reason for people to read.
 
-The weights stay as they are in the checkpoint: no folding, no centring, so that residuals equal
-those of plain transformers and the lens reads the real final norm and unembedding (protocol 1.6,
+The weights stay as they are in the checkpoint, without folding or centring, so that residuals equal
+those of plain transformers and the lens uses the real final norm and unembedding (protocol 1.6,
 5.1).
 """
 
@@ -17,23 +16,25 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
+from ep.config import Dtype
 from ep.errors import ModelError
 from ep.models.chat import Message
 from ep.models.source import ModelSource, find
 from ep.models.tokens import Prompt, Tokens
 from ep.models.turns import Turns
 
-_DTYPES = ("float32", "bfloat16", "float16")
-
 
 @dataclass(frozen=True, eq=False)
 class LanguageModel:
-    """A frozen causal language model: read, never trained, one forward pass at a time."""
+    """A frozen causal language model and its tokenizer.
+
+    Forward passes are run one at a time, under `lock`.
+    """
 
     name: str
-    """As given: a Hub name or a directory."""
+    """The name it was loaded by: a Hub name or a directory."""
     revision: str | None
     """The Hub commit of the files; None for a local directory."""
     width: int
@@ -41,49 +42,46 @@ class LanguageModel:
     n_layers: int
     """Number of blocks; layers are 0 to n_layers - 1."""
     context: int
-    """The most tokens one passage may have, BOS included."""
+    """The largest number of tokens of one passage, BOS included."""
     vocabulary_size: int
-    """Rows of the unembedding; may exceed the tokenizer's own vocabulary."""
+    """Number of rows of the unembedding; may exceed the tokenizer's vocabulary."""
     device: str
     dtype: str
     reason: str
-    """One short sentence: which device and dtype were chosen, and why."""
+    """One short sentence that says which device and dtype were chosen, and why."""
     tokenizer: Any = field(repr=False)
-    """The tokenizer as its files say, untouched by TransformerLens (which invents missing BOS and
-    pad tokens).
+    """The tokenizer as its files define it.
+
+    TransformerLens works on a copy, since it sets BOS and pad tokens where they are missing.
     """
     tokens: Tokens = field(repr=False)
     bridge: Any = field(repr=False)
     """The `TransformerBridge`.
 
-    Take `lock` around every forward and generate: it is not thread-safe.
+    It is not thread-safe: take `lock` around every forward pass and generation.
     """
     forward_options: dict[str, bool] = field(repr=False)
-    """Arguments that spare a forward pass what nobody reads (a key-value cache, attention maps)."""
+    """Arguments that switch off what is never read: the key-value cache and attention maps."""
     lock: Any = field(default_factory=threading.RLock, repr=False)
     turns: Turns = field(default_factory=Turns, repr=False)
-    """The queue of those who want whole runs."""
+    """The queue in which visitors wait for their runs."""
 
     @property
     def digest(self) -> str:
-        """Hash of the tokenizer: equal ids mean equal tokens only where digests are equal."""
+        """Hash of the tokenizer; only under equal digests do equal ids mean equal tokens."""
         return self.tokens.digest
 
     @staticmethod
     def hook_name(layer: int) -> str:
-        """The name under which a layer's activations are recorded: the residual stream after block
-        `layer`.
-        """
+        """Return the hook name of a layer's activations: the residual stream after the block."""
         return f"blocks.{layer}.hook_resid_post"
 
     def hook_point(self, layer: int) -> Any:
-        """The hook point of `layer`, where torch hooks can be registered."""
+        """Return the hook point of a layer, where torch hooks can be registered."""
         return self.bridge.get_hook_point(self.hook_name(layer))
 
     def check_layers(self, layers: Sequence[int]) -> None:
-        """Raise ModelError, with the range, unless every layer exists and at least one is asked
-        for.
-        """
+        """Raise ModelError, naming the range, for an unknown layer or an empty list."""
         if not layers:
             raise ModelError(
                 f"no layer was asked for; {self.name} has layers 0 to {self.n_layers - 1}"
@@ -95,10 +93,12 @@ class LanguageModel:
                 )
 
     def encode_prompt(self, prompt: str | Sequence[Message]) -> Prompt:
-        """Tokens of one prompt: a text, or chat messages rendered with the reply's opening
-        (generation prompt).
+        """Return the tokens of one prompt.
 
-        Cut to the model's context, with `truncated` set where that happened.
+        prompt: a text, or chat messages, which are rendered with the opening of the reply
+            (generation prompt).
+
+        The tokens are cut to the model's context; `truncated` says whether any were.
         """
         if isinstance(prompt, str):
             ids = self.tokens.encode(prompt)
@@ -108,9 +108,11 @@ class LanguageModel:
         return Prompt(ids[: self.context], is_template[: self.context], len(ids) > self.context)
 
 
-_one_at_a_time = threading.Lock()
-"""transformers switches the whole process to weightless tensors while it loads: two loads that
-cross leave it there.
+_load_lock = threading.Lock()
+"""Held while a model loads.
+
+transformers then switches the whole process to tensors without weights; two overlapping loads would
+leave it in that state.
 """
 
 
@@ -119,23 +121,23 @@ def load(
 ) -> LanguageModel:
     """Load a causal language model by Hub name or from a local directory.
 
-    device    "auto" takes cuda, then mps, then cpu; or name one ("cuda:1").
-    dtype     "auto" takes float32 on the CPU and the checkpoint's own on a GPU; or "float32",
-              "bfloat16", "float16".
-    revision  a Hub branch, tag or commit; ignored for a directory.
+    device: "auto" takes cuda, then mps, then cpu; or one by name, such as "cuda:1".
+    dtype: "auto" takes float32 on the CPU and the checkpoint's own dtype on a GPU; or "float32",
+        "bfloat16", "float16".
+    revision: a Hub branch, tag or commit; ignored for a directory.
 
-    One model is loaded at a time, whoever asks. Raises ModelError, in one line, for anything that
-    is not a loadable causal language model with a tokenizer.
+    Models are loaded one at a time within the process. Raises ModelError with a message of one line
+    for anything that is not a loadable causal language model with a tokenizer.
     """
     source = find(name_or_path, revision)
     chosen_device = _device(device)
-    with _one_at_a_time, _one_line(name_or_path), _reports() as reports:
+    with _load_lock, _short_errors(name_or_path), _log_captured() as messages:
         config = _config(source, name_or_path)
         chosen_dtype, reason = _dtype(dtype, chosen_device, config)
         tokenizer = _tokenizer(source)
         bridge = _bridge(source, chosen_device, chosen_dtype)
     _check_causal(bridge, name_or_path)
-    _check_complete(reports, name_or_path)
+    _check_complete(messages, name_or_path)
     bridge.eval()
     for parameter in bridge.original_model.parameters():
         parameter.requires_grad_(False)
@@ -156,7 +158,8 @@ def load(
     )
 
 
-def _device(asked: str) -> str:
+def _device(requested: str) -> str:
+    """Return the device to use; ModelError for one that is unknown or not available."""
     import torch
 
     available = {
@@ -164,33 +167,37 @@ def _device(asked: str) -> str:
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    if asked == "auto":
+    if requested == "auto":
         return next(kind for kind, present in available.items() if present)
-    kind, _, index = asked.partition(":")
+    kind, _, index = requested.partition(":")
     if kind not in available or (index and not index.isdigit()):
-        raise ModelError(f"device {asked!r} is unknown; expected auto, cuda, cuda:N, mps or cpu")
+        raise ModelError(
+            f"device {requested!r} is unknown; expected auto, cuda, cuda:N, mps or cpu"
+        )
     if not available[kind] or (
         kind == "cuda" and index and int(index) >= torch.cuda.device_count()
     ):
-        raise ModelError(f"device {asked!r} is not available to this torch; use auto or cpu")
-    return asked
+        raise ModelError(f"device {requested!r} is not available to this torch; use auto or cpu")
+    return requested
 
 
-def _dtype(asked: str, device: str, config: Any) -> tuple[str, str]:
-    """The dtype to compute in, and a sentence that says why."""
+def _dtype(requested: str, device: str, config: Any) -> tuple[str, str]:
+    """Return the dtype to compute in, and a sentence that says why."""
     import torch
 
-    if asked != "auto":
-        if asked not in _DTYPES:
-            raise ModelError(f"dtype {asked!r} is unknown; expected auto, {', '.join(_DTYPES)}")
-        return asked, f"{asked} on {device}, as asked."
+    if requested != "auto":
+        if requested not in get_args(Dtype):
+            raise ModelError(
+                f"dtype {requested!r} is unknown; expected {', '.join(get_args(Dtype))}"
+            )
+        return requested, f"{requested} on {device}, as requested."
     if device == "cpu":
         return "float32", "float32 on cpu: exact, and half precision is slower there."
     stored = str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
-    if stored not in _DTYPES:
+    if stored not in get_args(Dtype):
         return (
             "float32",
-            f"float32 on {device}: the checkpoint's {stored} is not one we compute in.",
+            f"float32 on {device}: the checkpoint's {stored} is not supported.",
         )
     if stored == "bfloat16" and device.startswith("cuda") and not torch.cuda.is_bf16_supported():
         return "float32", f"float32 on {device}: the checkpoint is bfloat16, which this GPU lacks."
@@ -198,6 +205,7 @@ def _dtype(asked: str, device: str, config: Any) -> tuple[str, str]:
 
 
 def _config(source: ModelSource, name: str) -> Any:
+    """Read the config; ModelError where TransformerLens does not support the architecture."""
     from transformer_lens.model_bridge.sources._hf_format import (
         determine_architecture_from_hf_config,
     )
@@ -207,11 +215,11 @@ def _config(source: ModelSource, name: str) -> Any:
     try:
         determine_architecture_from_hf_config(config)
     except ValueError as error:
-        built = ", ".join(getattr(config, "architectures", None) or ()) or getattr(
+        architecture = ", ".join(getattr(config, "architectures", None) or ()) or getattr(
             config, "model_type", "unknown"
         )
         raise ModelError(
-            f"{name} is a {built}: TransformerLens does not support this architecture"
+            f"{name} is a {architecture}: TransformerLens does not support this architecture"
         ) from error
     return config
 
@@ -226,8 +234,7 @@ def _bridge(source: ModelSource, device: str, dtype: str) -> Any:
     import torch
     from transformer_lens.model_bridge import TransformerBridge
 
-    # The bridge edits its tokenizer (pad and BOS become EOS where they are missing), so it gets one
-    # of its own.
+    # The bridge changes its tokenizer (missing pad and BOS become EOS), so it gets its own copy.
     return TransformerBridge.boot_transformers(
         str(source.directory),
         device=device,
@@ -237,6 +244,7 @@ def _bridge(source: ModelSource, device: str, dtype: str) -> Any:
 
 
 def _check_causal(bridge: Any, name: str) -> None:
+    """Raise ModelError unless the model is causal and has a stack of blocks."""
     config = bridge.original_model.config
     causal = (
         hasattr(bridge, "blocks")
@@ -253,38 +261,41 @@ def _check_causal(bridge: Any, name: str) -> None:
 
 
 def _forward_options(model: Any) -> dict[str, bool]:
-    """Which of the sparing arguments this architecture's forward accepts."""
+    """Return those arguments that the architecture's forward accepts, all switched off."""
     parameters = inspect.signature(model.forward).parameters
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    wanted = ("use_cache", "output_attentions")
-    return {name: False for name in wanted if open_ended or name in parameters}
+    names = ("use_cache", "output_attentions")
+    return {name: False for name in names if open_ended or name in parameters}
 
 
-def _check_complete(reports: list[str], name: str) -> None:
-    """Refuse a checkpoint that lacks weights: transformers fills them with random numbers and only
-    logs it.
+def _check_complete(messages: list[str], name: str) -> None:
+    """Raise ModelError for a checkpoint that lacks weights.
+
+    transformers fills them with random numbers and only logs a table of them.
     """
-    rows = [line.split("|") for report in reports for line in report.splitlines()]
+    rows = [line.split("|") for message in messages for line in message.splitlines()]
     missing = [row[0].strip() for row in rows if "MISSING" in "".join(row[1:2])]
     if missing:
         raise ModelError(
-            f"{name} lacks weights that its config.json asks for, such as {missing[0]}"
+            f"{name} lacks weights that its config.json requires, such as {missing[0]}"
         )
 
 
 @contextmanager
-def _reports() -> Iterator[list[str]]:
-    """Collect what transformers would print while it loads (bars, warnings); the caller shows its
-    own progress.
+def _log_captured() -> Iterator[list[str]]:
+    """Collect what transformers would print while it loads (warnings) and hide its progress bars.
+
+    The previous settings are restored afterwards. Callers show their own progress.
     """
-    import transformer_lens.model_bridge  # noqa: F401  its first import sets the level of the logger we listen to
+    # its first import sets the level of the logger that is captured here
+    import transformer_lens.model_bridge  # noqa: F401
     from transformers.utils import logging as hf_logging
 
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            reports.append(record.getMessage())
+            messages.append(record.getMessage())
 
-    reports: list[str] = []
+    messages: list[str] = []
     collect, logger = Collect(), logging.getLogger("transformers")
     bars, level, propagate, handlers = (
         hf_logging.is_progress_bar_enabled(),
@@ -296,7 +307,7 @@ def _reports() -> Iterator[list[str]]:
     logger.handlers[:], logger.propagate = [collect], False
     logger.setLevel(logging.WARNING)
     try:
-        yield reports
+        yield messages
     finally:
         logger.handlers[:], logger.propagate = handlers, propagate
         logger.setLevel(level)
@@ -305,9 +316,10 @@ def _reports() -> Iterator[list[str]]:
 
 
 @contextmanager
-def _one_line(name: str) -> Iterator[None]:
-    """Turn what the libraries raise for damaged or foreign files into one line that names the
-    model.
+def _short_errors(name: str) -> Iterator[None]:
+    """Turn errors of the libraries into a ModelError that names the model, in one line.
+
+    They arise from damaged files and from files of other kinds.
     """
     from safetensors import SafetensorError
 
@@ -326,10 +338,10 @@ def _one_line(name: str) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    """The first line of an error, short enough for one line of ours."""
+    """Return the first line of an error, shortened to fit one line of our own."""
     text = str(error).strip()
     if isinstance(error, KeyError):
         return f"its files lack the entry {text}"
     if "ignore_mismatched_sizes" in text:
-        return "its weights do not have the shapes that its config.json says"
+        return "its weights do not have the shapes that its config.json states"
     return text.splitlines()[0].split(". ")[0][:200] if text else type(error).__name__

@@ -1,13 +1,13 @@
-"""The bytes of every token: joined and decoded as UTF-8, a passage's pieces are its text.
+"""The bytes of every token: joined and decoded as UTF-8, the pieces of a passage are its text.
 
-Knows how tokenizers write tokens: byte-level BPE (GPT-2: "Ġ" is a space), SentencePiece ("▁" is a
-space, "<0xE6>" a byte), WordPiece ("##"). Does not know how text is cut into tokens: tokens.py asks
-the tokenizer.
+The rules follow the ways in which tokenizers write tokens: byte-level BPE (GPT-2: "Ġ" is a space),
+SentencePiece ("▁" is a space, "<0xE6>" a byte) and WordPiece ("##"). How a text is cut into tokens
+is left to the tokenizer, see `tokens.py`.
 
-Where the join differs from the text: SentencePiece-style tokenizers put a space before the first
-word (and after a special token), so the join has that one space more; a tokenizer that normalises
-(lower case, NFC) joins to the normalised text. Special tokens keep their written form, such as
-b"<bos>".
+The joined pieces may differ from the text in two ways. SentencePiece-style tokenizers put a space
+before the first word (and after a special token), which the pieces contain too. A tokenizer that
+normalises (lower case, NFC) gives the normalised text. Special tokens keep their written form, such
+as b"<bos>".
 """
 
 from __future__ import annotations
@@ -27,19 +27,22 @@ class Pieces:
 
     tokenizer: Any
     special: frozenset[int]
-    """Ids that keep their written form."""
+    """Ids of the tokens that keep their written form."""
     byte_level: bool
+    """Whether tokens are written in GPT-2's alphabet of printable characters."""
     byte_fallback: bool
+    """Whether tokens such as "<0xE6>" stand for a byte."""
     replacements: tuple[tuple[str, str], ...]
-    """Written form to text, in order: (("▁", " "),)."""
+    """Pairs (written form, text), applied in order, such as (("▁", " "),)."""
     continuation: str | None
-    """A token with this prefix continues a word, one without starts it (WordPiece); None
-    elsewhere.
+    """Prefix of tokens that continue a word (WordPiece); None for other tokenizers.
+
+    A token without the prefix begins a word.
     """
 
     @classmethod
     def of(cls, tokenizer: Any) -> Pieces:
-        """Read the rules from the tokenizer's own decoder."""
+        """Return the rules of a tokenizer, taken from its own decoder."""
         added = getattr(tokenizer, "added_tokens_decoder", {})
         special = frozenset(tokenizer.all_special_ids) | {
             id for id, token in added.items() if token.special
@@ -58,8 +61,9 @@ class Pieces:
         )
 
     def piece(self, id: int) -> bytes:
-        """The bytes of token `id`; an id the tokenizer does not know (a padded vocabulary) is
-        written <unused ID>.
+        """Return the bytes of token `id`.
+
+        An id that the tokenizer does not know (from a padded vocabulary) gives b"<unused ID>".
         """
         token = self.tokenizer.convert_ids_to_tokens(int(id))
         if token is None:
@@ -79,17 +83,19 @@ class Pieces:
 
 
 def _decoder_steps(tokenizer: Any) -> list[dict[str, Any]]:
-    """The decoder of a fast tokenizer as a list of steps; SentencePiece's rules for a slow one."""
+    """Return the decoder of a fast tokenizer as a list of steps; SentencePiece's for a slow one."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return [{"type": "Metaspace", "replacement": "▁"}, {"type": "ByteFallback"}]
     if backend.decoder is None:
         return []
+    # the state of a decoder is its JSON, the only form in which all kinds expose their settings
     decoder = json.loads(backend.decoder.__getstate__())
     return decoder["decoders"] if decoder["type"] == "Sequence" else [decoder]
 
 
 def _replacement(step: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the pair (written form, text) that a decoder step replaces, or None."""
     if step["type"] == "Metaspace":
         return step["replacement"], " "
     if step["type"] == "BPEDecoder":
@@ -100,7 +106,10 @@ def _replacement(step: dict[str, Any]) -> tuple[str, str] | None:
 
 
 def _from_byte_level(token: str) -> bytes:
-    """Undo GPT-2's printable alphabet; a token with any other character was added as it stands."""
+    """Return the bytes of a token written in GPT-2's printable alphabet.
+
+    A token with any other character was added to the vocabulary as plain text.
+    """
     alphabet = _byte_alphabet()
     if all(character in alphabet for character in token):
         return bytes(alphabet[character] for character in token)
@@ -109,8 +118,9 @@ def _from_byte_level(token: str) -> bytes:
 
 @cache
 def _byte_alphabet() -> dict[str, int]:
-    """GPT-2's table: printable bytes stand for themselves, the other 68 for characters from U+0100
-    on.
+    """Return GPT-2's table from characters to bytes.
+
+    Printable bytes are written as themselves, the other 68 as characters from U+0100 on.
     """
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(0x100) if byte not in printable]

@@ -1,10 +1,9 @@
-"""A dictionary as the object SAEBench evaluates: encode, decode, unit decoder rows, and a config
-with its fields.
+"""A dictionary in the form that SAEBench evaluates: encode, decode, decoder rows and a config.
 
-Six read-outs, as in the paper's adapter (protocol 3.2); SAEBench's sparse probing is usually run
-with "signed", its other evaluations with "topk". The default basis is the exemplars, the directions
-membership is decided by; the paper's adapter takes the means (protocol W24). Knows no SAEBench: the
-object has the shape it asks for and needs none of it.
+There are six read-outs, as in the paper's adapter (protocol 3.2). SAEBench's sparse probing is
+usually run with "signed", its other evaluations with "topk". The default basis is the exemplars,
+the directions that decide membership; the paper's adapter uses the mean directions (protocol W24).
+SAEBench itself is not needed: the object only has the attributes that it expects.
 """
 
 from __future__ import annotations
@@ -21,12 +20,14 @@ from ep.method.dictionary import Basis, Dictionary
 from ep.method.readouts import FEATURES
 
 EPSILON = 1e-12
+"""Smallest norm that a centred activation is divided by."""
 
 
 @dataclass
 class ReadoutConfig:
-    """The fields SAEBench reads; those without meaning for a dictionary keep its own neutral
-    values.
+    """The config fields that SAEBench reads.
+
+    Fields without meaning for a dictionary have SAEBench's own neutral values.
     """
 
     model_name: str
@@ -54,15 +55,20 @@ class ReadoutConfig:
     neuronpedia_id: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a dict."""
         return asdict(self)
 
 
 class Readout(nn.Module):
-    """A dictionary with one of six read-outs.
+    """A dictionary with one of six read-outs, as a torch module.
 
-    readout: a name of `ep.method.readouts.FEATURES`. basis: "exemplar" or "mean". k: regions kept
-    by "topk" and "topk_norm". x: (..., d) raw activations → features (..., K); `decode` gives f B +
-    c (not an inverse). ConfigError for another read-out or k.
+    dictionary: its regions become the features.
+    readout: a name in `ep.method.readouts.FEATURES`.
+    basis: "exemplar" or "mean".
+    k: number of regions kept by "topk" and "topk_norm".
+
+    Raw activations (..., d) become features f (..., K). `decode` returns f B + c, which is not an
+    inverse. Raises ConfigError for an unknown read-out or a k out of range.
     """
 
     def __init__(
@@ -96,14 +102,17 @@ class Readout(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """The device of the parameters."""
         return self.W_dec.device
 
     @property
     def dtype(self) -> torch.dtype:
+        """The dtype of the parameters."""
         return self.W_dec.dtype
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Features (..., K) of raw activations x (..., d)."""
+        """Return the features (..., K) of raw activations x (..., d)."""
+        # normalised, the scores are cosines; otherwise they grow with the distance from the centre
         u = x.to(self.dtype) - self.b_dec
         if self.readout in ("cosine", "signed_norm", "topk_norm", "binary"):
             u = u / u.norm(dim=-1, keepdim=True).clamp_min(EPSILON)
@@ -118,15 +127,15 @@ class Readout(nn.Module):
         return torch.zeros_like(scores).scatter_(-1, regions, values)
 
     def decode(self, features: torch.Tensor) -> torch.Tensor:
-        """Activations (..., d) of features (..., K): f B + c."""
+        """Return the activations f B + c (..., d) of features f (..., K)."""
         return features @ self.W_dec + self.b_dec
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """decode(encode(x))."""
+        """Return decode(encode(x))."""
         return self.decode(self.encode(x))
 
     def check_decoder_norms(self) -> bool:
-        """Whether the decoder's rows are unit rows, as SAEBench asks."""
+        """Return whether the rows of the decoder have unit length, as SAEBench requires."""
         norms = self.W_dec.norm(dim=1)
         return bool(
             torch.allclose(

@@ -1,9 +1,7 @@
-"""Where a model's files are: a local directory as it is, or a Hub name brought into the local
-cache.
+"""The files of a model: a local directory, or a Hub repository in the local cache.
 
-Knows paths, the Hub and its refusals. Does not know what is inside the files: loading.py reads
-them. Everything after this room works on a directory, so a model that is cached or local never
-waits for a network.
+Only this module uses the network. Everything after it works on a directory, so a model that is
+local or cached never waits for the Hub. The content of the files is left to `loading.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from pathlib import Path
 from ep.errors import ModelError
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-_NEVER = ["*/*"]  # sub-folders hold other formats of the same weights
+_NEVER = ["*/*"]  # sub-folders contain other formats of the same weights
 _TEXT_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "*.tiktoken"]
 _TOKENIZER_FILES = (
     "tokenizer.json",
@@ -32,17 +30,19 @@ class ModelSource:
     """A model's files on this machine."""
 
     directory: Path
-    """Holds config.json, the weights and the tokenizer."""
+    """The directory of config.json, the weights and the tokenizer."""
     revision: str | None
-    """The Hub commit the files belong to; None for a local directory."""
+    """The Hub commit of the files; None for a local directory."""
 
 
 def find(name_or_path: str, revision: str | None = None) -> ModelSource:
-    """Find a model's directory: a local one by its path, a Hub one by its name (from the cache,
-    else downloaded).
+    """Return the files of a model: a local directory, or a Hub repository, cached or downloaded.
 
-    Raises ModelError, in one line, for what is not a model directory, is unknown to the Hub, gated,
-    or out of reach.
+    name_or_path: path of a directory, or a Hub name.
+    revision: a Hub branch, tag or commit.
+
+    Raises ModelError, in one line, for anything that is not a model directory, and for a Hub model
+    that is unknown, gated or out of reach.
     """
     path = Path(name_or_path).expanduser()
     if not name_or_path.strip():
@@ -66,8 +66,9 @@ def find(name_or_path: str, revision: str | None = None) -> ModelSource:
 
 
 def _looks_local(name: str, path: Path) -> bool:
-    """Whether a name that does not exist was meant as a path, so that nobody waits for the Hub to
-    say so.
+    """Return whether a name that does not exist was meant as a path.
+
+    Such a name is refused immediately, without a request to the Hub.
     """
     if not _HUB_NAME.fullmatch(name):
         return True
@@ -75,6 +76,7 @@ def _looks_local(name: str, path: Path) -> bool:
 
 
 def _checked(directory: Path, name: str) -> Path:
+    """Return the directory; ModelError where it lacks the config, weights or a tokenizer."""
     if not (directory / "config.json").is_file():
         raise ModelError(
             f"{name} has no config.json: not a model directory (expected config.json, weights, "
@@ -97,7 +99,7 @@ def _has_weights(directory: Path) -> bool:
 
 
 def _cached(name: str, revision: str | None) -> Path | None:
-    """The cached snapshot, if it holds more than a config."""
+    """Return the cached snapshot if it contains a config and weights, else None."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -110,6 +112,7 @@ def _cached(name: str, revision: str | None) -> Path | None:
 
 
 def _downloaded(name: str, revision: str | None) -> Path:
+    """Download a snapshot: safetensors, or .bin weights where there are none."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -141,7 +144,6 @@ def _downloaded(name: str, revision: str | None) -> Path:
         raise ModelError(f"{name} has no revision {revision!r} on the Hub") from error
     except OSError as error:  # every way of not reaching the Hub, offline mode included
         raise ModelError(
-            f"{name} is no directory here and not in the local cache, and the Hub cannot be "
-            "reached; "
-            "give a model directory, or connect and try again"
+            f"{name} is not a directory here and not in the local cache, and the Hub cannot be "
+            "reached; give a model directory, or connect and try again"
         ) from error

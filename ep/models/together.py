@@ -1,7 +1,6 @@
-"""One text through models, position by position: what studies that compare two models read.
+"""The same texts through several models, position by position, for studies that compare models.
 
-Knows tokens and activations and nothing of dictionaries; texts come in as token ids, or as text to
-be cut anew.
+Texts are given as token ids, or as text that another tokenizer cuts again.
 """
 
 from __future__ import annotations
@@ -10,21 +9,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int64
 
 from ep.models.activations import harvest
 from ep.models.answering import user_turn
 from ep.models.loading import LanguageModel
 from ep.models.tokens import TokenBatch
+from ep.shapes import Float32, Int64
 
 AT_ONCE = 128
-Told = Callable[[float], None]
+"""Texts of one batch."""
+ShareReport = Callable[[float], None]
+"""Called with the share of the work done in [0, 1]; an exception it raises ends the work."""
 
 
 @dataclass(frozen=True, eq=False)
 class Positions:
-    """t positions of several texts: x raw activations, the text each belongs to, and tokens after
-    it in that text.
+    """Activations at t positions of several texts.
+
+    x: (t, d) raw activations.
+    text: (t,) index of the text that each position belongs to.
+    back: (t,) number of tokens after the position in its text.
     """
 
     x: Float32[np.ndarray, "t d"]
@@ -33,28 +37,34 @@ class Positions:
 
     @property
     def last(self) -> Float32[np.ndarray, "n d"]:
-        """The activation at the last token of each text, in the order of the texts."""
+        """The activations (n, d) at the last token of each text, in the order of the texts."""
         return self.x[self.back == 0]
 
 
 def turns(
-    model: LanguageModel, prompts: Sequence[str], layer: int, told: Told = lambda share: None
+    model: LanguageModel,
+    prompts: Sequence[str],
+    layer: int,
+    report: ShareReport = lambda share: None,
 ) -> Positions:
-    """Every position (BOS left out) of prompts as user turns up to the reply's opening."""
-    return positions(model, [user_turn(model, prompt) for prompt in prompts], layer, told)
+    """Return every position but BOS of prompts as user turns, up to the reply's opening."""
+    return positions(model, [user_turn(model, prompt) for prompt in prompts], layer, report)
 
 
 def positions(
     model: LanguageModel,
     rows: Sequence[Sequence[int]],
     layer: int,
-    told: Told = lambda share: None,
+    report: ShareReport = lambda share: None,
     only_last: bool = False,
 ) -> Positions:
-    """Every position but BOS of texts given as token ids, cut to the model's context; or the last
-    of each only.
+    """Return every position but BOS of texts that are given as token ids.
 
-    told(share) after each batch; what it raises ends the work. Errors as `harvest`.
+    rows: token ids of each text, cut to the model's context.
+    report: called with the share done after each batch.
+    only_last: return only the last position of each text.
+
+    Raises the errors of `harvest`.
     """
     parts, texts, backs = (
         [np.zeros((0, model.width), np.float32)],
@@ -65,15 +75,16 @@ def positions(
         batch, lengths = _batch(
             model, [tuple(row)[: model.context] for row in rows[start : start + AT_ONCE]]
         )
-        found = harvest(model, batch, [layer], "final" if only_last else "all")
-        parts.append(found.x[layer])
-        texts.append(found.passage + start)
-        backs.append(lengths[found.passage] - 1 - found.position)
-        told(min(1.0, (start + AT_ONCE) / len(rows)))
+        harvested = harvest(model, batch, [layer], "final" if only_last else "all")
+        parts.append(harvested.x[layer])
+        texts.append(harvested.events.passage + start)
+        backs.append(lengths[harvested.events.passage] - 1 - harvested.events.position)
+        report(min(1.0, (start + AT_ONCE) / len(rows)))
     return Positions(np.concatenate(parts), np.concatenate(texts), np.concatenate(backs))
 
 
 def _batch(model: LanguageModel, rows: Sequence[Sequence[int]]) -> tuple[TokenBatch, np.ndarray]:
+    """Return texts as one padded batch, and their lengths (n,) in tokens."""
     lengths = np.array([len(row) for row in rows], np.int64)
     ids = np.zeros((len(rows), int(lengths.max(initial=1))), np.int64)
     mask, keep = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
@@ -84,16 +95,18 @@ def _batch(model: LanguageModel, rows: Sequence[Sequence[int]]) -> tuple[TokenBa
 
 
 def pieces(model: LanguageModel, ids: Sequence[int]) -> list[bytes]:
-    """The bytes of each token of a text but its BOS."""
-    outside = model.tokens.bos_only(ids)
-    return [model.tokens.piece(i) for i, out in zip(ids, outside, strict=True) if not out]
+    """Return the bytes of each token of a text but its BOS."""
+    is_bos = model.tokens.bos_only(ids)
+    return [model.tokens.piece(i) for i, bos in zip(ids, is_bos, strict=True) if not bos]
 
 
 def recut(model: LanguageModel, other: LanguageModel, ids: Sequence[int]) -> list[int]:
-    """Token ids of a text that `model` has cut, as `other` cuts it; the space some put before a
-    text is left out.
+    """Return the token ids of a text that `model` has cut, as `other` cuts it.
+
+    ids: token ids from `model`. The space that some tokenizers put before a text is left out.
     """
     text = b"".join(pieces(model, ids)).decode("utf-8", "replace")
+    # whether this tokenizer is one of them
     if b"".join(pieces(model, model.tokens.encode("a"))) == b" a":
         text = text.removeprefix(" ")
     return other.tokens.encode(text)

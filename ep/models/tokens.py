@@ -1,13 +1,13 @@
-"""Text to token ids and back: the BOS rule, true masks, chat templates, batches.
+"""Text to token ids and back: the BOS rule, true masks, chat templates and batches.
 
-Knows the tokenizer. Does not know the model: nothing here runs a forward pass. This is the only
-room that decides where a BOS goes and which tokens are padding, template or content.
+This module alone decides where a BOS goes and which tokens are padding, template or content. It
+needs the tokenizer only and runs no model.
 
 The BOS rule (protocol 1.6): where the tokenizer has a BOS token, every passage starts with exactly
-one, also when its text or chat template already wrote one (W3), and that position is never
-harvested. Where it has none, a passage starts with its first real token, and that one is harvested
-like any other. Lengths are counted, never guessed from ids that look like padding, because BOS, EOS
-and pad may be one and the same id (W2).
+one, even when its text or chat template already contains one (W3), and that position is never
+harvested. Where it has none, a passage starts with its first real token, which is harvested like
+any other. Lengths are counted, never guessed from ids that look like padding, because BOS, EOS and
+pad may have the same id (W2).
 """
 
 from __future__ import annotations
@@ -21,26 +21,30 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Int64
 
 from ep.errors import ModelError
 from ep.models.chat import Message, render
 from ep.models.pieces import Pieces
+from ep.shapes import Bool, Int64
 
 
 @runtime_checkable
 class PassageLike(Protocol):
-    """What a batch needs to know of a passage."""
+    """What a batch needs of a passage."""
 
     @property
-    def id(self) -> int: ...
+    def id(self) -> int:
+        """The id that `TokenBatch.passage` refers to."""
+        ...
 
     @property
-    def text(self) -> str: ...
+    def text(self) -> str:
+        """Plain text, used where there are no messages."""
+        ...
 
     @property
     def messages(self) -> Sequence[Message] | None:
-        """A chat, to be rendered with the tokenizer's template; None for plain text."""
+        """A chat, which is rendered with the tokenizer's template; None for plain text."""
         ...
 
 
@@ -49,25 +53,23 @@ class Prompt(NamedTuple):
 
     ids: list[int]
     is_template: list[bool]
-    """True for BOS and for everything a chat template wrote."""
+    """True for BOS and for every token that the chat template added."""
     truncated: bool
-    """Whether it was cut to the model's context."""
+    """Whether the prompt was cut to the model's context."""
 
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Passages of one batch, padded on the right to the longest.
+    """A batch of b passages, padded on the right to the longest.
 
-    Padding has id 0 and means nothing: ask `mask`.
+    Padding has id 0, which may be a real token too: only `mask` tells them apart.
     """
 
     ids: Int64[np.ndarray, "b t"]
     mask: Bool[np.ndarray, "b t"]
     """True at real tokens."""
     keep: Bool[np.ndarray, "b t"]
-    """True at positions worth harvesting: real tokens that are neither BOS nor a chat
-    template's.
-    """
+    """True at positions to harvest: real tokens that are neither BOS nor a chat template's."""
     passage: Int64[np.ndarray, " b"]
     """Passage ids."""
     truncated: Bool[np.ndarray, " b"]
@@ -75,40 +77,42 @@ class TokenBatch:
 
     @property
     def n_tokens(self) -> int:
-        """Real tokens in the batch, BOS included."""
+        """Number of real tokens in the batch, BOS included."""
         return int(self.mask.sum())
 
 
 class Tokens:
-    """A tokenizer with the rules of this product."""
+    """A tokenizer with the BOS rule, chat templates and the bytes of its tokens."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
         self.bos: int | None = tokenizer.bos_token_id
         self._pieces = Pieces.of(tokenizer)
-        self._known: dict[int, bytes] = {}
+        self._cached: dict[int, bytes] = {}
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text, with exactly one BOS in front where the tokenizer has one.
+        """Return the token ids of a text, with exactly one BOS in front if there is one.
 
-        Special tokens written out in the text are read as such; a BOS at its start is not doubled.
+        Special tokens written out in the text are encoded as such; a BOS at its start is not
+        doubled.
         """
         return self._encode_all([text])[0]
 
     def chat(
         self, messages: Sequence[Message], add_generation_prompt: bool = False
     ) -> tuple[list[int], list[bool]]:
-        """Token ids of chat messages through the tokenizer's own template, and which of them are
-        template.
+        """Return the token ids of chat messages, and which of them belong to the template.
 
-        A token is content if its first character is message content, template otherwise (BOS, role
-        names, turn marks, the opening of the reply). Raises ModelError where the tokenizer has no
-        template or refuses the roles.
+        add_generation_prompt: whether to add the opening of the reply.
+
+        A token is content if its first character is message content, and template otherwise (BOS,
+        role names, turn marks, the opening of the reply). Raises ModelError where the tokenizer has
+        no template or refuses the roles.
         """
         text, contents = render(self.tokenizer, messages, add_generation_prompt)
         if not self.tokenizer.is_fast:
             raise ModelError(
-                "this tokenizer gives no character offsets, which chat needs; give plain text"
+                "this tokenizer has no character offsets, which chats need; give plain text"
             )
         encoded = self.tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
@@ -118,28 +122,30 @@ class Tokens:
         for span in contents:
             is_content |= (starts >= span.start) & (starts < span.stop)
         ids = self._with_one_bos(encoded["input_ids"])
-        # 1 where a BOS was put in front, negative where doubled ones were taken off
+        # 1 where a BOS was added, negative where surplus ones were removed
         added = len(ids) - len(starts)
         is_template = [True] * max(added, 0) + (~is_content[max(-added, 0) :]).tolist()
         return ids, is_template
 
     def bos_only(self, ids: Sequence[int]) -> list[bool]:
-        """Which tokens of an encoded text are not text: the leading BOS, where there is one."""
+        """Return which tokens of an encoded plain text are not text: its BOS, if there is one."""
         return [position == 0 and self.bos is not None for position in range(len(ids))]
 
     def piece(self, id: int) -> bytes:
-        """The exact bytes of one token; joining a passage's pieces gives its text (limits: see
-        pieces.py).
+        """Return the exact bytes of one token.
+
+        The joined pieces of a passage are its text, within the limits that `pieces.py` describes.
         """
-        known = self._known.get(id)
-        if known is None:
-            known = self._known[id] = self._pieces.piece(id)
-        return known
+        piece = self._cached.get(id)
+        if piece is None:
+            piece = self._cached[id] = self._pieces.piece(id)
+        return piece
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of everything that decides ids: vocabulary, merges, normaliser, special tokens,
-        chat template.
+        """SHA-256 of everything that decides ids.
+
+        It covers the vocabulary, merges, normaliser, special tokens and chat template.
         """
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         body = (
@@ -156,9 +162,10 @@ class Tokens:
     ) -> Iterator[TokenBatch]:
         """Cut a stream of passages into batches of `batch_size` passages, in order.
 
-        context  Tokens kept of each passage, not counting BOS (protocol 1.7: 128, so rows of 129).
+        context: tokens to keep of each passage, not counting BOS (protocol 1.7: 128, so rows of
+            129).
 
-        A passage with messages is rendered with the chat template; if the last turn is the user's,
+        Passages with messages are rendered with the chat template. If the last turn is the user's,
         the opening of the reply follows, whose last token is the "final" position. Passages without
         any token are left out.
         """
@@ -182,6 +189,7 @@ class Tokens:
                 yield self._padded(rows, context + (self.bos is not None))
 
     def _padded(self, rows: list[tuple[int, list[int], list[bool]]], limit: int) -> TokenBatch:
+        """Return rows (passage id, token ids, template flags) as a batch, cut to `limit` tokens."""
         width = min(limit, max(len(ids) for _, ids, _ in rows))
         batch = TokenBatch(
             ids=np.zeros((len(rows), width), dtype=np.int64),
@@ -198,8 +206,9 @@ class Tokens:
         return batch
 
     def _encode_all(self, texts: list[str]) -> list[list[int]]:
-        # A lone surrogate, which JSON can spell, has no UTF-8 form; tokenizers refuse it, so it
-        # becomes "?".
+        """Return the token ids of each text, each with its BOS."""
+        # JSON may contain lone surrogates, which have no UTF-8 form and which tokenizers refuse:
+        # they become "?".
         clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         if not clean:
             return []
@@ -209,6 +218,7 @@ class Tokens:
         return [self._with_one_bos(ids) for ids in encoded["input_ids"]]
 
     def _with_one_bos(self, ids: list[int]) -> list[int]:
+        """Return the ids with exactly one leading BOS, or as they are where there is none."""
         if self.bos is None:
             return list(ids)
         first = next((n for n, id in enumerate(ids) if id != self.bos), len(ids))

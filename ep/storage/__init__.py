@@ -1,6 +1,6 @@
 """Dictionaries on disk: the `.ep.h5` file, and folders of such files.
 
-Opening one loads h5py and numpy, no more.
+Opening a dictionary imports h5py and numpy only.
 """
 
 from __future__ import annotations

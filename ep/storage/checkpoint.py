@@ -1,8 +1,7 @@
-"""The kept state of an unfinished build: plain arrays beside the files it will become, and their
-settings.
+"""The stored state of an unfinished build: arrays, and the settings they belong to.
 
-It knows nothing of what the arrays mean. The state is replaced in one rename: a crash while writing
-keeps the old one.
+The state is one file in the output folder. It is replaced in one rename, so a crash while writing
+leaves the previous state. What the arrays mean is up to the caller.
 """
 
 from __future__ import annotations
@@ -21,17 +20,21 @@ import numpy as np
 from ep.errors import ConfigError, StorageError
 
 NAME = ".ep-build.npz"
+"""The name of the state's file."""
 VERSION = 2
-"""Of what a state holds.
+"""The version of the state.
 
-2: rivals and coarser regions are counted; a state without those counts would lose members.
+Version 2 counts rivals and coarser regions; continuing from a state without those counts would lose
+members.
 """
 
 
 class Checkpoint:
-    """One unfinished build in `folder`.
+    """The state of one unfinished build.
 
-    settings: JSON values that decide the result; a state made with others is refused by name.
+    folder: the output folder of the build.
+    settings: JSON values that determine the result; a state stored with other settings is refused,
+        with the names of those that differ.
     """
 
     def __init__(self, folder: str | Path, settings: Mapping[str, Any]) -> None:
@@ -41,37 +44,41 @@ class Checkpoint:
 
     @property
     def fingerprint(self) -> str:
+        """SHA-256 of the settings."""
         return hashlib.sha256(self.settings.encode()).hexdigest()
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Write the state, all or nothing.
+        """Write the state, or leave the previous one unchanged.
 
-        StorageError when the disk is full or the folder cannot be written.
+        Raises StorageError if the disk is full or the folder cannot be written.
         """
         partial = self.path.with_suffix(".partial")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:
-                about = {"settings": np.array(self.settings), "version": np.array(VERSION)}
-                np.savez(file, allow_pickle=False, **{**about, **arrays})
+                header = {"settings": np.array(self.settings), "version": np.array(VERSION)}
+                np.savez(file, allow_pickle=False, **{**header, **arrays})
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.path)
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise StorageError(
-                f"the build's state could not be kept in {self.folder} ({error.strerror})"
+                f"the state of the build could not be stored in {self.folder} ({error.strerror})"
             ) from error
 
     def load(self) -> dict[str, np.ndarray]:
-        """The kept arrays. ConfigError when there is no state here, it belongs to another build, or
-        another version kept it."""
+        """Return the stored arrays.
+
+        Raises ConfigError if there is no state, it is damaged, it belongs to other settings, or
+        another version of this program stored it.
+        """
         if not self.path.exists():
-            raise ConfigError(f"{self.folder} holds no unfinished build: run once without --resume")
+            raise ConfigError(f"{self.folder} has no unfinished build: run without --resume")
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            kept = json.loads(str(arrays.pop("settings")))
+            stored = json.loads(str(arrays.pop("settings")))
             version = int(arrays.pop("version", np.array(1)))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ConfigError(
@@ -79,30 +86,29 @@ class Checkpoint:
             ) from error
         if version != VERSION:
             raise ConfigError(
-                f"the unfinished build in {self.folder} was kept by another version of this "
-                "program and cannot be "
-                "completed rightly: run once without --resume"
+                f"the unfinished build in {self.folder} was stored by another version of this "
+                "program and cannot be continued: run without --resume"
             )
-        wanted = json.loads(self.settings)
+        settings = json.loads(self.settings)
         differing = sorted(
-            key for key in kept.keys() | wanted.keys() if kept.get(key) != wanted.get(key)
+            key for key in stored.keys() | settings.keys() if stored.get(key) != settings.get(key)
         )
         if differing:
             raise ConfigError(
-                f"the unfinished build in {self.folder} was started with other "
-                f"{', '.join(differing)}: "
-                "use the same settings, or another folder"
+                f"the unfinished build in {self.folder} was started with other values of "
+                f"{', '.join(differing)}: use the same settings, or another folder"
             )
         return arrays
 
     def remove(self) -> None:
+        """Delete the state, if there is one."""
         self.path.unlink(missing_ok=True)
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the output folder and see that it can be written, before any work.
+    """Create the output folder and check that it can be written, before any work is done.
 
-    StorageError when it cannot.
+    Raises StorageError if it cannot.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

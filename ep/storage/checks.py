@@ -1,10 +1,9 @@
-"""What the values of a dictionary must satisfy, checked in bounded blocks: before writing, and in a
-file.
+"""Checks of the values of a dictionary, in blocks of bounded size, before writing and in a file.
 
-What steers reading (offsets, ids, counts) is checked in full every time. What is only shown
-(distances, logits) is checked in small files and on request; of vectors and of the places excerpts
-point to, a spread of rows is checked when a large file opens, and all of them otherwise. This room
-knows neither HDF5 nor models.
+Arrays that are followed as indices or counts (offsets, ids, counts) are always checked in full.
+Arrays that are only displayed (distances, logits) are checked in small files and on request. Of the
+vectors and of the places that excerpts refer to, some evenly spread rows are checked when a large
+file is opened, and all rows otherwise. HDF5 and models are not involved.
 """
 
 from __future__ import annotations
@@ -18,74 +17,78 @@ from ep.storage.content import Content, spans
 from ep.storage.schema import ARRAYS, NEEDS, REQUIRED, TOGETHER, Array
 
 UNIT_TOLERANCE = 1e-3
-"""How far a norm may be from 1; the same bound the exact search allows for."""
+"""How far a norm may be from 1; the exact search allows for the same bound."""
 
 SPREAD_BLOCKS, SPREAD_ROWS = 8, 32
-"""A large array is sampled in this many places, this many rows each, first and last rows
-included.
+"""A large array is sampled in this many places, with this many rows each.
+
+The first and the last rows are included.
 """
 
-STEERING = ("region", "elsewhere", "count", "rising", "offsets", "band")
+INDEXING = ("region", "elsewhere", "count", "rising", "offsets", "band")
 """Rules of arrays that are followed as indices or counts."""
 
 
 def verify(content: Content, thorough: bool = True) -> None:
-    """DictionaryFileError, naming array and row, at the first value that cannot be; silence when
-    all is well.
+    """Raise DictionaryFileError for the first invalid value, with its array and row.
 
-    thorough: every value; otherwise steering arrays in full and a spread of rows of the vectors.
+    content: the dictionary.
+    thorough: check every value; otherwise the arrays followed as indices or counts in full, and
+        some rows of the vectors.
     """
-    complete(content.names)
+    check_presence(content.names)
     if content.sizes["K"] < 1 or content.sizes["d"] < 1:
         raise DictionaryFileError("the dictionary has no regions")
     for name in content.names:
         array = ARRAYS[name]
-        if thorough or array.is_vectors or name == "center" or array.rule.split(":")[0] in STEERING:
-            _values(content, array, thorough)
-    _references(content, thorough)
+        if thorough or array.is_vectors or name == "center" or array.rule.split(":")[0] in INDEXING:
+            _check_values(content, array, thorough)
+    _check_references(content, thorough)
 
 
-def complete(names: tuple[str, ...]) -> None:
-    """DictionaryFileError when a required array is missing, or one of several that need each
-    other.
+def check_presence(names: tuple[str, ...]) -> None:
+    """Check that the arrays required, alone or by each other, are present.
+
+    Raises DictionaryFileError if one is missing.
     """
     for name in REQUIRED:
         if name not in names:
             raise DictionaryFileError(f"the array {name} is missing")
     for group in TOGETHER:
-        lacking = [name for name in group if name not in names]
-        if 0 < len(lacking) < len(group):
+        missing = [name for name in group if name not in names]
+        if 0 < len(missing) < len(group):
             raise DictionaryFileError(
-                f"the array {lacking[0]} is missing, which others need ({', '.join(group)})"
+                f"the array {missing[0]} is missing, which others need ({', '.join(group)})"
             )
     for name, targets in NEEDS.items():
-        there = [target for target in targets if target in names]
-        if name in names and not there:
+        present = [target for target in targets if target in names]
+        if name in names and not present:
             raise DictionaryFileError(
                 f"the array {' or '.join(targets)} is missing, which {name} points into"
             )
-        if name in names and len(there) > 1:
+        if name in names and len(present) > 1:
             raise DictionaryFileError(
-                f"{name} may point into {' or '.join(there)}: expected only one of them"
+                f"{name} may point into {' or '.join(present)}: expected only one of them"
             )
 
 
-def _values(content: Content, array: Array, thorough: bool) -> None:
+def _check_values(content: Content, array: Array, thorough: bool) -> None:
+    """Check the values of one array against its rule."""
     rule, _, target = array.rule.partition(":")
-    content.ends(array)
+    content.check_length(array)
     if rule in ("offsets", "rising"):
-        _monotone(content, array, target)
+        _check_order(content, array, target)
     else:
         for start, stop in _ranges(content, array, thorough or not array.is_vectors):
             rows = content.rows(array, start, stop)
-            bad = RULES[rule](rows, content)
-            if bad.any():
-                at = start + int(np.argmax(bad.reshape(len(rows), -1).any(axis=1)))
-                raise DictionaryFileError(f"{array.name}, row {at}: {MEANING[rule]} expected")
+            is_invalid = RULES[rule](rows, content)
+            if is_invalid.any():
+                row = start + int(np.argmax(is_invalid.reshape(len(rows), -1).any(axis=1)))
+                raise DictionaryFileError(f"{array.name}, row {row}: {MEANING[rule]} expected")
 
 
 def _ranges(content: Content, array: Array, thorough: bool) -> Iterator[tuple[int, int]]:
-    """Row ranges: all of them, or a few evenly spread, the first and the last among them."""
+    """Yield row ranges: all rows, or a few evenly spread blocks with the first and last rows."""
     shape = content.shape(array)
     if thorough:
         yield from spans(shape, array.dtype.itemsize)
@@ -96,30 +99,33 @@ def _ranges(content: Content, array: Array, thorough: bool) -> Iterator[tuple[in
         yield int(start), min(shape[0], int(start) + SPREAD_ROWS)
 
 
-def _monotone(content: Content, array: Array, target: str) -> None:
-    """Ids that rise strictly, or offsets that start at 0, never fall and end at the length of what
-    they point into.
+def _check_order(content: Content, array: Array, target: str) -> None:
+    """Check ids or offsets.
+
+    Ids must rise strictly. Offsets must start at 0, never fall, and end at the size named by
+    `target`, that of the array they refer to.
     """
     last = -1 if not target else 0
     for start, rows in content.blocks(array):
+        # the difference to the last value of the previous block comes first
         steps = np.diff(rows, prepend=np.array([last], rows.dtype))
-        bad = steps < 0 if target else steps <= 0
+        is_invalid = steps < 0 if target else steps <= 0
         if target and start == 0:
-            bad[0] = rows[0] != 0
-        if bad.any():
+            is_invalid[0] = rows[0] != 0
+        if is_invalid.any():
             rule = "offsets that start at 0 and never fall" if target else "ids in rising order"
             raise DictionaryFileError(
-                f"{array.name}, row {start + int(np.argmax(bad))}: {rule} expected"
+                f"{array.name}, row {start + int(np.argmax(is_invalid))}: {rule} expected"
             )
         last = rows[-1]
     if target and last != content.sizes[target]:
         raise DictionaryFileError(f"{array.name} ends at {last}, expected {content.sizes[target]}")
 
 
-def _references(content: Content, thorough: bool) -> None:
-    """Excerpts and founders must lie inside passages the dictionary stores."""
+def _check_references(content: Content, thorough: bool) -> None:
+    """Check that excerpts and founders lie inside passages that the dictionary stores."""
     if "plain_ids" in content and "excerpt_passage" in content:
-        _plain_references(content, thorough)
+        _check_plain_references(content, thorough)
     if "passage_ids" not in content:
         return
     ids, lengths = content.read("passage_ids"), np.diff(content.read("passage_offsets"))
@@ -132,30 +138,31 @@ def _references(content: Content, thorough: bool) -> None:
                 content.rows(passages, start, stop),
                 content.rows(positions, start, stop),
             )
-            at = np.minimum(np.searchsorted(ids, passage), max(0, len(ids) - 1))
-            bad = (
-                (ids[at] != passage) | (position < 0) | (position >= lengths[at])
+            index = np.minimum(np.searchsorted(ids, passage), max(0, len(ids) - 1))
+            is_invalid = (
+                (ids[index] != passage) | (position < 0) | (position >= lengths[index])
                 if len(ids)
                 else passage == passage
             )
-            if bad.any():
-                row = int(np.argmax(bad))
+            if is_invalid.any():
+                row = int(np.argmax(is_invalid))
                 where = f"token {position[row]} of passage {passage[row]}"
                 raise DictionaryFileError(
                     f"{kind}_passage, row {start + row}: {where} is not stored in the dictionary"
                 )
 
 
-def _plain_references(content: Content, thorough: bool) -> None:
-    """Excerpts of passages without tokens: the passage must be there; which token it is cannot be
-    checked.
+def _check_plain_references(content: Content, thorough: bool) -> None:
+    """Check that the excerpts of passages without tokens refer to stored passages.
+
+    Which token is marked cannot be checked.
     """
     ids, passages = content.read("plain_ids"), ARRAYS["excerpt_passage"]
     for start, stop in _ranges(content, passages, thorough):
         passage = content.rows(passages, start, stop)
-        bad = ~np.isin(passage, ids)
-        if bad.any():
-            row = int(np.argmax(bad))
+        is_invalid = ~np.isin(passage, ids)
+        if is_invalid.any():
+            row = int(np.argmax(is_invalid))
             raise DictionaryFileError(
                 f"excerpt_passage, row {start + row}: passage {passage[row]} is not stored in the "
                 "dictionary"
@@ -165,18 +172,20 @@ def _plain_references(content: Content, thorough: bool) -> None:
 def _outside(
     low: float, high: float, undefined: bool = False
 ) -> Callable[[np.ndarray, Content], np.ndarray]:
-    """A rule: True where a value is not in [low, high]; `undefined` lets NaN pass (a region without
-    members).
+    """Return a rule that is True where a value does not lie in [low, high].
+
+    undefined: accept NaN, which stands for a region without members.
     """
 
     def rule(rows: np.ndarray, content: Content) -> np.ndarray:
-        bad = ~((rows >= low) & (rows <= high))
-        return bad & ~np.isnan(rows) if undefined else bad
+        is_invalid = ~((rows >= low) & (rows <= high))
+        return is_invalid & ~np.isnan(rows) if undefined else is_invalid
 
     return rule
 
 
 def _not_unit(rows: np.ndarray, content: Content) -> np.ndarray:
+    """A rule that is True where a row does not have length 1."""
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
     return ~(np.abs(norms - 1) <= UNIT_TOLERANCE)
 
@@ -198,6 +207,7 @@ RULES: dict[str, Callable[[np.ndarray, Content], np.ndarray]] = {
     "elsewhere": lambda rows, content: rows < -1,
     "region": lambda rows, content: (rows < -1) | (rows >= content.sizes["K"]),
 }
+"""The rules by name; each takes rows and the content and returns where values are invalid."""
 MEANING = {
     "finite": "finite numbers",
     "unit": "a finite vector of length 1",
@@ -214,3 +224,4 @@ MEANING = {
     "elsewhere": "region ids of another dictionary, or -1 for none,",
     "region": "region ids of this dictionary, or -1 for none,",
 }
+"""What each rule expects, for messages."""

@@ -1,8 +1,7 @@
-"""The content of a dictionary, wherever it lies: sizes, arrays in bounded blocks, and the digest
-over them.
+"""The content of a dictionary in memory or in a file: sizes, arrays in blocks, and the digest.
 
-Memory and files answer alike here, so a check, a copy or a digest is written once. It knows no
-HDF5.
+Both kinds of dictionary have the same interface here, so checks, copies and digests are written
+once, without HDF5.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 
 from ep.errors import DictionaryFileError
 from ep.method.dictionary import Source
-from ep.storage.provenance import stable
+from ep.storage.provenance import canonical
 from ep.storage.schema import ARRAYS, BLOCK_BYTES, Array
 
 COUNTED = (
@@ -30,10 +29,15 @@ COUNTED = (
 
 
 class Content:
-    """A source seen as the datasets of the file: the vocabulary's pieces appear as bytes and
-    offsets.
+    """The arrays of a dictionary as the datasets of its file.
 
-    sizes: the letters of `ep.storage.schema` in numbers.
+    The vocabulary's pieces, an array of `bytes` in Python, appear as bytes and offsets. The
+    attribute `sizes` maps the letters of `ep.storage.schema` to numbers.
+
+    source: provides the arrays.
+    size: K.
+
+    Raises DictionaryFileError if there is no centre.
     """
 
     def __init__(self, source: Source, size: int) -> None:
@@ -41,10 +45,11 @@ class Content:
         self._flat = _flat_vocabulary(source)
         self.names = tuple(name for name in ARRAYS if name in self._flat or name in source)
         if "center" not in self.names:
-            raise DictionaryFileError("the dictionary holds no center")
+            raise DictionaryFileError("the array center is missing")
         self.sizes = {"K": size, "d": int(self.read("center").size)}
         for letter, name in COUNTED:
             self.sizes[letter] = len(self.read(name)) if name in self.names else 0
+        # the other sizes are the last entry of an offsets array
         for letter, name, last in (
             ("E", "excerpt_offsets", size),
             ("T", "passage_offsets", self.sizes["P"]),
@@ -56,6 +61,7 @@ class Content:
         return name in self.names
 
     def read(self, name: str, start: int | None = None, stop: int | None = None) -> np.ndarray:
+        """Return the dataset called `name`, or its rows start to stop, in the dtype it has."""
         return (
             self._flat[name][start:stop]
             if name in self._flat
@@ -63,24 +69,25 @@ class Content:
         )
 
     def shape(self, array: Array) -> tuple[int, ...]:
+        """Return the shape an array must have, given the sizes."""
         return array.resolve(self.sizes)
 
     def blocks(self, array: Array) -> Iterator[tuple[int, np.ndarray]]:
-        """(first row, rows) of one array in the file's dtype, at most `BLOCK_BYTES` at a time."""
+        """Yield (first row, rows) of one array in the file's dtype, at most `BLOCK_BYTES` each."""
         for start, stop in spans(self.shape(array), array.dtype.itemsize):
             yield start, self.rows(array, start, stop)
 
-    def ends(self, array: Array) -> None:
-        """DictionaryFileError when an array has more rows than the others call for."""
+    def check_length(self, array: Array) -> None:
+        """Raise DictionaryFileError if an array has more rows than the sizes require."""
         length = self.shape(array)[0]
         if len(self.read(array.name, length, length + 1)):
             raise DictionaryFileError(f"{array.name} has more than the {length} rows expected")
 
     def rows(self, array: Array, start: int, stop: int) -> np.ndarray:
-        """Rows start..stop in the file's dtype.
+        """Return rows start to stop of an array in the file's dtype.
 
-        DictionaryFileError when the shape is not the one the other arrays call for, or a value does
-        not fit the dtype.
+        Raises DictionaryFileError if the shape does not follow from the sizes, or a value does not
+        fit the dtype.
         """
         expected = (stop - start, *self.shape(array)[1:])
         rows = self.read(array.name, start, stop)
@@ -91,32 +98,36 @@ class Content:
         if rows.dtype == array.dtype:
             return np.ascontiguousarray(rows)
         if rows.dtype.kind not in "biuf":
-            raise DictionaryFileError(f"{array.name} holds {rows.dtype}, expected {array.dtype}")
+            raise DictionaryFileError(
+                f"{array.name} has dtype {rows.dtype}, expected {array.dtype}"
+            )
+        # a cast is accepted if it changes no value, so overflow needs no warning here
         with np.errstate(invalid="ignore", over="ignore"):
             cast = rows.astype(array.dtype)
         if not np.array_equal(cast, rows, equal_nan=array.dtype.kind == "f"):
             raise DictionaryFileError(
-                f"{array.name} holds {rows.dtype} values that do not fit {array.dtype}"
+                f"{array.name} has {rows.dtype} values that do not fit {array.dtype}"
             )
         return cast
 
 
 def spans(shape: tuple[int, ...], itemsize: int) -> Iterator[tuple[int, int]]:
-    """Row ranges that cover `shape` in blocks of at most `BLOCK_BYTES`."""
+    """Yield row ranges that cover `shape` in blocks of at most `BLOCK_BYTES`."""
     step = max(1, BLOCK_BYTES // max(1, itemsize * int(np.prod(shape[1:]))))
     for start in range(0, shape[0], step):
         yield start, min(shape[0], start + step)
 
 
 def _flat_vocabulary(source: Source) -> dict[str, np.ndarray]:
-    """The datasets that stand for `vocabulary_pieces`; empty when the source has them itself or has
-    no vocabulary.
+    """Return the datasets that represent `vocabulary_pieces`.
+
+    There are none if the source has these datasets itself, or no vocabulary.
     """
     if "vocabulary_bytes" in source or "vocabulary_pieces" not in source:
         return {}
     pieces = source.read("vocabulary_pieces").tolist()
     if not all(isinstance(piece, bytes) for piece in pieces):
-        raise DictionaryFileError("vocabulary_pieces holds something that is not bytes")
+        raise DictionaryFileError("vocabulary_pieces has an entry that is not bytes")
     offsets = np.concatenate(
         [[0], np.cumsum([len(piece) for piece in pieces], dtype=np.int64)]
     ).astype(np.int64)
@@ -127,14 +138,15 @@ def _flat_vocabulary(source: Source) -> dict[str, np.ndarray]:
 
 
 def start_hash(array: Array, shape: tuple[int, ...]) -> Any:
-    """A SHA-256 that already holds the array's name, dtype and shape; its bytes follow, in C order,
-    little-endian.
+    """Return a SHA-256 to which an array's name, dtype and shape have been added.
+
+    The array's bytes are to follow, in C order, little-endian.
     """
     return hashlib.sha256(f"{array.name} {array.dtype.str} {list(shape)}\n".encode())
 
 
 def checksum(content: Content, array: Array) -> str:
-    """SHA-256 of one array."""
+    """Return the SHA-256 of one array."""
     sha = start_hash(array, content.shape(array))
     for _, rows in content.blocks(array):
         sha.update(rows.data)
@@ -142,8 +154,10 @@ def checksum(content: Content, array: Array) -> str:
 
 
 def combine(checksums: Mapping[str, str], info: Mapping[str, Any]) -> str:
-    """The digest of a dictionary from those of its arrays and its provenance without what differs
-    by chance.
+    """Return the digest of a dictionary.
+
+    checksums: SHA-256 of each array, by name.
+    info: the provenance; entries that differ between equal builds are left out.
     """
     listing = json.dumps(dict(checksums), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(listing.encode() + b"\n" + stable(info)).hexdigest()
+    return hashlib.sha256(listing.encode() + b"\n" + canonical(info)).hexdigest()

@@ -1,9 +1,8 @@
-"""What people and models do to the labels of a dictionary, one edit at a time: made here, checked
-here, never changed.
+"""Edits of the labels of a dictionary by people and models: their construction and validation.
 
-An edit is a small JSON object, documented in `docs/labels.md`; the file is the list of all edits,
-so nothing said is ever lost and any edit can be taken back. It knows no file, and not what the
-labels are once all edits are applied.
+An edit is a small JSON object, described in `docs/labels.md`. The label file is the list of all
+edits, so nothing is ever lost and any edit can be undone. Files, and the labels that result from
+the edits, are handled in `ep.storage.labelfile` and `ep.storage.labels`.
 """
 
 from __future__ import annotations
@@ -16,19 +15,23 @@ from typing import Any
 from ep.errors import RequestError
 
 Edit = dict[str, Any]
+"""An edit as a JSON object."""
 LONGEST = 10_000
-"""Characters a label or a note may have."""
+"""The largest number of characters in a label or a note."""
 LONGEST_NAME = 200
+"""The largest number of characters in the name of a list or a source."""
 HAND, AUTOMATIC, MODEL, PUBLISHED = "hand", "automatic", "model:", "published"
+"""The sources of a label; MODEL is the prefix of a model's."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """How well readers can tell a region's excerpts by a label (balanced accuracy), of n excerpts
-    asked about.
+    """How well a label lets readers recognise a region's excerpts, measured as balanced accuracy.
 
-    value, low, high: in [0, 1], the 95 % interval around the value.
-    control: the same for another region's label on the same excerpts; None when it was not asked.
+    value: balanced accuracy, in [0, 1].
+    n: number of excerpts judged.
+    low, high: the 95 % interval around the value, in [0, 1].
+    control: the value for another region's label on the same excerpts; None if it was not measured.
     """
 
     value: float
@@ -46,8 +49,14 @@ def label(
     replaces: int | None = None,
     locked: bool = False,
 ) -> Edit:
-    """Gives a region a label. replaces: the id of the label it takes the place of, unless that one
-    is locked.
+    """Give a region a label.
+
+    region: the region's id.
+    text: the label.
+    source: "hand", "model:NAME@HOST" or "automatic".
+    score: how good the label is, if it was measured.
+    replaces: id of the label it replaces, unless that one is locked.
+    locked: whether the new label is locked.
     """
     edit: Edit = {
         "do": "label",
@@ -67,64 +76,66 @@ def label(
 
 
 def remove(region: int, label: int) -> Edit:
-    """Takes a label away, by its id; a locked one stays."""
+    """Remove a label, by its id, from a region; a locked one stays."""
     return {"do": "remove", "region": int(region), "label": label}
 
 
 def lock(region: int, label: int, on: bool = True) -> Edit:
-    """Locks a label, so that it stays the best and nothing replaces or removes it; or unlocks
-    it.
+    """Lock a label by its id, or unlock it.
+
+    A locked label stays the best one, and nothing replaces or removes it.
     """
     return {"do": "lock", "region": int(region), "label": label, "on": on}
 
 
 def note(region: int, text: str) -> Edit:
-    """Sets the note of a region; an empty text takes it away."""
+    """Set the note of a region; an empty text removes it."""
     return {"do": "note", "region": int(region), "text": clean(text).strip()}
 
 
 def put(name: str, regions: Iterable[int] = ()) -> Edit:
-    """Puts regions at the end of a named list, those it holds already stay where they are; makes
-    the list.
+    """Append regions to a named list, which is created if it does not exist.
+
+    Regions already on the list keep their places.
     """
     return {"do": "put", "list": _name(name), "regions": [int(k) for k in regions]}
 
 
 def take(name: str, regions: Iterable[int]) -> Edit:
-    """Takes regions off a list."""
+    """Remove regions from a list."""
     return {"do": "take", "list": _name(name), "regions": [int(k) for k in regions]}
 
 
 def order(name: str, regions: Iterable[int]) -> Edit:
-    """Brings a list into this order; regions it holds that are not named here follow as they
-    were.
+    """Set the order of a list.
+
+    Regions of the list that are not given follow in their present order.
     """
     return {"do": "order", "list": _name(name), "regions": [int(k) for k in regions]}
 
 
 def describe(name: str, text: str) -> Edit:
-    """Sets the note of a list."""
+    """Set the note of a list."""
     return {"do": "describe", "list": _name(name), "text": clean(text).strip()}
 
 
 def drop(name: str) -> Edit:
-    """Takes a whole list away."""
+    """Delete a list."""
     return {"do": "drop", "list": _name(name)}
 
 
 def undo(edit: int) -> Edit:
-    """Takes back the edit with this id; an undo can be taken back too."""
+    """Undo the edit with this id; an undo can be undone as well."""
     return {"do": "undo", "edit": edit}
 
 
 def clean(text: str) -> str:
-    """The text with half characters (lone surrogates), which no file and no screen can hold, made
-    visible.
-    """
+    """Replace lone surrogates, which cannot be stored or displayed, by a visible character."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _name(text: str) -> str:
+    """Return a list's name with white space normalised."""
     return " ".join(clean(text).split())
 
 
@@ -132,13 +143,16 @@ def _name(text: str) -> str:
 
 
 def check(edit: Any, regions: int) -> Edit:
-    """The edit, cleaned, when it is one that can be applied to a dictionary of so many regions;
-    else RequestError.
+    """Return a cleaned edit if it can be applied to a dictionary of so many regions.
 
-    Edits of a kind this version does not know are let through: they are kept and have no effect.
+    Edits of a kind that this version does not know are returned unchanged: they are stored and have
+    no effect. Raises RequestError for any other edit that cannot be applied.
+
+    edit: the edit, of any type.
+    regions: number of regions of the dictionary, K.
     """
     if not isinstance(edit, dict) or not isinstance(edit.get("do"), str):
-        raise RequestError("an edit is an object with a text 'do'")
+        raise RequestError("an edit must be an object with a text 'do'")
     rules = RULES.get(edit["do"])
     if rules is None:
         return edit
@@ -148,8 +162,8 @@ def check(edit: Any, regions: int) -> Edit:
             if field in required:
                 raise RequestError(f"the edit {edit['do']!r} has no {field!r}")
             continue
-        if (wrong := rule(edit[field])) is not None:
-            raise RequestError(f"{field!r} {wrong}")
+        if (fault := rule(edit[field])) is not None:
+            raise RequestError(f"{field!r} {fault}")
     for k in (edit["region"],) if "region" in edit else edit.get("regions", ()):
         if not 0 <= k < regions:
             raise RequestError(
@@ -163,9 +177,12 @@ def check(edit: Any, regions: int) -> Edit:
 
 
 Rule = Callable[[Any], "str | None"]
+"""A rule for one field: returns what is wrong with a value, or None."""
 
 
 def _text(longest: int, empty: bool = False) -> Rule:
+    """Return a rule for texts of a limited length."""
+
     def rule(value: Any) -> str | None:
         if not isinstance(value, str):
             return "is not a text"
@@ -174,7 +191,7 @@ def _text(longest: int, empty: bool = False) -> Rule:
         return (
             None
             if len(value) <= longest
-            else f"has {len(value):,} characters: at most {longest:,} are kept"
+            else f"has {len(value):,} characters: at most {longest:,} are allowed"
         )
 
     return rule
@@ -189,18 +206,20 @@ def _whole(value: Any) -> str | None:
 
 
 def _share(value: Any) -> str | None:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return None if number and 0 <= value <= 1 else "is not a number from 0 to 1"
+    is_number = (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    )
+    return None if is_number and 0 <= value <= 1 else "is not a number from 0 to 1"
 
 
 def _interval(value: Any) -> str | None:
-    fine = (
+    is_valid = (
         isinstance(value, list)
         and len(value) == 2
         and not any(map(_share, value))
         and value[0] <= value[1]
     )
-    return None if fine else "is not a pair of rising numbers from 0 to 1"
+    return None if is_valid else "is not a pair of rising numbers from 0 to 1"
 
 
 def _many(value: Any) -> str | None:
@@ -238,6 +257,4 @@ RULES: Mapping[str, tuple[dict[str, Rule], dict[str, Rule]]] = {
     "drop": (dict(_LIST), {}),
     "undo": ({"edit": _whole}, {}),
 }
-"""For every kind of edit: the fields it must have and those it may have, with what must be true of
-each.
-"""
+"""The fields that each kind of edit must have and those it may have, with their rules."""

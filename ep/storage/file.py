@@ -1,6 +1,6 @@
-"""One dictionary in one `.ep.h5` file: opened lazily, read by rows, checked before it is believed.
+"""Reading one `.ep.h5` file: opened lazily, read by rows, and checked before it is used.
 
-The layout is in `docs/format.md`. Writing is in `ep.storage.writing`; this room only reads.
+The layout is in `docs/format.md`; writing is in `ep.storage.writing`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from ep.storage.provenance import decode
 from ep.storage.schema import ARRAYS
 
 THOROUGH_BELOW = 8 * 2**20
-"""Files up to this size are checked value by value on opening; larger ones in `check`."""
+"""Files up to this size are checked value by value on opening; larger ones by `check` only."""
 
 CHUNK_CACHE_BYTES = 256 * 2**10
-"""Decompressed chunks HDF5 keeps per array; a page that shows one region needs one chunk of
-each.
+"""Cache of decompressed chunks for each array.
+
+A page that shows one region needs one chunk of each.
 """
 
 DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, SystemError)
@@ -37,26 +38,28 @@ DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError,
 
 
 class FileSource:
-    """The arrays of an open file, by name, whole or by rows; usable from many threads.
+    """The arrays of an open file, whole or by rows; it may be used from several threads.
 
-    It keeps the file it opened: replacing or deleting the path (as `save` does) leaves it reading
-    the old content. A file overwritten in place is noticed at the next read and refused, since old
-    and new would mix.
+    It keeps the file that it opened: when the path is replaced (as `save` does) or deleted, it
+    continues to read the old content. A file that is overwritten in place is refused at the next
+    read, because old and new content would mix.
+
+    path: the file. Before `open_arrays` has been called, no array can be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        structure.signed(path)
-        self._file, self._stamp = _settled(path)
+        structure.check_signature(path)
+        self._file, self._stamp = _open_unchanged(path)
         self.size = self._stamp[-1]
         self._datasets: dict[str, h5py.Dataset] = {}
         with _OPEN_LOCK:
             _OPEN.add(self)
 
-    def describe(self) -> tuple[dict[str, Any], int, int]:
-        """(provenance, K, d), after checking the version and no more than that."""
-        structure.version(self._file)
-        info = decode(structure.small(self._file, "info", self.size))
+    def read_header(self) -> tuple[dict[str, Any], int, int]:
+        """Return (provenance, K, d), after checking the version and nothing more."""
+        structure.check_version(self._file)
+        info = decode(structure.read_bytes(self._file, "info", self.size))
         vectors = ARRAYS["exemplars"]
         node = structure.dataset(self._file, vectors.path, vectors.dtype, self.size)
         if node is None:
@@ -67,13 +70,11 @@ class FileSource:
             )
         return info, *node.shape
 
-    def admit(self) -> tuple[dict[str, Any], int]:
-        """(provenance, K), after checking version and structure; arrays can be read from here
-        on.
-        """
-        info, size, _ = self.describe()
+    def open_arrays(self) -> tuple[dict[str, Any], int]:
+        """Check version and structure, so that arrays can be read, and return (provenance, K)."""
+        info, size, _ = self.read_header()
         self._datasets = structure.arrays(self._file, self.size)
-        self.checksums = _checksums(structure.small(self._file, "checksums", self.size))
+        self.checksums = _checksums(structure.read_bytes(self._file, "checksums", self.size))
         for name in ARRAYS:
             if (name in self.checksums) != (name in self._datasets):
                 raise DictionaryFileError(
@@ -85,10 +86,10 @@ class FileSource:
         return ("vocabulary_bytes" if name == "vocabulary_pieces" else name) in self._datasets
 
     def read(self, name: str, start: int | None = None, stop: int | None = None) -> np.ndarray:
-        """The array called `name`, or its rows start..stop. KeyError when the file has no such
-        array.
+        """Return the array called `name`, or its rows start to stop.
 
-        DictionaryFileError when the file was damaged, overwritten or closed since it was opened.
+        Raises KeyError if the file has no such array, and DictionaryFileError if the file was
+        damaged, overwritten or closed since it was opened.
         """
         if name == "vocabulary_pieces":
             return self._pieces(start, stop)
@@ -101,11 +102,12 @@ class FileSource:
             return stored[start:stop]
         except DAMAGE as error:
             raise DictionaryFileError(
-                f"{shown(self.path)}: {name} cannot be read ({_first(error)}): {structure.RESAVE}"
+                f"{shown(self.path)}: {name} cannot be read ({_first_line(error)}): "
+                f"{structure.RESAVE}"
             ) from error
 
     def _pieces(self, start: int | None, stop: int | None) -> np.ndarray:
-        """Vocabulary entries as an object array of bytes."""
+        """Return vocabulary entries start to stop as an object array of bytes."""
         start, stop, _ = slice(start, stop).indices(self._datasets["vocabulary_ids"].shape[0])
         offsets = self.read("vocabulary_offsets", start, max(start, stop) + 1).tolist()
         text = self.read("vocabulary_bytes", offsets[0], offsets[-1]).tobytes()
@@ -117,20 +119,23 @@ class FileSource:
         return pieces
 
     def close(self) -> None:
-        """Let go of the file; later reads raise DictionaryFileError.
+        """Close the file; later reads raise DictionaryFileError.
 
-        Without it the file closes with the last use.
+        Otherwise it is closed when the last reference to it disappears.
         """
         self._file.close()
 
 
 _OPEN: WeakSet[FileSource] = WeakSet()
+"""All open files, so that those of an overwritten file can be closed."""
 _OPEN_LOCK = Lock()
 
 
 def _close_stale(stamp: tuple[int, ...]) -> None:
-    """HDF5 shares one set of cached metadata among all handles of one inode: end those from before
-    an overwriting.
+    """Close the sources of a file that was overwritten in place.
+
+    HDF5 shares cached metadata among all handles of an inode, so old handles would make a new one
+    read outdated metadata.
     """
     with _OPEN_LOCK:
         for source in list(_OPEN):
@@ -138,153 +143,164 @@ def _close_stale(stamp: tuple[int, ...]) -> None:
                 source.close()
 
 
-def _settled(path: Path) -> tuple[h5py.File, tuple[int, ...]]:
-    """The open file and its stamp; opened again when the path was replaced in between."""
+def _open_unchanged(path: Path) -> tuple[h5py.File, tuple[int, ...]]:
+    """Open a file and return it with its stamp.
+
+    It is opened again if the path was replaced in between. Raises DictionaryFileError if that
+    happens five times.
+    """
     for _ in range(5):
-        seen = _identity(path.stat())
-        _close_stale(seen)
+        stamp = _identity(path.stat())
+        _close_stale(stamp)
         file = _h5(path)
-        if _stamp(file) == seen:
-            return file, seen
+        if _stamp(file) == stamp:
+            return file, stamp
         file.close()
     raise DictionaryFileError("the file keeps changing: wait until it is written")
 
 
 def _stamp(file: h5py.File) -> tuple[int, ...]:
+    """Return the identity of an open file."""
     return _identity(os.fstat(file.id.get_vfd_handle()))
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
-    """Which file, and in which state."""
+    """Return which file this is, and in which state: device, inode, time of change, size."""
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _h5(path: Path) -> h5py.File:
-    """Opened without file locks: readers never wait, and nobody is kept from replacing the file."""
+    """Open an HDF5 file without locking it.
+
+    Readers therefore never wait and never prevent the file from being replaced.
+    """
     try:
         return h5py.File(path, "r", locking=False, rdcc_nbytes=CHUNK_CACHE_BYTES)
     except DAMAGE as error:
-        what = (
+        message = (
             "the file is cut short"
             if "truncated" in str(error)
-            else f"the file is damaged ({_first(error)})"
+            else f"the file is damaged ({_first_line(error)})"
         )
-        raise DictionaryFileError(f"{what}: {structure.RESAVE}") from error
+        raise DictionaryFileError(f"{message}: {structure.RESAVE}") from error
 
 
-def _first(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, at most 100 characters."""
     return (str(error).splitlines() or [type(error).__name__])[0][:100]
 
 
 def _checksums(data: bytes) -> Mapping[str, str]:
+    """Return the checksums of a file by array, or raise DictionaryFileError."""
     try:
-        found = json.loads(data)
+        checksums = json.loads(data)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        checksums = None
+    if not isinstance(checksums, dict) or not all(
+        isinstance(value, str) for value in checksums.values()
+    ):
         raise DictionaryFileError(f"the checksums are not readable: {structure.RESAVE}")
-    return found
+    return checksums
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """A path on one line: control and direction characters are escaped."""
+    """Return a path as one line, with control and direction characters escaped."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in str(path)
     )
 
 
-def _admitted(path: Path, thorough: bool) -> tuple[FileSource, dict[str, Any], Content]:
-    """The open file, its provenance and content, or DictionaryFileError that begins with the
-    path.
+def _open_checked(path: Path, thorough: bool) -> tuple[FileSource, dict[str, Any], Content]:
+    """Open and check a file; return the source, the provenance and the content.
+
+    Raises DictionaryFileError, whose message starts with the path.
     """
     source = None
     try:
         source = FileSource(path)
-        info, size = source.admit()
+        info, size = source.open_arrays()
         content = Content(source, size)
         verify(content, thorough or source.size <= THOROUGH_BELOW)
         return source, info, content
     except (DictionaryFileError, MemoryError, *DAMAGE) as error:
         if source is not None:
             source.close()
-        raise _named(path, error) from error
+        raise _with_path(path, error) from error
 
 
-def _named(path: Path, error: BaseException) -> DictionaryFileError:
-    """The one line for the reader: the path, once, and what is wrong."""
+def _with_path(path: Path, error: BaseException) -> DictionaryFileError:
+    """Return an error whose message is one line that starts with the path."""
     text = (
         str(error)
         if isinstance(error, DictionaryFileError)
-        else f"the file is damaged ({_first(error)})"
+        else f"the file is damaged ({_first_line(error)})"
     )
     name = shown(path)
     return DictionaryFileError(text if text.startswith(name) else f"{name}: {text}")
 
 
 def open(path: str | os.PathLike[str]) -> Dictionary:
-    """The dictionary in an `.ep.h5` file, opened lazily: vectors, lens and text stay on disk until
-    they are read.
+    """Open the dictionary in an `.ep.h5` file; its arrays stay on disk until they are read.
 
-    Checked on opening: format and version, every dataset's place, type, shape and presence,
-    provenance, offsets, ids and counts in full, a spread of rows of the vectors; files up to 8 MB
-    value by value. See `check` for everything. Raises DictionaryFileError, one line that names the
-    path, what is wrong and what to do.
+    The following is checked on opening: format and version; place, type, shape and presence of
+    every dataset; the provenance; all offsets, ids and counts; some rows of the vectors. Files up
+    to 8 MB are checked value by value. `check` checks everything.
+
+    Raises DictionaryFileError with a message of one line: the path, what is wrong and what to do.
     """
-    source, info, content = _admitted(Path(path), thorough=False)
+    source, info, content = _open_checked(Path(path), thorough=False)
     return Dictionary(source, info, content.sizes["K"], Path(path))
 
 
 def header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], int, int]:
-    """(provenance, K, d) of a file, without looking at anything else in it; for lists of many
-    files.
+    """Return (provenance, K, d) of a file without reading anything else, for lists of many files.
 
-    Raises DictionaryFileError as `open` does, for what it looks at.
+    Raises DictionaryFileError as `open` does.
     """
     path, source = Path(path), None
     try:
         source = FileSource(path)
-        return source.describe()
+        return source.read_header()
     except (DictionaryFileError, MemoryError, *DAMAGE) as error:
-        raise _named(path, error) from error
+        raise _with_path(path, error) from error
     finally:
         if source is not None:
             source.close()
 
 
 def check(path: str | os.PathLike[str]) -> str:
-    """Read a whole file: every value and every checksum.
+    """Check every value and every checksum of a file and return its digest.
 
-    Returns its digest; DictionaryFileError names the fault.
+    Raises DictionaryFileError with the first fault.
     """
-    source, info, content = _admitted(Path(path), thorough=True)
+    source, info, content = _open_checked(Path(path), thorough=True)
     try:
-        found = {name: checksum(content, ARRAYS[name]) for name in content.names}
+        actual = {name: checksum(content, ARRAYS[name]) for name in content.names}
         for name, expected in source.checksums.items():
-            if found.get(name) != expected:
+            if actual.get(name) != expected:
                 raise DictionaryFileError(
                     f"{shown(path)}: {shown(name)} differs from its checksum, so the file was "
-                    "altered after it was"
-                    f" written: {structure.RESAVE}"
+                    f"altered after it was written: {structure.RESAVE}"
                 )
-        return combine(found, info)
+        return combine(actual, info)
     finally:
         source.close()
 
 
 def digest(dictionary: Dictionary | str | os.PathLike[str]) -> str:
-    """SHA-256 of a dictionary's content: all its arrays, and its provenance without what differs
-    between equal builds.
+    """Return the SHA-256 of a dictionary's content.
 
-    Equal for equal builds, in memory or in a file, wherever it lies and however it is compressed.
-    Created, wall time, versions and device do not count. It is computed from the content, never
-    taken from the file's own word.
+    It covers all arrays and the provenance without the entries that differ between equal builds:
+    creation date, wall time, versions and device. Equal builds have equal digests, in memory or in
+    a file, wherever it lies and however it is compressed. The digest is computed from the content;
+    checksums in the file are not used.
     """
     if isinstance(dictionary, Dictionary):
         content = Content(dictionary.source, len(dictionary))
         return combine(
             {name: checksum(content, ARRAYS[name]) for name in content.names}, dictionary.info
         )
-    source, info, content = _admitted(Path(dictionary), thorough=False)
+    source, info, content = _open_checked(Path(dictionary), thorough=False)
     try:
         return combine({name: checksum(content, ARRAYS[name]) for name in content.names}, info)
     finally:

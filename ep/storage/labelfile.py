@@ -1,9 +1,8 @@
-"""The bytes of `NAME.ep.labels.json`: read with distrust, written in one rename, by one writer at a
-time.
+"""Reading and writing `NAME.ep.labels.json`, one writer at a time.
 
-The format is in `docs/labels.md`. A file that cannot be used is named in one sentence and left as
-it is. It knows that edits have a place in a list and a dictionary they belong to, not what they
-come to.
+The format is described in `docs/labels.md`. Reading trusts nothing: a file that cannot be used is
+reported in one sentence and left unchanged. Writing replaces the file in one rename. What the edits
+amount to is computed in `ep.storage.labels`.
 """
 
 from __future__ import annotations
@@ -28,90 +27,101 @@ from ep.storage.sidecar import write_bytes
 
 FORMAT, VERSION = "ep-labels", 1
 MOST_BYTES = 64 * 2**20
+"""The largest file that is read or written."""
 PATIENCE_S = 10.0
+"""Seconds to wait for another writer."""
 
 
 def identity(dictionary: Dictionary) -> str:
-    """SHA-256 over the exemplars: equal wherever region ids mean the same, whatever else was added
-    to the file.
+    """Return the SHA-256 of a dictionary's exemplars.
+
+    It is equal wherever region ids mean the same, whatever else was added to the file.
     """
-    known = getattr(dictionary.source, "checksums", {})
-    return known.get("exemplars") or checksum(
+    checksums = getattr(dictionary.source, "checksums", {})
+    return checksums.get("exemplars") or checksum(
         Content(dictionary.source, len(dictionary)), ARRAYS["exemplars"]
     )
 
 
 def about(dictionary: Dictionary) -> dict[str, Any]:
-    """What a file of labels says of the dictionary it belongs to: its identity, its K, and what
-    people call it.
+    """Return the description of a dictionary that is stored in its label file.
+
+    It contains the identity, K, and for people the title, family, model, layer, percentile and
+    threshold, as far as they are known.
     """
     names = ("title", "family", "model", "layer", "percentile", "threshold")
-    told = {name: dictionary.info[name] for name in names if dictionary.info.get(name) is not None}
-    return {"exemplars": identity(dictionary), "regions": len(dictionary), **told}
+    recorded = {
+        name: dictionary.info[name] for name in names if dictionary.info.get(name) is not None
+    }
+    return {"exemplars": identity(dictionary), "regions": len(dictionary), **recorded}
 
 
 def read(path: Path, about: Mapping[str, Any]) -> tuple[Edit, ...]:
-    """The edits in a file, oldest first; none when there is no file.
+    """Return the edits in a label file, oldest first; none if there is no file.
 
-    about: the dictionary it lies beside. DictionaryFileError, one sentence, when the file cannot be
-    used.
+    path: the label file.
+    about: the description of the dictionary beside it; see the function `about`.
+
+    Raises DictionaryFileError with one sentence if the file cannot be used.
     """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise RequestError("it is no plain file")
+            raise RequestError("it is not a regular file")
         if status.st_size > MOST_BYTES:
             raise RequestError(f"it is larger than {MOST_BYTES >> 20} MB")
         return _parse(path.read_bytes(), about)
     except FileNotFoundError:
         return ()
     except (OSError, RequestError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
+        reason = error.strerror if isinstance(error, OSError) else error
         raise DictionaryFileError(
-            f"{shown(path.name)} cannot be used ({why}): it is left as it is, move it away to "
-            "start anew"
+            f"{shown(path.name)} cannot be used ({reason}): it is left as it is; move it away to "
+            "start again"
         ) from error
 
 
 def _parse(data: bytes, about: Mapping[str, Any]) -> tuple[Edit, ...]:
+    """Return the edits in the bytes of a file, or raise RequestError with what is wrong."""
     try:
-        found = json.loads(data, parse_constant=_finite, parse_float=_finite)
+        content = json.loads(data, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError):
         raise RequestError("it is not JSON") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise RequestError("it is no file of labels")
-    if found.get("version") != VERSION:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise RequestError("it is not a label file")
+    if content.get("version") != VERSION:
         raise RequestError(
-            f"it has version {shown(str(found.get('version'))[:20])}, this program reads {VERSION}"
+            f"it has version {shown(str(content.get('version'))[:20])}, "
+            f"this program reads {VERSION}"
         )
-    owner, edits = found.get("dictionary"), found.get("edits")
+    owner, edits = content.get("dictionary"), content.get("edits")
     if not isinstance(owner, dict) or not isinstance(edits, list):
         raise RequestError("its 'dictionary' or 'edits' is missing")
     if owner.get("exemplars") != about["exemplars"]:
-        raise RequestError(f"it belongs to another dictionary, {_named(owner)}")
+        raise RequestError(f"it belongs to another dictionary, {_name_of(owner)}")
     checked: list[Edit] = []
     for place, edit in enumerate(edits, start=1):
         try:
             checked.append(
-                _stamped(check(edit, about["regions"]), checked[-1]["id"] if checked else 0)
+                _check_stamp(check(edit, about["regions"]), checked[-1]["id"] if checked else 0)
             )
         except RequestError as error:
             raise RequestError(f"edit {place}: {error}") from error
     return tuple(checked)
 
 
-def _stamped(edit: Edit, before: int) -> Edit:
-    """The edit, when its number rises and it says when and by whom."""
+def _check_stamp(edit: Edit, previous: int) -> Edit:
+    """Return the edit if its id is larger than `previous` and it has a time and an author."""
     number = edit.get("id")
-    if not isinstance(number, int) or isinstance(number, bool) or number <= before:
-        raise RequestError("its 'id' does not rise")
+    if not isinstance(number, int) or isinstance(number, bool) or number <= previous:
+        raise RequestError("its 'id' is not larger than the one before")
     if not isinstance(edit.get("at"), str) or not isinstance(edit.get("by"), str):
-        raise RequestError("its 'at' or 'by' is not a text")
+        raise RequestError("its 'at' or 'by' is not text")
     return edit
 
 
-def _named(owner: Mapping[str, Any]) -> str:
-    """What a file says of its dictionary, in a few characters."""
+def _name_of(owner: Mapping[str, Any]) -> str:
+    """Return the file's description of its dictionary in a few words, for messages."""
     names = ("title", "layer", "percentile", "regions")
     return shown(
         ", ".join(f"{n} {str(owner[n])[:40]}" for n in names if n in owner)
@@ -120,18 +130,21 @@ def _named(owner: Mapping[str, Any]) -> str:
 
 
 def _finite(number: str) -> float:
-    """A JSON number; ValueError for NaN and what overflows, which could not be written again."""
+    """Return a JSON number; raise ValueError for NaN and overflow, which JSON cannot store."""
     if not math.isfinite(value := float(number)):
         raise ValueError(number)
     return value
 
 
 def write(path: Path, about: Mapping[str, Any], edits: Sequence[Edit]) -> None:
-    """Replaces the file; one edit a line, so that files can be read and compared by eye. Hold
-    `alone` around it.
+    """Replace a label file; the lock of `locked` must be held.
 
-    StorageError when the disk is full or read-only, or the file would grow too large; then it is as
-    it was.
+    Each edit is one line, so that files can be read and compared by eye. Raises StorageError, with
+    the file unchanged, if the disk is full or read-only or the file would become too large.
+
+    path: the label file.
+    about: the description of its dictionary.
+    edits: all edits, oldest first.
     """
     head = {"format": FORMAT, "version": VERSION, "dictionary": about}
     try:
@@ -152,20 +165,20 @@ def write(path: Path, about: Mapping[str, Any], edits: Sequence[Edit]) -> None:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Holds the lock file beside a path, so that reading, adding and writing is one step for all
-    programs.
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, so that reading it, adding to it and writing it is a single step.
 
-    The lock is the system's (flock): it ends with the process, so a crash blocks nobody; the file
-    goes with it. StorageError when the folder is read-only, or nobody lets go in ten seconds.
+    The lock is the system's (flock) on a file beside it. It ends with the process, so a crash
+    blocks nobody; the lock file is deleted afterwards. Raises StorageError if the folder is
+    read-only or another program keeps the lock for ten seconds.
     """
-    import fcntl  # not on every system, and reading labels must not need it
+    import fcntl  # not available on every system; reading labels must not require it
 
     lock, deadline = path.with_name(f".{path.name}.lock"), time.monotonic() + PATIENCE_S
-    while (handle := _held(lock, path, fcntl)) is None:
+    while (handle := _acquire(lock, path, fcntl)) is None:
         if time.monotonic() > deadline:
             raise StorageError(
-                f"{path.name} cannot be written: another program keeps writing to it, try again"
+                f"{path.name} cannot be written: another program keeps writing to it; try again"
             )
         time.sleep(0.01)
     try:
@@ -175,14 +188,18 @@ def alone(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _held(lock: Path, path: Path, fcntl: Any) -> int | None:
-    """The open lock file, locked; None when somebody else has it, or took it away meanwhile."""
+def _acquire(lock: Path, path: Path, fcntl: Any) -> int | None:
+    """Open and lock the lock file; return its handle.
+
+    Returns None if another program has the lock, or deleted the file in the meantime.
+    """
     try:
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise StorageError(f"{path.name} cannot be written: {error.strerror or error}") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # the previous owner may have deleted this file, and another process created a new one
         if os.path.samestat(os.fstat(handle), lock.stat()):
             return handle
     except (BlockingIOError, FileNotFoundError):

@@ -1,9 +1,8 @@
-"""`NAME.ep.labels.json`: what people and models said of a dictionary's regions, beside it and never
-in it.
+"""`NAME.ep.labels.json`: labels, notes and lists of a dictionary's regions, stored beside it.
 
-The file is a list of edits (`ep.storage.edits`) and this room says what they come to. Several may
-write at once: each adds its edits to what the file holds at that moment. It knows no model and no
-screen; the bytes are `labelfile`'s.
+The file is a list of edits (`ep.storage.edits`), and this module computes what they amount to.
+Several programs may write at the same time: each adds its edits to those in the file at that
+moment. The bytes of the file are handled in `ep.storage.labelfile`.
 """
 
 from __future__ import annotations
@@ -24,20 +23,25 @@ from ep.storage.file import open as open_dictionary
 from ep.storage.sidecar import LABELS, beside
 
 NOBODY = "someone"
+"""The author recorded for an edit when no name is given."""
 
 
 @dataclass(frozen=True)
 class Label:
     """One label of a region.
 
-    source: "hand", "model:NAME@HOST", "published" (came in the dictionary's own file, which nobody
-    edits), or "automatic" (made from tokens).
-    score, n: balanced accuracy in [0, 1] and the excerpts it rests on; None and 0 where nobody
-    measured it.
-    by, at: who, and when (UTC, ISO 8601). id: of the edit that made it; 0 for a computed one, which
-    no file holds.
-    interval: 95 %, around the score. control: the score of another region's label on the same
-    excerpts.
+    text: the label.
+    source: "hand", "model:NAME@HOST", "published" (from the dictionary's own file, which nobody
+        edits) or "automatic" (computed from tokens).
+    score: balanced accuracy, in [0, 1]; None if it was not measured.
+    n: number of excerpts the score rests on; 0 if it was not measured.
+    by: who gave the label.
+    at: when, in UTC, as ISO 8601.
+    locked: whether it stays the best label and cannot be replaced or removed.
+    id: id of the edit that gave it; 0 for published and computed labels, which no label file
+        contains.
+    interval: 95 % interval around the score.
+    control: score of another region's label on the same excerpts.
     """
 
     text: str
@@ -54,7 +58,11 @@ class Label:
 
 @dataclass(frozen=True)
 class List:
-    """A named list of regions, in the order people gave it, and its note."""
+    """A named list of regions.
+
+    regions: the regions, in the order people gave them.
+    note: the note of the list.
+    """
 
     regions: tuple[int, ...] = ()
     note: str = ""
@@ -62,18 +70,20 @@ class List:
 
 @dataclass(frozen=True)
 class Labels:
-    """All labels, notes and lists of one dictionary at one moment; never changed, `save` and
-    `after` make new ones.
+    """All labels, notes and lists of one dictionary at one moment.
 
-    path: the dictionary's. size: its K. about: what the file says of the dictionary it belongs to.
-    edits: everything done so far, oldest first, each with `id`, `at`, `by` and what
-    `ep.storage.edits` made.
-    problem: a sentence when there is a file that cannot be used; then all is empty and nothing can
-    be saved.
-    published: the labels in the dictionary's own file, by region; below those of people and models
-    here.
-    automatic: gives the (K,) computed labels that stand in where nobody said anything; by default
-    there are none.
+    A `Labels` is never changed; `save` and `after` return new ones.
+
+    path: the file of the dictionary.
+    size: K.
+    about: the description of the dictionary that the label file contains.
+    edits: all edits, oldest first, each with `id`, `at`, `by` and the fields of `ep.storage.edits`.
+    problem: a sentence if there is a label file that cannot be used; then there are no labels and
+        nothing can be saved.
+    published: the labels in the dictionary's own file, by region; those of people and models take
+        precedence.
+    automatic_texts: returns the (K,) computed labels, which are used for regions without any other
+        label; by default there are none.
     """
 
     path: Path
@@ -86,11 +96,14 @@ class Labels:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], dictionary: Dictionary | None = None) -> Labels:
-        """The labels beside a dictionary's file; none when there is no side-car, `problem` when it
-        cannot be used.
+        """Return the labels beside a dictionary's file.
 
-        dictionary: the one in that file when it is open already. DictionaryFileError when that
-        cannot be read.
+        There are none if there is no label file; `problem` is set if it cannot be used.
+
+        path: the file of the dictionary.
+        dictionary: the dictionary in that file, if it is already open.
+
+        Raises DictionaryFileError if the dictionary cannot be read.
         """
         dictionary = open_dictionary(path) if dictionary is None else dictionary
         published = published_in(dictionary.info.get("published_labels"), len(dictionary))
@@ -100,20 +113,21 @@ class Labels:
         except DictionaryFileError as error:
             return replace(empty, problem=str(error))
 
-    # -- what there is -----------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
 
     @cached_property
     def _state(self) -> _State:
+        """What the edits amount to, computed when first needed."""
         return _State(self.edits)
 
     @property
     def revision(self) -> int:
-        """The id of the newest edit; 0 when there is none."""
+        """The id of the newest edit; 0 if there is none."""
         return self.edits[-1]["id"] if self.edits else 0
 
     @property
     def notes(self) -> Mapping[int, str]:
-        """The notes by region."""
+        """The notes, by region."""
         return self._state.notes
 
     @property
@@ -122,73 +136,78 @@ class Labels:
         return self._state.lists
 
     def stored(self, region: int) -> tuple[Label, ...]:
-        """The labels people and models gave a region, best first: locked, then by hand, then by
-        score, newest first.
+        """Return the labels of a region except the automatic one, best first.
 
-        Behind them the published one, unless somebody took it over.
+        A locked label comes first, then those by hand, then those by models in order of score;
+        newer ones come first among equals. The published label follows, unless one of the others
+        has the same text.
         """
-        given, text = self._state.ordered(region), self.published.get(region, "")
-        if not text or any(label.text == text for label in given):
-            return given
-        return (*given, Label(text, PUBLISHED, by=PUBLISHED))
+        labels, text = self._state.ordered(region), self.published.get(region, "")
+        if not text or any(label.text == text for label in labels):
+            return labels
+        return (*labels, Label(text, PUBLISHED, by=PUBLISHED))
 
     def of(self, region: int) -> tuple[Label, ...]:
-        """The same, and the automatic one behind them."""
+        """Return all labels of a region, best first: those of `stored`, then the automatic one."""
         text = self.automatic(region)
         return (*self.stored(region), *((Label(text, AUTOMATIC),) if text else ()))
 
     def best(self, region: int) -> str:
-        """What to call a region: its best label; empty when nothing is known."""
-        given = self.stored(region)
-        return given[0].text if given else self.automatic(region)
+        """Return a region's best label; empty if it has none."""
+        labels = self.stored(region)
+        return labels[0].text if labels else self.automatic(region)
 
     def automatic(self, region: int) -> str:
-        """The computed label of a region; empty when there are none."""
+        """Return the computed label of a region; empty if there is none."""
         texts = self.automatic_texts()
         return texts[region] if 0 <= region < len(texts) else ""
 
     def texts(self, automatic: bool = True) -> dict[int, str]:
-        """The best label of every region that has one; `automatic=False` leaves out the computed
-        ones.
+        """Return the best label of every region that has one.
+
+        automatic: include computed labels.
         """
         computed = self.automatic_texts() if automatic else ()
         texts = {k: text for k, text in enumerate(computed) if text}
-        return texts | {k: self.stored(k)[0].text for k in self._named()}
+        return texts | {k: self.stored(k)[0].text for k in self._labelled_regions()}
 
     def sources(self) -> dict[int, str]:
-        """Where each text of `texts` comes from."""
-        given = {k: self.stored(k)[0].source for k in self._named()}
-        return {k: given.get(k, AUTOMATIC) for k in self.texts()}
+        """Return the source of each label in `texts`, by region."""
+        sources = {k: self.stored(k)[0].source for k in self._labelled_regions()}
+        return {k: sources.get(k, AUTOMATIC) for k in self.texts()}
 
-    def _named(self) -> list[int]:
-        """The regions somebody named, in rising order."""
+    def _labelled_regions(self) -> list[int]:
+        """Return the regions with a label by people, by models or published, in rising order."""
         return sorted(self._state.labels.keys() | self.published.keys())
 
     @property
     def standing(self) -> Sequence[Edit]:
-        """The edits that count, oldest first: those taken back left out, and the undos
-        themselves.
-        """
+        """The edits in effect, oldest first, without those undone and without the undos."""
         return self._state.standing
 
     def last(self, region: int | None = None, name: str | None = None) -> Edit | None:
-        """The newest edit that still counts, of a region, of a list, or of all: what an undo takes
-        back.
+        """Return the newest edit in effect, which an undo would undo; None if there is none.
+
+        region: consider edits of this region only.
+        name: consider edits of the list with this name only.
         """
         for edit in reversed(self.standing):
-            about = (region is None or edit.get("region") == region) and (
+            matches = (region is None or edit.get("region") == region) and (
                 name is None or edit.get("list") == name
             )
-            if about:
+            if matches:
                 return edit
         return None
 
-    # -- what is done ------------------------------------------------------------------------------
+    # -- editing -----------------------------------------------------------------------------------
 
     def after(self, *edits: Edit, by: str = NOBODY) -> Labels:
-        """The labels with these edits applied, in memory only.
+        """Return the labels with further edits applied, in memory only.
 
-        RequestError when an edit does not fit.
+        by: the author of the edits.
+
+        Raises RequestError if an edit cannot be applied, and DictionaryFileError if there is a
+        `problem`.
         """
         if self.problem:
             raise DictionaryFileError(self.problem)
@@ -201,40 +220,49 @@ class Labels:
         return replace(self, edits=(*self.edits, *added))
 
     def save(self, *edits: Edit, by: str = NOBODY) -> Labels:
-        """Adds the edits to the file as it is now, whoever else wrote to it, and returns what it
-        then says.
+        """Add edits to the file and return its labels.
 
-        RequestError when an edit does not fit, DictionaryFileError when the file there cannot be
-        used, StorageError when the folder is read-only, full, or someone else keeps writing; then
-        nothing was changed.
+        Edits that others have added to the file since it was read are kept.
+
+        by: the author of the edits.
+
+        Nothing is changed by an error: RequestError if an edit cannot be applied,
+        DictionaryFileError if the label file cannot be used, StorageError if the folder is
+        read-only, the disk is full or another program keeps writing to the file.
         """
         path = beside(self.path, LABELS)
-        with labelfile.alone(path):
-            now = replace(self, edits=labelfile.read(path, self.about), problem="")
-            new = now.after(*edits, by=by)
-            labelfile.write(path, new.about, new.edits)
-        return new
+        with labelfile.locked(path):
+            current = replace(self, edits=labelfile.read(path, self.about), problem="")
+            updated = current.after(*edits, by=by)
+            labelfile.write(path, updated.about, updated.edits)
+        return updated
 
 
 def published_in(given: Any, size: int) -> dict[int, str]:
-    """The labels that came in a dictionary's file, [[region, text], …]; what has another form is
-    left out.
+    """Return the labels in a dictionary's provenance, by region.
+
+    given: the entry `published_labels`, [[region, text], …]; whatever has another form is left out.
+    size: K.
     """
     pairs = (
         [pair for pair in given if isinstance(pair, list) and len(pair) == 2]
         if isinstance(given, list)
         else []
     )
-    fits = [
+    valid = [
         (k, text) for k, text in pairs if type(k) is int and 0 <= k < size and isinstance(text, str)
     ]
-    return {k: cut for k, text in fits if (cut := clean(text).strip()[:LONGEST])}
+    return {k: label for k, text in valid if (label := clean(text).strip()[:LONGEST])}
 
 
 class _State:
-    """Everything the edits come to, those taken back left out."""
+    """The labels, notes and lists that result from a sequence of edits, without those undone.
+
+    Each method with the name of a kind of edit applies one edit of that kind.
+    """
 
     def __init__(self, edits: Sequence[Edit]) -> None:
+        # from the newest edit backwards: an undo that is itself undone has no effect
         undone: set[int] = set()
         for edit in reversed(edits):
             if edit["do"] == "undo" and edit["id"] not in undone and edit["edit"] < edit["id"]:
@@ -247,16 +275,17 @@ class _State:
         self.lists: dict[str, List] = {}
         for edit in self.standing:
             _APPLY[edit["do"]](self, edit)
-        self.labels = {region: given for region, given in self.labels.items() if given}
+        self.labels = {region: labels for region, labels in self.labels.items() if labels}
 
     def ordered(self, region: int) -> tuple[Label, ...]:
+        """Return a region's labels, best first."""
         return tuple(sorted(self.labels.get(region, {}).values(), key=_rank))
 
     def label(self, edit: Edit) -> None:
-        given = self.labels.setdefault(edit["region"], {})
-        self._discard(given, edit.get("replaces"))
+        labels = self.labels.setdefault(edit["region"], {})
+        self._discard(labels, edit.get("replaces"))
         interval = tuple(edit["interval"]) if "interval" in edit else None
-        given[edit["id"]] = Label(
+        labels[edit["id"]] = Label(
             edit["text"],
             edit["source"],
             edit.get("score"),
@@ -273,14 +302,15 @@ class _State:
         self._discard(self.labels.get(edit["region"], {}), edit["label"])
 
     @staticmethod
-    def _discard(given: dict[int, Label], label: int | None) -> None:
-        if label in given and not given[label].locked:
-            del given[label]
+    def _discard(labels: dict[int, Label], label: int | None) -> None:
+        """Remove a label, unless it is locked."""
+        if label in labels and not labels[label].locked:
+            del labels[label]
 
     def lock(self, edit: Edit) -> None:
-        given = self.labels.get(edit["region"], {})
-        if edit["label"] in given:
-            given[edit["label"]] = replace(given[edit["label"]], locked=edit["on"])
+        labels = self.labels.get(edit["region"], {})
+        if edit["label"] in labels:
+            labels[edit["label"]] = replace(labels[edit["label"]], locked=edit["on"])
 
     def note(self, edit: Edit) -> None:
         self.notes.pop(edit["region"], None)
@@ -288,25 +318,25 @@ class _State:
             self.notes[edit["region"]] = edit["text"]
 
     def put(self, edit: Edit) -> None:
-        held = self._list(edit)
+        content = self._list(edit)
         self.lists[edit["list"]] = replace(
-            held, regions=tuple(dict.fromkeys((*held.regions, *edit["regions"])))
+            content, regions=tuple(dict.fromkeys((*content.regions, *edit["regions"])))
         )
 
     def take(self, edit: Edit) -> None:
         if edit["list"] in self.lists:
-            held, gone = self._list(edit), set(edit["regions"])
+            content, removed = self._list(edit), set(edit["regions"])
             self.lists[edit["list"]] = replace(
-                held, regions=tuple(k for k in held.regions if k not in gone)
+                content, regions=tuple(k for k in content.regions if k not in removed)
             )
 
     def order(self, edit: Edit) -> None:
         if edit["list"] in self.lists:
-            held = self._list(edit)
-            there = set(held.regions)
-            first = tuple(k for k in dict.fromkeys(edit["regions"]) if k in there)
+            content = self._list(edit)
+            members = set(content.regions)
+            first = tuple(k for k in dict.fromkeys(edit["regions"]) if k in members)
             self.lists[edit["list"]] = replace(
-                held, regions=tuple(dict.fromkeys((*first, *held.regions)))
+                content, regions=tuple(dict.fromkeys((*first, *content.regions)))
             )
 
     def describe(self, edit: Edit) -> None:
@@ -316,6 +346,7 @@ class _State:
         self.lists.pop(edit["list"], None)
 
     def _list(self, edit: Edit) -> List:
+        """Return the list that an edit refers to; an empty one if there is none."""
         return self.lists.get(edit["list"], List())
 
 
@@ -330,8 +361,10 @@ _APPLY: Mapping[str, Callable[[_State, Edit], None]] = {
     "describe": _State.describe,
     "drop": _State.drop,
 }
+"""The method for each kind of edit; edits of other kinds, undos included, have no effect."""
 
 
 def _rank(label: Label) -> tuple[Any, ...]:
+    """Return a sort key: locked, then by hand, then models by score, newest first."""
     kind = 0 if label.source == HAND else 2 if label.source == AUTOMATIC else 1
     return not label.locked, kind, -(label.score or 0.0) if kind == 1 else 0.0, -label.id

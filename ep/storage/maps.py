@@ -1,9 +1,9 @@
-"""`NAME.ep.maps.h5`: maps of a dictionary that took long to make, beside it and never in it.
+"""`NAME.ep.maps.h5`: maps of a dictionary that took long to compute, stored beside it.
 
-One array of coordinates a layout, with the settings it was made with and how well it keeps
-neighbours, and whose exemplars they belong to. A file of another dictionary, an altered or a
-damaged one counts as none and is written anew: everything in it can be computed again. Knows no way
-to make a map.
+The file has one array of coordinates for each layout, with the settings it was computed with, a
+measure of how well it preserves neighbours, and the identity of the exemplars it belongs to. A file
+that is damaged, altered or belongs to another dictionary counts as absent and is overwritten:
+everything in it can be computed again. How a map is computed is not defined here.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 
 import h5py
 import numpy as np
-from jaxtyping import Float32
 
 from ep.errors import DictionaryFileError, StorageError
 from ep.method.dictionary import Dictionary
+from ep.shapes import Float32
 from ep.storage import structure
 from ep.storage.file import DAMAGE
 from ep.storage.labelfile import identity
@@ -30,7 +30,9 @@ from ep.storage.sidecar import MAPS, beside, write_bytes
 
 FORMAT, VERSION = "ep-maps", 1
 MOST_BYTES = 256 * 2**20
+"""Larger files are not read."""
 AXES = (2, 3)
+"""The permitted numbers of coordinates: of a flat map, and of a sphere."""
 _WRITING = Lock()
 
 
@@ -38,10 +40,11 @@ _WRITING = Lock()
 class StoredMap:
     """One layout of K regions.
 
-    coordinates: (K, 2) for a flat map, (K, 3) for a sphere. settings: what it was made with
-    (numbers and texts).
-    trustworthiness: in [0, 1], with `neighbours` neighbours, measured on `sampled` regions against
-    all.
+    coordinates: (K, 2) for a flat map, (K, 3) for a sphere.
+    settings: what it was computed with (numbers and texts).
+    trustworthiness: how well it preserves neighbours, in [0, 1]; None where it was not measured.
+    neighbours: number of neighbours in that measure.
+    sampled: number of regions it was measured on, each against all regions.
     """
 
     coordinates: Float32[np.ndarray, "K a"]
@@ -52,8 +55,10 @@ class StoredMap:
 
 
 def load(path: str | Path, dictionary: Dictionary) -> dict[str, StoredMap]:
-    """The maps beside a dictionary's file by layout; none when the side-car is absent, foreign,
-    altered or damaged.
+    """Return the maps beside a dictionary's file, by layout.
+
+    There are none if the side-car file is absent, damaged, altered or belongs to another
+    dictionary.
     """
     file = beside(path, MAPS)
     try:
@@ -66,17 +71,22 @@ def load(path: str | Path, dictionary: Dictionary) -> dict[str, StoredMap]:
         return {}
 
 
-def save(path: str | Path, dictionary: Dictionary, name: str, made: StoredMap) -> None:
-    """Keeps a map beside a dictionary's file, with the others there; replaces one of the same name.
+def save(path: str | Path, dictionary: Dictionary, name: str, layout_map: StoredMap) -> None:
+    """Store a map beside a dictionary's file, with the maps already there.
 
-    StorageError when the folder cannot be written; what was there stays then.
+    path: the dictionary's file.
+    dictionary: the dictionary in it.
+    name: the layout; a stored map of the same name is replaced.
+
+    Raises StorageError if the folder cannot be written; the stored maps then stay as they were.
     """
     with _WRITING:
-        maps = load(path, dictionary) | {name: made}
+        maps = load(path, dictionary) | {name: layout_map}
         write_bytes(beside(path, MAPS), _bytes(maps, dictionary))
 
 
 def _bytes(maps: Mapping[str, StoredMap], dictionary: Dictionary) -> bytes:
+    """Return the content of the file for these maps."""
     about: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -87,14 +97,14 @@ def _bytes(maps: Mapping[str, StoredMap], dictionary: Dictionary) -> bytes:
     buffer = io.BytesIO()
     try:
         with h5py.File(buffer, "w", libver=("v110", "v110")) as file:
-            for name, made in sorted(maps.items()):
-                array = np.ascontiguousarray(made.coordinates, "<f4")
+            for name, stored_map in sorted(maps.items()):
+                array = np.ascontiguousarray(stored_map.coordinates, "<f4")
                 file.create_dataset(name, data=array)
                 about["maps"][name] = {
-                    "settings": dict(made.settings),
-                    "trustworthiness": made.trustworthiness,
-                    "neighbours": made.neighbours,
-                    "sampled": made.sampled,
+                    "settings": dict(stored_map.settings),
+                    "trustworthiness": stored_map.trustworthiness,
+                    "neighbours": stored_map.neighbours,
+                    "sampled": stored_map.sampled,
                     "sha256": sha256(array.data).hexdigest(),
                 }
             text = json.dumps(about, sort_keys=True, allow_nan=False).encode()
@@ -107,18 +117,22 @@ def _bytes(maps: Mapping[str, StoredMap], dictionary: Dictionary) -> bytes:
 
 
 def _maps(file: h5py.File, size: int, dictionary: Dictionary) -> dict[str, StoredMap]:
-    about = json.loads(structure.small(file, "about", size))
+    """Return the maps in an open file; none if it is of another format or dictionary."""
+    about = json.loads(structure.read_bytes(file, "about", size))
     if (about["format"], about["version"]) != (FORMAT, VERSION):
         return {}
     if (about["exemplars"], about["regions"]) != (identity(dictionary), len(dictionary)):
         return {}
     return {
-        str(name): _map(file, str(name), told, size, len(dictionary))
-        for name, told in about["maps"].items()
+        str(name): _map(file, str(name), description, size, len(dictionary))
+        for name, description in about["maps"].items()
     }
 
 
-def _map(file: h5py.File, name: str, told: Mapping[str, Any], size: int, regions: int) -> StoredMap:
+def _map(
+    file: h5py.File, name: str, description: Mapping[str, Any], size: int, regions: int
+) -> StoredMap:
+    """Return one map, or raise DictionaryFileError if it does not fit or was altered."""
     node = structure.dataset(file, name, np.dtype("<f4"), size)
     if (
         node is None
@@ -128,14 +142,17 @@ def _map(file: h5py.File, name: str, told: Mapping[str, Any], size: int, regions
     ):
         raise DictionaryFileError(f"the map {name} does not fit its dictionary")
     coordinates = h5py.Dataset(node)[:]
-    if sha256(coordinates.data).hexdigest() != told["sha256"] or not np.isfinite(coordinates).all():
+    if (
+        sha256(coordinates.data).hexdigest() != description["sha256"]
+        or not np.isfinite(coordinates).all()
+    ):
         raise DictionaryFileError(f"the map {name} was altered")
     coordinates.setflags(write=False)
-    share = told["trustworthiness"]
+    share = description["trustworthiness"]
     return StoredMap(
         coordinates,
-        dict(told["settings"]),
+        dict(description["settings"]),
         None if share is None else min(1.0, max(0.0, float(share))),
-        int(told["neighbours"]),
-        int(told["sampled"]),
+        int(description["neighbours"]),
+        int(description["sampled"]),
     )

@@ -1,6 +1,4 @@
-"""The provenance of a dictionary as JSON text: what is accepted, and what counts towards a
-dictionary's identity.
-"""
+"""The provenance of a dictionary as JSON: its validation, and the part that enters the digest."""
 
 from __future__ import annotations
 
@@ -17,12 +15,14 @@ VOLATILE = ("created", "wall_time_s", "versions", "device")
 """Entries that differ between two equal builds; the digest leaves them out."""
 
 MAX_BYTES = 16 * 2**20
+"""The largest provenance that is read."""
 
 
 def encode(info: Mapping[str, Any]) -> bytes:
-    """UTF-8 JSON: numpy numbers become numbers, tuples lists, lone surrogates "?".
+    """Return the provenance as UTF-8 JSON.
 
-    DictionaryFileError otherwise.
+    Numpy numbers become numbers, tuples lists, and lone surrogates "?". Raises DictionaryFileError
+    if it cannot be written as JSON or an entry has the wrong type.
     """
     try:
         text = json.dumps(dict(info), ensure_ascii=False, allow_nan=False, default=_plain)
@@ -34,15 +34,16 @@ def encode(info: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
+    """Convert numpy values for `json.dumps`."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def decode(data: bytes) -> dict[str, Any]:
-    """The provenance in a file.
+    """Return the provenance in a file.
 
-    DictionaryFileError when it is not a JSON object or a known entry has another type.
+    Raises DictionaryFileError if it is not a JSON object, or an entry has the wrong type.
     """
     try:
         info = json.loads(data.decode("utf-8"), parse_constant=_refuse)
@@ -57,24 +58,26 @@ def decode(data: bytes) -> dict[str, Any]:
     for name, (accepts, kind) in KINDS.items():
         if info.get(name) is not None and not accepts(info[name]):
             raise DictionaryFileError(
-                f"the provenance says {name} = {_short(info[name])}, expected {kind}"
+                f"the provenance has {name} = {_short(info[name])}, expected {kind}"
             )
     if info.get("threshold") is None:
         raise DictionaryFileError("the provenance lacks the threshold")
     return info
 
 
-def stable(info: Mapping[str, Any]) -> bytes:
-    """Canonical JSON of the entries that equal builds share."""
-    kept = {key: value for key, value in decode(encode(info)).items() if key not in VOLATILE}
-    return json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()
+def canonical(info: Mapping[str, Any]) -> bytes:
+    """Return canonical JSON of the entries that equal builds share."""
+    shared = {key: value for key, value in decode(encode(info)).items() if key not in VOLATILE}
+    return json.dumps(shared, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+    """Raise ValueError for NaN and infinity, which Python would accept."""
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _short(value: Any) -> str:
+    """Return a value as JSON of at most 40 characters, for messages."""
     text = json.dumps(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
@@ -137,4 +140,7 @@ KINDS = (
         "growth": (_list_of(_step), "pairs of numbers"),
     }
 )
-"""What screens rely on: entries may be absent or null, never of another type."""
+"""The entries whose type the program relies on: a test of the value and a name for messages.
+
+Entries may be absent or null, but never have another type.
+"""

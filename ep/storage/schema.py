@@ -1,7 +1,7 @@
-"""The table of everything an `.ep.h5` file may hold: name, place, dtype, shape and the rule its
-values keep.
+"""The table of all arrays in an `.ep.h5` file: name, place, dtype, shape and rule for the values.
 
-`docs/format.md` says what each array means. This room reads and writes nothing.
+The meaning of each array is in `docs/format.md`. This module only declares; it neither reads nor
+writes.
 """
 
 from __future__ import annotations
@@ -13,17 +13,21 @@ import numpy as np
 FORMAT = "ep-dictionary"
 VERSION = 1
 SUFFIX = ".ep.h5"
+"""The file name extension of a dictionary."""
 BLOCK_BYTES = 4 * 2**20
-"""No reader, writer, check or digest of this package holds more of an array than this at a time."""
+"""The largest part of an array that any reader, writer or check has in memory at a time."""
 
 
 @dataclass(frozen=True)
 class Array:
     """One dataset.
 
+    name: its name, in the file and in Python.
+    group: the HDF5 group it lies in.
+    dtype: its dtype, little-endian.
     shape: numbers, or sizes by letter: K regions, d width, E excerpts, P passages, T their tokens,
-    V vocabulary entries, B their bytes, Q passages without tokens, C their bytes; a letter with
-    "+1" is an offsets array.
+        V vocabulary entries, B their bytes, Q passages without tokens, C their bytes. A letter with
+        "+1" marks an offsets array.
     rule: what its values must satisfy; see `ep.storage.checks`.
     """
 
@@ -35,14 +39,16 @@ class Array:
 
     @property
     def path(self) -> str:
+        """Its path in the file."""
         return f"{self.group}/{self.name}"
 
     @property
     def is_vectors(self) -> bool:
+        """Whether its rows are vectors of the model's width, one for each region."""
         return self.shape == ("K", "d")
 
     def resolve(self, sizes: dict[str, int]) -> tuple[int, ...]:
-        """The shape in numbers."""
+        """Return the shape in numbers, given the sizes by letter."""
         return tuple(_number(part, sizes) for part in self.shape)
 
 
@@ -117,14 +123,17 @@ excerpts    excerpt_agrees         u1  E      flag
 
 
 def _array(line: str) -> Array:
+    """Parse one line of the table."""
     group, name, dtype, shape, rule = line.split()
     parts = tuple(int(part) if part.isdigit() else part for part in shape.split(","))
     return Array(name, group, np.dtype(f"<{dtype}"), parts, rule)
 
 
 ARRAYS: dict[str, Array] = {array.name: array for array in map(_array, _TABLE.strip().splitlines())}
+"""All arrays by name, in the order in which they are written."""
 
 REQUIRED = ("center", "exemplars", "mean_directions")
+"""Arrays that every dictionary has."""
 
 _LENSES = [
     name.removesuffix("_ids")
@@ -145,7 +154,7 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
     ("plain_ids", "plain_offsets", "plain_bytes"),
     ("excerpt_offsets", "excerpt_passage", "excerpt_position", "excerpt_distance", "excerpt_band"),
 )
-"""Arrays that mean nothing without each other: a file holds all of a row or none."""
+"""Arrays that have no meaning without each other: a file has all of a group or none."""
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "excerpt_offsets": ("passage_ids", "plain_ids"),
@@ -153,4 +162,4 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "passage_ids": ("vocabulary_ids",),
     "token_ids": ("vocabulary_ids",),
 }
-"""Arrays that point into another: exactly one of those named must be there."""
+"""Arrays that refer to another: exactly one of those named must be present."""

@@ -1,7 +1,7 @@
-"""Folders of dictionaries: what is there, and which files belong together.
+"""The dictionaries in folders: which files there are, and which belong together.
 
-Only headers are read, so hundreds of files are listed at once; a file that cannot be read is listed
-with the reason. Titles, families and paths are text from elsewhere: they are carried, never
+Only headers are read, so hundreds of files are listed quickly. A file that cannot be read is listed
+with the reason. Titles, families and paths are text from elsewhere: they are passed on and never
 interpreted.
 """
 
@@ -24,17 +24,24 @@ from ep.storage.file import open as open_dictionary
 from ep.storage.schema import SUFFIX
 
 MAX_DEPTH = 4
+"""How many levels deep folders are searched."""
 MAX_FILES = 2000
+"""The largest number of files listed."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """One file on the shelf.
 
-    key: a short name for links, unique on its shelf and made of letters, digits and "-._/" only:
-    the family, layer and percentile ("demo-tuned/4/2"), or of the path for a file that says nothing
-    of itself. It does not change while the file stays what and where it is.
-    size, width: K and d; 0 in a file with an `error`, which is the line to show instead.
+    path: the file.
+    key: a short name for links, unique on its shelf, of letters, digits and "-._/" only. It
+        consists of family, layer and percentile ("demo-tuned/4/2") as far as they are recorded,
+        with the file name for a missing family; for a file that cannot be read, of the file name
+        and a hash. It stays the same as long as neither the file nor its path changes.
+    info: the provenance; empty in a file with an `error`.
+    size: K; 0 in a file with an `error`.
+    width: d; 0 in a file with an `error`.
+    error: the line to show for a file that cannot be read, else None.
     """
 
     path: Path
@@ -46,31 +53,36 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """The id shared by the files of one build; the file's own name when there is none."""
+        """The id shared by the files of one build, or the file's name where it has none."""
         return self.info.get("family") or self.path.name.removesuffix(SUFFIX)
 
     @property
     def title(self) -> str:
+        """What to call the build on screen."""
         return self.info.get("title") or self.family
 
     @property
     def layer(self) -> int | None:
+        """The 0-based block; None where it is not recorded."""
         return self.info.get("layer")
 
     @property
     def percentile(self) -> float | None:
+        """p; None where it is not recorded."""
         return self.info.get("percentile")
 
     def open(self) -> Dictionary:
-        """The dictionary itself. DictionaryFileError as `ep.open`."""
+        """Open the dictionary; raise DictionaryFileError as `ep.open` does."""
         return open_dictionary(self.path)
 
 
 @dataclass(frozen=True)
 class Family:
-    """The dictionaries of one build: the same model and corpus at several layers and percentiles.
+    """The dictionaries of one build: the same model and corpus, at several layers and percentiles.
 
-    entries: ordered by layer, then percentile.
+    id: the id shared by the files.
+    title: what to call the build on screen.
+    entries: its files, ordered by layer, then percentile.
     """
 
     id: str
@@ -79,70 +91,76 @@ class Family:
 
     @property
     def layers(self) -> tuple[int, ...]:
+        """The layers in the family, in rising order."""
         return tuple(sorted({entry.layer for entry in self.entries if entry.layer is not None}))
 
     @property
     def percentiles(self) -> tuple[float, ...]:
+        """The percentiles in the family, in rising order."""
         return tuple(
             sorted({entry.percentile for entry in self.entries if entry.percentile is not None})
         )
 
     def pick(self, layer: int | None = None, percentile: float | None = None) -> Entry:
-        """The entry nearest to what is asked for: the layer first, then the percentile by ratio;
-        None asks nothing.
+        """Return the entry that comes nearest to a layer and percentile.
+
+        layer: compared first, by difference; None for any.
+        percentile: compared next, by ratio; None for any.
         """
 
-        def far(entry: Entry) -> tuple[float, float]:
+        def distance(entry: Entry) -> tuple[float, float]:
             return _gap(entry.layer, layer, lambda v: v), _gap(entry.percentile, percentile, _log)
 
-        return min(self.entries, key=far)
+        return min(self.entries, key=distance)
 
 
 def _log(value: float) -> float:
     return math.log(max(value, 1e-9))
 
 
-def _gap(have: float | None, want: float | None, scale: Any) -> float:
-    if want is None:
+def _gap(value: float | None, wanted: float | None, scale: Any) -> float:
+    """Return the distance between a value and a wanted one; 0 if none is wanted."""
+    if wanted is None:
         return 0.0
-    return math.inf if have is None else abs(scale(have) - scale(want))
+    return math.inf if value is None else abs(scale(value) - scale(wanted))
 
 
 class Shelf:
-    """The dictionaries in some folders, as they were when the shelf was made; make another to look
-    again.
+    """The dictionaries in some folders, as they were when the shelf was created.
 
-    folders: searched in order, four levels deep, hidden folders and links to folders left out; a
-    missing one is empty. At most 2,000 files are listed; `truncated` says whether there were more.
-    entries: the readable files; broken: those that are not, with `error`; families: the readable
-    ones by build.
+    folders: searched in order, four levels deep, without hidden folders and links to folders. A
+        missing folder counts as empty.
+
+    Attributes: entries, the readable files; broken, the others, with an `error`; families, the
+        readable files by build; truncated, whether there were more than the 2,000 files that are
+        listed.
     """
 
     def __init__(self, folders: Iterable[str | os.PathLike[str]]) -> None:
-        found: dict[Path, Path] = {}
+        paths: dict[Path, Path] = {}
         self.truncated = False
         for folder in map(Path, folders):
             for path in _files(folder, MAX_DEPTH):
-                if len(found) == MAX_FILES:
+                if len(paths) == MAX_FILES:
                     self.truncated = True
                     break
-                found.setdefault(path.resolve(), path)
-        entries = _unique([_entry(path) for path in found.values()])
+                paths.setdefault(path.resolve(), path)
+        entries = _unique([_entry(path) for path in paths.values()])
         self.entries = tuple(entry for entry in entries if entry.error is None)
         self.broken = tuple(entry for entry in entries if entry.error is not None)
         self.families = tuple(_families(self.entries))
 
     def find(self, key: str) -> Entry | None:
-        """The entry of this key, readable or broken; None when the shelf has none."""
+        """Return the entry with a key, readable or broken; None if there is none."""
         return next((entry for entry in (*self.entries, *self.broken) if entry.key == key), None)
 
     def family(self, entry: Entry) -> Family | None:
-        """The family an entry belongs to; None for a broken one."""
+        """Return the family of an entry; None for a broken one."""
         return next((family for family in self.families if entry in family.entries), None)
 
 
 def _files(folder: Path, depth: int) -> Iterator[Path]:
-    """Every `.ep.h5` below a folder, by name, what lies in the folder itself first."""
+    """Yield every `.ep.h5` file in a folder and below, by name, the folder's own files first."""
     try:
         with os.scandir(folder) as listing:
             items = sorted(listing, key=lambda item: item.name)
@@ -156,6 +174,7 @@ def _files(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _entry(path: Path) -> Entry:
+    """Return the entry of a file, readable or not."""
     try:
         status = path.stat()
     except OSError as error:
@@ -165,7 +184,7 @@ def _entry(path: Path) -> Entry:
 
 @lru_cache(maxsize=2 * MAX_FILES)
 def _read(path: Path, *_stamp: int) -> Entry:
-    """The entry of a file; remembered until the file changes."""
+    """Read the entry of a file; it is cached until the file changes."""
     try:
         info, size, width = header(path)
     except DictionaryFileError as error:
@@ -185,33 +204,38 @@ def _read(path: Path, *_stamp: int) -> Entry:
 
 
 def _slug(text: str) -> str:
-    """Letters, digits and "-._" only; text that loses something by that carries a hash, so that no
-    two meet.
+    """Return a text as letters, digits and "-._" only.
+
+    A text that loses something by this gets a hash, so that different texts stay different.
     """
     plain = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-.")[:48]
     return plain if plain == text else f"{plain or 'dictionary'}-{_short_hash(text)}"
 
 
 def _short_hash(text: str) -> str:
+    """Return eight hexadecimal digits that identify a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def _unique(entries: list[Entry]) -> list[Entry]:
-    """Entries of equal key (copies of one file, say) get a hash of their path; the first keeps the
-    plain key.
+    """Return the entries with unique keys.
+
+    Of entries with the same key (copies of one file, for example) the first keeps it, and the
+    others get a hash of their path.
     """
     taken: set[str] = set()
-    out = []
+    result = []
     for entry in entries:
         if entry.key in taken:
             key = f"{entry.key}-{_short_hash(str(entry.path))}"
             entry = Entry(entry.path, key, entry.info, entry.size, entry.width, entry.error)
         taken.add(entry.key)
-        out.append(entry)
-    return out
+        result.append(entry)
+    return result
 
 
 def _families(entries: tuple[Entry, ...]) -> Iterator[Family]:
+    """Yield the families of the entries, in the order of their first entries."""
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry.family, []).append(entry)

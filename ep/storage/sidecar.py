@@ -1,9 +1,8 @@
-"""The files beside a dictionary that travel with it: what people said of its regions, and maps that
-took long to make.
+"""The files beside a dictionary that travel with it: labels, and maps that took long to compute.
 
-`NAME.ep.h5` has `NAME.ep.labels.json` and `NAME.ep.maps.h5`. The dictionary itself is never changed
-by them; without them it is whole. This room names the files and writes them in one rename; what is
-in them is the affair of others.
+`NAME.ep.h5` has `NAME.ep.labels.json` and `NAME.ep.maps.h5`. They never change the dictionary,
+which is complete without them. This module names the files and writes them in one rename; their
+content is handled in `ep.storage.labelfile` and `ep.storage.maps`.
 """
 
 from __future__ import annotations
@@ -15,17 +14,23 @@ from ep.errors import StorageError
 from ep.storage.schema import SUFFIX
 
 LABELS, MAPS = "labels.json", "maps.h5"
+"""The kinds of side-car files."""
 
 
 def beside(dictionary: str | os.PathLike[str], kind: str) -> Path:
-    """The path of a dictionary's side-car; kind: `LABELS` or `MAPS`."""
+    """Return the path of a dictionary's side-car file.
+
+    dictionary: path of the dictionary.
+    kind: `LABELS` or `MAPS`.
+    """
     path = Path(dictionary)
     return path.with_name(f"{path.name.removesuffix(SUFFIX)}.ep.{kind}")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replaces a file in one rename, or leaves it as it was: StorageError when the disk is full or
-    read-only.
+    """Replace a file in one rename, or leave it unchanged.
+
+    Raises StorageError if the disk is full or read-only.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:

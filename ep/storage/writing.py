@@ -1,7 +1,7 @@
-"""Writing a dictionary: all of it or nothing, beside the target first, then renamed over it.
+"""Writing a dictionary, completely or not at all: to a file beside the target, renamed over it.
 
-The layout is in `docs/format.md`; the content is checked before a byte is written, so a file that
-exists can be opened.
+The layout is in `docs/format.md`. The content is checked before a byte is written, so every file
+that exists can be opened.
 """
 
 from __future__ import annotations
@@ -27,23 +27,26 @@ from ep.storage.provenance import encode
 from ep.storage.schema import ARRAYS, FORMAT, VERSION, Array
 
 CHUNK_BYTES = 32 * 2**10
-"""Rows of a compressed array come from disk this many bytes at a time."""
+"""Size of the chunks, of whole rows, in which a compressed array is stored."""
 
 PLAIN_BELOW = 1024
-"""Arrays smaller than this are stored as they are: a chunk index would cost more than compression
-saves.
+"""Arrays smaller than this are stored uncompressed.
+
+Their chunk index would take more space than compression saves.
 """
 
 LIBRARY = ("v110", "v110")
-"""The HDF5 file format: 1.10 (2016) checksums its own metadata and keeps it small."""
+"""The HDF5 file format: 1.10 (2016), which checksums its own metadata and keeps it small."""
 
 
 def save(dictionary: Dictionary, path: str | os.PathLike[str]) -> Path:
-    """Write a dictionary to `path` (`.ep.h5` by custom) and return where it lies.
+    """Write a dictionary to a file and return its path.
 
-    An existing file is replaced in one step or left as it was; dictionaries that have it open keep
-    reading the old content. A dictionary that lies in a file itself is copied in blocks. Memory
-    stays bounded. DictionaryFileError when the content contradicts itself; StorageError when the
+    path: the target, `.ep.h5` by convention.
+
+    An existing file is replaced in one step or left unchanged; dictionaries opened from it continue
+    to read the old content. A dictionary opened from a file is copied in blocks, so memory stays
+    bounded. Raises DictionaryFileError if the content contradicts itself, and StorageError if the
     disk is full or refuses.
     """
     target = Path(os.path.realpath(path))
@@ -52,7 +55,7 @@ def save(dictionary: Dictionary, path: str | os.PathLike[str]) -> Path:
     verify(content)
     partial = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
     try:
-        _room_for(content, target)
+        _check_space(content, target)
         _write(content, info, partial)
         _flush(partial)
         partial.replace(target)
@@ -65,8 +68,11 @@ def save(dictionary: Dictionary, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def _room_for(content: Content, target: Path) -> None:
-    """Refuse early when not even the vectors fit; anything closer is found out while writing."""
+def _check_space(content: Content, target: Path) -> None:
+    """Raise OSError early if not even the vectors fit on the disk.
+
+    A smaller shortage shows while writing.
+    """
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder: name a file in it")
     needed = sum(
@@ -83,6 +89,7 @@ def _room_for(content: Content, target: Path) -> None:
 
 
 def _write(content: Content, info: bytes, path: Path) -> None:
+    """Write provenance, checksums and all arrays to a new file."""
     with h5py.File(path, "x", libver=LIBRARY, locking=False) as file:
         file.attrs.create("format", FORMAT.encode(), dtype=f"S{len(FORMAT)}")
         file.attrs.create("version", VERSION, dtype="u4")
@@ -109,9 +116,9 @@ def _write_array(file: h5py.File, content: Content, array: Array) -> str:
 
 
 def _storage(shape: tuple[int, ...], itemsize: int) -> dict[str, object]:
-    """Compression for columns and text.
+    """Return the options of a compressed dataset, for columns and text.
 
-    Vectors get none: float noise does not shrink, and a row stays one read.
+    Vectors are not compressed: float noise does not shrink, and a row remains one read.
     """
     row = itemsize
     for length in shape[1:]:
@@ -123,7 +130,7 @@ def _storage(shape: tuple[int, ...], itemsize: int) -> dict[str, object]:
 
 
 def _flush(path: Path) -> None:
-    """Make the content of a file, or the names in a folder, outlive a power cut."""
+    """Make the content of a file, or the names in a folder, survive a power failure."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -132,15 +139,18 @@ def _flush(path: Path) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong in a few words; HDF5 hides the system's error number in a long line."""
+    """Return what went wrong in a few words.
+
+    HDF5 hides the system's error number in a long line.
+    """
     if (
         isinstance(error, OSError)
         and error.strerror
         and error.strerror != os.strerror(error.errno or 0)
     ):
         return error.strerror
-    hidden = re.search(r"errno = (\d+),", str(error))
-    number = int(hidden[1]) if hidden else getattr(error, "errno", None)
+    match = re.search(r"errno = (\d+),", str(error))
+    number = int(match[1]) if match else getattr(error, "errno", None)
     if number is None:
         return (str(error).splitlines() or ["unknown reason"])[0][:160]
     return WORDS.get(number) or os.strerror(number)
@@ -152,3 +162,4 @@ WORDS = {
     errno.EFBIG: "the file grew beyond the size allowed here",
     errno.ENOENT: "the folder does not exist: make it first",
 }
+"""Messages for the system's error numbers, where its own are unclear."""

@@ -1,4 +1,4 @@
-"""Questions asked of dictionaries: plain arrays in, dataclasses out.
+"""Studies of dictionaries: functions from arrays, dictionaries and models to dataclasses.
 
-No screen, no model of their own.
+None of them draws anything or loads a model itself.
 """

@@ -1,17 +1,17 @@
-"""Which region carries a behaviour, and what happens without it: selection on some prompts, trial
-on others.
+"""Which region carries a behaviour, and what happens without it, on separate sets of prompts.
 
-1 Score   every prompt's final token falls in a region; a region's rate is the share of its
-          prompts that behave so
-2 Select  regions with enough prompts and a high rate, by the prompts they cover (protocol 8.5,
-          8.6); a matched region without the behaviour is the control (8.7)
+1 Score   every prompt's final token falls in a region; the rate of a region is the share of its
+    prompts that show the behaviour
+2 Select  regions with enough prompts and a high rate, ranked by the behaving prompts they contain
+    (protocol 8.5, 8.6); a matched region without the behaviour is the control (8.7)
 3 Try     ablate or swap the region on prompts never used for the selection, beside a random
-          direction and the matched region; count the behaviour, coherent compliance, and what is
-          left of benign prompts
-4 Repeat  with several orders of the stream, so that a lucky one is seen (8.11: half of the
-          published seeds do nothing)
+    direction and the matched region; count the behaviour, coherent compliance, and how many benign
+    prompts still get a good answer
+4 Repeat  with several orders of the stream, so that a lucky one shows (8.11: half of the published
+    seeds have no effect)
 
-Knows arrays and texts; the model's part comes in as a function that answers prompts.
+Everything here is computed from arrays and texts; a model takes part only as a function that
+answers prompts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
 
 from ep.errors import RequestError
 from ep.method.calibration import CenterSum, Thresholds
@@ -28,33 +27,38 @@ from ep.method.dictionary import Dictionary, MemorySource
 from ep.method.geometry import directions
 from ep.method.leaders import Leaders
 from ep.method.members import ArrivalMembers
+from ep.shapes import Bool, Float32, Int64
 from ep.studies.judging import Judge
 from ep.studies.quality import Answer, QualityCheck
 from ep.studies.rates import Rate, rate_of
 
 FEWEST, LEAST_RATE = 5, 0.3
-"""A candidate region holds so many prompts, and at least this share of them behaves so (protocol
-8.6).
+"""Fewest prompts of a candidate region, and smallest share of them with the behaviour.
+
+See protocol 8.6.
 """
 NULL_RATE = 0.05
-"""A control region behaves so at most this often (protocol 8.7)."""
-MOST_SHARED = 0.2
-"""|cosine| of a control region with the region tried: beyond that, ablating one takes off a part of
-the other.
+"""Largest share of the prompts of a control region that shows the behaviour (protocol 8.7)."""
+MOST_COSINE = 0.2
+"""Largest |cosine| of a control region with the region tried.
+
+Beyond it, ablating the one removes part of the other.
 """
 BEHAVING_SHARE = 0.06
-"""Share of behaving prompts in the stream the centre is taken from: a mostly ordinary stream; see
-`stream`.
+"""Share of behaving prompts in the stream that the centre is taken from, which is mostly ordinary.
+
+See `stream`.
 """
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One region that holds prompts.
+    """The score of one region that contains prompts.
 
-    rate: of its prompts, how many behave so. share: of all behaving prompts, how many it holds.
-    lift: its rate over that of all prompts, 1 when the region says nothing. covered: behaving
-    prompts it holds, what ranking goes by.
+    region: its id.
+    rate: how many of its prompts show the behaviour.
+    share: the share of all behaving prompts that it contains, in [0, 1].
+    lift: its rate divided by that of all prompts; 1 when the region tells nothing.
     """
 
     region: int
@@ -64,12 +68,18 @@ class Scored:
 
     @property
     def covered(self) -> int:
+        """Number of behaving prompts in the region, by which regions are ranked."""
         return self.rate.hits
 
 
 def score(region: Int64[np.ndarray, " n"], behaves: Bool[np.ndarray, " n"]) -> list[Scored]:
-    """Every region that holds a prompt: most behaving prompts first, then the higher rate, then the
-    older region.
+    """Return the score of every region that contains a prompt.
+
+    region: (n,) region of each prompt.
+    behaves: (n,) whether the prompt shows the behaviour.
+
+    Regions with most behaving prompts come first, then those with the higher rate, then the older
+    ones.
     """
     ids, inverse, count = np.unique(region, return_inverse=True, return_counts=True)
     hits = np.bincount(inverse, weights=behaves, minlength=len(ids)).astype(np.int64)
@@ -77,7 +87,7 @@ def score(region: Int64[np.ndarray, " n"], behaves: Bool[np.ndarray, " n"]) -> l
         max(1, int(behaves.sum())),
         max(float(behaves.mean()), 1e-12) if len(behaves) else 1.0,
     )
-    order = np.lexsort((ids, -hits / count, -hits))
+    order = np.lexsort((ids, -hits / count, -hits))  # the last key sorts first
     return [
         Scored(
             int(ids[i]),
@@ -92,29 +102,38 @@ def score(region: Int64[np.ndarray, " n"], behaves: Bool[np.ndarray, " n"]) -> l
 def candidates(
     scored: Sequence[Scored], fewest: int = FEWEST, least: float = LEAST_RATE
 ) -> list[Scored]:
-    """Regions that may carry the behaviour, the best first (protocol 8.6)."""
+    """Return the regions that may carry the behaviour, in the order of `scored` (protocol 8.6).
+
+    scored: from `score`.
+    fewest: smallest number of prompts in a region.
+    least: smallest rate, in [0, 1].
+    """
     return [one for one in scored if one.rate.n >= fewest and one.rate.hits >= least * one.rate.n]
 
 
 def matched_control(dictionary: Dictionary, scored: Sequence[Scored], region: int) -> int | None:
-    """A region that hardly ever behaves so and is most like `region` in size and coherence
-    (protocol 8.7); or None.
+    """Return a region without the behaviour, otherwise most like `region` (protocol 8.7).
 
-    Unlike the published control it must also point elsewhere: in a space centred between two kinds
-    of prompts the quiet regions are the other end of the same axis, and ablating them ablates the
-    behaviour.
+    scored: from `score`.
+
+    The regions compared hardly ever show the behaviour; the nearest in size and coherence is taken.
+    Unlike the published control it must also point elsewhere. In a space that is centred between
+    two kinds of prompts, the regions without the behaviour lie at the other end of the same axis,
+    and ablating them ablates the behaviour. None where no region qualifies, or where the dictionary
+    lacks counts or coherence.
     """
     quiet = [
         one.region
         for one in scored
         if one.rate.n >= FEWEST and one.rate.hits <= NULL_RATE * one.rate.n
     ]
-    shared = np.abs(dictionary.exemplars[quiet] @ dictionary.exemplars[region])
+    cosines = np.abs(dictionary.exemplars[quiet] @ dictionary.exemplars[region])
     quiet = [
-        k for k, cosine in zip(quiet, shared, strict=True) if k != region and cosine <= MOST_SHARED
+        k for k, cosine in zip(quiet, cosines, strict=True) if k != region and cosine <= MOST_COSINE
     ]
     if not quiet or "count_arrival" not in dictionary or "coherence" not in dictionary:
         return None
+    # squared distance in log10 of the size and in coherence
     size = np.log10(np.maximum(dictionary.column("count_arrival"), 1).astype(np.float64))
     coherence = dictionary.column("coherence").astype(np.float64)
     gap = (size[quiet] - size[region]) ** 2 + (coherence[quiet] - coherence[region]) ** 2
@@ -127,28 +146,34 @@ def matched_control(dictionary: Dictionary, scored: Sequence[Scored], region: in
 def stream(
     behaves: Bool[np.ndarray, " n"], seed: int, share: float = BEHAVING_SHARE
 ) -> Int64[np.ndarray, " m"]:
-    """Rows for the centre and θ, in an order given by the seed: all ordinary rows, and as many
-    behaving ones as make up `share` (fewer ordinary ones where there are not enough behaving ones).
-    RequestError without rows of both kinds.
+    """Return the rows (m,) that the centre and θ are taken from, in an order given by the seed.
 
-    An ablation parks the stream at the centre: from a half-behaving stream that is half-way to the
-    behaviour.
+    behaves: (n,) whether each prompt shows the behaviour.
+    share: share of behaving rows in the result, in (0, 1).
+
+    All ordinary rows are used, with as many behaving ones as make up `share`, or fewer ordinary
+    ones where there are not enough behaving ones. An ablation moves the stream to the centre, and
+    the centre of a half-behaving stream lies half-way to the behaviour. Raises RequestError without
+    rows of both kinds.
     """
     if not 0 < share < 1:
-        raise RequestError(f"a share of {share:g} was asked for: expected between 0 and 1")
-    yes, no = np.flatnonzero(behaves), np.flatnonzero(~behaves)
-    if not len(yes) or not len(no):
+        raise RequestError(f"a share of {share:g} was given: expected between 0 and 1")
+    behaving, ordinary = np.flatnonzero(behaves), np.flatnonzero(~behaves)
+    if not len(behaving) or not len(ordinary):
         raise RequestError(
             "the prompts all behave alike: give some that show the behaviour and some that do not"
         )
-    wanted = max(1, round(len(no) * share / (1 - share)))
-    if wanted > len(yes):
-        wanted, kept = len(yes), max(1, round(len(yes) * (1 - share) / share))
+    n_behaving = max(1, round(len(ordinary) * share / (1 - share)))
+    if n_behaving > len(behaving):
+        n_behaving, n_ordinary = len(behaving), max(1, round(len(behaving) * (1 - share) / share))
     else:
-        kept = len(no)
+        n_ordinary = len(ordinary)
     rng = np.random.default_rng(seed)
     rows = np.concatenate(
-        [rng.choice(yes, wanted, replace=False), rng.choice(no, kept, replace=False)]
+        [
+            rng.choice(behaving, n_behaving, replace=False),
+            rng.choice(ordinary, n_ordinary, replace=False),
+        ]
     )
     return rng.permutation(rows)
 
@@ -161,18 +186,25 @@ def partition(
     layer: int,
     share: float = BEHAVING_SHARE,
 ) -> Dictionary:
-    """A dictionary of the prompts' final-token activations x, streamed in an order of its own, in
-    memory.
+    """Return a dictionary, in memory, of the prompts' final-token activations.
 
-    Centre and θ come from `stream(behaves, seed, share)`, one global sample of pairs; then all rows
-    are streamed.
+    x: (n, d) activations.
+    behaves: (n,) whether each prompt shows the behaviour.
+    percentile: p, which sets θ.
+    seed: of the sample and of the order of the stream.
+    layer: recorded in the provenance.
+    share: see `stream`.
+
+    The centre and θ come from `stream(behaves, seed, share)` with the "global" protocol; then all
+    rows are streamed.
     """
     sample = x[stream(behaves, seed, share)]
-    total = CenterSum(x.shape[1])
-    total.update(sample)
-    thresholds = Thresholds(total.center(), (percentile,), "global", seed)
+    center_sum = CenterSum(x.shape[1])
+    center_sum.update(sample)
+    thresholds = Thresholds(center_sum.center(), (percentile,), "global", seed)
     thresholds.update(sample)
     calibration = thresholds.calibration()
+    # the sample sets the centre and θ only; every prompt founds or joins a region
     rows = directions(x[np.random.default_rng(seed).permutation(len(x))], calibration.center)
     leaders, members = Leaders(calibration.thresholds[percentile]), ArrivalMembers(x.shape[1])
     members.observe(leaders.partial_fit(rows), rows)
@@ -193,16 +225,21 @@ def partition(
 
 
 Answering = Callable[[Sequence[str], str], Sequence[Answer]]
-"""(prompts, name of the arm) → an answer to each."""
+"""Called with prompts and the name of an arm; returns an answer to each prompt."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One condition of a trial: the answers, and what was counted.
+    """One condition of a trial: the answers, and what was counted in them.
 
-    behaves: behaviour rate on prompts that should show it. complies: of the same prompts, how many
-    get a coherent answer without the behaviour. intact: the same of benign prompts. moved: mean
-    change of the stream per touched position, in typical norms: 0 says that nothing was done.
+    name: of the condition.
+    target, benign: the answers to prompts that should show the behaviour, and to those that should
+        not.
+    behaves: rate of the behaviour on the target prompts.
+    complies: rate of coherent answers without the behaviour on the target prompts.
+    intact: the same rate on the benign prompts.
+    moved: mean change of the stream per touched position, in typical norms; 0 shows that nothing
+        was done.
     """
 
     name: str
@@ -222,23 +259,28 @@ def trial(
     judge: Judge,
     quality: QualityCheck,
 ) -> dict[str, Arm]:
-    """Every arm on the same prompts. target: prompts that should show the behaviour; benign: those
-    that should not.
+    """Return the results of every arm, by name, on the same prompts.
 
-    quality: what counts as coherent, measured on the unchanged model. RequestError when there is
-    nothing to try it on.
+    answer: gives the answers of an arm.
+    arms: names of the conditions.
+    target: prompts that should show the behaviour.
+    benign: prompts that should not.
+    judge: decides whether an answer shows the behaviour.
+    quality: decides whether an answer is coherent; measured on the unchanged model.
+
+    Raises RequestError without target prompts.
     """
     if not target:
         raise RequestError(
             "no held-out prompt is left to try this on: give prompts that were not used for the "
             "choice"
         )
-    said = {
+    answers_of = {
         name: (tuple(answer(target, name)), tuple(answer(benign, name)) if benign else ())
         for name in arms
     }
 
-    def fine(one: Answer) -> bool:
+    def complies(one: Answer) -> bool:
         return not judge(one.text) and quality(one)
 
     return {
@@ -247,28 +289,31 @@ def trial(
             answers,
             others,
             rate_of([judge(one.text) for one in answers]),
-            rate_of([fine(one) for one in answers]),
-            rate_of([fine(one) for one in others]),
+            rate_of([complies(one) for one in answers]),
+            rate_of([complies(one) for one in others]),
             float(np.mean([one.moved for one in (*answers, *others)])),
         )
-        for name, (answers, others) in said.items()
+        for name, (answers, others) in answers_of.items()
     }
 
 
 def difference(
     changed: Sequence[bool], default: Sequence[bool], seed: int = 0
 ) -> tuple[float, float, float]:
-    """(value, low, high): the mean paired difference of two lists of yes and no on the same
-    prompts, bootstrapped.
+    """Return (value, low, high): the mean paired difference between two lists of yes and no.
+
+    changed, default: (n,) outcomes on the same prompts.
+
+    The interval is the bootstrapped 95 % over prompts.
     """
-    gap = np.asarray(changed, np.float64) - np.asarray(default, np.float64)
-    draws = np.random.default_rng(seed).integers(len(gap), size=(2000, len(gap)))
-    low, high = np.percentile(gap[draws].mean(axis=1), [2.5, 97.5])
-    return float(gap.mean()), float(low), float(high)
+    differences = np.asarray(changed, np.float64) - np.asarray(default, np.float64)
+    draws = np.random.default_rng(seed).integers(len(differences), size=(2000, len(differences)))
+    low, high = np.percentile(differences[draws].mean(axis=1), [2.5, 97.5])
+    return float(differences.mean()), float(low), float(high)
 
 
 def by_name(arms: Mapping[str, Arm]) -> list[dict[str, object]]:
-    """A trial as plain rows: for tables, reports and the command line."""
+    """Return the arms of a trial as plain rows, for tables, reports and the command line."""
     return [
         {
             "arm": arm.name,

@@ -1,10 +1,12 @@
-"""What lies between two regions A and B: regions nearer to both than the two are to each other, and
-paths from A to B.
+"""The regions between two regions A and B, and the paths from A to B.
 
-All on one basis (unit rows: the exemplars or the mean directions) of one dictionary, in the full
-space. Protocol 11.1 to 11.6. A float32 product screens; where it could not report, the law of
-`ep.method.nearest` decides in float64, so the answer does not depend on batching, and exchanging A
-and B exchanges nothing but the names. Knows no screen.
+A region lies between A and B when it is nearer to both than they are to each other. Everything is
+computed on one basis (unit rows: the exemplars or the mean directions) of one dictionary, in the
+full space; protocol 11.1 to 11.6.
+
+A float32 product screens the regions. Where its rounding could decide, the rule of
+`ep.method.nearest` is applied in float64. The answer therefore does not depend on batching, and
+exchanging A and B exchanges only their roles.
 """
 
 from __future__ import annotations
@@ -15,36 +17,38 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
 
 from ep.errors import RequestError
 from ep.method.dictionary import Basis, Dictionary
 from ep.method.nearest import pair_cosines, rounding_bound
 from ep.method.surroundings import nearest
+from ep.shapes import Float32, Float64, Int64
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 IDENTICAL = 1 - 1e-4
-"""Exemplars of two dictionaries at this cosine or above are one and the same event (protocol
-11.4).
-"""
+"""Smallest cosine at which two exemplars are the same activation (protocol 11.4)."""
 MISSES = 3
+"""Number of regions listed that come nearest to lying between."""
 MOST_LISTED = 32
-"""Neighbours kept a region: graphs of any k up to this come from one search."""
+"""Neighbours listed for each region; the graphs of every k up to this use the same lists."""
 LEAST_K, DEFAULT_K, MOST_K = 2, 3, 10
+"""Smallest, default and largest k of a graph that users may choose."""
 WORD = re.compile(r"[A-Za-z]{2,15}")
-"""What counts as a clean token of a decode (protocol 5.2)."""
+"""A clean token of a decode (protocol 5.2)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Between:
     """The regions between A and B on one basis; distances are cosine distances in [0, 2].
 
-    regions: (m,) ids, ordered by ½(d(A,C) + d(C,B)), the older of equals first. from_a, to_b: (m,)
-    their distances.
-    distance: d(A, B). misses: up to three ids that come nearest to lying between, and by how much
-    each misses: max(d(A,C), d(C,B)) − d(A,B), at least 0.
+    a, b: ids of A and B.
+    distance: d(A, B).
+    regions: (m,) ids, ordered by ½(d(A,C) + d(C,B)), the older of equals first.
+    from_a, to_b: (m,) their distances d(A,C) and d(C,B).
+    misses: up to three pairs (id, excess) of the regions that come nearest to lying between, where
+        the excess is max(d(A,C), d(C,B)) − d(A,B), at least 0.
     """
 
     a: int
@@ -60,42 +64,47 @@ class Between:
 
 
 def between(vectors: Float32[np.ndarray, "K d"], a: int, b: int) -> Between:
-    """Every region C with d(A,C) < d(A,B) and d(C,B) < d(A,B), both strict (protocol 11.1). O(K·d).
+    """Return every region C with d(A,C) < d(A,B) and d(C,B) < d(A,B) (protocol 11.1), in O(K·d).
 
-    vectors: unit rows of one basis. RequestError when A and B are one region.
+    vectors: (K, d) unit rows of one basis.
+    a, b: ids of A and B.
+
+    Raises RequestError when A and B are the same region.
     """
     if a == b:
         raise RequestError(f"A and B are both region {a}: choose two different regions")
-    # one product whichever is called A: exchanging them changes no bit
+    # The product is the same whichever of the two is A, so exchanging them changes no bit.
     first, last = min(a, b), max(a, b)
     both = 1.0 - vectors @ vectors[[first, last]].T.copy()
-    ends = _exact(vectors, [first], last)[0]
+    apart = _exact(vectors, [first], last)[0]
     larger = both.max(axis=1).astype(np.float64)
-    doubt = 2 * rounding_bound(vectors.shape[1])
-    inside = larger < ends - doubt
-    unsure = np.flatnonzero(np.abs(larger - ends) <= doubt)
+    tolerance = 2 * rounding_bound(vectors.shape[1])
+    # Both sides of the comparison carry a rounding error, hence twice the bound. Beyond it float32
+    # decides; within it both distances are recomputed in float64.
+    inside = larger < apart - tolerance
+    unsure = np.flatnonzero(np.abs(larger - apart) <= tolerance)
     inside[unsure] = (
-        np.maximum(_exact(vectors, unsure, first), _exact(vectors, unsure, last)) < ends
+        np.maximum(_exact(vectors, unsure, first), _exact(vectors, unsure, last)) < apart
     )
     inside[[a, b]] = False
-    found = np.flatnonzero(inside)
-    found = found[np.lexsort((found, both[found].sum(axis=1)))]
+    regions = np.flatnonzero(inside)
+    regions = regions[np.lexsort((regions, both[regions].sum(axis=1)))]
     both = np.clip(both, 0, 2)
     return Between(
         a=a,
         b=b,
-        distance=float(np.clip(ends, 0, 2)),
-        regions=found,
-        from_a=both[found, int(a == last)],
-        to_b=both[found, int(b == last)],
-        misses=_misses(larger - ends, inside, (a, b)),
+        distance=float(np.clip(apart, 0, 2)),
+        regions=regions,
+        from_a=both[regions, int(a == last)],
+        to_b=both[regions, int(b == last)],
+        misses=_misses(larger - apart, inside, (a, b)),
     )
 
 
 def _exact(
     vectors: np.ndarray, rows: Sequence[int] | np.ndarray, other: int
 ) -> Float64[np.ndarray, " n"]:
-    """1 − cosine of the given rows with one other, by the law of `ep.method.nearest`."""
+    """Return 1 − cosine (n,) of rows with another row, by the rule of `ep.method.nearest`."""
     rows = np.asarray(rows, np.int64)
     return 1.0 - pair_cosines(vectors, vectors, rows, np.full(len(rows), other))
 
@@ -103,11 +112,12 @@ def _exact(
 def _misses(
     excess: np.ndarray, inside: np.ndarray, ends: tuple[int, int]
 ) -> tuple[tuple[int, float], ...]:
+    """Return the regions outside with the smallest excess, apart from A and B themselves."""
     outside = ~inside
     outside[list(ends)] = False
     ids = np.flatnonzero(outside)
-    nearest_ = ids[np.argsort(excess[ids], kind="stable")[:MISSES]]
-    return tuple((int(k), max(0.0, float(excess[k]))) for k in nearest_)
+    closest = ids[np.argsort(excess[ids], kind="stable")[:MISSES]]
+    return tuple((int(k), max(0.0, float(excess[k]))) for k in closest)
 
 
 # -- anchors ---------------------------------------------------------------------------------------
@@ -115,11 +125,11 @@ def _misses(
 
 @dataclass(frozen=True)
 class Carried:
-    """A region of one dictionary found in another. same: its very exemplar is there; else the
-    nearest direction.
+    """The counterpart in another dictionary of a region.
 
-    cosine: of the exemplars when `same`, else of the directions of the basis that was used; in [−1,
-    1].
+    region: id of the counterpart.
+    cosine: in [−1, 1], of the exemplars when `same`, else of the directions on the basis in use.
+    same: whether it has the very same exemplar; else it is the nearest direction.
     """
 
     region: int
@@ -128,16 +138,16 @@ class Carried:
 
 
 def carried(seed: Dictionary, region: int, other: Dictionary, basis: Basis = "exemplar") -> Carried:
-    """Where a region of `seed` is in `other`: its exemplar when it survives there, else the nearest
-    direction (11.4).
+    """Return the counterpart in `other` of a region of `seed` (protocol 11.4).
 
-    It survives when the two share one centre and some exemplar has cosine ≥ 1 − 1e-4 with its own.
-    RequestError when the widths differ.
+    It is the region with the same exemplar where there is one, else the one with the nearest
+    direction. An exemplar counts as the same when both dictionaries have the same centre and the
+    cosine is at least 1 − 1e-4. Raises RequestError when the widths differ.
     """
     if seed.width != other.width:
         raise RequestError(
-            f"a region of {seed.width} dimensions cannot be found among {other.width}: "
-            "use dictionaries of one model and layer"
+            f"a region of width {seed.width} has no counterpart in a dictionary of width "
+            f"{other.width}: use dictionaries of one model and layer"
         )
     if np.array_equal(seed.center, other.center):
         cosine = other.exemplars @ seed.row("exemplars", region)
@@ -153,29 +163,35 @@ def carried(seed: Dictionary, region: int, other: Dictionary, basis: Basis = "ex
 
 
 def cleanliness(dictionary: Dictionary, basis: Basis = "exemplar") -> Float64[np.ndarray, " K"]:
-    """The share of each region's lens tokens that are 2 to 15 ASCII letters and nothing else (5.2);
-    zeros without lens.
+    """Return the share of clean tokens among the lens tokens of each region (protocol 5.2).
 
-    Tokens are stripped, empties dropped, as in the protocol's decodes; the first eight count.
+    A token is clean when it is 2 to 15 ASCII letters and nothing else. As in the protocol's
+    decodes, tokens are stripped, empty ones are dropped, and the first eight count. Zeros without a
+    lens.
     """
     name = f"lens_{basis}_up_ids"
     if name not in dictionary:
         return np.zeros(len(dictionary))
     ids = dictionary.column(name)[:, :8]
-    known, place = np.unique(ids, return_inverse=True)
-    pieces = [dictionary.piece(int(token)).strip() if token >= 0 else "" for token in known]
-    word = np.array([bool(WORD.fullmatch(piece)) for piece in pieces])[place].reshape(ids.shape)
-    there = np.array([bool(piece) for piece in pieces])[place].reshape(ids.shape)
-    return np.asarray((word & there).sum(axis=1) / np.maximum(1, there.sum(axis=1)), np.float64)
+    tokens, place = np.unique(ids, return_inverse=True)
+    pieces = [dictionary.piece(int(token)).strip() if token >= 0 else "" for token in tokens]
+    clean = np.array([bool(WORD.fullmatch(piece)) for piece in pieces])[place].reshape(ids.shape)
+    nonempty = np.array([bool(piece) for piece in pieces])[place].reshape(ids.shape)
+    return np.asarray(
+        (clean & nonempty).sum(axis=1) / np.maximum(1, nonempty.sum(axis=1)), np.float64
+    )
 
 
 def anchor_pairs(
     listed: Neighbours, clean: Float64[np.ndarray, " K"], n: int = 5, k: int = DEFAULT_K
 ) -> tuple[tuple[int, int], ...]:
-    """Example pairs: edges of the k-nearest-neighbour graph, the cleanest decodes first, then the
-    closest (11.3).
+    """Return up to `n` example pairs: edges of the k-nearest-neighbour graph (protocol 11.3).
 
-    Each region is used once, so that the pairs show different things.
+    listed: neighbours of every region.
+    clean: (K,) from `cleanliness`.
+
+    The pairs with the cleanest decodes come first, then the closest. Each region is used once, so
+    that the pairs show different things.
     """
     row, column, distance = _edges(listed, k)
     order = np.lexsort((row, distance, -(clean[row] + clean[column])))
@@ -197,12 +213,15 @@ def partner(
     wanted: int = 3,
     among: int = 600,
 ) -> int | None:
-    """A region worth comparing A with: the nearest named by another word that stays apart from A in
-    all `coarser` ones.
+    """Return a region worth comparing with A, or None when A is the only region.
 
-    Looked for among the `among` nearest such, with at least `wanted` regions between at this
-    resolution; what cannot be had is done without, from the last of these wishes to the first. None
-    when A is the only region.
+    coarser: dictionaries in which the two should fall in different regions.
+    wanted: number of regions that should lie between the two.
+    among: number of regions considered.
+
+    The nearest region is chosen that is named by another word, stays apart from A in all of
+    `coarser`, and has `wanted` regions between. Where no region meets all of these, the last is
+    given up first, then the second, then the first.
     """
     vectors, word = dictionary.basis(basis), words(dictionary, basis)
     distance = 1.0 - vectors @ vectors[a]
@@ -213,32 +232,34 @@ def partner(
         return None
     apart = np.ones(len(near), bool)
     for other in coarser:
-        apart &= _homes(vectors[near], other.basis(basis)) != _homes(
+        apart &= _nearest_rows(vectors[near], other.basis(basis)) != _nearest_rows(
             vectors[[a]], other.basis(basis)
         )
+    # by name, then by staying apart, then by distance: lexsort takes the last key first
     best = near[np.lexsort((distance[near], ~apart, ~named[near]))][:12].tolist()
     return next((b for b in best if len(between(vectors, a, b)) >= wanted), best[0])
 
 
 def words(dictionary: Dictionary, basis: Basis = "exemplar") -> np.ndarray:
-    """(K,) each region's first lens token in lower case where it is the beginning of a word, else
-    an empty text.
+    """Return the first lens token of each region in lower case, as an array (K,).
 
-    A token begins a word when a space stands in front of it, as in the tokenizers in use.
+    The text is empty where the token does not begin a word or is not clean. A token begins a word
+    when it starts with a space, as in the usual tokenizers.
     """
     name = f"lens_{basis}_up_ids"
     if name not in dictionary:
         return np.full(len(dictionary), "")
-    known, place = np.unique(dictionary.column(name)[:, 0], return_inverse=True)
-    pieces = [dictionary.piece(int(token)) if token >= 0 else "" for token in known]
-    begun = [
+    tokens, place = np.unique(dictionary.column(name)[:, 0], return_inverse=True)
+    pieces = [dictionary.piece(int(token)) if token >= 0 else "" for token in tokens]
+    beginnings = [
         piece.strip().lower() if piece[:1] == " " and WORD.fullmatch(piece.strip()) else ""
         for piece in pieces
     ]
-    return np.array(begun)[place.ravel()]
+    return np.array(beginnings)[place.ravel()]
 
 
-def _homes(rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def _nearest_rows(rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return the index (n,) of the nearest of `vectors` for each row."""
     return np.asarray((rows @ vectors.T).argmax(axis=1))
 
 
@@ -247,8 +268,10 @@ def _homes(rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Each region's nearest others on one basis, nearest first: ids (K, m) and cosine distances (K,
-    m).
+    """The nearest other regions of each region on one basis, nearest first.
+
+    ids: (K, m).
+    distances: (K, m) cosine distances.
     """
 
     ids: Int64[np.ndarray, "K m"]
@@ -256,34 +279,39 @@ class Neighbours:
 
 
 def neighbours(vectors: Float32[np.ndarray, "K d"]) -> Neighbours:
-    """The 32 nearest of every region, once for all graphs: K²·d multiply-adds, in chunks of 64
-    MB.
+    """Return the 32 nearest regions of every region, which serve the graphs of every k.
+
+    It takes K²·d multiply-adds, in chunks of 64 MB.
     """
     return Neighbours(*nearest(vectors, MOST_LISTED))
 
 
 def _edges(listed: Neighbours, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The undirected edges (row < column, distance) of the symmetric graph: either end lists the
-    other among its k.
+    """Return the undirected edges (row, column, distance) of the graph, with row < column.
+
+    Two regions are joined when either of them lists the other among its first k.
     """
     ids, distances = listed.ids[:, :k], listed.distances[:, :k]
     row = np.repeat(np.arange(len(ids)), ids.shape[1])
+    # an edge that both ends list appears twice, as the same sorted pair
     ends = np.sort(np.stack([row, ids.ravel()], 1), axis=1)
     ends, first = np.unique(ends, axis=0, return_index=True)
     return ends[:, 0], ends[:, 1], distances.ravel()[first]
 
 
 def graph(listed: Neighbours, k: int = DEFAULT_K, weighted: bool = False) -> csr_matrix:
-    """The symmetric k-nearest-neighbour graph (K, K) with its edges' lengths (11.2).
+    """Return the symmetric k-nearest-neighbour graph (K, K) with the lengths of its edges (11.2).
 
-    weighted: an edge is as long as its cosine distance; else 1 plus a millionth of it, so that of
-    paths with the fewest hops the shortest is found and the answer is always the same.
+    listed: neighbours of every region.
+    weighted: whether an edge is as long as its cosine distance. Otherwise it is 1 plus a millionth
+        of that, so that among the paths with fewest hops the shortest is found, and always the same
+        one.
     """
     from scipy.sparse import csr_matrix
 
     size = len(listed.ids)
     row, column, distance = _edges(listed, k)
-    length = np.maximum(distance.astype(np.float64), 1e-12)  # an explicit zero would be no edge
+    length = np.maximum(distance.astype(np.float64), 1e-12)  # scipy drops zeros
     length = length if weighted else 1 + 1e-6 * length
     return csr_matrix(
         (np.r_[length, length], (np.r_[row, column], np.r_[column, row])), (size, size)
@@ -292,8 +320,10 @@ def graph(listed: Neighbours, k: int = DEFAULT_K, weighted: bool = False) -> csr
 
 @dataclass(frozen=True)
 class Path:
-    """The regions from A to B through the graph, both ends included, and the cosine of each
-    step.
+    """A path from A to B through the graph.
+
+    regions: ids, both ends included.
+    cosines: of each step.
     """
 
     regions: tuple[int, ...]
@@ -301,6 +331,7 @@ class Path:
 
     @property
     def hops(self) -> int:
+        """Number of steps."""
         return len(self.regions) - 1
 
 
@@ -312,15 +343,15 @@ def path(
     k: int = DEFAULT_K,
     weighted: bool = False,
 ) -> Path | None:
-    """The shortest path from A to B in the graph of k neighbours; None when no path exists."""
+    """Return the shortest path from A to B in the graph of k neighbours, or None without one."""
     from scipy.sparse.csgraph import dijkstra
 
-    _, before = dijkstra(graph(listed, k, weighted), indices=a, return_predecessors=True)
+    _, predecessor = dijkstra(graph(listed, k, weighted), indices=a, return_predecessors=True)
     regions = [b]
     while regions[-1] != a:
-        if before[regions[-1]] < 0:
+        if predecessor[regions[-1]] < 0:  # scipy's mark for "not reached"
             return None
-        regions.append(int(before[regions[-1]]))
+        regions.append(int(predecessor[regions[-1]]))
     regions.reverse()
     cosine = pair_cosines(
         vectors, vectors, np.array(regions[:-1], np.int64), np.array(regions[1:], np.int64)
@@ -329,7 +360,7 @@ def path(
 
 
 def connecting_k(listed: Neighbours, a: int, b: int) -> int | None:
-    """The smallest k whose graph holds a path from A to B; None when none up to 32 does."""
+    """Return the smallest k whose graph connects A and B, or None when none up to 32 does."""
     from scipy.sparse.csgraph import connected_components
 
     for k in range(1, listed.ids.shape[1] + 1):

@@ -1,8 +1,7 @@
-"""What one shows a reader to have a region named: its own excerpts, look-alikes of its neighbours,
-some held back.
+"""The excerpts that a region is labelled by, and those held back to test the label.
 
-Everything is seeded: the same dictionary and seed give the same snippets in the same order. It
-knows no model.
+Besides a region's own excerpts there are look-alikes from its neighbours. Everything is seeded: the
+same dictionary and seed give the same snippets in the same order.
 """
 
 from __future__ import annotations
@@ -16,23 +15,26 @@ import numpy as np
 from ep.method.dictionary import BANDS, Dictionary, Excerpt
 
 SHOWN, AGAINST, HELD = 12, 6, 8
-"""At most so many snippets of the region to read, of its neighbours beside them, and held back of
-either.
-"""
+"""Most snippets of the region to show, of its neighbours to show beside them, and to hold back."""
 EVERY = 3
-"""Every third excerpt is held back, so that near, spread and far ones are tested as they are
-shown.
+"""Every third excerpt is held back.
+
+The bands take turns in that order, so near, spread and far excerpts are tested in the proportion in
+which they are shown.
 """
 LEFT, RIGHT = 220, 80
 """Characters of context before and after the marked token."""
 OPEN, CLOSE = "[[", "]]"
+"""Marks around the token."""
 
 
 @dataclass(frozen=True)
 class Snippet:
-    """A few words of a passage, the marked token between double brackets, on one line.
+    """A few words of a passage on one line, with the marked token between double brackets.
 
-    band: "near", "spread" or "far". fits: whether it is of the region itself.
+    text: the words.
+    band: "near", "spread" or "far".
+    fits: whether it belongs to the region itself, and not to a neighbour.
     """
 
     text: str
@@ -42,8 +44,11 @@ class Snippet:
 
 @dataclass(frozen=True)
 class Evidence:
-    """shown, against: what the reader gets to find a label. held: what tests it, shuffled, never
-    shown before.
+    """The snippets of one region.
+
+    shown: snippets of the region, to find a label from.
+    against: look-alikes to contrast with them.
+    held: snippets of both kinds that test the label, shuffled, none of them shown before.
     """
 
     shown: tuple[Snippet, ...]
@@ -52,33 +57,39 @@ class Evidence:
 
     @property
     def can_test(self) -> bool:
-        """Whether enough was held back of both kinds for a score to mean anything."""
+        """Whether enough snippets of both kinds were held back for a meaningful score."""
         fitting = sum(snippet.fits for snippet in self.held)
         return min(fitting, len(self.held) - fitting) >= 2
 
 
 def gather(dictionary: Dictionary, region: int, negatives: bool = True, seed: int = 0) -> Evidence:
-    """The evidence for one region.
+    """Return the evidence for one region.
 
-    negatives: whether look-alikes are shown to the one who labels; they are always there to test
-    the label. Look-alikes are excerpts of the nearest regions, those with one of this region's
-    tokens first. A passage shown is never held back, whichever region it illustrates.
+    negatives: whether look-alikes are shown while a label is sought; they always serve to test it.
+    seed: of the order of the excerpts.
+
+    Look-alikes are excerpts of the nearest regions, those with one of this region's tokens first. A
+    passage that is shown is never held back, whichever region it belongs to.
     """
     rng = np.random.default_rng([seed, region])
     own = _distinct(_mixed(dictionary.excerpts(region), rng), set())
-    seen = {_snippet(excerpt, True).text for excerpt in own}
-    others = _distinct(_lookalikes(dictionary, region, own, rng), seen)
+    own_texts = {_snippet(excerpt, True).text for excerpt in own}
+    lookalikes = _distinct(_lookalikes(dictionary, region, own, rng), own_texts)
+    # fixed positions in the seeded order, so what is held back does not depend on how much is shown
     shown = [excerpt for i, excerpt in enumerate(own) if i % EVERY != EVERY - 1][:SHOWN]
-    used = {excerpt.passage for excerpt in shown}
-    tested = [e for i, e in enumerate(own) if i % EVERY == EVERY - 1 and e.passage not in used][
-        :HELD
-    ]
-    against = others[::2][:AGAINST] if negatives else []
-    used |= {excerpt.passage for excerpt in against}
-    untold = [e for e in (others[1::2] if negatives else others) if e.passage not in used][
-        : max(2, len(tested))
-    ]
-    held = [_snippet(e, True) for e in tested] + [_snippet(e, False) for e in untold]
+    shown_passages = {excerpt.passage for excerpt in shown}
+    held_own = [
+        e for i, e in enumerate(own) if i % EVERY == EVERY - 1 and e.passage not in shown_passages
+    ][:HELD]
+    # every other look-alike is shown, the rest test; all of them test when none is shown
+    against = lookalikes[::2][:AGAINST] if negatives else []
+    shown_passages |= {excerpt.passage for excerpt in against}
+    held_others = [
+        e
+        for e in (lookalikes[1::2] if negatives else lookalikes)
+        if e.passage not in shown_passages
+    ][: max(2, len(held_own))]
+    held = [_snippet(e, True) for e in held_own] + [_snippet(e, False) for e in held_others]
     shown.sort(key=lambda excerpt: BANDS.index(excerpt.band))
     return Evidence(
         tuple(_snippet(e, True) for e in shown),
@@ -88,10 +99,10 @@ def gather(dictionary: Dictionary, region: int, negatives: bool = True, seed: in
 
 
 def _mixed(excerpts: Iterable[Excerpt], rng: np.random.Generator) -> Iterator[Excerpt]:
-    """The excerpts in seeded order, the bands taking turns."""
+    """Return an iterator over the excerpts in seeded order, the bands taking turns."""
     bands: dict[str, list[Excerpt]] = {band: [] for band in BANDS}
     for excerpt in excerpts:
-        if excerpt.agrees is not False:  # else the model does not place that token here
+        if excerpt.agrees is not False:  # the model that completed the file found another distance
             bands[excerpt.band].append(excerpt)
     drawn = [[rows[i] for i in rng.permutation(len(rows))] for rows in bands.values()]
     return (excerpt for turn in zip_longest(*drawn) for excerpt in turn if excerpt is not None)
@@ -100,19 +111,20 @@ def _mixed(excerpts: Iterable[Excerpt], rng: np.random.Generator) -> Iterator[Ex
 def _lookalikes(
     dictionary: Dictionary, region: int, own: list[Excerpt], rng: np.random.Generator
 ) -> Iterator[Excerpt]:
-    """Excerpts of the nearest regions, the regions taking turns; those with one of this region's
-    tokens first.
+    """Return an iterator over excerpts of the nearest regions, the regions taking turns.
+
+    Those with one of this region's tokens come first.
     """
     if "nearest_ids" not in dictionary:
         return iter(())
     near = [int(k) for k in dictionary.row("nearest_ids", region) if k >= 0]
     turns = zip_longest(*(list(_mixed(dictionary.excerpts(k), rng)) for k in near))
-    everything = [excerpt for turn in turns for excerpt in turn if excerpt is not None]
+    excerpts = [excerpt for turn in turns for excerpt in turn if excerpt is not None]
     tokens = {_word(excerpt) for excerpt in own}
-    alike = [_word(excerpt) in tokens for excerpt in everything]
+    shares_token = [_word(excerpt) in tokens for excerpt in excerpts]
     return chain(
-        (e for e, same in zip(everything, alike, strict=True) if same),
-        (e for e, same in zip(everything, alike, strict=True) if not same),
+        (e for e, same in zip(excerpts, shares_token, strict=True) if same),
+        (e for e, same in zip(excerpts, shares_token, strict=True) if not same),
     )
 
 
@@ -121,16 +133,17 @@ def _word(excerpt: Excerpt) -> str:
 
 
 def _distinct(excerpts: Iterable[Excerpt], seen: set[str]) -> list[Excerpt]:
-    """The excerpts whose snippets differ from all before them and from those seen."""
-    known, out = set(seen), []
+    """Return the excerpts whose snippets differ from all before them and from those in `seen`."""
+    texts, out = set(seen), []
     for excerpt in excerpts:
-        if (text := _snippet(excerpt, True).text) not in known:
-            known.add(text)
+        if (text := _snippet(excerpt, True).text) not in texts:
+            texts.add(text)
             out.append(excerpt)
     return out
 
 
 def _snippet(excerpt: Excerpt, fits: bool) -> Snippet:
+    """Return an excerpt as a snippet, cut around its marked token where it has one."""
     if excerpt.marked is None:
         return Snippet(_plain("".join(excerpt.pieces))[: LEFT + RIGHT], excerpt.band, fits)
     before = _plain("".join(excerpt.pieces[: excerpt.marked]))[-LEFT:]
@@ -141,7 +154,7 @@ def _snippet(excerpt: Excerpt, fits: bool) -> Snippet:
 
 
 def _plain(text: str) -> str:
-    """The text on one line, its own double brackets apart so that only ours mark something."""
+    """Return the text on one line, with its own double brackets separated by spaces."""
     for run, instead in (("\r\n", "⏎"), ("\n", "⏎"), ("\r", "⏎"), ("[[", "[ ["), ("]]", "] ]")):
         text = text.replace(run, instead)
     return text

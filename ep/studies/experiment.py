@@ -1,15 +1,15 @@
-"""The whole question of a behaviour, asked of a model: who shows it, which region holds them, what
-is left without it.
+"""The experiment on a behaviour with a model: who shows it, which region, and what it does.
 
-1 Hold     what the region is tried on is no prompt it was chosen on (`holding`)
-2 Observe  the model answers the prompts, a judge (or their labels) says which show the behaviour;
-           their last tokens' x
-3 Find     the regions of a dictionary those prompts fall in, and which of them may carry it
-4 Try      the answers to held-out prompts with the region taken out, beside every control
-5 Repeat   2 to 4 on dictionaries of the prompts themselves, in several orders of the stream
+1 Hold     the region is tried on prompts that it was not chosen on (`holding`)
+2 Observe  the model answers the prompts, a judge (or their labels) decides which of them show the
+    behaviour, and the activations of their last tokens are taken
+3 Find     assign the prompts to the regions of a dictionary, and list those that may carry the
+    behaviour
+4 Try      answer held-out prompts with the region taken out, beside every control
+5 Repeat   2 to 4 on dictionaries of the prompts themselves, with several orders of the stream
 
-Knows how model, dictionary and judge come together; the sums are in `behaviour`, the words of
-judges in `judging`.
+This module connects model, dictionary and judge; the statistics are in `behaviour`, the judges in
+`judging` and `llm_judge`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
 
 from ep.errors import RequestError
 from ep.method.dictionary import Basis, Dictionary
 from ep.models import LanguageModel
-from ep.models.answering import Answered, answers, final_activations, own
+from ep.models.answering import Answered, answers, final_activations, own_answers
 from ep.models.generation import Sampling
 from ep.models.interventions import Intervention, of_regions, random_control
 from ep.progress import Report, silent
+from ep.shapes import Bool, Float32, Int64
 from ep.studies.behaviour import (
     BEHAVING_SHARE,
     FEWEST,
@@ -53,19 +53,23 @@ DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED = (
     "matched region",
 )
 ARMS = (DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED)
+"""Names of all conditions of a trial, in the order in which they are shown."""
 TOKENS = 40
-"""Tokens of an answer by default: refusals and the demo's answers are shorter."""
+"""Default length limit of an answer: refusals and the demo's answers are shorter."""
 TOGETHER = 256
 """Prompts whose last tokens are read in one pass."""
 
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What the model does with the prompts of the choice.
+    """What the model does with the prompts that the region is chosen on.
 
-    behaves: (n,) which show the behaviour. x: (n, d) activations of their last tokens. answers:
-    what the model wrote, empty when the labels decided. judged: the judge beside the labels, None
-    where there is nothing to compare.
+    prompts: n prompts.
+    layer: of the activations.
+    behaves: (n,) whether each shows the behaviour.
+    x: (n, d) activations of their last tokens.
+    answers: what the model wrote; empty when the labels decided.
+    judged: the agreement of the judge with the labels; None where there is nothing to compare.
     """
 
     prompts: Prompts
@@ -84,21 +88,25 @@ def observe(
     tokens: int = TOKENS,
     report: Report = silent,
 ) -> Observed:
-    """Reads the prompts as user turns. judge: of the model's answers; None lets the labels decide,
-    with no answer made.
+    """Run the prompts through the model as user turns, and decide which show the behaviour.
 
-    RequestError when all prompts behave alike, or when labels are to decide and some are missing.
+    judge: of the model's answers; None lets the labels decide, and then no answer is generated.
+    tokens: length limit of an answer.
+    report: called as the work goes on; an exception it raises ends it.
+
+    Raises RequestError when all prompts behave alike, or when the labels are to decide and some are
+    missing.
     """
-    n, said = len(prompts), tuple[Answer, ...]()
+    n, replies = len(prompts), tuple[Answer, ...]()
     if judge is None and not prompts.labelled:
         raise RequestError(
             "some prompts have no label: label them all, or let a judge read the answers"
         )
     if judge is not None:
-        told = _share(report, "prompts answered", n)
-        said = _answers(answers(model, prompts.texts, (), Sampling(tokens), told))
-        ask_in_advance(judge, said, report)
-        behaves = np.array([judge(one.text) for one in said])
+        count = _counter(report, "prompts answered", n)
+        replies = _answers(answers(model, prompts.texts, (), Sampling(tokens), count))
+        judge_in_advance(judge, replies, report)
+        behaves = np.array([judge(one.text) for one in replies])
     else:
         behaves = np.array([bool(label) for label in prompts.labels])
     check_alike(behaves, judge is None)
@@ -111,33 +119,38 @@ def observe(
     judged = None
     if judge is not None and prompts.labelled:
         judged = agreement(
-            judge, [one.text for one in said], [bool(label) for label in prompts.labels]
+            judge, [one.text for one in replies], [bool(label) for label in prompts.labels]
         )
-    return Observed(prompts, layer, behaves, np.concatenate(parts), said, judged)
+    return Observed(prompts, layer, behaves, np.concatenate(parts), replies, judged)
 
 
 def check_alike(behaves: Bool[np.ndarray, " n"], by_labels: bool) -> None:
-    """RequestError when all prompts behave alike: no region can be told from another then."""
+    """Raise RequestError when all prompts behave alike, since no region stands out then.
+
+    by_labels: whether labels decided, which the message mentions.
+    """
     if behaves.all() or not behaves.any():
         every, n = "all" if behaves.all() else "none", len(behaves)
         which = f"{every} of the {n:,} prompts"
-        shown = (
+        facts = (
             f"{which} {'is' if every == 'none' else 'are'} labelled yes"
             if by_labels
             else f"{which} show it"
         )
         raise RequestError(
-            f"{shown}: give prompts that show the behaviour and some that do not, or another judge"
+            f"{facts}: give prompts that show the behaviour and some that do not, or another judge"
         )
 
 
-# -- one region, found and tried -------------------------------------------------------------------
+# -- one region, chosen and tried ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Where the prompts lie in one dictionary. region, distance: (n,) of their last tokens; scored:
-    best first.
+    """The regions that the prompts fall in, for one dictionary.
+
+    region, distance: (n,) of the prompts' last tokens.
+    scored: the score of every region that contains a prompt, best first.
     """
 
     dictionary: Dictionary
@@ -147,26 +160,32 @@ class Found:
 
     @property
     def candidates(self) -> list[Scored]:
-        """Regions that may carry the behaviour, the best first."""
+        """The regions that may carry the behaviour, best first."""
         return candidates(self.scored)
 
 
 def find(dictionary: Dictionary, observed: Observed) -> Found:
-    """Every prompt's last token in its nearest region, and the regions' rates."""
-    near = dictionary.assign(observed.x)
+    """Assign every prompt's last token to its nearest region, and score the regions."""
+    assigned = dictionary.assign(observed.x)
     return Found(
-        dictionary, near.region, near.distance, tuple(score(near.region, observed.behaves))
+        dictionary,
+        assigned.region,
+        assigned.distance,
+        tuple(score(assigned.region, observed.behaves)),
     )
 
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """One region taken out, and what came of it.
+    """One region taken out, and the results.
 
-    scored: the region tried, None when no region is a candidate (then there are no arms either).
-    control: the matched region and its cosine with the one tried. target: the quiet region whose
-    mean a swap puts back. quality: what counted as coherent. seed, share: of the stream, None for a
-    dictionary from a file.
+    scored: the region tried; None when no region is a candidate, and then there are no arms either.
+    control: the matched region.
+    cosine: of its exemplar with that of the region tried.
+    target: the region without the behaviour whose mean a swap puts back.
+    arms: the results by name.
+    quality: decides whether an answer is coherent.
+    seed, share: of the stream, see `repeat`; None for a dictionary from a file.
     """
 
     dictionary: Dictionary
@@ -181,8 +200,13 @@ class Attempt:
 
 
 class Bench:
-    """Held-out prompts with a model and a judge; what the unchanged model says is asked once,
-    whatever is tried.
+    """Held-out prompts with a model and a judge.
+
+    The answers of the unchanged model are generated once and serve every attempt.
+
+    held: the prompts.
+    tokens: length limit of an answer.
+    basis: directions to intervene along, "exemplar" or "mean".
     """
 
     def __init__(
@@ -212,70 +236,89 @@ class Bench:
         report: Report = silent,
         seed: int = 0,
     ) -> Attempt:
-        """Takes out `region`, by default the best candidate; "swap" also puts a quiet region's mean
-        back.
+        """Try one region on the held-out prompts.
 
-        controls: with a random direction and the matched region. Errors as `trial` and
-        `of_regions`.
+        region: by default the best candidate.
+        mode: "ablate", or "swap", which adds an arm that puts the mean of a region without the
+            behaviour in its place.
+        controls: whether to add a random direction and the matched region.
+        seed: of the random direction.
+
+        Raises RequestError for a region without prompts or a swap without a target, and the errors
+        of `trial` and `of_regions`.
         """
-        best = found.candidates
-        chosen = best[0].region if region is None and best else region
+        ranked = found.candidates
+        chosen = ranked[0].region if region is None and ranked else region
         if chosen is None:
             return Attempt(found.dictionary, None)
-        made = found.dictionary
-        mine = next((one for one in found.scored if one.region == chosen), None)
-        if mine is None:
+        dictionary = found.dictionary
+        scored = next((one for one in found.scored if one.region == chosen), None)
+        if scored is None:
             raise RequestError(
-                f"none of the prompts falls in region {made.check(chosen)}: choose one that holds "
-                "some"
+                f"none of the prompts falls in region {dictionary.check(chosen)}: choose a region "
+                "with some"
             )
-        control = matched_control(made, found.scored, chosen) if controls else None
+        control = matched_control(dictionary, found.scored, chosen) if controls else None
         target = quiet_region(found.scored) if mode == "swap" else None
         if mode == "swap" and target is None:
             raise RequestError(
-                "no region holds five prompts without the behaviour: there is nothing to swap in"
+                "no region has five prompts without the behaviour: there is nothing to swap in"
             )
-        changes = arms_of(made, chosen, target, control, controls, seed, self.basis)
+        changes = arms_of(dictionary, chosen, target, control, controls, seed, self.basis)
         cosine = (
-            None if control is None else float(made.exemplars[control] @ made.exemplars[chosen])
+            None
+            if control is None
+            else float(dictionary.exemplars[control] @ dictionary.exemplars[chosen])
         )
         quality = self.quality(report)
         return Attempt(
-            made, mine, control, cosine, target, self._tried(changes, quality, report), quality
+            dictionary,
+            scored,
+            control,
+            cosine,
+            target,
+            self._tried(changes, quality, report),
+            quality,
         )
 
     def quality(self, report: Report = silent) -> QualityCheck:
-        """What counts as coherent, measured once on the unchanged model's sampled answers to the
-        benign prompts.
+        """Return the quality check of this model, which is measured once.
+
+        It is measured on answers of the unchanged model to the benign prompts, sampled from it.
         """
         if self._quality is None:
-            asked = self.held.benign or self.held.target
+            prompts = self.held.benign or self.held.target
             self._quality = quality_of(
-                self.model, asked, self.tokens, lambda n: report("what is usual of the model", None)
+                self.model,
+                prompts,
+                self.tokens,
+                lambda n: report("measuring what is usual for the model", None),
             )
         return self._quality
 
     def _tried(
         self, changes: dict[str, tuple[Intervention, ...]], quality: QualityCheck, report: Report
     ) -> dict[str, Arm]:
+        """Return the results of all arms; the unchanged model answers each list once."""
         size, done = len(self.held.target) + len(self.held.benign), 0
         total = size * len(changes)
 
         def answer(prompts: Sequence[str], arm: str) -> tuple[Answer, ...]:
             nonlocal done
-            asked = tuple(prompts)
-            if arm != DEFAULT or asked not in self._default:
-                told = _share(report, f"answers, {arm}", total, done)
-                said = _answers(
-                    answers(self.model, asked, changes[arm], Sampling(self.tokens), told)
+            texts = tuple(prompts)
+            # the unchanged model's answers are cached, since every attempt needs the same ones
+            if arm != DEFAULT or texts not in self._default:
+                count = _counter(report, f"answers, {arm}", total, done)
+                replies = _answers(
+                    answers(self.model, texts, changes[arm], Sampling(self.tokens), count)
                 )
-                ask_in_advance(self.judge, said, report)
+                judge_in_advance(self.judge, replies, report)
                 if arm != DEFAULT:
-                    done += len(asked)
-                    return said
-                self._default[asked] = said
-            done += len(asked)
-            return self._default[asked]
+                    done += len(texts)
+                    return replies
+                self._default[texts] = replies
+            done += len(texts)
+            return self._default[texts]
 
         return trial(answer, list(changes), self.held.target, self.held.benign, self.judge, quality)
 
@@ -284,15 +327,16 @@ def quality_of(
     model: LanguageModel,
     prompts: Sequence[str],
     tokens: int = TOKENS,
-    told: Callable[[int], None] = lambda done: None,
+    report: Callable[[int], None] = lambda done: None,
 ) -> QualityCheck:
-    """What counts as coherent, measured on what the unchanged model writes to `prompts` when
-    sampled from.
+    """Return the quality check of a model, measured on its own sampled answers to prompts.
 
-    told(done): answers written so far; what it raises cancels. RequestError without prompts.
+    report: called with the number of answers so far; an exception it raises cancels the work.
+
+    Raises RequestError without prompts.
     """
-    found = own(model, prompts, tokens, told)
-    return quality_check(_answers(found.answers), _answers(found.spoiled))
+    sampled = own_answers(model, prompts, tokens, report)
+    return quality_check(_answers(sampled.answers), _answers(sampled.spoiled))
 
 
 def arms_of(
@@ -304,8 +348,13 @@ def arms_of(
     seed: int,
     basis: Basis = "exemplar",
 ) -> dict[str, tuple[Intervention, ...]]:
-    """What is done to the stream in every arm, the unchanged model first. basis: "exemplar" or
-    "mean".
+    """Return the interventions of every arm by name, the unchanged model first.
+
+    region: the region to ablate.
+    target: the region whose mean a swap puts back; None for no swap.
+    control: the matched region; None for none.
+    controls: whether to add a random direction, drawn by seed.
+    basis: "exemplar" or "mean".
     """
     ablate = of_regions(dictionary, "ablate", [region], basis=basis)
     changes: dict[str, tuple[Intervention, ...]] = {DEFAULT: (), ABLATED: (ablate,)}
@@ -319,8 +368,9 @@ def arms_of(
 
 
 def quiet_region(scored: Sequence[Scored]) -> int | None:
-    """The region with the most prompts among those that hardly ever behave so; a swap puts its mean
-    back.
+    """Return the region with most prompts among those that hardly ever show the behaviour.
+
+    A swap puts its mean back. None where no region qualifies.
     """
     quiet = [
         one for one in scored if one.rate.n >= FEWEST and one.rate.hits <= NULL_RATE * one.rate.n
@@ -337,33 +387,45 @@ def repeat(
     mode: str = "ablate",
     report: Report = silent,
 ) -> Iterator[Attempt]:
-    """One attempt for each order of the stream, on a dictionary of the prompts' own last tokens, as
-    each is there.
+    """Yield one attempt for each order of the stream, as soon as it is finished.
 
-    share: of behaving prompts in the stream the centre and θ are taken from. Errors as `partition`
-    and `attempt`.
+    Each is made on a dictionary of the prompts' own last tokens.
+
+    seeds: number of orders.
+    percentile: p of these dictionaries.
+    share: of behaving prompts in the stream that the centre and θ are taken from.
+    mode: see `Bench.attempt`.
+
+    Raises the errors of `partition` and `Bench.attempt`.
     """
     for seed in range(seeds):
 
-        def told(said: str, part: float | None, seed: int = seed) -> None:
-            report(f"seed {seed + 1} of {seeds}: {said}", (seed + (part or 0.0)) / seeds)
+        def report_seed(message: str, done: float | None, seed: int = seed) -> None:
+            report(f"seed {seed + 1} of {seeds}: {message}", (seed + (done or 0.0)) / seeds)
 
-        made = partition(observed.x, observed.behaves, percentile, seed, observed.layer, share)
-        one = bench.attempt(find(made, observed), mode=mode, report=told, seed=seed)
-        yield replace(one, seed=seed, share=share)
+        dictionary = partition(
+            observed.x, observed.behaves, percentile, seed, observed.layer, share
+        )
+        attempt = bench.attempt(
+            find(dictionary, observed), mode=mode, report=report_seed, seed=seed
+        )
+        yield replace(attempt, seed=seed, share=share)
 
 
-def ask_in_advance(judge: Judge, said: Sequence[Answer], report: Report = silent) -> None:
-    """Lets a judge that is asked over a network hear all answers at once; other judges need no
-    time.
+def judge_in_advance(judge: Judge, replies: Sequence[Answer], report: Report = silent) -> None:
+    """Let a judge that is asked over a network judge all answers now, several at a time.
+
+    Other judges are fast and do nothing here.
     """
     if isinstance(judge, LLMJudge):
-        judge.ask([one.text for one in said], report)
+        judge.ask([one.text for one in replies], report)
 
 
-def _answers(found: Sequence[Answered]) -> tuple[Answer, ...]:
-    return tuple(Answer(*one) for one in found)
+def _answers(answered: Sequence[Answered]) -> tuple[Answer, ...]:
+    """Convert answers from the model package to those of the studies."""
+    return tuple(Answer(*one) for one in answered)
 
 
-def _share(report: Report, what: str, total: int, before: int = 0) -> Callable[[int], None]:
-    return lambda done: report(f"{before + done:,} of {total:,} {what}", (before + done) / total)
+def _counter(report: Report, noun: str, total: int, before: int = 0) -> Callable[[int], None]:
+    """Return a callback that reports a count of `total`, after `before` others."""
+    return lambda done: report(f"{before + done:,} of {total:,} {noun}", (before + done) / total)

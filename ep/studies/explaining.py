@@ -1,9 +1,7 @@
-"""Labels by a language model that reads excerpts, and the test of a label: can a reader tell what
-it is about by it?
+"""Labels by a language model that reads excerpts, and a test of each label on excerpts held back.
 
-The model is a function from a conversation to an answer, so this room knows no network. Its answers
-are a stranger's
-words: a label is cut to one line, a judgement that cannot be read counts for nothing.
+The model is a function from a conversation to an answer. Its answers are untrusted: a label is cut
+to one line, and a judgement that cannot be parsed gives no score.
 """
 
 from __future__ import annotations
@@ -20,12 +18,13 @@ from ep.studies.evidence import CLOSE, OPEN, Evidence, Snippet, gather
 from ep.studies.rates import balanced
 
 Ask = Callable[[Sequence[Mapping[str, str]]], str]
+"""Called with a conversation; returns the answer."""
 LONGEST = 200
-"""Characters of a label that are kept; more is no label."""
+"""Most characters of a label; the rest is cut off."""
 FEWEST = 2
-"""Excerpts without which there is nothing in common to find."""
+"""Fewest excerpts that can have something in common."""
 GIVE_UP_AFTER = 3
-"""Regions in a row that failed before the rest is left alone."""
+"""Number of regions in a row that may fail before the work ends."""
 
 NAMING = f"""You name groups of text snippets. In every snippet one spot is marked, like \
 {OPEN}this{CLOSE}. A snippet
@@ -48,8 +47,12 @@ BAND_WORDS = {"near": "typical", "spread": "ordinary", "far": "borderline"}
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a model said of a region. score: None when it could not be tested; `why` says so in half
-    a sentence.
+    """The label that a model gave a region.
+
+    region: its id.
+    text: the label.
+    score: its detection score; None when the label could not be tested.
+    why: the reason for that, as half a sentence.
     """
 
     region: int
@@ -60,7 +63,11 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Failure:
-    """A region that got no label, and the reason in one line."""
+    """A region that got no label.
+
+    region: its id.
+    why: the reason in one line.
+    """
 
     region: int
     why: str
@@ -74,11 +81,15 @@ def explain(
     control: str = "",
     seed: int = 0,
 ) -> Explanation:
-    """A label for one region, and its detection score on excerpts the model had not seen.
+    """Ask for a label for one region, and score it on excerpts that the model has not seen.
 
-    control: a label of another region, tested on the same excerpts; empty leaves it out. Two
-    requests, three with it. RequestError when the file holds too few excerpts to show; whatever
-    `ask` raises goes through.
+    ask: the model.
+    negatives: whether to show look-alikes from the neighbours.
+    control: a label of another region, which is tested on the same excerpts; empty for none.
+    seed: of the choice of excerpts.
+
+    Takes two requests, or three with a control. Raises RequestError when the file has too few
+    excerpts; errors of `ask` are passed on.
     """
     evidence = gather(dictionary, dictionary.check(region), negatives, seed)
     if len(evidence.shown) < FEWEST:
@@ -90,6 +101,7 @@ def explain(
 
 
 def _explained(region: int, evidence: Evidence, ask: Ask, control: str) -> Explanation:
+    """Ask for a label, and for a judgement of the snippets held back."""
     text = read_label(ask(naming(evidence)))
     if not evidence.can_test:
         return Explanation(region, text, None, "too few excerpts were left to test it")
@@ -97,8 +109,14 @@ def _explained(region: int, evidence: Evidence, ask: Ask, control: str) -> Expla
     if score is None:
         return Explanation(region, text, None, "the model's judgement could not be read")
     if control:
-        other = detect(control, evidence.held, ask)
-        score = Score(score.value, score.n, score.low, score.high, other.value if other else None)
+        control_score = detect(control, evidence.held, ask)
+        score = Score(
+            score.value,
+            score.n,
+            score.low,
+            score.high,
+            control_score.value if control_score else None,
+        )
     return Explanation(region, text, score)
 
 
@@ -110,10 +128,12 @@ def explain_all(
     control: Callable[[int], str] = lambda region: "",
     seed: int = 0,
 ) -> Iterator[Explanation | Failure]:
-    """One outcome a region, as each is there. control: gives the other region's label, or "".
+    """Yield one outcome for each region as soon as it is known.
 
-    A server that fails three regions in a row ends it with its ServiceError; one that refuses ends
-    it at once.
+    control: gives the control label for a region, or "" for none; see `explain`.
+
+    A server that fails for three regions in a row ends the work with its ServiceError; one that
+    refuses a request ends it immediately.
     """
     failed = 0
     for region in regions:
@@ -132,18 +152,21 @@ def explain_all(
 
 
 def detect(label: str, held: Sequence[Snippet], ask: Ask) -> Score | None:
-    """How well the held-back snippets are told apart by a label; None when the answer cannot be
-    read.
+    """Return how well a model separates snippets by a label, or None for an unreadable answer.
 
-    Balanced accuracy over the snippets of the region and the look-alikes, with its 95 % interval.
+    label: the label.
+    held: snippets of the region and look-alikes.
+    ask: the model.
+
+    The score is balanced accuracy over the two kinds, with its 95 % interval.
     """
     chosen = read_numbers(ask(judging(label, held)), len(held))
     if chosen is None:
         return None
     fits = [snippet.fits for snippet in held]
-    said = [number in chosen for number in range(1, len(held) + 1)]
-    hits = sum(f and s for f, s in zip(fits, said, strict=True))
-    rejected = sum(not f and not s for f, s in zip(fits, said, strict=True))
+    selected = [number in chosen for number in range(1, len(held) + 1)]
+    hits = sum(f and s for f, s in zip(fits, selected, strict=True))
+    rejected = sum(not f and not s for f, s in zip(fits, selected, strict=True))
     value, low, high = balanced(hits, sum(fits), rejected, len(fits) - sum(fits))
     return Score(value, len(held), low, high)
 
@@ -152,7 +175,7 @@ def detect(label: str, held: Sequence[Snippet], ask: Ask) -> Score | None:
 
 
 def naming(evidence: Evidence) -> list[dict[str, str]]:
-    """The request for a label."""
+    """Return the conversation that asks for a label."""
     parts = ["The group:", *_numbered(evidence.shown, bands=True)]
     if evidence.against:
         parts += ["", "Not in the group, although they look alike:", *_numbered(evidence.against)]
@@ -161,13 +184,14 @@ def naming(evidence: Evidence) -> list[dict[str, str]]:
 
 
 def judging(label: str, held: Sequence[Snippet]) -> list[dict[str, str]]:
-    """The request that tests a label."""
+    """Return the conversation that tests a label."""
     return _conversation(
         JUDGING, [f"Label: {_line(label)[:LONGEST]}", "", *_numbered(held), "", "Numbers:"]
     )
 
 
 def _numbered(snippets: Sequence[Snippet], bands: bool = False) -> list[str]:
+    """Return the snippets as numbered lines, with their bands in words where asked for."""
     return [
         f"{i}. ({BAND_WORDS[s.band]}) {s.text}" if bands else f"{i}. {s.text}"
         for i, s in enumerate(snippets, start=1)
@@ -182,17 +206,16 @@ def _conversation(system: str, lines: Sequence[str]) -> list[dict[str, str]]:
 
 
 def read_label(answer: str) -> str:
-    """The label in an answer: introductions, quotes, emphasis and reasoning are left off; at most
-    200 characters.
+    """Return the label in an answer, without introductions, quotes, emphasis and reasoning.
 
-    ServiceError when nothing is left.
+    It is cut to 200 characters. Raises ServiceError when nothing is left.
     """
-    lines = [line.strip().strip("`*#>-• \t") for line in _spoken(answer).splitlines()]
+    lines = [line.strip().strip("`*#>-• \t") for line in _reply(answer).splitlines()]
     lines = [line for line in lines if line]
     named = [
-        found[1]
+        match[1]
         for line in lines
-        if (found := re.match(r"(?i)(?:the )?label\W{0,3}:\s*(.+)", line))
+        if (match := re.match(r"(?i)(?:the )?label\W{0,3}:\s*(.+)", line))
     ]
     plain = [line for line in lines if not line.endswith(":")]
     text = _line((named or plain or [""])[0]).strip("`*\"'“”‘’ ").removesuffix(".").strip()
@@ -202,26 +225,28 @@ def read_label(answer: str) -> str:
 
 
 def read_numbers(answer: str, most: int) -> frozenset[int] | None:
-    """The numbers from 1 to `most` an answer lists; None when it lists none that can be read for
-    sure.
+    """Return the numbers from 1 to `most` that an answer lists.
+
+    None when they cannot be determined with certainty, or when a number is out of range.
     """
-    spoken = _spoken(answer)
-    found = re.findall(r"\[[\d\s,]*\]", spoken)
-    if found:
-        numbers = json.loads(f"[{','.join(re.findall(r'[1-9][0-9]{0,3}', found[-1]))}]")
-    elif re.fullmatch(r"[\d\s,]*\d[\d\s,.]*", spoken.strip()):
-        numbers = [int(n) for n in re.findall(r"\d{1,4}", spoken)]
-    elif re.fullmatch(r"(?i)\W*none\W*", spoken):
+    reply = _reply(answer)
+    lists = re.findall(r"\[[\d\s,]*\]", reply)
+    if lists:
+        numbers = json.loads(f"[{','.join(re.findall(r'[1-9][0-9]{0,3}', lists[-1]))}]")
+    elif re.fullmatch(r"[\d\s,]*\d[\d\s,.]*", reply.strip()):
+        numbers = [int(n) for n in re.findall(r"\d{1,4}", reply)]
+    elif re.fullmatch(r"(?i)\W*none\W*", reply):
         numbers = []
     else:
         return None
     return frozenset(numbers) if all(1 <= n <= most for n in numbers) else None
 
 
-def _spoken(answer: str) -> str:
-    """An answer without the reasoning some models put in front, and bounded."""
+def _reply(answer: str) -> str:
+    """Return an answer without leading reasoning in <think> tags, cut to 20,000 characters."""
     return re.sub(r"(?s)<think>.*?(</think>|$)", "", answer[:20_000])
 
 
 def _line(text: str) -> str:
+    """Return a text on one line with single spaces."""
     return " ".join(text.split())

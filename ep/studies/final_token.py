@@ -1,9 +1,8 @@
-"""Do two models tell harmful-style from ordinary prompts apart at their last token? By which
-region, and by how much.
+"""How well two dictionaries separate behaving from other prompts at their last token.
 
-Each prompt's last token falls in a region; on some prompts every region gets the rate at which
-prompts in it behave, and on prompts never used for that the rate of their region scores them
-(protocol 7.5). Knows arrays, no model.
+The last token of each prompt falls in a region. The rate of a region is the share of prompts in it
+that show the behaviour, measured on some prompts; it then scores prompts that were not used for it
+(protocol 7.5). Everything is computed from arrays.
 """
 
 from __future__ import annotations
@@ -11,15 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
 from ep.errors import RequestError
+from ep.shapes import Bool, Float64, Int64
 from ep.studies.rates import Rate
 
 DRAWS = 2000
+"""Bootstrap draws behind an interval."""
 PRIOR = 1.0
-"""Prompts' worth of the overall rate that every region's rate is drawn to: a region of one prompt
-says little.
+"""Weight of the overall rate in the rate of every region, in prompts.
+
+A region of one prompt says little, so its rate is drawn towards that of all prompts.
 """
 
 
@@ -27,11 +28,12 @@ says little.
 class Separation:
     """One dictionary's separation of behaving prompts from others at the last token.
 
-    score: (n,) of each held-out prompt: the rate of its region on the other prompts. auroc: of the
-    score, with its 95 % bootstrap interval; 0.5 says nothing. region: the one that holds most
-    behaving prompts of the choice;
-    yes, no: held-out behaving and other prompts in it. used: regions that hold any prompt of the
-    choice.
+    score: (n,) of each held-out prompt: the rate of its region.
+    auroc: area under the ROC curve of the score; 0.5 is chance.
+    interval: its 95 % bootstrap interval.
+    region: the region with most behaving prompts of the choice.
+    yes, no: how many of the held-out behaving and of the other prompts fall in it.
+    used: number of regions with any prompt of the choice.
     """
 
     score: Float64[np.ndarray, " n"]
@@ -51,19 +53,25 @@ def separate(
     size: int,
     seed: int = 0,
 ) -> Separation:
-    """chosen, held: region of each prompt's last token, on the prompts of the choice and on those
-    held out.
+    """Score held-out prompts by the rates of their regions.
 
-    size: K. RequestError unless both sets hold prompts of both kinds.
+    chosen: (m,) region of the last token of each prompt of the choice.
+    chosen_labels: (m,) whether the prompt shows the behaviour.
+    held, labels: (n,) the same for held-out prompts.
+    size: K.
+    seed: of the bootstrap.
+
+    Raises RequestError unless both sets contain prompts of both kinds.
     """
-    for said in (chosen_labels, labels):
-        if not said.any() or said.all():
+    for kinds in (chosen_labels, labels):
+        if not kinds.any() or kinds.all():
             raise RequestError(
                 "prompts of both kinds are needed: some that show the behaviour and some that do "
                 "not"
             )
     hits = np.bincount(chosen, weights=chosen_labels, minlength=size)
     count = np.bincount(chosen, minlength=size)
+    # drawn to the overall rate, which is also the score of regions without prompts
     rate = (hits + PRIOR * chosen_labels.mean()) / (count + PRIOR)
     score = rate[held]
     region = int(np.argmax(hits))
@@ -84,8 +92,9 @@ def separate(
 def gap(
     one: Separation, other: Separation, labels: Bool[np.ndarray, " n"], seed: int = 0
 ) -> tuple[float, float, float]:
-    """(value, low, high): AUROC of `one` minus that of `other` on the same prompts, paired
-    bootstrap over prompts.
+    """Return (value, low, high): the AUROC of `one` minus that of `other` on the same prompts.
+
+    The interval is the 95 % of a bootstrap over prompts, paired: both use the same draws.
     """
     draws = _draws(labels, seed)
     values = _aurocs(one.score, labels, draws) - _aurocs(other.score, labels, draws)
@@ -94,13 +103,14 @@ def gap(
 
 
 def auroc(score: Float64[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]) -> float:
-    """The chance that a behaving prompt scores above another, equals counting half."""
+    """Return the chance that a behaving prompt scores above another, where ties count half."""
     return float(_aurocs(score, labels, np.arange(len(labels))[None])[0])
 
 
 def _draws(labels: np.ndarray, seed: int) -> np.ndarray:
-    """(DRAWS, n) prompts drawn again with replacement, as many of each kind as there are."""
+    """Return (DRAWS, n) prompts drawn with replacement, as many of each kind as there are."""
     rng = np.random.default_rng(seed)
+    # stratified, since a draw without one of the kinds has no AUROC
     parts = [np.flatnonzero(labels == kind) for kind in (True, False)]
     return np.concatenate(
         [part[rng.integers(0, len(part), (DRAWS, len(part)))] for part in parts], axis=1
@@ -108,12 +118,13 @@ def _draws(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _aurocs(score: np.ndarray, labels: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """AUROC of each draw, from counts at each distinct score."""
-    levels, at = np.unique(score, return_inverse=True)
+    """Return the AUROC of each draw, from the counts at each distinct score."""
+    levels, level = np.unique(score, return_inverse=True)
     values = np.empty(len(draws))
     for i, draw in enumerate(draws):
-        yes = np.bincount(at[draw[labels[draw]]], minlength=len(levels))
-        no = np.bincount(at[draw[~labels[draw]]], minlength=len(levels))
+        yes = np.bincount(level[draw[labels[draw]]], minlength=len(levels))
+        no = np.bincount(level[draw[~labels[draw]]], minlength=len(levels))
+        # the Mann–Whitney count: pairs in which the behaving prompt is above, ties half
         below = np.cumsum(no) - no
         values[i] = (yes * (below + no / 2)).sum() / max(1, yes.sum() * no.sum())
     return values
@@ -126,11 +137,14 @@ def from_end(
     wanted: int,
     longest: int,
 ) -> Float64[np.ndarray, " longest"]:
-    """Share of prompts that fall in the region `wanted` at 0, 1, … `longest` − 1 tokens before
-    their last.
+    """Return the share of prompts in one region at each number of tokens before their end.
 
-    region, prompt, back: of each of t tokens, its region, its prompt, and how many tokens come
-    after it. A place that no prompt reaches is NaN.
+    region, prompt, back: (t,) of each token: its region, its prompt, and the number of tokens after
+        it.
+    wanted: the region.
+    longest: length of the result, whose entry i is for i tokens before the last.
+
+    Entries that no prompt reaches are NaN.
     """
     near = back < longest
     reached = np.bincount(back[near], minlength=longest).astype(np.float64)

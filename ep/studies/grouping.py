@@ -1,9 +1,8 @@
-"""What the neighbourhoods of a file are called that stores no names for them: by what its regions
-have in common.
+"""Names of neighbourhoods, for files that store no names of them.
 
-By the tokens most specific to a group where the file knows tokens, else by the words of its texts,
-else by those of published labels. Where a file holds nothing but geometry a group is called by its
-largest region, which can be looked up. Knows no screen.
+A neighbourhood is named by the tokens most specific to it; in files without tokens by the words of
+its texts, and without these by the words of published labels. In a file with nothing but geometry
+it is named after its largest region, which can be looked up.
 """
 
 from __future__ import annotations
@@ -13,63 +12,68 @@ from threading import Lock
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from jaxtyping import Int64, Integer
 
 from ep.method.dictionary import Dictionary
 from ep.method.surroundings import group_names
+from ep.shapes import Int64, Integer
 from ep.storage.labels import published_in
 from ep.studies.wording import WORD, words
 
 AROUND = "group of region "
-"""How a group's name begins of which nothing is known but where its regions lie."""
+"""Beginning of the name of a group of which nothing but the geometry is known."""
 MOST_TOKENS = 10
+"""Tokens of a region that are used, at most."""
 
-_kept: WeakKeyDictionary[Dictionary, tuple[tuple[str, ...], ...]] = WeakKeyDictionary()
+_cache: WeakKeyDictionary[Dictionary, tuple[tuple[str, ...], ...]] = WeakKeyDictionary()
 _lock = Lock()
 
 
 def of_groups(dictionary: Dictionary) -> tuple[tuple[str, ...], ...]:
-    """The names of each neighbourhood in its number's order: its most specific tokens or words,
-    best first.
+    """Return the names of each neighbourhood, in the order of their numbers.
 
-    One name `AROUND` + id where none says anything of a group. Empty when the file stores no
-    neighbourhoods; found once and kept as long as the dictionary is.
+    Each has its most specific tokens or words, best first; or a single name `AROUND` + id where
+    nothing is known of it. Empty when the file stores no neighbourhoods. The names are computed
+    once and cached for the life of the dictionary.
     """
     if "neighbourhood" not in dictionary or not len(dictionary):
         return ()
     with _lock:
-        if dictionary not in _kept:
-            _kept[dictionary] = _named(dictionary)
-        return _kept[dictionary]
+        if dictionary not in _cache:
+            _cache[dictionary] = _names(dictionary)
+        return _cache[dictionary]
 
 
 def is_by_geometry(dictionary: Dictionary) -> bool:
-    """Whether the file stores no names of groups, and nothing they could be named by."""
+    """Return whether the file has no group names and any group is named after a region."""
     return not dictionary.info.get("group_names") and any(
         name.startswith(AROUND) for names in of_groups(dictionary) for name in names[:1]
     )
 
 
-def _named(dictionary: Dictionary) -> tuple[tuple[str, ...], ...]:
+def _names(dictionary: Dictionary) -> tuple[tuple[str, ...], ...]:
+    """Compute the names of all groups."""
     group, weight = dictionary.column("neighbourhood"), dictionary.members
     n_groups = int(group.max()) + 1
-    found: list[tuple[str, ...]] = [()] * n_groups
-    if (said := _spoken(dictionary)) is not None:
-        ids, spell = said
+    names_of: list[tuple[str, ...]] = [()] * n_groups
+    if (source := _vocabulary(dictionary)) is not None:
+        ids, spell = source
         chosen = group_names(group, weight, ids)
-        found = [tuple(spell(token) for token in row if token >= 0) for row in chosen.tolist()]
+        names_of = [tuple(spell(token) for token in row if token >= 0) for row in chosen.tolist()]
     largest = [np.flatnonzero(group == g) for g in range(n_groups)]
     return tuple(
-        names or ((f"{AROUND}{own[np.argmax(weight[own])]}",) if len(own) else ("no region",))
-        for names, own in zip(found, largest, strict=True)
+        names
+        or ((f"{AROUND}{members[np.argmax(weight[members])]}",) if len(members) else ("no region",))
+        for names, members in zip(names_of, largest, strict=True)
     )
 
 
-def _spoken(
+def _vocabulary(
     dictionary: Dictionary,
 ) -> tuple[Integer[np.ndarray, "K m"], Callable[[int], str]] | None:
-    """(numbers (K, m) of what each region says, −1 for none; how a number is spelled), of the best
-    the file has.
+    """Return what regions are named by, from the best source in the file, or None.
+
+    The result is (numbers, spell): the numbers (K, m) of the tokens or words of each region, −1 for
+    none, and a function from a number to its text.
     """
     for name in ("lens_exemplar_up_ids", "token_ids"):
         if name in dictionary:
@@ -83,12 +87,12 @@ def _spoken(
 def _labelled(
     dictionary: Dictionary,
 ) -> tuple[Int64[np.ndarray, "K m"], Callable[[int], str]] | None:
-    """The words of the labels that came with the file."""
+    """Return the words of the labels that came with the file, as `_vocabulary` does."""
     numbers: dict[str, int] = {}
     ids = np.full((len(dictionary), MOST_TOKENS), -1, np.int64)
     for region, text in published_in(
         dictionary.info.get("published_labels"), len(dictionary)
     ).items():
-        said = list(dict.fromkeys(WORD.findall(text.lower())))[:MOST_TOKENS]
-        ids[region, : len(said)] = [numbers.setdefault(word, len(numbers)) for word in said]
+        spelled = list(dict.fromkeys(WORD.findall(text.lower())))[:MOST_TOKENS]
+        ids[region, : len(spelled)] = [numbers.setdefault(word, len(numbers)) for word in spelled]
     return (ids, list(numbers).__getitem__) if numbers else None

@@ -1,7 +1,4 @@
-"""Prompts parted in two: those a region is chosen on, and those it is tried on.
-
-What chose is never evaluated on.
-"""
+"""Division of prompts into those that a region is chosen on and those that it is tried on."""
 
 from __future__ import annotations
 
@@ -14,16 +11,18 @@ from ep.errors import RequestError
 from ep.studies.prompts import Prompts
 
 HELD_SHARE = 0.3
-"""Share of the labelled prompts that is held back where no held-out prompts are given."""
+"""Share of the labelled prompts to hold back where no held-out prompts are given."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """Prompts to choose a region on, and those to try it on.
+    """Prompts to choose a region on, and prompts to try it on.
 
-    target: prompts that should show the behaviour; benign: those that should not. dropped: given as
-    held-out, but also among the prompts of the choice. split: whether they were taken from the
-    prompts of the choice themselves.
+    choice: the prompts of the choice.
+    target: held-out prompts that should show the behaviour.
+    benign: held-out prompts that should not.
+    dropped: number of prompts that were given as held-out but are also among those of the choice.
+    split: whether the held-out prompts were taken from those of the choice.
     """
 
     choice: Prompts
@@ -36,22 +35,28 @@ class Held:
 def hold(
     prompts: Prompts, held_out: Prompts | None = None, benign: Prompts | None = None, seed: int = 0
 ) -> Held:
-    """Parts the prompts. held_out: those labelled no are benign, all others targets; benign: all
-    are benign.
+    """Divide prompts into those of the choice and held-out ones.
 
-    Without either, 30 % of the labelled prompts of each kind are held back, drawn by seed.
-    RequestError when nothing to try is left.
+    prompts: those of the choice.
+    held_out: prompts labelled no become benign ones, all others targets.
+    benign: all become benign ones, whatever their label.
+    seed: of the split.
+
+    Without `held_out` and `benign`, 30 % of the labelled prompts of each kind are held back.
+    Raises RequestError when no target is left.
     """
     if held_out is None and benign is None:
-        choice, back = _split(prompts, seed)
-        return Held(choice, back.where(True).texts, back.where(False).texts, split=True)
-    given, quiet = held_out or Prompts((), ()), benign or Prompts((), ())
-    kept, calm = given.without(prompts.texts), quiet.without(prompts.texts)
-    no = [text for text, said in zip(kept.texts, kept.labels, strict=True) if said is False]
+        choice, held = _split(prompts, seed)
+        return Held(choice, held.where(True).texts, held.where(False).texts, split=True)
+    extra, extra_benign = held_out or Prompts((), ()), benign or Prompts((), ())
+    held, held_benign = extra.without(prompts.texts), extra_benign.without(prompts.texts)
+    negatives = [
+        text for text, label in zip(held.texts, held.labels, strict=True) if label is False
+    ]
     target = tuple(
-        text for text, said in zip(kept.texts, kept.labels, strict=True) if said is not False
+        text for text, label in zip(held.texts, held.labels, strict=True) if label is not False
     )
-    dropped = len(given) + len(quiet) - len(kept) - len(calm)
+    dropped = len(extra) + len(extra_benign) - len(held) - len(held_benign)
     if not target:
         why = (
             f"all {dropped:,} were also used for the choice" if dropped else "none is labelled yes"
@@ -59,23 +64,23 @@ def hold(
         raise RequestError(
             f"no held-out prompt is left ({why}): give prompts that were not used for the choice"
         )
-    return Held(prompts, target, tuple(dict.fromkeys([*no, *calm.texts])), dropped)
+    return Held(prompts, target, tuple(dict.fromkeys([*negatives, *held_benign.texts])), dropped)
 
 
 def _split(prompts: Prompts, seed: int) -> tuple[Prompts, Prompts]:
-    """(kept, held back), both with prompts labelled yes and no."""
-    rng, back = np.random.default_rng(seed), set[int]()
+    """Return (prompts of the choice, prompts held back), both with labels yes and no."""
+    rng, held = np.random.default_rng(seed), set[int]()
     for label in (True, False):
-        rows = [i for i, said in enumerate(prompts.labels) if said is label]
+        rows = [i for i, own in enumerate(prompts.labels) if own is label]
         if len(rows) < 2:
             raise RequestError(
                 "there are no held-out prompts: give some, or label the prompts yes and no"
             )
-        back |= set(rng.permutation(rows)[: max(1, round(HELD_SHARE * len(rows)))].tolist())
+        held |= set(rng.permutation(rows)[: max(1, round(HELD_SHARE * len(rows)))].tolist())
 
     def part(rows: Sequence[int]) -> Prompts:
         return Prompts(
             tuple(prompts.texts[i] for i in rows), tuple(prompts.labels[i] for i in rows)
         )
 
-    return part([i for i in range(len(prompts)) if i not in back]), part(sorted(back))
+    return part([i for i in range(len(prompts)) if i not in held]), part(sorted(held))

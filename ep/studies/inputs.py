@@ -1,8 +1,7 @@
-"""Regions of two dictionaries related through what they read: the same positions, and the round
-trip of passages.
+"""Regions of two dictionaries related through shared texts: same positions, and a round trip.
 
-Needs no shared space: two models of any widths read the same texts, and each position has a region
-in either dictionary (protocol A4, W20). Knows arrays of region ids and nothing of models and texts.
+No common space is needed: two models of any widths read the same texts, and each position has a
+region in either dictionary (protocol A4, W20). Everything is computed from arrays of region ids.
 """
 
 from __future__ import annotations
@@ -12,71 +11,79 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
-from jaxtyping import Bool, Int64
 
 from ep.errors import RequestError
+from ep.shapes import Bool, Int64
 from ep.studies.rates import wilson
 
 PERMUTATIONS = 2000
+"""Random pairings behind the null of a round trip."""
 SHUFFLES = 50
+"""Shuffles behind the chance agreement of shared positions."""
 
 
 def ends(tokens: Sequence[str] | Sequence[bytes]) -> Int64[np.ndarray, " t"]:
-    """Where in the text each token ends, counted in what tokens are made of; spaces before the text
-    do not count.
+    """Return where in the text each token ends, in characters or bytes, as the tokens are given.
 
-    Some tokenizers put a space before the first word: without it two cuts of one text end at the
-    same places.
+    Spaces before the text are not counted. Some tokenizers put a space before the first word;
+    without it, two tokenisations of one text end at the same places.
     """
-    whole = _joined(tokens)
-    space = len(whole) - len(whole.lstrip())
+    text = _joined(tokens)
+    space = len(text) - len(text.lstrip())
     return np.array(list(accumulate(map(len, tokens))), np.int64) - space
 
 
 def meeting(
     first: Sequence[str] | Sequence[bytes], second: Sequence[str] | Sequence[bytes]
 ) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
-    """The tokens of two cuts of one text at which both have read the same: ids in the first and in
-    the second.
+    """Return the tokens of two tokenisations at which both have read the same part of one text.
 
-    One of the two may be cut short. Nothing where they do not spell the same text, capitals aside.
+    The result is the indices in the first and in the second. One of the two may be cut short. Both
+    are empty where the texts differ in more than case.
     """
-    one, other = (_joined(tokens).lstrip().lower() for tokens in (first, second))
-    n = min(len(one), len(other))
-    none = np.zeros(0, np.int64)
-    if one[:n] != other[:n]:
-        return none, none
-    _, here, there = np.intersect1d(_last(ends(first)), _last(ends(second)), return_indices=True)
-    at, beside = (np.flatnonzero(_is_last(ends(tokens))) for tokens in (first, second))
-    return at[here], beside[there]
+    first_text, second_text = (_joined(tokens).lstrip().lower() for tokens in (first, second))
+    n = min(len(first_text), len(second_text))
+    empty = np.zeros(0, np.int64)
+    if first_text[:n] != second_text[:n]:
+        return empty, empty
+    _, in_first, in_second = np.intersect1d(
+        _last(ends(first)), _last(ends(second)), return_indices=True
+    )
+    first_last, second_last = (np.flatnonzero(_is_last(ends(tokens))) for tokens in (first, second))
+    return first_last[in_first], second_last[in_second]
 
 
 def _joined(tokens: Sequence[str] | Sequence[bytes]) -> str | bytes:
+    """Return the text that tokens spell, as str or bytes."""
     return (b"" if tokens and isinstance(tokens[0], bytes) else "").join(tokens)  # type: ignore[arg-type]
 
 
-def _is_last(at: np.ndarray) -> np.ndarray:
-    """Whether each token is the last to end where it ends, inside the text: empty tokens say
-    nothing new.
+def _is_last(places: np.ndarray) -> np.ndarray:
+    """Return whether each token is the last to end at its place, and ends inside the text.
+
+    Tokens without characters of their own end where the token before them does.
     """
-    return np.asarray((at > 0) & (np.append(at[1:], -1) != at))
+    return np.asarray((places > 0) & (np.append(places[1:], -1) != places))
 
 
-def _last(at: np.ndarray) -> np.ndarray:
-    return np.asarray(at[_is_last(at)])
+def _last(places: np.ndarray) -> np.ndarray:
+    """Return the distinct places at which tokens end."""
+    return np.asarray(places[_is_last(places)])
 
 
 @dataclass(frozen=True, eq=False)
 class Together:
-    """How n shared positions fall in both dictionaries: one row a pair of regions that share any,
-    most first.
+    """How n shared positions fall into the regions of dictionaries A and B.
 
-    a, b: (m,) region ids; both: (m,) shared positions. of_a, of_b: (K_a,), (K_b,) positions in each
-    region.
-    best_a: (K_a,) the region of B that shares most with each, −1 where nothing was read; best_b the
-    reverse.
-    agreement: share of positions whose two regions are each other's best. chance: the same when one
-    side is shuffled.
+    a, b, both: (m,) ids of the pairs of regions that share positions, and how many they share, most
+        first.
+    of_a: (K_a,) positions in each region of A.
+    of_b: (K_b,) the same for B.
+    best_a: (K_a,) the region of B that shares most with each region of A, −1 where there are no
+        positions.
+    best_b: (K_b,) the reverse.
+    agreement: share of the positions whose two regions are each other's best, in [0, 1].
+    chance: the same when the regions of B are shuffled over the positions.
     """
 
     a: Int64[np.ndarray, " m"]
@@ -91,6 +98,7 @@ class Together:
 
     @property
     def n(self) -> int:
+        """Number of shared positions."""
         return int(self.of_a.sum())
 
     @property
@@ -100,7 +108,7 @@ class Together:
 
     @property
     def mutual(self) -> Bool[np.ndarray, " m"]:
-        """Whether each row's regions are each other's best."""
+        """(m,) whether the regions of each pair are each other's best."""
         return np.asarray((self.best_a[self.a] == self.b) & (self.best_b[self.b] == self.a))
 
 
@@ -110,10 +118,13 @@ def together(
     sizes: tuple[int, int],
     seed: int = 0,
 ) -> Together:
-    """The co-assignment of n positions. first, second: the region of each in A and in B; sizes: K
-    of both.
+    """Return how n positions fall into the regions of two dictionaries.
 
-    RequestError when nothing was read.
+    first, second: (n,) the region of each position in A and in B.
+    sizes: K of both.
+    seed: of the shuffles.
+
+    Raises RequestError when there are no positions.
     """
     if not len(first) or len(first) != len(second):
         raise RequestError("the two models shared no positions: give texts that both can read")
@@ -122,6 +133,7 @@ def together(
     a, b, both = a[order], b[order], both[order]
     best_a, best_b = _best(a, b, sizes[0]), _best(b, a, sizes[1])
     rng = np.random.default_rng(seed)
+    # shuffling keeps the number of positions in every region of either side
     shuffled = [_agreement(first, rng.permutation(second), sizes) for _ in range(SHUFFLES)]
     of_a, of_b = (
         np.bincount(ids, minlength=size).astype(np.int64)
@@ -144,19 +156,25 @@ def together(
 def _table(
     first: np.ndarray, second: np.ndarray, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the distinct pairs (a, b) of region ids and how often each occurs."""
+    # one integer per pair, which is faster than unique rows
     keys, both = np.unique(first * width + second, return_counts=True)
     return keys // width, keys % width, both.astype(np.int64)
 
 
-def _best(here: np.ndarray, there: np.ndarray, size: int) -> np.ndarray:
-    """The first `there` of each `here`, in rows ordered from most shared to least."""
+def _best(own: np.ndarray, other: np.ndarray, size: int) -> np.ndarray:
+    """Return the counterpart (size,) of each region that shares most with it, −1 for none.
+
+    own, other: ids of the pairs, ordered from most shared positions to least.
+    """
     best = np.full(size, -1, np.int64)
-    ids, at = np.unique(here, return_index=True)
-    best[ids] = there[at]
+    ids, row = np.unique(own, return_index=True)  # the first, and so the best, row of each
+    best[ids] = other[row]
     return best
 
 
 def _agreement(first: np.ndarray, second: np.ndarray, sizes: tuple[int, int]) -> float:
+    """Return the share of positions whose two regions are each other's best."""
     a, b, both = _table(first, second, sizes[1])
     order = np.lexsort((b, a, -both))
     a, b, both = a[order], b[order], both[order]
@@ -166,11 +184,12 @@ def _agreement(first: np.ndarray, second: np.ndarray, sizes: tuple[int, int]) ->
 
 @dataclass(frozen=True, eq=False)
 class RoundTrip:
-    """Which regions of A are found again by way of B (protocol A4).
+    """Regions of A that are returned to by way of B (protocol A4).
 
-    regions: (n,) of A; there: (n,) the region of B that A's founding passage falls in; back: (n,)
-    the region of A that the founding passage of that one falls in. null_mean, null_most: of the
-    returns when `there` is permuted.
+    regions: (n,) of A.
+    there: (n,) the region of B that the founding passage of each falls in.
+    back: (n,) the region of A that the founding passage of that one falls in.
+    null_mean, null_most: mean and largest number of returns when `back` is permuted.
     """
 
     regions: Int64[np.ndarray, " n"]
@@ -181,15 +200,17 @@ class RoundTrip:
 
     @property
     def returns(self) -> Bool[np.ndarray, " n"]:
+        """(n,) whether the trip ends where it began."""
         return np.asarray(self.back == self.regions)
 
     @property
     def hits(self) -> int:
+        """Number of regions that are returned to."""
         return int(self.returns.sum())
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The share that returns: 95 % Wilson interval."""
+        """The 95 % Wilson interval of the share that is returned to."""
         return wilson(self.hits, len(self.regions))
 
 
@@ -199,14 +220,19 @@ def round_trip(
     back: Int64[np.ndarray, " n"],
     seed: int = 0,
 ) -> RoundTrip:
-    """The round trip of n regions, and what chance returns: the same legs joined to one another at
-    random.
+    """Return the round trip of n regions beside its null, in which `back` is permuted.
+
+    regions, there, back: see `RoundTrip`.
+    seed: of the permutations.
+
+    Raises RequestError without regions.
     """
     if not len(regions):
         raise RequestError(
             "no region has a founding passage here: the round trip needs files that store passages"
         )
     rng = np.random.default_rng(seed)
+    # the way back of another region: it keeps how often each region is returned to
     null = np.array(
         [int((back[rng.permutation(len(back))] == regions).sum()) for _ in range(PERMUTATIONS)]
     )

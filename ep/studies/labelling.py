@@ -1,8 +1,7 @@
-"""Regions labelled by a model one after the other; each label is on disk before the next region is
-asked about.
+"""Labelling of regions by a model, one after the other.
 
-Brings together who asks (`explaining`), who answers (`ep.models.endpoint`) and where it is kept
-(`ep.storage.labels`).
+Each label is saved before the next region is asked about. This module connects the questions
+(`explaining`), the model (`ep.models.endpoint`) and the file of labels (`ep.storage.labels`).
 """
 
 from __future__ import annotations
@@ -23,8 +22,11 @@ from ep.studies.naming import numbered
 
 @dataclass
 class Outcome:
-    """What came of it: the labels given, the regions that got none, and the labels of the
-    dictionary afterwards.
+    """The result of labelling regions, filled as the work goes on.
+
+    labels: the labels of the dictionary, including the new ones.
+    given: the new labels.
+    failed: the regions that got none.
     """
 
     labels: Labels
@@ -32,7 +34,10 @@ class Outcome:
     failed: list[Failure] = field(default_factory=list)
 
     def summary(self) -> str:
-        """ "12 regions labelled, mean detection 0.84; 1 got no label: ..."."""
+        """Return the result as a line of text.
+
+        For example "12 regions labelled, mean detection 0.84 over 12; 1 got no label: ...".
+        """
         n = len(self.given)
         scores = [e.score.value for e in self.given if e.score is not None]
         text = f"{n:,} region{'s' if n != 1 else ''} labelled"
@@ -56,14 +61,19 @@ def label_regions(
     report: Report = silent,
     seed: int = 0,
 ) -> None:
-    """Labels regions, saving each at once; a second label of the same model takes the place of its
-    first.
+    """Ask a model for labels of regions, saving each immediately.
 
-    out: `Outcome(labels)`, filled as the work goes, so that what was done is known whatever ends
-    it. by: in whose name. negatives: show look-alikes. control: also test another region's label.
-    report: hears how far it is, several times a second while waiting; what it raises ends the work,
-    and what is saved stays. Regions whose best label is locked are left alone when several are
-    asked for. Errors as `explain_all` and `save`.
+    out: `Outcome(labels)`, which is filled as the work goes on, so that the labels so far are known
+        when it ends early.
+    by: the name to save them under.
+    negatives: whether to show look-alikes from neighbouring regions.
+    control: whether to test the label of another region too.
+    report: called with the progress, several times a second while waiting; an exception it raises
+        ends the work, and what has been saved stays.
+    seed: of the choice of excerpts and controls.
+
+    A new label replaces an earlier one by the same model. When several regions are given, those
+    whose best label is locked are left out. Raises the errors of `explain_all` and `Labels.save`.
     """
     if len(regions) > 1:
         regions = [k for k in regions if not any(label.locked for label in out.labels.stored(k))]
@@ -75,22 +85,23 @@ def label_regions(
     def ask(messages: Sequence[Mapping[str, str]]) -> str:
         return endpoint.ask(messages, pulse=pulse)
 
-    other = (
+    control_of = (
         (lambda region: control_label(out.labels, region, seed)) if control else (lambda region: "")
     )
-    for found in explain_all(dictionary, regions, ask, negatives, other, seed):
-        if isinstance(found, Failure):
-            out.failed.append(found)
+    for outcome in explain_all(dictionary, regions, ask, negatives, control_of, seed):
+        if isinstance(outcome, Failure):
+            out.failed.append(outcome)
         else:
-            out.labels = out.labels.save(_edit(out.labels, found, endpoint.source), by=by)
-            out.given.append(found)
+            out.labels = out.labels.save(_edit(out.labels, outcome, endpoint.source), by=by)
+            out.given.append(outcome)
         share = (len(out.given) + len(out.failed)) / len(regions)
         pulse()
 
 
 def control_label(labels: Labels, region: int, seed: int = 0) -> str:
-    """The label of another region, drawn by seed among all that have one; empty when no other has
-    any.
+    """Return the label of another region, or "" when no other region has any.
+
+    It is drawn by seed among all regions with a label that is more than a number.
     """
     texts = labels.texts()
     others = sorted(k for k, text in texts.items() if k != region and text != numbered(k))
@@ -101,10 +112,13 @@ def control_label(labels: Labels, region: int, seed: int = 0) -> str:
     )
 
 
-def _edit(labels: Labels, found: Explanation, source: str) -> edits.Edit:
+def _edit(labels: Labels, explanation: Explanation, source: str) -> edits.Edit:
+    """Return the edit that saves a label, in place of an earlier one from the same source."""
     earlier = [
         label.id
-        for label in labels.stored(found.region)
+        for label in labels.stored(explanation.region)
         if label.source == source and not label.locked
     ]
-    return edits.label(found.region, found.text, source, found.score, max(earlier, default=None))
+    return edits.label(
+        explanation.region, explanation.text, source, explanation.score, max(earlier, default=None)
+    )

@@ -1,11 +1,10 @@
-"""What became of each region in another dictionary: persisted, moved, or only on one side; beside a
-null.
+"""The fate of each region in another dictionary: persisted, moved, or present on one side only.
 
 Two dictionaries of one width (a base and a tuned model, two checkpoints, two seeds) are paired one
 to one by their directions (protocol 7.1, 7.2), and each region gets its nearest counterpart (7.4).
-Directions stand about each dictionary's own centre, or are recentred on a common one (W20).
-Verdicts mean little by themselves: the same is done with a dictionary of the same setting from
-another order of the stream, the null (W21). Knows no model and no screen.
+Directions are taken about each dictionary's own centre, or are recentred on a common one (W20).
+Verdicts mean little by themselves, so they are compared with a null: the same matching with a
+dictionary of the same setting from another order of the stream (W21).
 """
 
 from __future__ import annotations
@@ -15,22 +14,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int8, Int64
 
 from ep.errors import RequestError
 from ep.method.dictionary import BASES, Basis, Dictionary
 from ep.method.pairing import counterpart, pair
+from ep.shapes import Float32, Int8, Int64
 from ep.studies.rates import Rate
 
 CENTRES = ("own", "common", "a", "b")
-"""About which point directions stand: each dictionary's own centre, the middle of both, A's, or
-B's.
+"""The point that directions are taken about.
+
+Each dictionary's own centre, the middle of both, A's, or B's.
 """
 CUTOFF = 0.7
+"""Default cosine from which a pair counts as the same region."""
 PERSISTED, MOVED, ONLY = 0, 1, 2
-"""A region's verdict: see `verdicts`."""
+"""The verdicts on a region, see `verdicts`."""
 LEVEL_SHARE = 0.1
-"""The null's level: nine of ten regions of another seed have a nearest counterpart above it."""
+"""Quantile of the null's nearest-counterpart cosines that is its level.
+
+Nine of ten regions have a counterpart above it in a dictionary of another seed.
+"""
 SETTING = (
     "model_name",
     "layer",
@@ -41,15 +45,18 @@ SETTING = (
     "context",
     "chat",
 )
-Told = Callable[[float], None]
+"""Entries of the provenance that dictionaries of one setting have in common."""
+ShareReport = Callable[[float], None]
+"""Called with the share of the work done in [0, 1]; an exception it raises ends the work."""
 
 
 @dataclass(frozen=True)
 class Centres:
-    """Two centres. cosine: between them as vectors; apart: their distance in typical norms (the
-    mean of both r).
+    """How the centres of two dictionaries lie to each other.
 
-    apart is None when a file does not hold its typical norm.
+    cosine: between them as vectors.
+    apart: their distance in typical norms (the mean of both r); None when a file does not store its
+        typical norm.
     """
 
     cosine: float
@@ -58,11 +65,13 @@ class Centres:
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One dictionary's view of the other, K regions.
+    """The counterparts of the K regions of one dictionary in another.
 
-    partner: (K,) its one-to-one partner, −1 for none; cosine: (K,) with it, NaN for none. nearest:
-    (K,) the nearest counterpart, many-to-one; nearest_cosine: (K,), in [−1, 1]. threshold: θ of
-    this dictionary.
+    partner: (K,) the one-to-one partner, −1 for none.
+    cosine: (K,) with the partner, NaN for none.
+    nearest: (K,) the nearest counterpart, which several regions may share.
+    nearest_cosine: (K,) with it, in [−1, 1].
+    threshold: θ of this dictionary.
     """
 
     partner: Int64[np.ndarray, " K"]
@@ -76,19 +85,26 @@ class Side:
 
     @property
     def matched(self) -> Float32[np.ndarray, " m"]:
-        """The cosines of the regions that have a partner."""
+        """The cosines (m,) of the regions that have a partner."""
         return self.cosine[self.partner >= 0]
 
     def shown(self, region: int) -> int:
-        """The region of the other dictionary a screen puts beside one of these: its partner, else
-        the nearest.
+        """Return the region of the other dictionary to show beside one of these.
+
+        It is the partner, or else the nearest counterpart.
         """
         return int(self.partner[region] if self.partner[region] >= 0 else self.nearest[region])
 
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """A matching of dictionaries A and B on one basis, about one choice of centre."""
+    """A matching of dictionaries A and B.
+
+    a, b: the regions of each and their counterparts.
+    basis: whose directions were matched.
+    centre: one of `CENTRES`.
+    centres: how the two centres lie to each other.
+    """
 
     a: Side
     b: Side
@@ -98,7 +114,7 @@ class Match:
 
     @property
     def turned(self) -> Match:
-        """The same from the other side."""
+        """The same matching with A and B exchanged."""
         return Match(
             self.b,
             self.a,
@@ -110,10 +126,12 @@ class Match:
 
 @dataclass(frozen=True)
 class Summary:
-    """The verdicts counted. pairs: those at or above the cutoff. Of A and of B: persisted + moved +
-    only = K.
+    """The number of regions with each verdict.
 
-    levels: from which nearest-counterpart cosine a region of A, and of B, counts as moved.
+    cutoff: smallest cosine of a pair that persists.
+    levels: nearest-counterpart cosine from which a region of A, and of B, counts as moved.
+    pairs: number of pairs that persist.
+    a, b: the rate of each verdict; those of persisted, moved and only add up to K.
     """
 
     cutoff: float
@@ -125,10 +143,11 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Null:
-    """What matching gives where nothing changed but the order of the stream.
+    """The matching of one side with a dictionary that differs only in the order of the stream.
 
-    name: of the other dictionary. match: of one side with it, that side as A. other: that
-    dictionary.
+    name: of that dictionary.
+    match: the matching, with the side as A.
+    other: that dictionary.
     """
 
     name: str
@@ -141,38 +160,42 @@ class Null:
         return float(np.quantile(self.match.a.nearest_cosine, LEVEL_SHARE))
 
     def persisted(self, cutoff: float = CUTOFF) -> Rate:
-        """Regions that persist in the other seed."""
+        """Return the rate of regions that persist in the other seed."""
         return self.counted(cutoff)[PERSISTED]
 
     def counted(self, cutoff: float = CUTOFF) -> Mapping[int, Rate]:
-        """The verdicts of the regions in the other seed, at this null's own level."""
+        """Return the rate of each verdict in the other seed, at this null's own level."""
         return summary(self.match, cutoff, (self.level, self.level)).a
 
 
 Nulls = tuple[Null | None, Null | None]
-"""The null of A and that of B, None where there is none."""
+"""The null of A and that of B, None for a side without one."""
 NO_NULLS: Nulls = (None, None)
 
 
 def levels(nulls: Nulls) -> tuple[float, float] | None:
-    """Each side's level; a side without a null borrows the other's. None without any."""
-    known = [None if one is None else one.level for one in nulls]
-    first = known[0] if known[0] is not None else known[1]
-    second = known[1] if known[1] is not None else known[0]
+    """Return the level of each side, or None without any null.
+
+    A side without a null borrows the level of the other.
+    """
+    own = [None if one is None else one.level for one in nulls]
+    first = own[0] if own[0] is not None else own[1]
+    second = own[1] if own[1] is not None else own[0]
     return None if first is None or second is None else (first, second)
 
 
 def centres(a: Dictionary, b: Dictionary) -> Centres:
-    """How the centres of two dictionaries of one width lie to each other.
+    """Return how the centres of two dictionaries lie to each other.
 
-    RequestError when widths differ.
+    Raises RequestError when the widths differ.
     """
     _check_width(a, b)
     x, y = a.center.astype(np.float64), b.center.astype(np.float64)
     size = float(np.linalg.norm(x) * np.linalg.norm(y))
     norms = [d.info.get("typical_norm") for d in (a, b)]
-    known = [float(norm) for norm in norms if norm]
-    apart = float(np.linalg.norm(x - y)) / (sum(known) / 2) if len(known) == 2 else None
+    stored = [float(norm) for norm in norms if norm]
+    apart = float(np.linalg.norm(x - y)) / (sum(stored) / 2) if len(stored) == 2 else None
+    # a centre at the origin has no angle: cosine 1 if both are equal, else 0
     return Centres(float(x @ y) / size if size else 1.0 if np.array_equal(x, y) else 0.0, apart)
 
 
@@ -182,13 +205,18 @@ def recentred(
     norm: float,
     new: Float32[np.ndarray, " d"],
 ) -> Float32[np.ndarray, "K d"]:
-    """Unit directions about `center` as unit directions about `new`: normalise(center + r·e − new).
+    """Return unit directions about `center` as unit directions about `new`.
 
-    norm: r, the typical norm ‖x − c‖ of the build. An approximation: every activation of a region
-    is taken to lie at distance r. With new = center the rows are handed back unchanged.
+    rows: (K, d) unit directions e.
+    center, new: (d,) the old and the new centre.
+    norm: r, the typical norm ‖x − c‖ of the build.
+
+    They are normalise(center + r·e − new), an approximation that places every activation of a
+    region at distance r. With new = center the rows are returned unchanged.
     """
     if np.array_equal(center, new):
         return rows
+    # (center + r·e − new) / r, which has the same direction; float64, as the result may be short
     shift = (center.astype(np.float64) - new.astype(np.float64)) / norm
     moved = rows.astype(np.float64) + shift
     return (moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)).astype(
@@ -201,41 +229,52 @@ def match(
     b: Dictionary,
     basis: Basis = "exemplar",
     centre: str = "own",
-    told: Told | None = None,
+    report: ShareReport | None = None,
 ) -> Match:
-    """Regions of A paired one to one with regions of B so that the sum of cosines is largest, and
-    nearest ones.
+    """Match the regions of two dictionaries.
 
-    told(share): how far it is, rising to 1; what it raises ends the work. RequestError when the
-    widths differ, a file lacks the basis, or a centre other than "own" is asked for and a file does
-    not hold its typical norm.
+    basis: directions to match, "exemplar" or "mean".
+    centre: one of `CENTRES`.
+    report: called with the share done, which rises to 1; an exception it raises ends the work.
+
+    The one-to-one pairs have the largest sum of cosines; the nearest counterparts are found
+    besides. Raises RequestError when the widths differ, when a file lacks the basis, or when a
+    centre other than "own" is given and a file does not store its typical norm.
     """
     x, y = _rows(a, b, basis, centre)
-    report = told or (lambda share: None)
-    # one pairing for (A, B) and (B, A), ties included
+    report = report or (lambda share: None)
+    # Of equally good pairings, (A, B) and (B, A) must get the same one, so equal sizes are always
+    # paired in the same order.
     turned = len(x) == len(y) and x.tobytes() > y.tobytes()
-    found = pair(y, x, report) if turned else pair(x, y, report)
-    first, second = (found.second, found.first) if turned else (found.first, found.second)
-    one, other = (
+    pairs = pair(y, x, report) if turned else pair(x, y, report)
+    first, second = (pairs.second, pairs.first) if turned else (pairs.first, pairs.second)
+    side_a, side_b = (
         Side(
-            *_partners(len(here), mine, others, found.cosine), *counterpart(here, there), threshold
+            *_partners(len(rows), own, partners, pairs.cosine),
+            *counterpart(rows, other_rows),
+            threshold,
         )
-        for here, there, mine, others, threshold in (
+        for rows, other_rows, own, partners, threshold in (
             (x, y, first, second, a.threshold),
             (y, x, second, first, b.threshold),
         )
     )
-    return Match(one, other, basis, centre, centres(a, b))
+    return Match(side_a, side_b, basis, centre, centres(a, b))
 
 
 def _partners(
-    size: int, mine: np.ndarray, others: np.ndarray, cosine: np.ndarray
+    size: int, own: np.ndarray, partners: np.ndarray, cosine: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs as columns of one side: the partner of each region, −1 for none, and the cosine, NaN
-    for none.
+    """Return pairs as two columns for one side.
+
+    size: K of the side.
+    own, partners: (m,) the paired regions of this side and of the other.
+    cosine: (m,) of the pairs.
+
+    The columns are the partner (K,), −1 for none, and the cosine (K,), NaN for none.
     """
     partner, cosines = np.full(size, -1, np.int64), np.full(size, np.nan, np.float32)
-    partner[mine], cosines[mine] = others, np.clip(cosine, -1, 1)
+    partner[own], cosines[own] = partners, np.clip(cosine, -1, 1)
     return partner, cosines
 
 
@@ -245,19 +284,24 @@ def null(
     basis: Basis = "exemplar",
     centre: str = "own",
     name: str = "",
-    told: Told | None = None,
+    report: ShareReport | None = None,
 ) -> Null:
-    """The matching of one side with a dictionary of its setting; a foreign centre becomes the
-    middle of the two.
+    """Return the matching of a dictionary with another of its setting.
+
+    one: the dictionary.
+    other: the one of another seed.
+    basis, centre, report: see `match`; "a" and "b" become "common", the middle of these two.
+    name: to show for `other`; by default its seed.
     """
     chosen = centre if centre in ("own", "common") else "common"
     name = name or f"seed {other.info.get('seed')}"
-    return Null(name, match(one, other, basis, chosen, told), other)
+    return Null(name, match(one, other, basis, chosen, report), other)
 
 
 def same_setting(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two provenances differ in nothing but the seed: model, layer, percentile, text and
-    its amount agree.
+    """Return whether two provenances differ in nothing but the seed.
+
+    Model, layer, percentile, text and number of activations must agree, among others.
     """
     if one.get("seed") is None or one.get("seed") == other.get("seed"):
         return False
@@ -270,12 +314,18 @@ def same_setting(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def verdicts(
     side: Side, cutoff: float = CUTOFF, level: float | None = None
 ) -> Int8[np.ndarray, " K"]:
-    """(K,) PERSISTED: the partner's cosine is at least the cutoff. MOVED: it is not, but the
-    nearest counterpart is at least as near as `level` (the null's; without one, as the cutoff: a
-    region that was split or joined). ONLY: else.
+    """Return the verdict on each region as an array (K,).
+
+    cutoff: smallest cosine of a pair that persists.
+    level: smallest cosine of a counterpart of a moved region, usually the null's; by default the
+        cutoff.
+
+    A region is PERSISTED when the cosine with its partner is at least the cutoff, else MOVED when
+    that with its nearest counterpart is at least the level, else ONLY. With the cutoff as level, a
+    moved region is one that was split or merged.
     """
     least = cutoff if level is None else level
-    persisted = np.nan_to_num(side.cosine, nan=-2.0) >= cutoff
+    persisted = np.nan_to_num(side.cosine, nan=-2.0) >= cutoff  # below every cosine
     return np.where(
         persisted, PERSISTED, np.where(side.nearest_cosine >= least, MOVED, ONLY)
     ).astype(np.int8)
@@ -284,8 +334,11 @@ def verdicts(
 def summary(
     found: Match, cutoff: float = CUTOFF, levels: tuple[float, float] | None = None
 ) -> Summary:
-    """The verdicts of both sides, counted. levels: of A and of B, see `verdicts`; the cutoff where
-    there are none.
+    """Return the number of regions with each verdict on both sides.
+
+    found: a matching.
+    cutoff: smallest cosine of a pair that persists.
+    levels: of A and of B, see `verdicts`; by default the cutoff.
     """
     counted = []
     near = (cutoff, cutoff) if levels is None else levels
@@ -299,8 +352,10 @@ def summary(
 
 
 def distances(side: Side) -> dict[str, float]:
-    """Matched cosine distances of a side: quantiles of the cosine, and of the distance in units of
-    this side's θ.
+    """Return statistics of the matched pairs of a side, or {} without pairs.
+
+    They are the mean and quantiles of the cosine, and the median distance in units of this side's θ
+    with the share of pairs within θ.
     """
     values = side.matched.astype(np.float64)
     if not len(values):
@@ -318,16 +373,17 @@ def distances(side: Side) -> dict[str, float]:
 
 
 def _rows(a: Dictionary, b: Dictionary, basis: Basis, centre: str) -> tuple[np.ndarray, np.ndarray]:
-    """Both dictionaries' unit rows on a basis, about the centre asked for."""
+    """Return both dictionaries' unit rows on a basis, about the chosen centre."""
     _check_width(a, b)
     if basis not in BASES or centre not in CENTRES:
         raise RequestError(
-            f"basis {basis!r} and centre {centre!r} were given: use {BASES} and {CENTRES}"
+            f"basis {basis!r} and centre {centre!r} were given: expected one of {BASES} and one of "
+            f"{CENTRES}"
         )
     name = {"exemplar": "exemplars", "mean": "mean_directions"}[basis]
     if any(name not in d for d in (a, b)):
         raise RequestError(
-            "one of the dictionaries holds no mean directions: match by exemplars instead"
+            "one of the dictionaries has no mean directions: match by exemplars instead"
         )
     if not len(a) or not len(b):
         raise RequestError("one of the dictionaries has no regions: there is nothing to match")
@@ -337,7 +393,7 @@ def _rows(a: Dictionary, b: Dictionary, basis: Basis, centre: str) -> tuple[np.n
     norms = [float(d.info.get("typical_norm") or 0) for d in (a, b)]
     if min(norms) <= 0:
         raise RequestError(
-            "one of the files does not hold its typical norm: match about each one's own centre "
+            "one of the files does not store its typical norm: match about each one's own centre "
             "instead"
         )
     middle = ((a.center.astype(np.float64) + b.center) / 2).astype(np.float32)
@@ -346,9 +402,9 @@ def _rows(a: Dictionary, b: Dictionary, basis: Basis, centre: str) -> tuple[np.n
 
 
 def _check_width(a: Dictionary, b: Dictionary) -> None:
+    """Raise RequestError when the widths differ."""
     if a.width != b.width:
         raise RequestError(
             f"the dictionaries are {a.width:,} and {b.width:,} wide, so their directions cannot be "
-            "compared: "
-            "match them through shared inputs instead"
+            "compared: match them through shared inputs instead"
         )

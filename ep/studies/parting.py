@@ -1,8 +1,4 @@
-"""Where two activations part: the percentile, coarse to fine, at which they first fall into
-different regions.
-
-Plain activations in; it knows no text, no model and no screen.
-"""
+"""The percentile, coarse to fine, at which two activations first fall into different regions."""
 
 from __future__ import annotations
 
@@ -10,15 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from ep.method.dictionary import Dictionary
 from ep.method.geometry import directions
+from ep.shapes import Float
 
 
 @dataclass(frozen=True)
 class Rung:
-    """Two activations at one percentile: the region and distance of each."""
+    """Two activations in the dictionary of one percentile.
+
+    percentile: p.
+    regions: the region of each activation.
+    distances: of each to the exemplar of its region.
+    threshold: θ of the dictionary.
+    """
 
     percentile: float
     regions: tuple[int, int]
@@ -27,17 +29,22 @@ class Rung:
 
     @property
     def apart(self) -> bool:
+        """Whether the two activations are in different regions."""
         return self.regions[0] != self.regions[1]
 
 
 def part(
     ladder: Sequence[Dictionary], a: Float[np.ndarray, " d"], b: Float[np.ndarray, " d"]
 ) -> tuple[Rung, ...]:
-    """Where two raw activations (d,) fall on every rung of a ladder, coarse to fine."""
+    """Return the regions of two raw activations on every rung of a ladder, coarse to fine.
+
+    ladder: dictionaries of one layer, coarse to fine.
+    a, b: (d,) the activations.
+    """
     rungs = []
     for dictionary in ladder:
-        found = dictionary.assign(np.stack([a, b]))
-        (one, two), (near, far) = found.region.tolist(), found.distance.tolist()
+        assigned = dictionary.assign(np.stack([a, b]))
+        (one, two), (near, far) = assigned.region.tolist(), assigned.distance.tolist()
         rungs.append(
             Rung(
                 float(dictionary.info.get("percentile") or 0),
@@ -50,26 +57,25 @@ def part(
 
 
 def first_apart(rungs: Sequence[Rung]) -> Rung | None:
-    """The coarsest rung whose regions differ, or None where every one holds both."""
+    """Return the coarsest rung on which the two are apart, or None without one."""
     return next((rung for rung in rungs if rung.apart), None)
 
 
 def apart_for_good(rungs: Sequence[Rung]) -> Rung | None:
-    """The coarsest rung from which on every finer one holds them apart, or None where the finest
-    holds both.
+    """Return the coarsest rung from which on the two are apart on every finer one.
 
-    Regions of different percentiles do not nest: activations may part, meet again, and part once
-    more.
+    None when they share a region on the finest rung. Regions of different percentiles do not nest:
+    activations may part, meet again, and part once more.
     """
-    found = None
+    coarsest = None
     for rung in reversed(rungs):
         if not rung.apart:
             break
-        found = rung
-    return found
+        coarsest = rung
+    return coarsest
 
 
 def cosine(dictionary: Dictionary, a: Float[np.ndarray, " d"], b: Float[np.ndarray, " d"]) -> float:
-    """The cosine of the two activations about the dictionary's centre, in [-1, 1]."""
+    """Return the cosine of two activations about the dictionary's centre, in [−1, 1]."""
     one, two = directions(np.stack([a, b]), dictionary.center).astype(np.float64)
     return float(np.clip(one @ two, -1, 1))

@@ -1,7 +1,4 @@
-"""Labelled prompts from a CSV or JSONL file: the texts, and which of them should show a behaviour.
-
-Knows no model.
-"""
+"""Labelled prompts from CSV and JSONL files: texts, and which of them should show a behaviour."""
 
 from __future__ import annotations
 
@@ -16,17 +13,20 @@ from typing import Any
 from ep.errors import CorpusError
 
 MOST_PROMPTS = 20_000
+"""Most prompts of one file."""
 LONGEST_PROMPT = 20_000
+"""Most characters of one prompt."""
 YES = frozenset({"1", "true", "yes", "harmful", "positive", "y", "t"})
 NO = frozenset({"0", "false", "no", "benign", "hard_benign", "negative", "n", "f"})
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """Distinct prompts in the order of their file.
+    """Distinct prompts, in the order of their file.
 
-    labels: True where the behaviour is expected, False where it is not, None where the file says
-    nothing.
+    texts: the prompts.
+    labels: for each, True where the behaviour is expected, False where it is not, None where the
+        file has no label.
     """
 
     texts: tuple[str, ...]
@@ -41,23 +41,21 @@ class Prompts:
         return all(label is not None for label in self.labels)
 
     def where(self, label: bool) -> Prompts:
-        """Those with this label."""
-        kept = [
-            (text, said)
-            for text, said in zip(self.texts, self.labels, strict=True)
-            if said is label
+        """Return the prompts with this label."""
+        rows = [
+            (text, own) for text, own in zip(self.texts, self.labels, strict=True) if own is label
         ]
-        return Prompts(tuple(text for text, _ in kept), tuple(said for _, said in kept))
+        return Prompts(tuple(text for text, _ in rows), tuple(own for _, own in rows))
 
     def without(self, others: Iterable[str]) -> Prompts:
-        """Those whose text is not among others: what was selected on is never evaluated on."""
-        gone = {_key(text) for text in others}
-        kept = [
-            (t, said)
-            for t, said in zip(self.texts, self.labels, strict=True)
-            if _key(t) not in gone
+        """Return the prompts that are not in `others`, ignoring case and spacing."""
+        excluded = {_key(text) for text in others}
+        rows = [
+            (text, label)
+            for text, label in zip(self.texts, self.labels, strict=True)
+            if _key(text) not in excluded
         ]
-        return Prompts(tuple(text for text, _ in kept), tuple(said for _, said in kept))
+        return Prompts(tuple(text for text, _ in rows), tuple(label for _, label in rows))
 
     def __add__(self, other: Prompts) -> Prompts:
         return Prompts(self.texts + other.texts, self.labels + other.labels)
@@ -70,12 +68,16 @@ def read_prompts(
     label: str = "label",
     yes: Sequence[str] = (),
 ) -> Prompts:
-    """The prompts of a file, or of its bytes (then `name` says its kind by its ending).
+    """Return the prompts of a file, or of a file's bytes.
 
-    text, label: names of the columns (keys). yes: label values that mean "the behaviour is
-    expected"; by default the usual ones ("harmful", "1", "true", …) mean yes and their opposites
-    no. Doubles are read once. CorpusError in one line for a missing file or column, an unknown
-    label, an empty file, too many or too long prompts.
+    source: path of a CSV, JSONL or NDJSON file, or its bytes.
+    name: the file name that goes with the bytes; its ending decides the format.
+    text, label: names of the columns (keys).
+    yes: label values that mean "the behaviour is expected"; all others then mean that it is not. By
+        default the usual words ("harmful", "1", "true", …) mean yes and their opposites no.
+
+    Duplicates are read once. Raises CorpusError, in one line, for a missing file or column, an
+    unknown label, an empty file, and for too many or too long prompts.
     """
     data, shown = (source, name or "the file") if isinstance(source, bytes) else _read(Path(source))
     rows = (
@@ -83,8 +85,8 @@ def read_prompts(
         if shown.lower().endswith((".jsonl", ".ndjson"))
         else _csv(data, shown, text)
     )
-    wanted = frozenset(value.casefold() for value in yes)
-    found: dict[str, tuple[str, bool | None]] = {}
+    yes_values = frozenset(value.casefold() for value in yes)
+    distinct: dict[str, tuple[str, bool | None]] = {}
     for number, row in enumerate(rows, 1):
         if text not in row:
             raise CorpusError(
@@ -95,26 +97,28 @@ def read_prompts(
             continue
         if len(prompt) > LONGEST_PROMPT:
             raise CorpusError(
-                f"{shown}, row {number}: a prompt of {len(prompt):,} characters; "
-                f"{LONGEST_PROMPT:,} fit"
+                f"{shown}, row {number}: a prompt of {len(prompt):,} characters; expected at most "
+                f"{LONGEST_PROMPT:,}"
             )
-        found.setdefault(
-            _key(prompt), (prompt, _label(row.get(label), wanted, f"{shown}, row {number}"))
+        distinct.setdefault(
+            _key(prompt), (prompt, _label(row.get(label), yes_values, f"{shown}, row {number}"))
         )
-        if len(found) > MOST_PROMPTS:
+        if len(distinct) > MOST_PROMPTS:
             raise CorpusError(
-                f"{shown} holds more than {MOST_PROMPTS:,} prompts: give a smaller file"
+                f"{shown} has more than {MOST_PROMPTS:,} prompts: give a smaller file"
             )
-    if not found:
-        raise CorpusError(f"{shown} holds no prompts: expected a column {text!r} with text")
+    if not distinct:
+        raise CorpusError(f"{shown} has no prompts: expected a column {text!r} with text")
     return Prompts(
-        tuple(prompt for prompt, _ in found.values()), tuple(said for _, said in found.values())
+        tuple(prompt for prompt, _ in distinct.values()),
+        tuple(expected for _, expected in distinct.values()),
     )
 
 
 def columns(data: bytes, name: str) -> list[str]:
-    """The columns (keys) of a prompt file's bytes, as many as its first row has; errors as
-    `read_prompts`.
+    """Return the column names (keys) of a prompt file's bytes, taken from its first row.
+
+    Raises the errors of `read_prompts`.
     """
     if name.lower().endswith((".jsonl", ".ndjson")):
         return [str(key) for key in next(_jsonl(data, name), {})]
@@ -124,6 +128,7 @@ def columns(data: bytes, name: str) -> list[str]:
 
 
 def _read(path: Path) -> tuple[bytes, str]:
+    """Return the bytes and the name of a file."""
     try:
         return path.read_bytes(), path.name
     except OSError as error:
@@ -131,6 +136,7 @@ def _read(path: Path) -> tuple[bytes, str]:
 
 
 def _text(data: bytes, shown: str) -> str:
+    """Decode UTF-8, with or without a byte-order mark."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -138,6 +144,7 @@ def _text(data: bytes, shown: str) -> str:
 
 
 def _csv(data: bytes, shown: str, text: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a CSV file by column name."""
     reader = csv.DictReader(io.StringIO(_text(data, shown), newline=""))
     if text not in (reader.fieldnames or ()):
         names = ", ".join(map(repr, (reader.fieldnames or [])[:8])) or "no columns"
@@ -145,29 +152,31 @@ def _csv(data: bytes, shown: str, text: str) -> Iterator[dict[str, Any]]:
     try:
         yield from reader
     except csv.Error as error:
-        raise CorpusError(f"{shown} is no readable CSV: {error}") from error
+        raise CorpusError(f"{shown} is not a readable CSV file: {error}") from error
 
 
 def _jsonl(data: bytes, shown: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSONL file, skipping blank lines."""
     for number, line in enumerate(_text(data, shown).splitlines(), 1):
         if line.strip():
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise CorpusError(f"{shown}, line {number}, is no JSON") from error
+                raise CorpusError(f"{shown}, line {number}, is not JSON") from error
             if not isinstance(row, dict):
                 raise CorpusError(
-                    f"{shown}, line {number}, is no JSON object: expected keys and values"
+                    f"{shown}, line {number}, is not a JSON object: expected keys and values"
                 )
             yield row
 
 
-def _label(value: Any, wanted: frozenset[str], where: str) -> bool | None:
+def _label(value: Any, yes_values: frozenset[str], where: str) -> bool | None:
+    """Return what a label value means, or None where it is missing or blank."""
     plain = "" if value is None else str(value).strip().casefold()
     if not plain:
         return None
-    if wanted:
-        return plain in wanted
+    if yes_values:
+        return plain in yes_values
     if plain in YES or plain in NO:
         return plain in YES
     raise CorpusError(
@@ -177,4 +186,5 @@ def _label(value: Any, wanted: frozenset[str], where: str) -> bool | None:
 
 
 def _key(text: str) -> str:
+    """Return the text by which prompts are compared: case and spacing are ignored."""
     return " ".join(text.casefold().split())

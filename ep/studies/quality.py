@@ -1,9 +1,8 @@
-"""An answer-quality check: the answer ends, does not repeat itself, and does not surprise the
-unchanged model.
+"""The check of an answer's quality: it ends, repeats little, and does not surprise the model.
 
-How much surprise is too much is measured, not typed: from what the same model writes when it is
-left alone and sampled from. The same answers with two neighbouring tokens swapped are the control:
-they should fail it. Knows texts and numbers, no model.
+The surprise is that of the unchanged model, and its limit is measured on answers that this model
+itself gives when sampled. The same answers with two neighbouring tokens swapped are the control,
+and should fail the check.
 """
 
 from __future__ import annotations
@@ -20,18 +19,21 @@ from ep.studies.rates import Rate, rate_of
 USUAL = 0.9
 """Share of the unchanged model's own sampled answers that stay below either limit.
 
-Chosen on the demo's validation prompts, where 0.9 and 0.95 both let nothing spoiled through and 0.9
+Chosen on the demo's validation prompts, where neither 0.9 nor 0.95 let a spoiled answer pass; 0.9
 is the stricter.
 """
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model wrote.
+    """One answer of a model.
 
-    ended: whether it closed its turn by itself. moved: how far the stream was moved, in typical
-    norms. surprise: mean nats per token that the unchanged model is surprised by the text after its
-    first words; worst: nats of the token that surprises it most, see `ep.models.answering`.
+    text: what the model wrote.
+    ended: whether it closed its turn.
+    moved: mean change of the stream per touched position, in typical norms.
+    surprise: mean nats per token of the text under the unchanged model, after its first tokens; see
+        `ep.models.answering`.
+    worst: nats of the most surprising of those tokens.
     """
 
     text: str
@@ -43,10 +45,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class QualityCheck:
-    """Limits of surprise for one model, and whether an answer keeps within them.
+    """Limits of surprise for one model, and the check whether an answer stays within them.
 
-    mean, worst: limits in nats, of a whole answer and of any one token. n: answers they were
-    measured on. spoiled: how many answers with two tokens swapped pass all the same.
+    mean: largest mean surprise of an answer, in nats per token.
+    worst: largest surprise of any one token, in nats.
+    n: number of answers that the limits were measured on.
+    spoiled: how many answers with two swapped tokens stay within the limits.
     """
 
     mean: float
@@ -54,26 +58,29 @@ class QualityCheck:
     n: int
     spoiled: Rate
 
-    def __call__(self, one: Answer) -> bool:
-        """Whether this answer is coherent."""
-        return fluency(one.text, one.ended).coherent and self.usual(one)
+    def __call__(self, answer: Answer) -> bool:
+        """Return whether an answer is coherent."""
+        return fluency(answer.text, answer.ended).coherent and self.usual(answer)
 
-    def usual(self, one: Answer) -> bool:
-        """Whether this answer surprises the unchanged model no more than its own answers do."""
-        return one.surprise <= self.mean and one.worst <= self.worst
+    def usual(self, answer: Answer) -> bool:
+        """Return whether an answer surprises the unchanged model no more than its own answers."""
+        return answer.surprise <= self.mean and answer.worst <= self.worst
 
 
 def quality_check(own: Sequence[Answer], spoiled: Sequence[Answer]) -> QualityCheck:
-    """The limits, from a model's own sampled answers and the spoiled ones.
+    """Return the limits, measured on a model's own sampled answers.
 
-    RequestError without any answer.
+    own: those answers.
+    spoiled: the same with two swapped tokens, see `QualityCheck.spoiled`.
+
+    Raises RequestError without any answer.
     """
     if not own:
         raise RequestError(
-            "no answer of the unchanged model is there to measure quality on: give at least one "
+            "there is no answer of the unchanged model to measure quality on: give at least one "
             "prompt"
         )
     mean = float(np.quantile([one.surprise for one in own], USUAL, method="higher"))
     worst = float(np.quantile([one.worst for one in own], USUAL, method="higher"))
-    bare = QualityCheck(mean, worst, len(own), Rate(0, 0))
-    return QualityCheck(mean, worst, len(own), rate_of([bare.usual(one) for one in spoiled]))
+    check = QualityCheck(mean, worst, len(own), Rate(0, 0))
+    return QualityCheck(mean, worst, len(own), rate_of([check.usual(one) for one in spoiled]))

@@ -1,13 +1,14 @@
 """Resolution: one region followed through the percentiles of its build.
 
-A *ladder* is dictionaries of one layer, coarse to fine. Any two of them overlap in counts of
-activations: recorded while building (`coarser_*` and `farther_*`, docs/format.md), else estimated,
-every finer region counted whole where its exemplar falls. So the members of the followed region are
-known on every rung. How they move between two rungs neither of which is its own is not recorded:
-those links are fitted to the counts at both ends, from the overlap of the two. Nothing is lost on
-the way: members beyond the four recorded homes of a region are carried as the rest.
+A *ladder* is dictionaries of one layer, coarse to fine, and a *rung* is one of them. Any two rungs
+overlap in counts of activations. These were recorded while building (`coarser_*` and `farther_*`,
+docs/format.md), or are estimated by counting every finer region as a whole where its exemplar
+falls.
 
-It knows no screen, no model and no file.
+The members of the followed region are therefore known on every rung. How they move between two
+rungs neither of which is its own is not recorded: these links are fitted to the counts at both
+ends, starting from the overlap of the two. No member is lost: those beyond the four recorded homes
+of a region are carried along as the rest.
 """
 
 from __future__ import annotations
@@ -17,32 +18,37 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.method.nearest import nearest_exemplar
+from ep.shapes import Float64, Int64
 from ep.studies.fitting import fit
 
 SHOWN = 8
+"""Default number of regions of a level that get a node of their own."""
 OTHERS, REST = -1, -2
-"""Instead of a region: all regions not shown on their own, and members whose region was not
-recorded.
-"""
-LEAST = 1e-9
-"""Links below this share of the followed members are left out: rounding."""
-SAME = 1e-4
+"""In place of a region id: all regions not shown, and members whose region was not recorded."""
+LEAST_SHARE = 1e-9
+"""Links below this share of the followed members are left out as rounding."""
+SAME_TOLERANCE = 1e-4
 """An exemplar is the same when its cosine is at least 1 minus this (protocol 11.4)."""
-Known = Literal["counted", "estimated"]
+Method = Literal["counted", "estimated"]
+"""How the numbers of a level were obtained."""
 
 
 @dataclass(frozen=True, eq=False)
 class Overlap:
-    """Two rungs: `count[i]` activations lie in region finer[i] of the finer and coarser[i] of the
-    coarser.
+    """The activations that two rungs have in common.
 
-    recorded: counted while building, on one stream. finer_size, coarser_size: members of every
-    region; larger than the sum over its pairs where homes beyond the fourth were left out.
+    finer, coarser, count: (m,) `count[i]` activations lie in region finer[i] of the finer rung and
+        in region coarser[i] of the coarser.
+    finer_size: (K_f,) members of every finer region.
+    coarser_size: (K_c,) members of every coarser region.
+    recorded: whether the counts were recorded while building, on one stream.
+
+    The members of a region exceed the sum over its pairs where homes beyond the fourth were left
+    out.
     """
 
     finer: Int64[np.ndarray, " m"]
@@ -53,8 +59,10 @@ class Overlap:
     recorded: bool
 
     def carry(self, mass: Float64[np.ndarray, " K"], down: bool) -> Float64[np.ndarray, " m"]:
-        """What each pair takes over of the members given by region: to the finer rung (down) or to
-        the coarser.
+        """Return the members (m,) that each pair takes over from one rung to the other.
+
+        mass: (K,) members of each region of the rung they come from.
+        down: whether they are carried to the finer rung; else to the coarser.
         """
         source, size = (self.coarser, self.coarser_size) if down else (self.finer, self.finer_size)
         return mass[source] * self.count / size[source]
@@ -62,11 +70,14 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Node:
-    """A region of one level, all its other regions together (`OTHERS`), or what was not recorded
-    (`REST`).
+    """A region of one level, all its regions not shown (`OTHERS`), or unrecorded members (`REST`).
 
-    members: of the followed region, that lie here; share: of all of them, in [0, 1]. total: members
-    of the region itself, wherever they come from. merged: regions that stand behind the node.
+    level: index of the rung.
+    region: id, `OTHERS` or `REST`.
+    members: number of members of the followed region that lie here.
+    share: of all of them, in [0, 1].
+    total: members of the region itself, wherever they come from.
+    merged: number of regions that the node stands for.
     """
 
     level: int
@@ -79,8 +90,12 @@ class Node:
 
 @dataclass(frozen=True)
 class Link:
-    """Members common to a node of a level and one of the next finer level; exact: counted, not
-    fitted or estimated.
+    """The members that a node of a level and one of the next finer level have in common.
+
+    level: index of the coarser rung.
+    coarser, finer: the region of each node.
+    count: number of followed members.
+    exact: whether they were counted, and not fitted or estimated.
     """
 
     level: int
@@ -92,16 +107,19 @@ class Link:
 
 @dataclass(frozen=True)
 class Level:
-    """One rung: its percentile, its nodes (most members first, then others and rest), and how their
-    numbers are known.
+    """One rung.
 
-    carried: the region nearest to the followed exemplar, cosine: with it; same: it is the same
-    exemplar.
+    percentile: p.
+    nodes: most members first, then others and rest.
+    known: how the numbers were obtained.
+    carried: the region nearest to the followed exemplar.
+    cosine: between their exemplars.
+    same: whether the two are the same exemplar.
     """
 
     percentile: float
     nodes: tuple[Node, ...]
-    known: Known
+    known: Method
     carried: int
     cosine: float
     same: bool
@@ -111,8 +129,11 @@ class Level:
 class Flow:
     """A region followed over a ladder, coarse to fine.
 
-    origin: the level of the followed region; members: of it, which is what the nodes of every level
-    add up to.
+    levels: the rungs.
+    links: between neighbouring rungs.
+    origin: index of the followed region's own level.
+    region: its id.
+    members: its number of members; the nodes of every level add up to it.
     """
 
     levels: tuple[Level, ...]
@@ -123,8 +144,9 @@ class Flow:
 
 
 def recorded(finer: Dictionary, coarser: Dictionary) -> tuple[np.ndarray, np.ndarray] | None:
-    """(ids, counts) (K, 4): the homes in the coarser dictionary of the finer one's regions; None
-    when not recorded.
+    """Return the homes of the finer dictionary's regions in the coarser one, or None.
+
+    They are (ids (K, 4), counts (K, 4)), as far as they were recorded while building.
     """
     if "coarser_ids" not in finer or "count_voronoi" not in finer or "count_voronoi" not in coarser:
         return None
@@ -139,25 +161,28 @@ def recorded(finer: Dictionary, coarser: Dictionary) -> tuple[np.ndarray, np.nda
         )
     else:
         return None
+    # ids beyond the coarser dictionary belong to another build: not usable
     return (ids, counts) if int(ids.max(initial=-1)) < len(coarser) else None
 
 
 def cost(finer: Dictionary, coarser: Dictionary) -> float:
-    """Multiply-adds that `overlap` takes: K·K·d where it must estimate, none where counts were
-    recorded.
-    """
+    """Return the multiply-adds of `overlap`: K·K·d for an estimate, 0 where counts are recorded."""
     return 0.0 if recorded(finer, coarser) else float(len(finer)) * len(coarser) * finer.width
 
 
 def overlap(finer: Dictionary, coarser: Dictionary) -> Overlap:
-    """How two rungs overlap. RequestError when their widths differ."""
+    """Return the overlap of two rungs.
+
+    Raises RequestError when the widths differ.
+    """
     if finer.width != coarser.width:
         raise RequestError(
-            f"dictionaries of {finer.width} and {coarser.width} dimensions have no regions in "
-            "common"
+            f"the dictionaries are {finer.width} and {coarser.width} wide, so their regions do not "
+            "overlap: choose two of one model"
         )
     homes = recorded(finer, coarser)
     if homes is None:
+        # estimated: each finer region is counted as a whole where its exemplar falls
         home = nearest_exemplar(finer.exemplars, coarser.exemplars)[1]
         weight = np.maximum(finer.members, 1e-9).astype(np.float64)
         return Overlap(
@@ -173,13 +198,14 @@ def overlap(finer: Dictionary, coarser: Dictionary) -> Overlap:
     pairs = row, ids[row, place].astype(np.int64), counts[row, place].astype(np.float64)
     one_stream = bool(finer.members.sum() == coarser.members.sum())
     finer_size = _at_least(finer.members, pairs[0], pairs[2])
-    # one that stopped earlier has fewer activations than the pairs: shares are all they tell then
+    # A coarser dictionary that stopped earlier has fewer members than its pairs count. Its own
+    # member counts are then ignored (times 0), and only the shares of the pairs are used.
     coarser_size = _at_least(coarser.members * one_stream, pairs[1], pairs[2])
     return Overlap(*pairs, finer_size, coarser_size, one_stream)
 
 
 def _at_least(members: np.ndarray, region: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Members of every region, never fewer than its pairs say."""
+    """Return the members of every region, but never fewer than its pairs count."""
     return np.maximum(members.astype(np.float64), np.bincount(region, count, len(members)))
 
 
@@ -192,9 +218,11 @@ def follow(
 ) -> Flow:
     """Follow one region of ladder[origin] up and down the ladder.
 
-    ladder: coarse to fine, at least one. between: between(finer level, coarser level) gives their
-    overlap, for callers that keep them. shown: regions of a level shown on their own; the others
-    come as one node. Raises UnknownRegion for a region that does not exist.
+    ladder: at least one dictionary, coarse to fine.
+    between: between(finer level, coarser level) returns their overlap, for callers that cache it.
+    shown: number of regions of a level with a node of their own; the others share one node.
+
+    Raises UnknownRegion for a region that does not exist.
     """
     region = ladder[origin].check(region)
     between = between or (lambda finer, coarser: overlap(ladder[finer], ladder[coarser]))
@@ -204,11 +232,12 @@ def follow(
     for i, dictionary in enumerate(ladder):
         mass, known = _members(len(dictionary), origin, i, region, total, between)
         home = _home(ladder[origin], region, dictionary)
-        nodes = _nodes(i, mass, _chosen(mass, home[0], shown), total, dictionary.members)
+        nodes = _nodes(i, mass, _shown_regions(mass, home[0], shown), total, dictionary.members)
         levels.append(Level(float(dictionary.info.get("percentile") or 0), nodes, known, *home))
         masses.append(mass)
     links: list[Link] = []
     for i in range(len(ladder) - 1 if total else 0):
+        # only members of the followed region itself were counted, so its own level must be an end
         exact = origin in (i, i + 1) and levels[i].known == levels[i + 1].known == "counted"
         links += _links(
             levels[i], levels[i + 1], _prior(levels, masses, i, origin, between(i + 1, i)), exact
@@ -223,46 +252,52 @@ def _members(
     region: int,
     total: float,
     between: Callable[[int, int], Overlap],
-) -> tuple[np.ndarray, Known]:
-    """Where the followed members lie on one level: (K,) by region, and how that is known."""
+) -> tuple[np.ndarray, Method]:
+    """Return the followed members (K,) by region of one level, and how they are known."""
     if level == origin:
         return np.bincount([region], [total], n_regions), "counted"
     down = level > origin
-    found = between(max(level, origin), min(level, origin))
-    ends = (found.coarser, found.finer) if down else (found.finer, found.coarser)
-    own = ends[0] == region
-    start = np.bincount([region], [total], len(found.coarser_size if down else found.finer_size))
-    mass = np.bincount(ends[1][own], found.carry(start, down)[own], n_regions)
-    return mass, "counted" if found.recorded else "estimated"
+    shared = between(max(level, origin), min(level, origin))
+    sides = (shared.coarser, shared.finer) if down else (shared.finer, shared.coarser)
+    own = sides[0] == region
+    start = np.bincount([region], [total], len(shared.coarser_size if down else shared.finer_size))
+    mass = np.bincount(sides[1][own], shared.carry(start, down)[own], n_regions)
+    return mass, "counted" if shared.recorded else "estimated"
 
 
 def _prior(
-    levels: Sequence[Level], masses: Sequence[np.ndarray], level: int, origin: int, found: Overlap
+    levels: Sequence[Level], masses: Sequence[np.ndarray], level: int, origin: int, shared: Overlap
 ) -> Float64[np.ndarray, "n m"]:
-    """What links between the nodes of a level and the next would be if regions split the followed
-    members like all others; the rest, of which nothing is known, in proportion.
+    """Return expected links (n, m) between the nodes of a level and of the next finer one.
+
+    They are what the links would be if regions split the followed members like all others. The
+    rest, whose regions are not known, is split in proportion.
     """
     down = level >= origin
-    flow = found.carry(masses[level if down else level + 1], down)
+    flow = shared.carry(masses[level if down else level + 1], down)
     rows, columns = levels[level].nodes, levels[level + 1].nodes
     row, column = (
         _slots(nodes, len(masses[i])) for nodes, i in ((rows, level), (columns, level + 1))
     )
-    # the last place takes regions without members
+    # the extra row and column take regions without members, and are cut off again
     prior = np.zeros((len(rows) + 1, len(columns) + 1))
-    np.add.at(prior, (row[found.coarser], column[found.finer]), flow)
+    np.add.at(prior, (row[shared.coarser], column[shared.finer]), flow)
     prior = prior[:-1, :-1]
-    given, got = (np.array([node.members for node in nodes]) for nodes in (rows, columns))
-    even = np.outer(given, got) / max(1e-12, given.sum())
-    unknown = np.array([n.region == REST for n in rows])[:, None] | np.array(
+    coarser_members, finer_members = (
+        np.array([node.members for node in nodes]) for nodes in (rows, columns)
+    )
+    proportional = np.outer(coarser_members, finer_members) / max(1e-12, coarser_members.sum())
+    is_rest = np.array([n.region == REST for n in rows])[:, None] | np.array(
         [n.region == REST for n in columns]
     )
-    return np.where(unknown, even, prior) + 1e-9 * even
+    # a little of every link, since the fit can only scale entries that are not zero
+    return np.where(is_rest, proportional, prior) + 1e-9 * proportional
 
 
 def _slots(nodes: Sequence[Node], n_regions: int) -> np.ndarray:
-    """(K,) the place among the nodes of every region; the others' place, or one past the end, for
-    those not shown.
+    """Return the place (K,) of every region among the nodes.
+
+    A region that is not shown gets the place of the others, or one past the end without that node.
     """
     places = {node.region: i for i, node in enumerate(nodes)}
     slots = np.full(n_regions, places.get(OTHERS, len(nodes)))
@@ -273,41 +308,50 @@ def _slots(nodes: Sequence[Node], n_regions: int) -> np.ndarray:
 
 
 def _home(followed: Dictionary, region: int, dictionary: Dictionary) -> tuple[int, float, bool]:
-    """(region, cosine, same): where the followed exemplar lies in another dictionary; same needs
-    the same centre.
+    """Return (region, cosine, same): the home of the followed exemplar in another dictionary.
+
+    `same` requires the same centre too.
     """
     cosine, nearest = nearest_exemplar(
         followed.row("exemplars", region)[None], dictionary.exemplars
     )
+    # centres of two runs over the same sample differ by rounding only
     scale = float(np.abs(followed.center).max(initial=1e-12))
     centred = np.allclose(followed.center, dictionary.center, rtol=0, atol=1e-5 * scale)
-    return int(nearest[0]), float(cosine[0]), bool(centred and cosine[0] >= 1 - SAME)
+    return int(nearest[0]), float(cosine[0]), bool(centred and cosine[0] >= 1 - SAME_TOLERANCE)
 
 
-def _chosen(mass: np.ndarray, carried: int, shown: int) -> np.ndarray:
-    """The regions shown on their own: the largest, and in any case the one that carries the
-    exemplar.
-    """
+def _shown_regions(mass: np.ndarray, carried: int, shown: int) -> np.ndarray:
+    """Return the regions with a node: the largest, and the one nearest to the exemplar."""
     order = np.argsort(-mass, kind="stable")[:shown]
     order = order[mass[order] > 0]
+    # it takes the place of the smallest
     if mass[carried] > 0 and carried not in order:
         order[-1] = carried
     return order
 
 
 def _nodes(
-    level: int, mass: np.ndarray, chosen: np.ndarray, total: float, size_: np.ndarray
+    level: int, mass: np.ndarray, chosen: np.ndarray, total: float, sizes: np.ndarray
 ) -> tuple[Node, ...]:
+    """Return the nodes of one level: the chosen regions, the others and the rest."""
     nodes = [
-        Node(level, int(k), float(mass[k]), _share(mass[k], total), int(size_[k])) for k in chosen
+        Node(level, int(k), float(mass[k]), _share(mass[k], total), int(sizes[k])) for k in chosen
     ]
-    left = mass.copy()
-    left[chosen] = 0
-    merged = int((left > 0).sum())
-    if merged:
-        behind = int(size_[left > 0].sum())
+    others = mass.copy()
+    others[chosen] = 0
+    n_merged = int((others > 0).sum())
+    if n_merged:
+        others_size = int(sizes[others > 0].sum())
         nodes.append(
-            Node(level, OTHERS, float(left.sum()), _share(left.sum(), total), behind, merged)
+            Node(
+                level,
+                OTHERS,
+                float(others.sum()),
+                _share(others.sum(), total),
+                others_size,
+                n_merged,
+            )
         )
     rest = total - float(mass.sum())
     if rest > 1e-6 * max(1.0, total):
@@ -322,14 +366,17 @@ def _share(members: float, total: float) -> float:
 def _links(
     coarser: Level, finer: Level, prior: Float64[np.ndarray, "n m"], exact: bool
 ) -> list[Link]:
-    """The prior fitted to the members of the nodes at both ends, as links; no node gives more or
-    less than it has.
+    """Return the links between two levels, with the prior fitted to the members of their nodes.
+
+    Every node gives and receives exactly the members that it has.
     """
-    given, got = (np.array([node.members for node in level.nodes]) for level in (coarser, finer))
-    fitted = fit(prior, given, got)
+    coarser_members, finer_members = (
+        np.array([node.members for node in level.nodes]) for level in (coarser, finer)
+    )
+    fitted = fit(prior, coarser_members, finer_members)
     return [
         Link(a.level, a.region, b.region, float(fitted[i, j]), exact)
         for i, a in enumerate(coarser.nodes)
         for j, b in enumerate(finer.nodes)
-        if fitted[i, j] > LEAST * max(1.0, given.sum())
+        if fitted[i, j] > LEAST_SHARE * max(1.0, coarser_members.sum())
     ]

@@ -1,12 +1,12 @@
-"""A run of a behaviour study as plain data: what the page draws, a report holds and the stored run
-of the demo is.
+"""A behaviour study as plain data, for the Behaviour page, its report and the demo's stored run.
 
-    choice   who shows the behaviour, and every region that holds prompts
-    trial    one region taken out, beside its controls, with texts to read
-    streams  the same on dictionaries of the prompts' own, by share of behaving prompts and seed
+    choice   which prompts show the behaviour, and every region they fall in
+    trial    one region ablated, beside its controls, with texts to read
+    streams  the same trial on dictionaries built from the prompts themselves, by share of behaving
+             prompts and by seed
 
-Counts are kept, never rates: [hits, n]. Everything is what `json` reads and writes. Knows no
-screen.
+Rates are stored as counts, [hits, n], so that their intervals can be computed. Every value can be
+written to JSON and read back. This module does not depend on Streamlit.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ from ep.views.tables import lens_tokens
 
 VERSION = 1
 WORKS = -0.5
-"""A region works when taking it out lowers the behaviour by at least half (protocol 8.11)."""
+"""A region works if ablating it changes the share of behaving prompts by this or less (protocol
+8.11).
+"""
 READ = (DEFAULT, ABLATED, SWAPPED)
-"""Arms whose texts are kept to be read."""
+"""Arms whose texts are stored for reading."""
 Plain = dict[str, Any]
 
 
 def about(dictionary: Dictionary) -> Plain:
-    """Which dictionary it was, in the words of its file."""
+    """The dictionary's identity as its file records it: name, model, layer, size and threshold."""
     info = dictionary.info
     return {
         "file": dictionary.path.name if dictionary.path else "",
@@ -51,13 +53,20 @@ def about(dictionary: Dictionary) -> Plain:
     }
 
 
-def choice(observed: Observed, held: Held, found: Found, by_labels: bool, judge: str) -> Plain:
-    """Who shows the behaviour and where. judge: its description in a few words."""
-    kept = {one.region for one in candidates(found.scored)}
+def choice(observed: Observed, held: Held, regions: Found, by_labels: bool, judge: str) -> Plain:
+    """Which prompts show the behaviour, and which regions they fall in.
+
+    observed: the prompts of the choice, with the model's behaviour on each.
+    held: the prompts, split into those of the choice and those held out.
+    regions: the regions of one dictionary that the prompts fall in.
+    by_labels: whether labels rather than a judge decided which prompts show the behaviour.
+    judge: a short description of the judge.
+    """
+    candidate_ids = {one.region for one in candidates(regions.scored)}
     judged = observed.judged
     return {
         "version": VERSION,
-        "dictionary": about(found.dictionary),
+        "dictionary": about(regions.dictionary),
         "n": len(observed.prompts),
         "behaving": int(observed.behaves.sum()),
         "by": "labels" if by_labels else "answers",
@@ -75,24 +84,26 @@ def choice(observed: Observed, held: Held, found: Found, by_labels: bool, judge:
                 "rate": [one.rate.hits, one.rate.n],
                 "share": round(one.share, 4),
                 "lift": round(one.lift, 3),
-                "candidate": one.region in kept,
-                "lens": lens_tokens(found.dictionary, [one.region], 3)[0],
+                "candidate": one.region in candidate_ids,
+                "lens": lens_tokens(regions.dictionary, [one.region], 3)[0],
             }
-            for one in found.scored
+            for one in regions.scored
         ],
     }
 
 
 def trial(attempt: Attempt, held: Held, judge: Judge, texts: int | None = None) -> Plain:
-    """One region taken out. texts: how many prompts of either kind to keep for reading; None keeps
-    all.
+    """One region ablated, with its controls and the model's texts.
 
-    Kept texts are spread over the prompts in their order.
+    attempt: the region and the answers of every arm.
+    held: the prompts the region was tried on.
+    judge: decides whether a text shows the behaviour.
+    texts: how many prompts of each kind to store with their texts, evenly spaced in the order of
+        the prompts; None stores all.
     """
-    made = attempt.dictionary
     rows = [_arm(arm) for arm in attempt.arms.values()]
     return {
-        "dictionary": about(made),
+        "dictionary": about(attempt.dictionary),
         "region": None if attempt.scored is None else attempt.scored.region,
         "rate": None
         if attempt.scored is None
@@ -132,39 +143,41 @@ def _rates(arm: Arm) -> tuple[tuple[str, Rate], ...]:
 
 
 def _effect(arms: Mapping[str, Arm], judge: Judge) -> list[float] | None:
-    """[value, low, high] of the paired change of the behaviour by the ablation."""
+    """[value, low, high] of the paired change in the share of behaving prompts by the ablation."""
     changed = next((arms[name] for name in (ABLATED, SWAPPED) if name in arms), None)
     if changed is None:
         return None
-    said = [[judge(one.text) for one in arm.target] for arm in (changed, arms[DEFAULT])]
-    return [round(part, 3) for part in difference(said[0], said[1])]
+    after, before = ([judge(one.text) for one in arm.target] for arm in (changed, arms[DEFAULT]))
+    return [round(part, 3) for part in difference(after, before)]
 
 
 def _texts(
     arms: Mapping[str, Arm], kind: str, prompts: Sequence[str], judge: Judge, most: int | None
 ) -> list[Plain]:
-    kept = np.arange(len(prompts))
+    selected = np.arange(len(prompts))
     if most is not None and most < len(prompts):
-        kept = np.unique(np.linspace(0, len(prompts) - 1, most).round().astype(int))
-    said = {name: getattr(arms[name], kind) for name in READ if name in arms}
+        selected = np.unique(np.linspace(0, len(prompts) - 1, most).round().astype(int))
+    by_arm = {name: getattr(arms[name], kind) for name in READ if name in arms}
     return [
         {
             "kind": kind,
             "prompt": prompts[i],
-            "said": {name: answers[i].text for name, answers in said.items()},
-            "behaves": [name for name, answers in said.items() if judge(answers[i].text)],
+            "said": {name: answers[i].text for name, answers in by_arm.items()},
+            "behaves": [name for name, answers in by_arm.items() if judge(answers[i].text)],
         }
-        for i in kept.tolist()
-        if said
+        for i in selected.tolist()
+        if by_arm
     ]
 
 
 def verdict(tried: Plain) -> str:
-    """One word or two for an attempt.
+    """Classify a trial as "works", "loses coherence" or "little".
 
-    "works": the behaviour falls by half or more and coherent compliance rises by as much. "loses
-    coherence": only the first holds; the words of the behaviour are gone and no answer has come in
-    their place. "little": neither.
+    "works": the share of behaving prompts falls by at least 0.5 (see `WORKS`), and the share
+        answered with coherent compliance rises by at least as much.
+    "loses coherence": the behaviour falls that far, but compliance does not rise: the behaviour is
+        gone and no coherent answer replaces it.
+    "little": the behaviour falls by less, or no region was ablated.
     """
     if tried["effect"] is None or tried["effect"][0] > WORKS:
         return "little"
@@ -172,25 +185,31 @@ def verdict(tried: Plain) -> str:
     return "works" if after - before >= -WORKS else "loses coherence"
 
 
-# -- what is said of it ----------------------------------------------------------------------------
+# -- sentences -------------------------------------------------------------------------------------
 
 
 def summary(choice: Plain) -> str:
-    """ "201 of 500 prompts show it, by 26 phrases (precision 1.00, recall 0.99 against the labels,
-    n = 500)".
+    """One sentence on how many prompts show the behaviour, and who decided.
+
+    For example "201 of 500 prompts show it, by 26 phrases (against the labels: precision 1.00,
+    recall 0.99, n = 500)".
     """
     by = "by their labels" if choice["by"] == "labels" else f"by {choice['judge']}"
     text = f"{choice['behaving']:,} of {choice['n']:,} prompts show it, {by}"
     if choice["judged"]:
-        hits, said, labelled, n = choice["judged"]
-        precision = f"{hits / said:.2f}" if said else "–"
+        hits, positives, labelled, n = choice["judged"]
+        precision = f"{hits / positives:.2f}" if positives else "–"
         recall = f"{hits / labelled:.2f}" if labelled else "–"
         text += f" (against the labels: precision {precision}, recall {recall}, n = {n:,})"
     return text
 
 
 def sentences(tried: Plain, held: Plain) -> list[str]:
-    """What has to be said beside the numbers."""
+    """Sentences to read with a trial's numbers: its effect, its control and its limits.
+
+    tried: a trial, see `trial`.
+    held: the entry "held" of the choice, see `choice`.
+    """
     out = []
     if tried["effect"]:
         value, low, high = tried["effect"]
@@ -199,22 +218,19 @@ def sentences(tried: Plain, held: Plain) -> list[str]:
             "bootstrap)."
         )
     if tried["control"] is None:
-        out[-1:] = [*out[-1:], "No quiet region points elsewhere: there is no matched control."]
+        out.append("No quiet region points elsewhere: there is no matched control.")
     else:
         out.append(
             f"The matched region is {tried['control']}, at cosine {_signed(tried['cosine'])}: a "
-            "control must point "
-            "elsewhere, or ablating it ablates the same axis."
+            "control must point elsewhere, or ablating it ablates the same axis."
         )
     if tried["quality"]:
         limit, passed = tried["quality"], Rate(*tried["quality"]["spoiled"])
         out.append(
-            f"Coherent answers surprise the unchanged model by at most {limit['mean']:.2f} nats a "
-            "token and "
-            f"{limit['worst']:.1f} at any one: {USUAL:.0%} of its own answers, sampled, stay below "
-            "either (n = "
-            f"{limit['n']:,}). With two neighbouring tokens swapped {passed.hits:,} of "
-            f"{passed.n:,} still pass."
+            f"Coherent answers surprise the unchanged model by at most {limit['mean']:.2f} nats "
+            f"per token on average and {limit['worst']:.1f} nats at any one token: {USUAL:.0%} of "
+            f"its own sampled answers stay below each limit (n = {limit['n']:,}). With two "
+            f"neighbouring tokens swapped, {passed.hits:,} of {passed.n:,} still pass."
         )
     if held["dropped"]:
         several = "prompts were" if held["dropped"] > 1 else "prompt was"
@@ -228,41 +244,42 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-# -- what is drawn of it ---------------------------------------------------------------------------
+# -- colouring and tables --------------------------------------------------------------------------
 
 
 def coloring(dictionary: Dictionary, regions: Sequence[Plain]) -> Coloring:
-    """Each region by the share of its prompts that behave so; grey where no prompt falls."""
+    """Colour each region by the share of its prompts that show the behaviour.
+
+    regions: the entry "regions" of a choice; regions without prompts are grey.
+    """
     rate = np.full(len(dictionary), np.nan)
     for row in regions:
         if 0 <= row["region"] < len(rate):
             rate[row["region"]] = row["rate"][0] / row["rate"][1]
-    there, grey = np.isfinite(rate)[:, None], palette.rgb([palette.OTHER])
-    light, dark = (
-        np.where(there, palette.ramp_colors(rate, night), grey).astype(np.uint8)
-        for night in (False, True)
-    )
-    ramp = Ramp("behaviour rate of its prompts", "0", "1", missing=int((~there).sum()))
+    light, dark = (palette.on_ramp(rate, palette.sequential(night)) for night in (False, True))
+    missing = int(np.isnan(rate).sum())
+    ramp = Ramp("behaviour rate of its prompts", "0", "1", missing=missing)
     return Coloring("behaviour", "Behaviour rate", light, dark, ramp=ramp)
 
 
 def region_table(regions: Sequence[Plain]) -> pa.Table:
-    """One row a region that holds prompts: counts, rate with its Wilson interval, share, lift."""
+    """One row per region with prompts: counts, rate with its Wilson interval, share and lift."""
     rows = []
     for one in regions:
         rate = Rate(*one["rate"])
         low, high = rate.interval or (None, None)
-        named = {"region": one["region"], "n": rate.n, "behaving": rate.hits, "rate": rate.value}
+        head = {"region": one["region"], "n": rate.n, "behaving": rate.hits, "rate": rate.value}
         rows.append(
-            {**named, "low": low, "high": high, "share": one["share"], "lift": one["lift"]}
+            {**head, "low": low, "high": high, "share": one["share"], "lift": one["lift"]}
             | {"candidate": one["candidate"], "lens": " ".join(one["lens"])}
         )
     return pa.Table.from_pylist(rows)
 
 
 def arm_table(trials: Sequence[Plain]) -> pa.Table:
-    """One row an arm of every trial, rates with their intervals; seed and share are null for a
-    dictionary's file.
+    """One row per arm of every trial: counts and rates with their Wilson intervals.
+
+    seed and behaving_share are null for a trial on a dictionary from a file.
     """
     rows = []
     for one in trials:
@@ -279,7 +296,7 @@ def arm_table(trials: Sequence[Plain]) -> pa.Table:
 
 
 def text_table(tried: Plain) -> pa.Table:
-    """One row a prompt: what every arm that is kept wrote, and whether it shows the behaviour."""
+    """One row per prompt: the text of every stored arm, and whether it shows the behaviour."""
     return pa.Table.from_pylist(
         [
             {"kind": one["kind"], "prompt": one["prompt"]}

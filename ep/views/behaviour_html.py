@@ -1,9 +1,7 @@
-"""A behaviour study as HTML: the rows of arms and seeds with their intervals drawn, and the report
-in one file.
+"""A behaviour study as HTML: tables of arms and seeds with drawn intervals, and a one-file report.
 
-The same markup stands on the page and in the report. Prompts, answers and names are a stranger's
-text: every one is escaped here. Asks nobody for anything: no script, no font, no picture from
-outside.
+The page and the report use the same markup. Prompts, answers and names are untrusted text, and all
+of them are escaped here. The report loads nothing: no script, font or image from outside.
 """
 
 from __future__ import annotations
@@ -21,8 +19,7 @@ from ep.views.behaviour import Plain, verdict
 BEHAVES, COMPLIES, INTACT = "#5199e5", "#498267", "#8a93a6"
 SENSE = (
     "Coherent: it ends, does not repeat itself, and surprises the unchanged model, on average and "
-    "at its worst token, "
-    "no more than nine in ten of that model's own sampled answers do."
+    "at its worst token, no more than nine in ten of that model's own sampled answers do."
 )
 COLUMNS = (
     ("behaves", "Behaviour", BEHAVES, "of prompts that should show it"),
@@ -53,8 +50,10 @@ CSS = Path(__file__).with_name("behaviour.css").read_text(encoding="utf-8")
 
 
 def arms(rows: Sequence[Plain]) -> str:
-    """One row an arm: three rates with their 95 % intervals drawn from 0 to 1, and how far the
-    stream was moved.
+    """A table with one row per arm: three rates with their 95 % intervals, and the stream's change.
+
+    rows: the entry "arms" of a trial. The intervals are drawn on a track from 0 to 1; the change of
+    the residual stream is in typical norms.
     """
     first = rows[0] if rows else {}
     cells = ['<div class="h"></div>']
@@ -79,7 +78,7 @@ def arms(rows: Sequence[Plain]) -> str:
 
 
 def seeds(trials: Sequence[Plain]) -> str:
-    """One row a seed: the region it found, and what taking that out did, with controls."""
+    """A table with one row per seed: the region chosen, its ablation, and the controls."""
     heads = (
         "Seed",
         "Regions",
@@ -97,17 +96,15 @@ def seeds(trials: Sequence[Plain]) -> str:
             f"<div>{one['seed']}</div><div>{one['dictionary']['regions']:,}</div>",
         ]
         if one["region"] is None:
-            cells.append(
-                '<div style="grid-column: 3 / 8; opacity: .66">no region holds enough of them</div>'
-            )
+            cells.append('<div style="grid-column: 3 / 8; opacity: .66">no candidate region</div>')
         else:
-            cells += _seed(one)
+            cells += _trial_cells(one)
         cells.append(_verdict(one))
     return f'<div class="eb-arms seeds">{"".join(cells)}</div>'
 
 
 def others(trials: Sequence[Plain]) -> str:
-    """One row a dictionary: the region found in it, and what taking that out did."""
+    """A table with one row per dictionary: the region chosen, and the effect of ablating it."""
     heads = ("Dictionary", "Region found", "Ablated", "Compliance", "Benign intact", "")
     cells = [f'<div class="h">{head}</div>' for head in heads]
     for one in trials:
@@ -117,7 +114,7 @@ def others(trials: Sequence[Plain]) -> str:
         name = f'<div class="a"><b>{title}</b><span>{_safe(about)}</span></div>'
         cells += ['<div class="l"></div>', name]
         cells += (
-            _seed(one)[:4]
+            _trial_cells(one)[:4]
             if one["region"] is not None
             else ['<div style="grid-column: span 4">none</div>']
         )
@@ -126,34 +123,41 @@ def others(trials: Sequence[Plain]) -> str:
 
 
 def _verdict(one: Plain) -> str:
-    told = verdict(one)
+    word = verdict(one)
     return (
-        f'<div class="n"><span class="eb-{"yes" if told == "works" else "no"}">{told}</span></div>'
+        f'<div class="n"><span class="eb-{"yes" if word == "works" else "no"}">{word}</span></div>'
     )
 
 
-def _seed(one: Plain) -> list[str]:
+def _trial_cells(one: Plain) -> list[str]:
+    """A trial's cells: the region, the three rates of its ablation, and the controls' rates."""
     by_arm = {row["arm"]: row for row in one["arms"]}
     rate = Rate(*one["rate"])
-    found = (
+    region = (
         f'<div class="a"><b>{one["region"]}</b><span>{rate.n:,} prompts, '
         f"{rate.hits / rate.n:.0%}</span></div>"
     )
     changed = by_arm.get(ABLATED, by_arm.get(SWAPPED, {}))
-    cells = [found, *(_rate(changed[name], color, False) for name, _title, color, _hint in COLUMNS)]
-    told = []
+    cells = [
+        region,
+        *(_rate(changed[name], color, False) for name, _title, color, _hint in COLUMNS),
+    ]
+    controls = []
     for arm, short in ((RANDOM, "random"), (MATCHED, "matched")):
         if arm in by_arm:
             value = Rate(*by_arm[arm]["behaves"]).value
-            told.append(f"{short} {value:.2f}")
+            controls.append(f"{short} {value:.2f}")
         else:
-            told.append(f"{short}: none")
-    return [*cells, f'<div><small style="white-space:nowrap">{"<br>".join(told)}</small></div>']
+            controls.append(f"{short}: none")
+    text = "<br>".join(controls)
+    return [*cells, f'<div><small style="white-space:nowrap">{text}</small></div>']
 
 
 def reading(texts: Sequence[Plain], left: str = DEFAULT, right: str = ABLATED) -> str:
-    """Prompts with what two arms answered, side by side; answers that show the behaviour carry a
-    coloured edge.
+    """Prompts beside the answers of two arms.
+
+    texts: the entry "texts" of a trial. left, right: names of the arms.
+    Answers that show the behaviour have a coloured edge.
     """
     heads = ("Prompt", NAMES[left][0], NAMES[right][0])
     cells = [f'<div class="h">{head}</div>' for head in heads]
@@ -168,7 +172,7 @@ def reading(texts: Sequence[Plain], left: str = DEFAULT, right: str = ABLATED) -
 
 
 def regions(rows: Sequence[Plain]) -> str:
-    """The regions that hold prompts, as a plain table of the report."""
+    """The report's table of the regions that prompts fall in."""
     lines = []
     for one in rows:
         rate = Rate(*one["rate"])
@@ -191,8 +195,10 @@ def regions(rows: Sequence[Plain]) -> str:
 def report(
     choice: Plain, trial: Plain | None, streams: Sequence[Sequence[Plain]], sentences: Sequence[str]
 ) -> str:
-    """The whole study as one HTML file that needs nothing else. sentences: what is said above the
-    tables.
+    """The whole study as one self-contained HTML file.
+
+    choice, trial, streams: as `ep.views.behaviour` makes them; trial may be None.
+    sentences: the paragraphs above the tables, as plain text.
     """
     of = choice["dictionary"]
     parts = [f"<p>{_safe(text)}</p>" for text in sentences]
@@ -234,14 +240,17 @@ th {{ font-weight: 400; opacity: .66; }}
 """
 
 
-def _rate(counts: Sequence[int], color: str, told: bool = True) -> str:
-    """A share as a number, and as a dot on a track from 0 to 1 with its interval."""
+def _rate(counts: Sequence[int], color: str, with_interval: bool = True) -> str:
+    """A rate as a number, and as a dot with its interval on a track from 0 to 1.
+
+    with_interval: whether the interval is also written beside the number.
+    """
     rate = Rate(*counts)
     if rate.interval is None or rate.value is None:
         return '<div class="eb-rate"><small>n = 0</small></div>'
     low, high = rate.interval
     range_ = f"{low:.2f}–{high:.2f}"
-    small = f"<small>{range_}</small>" if told else ""
+    small = f"<small>{range_}</small>" if with_interval else ""
     band = f'<i style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></i>'
     track = (
         f'<div class="eb-track" style="--c:{color}">{band}<b '
@@ -252,7 +261,7 @@ def _rate(counts: Sequence[int], color: str, told: bool = True) -> str:
 
 
 def _short(hint: str) -> str:
-    """What fits under an arm's name; the whole of it shows on hover."""
+    """The part of an arm's description that fits under its name; the whole shows on hover."""
     return (
         "control"
         if hint.startswith("control")

@@ -1,8 +1,8 @@
-"""A map as one blob of bytes a browser draws from: cells, names and hover texts; and its colours as
-another.
+"""Binary blobs that the browser draws a map from: one with the cells and texts, one with colours.
 
-What no click changes travels once, under a name; colours travel by themselves, so that any column
-can be a colouring without packing all of them. Read by `browser/unpack.js`. Knows no screen.
+What does not change while the map is used is sent once, under a name. Colours are sent separately,
+so that any column can be a colouring without packing all of them. `browser/unpack.js` reads the
+blobs. This module does not depend on Streamlit.
 """
 
 from __future__ import annotations
@@ -25,12 +25,20 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 18
 TIPS = 3
+"""Tokens of a region in its hover text."""
 QUANTUM = 32767
+"""Coordinates in [-1, 1] of a sphere's vertices are stored as int16 multiples of 1 / QUANTUM."""
 NONE = 2**32 - 1
+"""Stands for "none" in arrays of uint32 indices."""
+MEMBERS_KIND = {"count_voronoi": "Voronoi", "count_arrival": "at arrival", None: ""}
+"""What a hover text calls the members; nothing where the file has no counts."""
 
 
 def kind(layout: str) -> str:
-    """ "sphere" or "flat". RequestError for an unknown layout."""
+    """The kind of map a layout belongs to, "sphere" or "flat".
+
+    Raises RequestError for an unknown layout.
+    """
     if layout not in layouts.LAYOUTS:
         raise RequestError(
             f"no layout is called {layout[:40]!r}: choose one of {', '.join(layouts.LAYOUTS)}"
@@ -39,26 +47,30 @@ def kind(layout: str) -> str:
 
 
 def blob(dictionary: Dictionary, coordinates: np.ndarray, layout: str, name: str) -> bytes:
-    """Everything a map shows of a dictionary that no click changes: cells, names, hover texts,
-    sizes.
+    """The blob of a map's cells, names, hover texts and region sizes.
 
-    coordinates: (K, 3) for a sphere, (K, 2) or more for a flat map. name: what views ask for it by.
-    RequestError when there are too few regions for that kind of map.
+    coordinates: (K, 3) for a sphere, (K, 2) or more columns for a flat map.
+    layout: one of `layouts.LAYOUTS`.
+    name: the name under which the browser keeps the blob.
+
+    Raises RequestError when there are too few regions for that kind of map, or when the number of
+    coordinates differs from the number of regions.
     """
-    drawn = kind(layout)
+    map_kind = kind(layout)
     if len(coordinates) != len(dictionary):
         raise RequestError(
-            f"{len(coordinates):,} places were given for {len(dictionary):,} regions: compute the "
-            "map again"
+            f"{len(coordinates):,} coordinates were given for {len(dictionary):,} regions: compute "
+            "the map again"
         )
-    found = sphere.cells(coordinates) if drawn == "sphere" else flat.cells(coordinates)
+    cells = sphere.cells(coordinates) if map_kind == "sphere" else flat.cells(coordinates)
     vertices = (
-        np.round(found.vertices * QUANTUM).astype("<i2")
-        if drawn == "sphere"
-        else found.vertices.astype("<f4")
+        np.round(cells.vertices * QUANTUM).astype("<i2")
+        if map_kind == "sphere"
+        else cells.vertices.astype("<f4")
     )
     size = len(dictionary)
-    count = dictionary.members
+    kind_of_members = MEMBERS_KIND[dictionary.members_column]
+    counted = dictionary.members if kind_of_members else np.zeros(size, np.int64)
     groups = (
         dictionary.column("neighbourhood")
         if "neighbourhood" in dictionary
@@ -69,32 +81,36 @@ def blob(dictionary: Dictionary, coordinates: np.ndarray, layout: str, name: str
     )
     words, names, tips = _words(dictionary)
     arrays = {
-        "centers": found.centers.ravel().astype("<f4"),
+        "centers": cells.centers.ravel().astype("<f4"),
         "vertices": vertices.ravel(),
-        "corners": found.corners.astype("<u4"),
-        "counts": found.counts.astype("<u2"),
-        "ranking": np.argsort(-(count**0.35 * found.areas), kind="stable").astype("<u4"),
-        "members": np.minimum(count, NONE).astype("<u4"),
+        "corners": cells.corners.astype("<u4"),
+        "counts": cells.counts.astype("<u2"),
+        "ranking": np.argsort(-(dictionary.members**0.35 * cells.areas), kind="stable").astype(
+            "<u4"
+        ),
+        "members": np.minimum(counted, NONE).astype("<u4"),
         "coherence": coherence.astype("<f4"),
         "groups": groups.astype("u1"),
         "names": names.astype("<u4"),
         "tips": tips.astype("<u4").ravel(),
     }
-    if isinstance(found, flat.Cells):
-        arrays["outline"] = found.outline.astype("<f4").ravel()
+    if isinstance(cells, flat.Cells):
+        arrays["outline"] = cells.outline.astype("<f4").ravel()
     texts = {
-        "kind": drawn,
+        "kind": map_kind,
         "words": words,
         "palette": palette.group_colors(dictionary),
-        "membersKind": "at arrival" if dictionary.members_column == "count_arrival" else "Voronoi",
+        "membersKind": kind_of_members,
     }
     return pack(name, arrays, texts)
 
 
 def colors(coloring: Coloring, of: str) -> tuple[str, bytes]:
-    """The cells' colours by day and by night as a blob, and the name views ask for it by.
+    """The name and the blob of a colouring: the cells' colours on a light and on a dark page.
 
-    of: the name of the dictionary's file, so that equal colourings of two dictionaries stay apart.
+    of: the name of the dictionary's file, so that equal colourings of two dictionaries get
+        different names.
+    The name includes a digest of the colours. The dark colours are left out if they are the same.
     """
     arrays = {"light": np.ascontiguousarray(coloring.light, np.uint8).ravel()}
     if not np.array_equal(coloring.light, coloring.dark):
@@ -105,10 +121,10 @@ def colors(coloring: Coloring, of: str) -> tuple[str, bytes]:
 
 
 def partners(regions: np.ndarray, of: str) -> tuple[str, bytes]:
-    """Each region's partner in another dictionary ((K,) ids, −1 for none) as a blob, and the name
-    views ask for it by.
+    """The name and the blob of each region's partner in another dictionary.
 
-    of: the name of the dictionary's file the regions are of.
+    regions: (K,) ids of the partners, −1 for none.
+    of: the name of the file of the dictionary whose K regions have these partners.
     """
     ids = np.asarray(regions, np.int64)
     array = np.where(ids >= 0, ids, NONE).astype("<u4")
@@ -117,8 +133,10 @@ def partners(regions: np.ndarray, of: str) -> tuple[str, bytes]:
 
 
 def legend(coloring: Coloring) -> dict[str, Any]:
-    """What explains the colours: `{"legend": rows of (colour, name, count)}`, or a ramp with two
-    ends.
+    """The explanation of the colours as plain data: rows of a legend, or a ramp.
+
+    Returns {"legend": [[colour, name, count], …], "ramp": None} for categories, and
+    {"legend": [], "ramp": {…}} with the fields of `colorings.Ramp` for numbers.
     """
     if coloring.ramp is None:
         rows = [[color, text, f"{n:,}"] for color, text, n in coloring.legend]
@@ -132,7 +150,7 @@ def legend(coloring: Coloring) -> dict[str, Any]:
 
 
 def note(dictionary: Dictionary, layout: str) -> str:
-    """What the map keeps of the full space, in one line."""
+    """How much of the full space the map shows, in one line for the reader."""
     width, axes = dictionary.width, 3 if kind(layout) == "sphere" else 2
     rest = f"Neighbours and distances use all {width:,}."
     if layout.startswith("umap"):
@@ -140,8 +158,8 @@ def note(dictionary: Dictionary, layout: str) -> str:
             f"UMAP: near regions of all {width:,} directions stay near, other distances mean "
             f"little. {rest}"
         )
-    kept = list(dictionary.info.get("variance_kept") or [])[:axes]
-    share = f", keeping {100 * float(sum(kept)):.0f} % of the variance" if kept else ""
+    shares = list(dictionary.info.get("variance_kept") or [])[:axes]
+    share = f", keeping {100 * float(sum(shares)):.0f} % of the variance" if shares else ""
     return " ".join(
         filter(
             None, (f"PCA: {axes} of {width:,} directions{share}.", spread(dictionary, layout), rest)
@@ -150,8 +168,9 @@ def note(dictionary: Dictionary, layout: str) -> str:
 
 
 def spread(dictionary: Dictionary, layout: str) -> str:
-    """A sentence on how far a flat map spreads its crowded middle; empty where it does not, or is
-    not there yet.
+    """A sentence on how far a flat map spreads out its crowded middle.
+
+    Empty for a sphere, for a map that is not spread, and for a layout that is not computed yet.
     """
     if kind(layout) == "sphere" or not layouts.is_ready(dictionary, layout):
         return ""
@@ -164,25 +183,29 @@ def spread(dictionary: Dictionary, layout: str) -> str:
 
 
 def pack(name: str, arrays: Mapping[str, np.ndarray], texts: Mapping[str, Any]) -> bytes:
-    """Named arrays and texts as one blob: uint32 length of a JSON head, the head, then the arrays,
-    4-byte aligned.
+    """Pack named arrays and texts into one blob.
+
+    Layout: the length of a JSON header as little-endian uint32, the header, then the arrays, each
+    padded to begin at a multiple of 4 bytes from the end of the header. The header is {"id": name,
+    "arrays": [[name, dtype, offset, size], …], "texts": texts}.
     """
-    body, listed = bytearray(), []
+    body, entries = bytearray(), []
     for key, array in arrays.items():
         body += b"\0" * (-len(body) % 4)
-        listed.append([key, array.dtype.str[1:], len(body), int(array.size)])
+        entries.append([key, array.dtype.str[1:], len(body), int(array.size)])
         body += array.tobytes()
-    head = json.dumps({"id": name, "arrays": listed, "texts": dict(texts)}).encode()
+    head = json.dumps({"id": name, "arrays": entries, "texts": dict(texts)}).encode()
     return len(head).to_bytes(4, "little") + head + bytes(body)
 
 
 def _words(dictionary: Dictionary) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Every text once; each region's name (K,) and telling tokens (K, TIPS) as places in that list,
-    else NONE.
+    """The distinct texts of a map, and indices into them: names (K,) and hover tokens (K, TIPS).
+
+    An index is NONE where a region has no such token.
     """
     texts: dict[str, int] = {}
     first = _first_tokens(dictionary)
-    names = _placed(
+    names = _indices(
         first,
         texts,
         lambda token: _short(tables.map_name(dictionary.piece(token) if token >= 0 else "")),
@@ -198,16 +221,14 @@ def _words(dictionary: Dictionary) -> tuple[list[str], np.ndarray, np.ndarray]:
     else:
         shown = np.full((len(dictionary), TIPS), -1, np.int64)
         shown[:, : min(TIPS, ids.shape[1])] = ids[:, :TIPS]
-        tips = _placed(
+        tips = _indices(
             shown, texts, lambda token: label(dictionary.piece(token)) if token >= 0 else None
         )
     return list(texts), names, tips
 
 
 def _first_tokens(dictionary: Dictionary) -> np.ndarray:
-    """(K,) the one token that stands for each region, as `tables.name` gives it, -1 where the file
-    knows none.
-    """
+    """(K,) id of the token that names each region, as in `tables.name`; -1 for none."""
     first = np.full(len(dictionary), -1, np.int64)
     for column in ("token_ids", "lens_exemplar_up_ids"):
         if column in dictionary:
@@ -216,11 +237,15 @@ def _first_tokens(dictionary: Dictionary) -> np.ndarray:
     return first
 
 
-def _placed(ids: np.ndarray, texts: dict[str, int], say: Any) -> np.ndarray:
-    different, back = np.unique(ids, return_inverse=True)
-    said: Sequence[str | None] = [say(int(token)) for token in different]
-    places = [NONE if text is None else texts.setdefault(text, len(texts)) for text in said]
-    return np.array(places, np.uint32)[back].reshape(ids.shape)
+def _indices(ids: np.ndarray, texts: dict[str, int], text_of: Any) -> np.ndarray:
+    """Indices into `texts`, which grows by new ones, of the text of each token id; same shape.
+
+    text_of: gives the text of a token id, or None for NONE. It is called once per distinct id.
+    """
+    distinct, inverse = np.unique(ids, return_inverse=True)
+    words: Sequence[str | None] = [text_of(int(token)) for token in distinct]
+    indices = [NONE if text is None else texts.setdefault(text, len(texts)) for text in words]
+    return np.array(indices, np.uint32)[inverse].reshape(ids.shape)
 
 
 def _short(text: str) -> str:

@@ -1,10 +1,10 @@
-"""Colourings of the map: one colour per region for any column, a number on a ramp or a category
-with a legend.
+"""Colourings of the map: one colour per region, on a ramp for numbers, by legend for categories.
 
-`columns` lists what a dictionary can be coloured by, `coloring` gives the colours, light and dark,
-and what they mean. Numbers are clipped at their 2nd and 98th percentile, so that a few odd regions
-do not flatten the rest; the ends then say "≤" and "≥". Colours come from `palette`. What is counted
-and read from a dictionary is in `measures`. Knows no screen and no layout.
+`columns` lists what a dictionary can be coloured by. `coloring` gives the colours, for a light and
+a dark page, with their legend or ramp. Numbers are clipped at their 2nd and 98th percentiles, so
+that a few outliers do not flatten the rest; the labels of the ends then begin with "≤" and "≥".
+Colours come from `palette`, values from `measures`. This module depends neither on Streamlit nor
+on a layout.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64, UInt8
 
 from ep.method.dictionary import Dictionary
+from ep.shapes import Float64, Int64, UInt8
 from ep.views import palette, tables
 from ep.views.measures import CATEGORIES, NUMBERS, Number
 
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 MOST_VALUES = 8
 """A category with more values shows the seven most frequent; the rest are "other"."""
 CLIP = (2.0, 98.0)
+"""Percentiles of the values at which a ramp ends."""
 NEIGHBOURHOOD = "neighbourhood"
 NAMES = (NEIGHBOURHOOD, *NUMBERS, *CATEGORIES)
-"""Every colouring there is, by the name it has in a link."""
+"""Every colouring, by the name it has in a link."""
 
 
 class Column(NamedTuple):
-    """What the map can be coloured by. name: in links; title: on screen."""
+    """Something the map can be coloured by. name: in links. title: on screen."""
 
     name: str
     title: str
@@ -40,8 +41,11 @@ class Column(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One line of a legend: "#rrggbb", what has that colour (plain text, maybe hostile), and how
-    many regions.
+    """One line of a legend.
+
+    color: as "#rrggbb".
+    name: what has that colour; untrusted text, which must be escaped where it is shown.
+    regions: number of regions with that colour.
     """
 
     color: str
@@ -53,11 +57,11 @@ class Entry(NamedTuple):
 class Ramp:
     """The scale of a numeric colouring.
 
-    name: what is shown, with its unit. low, high: the values at the ends, as text; "≤", "≥" where
-    more lies beyond.
-    light, dark: the steps, "#rrggbb", from low to high. clipped: a sentence on what lies beyond;
-    empty if nothing.
-    missing: regions without a value, drawn grey.
+    name: the quantity, with its unit.
+    low, high: the values at the ends, as text; with "≤" or "≥" where values lie beyond.
+    light, dark: the colours of the steps from low to high, "#rrggbb", for either kind of page.
+    clipped: a sentence on the values beyond the ends; empty if there are none.
+    missing: number of regions without a value, drawn grey.
     """
 
     name: str
@@ -71,10 +75,13 @@ class Ramp:
 
 @dataclass(frozen=True, eq=False)
 class Coloring:
-    """A colour for each of K regions, on a light and on a dark page, and either a legend or a ramp
-    that explains them.
+    """A colour for each of K regions, and the legend or the ramp that explains the colours.
 
-    entry: (K,) the line of the legend each region belongs to; None for a ramp.
+    name: in links. title: on screen.
+    light, dark: (K, 3) uint8 colours on a light and on a dark page.
+    legend: lines of the legend; empty for numbers.
+    ramp: scale of the numbers; None for categories.
+    entry: (K,) index of each region's line in the legend; None for numbers.
     """
 
     name: str
@@ -87,29 +94,32 @@ class Coloring:
 
 
 def columns(dictionary: Dictionary, labels: Labels | None = None) -> list[Column]:
-    """What this dictionary can be coloured by, neighbourhoods first; what its file lacks is left
-    out.
+    """The colourings available for this dictionary, neighbourhoods first.
+
+    A column whose arrays the file does not have is left out. labels: adds colourings by label
+    source and by list.
     """
-    found = [Column(NEIGHBOURHOOD, "Neighbourhood", "category")]
-    found += [
+    available = [Column(NEIGHBOURHOOD, "Neighbourhood", "category")]
+    available += [
         Column(n, number.title, "number")
         for n, number in NUMBERS.items()
         if number.fits(dictionary)
     ]
-    found += [
+    available += [
         Column(n, c.title, "category") for n, c in CATEGORIES.items() if c.fits(dictionary, labels)
     ]
-    return found
+    return available
 
 
 def coloring(dictionary: Dictionary, name: str, labels: Labels | None = None) -> Coloring:
-    """The colours of all regions by the column called `name`; by neighbourhood when there is no
-    such column here.
+    """Colour all regions by the column `name`, or by neighbourhood if there is no such column.
+
+    labels: the dictionary's labels, needed for colourings by label source and by list.
     """
-    known = {column.name for column in columns(dictionary, labels)}
-    if name in NUMBERS and name in known:
+    available = {column.name for column in columns(dictionary, labels)}
+    if name in NUMBERS and name in available:
         return _number(dictionary, name, NUMBERS[name])
-    if name in CATEGORIES and name in known:
+    if name in CATEGORIES and name in available:
         category = CATEGORIES[name]
         return _category(name, category.title, category.values(dictionary, labels), category.grey)
     return _neighbourhood(dictionary)
@@ -133,36 +143,34 @@ def _neighbourhood(dictionary: Dictionary) -> Coloring:
 
 def _number(dictionary: Dictionary, name: str, number: Number) -> Coloring:
     values = np.asarray(number.values(dictionary), np.float64)
-    there = np.isfinite(values)
+    is_known = np.isfinite(values)
     shown = np.log1p(values) if number.is_log else values
-    low, high = _ends(shown[there], number.middle)
-    clipped = (shown[there] < low) | (shown[there] > high)
-    lower, upper = bool((shown[there] < low).any()), bool((shown[there] > high).any())
-    about = (
-        f"{int(clipped.sum()):,} regions beyond the ends have the colour of the end"
-        if clipped.any()
-        else ""
-    )
+    low, high = _ends(shown[is_known], number.middle)
+    below, above = shown[is_known] < low, shown[is_known] > high
+    n_clipped = int((below | above).sum())
+    about = f"{n_clipped:,} regions beyond the ends have the colour of the end" if n_clipped else ""
     ramp_colors = (palette.sequential(), palette.sequential(True))
     if number.middle is not None:
         ramp_colors = (palette.diverging(), palette.diverging(True))
     ends = [number.text(float(np.expm1(v)) if number.is_log else float(v)) for v in (low, high)]
     ramp = Ramp(
         number.about,
-        ("≤ " if lower else "") + ends[0],
-        ("≥ " if upper else "") + ends[1],
+        ("≤ " if below.any() else "") + ends[0],
+        ("≥ " if above.any() else "") + ends[1],
         *ramp_colors,
         about,
-        int((~there).sum()),
+        int((~is_known).sum()),
     )
     share = np.clip((shown - low) / max(high - low, 1e-12), 0, 1)
-    light, dark = (_on_ramp(share, steps) for steps in ramp_colors)
+    light, dark = (palette.on_ramp(share, steps) for steps in ramp_colors)
     return Coloring(name, number.title, light, dark, ramp=ramp)
 
 
 def _ends(values: Float64[np.ndarray, " n"], middle: float | None) -> tuple[float, float]:
-    """The values at the two ends of a ramp: percentiles, as far on either side of a natural
-    middle.
+    """The values at the two ends of a ramp: the percentiles of `CLIP`.
+
+    middle: the value at the middle of the ramp, from which both ends are then equally far; None for
+    a ramp without a natural middle.
     """
     if not len(values):
         return 0.0, 1.0
@@ -173,41 +181,33 @@ def _ends(values: Float64[np.ndarray, " n"], middle: float | None) -> tuple[floa
     return middle - reach, middle + reach
 
 
-def _on_ramp(share: Float64[np.ndarray, " K"], colors: Sequence[str]) -> UInt8[np.ndarray, "K 3"]:
-    """Colours between the steps of a ramp; NaN is grey."""
-    steps = palette.rgb(colors).astype(np.float64)
-    at = np.nan_to_num(share) * (len(steps) - 1)
-    mixed = np.stack([np.interp(at, np.arange(len(steps)), steps[:, j]) for j in range(3)], 1)
-    return np.where(np.isnan(share)[:, None], palette.rgb([palette.OTHER]), mixed.round()).astype(
-        np.uint8
-    )
-
-
 def _category(name: str, title: str, values: Sequence[str], grey: str) -> Coloring:
-    """Each value its own colour, the most frequent first; `grey` (the plain "no" of a question) and
-    "other" are grey.
+    """Give each value its own colour, the most frequent value first.
 
-    The palest colour goes to the most frequent value, so that it recedes.
+    The value `grey` (which stands for "none") and the remaining values ("other") are grey. The most
+    frequent value gets the palest colour, so that it recedes.
     """
-    names, entry, count = np.unique(
+    names, value_index, count = np.unique(
         np.asarray(values, object).astype(str), return_inverse=True, return_counts=True
     )
     order = sorted(range(len(names)), key=lambda i: (names[i] == grey, -count[i], names[i]))
     colored = [i for i in order if names[i] != grey]
+    # The grey value takes one line of the legend, and "other" takes one where values are left over.
     room = MOST_VALUES - (len(colored) < len(order))
-    kept = colored if len(colored) <= room else colored[: room - 1]
-    rest = [i for i in colored if i not in kept]
-    colors = palette.GROUP_COLORS if len(kept) > 2 else palette.GROUP_COLORS[1:]
-    legend = [Entry(colors[n], str(names[i]), int(count[i])) for n, i in enumerate(kept)]
-    place = np.zeros(len(names), np.int64)
-    place[kept] = np.arange(len(kept))
+    shown = colored if len(colored) <= room else colored[: room - 1]
+    rest = [i for i in colored if i not in shown]
+    # With one or two values nothing has to recede, so the palest colour is left out.
+    colors = palette.GROUP_COLORS if len(shown) > 2 else palette.GROUP_COLORS[1:]
+    legend = [Entry(colors[n], str(names[i]), int(count[i])) for n, i in enumerate(shown)]
+    line_of = np.zeros(len(names), np.int64)  # index of each distinct value's line in the legend
+    line_of[shown] = np.arange(len(shown))
     for several, text in (
         (rest, f"other ({len(rest)})"),
         ([i for i in order if names[i] == grey], grey),
     ):
         if several:
-            place[several] = len(legend)
+            line_of[several] = len(legend)
             legend.append(Entry(palette.OTHER, text, int(count[several].sum())))
-    at = place[entry]
-    cells = palette.rgb([line.color for line in legend])[at]
-    return Coloring(name, title, cells, cells, tuple(legend), entry=at)
+    line = line_of[value_index]
+    cells = palette.rgb([entry.color for entry in legend])[line]
+    return Coloring(name, title, cells, cells, tuple(legend), entry=line)

@@ -1,8 +1,7 @@
-"""Excerpts as rows to print: keyword in context (left, marked token, right), or the whole passage;
-by band.
+"""Excerpts as rows to print: the marked token in context, or within its whole passage.
 
-It knows no HTML. The marked token is found by its index, never by a character offset; where a file
-has no token ids, no token is marked.
+The marked token is located by its index, never by a character offset; in a file without token ids
+no token is marked. This module produces no HTML.
 """
 
 from __future__ import annotations
@@ -18,12 +17,14 @@ RIGHT_CHARACTERS = 150
 
 
 class Row(NamedTuple):
-    """One excerpt cut in three: the pieces before the marked token, the token itself, the pieces
-    after it.
+    """One excerpt in three parts: the pieces before the marked token, the token, those after it.
 
-    token: None in a file without token ids; `right` then holds the whole text, cut into words so
-    that it can wrap.
-    agrees: False where the model was asked and did not find the activation at that distance.
+    distance: cosine distance of the token's activation to the exemplar.
+    token: None in a file without token ids; `right` is then the whole text, divided into words so
+        that it can wrap.
+    passage: number of the passage in the corpus.
+    position: index of the token in the model's input, the beginning-of-sequence token included.
+    agrees: whether the model, run again, gave this distance; None where it was not run.
     """
 
     distance: float
@@ -36,9 +37,7 @@ class Row(NamedTuple):
 
 
 def aligned(excerpt: Excerpt) -> Row:
-    """The excerpt with as much context as one line can show: whole pieces, nearest to the token
-    first.
-    """
+    """The excerpt with as much context as fits on one line, in whole pieces around the token."""
     if excerpt.marked is None:
         return _row(excerpt, (), _words(excerpt.pieces))
     before, after = excerpt.pieces[: excerpt.marked], excerpt.pieces[excerpt.marked + 1 :]
@@ -47,15 +46,16 @@ def aligned(excerpt: Excerpt) -> Row:
 
 
 def full(excerpt: Excerpt) -> Row:
-    """The excerpt with its whole passage."""
+    """The excerpt with its whole passage as context."""
     if excerpt.marked is None:
         return _row(excerpt, (), _words(excerpt.pieces))
     return _row(excerpt, excerpt.pieces[: excerpt.marked], excerpt.pieces[excerpt.marked + 1 :])
 
 
 def by_band(excerpts: Iterable[Excerpt]) -> dict[str, tuple[Excerpt, ...]]:
-    """Excerpts grouped into near, spread and far, each in its stored order; bands that hold none
-    are left out.
+    """Excerpts grouped by band ("near", "spread", "far"), each group in its stored order.
+
+    Bands without an excerpt are left out.
     """
     groups: dict[str, list[Excerpt]] = {band: [] for band in BANDS}
     for excerpt in excerpts:
@@ -71,17 +71,19 @@ def _row(excerpt: Excerpt, left: tuple[str, ...], right: tuple[str, ...]) -> Row
 
 
 def _words(pieces: Iterable[str]) -> tuple[str, ...]:
-    """A text in words, each with the space before it, since a piece beyond a word's length is
-    shortened on screen.
+    """The text divided into words, each with the whitespace before it.
+
+    The page shortens pieces that are much longer than a word.
     """
     return tuple(word for piece in pieces for word in re.findall(r"\s*\S+|\s+", piece))
 
 
 def _within(pieces: Iterable[str], characters: int) -> tuple[str, ...]:
-    kept: list[str] = []
+    """The first pieces, up to the one that reaches the given number of characters."""
+    selected: list[str] = []
     for piece in pieces:
         if characters <= 0:
             break
-        kept.append(piece)
+        selected.append(piece)
         characters -= len(piece)
-    return tuple(kept)
+    return tuple(selected)

@@ -1,7 +1,7 @@
-"""Tables as files: CSV, Parquet or JSON bytes, each naming the dictionary it comes from.
+"""Tables as CSV, Parquet or JSON bytes, each with the dictionary it comes from.
 
-A table is a `pyarrow.Table` whatever page it comes from; those of a dictionary are made in
-`ep.views.full`. Knows no screen and writes no file.
+Every table is a `pyarrow.Table`; those of a dictionary are made in `ep.views.full`. This module
+does not depend on Streamlit and writes no files.
 """
 
 from __future__ import annotations
@@ -23,14 +23,20 @@ from ep.method.dictionary import Dictionary
 from ep.views.tables import model_name
 
 KEY = b"provenance"
-"""Where a Parquet file's schema metadata holds the provenance, as JSON."""
+"""Key of the provenance, as JSON, in the schema metadata of a Parquet file."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that begins with one of these for a formula."""
-_LEFT_OUT = ("file", "growth")
+"""Spreadsheets evaluate a cell that begins with one of these as a formula."""
+_OMITTED = ("file", "growth")
+"""Entries of a dictionary's own provenance that exports do not repeat."""
 
 
 class Format(NamedTuple):
-    """title: as a button says it. mime: its type. write: (table, provenance) to bytes."""
+    """A file format for tables.
+
+    title: text of its button.
+    mime: MIME type.
+    write: encodes (table, provenance) as bytes.
+    """
 
     title: str
     mime: str
@@ -38,13 +44,14 @@ class Format(NamedTuple):
 
 
 def provenance(dictionary: Dictionary, **more: Any) -> dict[str, Any]:
-    """What a file says of where its rows come from: the dictionary's own provenance, its file's
-    name, and `more`.
+    """Where the rows of a table come from: the dictionary's file, its own provenance, and `more`.
+
+    more: further entries, such as the name of the table. The entries made here take precedence.
     """
     from ep import __version__
 
     file = dictionary.path.name if dictionary.path else ""
-    own = {name: value for name, value in dictionary.info.items() if name not in _LEFT_OUT}
+    own = {name: value for name, value in dictionary.info.items() if name not in _OMITTED}
     return {
         **more,
         "dictionary": file or str(dictionary.info.get("title") or "unnamed"),
@@ -56,30 +63,39 @@ def provenance(dictionary: Dictionary, **more: Any) -> dict[str, Any]:
 
 
 def write(table: pa.Table, format: str, about: Mapping[str, Any]) -> bytes:
-    """The table in one of `FORMATS`. RequestError for another.
+    """Encode the table in one of `FORMATS`.
 
-    csv: UTF-8, RFC 4180, lists as JSON; text that a spreadsheet would run as a formula gets a
-    leading apostrophe; the last column names the dictionary. parquet: exact, the provenance in the
-    schema's metadata. json: an object with "provenance" and "rows"; what is no number is null.
+    about: the provenance, see `provenance`.
+
+    csv: UTF-8 (RFC 4180) with lists as JSON. Text that a spreadsheet would evaluate as a formula
+        gets a leading apostrophe. The last column names the dictionary.
+    parquet: exact values, with the provenance in the schema's metadata.
+    json: an object with "provenance" and "rows"; NaN and infinity become null.
+
+    Raises RequestError for any other format.
     """
     if format not in FORMATS:
-        raise RequestError(f"no table is written as {format!r}: use {', '.join(FORMATS)}")
+        raise RequestError(f"unknown table format {format!r}: use {', '.join(FORMATS)}")
     return FORMATS[format].write(table, about)
 
 
 def table(columns: Mapping[str, Any]) -> pa.Table:
-    """Columns by name as a table: numpy arrays and lists; a name becomes lower case with
-    underscores.
+    """A table of named columns, given as numpy or pyarrow arrays or as lists.
+
+    Names are changed to lower case with underscores.
     """
-    made = {
+    arrays = {
         re.sub(r"\W+", "_", name.strip().lower()).strip("_"): _array(values)
         for name, values in columns.items()
     }
-    return pa.table(made)
+    return pa.table(arrays)
 
 
 def file_name(about: Mapping[str, Any], format: str) -> str:
-    """A name for the download: the dictionary and the table, in plain letters."""
+    """A file name for the download, of the dictionary and the table.
+
+    It has only ASCII letters, digits, dots and dashes.
+    """
     parts = (str(about.get("dictionary", "")).removesuffix(".ep.h5"), str(about.get("table", "")))
     return (
         "-".join(filter(None, (re.sub(r"[^A-Za-z0-9.]+", "-", p).strip("-.")[:60] for p in parts)))
@@ -117,7 +133,7 @@ def _csv(table: pa.Table, about: Mapping[str, Any]) -> bytes:
 
 
 def short(about: Mapping[str, Any]) -> str:
-    """A provenance as one phrase: the file, the model, layer and percentile."""
+    """A provenance in short: the file, the model, the layer and the percentile."""
     built = about.get("built", {})
     where = (
         f"{model_name(built)}, layer {built.get('layer', '?')}, p = {built.get('percentile', '?')}"
@@ -136,20 +152,21 @@ def _cell(value: Any) -> Any:
 def _parquet(table: pa.Table, about: Mapping[str, Any]) -> bytes:
     import pyarrow.parquet as pq
 
-    said = json.dumps(_finite(about), ensure_ascii=False).encode("utf-8", "replace")
+    text = json.dumps(_finite(about), ensure_ascii=False).encode("utf-8", "replace")
     out = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata({KEY: said}), out)
+    pq.write_table(table.replace_schema_metadata({KEY: text}), out)
     return out.getvalue()
 
 
 def _json(table: pa.Table, about: Mapping[str, Any]) -> bytes:
-    whole = {"provenance": _finite(about), "rows": _finite(table.to_pylist())}
-    return json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False).encode(
+    content = {"provenance": _finite(about), "rows": _finite(table.to_pylist())}
+    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False).encode(
         "utf-8", "replace"
     )
 
 
 def _finite(value: Any) -> Any:
+    """The value for JSON: NaN and infinity become None, tuples and numpy arrays become lists."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -1,9 +1,9 @@
-"""The 2-D charts, as plotly figures with one look. The only room that knows plotly; it knows no
-screen and no file.
+"""Two-dimensional charts as plotly figures with one common style.
 
-Every function takes plain arrays and colours and `dark`, and returns a figure that looks the same
-on a page and in an export. Tokens that reach a chart are escaped here: plotly reads labels as a
-small dialect of HTML.
+Every function takes plain arrays, colours and whether the page is dark, and returns a figure that
+looks the same on a page and in an export. Tokens are escaped here, because plotly interprets labels
+as a subset of HTML. Only the modules `figures*` use plotly; they depend neither on Streamlit nor on
+files.
 """
 
 from __future__ import annotations
@@ -38,8 +38,16 @@ def histogram(
     threshold: float | None = None,
     height: int = 150,
 ) -> Figure:
-    """Bars of `counts` (b,) between `edges` (b+1,); `noun` names what is counted, `threshold` draws
-    the θ line.
+    """A histogram of given counts.
+
+    counts: (b,) heights of the bars.
+    edges: (b + 1,) rising edges of the bins.
+    color: of the bars. dark: whether the page is dark.
+    x_title: title of the x axis, if any.
+    noun: what is counted, for the hover text.
+    digits: decimals of the edges in the hover text.
+    threshold: where the line θ is drawn, None for no line.
+    height: in pixels.
     """
     low, high = (np.asarray(part, np.float32) for part in (edges[:-1], edges[1:]))
     spans = [f"{a:.{digits}f} – {b:.{digits}f}" for a, b in zip(low, high, strict=True)]
@@ -53,7 +61,7 @@ def histogram(
     )
     figure = drawn(bars, dark, height, x_title)
     most = max(1, int(np.max(counts, initial=0)))
-    room = 1.22 if threshold else 1.08  # for the line's label
+    room = 1.22 if threshold else 1.08  # headroom for the line's label
     figure.update_xaxes(range=[float(low[0]), float(high[-1]) * 1.02])
     figure.update_yaxes(range=[0, most * room], tickformat=",d", dtick=1 if most < 5 else None)
     if threshold is not None:
@@ -67,7 +75,10 @@ def histogram(
 
 
 def shares(names: Sequence[str], share: np.ndarray, color: str, dark: bool) -> Figure:
-    """Horizontal bars of token shares in [0, 1], the largest on top."""
+    """Horizontal bars of the shares of named tokens, each in [0, 1], in the given order.
+
+    names, share: the tokens and their shares, the largest first.
+    """
     values = np.asarray(share, np.float32)
     text = [f"{100 * v:.0f} %" if v >= 0.1 else f"{100 * v:.1f} %" for v in values]
     figure = _named_bars([label(name) for name in names], values, [color] * len(values), text, dark)
@@ -84,8 +95,10 @@ def cosines(
     colors: Sequence[str],
     dark: bool,
 ) -> Figure:
-    """Horizontal bars of the cosine of one activation with the exemplars of the given regions, the
-    closest on top.
+    """Horizontal bars of one activation's cosine with several exemplars, in the given order.
+
+    regions, names, colors: ids, tokens and colours of the regions, the closest first.
+    cosine: (n,) cosine with each exemplar.
     """
     values = np.asarray(cosine, np.float32)
     labels = [f"{k}  {label(name)}" for k, name in zip(regions, names, strict=True)]
@@ -106,11 +119,13 @@ def token_distances(
     usual: tuple[float, float] | None = None,
     locked: int | None = None,
 ) -> Figure:
-    """One bar a token: its distance to the nearest exemplar (NaN leaves a gap), the θ line, and the
-    build's usual band.
+    """One bar per token with its distance to the nearest exemplar, and a line at θ.
 
-    usual: the distances between which 90 % of the build's own activations lie; locked: the token
-    drawn with an outline.
+    tokens, colors: text and colour of each of t tokens.
+    distance: (t,) cosine distances; NaN leaves a gap.
+    threshold: θ.
+    usual: the distances between which 90 % of the build's own activations lie, drawn as a band.
+    locked: index of the token drawn with an outline.
     """
     values = np.asarray(distance, np.float32)
     outline = np.zeros(len(values), np.float32)
@@ -127,7 +142,7 @@ def token_distances(
     figure.update_layout(bargap=0.18)
     top = max(threshold * 1.2, float(np.nanmax(values, initial=0)) * 1.06)
     figure.update_yaxes(range=[0, top])
-    # room for the line's label beside the bars
+    # Leave room for the line's label beside the bars; at least twelve bars wide.
     figure.update_xaxes(range=[-0.7, max(len(values), 12) * 1.05])
     if usual is not None:
         figure.add_hrect(y0=usual[0], y1=usual[1], fillcolor=BAND, line_width=0, layer="below")
@@ -144,15 +159,19 @@ def layer_path(
     palette: Sequence[str],
     dark: bool,
 ) -> Figure:
-    """A heat map, one row a layer (the deepest on top), one column a token, coloured by group.
+    """A heat map with one row per layer, the last on top, and one column per token.
 
-    groups: (layers, tokens) int, the neighbourhood of each token's region at each layer, in [0,
-    len(palette)); −1 is drawn grey (beyond θ), −2 left blank (no region).
+    groups: (layers, tokens) int, the neighbourhood of each token's region at each layer, in
+        [0, len(palette)); −1 (beyond θ) is drawn grey, −2 (no region) is left blank.
+    layers: numbers of the layers. tokens: their texts.
+    palette: the colour of each neighbourhood.
     """
     cells = np.array(groups, np.float32)
     cells[cells < -1] = np.nan
     colors = (NEUTRAL, *palette)
     steps = len(colors)
+    # Plotly interpolates between colours: giving each colour at both ends of its interval makes the
+    # scale a step function, and the range [-1.5, steps - 1.5] centres step i on the value i - 1.
     scale = [
         [edge, color] for i, color in enumerate(colors) for edge in (i / steps, (i + 1) / steps)
     ]
@@ -173,7 +192,7 @@ def layer_path(
     )
     figure = drawn(heat, dark, 44 + 20 * len(layers))
     figure.update_yaxes(showgrid=False, ticks="", nticks=0, dtick=1)
-    # aligned with the chart of distances
+    # The same range as in `token_distances`, so that the two charts line up.
     figure.update_xaxes(range=[-0.7, max(len(tokens), 12) * 1.05])
     return figure
 
@@ -186,8 +205,9 @@ def _named_bars(
     dark: bool,
     x_title: str | None = None,
 ) -> Figure:
-    """Horizontal bars in reading order; names may repeat, so rows are placed by number and
-    labelled.
+    """Horizontal bars, the first on top.
+
+    Names may repeat, so the bars are placed by row number and the names given as tick labels.
     """
     rows = np.arange(len(names), dtype=np.int32)
     bars = Bar(
@@ -217,8 +237,9 @@ def _named_bars(
 def drawn(
     trace: Bar | Heatmap | None, dark: bool, height: int, x_title: str | None = None
 ) -> Figure:
-    """A figure with the look all charts share: no frame, a faint grid, no legend, no tools. height:
-    in pixels.
+    """A figure in the style of all charts: no frame, a faint grid, no legend, no tool bar.
+
+    trace: the first trace, if any. height: in pixels.
     """
     figure = Figure(trace)
     figure.update_layout(
@@ -252,7 +273,7 @@ def drawn(
 
 
 def ink(dark: bool, strong: bool = False) -> str:
-    """The colour of writing on a chart; `strong` is that of the page's text."""
+    """The colour of text on a chart; with `strong`, the colour of the page's own text."""
     if strong:
         return "#e4e8f0" if dark else "#1d2433"
     return "#9aa4b6" if dark else "#5b6477"

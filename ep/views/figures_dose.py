@@ -1,8 +1,7 @@
-"""Dose and response as a plotly figure: effect, coherence and control over strength, with their
-intervals.
+"""The dose-response chart of steering: effect, coherence and control against strength.
 
-Takes plain arrays and `dark`; knows no model and no screen. Other figures are in `figures.py`,
-whose look this shares.
+In the style of `figures.py`, which has the other charts. This module depends neither on a model nor
+on Streamlit.
 """
 
 from __future__ import annotations
@@ -20,8 +19,11 @@ EFFECT, COHERENCE, CONTROL, ZONE = "#5199e5", "#498267", "#8a93a6", "#bd5f2b"
 
 
 class _Curve(NamedTuple):
-    """One line. title: what stands beside it; color; share, low, high: (n,) in [0, 1]; dash: of the
-    line.
+    """One line of the chart.
+
+    title: its name, written beside it.
+    share, low, high: (n,) the share at each strength and the ends of its interval, in [0, 1].
+    dash: style of the line, "solid" or "dot".
     """
 
     title: str
@@ -43,11 +45,14 @@ def dose(
     x_title: str = "strength, in typical norms",
     height: int = 262,
 ) -> Figure:
-    """Share of prompts over strength in typical norms, 95 % intervals shaded.
+    """Shares of prompts against strength in typical norms, with shaded 95 % intervals.
 
-    steered, control: the same strengths in rising order. strength: where a line marks the present
-    setting. degenerates: where the hatched zone begins, None for no zone. effect: what the judge
-    counts, one word.
+    steered, control: results for the steered direction and the random control, at the same
+        strengths in rising order.
+    strength: the current setting, marked by a line.
+    degenerates: strength from which the text degenerates, where the hatched zone begins; None for
+        no zone.
+    effect: what the judge counts, in one word.
     """
     x = np.array([one.strength for one in steered], np.float32)
     curves = [
@@ -62,7 +67,7 @@ def dose(
     ]
     figure = drawn(None, dark, height, x_title)
     stop = float(x[-1])
-    if degenerates is not None:  # far into the zone there is nothing left to see
+    if degenerates is not None:  # far into the zone nothing changes any more
         stop = min(stop, max(2 * degenerates, strength))
         _zone(figure, degenerates, stop, dark)
     for curve in curves:
@@ -172,16 +177,19 @@ def _labels(
     stop: float,
     dark: bool,
 ) -> None:
-    """Each curve's name above it (the control's below, if there is room), where it is flat and
-    clear of the others.
+    """Write each curve's name where the curve is flat and its name is clear of everything else.
 
-    stop: names stand at strengths below this one.
+    The name stands above the curve; that of a dotted curve stands below, unless there is no room.
+    stop: the strength up to which names may stand.
     """
     span = stop - float(x[0])
     grid = np.linspace(float(x[0]) + 0.12 * span, stop - 0.12 * span, 49)
     heights = np.array([np.interp(grid, x, curve.share) for curve in curves])
     slopes = np.abs(np.gradient(heights, grid / span, axis=1))
     placed: list[tuple[float, float]] = []
+    # Of 49 positions each curve takes the best by a sum of scores: vertical distance to the other
+    # curves, distance to the line of the current setting, distance to names placed before, and a
+    # penalty for steepness. Every score is capped, so that none outweighs the others.
     for number, curve in enumerate(curves):
         above = curve.dash == "solid" or float(heights[number].max()) < 0.2
         at = heights[number] + (0.06 if above else -0.06)

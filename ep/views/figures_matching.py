@@ -1,6 +1,4 @@
-"""Charts of two matched dictionaries: matched cosines beside a null, places of a region in prompts,
-two AUROCs.
-"""
+"""Charts of two matched dictionaries: cosines of pairs, positions of a region, and AUROCs."""
 
 from __future__ import annotations
 
@@ -12,7 +10,6 @@ from plotly.graph_objects import Bar, Figure, Scatter
 from ep.views.figures import LINE, NEUTRAL, drawn, histogram, ink
 
 BINS = 40
-LOWEST = -0.2
 
 
 def matched(
@@ -23,9 +20,14 @@ def matched(
     dark: bool,
     height: int = 168,
 ) -> Figure:
-    """Pairs by their cosine; each null by its name, scaled to as many pairs, a line, the second
-    dotted; the cutoff.
+    """A histogram of the pairs' cosines, with up to two nulls as lines and the cutoff.
+
+    cosine: (n,) cosine of each pair.
+    nulls: name of each null and the cosines of its pairs; it is scaled to n pairs, and the second
+        is dotted.
+    cutoff: the cosine from which a pair persists.
     """
+    # The axis begins at 0, or at the lowest cosine rounded down to a tenth.
     low = min(0.0, max(-1.0, np.floor(float(np.min(cosine, initial=0)) * 10) / 10))
     edges = np.linspace(low, 1, BINS + 1)
     counts = np.histogram(np.clip(cosine, low, 1), edges)[0]
@@ -60,8 +62,11 @@ def places(
     dark: bool,
     height: int = 190,
 ) -> Figure:
-    """Share of prompts in a region at each place before the last token, the last on the right: two
-    bars a place.
+    """Share of prompts that lie in a region at each of their last positions, the last on the right.
+
+    shares: for each group of prompts, the share at 0, 1, 2, … tokens before the last; NaN draws no
+        bar.
+    names, colors: of the groups.
     """
     figure = drawn(None, dark, height, "tokens before the prompt's last one (0)")
     for share, name, color in zip(shares, names, colors, strict=True):
@@ -93,7 +98,10 @@ def aurocs(
     colors: Sequence[str],
     dark: bool,
 ) -> Figure:
-    """One bar a dictionary from chance (0.5) to its AUROC, with the interval."""
+    """One bar per dictionary from chance (0.5) to its AUROC, with its interval.
+
+    names, values, intervals, colors: of each dictionary; intervals as (low, high).
+    """
     rows = np.arange(len(names), dtype=np.int32)
     reach = np.asarray(values, np.float64)
     low, high = np.asarray(intervals, np.float64).T

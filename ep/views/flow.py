@@ -1,8 +1,8 @@
-"""A followed region as a picture's data: columns of nodes and the ribbons between them, coarse to
-fine.
+"""The flow diagram of a region across dictionaries, as data: columns of nodes joined by ribbons.
 
-Plain values for a drawing in the browser: text arrives there as segments and becomes `textContent`.
-Places are given as an order only; whoever draws knows the width. It knows no screen.
+The columns go from the coarsest dictionary to the finest. All values are plain and are drawn in the
+browser. Nodes are given in order only; the drawing places them. This module does not depend on
+Streamlit.
 """
 
 from __future__ import annotations
@@ -18,20 +18,25 @@ from ep.views.tables import name
 
 KNOWN = {
     "counted": "counted while building",
-    "estimated": "estimated: each finer region whole where its exemplar falls",
+    "estimated": "estimated: each finer region counted whole where its exemplar falls",
 }
+"""How the member counts of a level are known, in words."""
 LONGEST_NAME = 14
 
 
 def picture(
     flow: Flow, ladder: Sequence[Dictionary], called: Callable[[int, int], str] | None = None
 ) -> dict[str, Any]:
-    """The data of the drawing: columns (title, about, nodes in order from the top) and links by
-    node id.
+    """The diagram as {"columns": […], "links": […]}, of plain values.
 
-    called: names a region (level, region) of a file that knows no token of it; by default its
-    number does. A node's id is its level and region, "2:117"; `share` is of the followed members,
-    so a column adds up to 1.
+    flow: the followed region, see `ep.studies.resolution.follow`.
+    ladder: the dictionaries of its levels, from coarse to fine.
+    called: gives the name of (level, region) for a region that has no token in its file; by default
+        its number is the name.
+
+    A column has a title, a description and its nodes from top to bottom. A node's id is its level
+    and region, such as "2:117", and links refer to it. A `share` is of the followed region's
+    members, so that the shares of a column add up to 1.
     """
     order = _order(flow)
     columns = [
@@ -60,14 +65,14 @@ def picture(
 
 
 def amount(members: float, exact: bool) -> str:
-    """A number of members: whole where it was counted, rounded and marked where it was not."""
+    """A number of members as text; an estimate (not exact) is marked with "≈" or "<"."""
     if exact or members == 0:
         return f"{members:,.0f}"
     return f"≈ {members:,.0f}" if members >= 1 else "< 1"
 
 
 def percent(share: float) -> str:
-    """A share of the followed members, to a sensible digit."""
+    """A share as a percentage, such as "12 %", "1.2 %" or "< 0.1 %"."""
     if share >= 0.1 or share == 0:
         return f"{100 * share:.0f} %"
     return f"{100 * share:.1f} %" if share >= 0.001 else "< 0.1 %"
@@ -76,8 +81,10 @@ def percent(share: float) -> str:
 def node_name(
     dictionary: Dictionary, node: Node, called: Callable[[int, int], str] | None = None
 ) -> str:
-    """What stands beside a node, as plain one-line text: its lens token, or what stands behind
-    it.
+    """The name of a node as one line of plain text of at most 14 characters.
+
+    It is the region's lens token, else the name that `called` gives or the region's number. The
+    nodes that stand for merged or unrecorded regions say so.
     """
     if node.region == OTHERS:
         return f"{node.merged:,} other{'s' if node.merged > 1 else ''}"
@@ -97,12 +104,12 @@ def _node(
     node: Node,
     called: Callable[[int, int], str] | None,
 ) -> dict[str, Any]:
-    own = node.region >= 0
+    is_region = node.region >= 0
     exact = level.known == "counted"
     lines = [
         f"{amount(node.members, exact)} of its {flow.members:,} members, {percent(node.share)}"
     ]
-    if own:
+    if is_region:
         lines.append(f"region {node.region} has {node.total:,} members in all")
         if node.region == level.carried:
             lines.append(
@@ -115,39 +122,47 @@ def _node(
     lines.append(KNOWN[level.known])
     return {
         "id": f"{node.level}:{node.region}",
-        "region": node.region if own else None,
+        "region": node.region if is_region else None,
         "name": node_name(dictionary, node, called),
-        "color": region_color(dictionary, node.region) if own else OTHER,
+        "color": region_color(dictionary, node.region) if is_region else OTHER,
         "share": node.share,
         "followed": node.level == flow.origin and node.region == flow.region,
-        "carried": own and node.region == level.carried,
-        "quiet": not own,
+        "carried": is_region and node.region == level.carried,
+        "quiet": not is_region,
         "about": lines,
     }
 
 
 def _order(flow: Flow) -> dict[Node, tuple[int, float, int]]:
-    """Where each node stands in its column: level by level away from the origin, at its neighbours'
-    mean height.
+    """Sort keys of the nodes within their columns.
+
+    Columns are ordered one after the other, away from the column of the followed region. A node is
+    placed by the mean height of the nodes it is linked to in the column before, which keeps
+    crossings of ribbons few. Merged and unrecorded regions come last.
     """
     height: dict[tuple[int, int], float] = {}
     order: dict[Node, tuple[int, float, int]] = {}
     levels = sorted(range(len(flow.levels)), key=lambda i: abs(i - flow.origin))
     for i in levels:
+        # The neighbouring column that is ordered already: coarser (-1), finer (1) or none (0).
         towards = 0 if i == flow.origin else (-1 if i > flow.origin else 1)
         for node in flow.levels[i].nodes:
-            last = {OTHERS: 1, REST: 2}.get(node.region, 0)
-            order[node] = (last, _mean_height(flow, node, towards, height), -round(node.members))
-        below = 0.0
+            rank = {OTHERS: 1, REST: 2}.get(node.region, 0)
+            order[node] = (rank, _mean_height(flow, node, towards, height), -round(node.members))
+        start = 0.0
         for node in sorted(flow.levels[i].nodes, key=order.__getitem__):
-            height[i, node.region] = below + node.share / 2
-            below += node.share
+            height[i, node.region] = start + node.share / 2  # of the node's middle, from the top
+            start += node.share
     return order
 
 
 def _mean_height(
     flow: Flow, node: Node, towards: int, height: dict[tuple[int, int], float]
 ) -> float:
+    """Mean height of the nodes that `node` is linked to in the neighbouring column, by members.
+
+    towards: which neighbouring column, see `_order`. It is 1, the foot, where there is no link.
+    """
     if towards == 0:
         return 0.0
     parts = []
@@ -157,4 +172,4 @@ def _mean_height(
         elif towards > 0 and (link.level, link.coarser) == (node.level, node.region):
             parts.append((height[link.level + 1, link.finer], link.count))
     total = sum(count for _, count in parts)
-    return sum(at * count for at, count in parts) / total if total else 1.0
+    return sum(middle * count for middle, count in parts) / total if total else 1.0

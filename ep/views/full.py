@@ -1,9 +1,8 @@
-"""The whole of what a dictionary stores, as tables to take away: regions, excerpts, neighbours,
-tokens of a prompt.
+"""Tables for download: a dictionary's regions, excerpts, neighbours, lenses, and a prompt's tokens.
 
-Columns keep the names of `docs/format.md`, so both membership counts are told apart:
-`count_arrival`, `count_voronoi`. Token text is as it is, not made visible. Knows no screen and no
-file; `ep.views.export` writes them.
+Columns have the names of `docs/format.md`, so the two membership counts are distinct:
+`count_arrival` and `count_voronoi`. The text of tokens is raw; whitespace is not made visible.
+`ep.views.export` encodes the tables. This module does not depend on Streamlit and writes no files.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from ep.views.prompt import Reading
 from ep.views.tables import group_names
 
 _LISTS = ("rival", "coarser")
+"""Lists of regions with a count for each, `NAME_ids` and `NAME_counts` in the file."""
 
 
 def regions(
@@ -27,10 +27,10 @@ def regions(
     ids: Sequence[int] | np.ndarray | None = None,
     labels: Labels | None = None,
 ) -> pa.Table:
-    """One row a region, in the order of `ids` (None: all): every stored column, tokens and lens
-    with their values.
+    """One row per region: every stored column, and its tokens and lenses with their values.
 
-    labels: adds label, label_source, label_score (None where nobody measured it) and note.
+    ids: the regions in the order of the rows; None for all.
+    labels: adds label, label_source, label_score (null where it was not measured) and note.
     """
     rows = np.arange(len(dictionary)) if ids is None else np.asarray(ids, np.int64)
     columns: dict[str, object] = {"region": rows}
@@ -63,28 +63,30 @@ def regions(
 
 
 def excerpts(dictionary: Dictionary, region: int) -> pa.Table:
-    """The founder and the excerpts of one region: band, distance, passage, position, token, left,
-    right, text.
+    """One row per excerpt of a region, its founder first.
+
+    Columns: region, band, distance, passage, position, token, tokens, text.
     """
     whole = dictionary.region(region)
-    found = [*([whole.founder] if whole.founder else []), *whole.excerpts]
+    rows = [*([whole.founder] if whole.founder else []), *whole.excerpts]
     return pa.table(
         {
-            "region": pa.array([whole.id] * len(found), pa.int64()),
-            "band": pa.array([e.band for e in found], pa.string()),
-            "distance": pa.array([e.distance for e in found], pa.float64()),
-            "passage": pa.array([e.passage for e in found], pa.int64()),
-            "position": pa.array([e.position for e in found], pa.int64()),
-            "token": pa.array([e.token for e in found], pa.string()),
-            "tokens": pa.array([list(e.pieces) for e in found], pa.list_(pa.string())),
-            "text": pa.array(["".join(e.pieces) for e in found], pa.string()),
+            "region": pa.array([whole.id] * len(rows), pa.int64()),
+            "band": pa.array([e.band for e in rows], pa.string()),
+            "distance": pa.array([e.distance for e in rows], pa.float64()),
+            "passage": pa.array([e.passage for e in rows], pa.int64()),
+            "position": pa.array([e.position for e in rows], pa.int64()),
+            "token": pa.array([e.token for e in rows], pa.string()),
+            "tokens": pa.array([list(e.pieces) for e in rows], pa.list_(pa.string())),
+            "text": pa.array(["".join(e.pieces) for e in rows], pa.string()),
         }
     )
 
 
 def nearest(dictionary: Dictionary, region: int) -> pa.Table:
-    """The nearest regions of one: neighbour, its cosine distance, its first lens tokens and both
-    member counts.
+    """One row per nearest region of a region.
+
+    Columns: region, neighbour, distance (cosine), the member counts and the first lens tokens.
     """
     near = dictionary.region(region).nearest
     ids = np.array([k for k, _ in near], np.int64)
@@ -100,8 +102,9 @@ def nearest(dictionary: Dictionary, region: int) -> pa.Table:
 
 
 def lens(dictionary: Dictionary, region: int) -> pa.Table:
-    """The lists of tokens of one region, a row a token: list (a lens, "tokens", "next_tokens"),
-    rank, token, value.
+    """One row per token in the token lists of a region.
+
+    Columns: region, list ("lens_…", "tokens" or "next_tokens"), rank from 1, token, value.
     """
     whole = dictionary.region(region)
     lists = {f"lens_{name}": scores for name, scores in whole.lens.items()}
@@ -126,11 +129,11 @@ def lens(dictionary: Dictionary, region: int) -> pa.Table:
 
 
 def tokens(dictionary: Dictionary, reading: Reading) -> pa.Table:
-    """The tokens of a prompt: nearest region and distance, within θ or not, the next nearest, both
-    read-out counts.
+    """One row per token of a prompt: its region, its nearest regions and the read-out counts.
 
-    region and distance are null where the dictionary does not apply (the token that begins every
-    text).
+    region, distance and within (whether the distance is at most θ) are null where the dictionary
+    does not apply, which is at the beginning-of-sequence token. near_ids and near_distances list
+    the nearest regions, regions_within and regions_otsu count those of two read-outs.
     """
     outside = reading.outside
     return table(
@@ -151,7 +154,7 @@ def tokens(dictionary: Dictionary, reading: Reading) -> pa.Table:
 
 
 class _Words:
-    """The vocabulary as one array of text, to be taken from by token id."""
+    """The vocabulary's texts as one arrow array, looked up by token id."""
 
     def __init__(self, dictionary: Dictionary) -> None:
         self.ids = (
@@ -162,19 +165,19 @@ class _Words:
         self.text = pa.array([dictionary.piece(int(i)) for i in self.ids], pa.string())
 
     def of(self, ids: np.ndarray) -> pa.Array:
-        """The text of each id; one the file does not know is "<id>"."""
-        at = np.searchsorted(self.ids, ids)
-        known = (
-            (at < len(self.ids)) & (self.ids[np.minimum(at, len(self.ids) - 1)] == ids)
+        """The text of each id (n,); "<id>" for an id that is not in the file's vocabulary."""
+        rows = np.searchsorted(self.ids, ids)
+        is_known = (
+            (rows < len(self.ids)) & (self.ids[np.minimum(rows, len(self.ids) - 1)] == ids)
             if len(self.ids)
-            else at < 0
+            else rows < 0
         )
-        if known.all():
-            return self.text.take(pa.array(at))
+        if is_known.all():
+            return self.text.take(pa.array(rows))
         return pa.array(
             [
-                self.text[int(a)].as_py() if k else f"<{i}>"
-                for a, k, i in zip(at, known, ids, strict=True)
+                self.text[int(row)].as_py() if has_text else f"<{token}>"
+                for row, has_text, token in zip(rows, is_known, ids, strict=True)
             ]
         )
 
@@ -182,37 +185,45 @@ class _Words:
 def _tokens(
     dictionary: Dictionary, words: _Words, rows: np.ndarray, stored: str, value: str, shown: str
 ) -> Mapping[str, pa.Array]:
+    """Columns of one list of tokens and of their values; empty if the file does not have the list.
+
+    rows: ids of the regions.
+    stored: the list's name in the file, before "_ids".
+    value: what the values are, "counts" or "values".
+    shown: the name of the column of tokens.
+    """
     if f"{stored}_ids" not in dictionary:
         return {}
     ids, values = (
         dictionary.column(f"{stored}_ids")[rows],
         dictionary.column(f"{stored}_{value}")[rows],
     )
-    there = ids >= 0
+    mask = ids >= 0
     name = f"{shown}_{value}"
     return {
-        shown: pa.ListArray.from_arrays(_offsets(there), words.of(ids[there])),
-        name: _lists(values, there),
+        shown: pa.ListArray.from_arrays(_offsets(mask), words.of(ids[mask])),
+        name: _lists(values, mask),
     }
 
 
-def _lists(values: np.ndarray, there: np.ndarray) -> pa.Array:
-    return pa.ListArray.from_arrays(_offsets(there), pa.array(values[there]))
+def _lists(values: np.ndarray, mask: np.ndarray) -> pa.Array:
+    """A column of lists: of each row of values (n, m) those where mask (n, m) is true."""
+    return pa.ListArray.from_arrays(_offsets(mask), pa.array(values[mask]))
 
 
-def _offsets(there: np.ndarray) -> pa.Array:
-    return pa.array(np.concatenate([[0], np.cumsum(there.sum(1))]), pa.int32())
+def _offsets(mask: np.ndarray) -> pa.Array:
+    return pa.array(np.concatenate([[0], np.cumsum(mask.sum(1))]), pa.int32())
 
 
 def _labels(labels: Labels, rows: np.ndarray) -> Mapping[str, pa.Array]:
     texts, sources = labels.texts(), labels.sources()
-    given = {k: best[0] for k in texts if (best := labels.stored(k))}
+    best_of = {k: best[0] for k in texts if (best := labels.stored(k))}
     ids = rows.tolist()
     return {
         "label": pa.array([texts.get(k) for k in ids], pa.string()),
         "label_source": pa.array([sources.get(k) for k in ids], pa.string()),
         "label_score": pa.array(
-            [given[k].score if k in given else None for k in ids], pa.float64()
+            [best_of[k].score if k in best_of else None for k in ids], pa.float64()
         ),
         "note": pa.array([labels.notes.get(k) for k in ids], pa.string()),
     }

@@ -1,12 +1,11 @@
-"""A matching as a screen, a table and a report show it: colours by verdict, rows of pairs, one page
-of HTML.
+"""Presentation of two matched dictionaries: colourings of maps, a table of pairs, and a report.
 
-Knows dictionaries and studies, no screen. Every text in the report is escaped.
+The report is one page of HTML, in which every text is escaped. This module does not depend on
+Streamlit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -31,17 +30,20 @@ VERDICT, COSINE = "verdict", "cosine"
 
 
 def words(kind: int, is_b: bool = False) -> str:
-    """A verdict in words: of a region of A, or of B."""
+    """A verdict in words, for a region of A or, with `is_b`, of B."""
     return "only there" if is_b and kind == ONLY else WORDS[kind]
 
 
 def color(kind: int, is_b: bool = False) -> str:
-    """The colour of a verdict on maps, cards and tables."""
+    """The colour of a verdict on maps, cards and tables, "#rrggbb"."""
     return THERE if is_b and kind == ONLY else COLORS[kind]
 
 
 def by_verdict(verdicts: np.ndarray, is_b: bool = False) -> Coloring:
-    """The cells of a map by verdict, the legend with counts."""
+    """Colour a map's cells by verdict, with the count of each verdict in the legend.
+
+    verdicts: (K,) of the regions. is_b: whether they are regions of B.
+    """
     count = np.bincount(verdicts, minlength=3)
     kinds = (PERSISTED, MOVED, ONLY)
     cells = palette.rgb([color(kind, is_b) for kind in kinds])[verdicts]
@@ -50,28 +52,17 @@ def by_verdict(verdicts: np.ndarray, is_b: bool = False) -> Coloring:
 
 
 def by_cosine(side: Side) -> Coloring:
-    """The cells of a map by the cosine with their one-to-one partner; those without one are
-    grey.
-    """
+    """Colour a map's cells by the cosine with their one-to-one partner; grey without a partner."""
     share = np.clip(side.cosine.astype(np.float64), 0, 1)
     ramps = palette.sequential(), palette.sequential(True)
-    light, dark = (_on_ramp(share, steps) for steps in ramps)
+    light, dark = (palette.on_ramp(share, steps) for steps in ramps)
     low = "≤ 0" if (side.matched < 0).any() else "0"
     ramp = Ramp("cosine with the partner", low, "1", *ramps, missing=int(np.isnan(share).sum()))
     return Coloring(COSINE, "Matched cosine", light, dark, ramp=ramp)
 
 
-def _on_ramp(share: np.ndarray, colors: Sequence[str]) -> np.ndarray:
-    steps = palette.rgb(colors).astype(np.float64)
-    at = np.nan_to_num(share) * (len(steps) - 1)
-    mixed = np.stack([np.interp(at, np.arange(len(steps)), steps[:, j]) for j in range(3)], 1)
-    return np.where(np.isnan(share)[:, None], palette.rgb([palette.OTHER]), mixed.round()).astype(
-        np.uint8
-    )
-
-
 def name(dictionary: Dictionary) -> str:
-    """A dictionary in a few words: its model, layer and percentile, as plain text on one line."""
+    """A short name of a dictionary, with its model, layer and percentile, on one line of text."""
     info = dictionary.info
     model = str(info.get("model_name") or info.get("model") or "unknown model").rsplit("/", 1)[-1]
     final = ", last token" if info.get("positions") == "final" else ""
@@ -82,50 +73,54 @@ def name(dictionary: Dictionary) -> str:
 
 
 def pairs(
-    a: Dictionary, b: Dictionary, found: Match, cutoff: float, nulls: Nulls = NO_NULLS
+    a: Dictionary, b: Dictionary, match: Match, cutoff: float, nulls: Nulls = NO_NULLS
 ) -> pa.Table:
-    """One row a pair or a region without one: side, verdicts, cosine, distance in both θ, members,
-    lens, counterparts.
+    """One row per region of A with its one-to-one partner, then one per region of B without one.
 
-    Regions of A first, by id, each with its one-to-one partner; then the regions of B that have
-    none. another_seed_a,
-    another_seed_b: the cosine of the region of A, or of B, with its partner in another seed of its
-    own dictionary.
+    match: the matching.
+    cutoff: the cosine from which a pair persists.
+    nulls: each side matched with another seed of itself, or None.
+
+    Every row has the verdicts, the ids, the cosine of the pair, its distance in units of either
+    side's θ, the nearest region of the other side with its cosine, the members and the first lens
+    tokens. another_seed_a and another_seed_b are the cosine of the region of A, or of B, with its
+    partner in another seed of its own dictionary. Values that do not exist are null or NaN.
     """
     near = study.levels(nulls) or (cutoff, cutoff)
     kinds = [
         study.verdicts(side, cutoff, level)
-        for side, level in zip((found.a, found.b), near, strict=True)
+        for side, level in zip((match.a, match.b), near, strict=True)
     ]
-    alone = np.flatnonzero(found.b.partner < 0)
-    here = np.concatenate([np.arange(len(found.a)), np.full(len(alone), -1)])
-    there = np.concatenate([found.a.partner, alone])
-    cosine = np.concatenate([found.a.cosine, np.full(len(alone), np.nan, np.float32)]).astype(
+    unpaired = np.flatnonzero(match.b.partner < 0)
+    # Ids of each row's regions, -1 for none.
+    ids_a = np.concatenate([np.arange(len(match.a)), np.full(len(unpaired), -1)])
+    ids_b = np.concatenate([match.a.partner, unpaired])
+    cosine = np.concatenate([match.a.cosine, np.full(len(unpaired), np.nan, np.float32)]).astype(
         np.float64
     )
-    near_a, near_b = found.a.nearest, found.b.nearest
+    near_a, near_b = match.a.nearest, match.b.nearest
     seeds = [
         np.full(len(side), np.nan) if null is None else null.match.a.cosine.astype(np.float64)
-        for side, null in zip((found.a, found.b), nulls, strict=True)
+        for side, null in zip((match.a, match.b), nulls, strict=True)
     ]
     columns: dict[str, Any] = {
-        "verdict_a": [None if k < 0 else words(int(kinds[0][k])) for k in here],
-        "verdict_b": [None if k < 0 else words(int(kinds[1][k]), True) for k in there],
-        "region_a": _ids(here),
-        "region_b": _ids(there),
+        "verdict_a": [None if k < 0 else words(int(kinds[0][k])) for k in ids_a],
+        "verdict_b": [None if k < 0 else words(int(kinds[1][k]), True) for k in ids_b],
+        "region_a": _ids(ids_a),
+        "region_b": _ids(ids_b),
         "cosine": cosine,
         "distance_in_theta_a": (1 - cosine) / a.threshold,
         "distance_in_theta_b": (1 - cosine) / b.threshold,
-        "nearest_b": _ids(_take(near_a, here)),
-        "nearest_b_cosine": _take(found.a.nearest_cosine.astype(np.float64), here, np.nan),
-        "nearest_a": _ids(_take(near_b, there)),
-        "nearest_a_cosine": _take(found.b.nearest_cosine.astype(np.float64), there, np.nan),
-        "another_seed_a": _take(seeds[0], here, np.nan),
-        "another_seed_b": _take(seeds[1], there, np.nan),
-        "members_a": _ids(_take(a.members.astype(np.int64), here)),
-        "members_b": _ids(_take(b.members.astype(np.int64), there)),
-        "lens_a": _lens(a, here),
-        "lens_b": _lens(b, there),
+        "nearest_b": _ids(_take(near_a, ids_a)),
+        "nearest_b_cosine": _take(match.a.nearest_cosine.astype(np.float64), ids_a, np.nan),
+        "nearest_a": _ids(_take(near_b, ids_b)),
+        "nearest_a_cosine": _take(match.b.nearest_cosine.astype(np.float64), ids_b, np.nan),
+        "another_seed_a": _take(seeds[0], ids_a, np.nan),
+        "another_seed_b": _take(seeds[1], ids_b, np.nan),
+        "members_a": _ids(_take(a.members.astype(np.int64), ids_a)),
+        "members_b": _ids(_take(b.members.astype(np.int64), ids_b)),
+        "lens_a": _lens(a, ids_a),
+        "lens_b": _lens(b, ids_b),
     }
     return table(columns)
 
@@ -134,14 +129,17 @@ def _ids(values: np.ndarray) -> pa.Array:
     return pa.array(values.astype(np.int64), mask=values < 0)
 
 
-def _take(values: np.ndarray, at: np.ndarray, missing: float = -1) -> np.ndarray:
-    return np.where(at >= 0, values[np.maximum(at, 0)], missing)
+def _take(values: np.ndarray, ids: np.ndarray, missing: float = -1) -> np.ndarray:
+    """The values at the given ids, and `missing` where the id is negative."""
+    return np.where(ids >= 0, values[np.maximum(ids, 0)], missing)
 
 
 def _lens(dictionary: Dictionary, regions: np.ndarray) -> pa.Array:
-    known = lens_tokens(dictionary, regions[regions >= 0])
-    rest = iter(known)
-    return pa.array([list(next(rest)) if k >= 0 else None for k in regions], pa.list_(pa.string()))
+    """The first lens tokens of each region; null where the id is negative."""
+    tokens = iter(lens_tokens(dictionary, regions[regions >= 0]))
+    return pa.array(
+        [list(next(tokens)) if k >= 0 else None for k in regions], pa.list_(pa.string())
+    )
 
 
 # -- the report ------------------------------------------------------------------------------------
@@ -149,24 +147,26 @@ def _lens(dictionary: Dictionary, regions: np.ndarray) -> pa.Array:
 _STYLE = (
     "body{font:14px/1.5 system-ui,sans-serif;max-width:74em;margin:2em auto;padding:0 1em;"
     "color:#1d2433;background:#fff}"
-    "table{border-collapse:collapse;width:100%;font-size:13px}td,th{padding:.25em "
-    ".6em;border-bottom:1px solid #dde1e9;"
-    "text-align:left;vertical-align:top}.n{text-align:right;font-variant-numeric:tabular-nums}h1{font-size:1.5em}"
+    "table{border-collapse:collapse;width:100%;font-size:13px}"
+    "td,th{padding:.25em .6em;border-bottom:1px solid #dde1e9;text-align:left;vertical-align:top}"
+    ".n{text-align:right;font-variant-numeric:tabular-nums}h1{font-size:1.5em}"
     "code{background:#f1f3f7;padding:0 .3em;border-radius:3px;white-space:pre}small{color:#5b6477}"
-    "@media(prefers-color-scheme:dark){body{color:#e4e8f0;background:#11141b}td,th{border-color:#2c3340}"
-    "code{background:#1c222d}small{color:#9aa4b6}}"
+    "@media(prefers-color-scheme:dark){body{color:#e4e8f0;background:#11141b}"
+    "td,th{border-color:#2c3340}code{background:#1c222d}small{color:#9aa4b6}}"
 )
 MOST_ROWS = 2000
 
 
 def report(
-    a: Dictionary, b: Dictionary, found: Match, cutoff: float, nulls: Nulls = NO_NULLS
+    a: Dictionary, b: Dictionary, match: Match, cutoff: float, nulls: Nulls = NO_NULLS
 ) -> str:
-    """One offline page: both settings, verdicts beside each side's null, distances, pairs (at most
-    2,000 rows).
+    """The matching as one self-contained HTML page.
+
+    It lists both dictionaries, the verdicts beside each side's null, the distances, and at most
+    2,000 rows of pairs. Parameters as in `pairs`.
     """
-    counted = study.summary(found, cutoff, study.levels(nulls))
-    rows = pairs(a, b, found, cutoff, nulls).to_pylist()
+    counted = study.summary(match, cutoff, study.levels(nulls))
+    rows = pairs(a, b, match, cutoff, nulls).to_pylist()
     shown = "".join(_report_row(row) for row in rows[:MOST_ROWS])
     cut = (
         f"<p><small>The first {MOST_ROWS:,} of {len(rows):,} rows.</small></p>"
@@ -174,70 +174,72 @@ def report(
         else ""
     )
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Two dictionaries '
-        "matched</title>"
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        "<title>Two dictionaries matched</title>"
         f"<style>{_STYLE}</style><h1>Two dictionaries matched</h1>{_settings(a, b)}"
-        f"<p>{escape(method(found))}</p><p>{escape(told(found, counted, nulls))}</p>"
+        f"<p>{escape(method(match))}</p><p>{escape(told(match, counted, nulls))}</p>"
         f"{_verdict_table(counted, nulls)}"
-        f"<h2>Distances</h2>{_distance_table(found, nulls)}"
-        "<h2>Pairs</h2><table><tr><th>verdict<th class=n>A<th>lens<th class=n>B<th>lens<th "
-        "class=n>cosine"
-        "<th class=n>distance, θ of A<th class=n>distance, θ of "
-        f"B</tr>{shown}</table>{cut}</html>\n"
+        f"<h2>Distances</h2>{_distance_table(match, nulls)}"
+        "<h2>Pairs</h2><table><tr><th>verdict<th class=n>A<th>lens<th class=n>B<th>lens"
+        "<th class=n>cosine<th class=n>distance, θ of A<th class=n>distance, θ of B</tr>"
+        f"{shown}</table>{cut}</html>\n"
     )
 
 
-def method(found: Match) -> str:
-    """How the regions were compared, in one sentence."""
-    basis = "exemplars" if found.basis == "exemplar" else "mean directions"
+def method(match: Match) -> str:
+    """How the regions were compared, in two sentences."""
+    basis = "exemplars" if match.basis == "exemplar" else "mean directions"
     where = {
         "own": "each about its own centre",
         "common": "recentred on the middle of both centres, an approximation",
         "a": "recentred on the centre of A, an approximation",
         "b": "recentred on the centre of B, an approximation",
-    }[found.centre]
-    apart = "" if found.centres.apart is None else f", {found.centres.apart:.3f} r apart"
+    }[match.centre]
+    apart = "" if match.centres.apart is None else f", {match.centres.apart:.3f} r apart"
     return (
-        f"Compared by {basis}, {where}. The centres have cosine {found.centres.cosine:.3f}{apart} "
+        f"Compared by {basis}, {where}. The centres have cosine {match.centres.cosine:.3f}{apart} "
         "(r: typical norm about the centre)."
     )
 
 
-def told(found: Match, counted: Summary, nulls: Nulls = NO_NULLS) -> str:
-    """The result in one or two sentences, the null of each side beside it."""
+def told(match: Match, counted: Summary, nulls: Nulls = NO_NULLS) -> str:
+    """The result in one or two sentences, with the null of each side.
+
+    match: the matching. counted: its summary. nulls: each side matched with another seed of itself,
+    or None.
+    """
     shares = counted.a[PERSISTED], counted.b[PERSISTED]
     text = f"{share(shares[0])} of A's regions persist in B at a cosine of {counted.cutoff:.2f}"
-    if counted.pairs == len(found.a) == len(found.b) and found.a.matched.min(initial=1) > 1 - 1e-4:
-        return f"{text}: the two hold the same regions."
+    if counted.pairs == len(match.a) == len(match.b) and match.a.matched.min(initial=1) > 1 - 1e-4:
+        return f"{text}: both have the same regions."
     if nulls == NO_NULLS:
         return (
-            f"{text}. Without another seed nothing says how many a mere reordering of the "
-            "stream would keep."
+            f"{text}. Without another seed it is unknown how many would persist if only the "
+            "order of the stream changed."
         )
     if nulls[0] is not None:
         text += f"; {share(nulls[0].persisted(counted.cutoff))} persist in another seed of A itself"
     if nulls[1] is not None:
         text += (
             f". Of B's, {share(shares[1])} persist in A and "
-            f"{share(nulls[1].persisted(counted.cutoff))} in "
+            f"{share(nulls[1].persisted(counted.cutoff))} in another seed of B"
         )
-        text += "another seed of B"
     return f"{text}."
 
 
 def percent(one: Rate) -> str:
-    """ "48 %", a dash where there is nothing to be a share of."""
+    """A rate as a percentage, such as "48 %", or a dash where n is 0."""
     return "–" if one.value is None else f"{100 * one.value:.0f} %"
 
 
 def share(one: Rate) -> str:
-    """ "48 % (45 to 51)"."""
+    """A rate as a percentage with its 95 % interval, such as "48 % (45 to 51)"."""
     span = one.interval
     return percent(one) + ("" if span is None else f" ({100 * span[0]:.0f} to {100 * span[1]:.0f})")
 
 
 def where(by: str) -> str:
-    """Which positions of texts were compared, in words; by: of `ep.comparing.Shared`."""
+    """Which positions of texts were compared, in words. by: as in `ep.comparing.Shared`."""
     return {
         "tokens": "every position",
         "ends": "where tokens of both end",
@@ -260,11 +262,11 @@ def _settings(a: Dictionary, b: Dictionary) -> str:
 
 def _verdict_table(counted: Summary, nulls: Nulls) -> str:
     rows = ""
-    beside = [None if null is None else null.counted(counted.cutoff) for null in nulls]
+    counted_nulls = [None if null is None else null.counted(counted.cutoff) for null in nulls]
     for kind in (PERSISTED, MOVED, ONLY):
         cells = ""
-        for side, other in zip((counted.a, counted.b), beside, strict=True):
-            null = "–" if other is None else share(other[kind])
+        for side, counted_null in zip((counted.a, counted.b), counted_nulls, strict=True):
+            null = "–" if counted_null is None else share(counted_null[kind])
             cells += (
                 f"<td class=n>{side[kind].hits:,}<td class=n>{share(side[kind])}<td class=n>{null}"
             )
@@ -276,9 +278,9 @@ def _verdict_table(counted: Summary, nulls: Nulls) -> str:
     return f"<table><tr><th>verdict{head}</tr>{rows}</table>"
 
 
-def _distance_table(found: Match, nulls: Nulls) -> str:
+def _distance_table(match: Match, nulls: Nulls) -> str:
     rows = ""
-    for letter, side, null in zip("AB", (found.a, found.b), nulls, strict=True):
+    for letter, side, null in zip("AB", (match.a, match.b), nulls, strict=True):
         rows += _distances(f"partners, θ of {letter}", study.distances(side))
         if null is not None:
             rows += _distances(f"{letter} and {null.name} of it", study.distances(null.match.a))
@@ -286,25 +288,28 @@ def _distance_table(found: Match, nulls: Nulls) -> str:
     return f"<table>{head}<th class=n>median distance, θ<th class=n>within θ</tr>{rows}</table>"
 
 
-def _distances(text: str, of: dict[str, float]) -> str:
-    cells = [format(of[name], ".3f") for name in ("p10", "median", "p90")] if of else ["–"] * 3
-    cells += [f"{of['theta_median']:.2f}", f"{of['within_theta']:.0%}"] if of else ["–"] * 2
+def _distances(text: str, measured: dict[str, float]) -> str:
+    """A row of the table of distances. measured: as `study.distances` gives it, maybe empty."""
+    cells = ["–"] * 5
+    if measured:
+        cells = [format(measured[name], ".3f") for name in ("p10", "median", "p90")]
+        cells += [f"{measured['theta_median']:.2f}", f"{measured['within_theta']:.0%}"]
     return f"<tr><td>{escape(text)}{''.join(f'<td class=n>{cell}' for cell in cells)}</tr>"
 
 
 def _report_row(row: dict[str, Any]) -> str:
-    def tokens(found: list[str] | None) -> str:
-        return " ".join(f"<code>{escape(label(token))}</code>" for token in (found or [])[:4])
+    def tokens(lens: list[str] | None) -> str:
+        return " ".join(f"<code>{escape(label(token))}</code>" for token in (lens or [])[:4])
 
     def number(value: Any, form: str) -> str:
         return "–" if value is None or np.isnan(value) else format(value, form)
 
     verdict = row["verdict_a"] or row["verdict_b"]
     return (
-        f"<tr><td>{escape(verdict)}<td "
-        f"class=n>{number(row['region_a'], 'd')}<td>{tokens(row['lens_a'])}"
+        f"<tr><td>{escape(verdict)}"
+        f"<td class=n>{number(row['region_a'], 'd')}<td>{tokens(row['lens_a'])}"
         f"<td class=n>{number(row['region_b'], 'd')}<td>{tokens(row['lens_b'])}"
-        f"<td class=n>{number(row['cosine'], '.3f')}<td "
-        f"class=n>{number(row['distance_in_theta_a'], '.2f')}"
+        f"<td class=n>{number(row['cosine'], '.3f')}"
+        f"<td class=n>{number(row['distance_in_theta_a'], '.2f')}"
         f"<td class=n>{number(row['distance_in_theta_b'], '.2f')}</tr>"
     )

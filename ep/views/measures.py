@@ -1,9 +1,8 @@
-"""What can be said of every region in one number or one word: the columns behind the map's
-colourings.
+"""Numbers and categories of every region, which the map can be coloured by.
 
-Each is computed for all K regions at once from the dictionary's arrays; definitions are those of
-`docs/format.md` and protocol 6.1 (stability). A category of tokens looks at the kinds of
-characters, never at meaning. Knows no colour.
+Each is computed for all K regions together from the dictionary's arrays, with the definitions of
+`docs/format.md` and protocol 6.1 (stability). Categories of tokens depend on the kinds of their
+characters only, never on meaning. Colours are assigned in `colorings`.
 """
 
 from __future__ import annotations
@@ -47,11 +46,15 @@ def _factor(value: float) -> str:
 
 @dataclass(frozen=True)
 class Number:
-    """One number a region.
+    """A quantity with one number per region.
 
-    title: of the choice; about: of the ramp, with the unit. needs: the arrays it is made from.
-    values: (K,) float, NaN where a region has none. text: how a value is written. middle: the value
-    that is neither much nor little, if any.
+    title: its name in the list of colourings.
+    about: its name on the ramp, with the unit.
+    needs: names of the arrays it is computed from.
+    values: computes it from a dictionary: (K,) float, NaN where a region has no value.
+    text: formats a value.
+    is_log: whether the ramp is logarithmic.
+    middle: the neutral value, which belongs in the middle of the ramp; None if there is none.
     """
 
     title: str
@@ -63,16 +66,18 @@ class Number:
     middle: float | None = None
 
     def fits(self, dictionary: Dictionary) -> bool:
-        """Whether the dictionary's file holds what it is made from."""
+        """Whether the dictionary has every array it is computed from."""
         return all(name in dictionary for name in self.needs)
 
 
 @dataclass(frozen=True)
 class Category:
-    """One word a region.
+    """A category with one text per region.
 
-    values: (K,) texts. grey: the value that stands for "nothing to say", drawn grey. fits: whether
-    it can be told here.
+    title: its name in the list of colourings.
+    values: computes it from a dictionary and its labels: K texts.
+    fits: whether a dictionary and its labels have what it is computed from.
+    grey: the value that stands for "none", drawn grey.
     """
 
     title: str
@@ -86,18 +91,19 @@ def _column(name: str) -> Callable[[Dictionary], np.ndarray]:
 
 
 def _with_members(name: str) -> Callable[[Dictionary], np.ndarray]:
-    """A column that means nothing for regions that kept no Voronoi member."""
+    """A column that has no meaning, and becomes NaN, for regions without Voronoi members."""
 
     def values(dictionary: Dictionary) -> np.ndarray:
-        shown = dictionary.column(name).astype(np.float64)
-        return np.where(dictionary.column("count_voronoi") > 0, shown, np.nan)
+        column = dictionary.column(name).astype(np.float64)
+        return np.where(dictionary.column("count_voronoi") > 0, column, np.nan)
 
     return values
 
 
 def stability(dictionary: Dictionary) -> np.ndarray:
-    """(K,) D = log10(N·c²), N members at arrival and c their coherence (protocol 6.1); NaN where N
-    or c is 0.
+    """(K,) stability D = log10(N·c²) of N arrival members with coherence c (protocol 6.1).
+
+    NaN where N or c is 0.
     """
     count, coherence = (
         dictionary.column(n).astype(np.float64) for n in ("count_arrival", "coherence")
@@ -107,26 +113,32 @@ def stability(dictionary: Dictionary) -> np.ndarray:
 
 
 def contested(dictionary: Dictionary) -> np.ndarray:
-    """(K,) share in [0, 1] of the examined members that a second exemplar nearly takes; NaN where
-    none was examined.
+    """(K,) share in [0, 1] of the examined members with a margin below 0.1·θ to their rival.
+
+    NaN where no member was examined.
     """
-    seen, close = (dictionary.column(n).astype(np.float64) for n in ("rival_seen", "contested"))
-    return np.divide(close, seen, out=np.full(len(seen), np.nan), where=seen > 0)
+    examined, n_contested = (
+        dictionary.column(n).astype(np.float64) for n in ("rival_seen", "contested")
+    )
+    return np.divide(n_contested, examined, out=np.full(len(examined), np.nan), where=examined > 0)
 
 
 def moved(dictionary: Dictionary) -> np.ndarray:
-    """(K,) log2 of Voronoi members over members at arrival: above 0 the region gained, below it
-    lost to later ones.
+    """(K,) log2 of the ratio of Voronoi members to arrival members.
+
+    Positive where the region gained members after their arrival, negative where it lost some to
+    regions founded later; NaN where it has none of either.
     """
     voronoi, arrival = (
         dictionary.column(n).astype(np.float64) for n in ("count_voronoi", "count_arrival")
     )
-    fits = (voronoi > 0) & (arrival > 0)
-    return np.log2(voronoi / np.where(fits, arrival, 1), out=np.full(len(fits), np.nan), where=fits)
+    has_both = (voronoi > 0) & (arrival > 0)
+    ratio = voronoi / np.where(has_both, arrival, 1)
+    return np.log2(ratio, out=np.full(len(ratio), np.nan), where=has_both)
 
 
 def _nearest(dictionary: Dictionary) -> np.ndarray:
-    """(K,) distance to the nearest other exemplar; NaN in a dictionary of one."""
+    """(K,) cosine distance to the nearest other exemplar; NaN in a dictionary of one region."""
     return np.where(
         dictionary.column("nearest_ids")[:, 0] >= 0,
         dictionary.column("nearest_distances")[:, 0].astype(float),
@@ -216,8 +228,10 @@ NUMBERS: Mapping[str, Number] = {
 
 @lru_cache(maxsize=65536)
 def kind(token: str) -> str:
-    """What a token looks like: "word" (begins one), "inside a word", "number", "punctuation",
-    "whitespace", ...
+    """The kind of a token by its characters.
+
+    One of "word" (begins a word), "Capitalised word", "inside a word", "Capitalised, no space",
+    "number", "punctuation", "symbol", "special" ("<…>"), "whitespace" and "no token" (empty).
     """
     text = token.strip()
     if not text:
@@ -236,8 +250,9 @@ def kind(token: str) -> str:
 
 @lru_cache(maxsize=65536)
 def script(token: str) -> str:
-    """The script of a token's first letter as Unicode names it, "Latin" or "Han"; "no letter" where
-    there is none.
+    """The script of a token's first letter, such as "Latin" or "Han".
+
+    "another script" for one that is not in `SCRIPTS`, "no letter" for a token without letters.
     """
     for character in token:
         if not character.isalpha():
@@ -249,46 +264,52 @@ def script(token: str) -> str:
     return "no letter"
 
 
-def _of_lens(report: Callable[[str], str]) -> Callable[[Dictionary, Labels | None], Sequence[str]]:
+def _of_top_token(
+    classify: Callable[[str], str],
+) -> Callable[[Dictionary, Labels | None], Sequence[str]]:
     def values(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
         ids = tables.token_ids(dictionary)
-        return [NO_TOKEN] * len(dictionary) if ids is None else _told(dictionary, ids[:, 0], report)
+        if ids is None:
+            return [NO_TOKEN] * len(dictionary)
+        return _classified(dictionary, ids[:, 0], classify)
 
     return values
 
 
 def _founders(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
-    return _told(dictionary, dictionary.column("founder_token"), kind)
+    return _classified(dictionary, dictionary.column("founder_token"), kind)
 
 
-def _told(dictionary: Dictionary, ids: np.ndarray, report: Callable[[str], str]) -> Sequence[str]:
-    """What `report` says of each region's token; every token is looked at once."""
-    known, place = np.unique(ids, return_inverse=True)
+def _classified(
+    dictionary: Dictionary, ids: np.ndarray, classify: Callable[[str], str]
+) -> Sequence[str]:
+    """The class of each token id (K,); `classify` is called once per distinct id."""
+    distinct, inverse = np.unique(ids, return_inverse=True)
     words = np.array(
-        [report(dictionary.piece(i)) if i >= 0 else NO_TOKEN for i in known.tolist()], object
+        [classify(dictionary.piece(i)) if i >= 0 else NO_TOKEN for i in distinct.tolist()], object
     )
-    return list(words[place])
+    return list(words[inverse])
 
 
-# -- what people said ------------------------------------------------------------------------------
+# -- labels and lists ------------------------------------------------------------------------------
 
 
 def _sources(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
-    """Who named the region: by hand, which model, or made from tokens."""
+    """The source of each region's label: "by hand", the name of a model, or "automatic"."""
     if labels is None:
         return [NO_LABEL] * len(dictionary)
-    said = {"hand": "by hand", "automatic": "automatic"}
-    found = labels.sources()
+    names = {"hand": "by hand", "automatic": "automatic"}
+    sources = labels.sources()
     return [
-        said.get(source, source.removeprefix("model:").partition("@")[0])
-        if (source := found.get(k, ""))
+        names.get(source, source.removeprefix("model:").partition("@")[0])
+        if (source := sources.get(k, ""))
         else NO_LABEL
         for k in range(len(dictionary))
     ]
 
 
 def _lists(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
-    """The list a region is in; of several the oldest."""
+    """The name of the list that each region is in; of several, the oldest."""
     out = [NO_LIST] * len(dictionary)
     for name, listed in reversed(list(labels.lists.items() if labels else ())):
         for region in listed.regions:
@@ -298,11 +319,14 @@ def _lists(dictionary: Dictionary, labels: Labels | None) -> Sequence[str]:
 
 CATEGORIES: Mapping[str, Category] = {
     "kind": Category(
-        "Kind of top token", _of_lens(kind), lambda d, _: tables.token_ids(d) is not None, NO_TOKEN
+        "Kind of top token",
+        _of_top_token(kind),
+        lambda d, _: tables.token_ids(d) is not None,
+        NO_TOKEN,
     ),
     "script": Category(
         "Script of top token",
-        _of_lens(script),
+        _of_top_token(script),
         lambda d, _: tables.token_ids(d) is not None,
         NO_TOKEN,
     ),

@@ -1,8 +1,8 @@
-"""The paper's neighbourhood figure as plain data: a column a dictionary, A on top, B at the foot,
-cards between them.
+"""The paper's neighbourhood figure as data: one column per dictionary, with cards between A and B.
 
-Knows no screen. A card is one region as a reader sees it; a column is what lies between A and B, or
-the path from A to B, in one dictionary (protocol 11.1 to 11.5).
+A card describes one region. A column has the anchor A on top, B at the foot, and the regions
+between them, or on a path from A to B, in one dictionary (protocol 11.1 to 11.5). This module does
+not depend on Streamlit.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ SHOWN = 8
 TOKENS = 3
 EXCERPTS = 3
 MISSED, SAME, MEANT = "miss", "same", "between"
+"""Kinds of a column, see `Column`."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """One region: its first lens tokens on the basis, its colour, its members, its closest excerpts
-    as rows.
+    """One region of the figure.
 
-    label: what it is called; empty when nobody named it. It stands in for tokens where the file
-    holds none.
+    tokens: its first lens tokens on the basis.
+    color: "#rrggbb".
+    members: number of members.
+    excerpts: its nearest excerpts as rows.
+    label: its label, shown in place of tokens where the file has none; empty without a label.
     """
 
     region: int
@@ -43,8 +46,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Step:
-    """A card with the cosine on the arrow before it and on the arrow after it; excess: by how much
-    it misses.
+    """A card between the anchors.
+
+    before, after: cosine on the arrow to the card and on the arrow from it.
+    excess: by how much a nearest miss fails the condition of lying between; 0 for others.
     """
 
     card: Card
@@ -55,13 +60,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Column:
-    """One dictionary's answer.
+    """The column of one dictionary.
 
-    key: of the dictionary. a, b: the anchors here and how they were carried (None: chosen here).
-    cosine: of A with B.
-    kind: "between", "path", "miss" (nothing lies between; the steps are the nearest misses), "same"
-    (A and B are one region here) or "apart" (no path). total: how many there are, of which `steps`
-    are the first. said: a short line.
+    key: identifies the dictionary.
+    title: name of the column.
+    size: regions of the dictionary.
+    a, b: cards of the anchors in this dictionary.
+    carried_a, carried_b: how the anchors were carried over; None where they were chosen here.
+    cosine: between A and B.
+    kind: "between", "path", "miss" (no region lies between; `steps` are the nearest misses), "same"
+        (A and B are one region here) or "apart" (there is no path).
+    steps: the first of the regions, in order.
+    total: number of regions between or on the path.
+    said: the result in one short line.
     """
 
     key: str
@@ -82,7 +93,7 @@ Maker = Callable[[int], Card]
 
 
 def card(dictionary: Dictionary, region: int, basis: Basis) -> Card:
-    """The card of one region; reads its lens and its excerpts."""
+    """The card of one region, with its lens on the given basis and its nearest excerpts."""
     near = [excerpts.aligned(e) for e in dictionary.excerpts(region) if e.band == "near"][:EXCERPTS]
     lens = dictionary.lens(region, f"{basis}_up") or dictionary.lens(region)
     return Card(
@@ -96,7 +107,11 @@ def card(dictionary: Dictionary, region: int, basis: Basis) -> Card:
 
 @dataclass(frozen=True)
 class Pair:
-    """Anchors A and B in one dictionary, and how each came there."""
+    """The anchors A and B in one dictionary.
+
+    a, b: ids of the regions. carried_a, carried_b: how they were carried over from another
+    dictionary; None where they were chosen in this one.
+    """
 
     a: int
     b: int
@@ -105,7 +120,7 @@ class Pair:
 
     @classmethod
     def carry(cls, seed: Dictionary, a: int, b: int, other: Dictionary, basis: Basis) -> Pair:
-        """The anchors of `seed` found in another dictionary of its family and layer."""
+        """Carry the anchors a and b of `seed` to another dictionary of its family and layer."""
         if other is seed:
             return cls(a, b)
         first, second = (study.carried(seed, region, other, basis) for region in (a, b))
@@ -115,19 +130,24 @@ class Pair:
 def lens_column(
     key: str, dictionary: Dictionary, pair: Pair, basis: Basis, make: Maker, shown: int = SHOWN
 ) -> Column:
-    """What lies between the anchors: the first cards in order, or the nearest misses where nothing
-    does.
+    """The column of the regions between the anchors, or of the nearest misses if there are none.
+
+    key: identifies the dictionary.
+    pair: the anchors in it.
+    basis: the vectors compared.
+    make: makes the card of a region.
+    shown: largest number of cards.
     """
     column = _column(key, dictionary, pair, basis, make)
     if pair.a == pair.b:
         return column(kind=SAME, steps=(), total=0, said="A and B are one region here")
-    found = study.between(dictionary.basis(basis), pair.a, pair.b)
-    if len(found):
-        steps = tuple(_steps(found, make, shown))
-        return column(kind=MEANT, steps=steps, total=len(found), said=f"{len(found):,} between")
-    said = "none; nearest misses:" if found.misses else "nothing else is here"
+    between = study.between(dictionary.basis(basis), pair.a, pair.b)
+    if len(between):
+        steps = tuple(_steps(between, make, shown))
+        return column(kind=MEANT, steps=steps, total=len(between), said=f"{len(between):,} between")
+    said = "none; nearest misses:" if between.misses else "no other region"
     return column(
-        kind=MISSED, steps=_missed(dictionary, pair, basis, found, make), total=0, said=said
+        kind=MISSED, steps=_missed(dictionary, pair, basis, between, make), total=0, said=said
     )
 
 
@@ -141,24 +161,33 @@ def path_column(
     k: int,
     weighted: bool,
 ) -> Column:
-    """The chain of regions from A to B through the graph of k neighbours."""
+    """The column of the regions on the shortest path from A to B in the graph of k neighbours.
+
+    key, pair, basis, make: as in `lens_column`.
+    listed: the neighbours of every region on the basis.
+    k: number of neighbours each region is joined to.
+    weighted: whether an edge is as long as its cosine distance; else the path has the fewest edges.
+    """
     column = _column(key, dictionary, pair, basis, make)
     if pair.a == pair.b:
         return column(kind=SAME, steps=(), total=0, said="A and B are one region here")
-    found = study.path(dictionary.basis(basis), listed, pair.a, pair.b, k, weighted)
-    if found is None:
+    path = study.path(dictionary.basis(basis), listed, pair.a, pair.b, k, weighted)
+    if path is None:
         least = study.connecting_k(listed, pair.a, pair.b)
-        way = f"k = {least} joins them" if least else f"not even k = {study.MOST_LISTED} joins them"
-        return column(kind="apart", steps=(), total=0, said=f"no path at k = {k}; {way}")
-    hops = f"{found.hops} hop{'s' if found.hops != 1 else ''}"
+        hint = (
+            f"k = {least} joins them" if least else f"not even k = {study.MOST_LISTED} joins them"
+        )
+        return column(kind="apart", steps=(), total=0, said=f"no path at k = {k}; {hint}")
+    hops = f"{path.hops} hop{'s' if path.hops != 1 else ''}"
     return column(
-        kind="path", steps=tuple(_chain(found, make)), total=max(0, found.hops - 1), said=hops
+        kind="path", steps=tuple(_chain(path, make)), total=max(0, path.hops - 1), said=hops
     )
 
 
 def _column(
     key: str, dictionary: Dictionary, pair: Pair, basis: Basis, make: Maker
 ) -> Callable[..., Column]:
+    """`Column` with everything filled in but kind, steps, total and said."""
     percentile, vectors = dictionary.info.get("percentile"), dictionary.basis(basis)
     return partial(
         Column,
@@ -173,15 +202,18 @@ def _column(
     )
 
 
-def _steps(found: Between, make: Maker, shown: int) -> Sequence[Step]:
+def _steps(between: Between, make: Maker, shown: int) -> Sequence[Step]:
     rows = zip(
-        found.regions[:shown].tolist(), found.from_a.tolist(), found.to_b.tolist(), strict=False
+        between.regions[:shown].tolist(),
+        between.from_a.tolist(),
+        between.to_b.tolist(),
+        strict=False,
     )
     return [Step(make(k), 1 - before, 1 - after) for k, before, after in rows]
 
 
 def _missed(
-    dictionary: Dictionary, pair: Pair, basis: Basis, found: Between, make: Maker
+    dictionary: Dictionary, pair: Pair, basis: Basis, between: Between, make: Maker
 ) -> tuple[Step, ...]:
     vectors = dictionary.basis(basis)
     return tuple(
@@ -191,10 +223,10 @@ def _missed(
             float(vectors[k] @ vectors[pair.b]),
             excess,
         )
-        for k, excess in found.misses
+        for k, excess in between.misses
     )
 
 
-def _chain(found: Path, make: Maker) -> Sequence[Step]:
-    inner = found.regions[1:-1]
-    return [Step(make(k), found.cosines[i], found.cosines[i + 1]) for i, k in enumerate(inner)]
+def _chain(path: Path, make: Maker) -> Sequence[Step]:
+    inner = path.regions[1:-1]
+    return [Step(make(k), path.cosines[i], path.cosines[i + 1]) for i, k in enumerate(inner)]

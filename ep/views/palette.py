@@ -1,8 +1,8 @@
-"""Colours: which one a region, a neighbourhood or a number has. Knows no screen; every screen and
-export asks here.
+"""Colours of regions, neighbourhoods and numbers, on every page and in every export.
 
-The eight categorical colours were found by search for the largest least distance in OKLab over
-normal, protan, deutan and tritan sight. Group 0, the largest, takes the palest so that it recedes.
+The eight categorical colours maximise the smallest distance in OKLab between any two of them over
+normal, protan, deutan and tritan vision. Group 0, the largest, has the palest, so that it recedes.
+This module does not depend on Streamlit.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ GROUP_COLORS = (
     "#498267",
     "#ad5d00",
 )
-"""The colour of neighbourhood 0, 1, ... 7."""
+"""The colours of neighbourhoods 0 to 7."""
 OTHER = "#8a93a6"
-"""Beyond θ, unknown, or no neighbourhood stored."""
+"""The colour of what is beyond θ, unknown, or without a stored neighbourhood."""
 SEQUENTIAL_LIGHT = (
     *("#eef3f5", "#d5e6ea", "#b5d5de", "#8fc0d1", "#68a9c6"),
     *("#4690b9", "#3476a9", "#2d5d93", "#274577", "#1f2f56"),
 )
-"""Little to much, on a white page; "much" must leave the colour of the page, hence another ramp in
-the dark.
+"""From low to high on a light page.
+
+The high end must contrast with the page, so a dark page has its own ramp.
 """
 SEQUENTIAL_DARK = (
     *("#1d2a3d", "#22395a", "#264a76", "#2d5d93", "#3476a9"),
@@ -46,13 +47,13 @@ DIVERGING_DARK = (
     *("#26313f", "#2b4f76", "#3f7abf", "#6fa3d6", "#a9c8e6"),
 )
 JITTER_WHITE, JITTER_BLACK = 0.26, 0.18
-"""On the map only, a region's colour moves up to this far to white or to black, so that neighbours
-part.
+"""How far a region's colour moves at most towards white or black on the map, as a share of the way,
+so that neighbouring cells differ.
 """
 
 
 def sequential(dark: bool = False) -> tuple[str, ...]:
-    """The ten steps from little to much for a light or a dark page."""
+    """The ten steps from low to high for a light or a dark page."""
     return SEQUENTIAL_DARK if dark else SEQUENTIAL_LIGHT
 
 
@@ -62,9 +63,7 @@ def diverging(dark: bool = False) -> tuple[str, ...]:
 
 
 def group_colors(dictionary: Dictionary) -> tuple[str, ...]:
-    """The colour of each of the dictionary's neighbourhoods, in their order; one grey when it
-    stores none.
-    """
+    """The colours of the dictionary's neighbourhoods in order; a single grey if it stores none."""
     if "neighbourhood" not in dictionary or len(dictionary) == 0:
         return (OTHER,)
     n = int(dictionary.column("neighbourhood").max()) + 1
@@ -72,14 +71,12 @@ def group_colors(dictionary: Dictionary) -> tuple[str, ...]:
 
 
 def group_of(dictionary: Dictionary, region: int) -> int:
-    """The neighbourhood of a region, 0 when the dictionary stores none."""
+    """The neighbourhood of a region; 0 if the dictionary stores none."""
     return int(dictionary.row("neighbourhood", region)) if "neighbourhood" in dictionary else 0
 
 
 def region_color(dictionary: Dictionary, region: int) -> str:
-    """The plain colour of a region, "#rrggbb": its neighbourhood's, on chips, tables and charts
-    alike.
-    """
+    """The colour of a region's neighbourhood, "#rrggbb", as on chips, tables and charts."""
     if "neighbourhood" not in dictionary:
         return OTHER
     return GROUP_COLORS[group_of(dictionary, region) % len(GROUP_COLORS)]
@@ -88,11 +85,11 @@ def region_color(dictionary: Dictionary, region: int) -> str:
 def region_colors(
     dictionary: Dictionary, regions: Sequence[int] | np.ndarray | None = None
 ) -> list[str]:
-    """The plain colours of many regions (all when None), in the order given."""
-    wanted = np.arange(len(dictionary)) if regions is None else np.asarray(regions, np.int64)
+    """The colours of several regions, as `region_color` gives them; of all regions for None."""
+    ids = np.arange(len(dictionary)) if regions is None else np.asarray(regions, np.int64)
     if "neighbourhood" not in dictionary:
-        return [OTHER] * len(wanted)
-    groups = dictionary.column("neighbourhood")[wanted]
+        return [OTHER] * len(ids)
+    groups = dictionary.column("neighbourhood")[ids]
     return [GROUP_COLORS[int(g) % len(GROUP_COLORS)] for g in groups]
 
 
@@ -104,9 +101,7 @@ def rgb(colors: Sequence[str]) -> np.ndarray:
 
 
 def map_colors(dictionary: Dictionary) -> np.ndarray:
-    """(K, 3) uint8 colours of the map's cells: the group's, with a lightness jitter fixed by the
-    region's id.
-    """
+    """(K, 3) uint8 colours of the map's cells: the neighbourhood's, lighter or darker by id."""
     base = np.broadcast_to(rgb([OTHER]), (len(dictionary), 3)).astype(np.float64)
     if "neighbourhood" in dictionary:
         base = rgb(GROUP_COLORS)[dictionary.column("neighbourhood") % len(GROUP_COLORS)].astype(
@@ -117,20 +112,20 @@ def map_colors(dictionary: Dictionary) -> np.ndarray:
     return np.round(lighter * (1 - JITTER_BLACK * np.maximum(-share, 0))).astype(np.uint8)
 
 
-def ramp_colors(values: np.ndarray, dark: bool = False) -> np.ndarray:
-    """(n, 3) uint8 on the sequential ramp of values already scaled to [0, 1]; NaN takes the low
-    end.
+def on_ramp(share: np.ndarray, colors: Sequence[str]) -> np.ndarray:
+    """(n, 3) uint8 colours on a ramp, interpolated between its steps.
+
+    share: (n,) positions on the ramp in [0, 1]; NaN becomes grey.
+    colors: the steps from low to high, "#rrggbb".
     """
-    steps = rgb(sequential(dark)).astype(np.float64)
-    at = np.nan_to_num(np.clip(np.asarray(values, np.float64), 0, 1)) * (len(steps) - 1)
-    return (
-        np.stack([np.interp(at, np.arange(len(steps)), steps[:, j]) for j in range(3)], 1)
-        .round()
-        .astype(np.uint8)
-    )
+    steps = rgb(colors).astype(np.float64)
+    position = np.nan_to_num(np.clip(np.asarray(share, np.float64), 0, 1)) * (len(steps) - 1)
+    mixed = np.stack([np.interp(position, np.arange(len(steps)), steps[:, j]) for j in range(3)], 1)
+    grey = np.isnan(share)[:, None]
+    return np.where(grey, rgb([OTHER]), mixed.round()).astype(np.uint8)
 
 
 def _hashed(n: int) -> np.ndarray:
-    """(n,) numbers in [0, 1) that depend on the id alone and look unordered."""
-    golden = 0.6180339887498949  # neighbouring ids fall far apart
+    """(n,) numbers in [0, 1) that depend on the id alone and look random."""
+    golden = 0.6180339887498949  # multiples of the golden ratio keep successive ids far apart
     return np.arange(n) * golden % 1.0

@@ -1,9 +1,10 @@
-"""An index of stored passages: which regions have an excerpt with a phrase around its marked token.
+"""An index of stored passages: the regions with an excerpt that has a phrase near its marked token.
 
-Tokens are numbered by their text, so that those which begin a certain way are neighbours; a phrase
-is found inside tokens, and across them from the rarer side of each possible cut. What a search
-costs depends on the hits, not on the length of all text. Letters match whatever their case, in
-every script. Knows no region's columns and no screen.
+Tokens are numbered by the sorted order of their texts, so that tokens with a common beginning have
+consecutive numbers. A phrase is searched for within single tokens and, at each place where a token
+boundary may divide it, across tokens, starting from the rarer side. The cost of a search depends on
+the number of occurrences, not on the length of the text. Case is ignored, in every script. This
+module does not depend on Streamlit.
 """
 
 from __future__ import annotations
@@ -16,19 +17,22 @@ import numpy as np
 from ep.method.dictionary import Dictionary
 
 BEFORE, AFTER = 16, 8
-"""How far from the marked token, in tokens, a phrase in an excerpt may start: about what one line
-shows.
+"""Largest distance, in tokens, of a phrase before and after the marked token of its excerpt.
+
+It is measured from the nearer end of the phrase. One line shows about this much.
 """
 SHORTEST = 2
-"""Bytes: one letter is in every passage."""
+"""Shortest phrase to search for, in bytes: a single letter is in every passage."""
 _LAST = b"\xff" * 4
-"""Sorts after every UTF-8 text."""
+"""Sorts after every UTF-8 text, since none contains the byte 0xff."""
 Hits = tuple[np.ndarray, np.ndarray]
+"""Occurrences of a phrase: (n,) indices of their first tokens, (n,) of their last, in all text."""
 
 
 def fold(text: bytes) -> bytes:
-    """Text without the difference of case; bytes that are no UTF-8 of their own (part of a
-    character) stay.
+    """Case-folded text, in UTF-8.
+
+    Of bytes that are not valid UTF-8, such as part of a character, only ASCII letters are folded.
     """
     try:
         return text.decode().casefold().encode()
@@ -37,92 +41,102 @@ def fold(text: bytes) -> bytes:
 
 
 def containing(texts: Sequence[bytes], phrase: bytes) -> np.ndarray:
-    """The indices of the texts that hold the phrase, rising."""
+    """The indices of the texts that contain the phrase, in rising order."""
     return np.array([i for i, text in enumerate(texts) if phrase in text], np.int64)
 
 
 class Vocabulary:
-    """The distinct folded pieces of a dictionary's tokens, sorted; `number` finds a token id's
-    place among them.
+    """The distinct case-folded pieces of a dictionary's tokens, sorted.
+
+    texts: the pieces; a piece's number is its index here.
     """
 
     def __init__(self, dictionary: Dictionary, more: np.ndarray) -> None:
-        """more: token ids that must have a place too, though the file may not know their text."""
+        """Read the pieces of a dictionary.
+
+        more: token ids that need a number too; "<id>" stands for the text of one that the file
+            does not have.
+        """
         known = dictionary.column("vocabulary_ids").astype(np.int64)
         folded = [fold(piece) for piece in dictionary.column("vocabulary_pieces").tolist()]
-        strange = np.setdiff1d(more, known)
-        folded += [f"<{token}>".encode() for token in strange.tolist()]
+        unknown = np.setdiff1d(more, known)
+        folded += [f"<{token}>".encode() for token in unknown.tolist()]
         self.texts = sorted(set(folded))
-        place = {piece: i for i, piece in enumerate(self.texts)}
-        ids = np.concatenate([known, strange])
+        number_of = {piece: i for i, piece in enumerate(self.texts)}
+        ids = np.concatenate([known, unknown])
         order = np.argsort(ids, kind="stable")
-        self._ids, self._places = (
+        self._ids, self._numbers = (
             ids[order],
-            np.array([place[piece] for piece in folded], np.int32)[order],
+            np.array([number_of[piece] for piece in folded], np.int32)[order],
         )
+        # Reversed pieces in sorted order, to look up pieces by their endings.
         self._reversed = sorted((piece[::-1], i) for i, piece in enumerate(self.texts))
-        self._place = place
+        self._number_of = number_of
 
     def number(self, ids: np.ndarray) -> np.ndarray:
-        """The place of each token id, int32 of the same shape; ids that are no token get
-        `len(texts)`.
+        """The number of each token id's piece, int32 in the same shape; `len(texts)` for other ids.
+
+        ids: token ids of any shape; -1 and the like are allowed.
         """
         if not len(self._ids):
             return np.zeros(ids.shape, np.int32)
-        at = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
-        return np.where(self._ids[at] == ids, self._places[at], np.int32(len(self.texts)))
+        row = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+        return np.where(self._ids[row] == ids, self._numbers[row], np.int32(len(self.texts)))
 
     def beginning(self, text: bytes) -> range:
-        """The pieces that begin with the text."""
+        """The numbers of the pieces that begin with the text."""
         return range(bisect_left(self.texts, text), bisect_left(self.texts, text + _LAST))
 
     def ending(self, text: bytes) -> np.ndarray:
-        """The pieces that end with the text."""
+        """The numbers of the pieces that end with the text."""
         low = bisect_left(self._reversed, (text[::-1], -1))
         high = bisect_left(self._reversed, (text[::-1] + _LAST, -1))
         return np.array([i for _, i in self._reversed[low:high]], np.int64)
 
     def opening(self, text: bytes) -> list[tuple[int, bytes]]:
-        """The pieces that the text begins with, shorter than it, each with what is left of the
-        text.
-        """
-        found = ((self._place.get(text[:n]), text[n:]) for n in range(1, len(text)))
-        return [(place, rest) for place, rest in found if place is not None]
+        """The pieces that are proper prefixes of the text: (number, remainder of the text)."""
+        splits = ((self._number_of.get(text[:n]), text[n:]) for n in range(1, len(text)))
+        return [(number, rest) for number, rest in splits if number is not None]
 
 
 class Passages:
-    """The tokens of all passages, where each piece occurs, and which excerpts a phrase at each
-    place belongs to.
-    """
+    """The tokens of all stored passages, indexed by piece, and the excerpts around each token."""
 
     def __init__(self, dictionary: Dictionary, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
+        # Inverted index: piece p occurs at the tokens order[at[p] : at[p + 1]].
         self._tokens = vocabulary.number(dictionary.column("passage_tokens"))
         self._order = np.argsort(self._tokens, kind="stable").astype(np.int32)
         counts = np.bincount(self._tokens, minlength=len(vocabulary.texts))
         self._at = np.concatenate([[0], np.cumsum(counts)])
         offsets = dictionary.column("passage_offsets").astype(np.int64)
-        self._opens = np.zeros(len(self._tokens) + 1, bool)
+        self._opens = np.zeros(len(self._tokens) + 1, bool)  # whether a passage begins at a token
         self._opens[offsets] = True
         row = np.searchsorted(
             dictionary.column("passage_ids"), dictionary.column("excerpt_passage")
         )
+        # Excerpts in the order of their marked tokens: those near any token are consecutive.
         marked = offsets[row] + dictionary.column("excerpt_position")
         order = np.argsort(marked, kind="stable")
         self._region = _region_of_excerpts(dictionary)[order]
         lengths = np.diff(offsets)
+        # before[i]: number of excerpts marked before token i.
         before = np.concatenate(
             [[0], np.cumsum(np.bincount(marked, minlength=len(self._tokens)))]
         ).astype(np.int32)
-        place = np.arange(len(self._tokens))
+        token = np.arange(len(self._tokens))
         first, last = np.repeat(offsets[:-1], lengths), np.repeat(offsets[1:], lengths) - 1
-        self._low = before[np.maximum(place - AFTER, first)]
-        self._high = before[np.minimum(place + BEFORE, last) + 1]
+        # A phrase from token a to token b of one passage belongs to excerpts low[a]:high[b].
+        self._low = before[np.maximum(token - AFTER, first)]
+        self._high = before[np.minimum(token + BEFORE, last) + 1]
 
     def regions(self, phrase: bytes) -> np.ndarray:
-        """Ids of the regions with an excerpt that has the folded phrase around its marked token,
-        rising.
+        """Ids, in rising order, of the regions with an excerpt that has the phrase near its token.
+
+        phrase: case-folded, see `fold`.
         """
+        # Each occurrence covers an interval of excerpts: +1 where it begins, -1 where it ends. The
+        # running sum is then the number of occurrences that belong to each excerpt.
         change = np.zeros(len(self._region) + 1, np.int64)
         for first, last in self._hits(phrase):
             change += np.bincount(self._low[first], minlength=len(change))
@@ -130,20 +144,20 @@ class Passages:
         return np.unique(self._region[np.cumsum(change[:-1]) > 0])
 
     def _hits(self, phrase: bytes) -> Iterator[Hits]:
+        """Every occurrence of the phrase: within one token, or across the boundary of two."""
         inside = self._where(containing(self._vocabulary.texts, phrase))
         yield inside, inside
         for cut in range(1, len(phrase)):
             yield from self._across(phrase[:cut], phrase[cut:])
 
     def _across(self, head: bytes, rest: bytes) -> Iterator[Hits]:
-        """Where a token ends with `head` and the next ones go on with `rest`, as (first, last)
-        tokens.
-        """
+        """Occurrences where a token ends with `head` and the following tokens begin with `rest`."""
         ends = self._vocabulary.ending(head)
         whole, parts = self._vocabulary.beginning(rest), self._vocabulary.opening(rest)
-        begins = np.array([*whole, *(place for place, _ in parts)], np.int64)
+        begins = np.array([*whole, *(number for number, _ in parts)], np.int64)
         if not len(ends) or not len(begins):
             return
+        # Start from the rarer side, and check the other side at these places only.
         if self._occurrences(ends) <= self._occurrences(begins):
             first = self._where(ends)
         else:
@@ -152,19 +166,21 @@ class Passages:
             first = first[self._among(ends)[self._tokens[first]]]
         yield from self._follow(first, first + 1, rest)
 
-    def _follow(self, first: np.ndarray, now: np.ndarray, rest: bytes) -> Iterator[Hits]:
-        inside = ~self._opens[now]
-        first, now = first[inside], now[inside]
-        token = self._tokens[now]
+    def _follow(self, first: np.ndarray, current: np.ndarray, rest: bytes) -> Iterator[Hits]:
+        """Occurrences that began at `first` and continue with `rest` from the tokens `current`."""
+        inside = ~self._opens[current]  # an occurrence does not reach into the next passage
+        first, current = first[inside], current[inside]
+        piece = self._tokens[current]
         whole = self._vocabulary.beginning(rest)
-        done = (token >= whole.start) & (token < whole.stop)
-        if done.any():
-            yield first[done], now[done]
-        for place, left in self._vocabulary.opening(rest):
-            if (here := token == place).any():
-                yield from self._follow(first[here], now[here] + 1, left)
+        is_complete = (piece >= whole.start) & (piece < whole.stop)
+        if is_complete.any():
+            yield first[is_complete], current[is_complete]
+        for number, remainder in self._vocabulary.opening(rest):
+            if (mask := piece == number).any():
+                yield from self._follow(first[mask], current[mask] + 1, remainder)
 
     def _where(self, pieces: np.ndarray) -> np.ndarray:
+        """The tokens at which any of the pieces occurs."""
         slices = [self._order[self._at[p] : self._at[p + 1]] for p in pieces.tolist()]
         return np.concatenate(slices) if slices else np.zeros(0, np.int32)
 
@@ -172,13 +188,14 @@ class Passages:
         return int((self._at[pieces + 1] - self._at[pieces]).sum())
 
     def _among(self, pieces: np.ndarray) -> np.ndarray:
-        wanted = np.zeros(len(self._vocabulary.texts), bool)
-        wanted[pieces] = True
-        return wanted
+        """A mask over all pieces that is true for the given ones."""
+        mask = np.zeros(len(self._vocabulary.texts), bool)
+        mask[pieces] = True
+        return mask
 
 
 class PlainPassages:
-    """Passages without tokens: a phrase anywhere in the text belongs to all its excerpts."""
+    """Passages without tokens: a phrase anywhere in a passage belongs to all its excerpts."""
 
     def __init__(self, dictionary: Dictionary) -> None:
         offsets = dictionary.column("plain_offsets").tolist()
@@ -190,12 +207,13 @@ class PlainPassages:
         self._region = _region_of_excerpts(dictionary)
 
     def regions(self, phrase: bytes) -> np.ndarray:
-        """Ids of the regions with an excerpt whose text holds the folded phrase, rising."""
-        wanted = np.zeros(len(self._texts), bool)
-        wanted[containing(self._texts, phrase)] = True
-        return np.unique(self._region[wanted[self._row]])
+        """Ids, in rising order, of the regions with an excerpt whose passage has the phrase."""
+        mask = np.zeros(len(self._texts), bool)
+        mask[containing(self._texts, phrase)] = True
+        return np.unique(self._region[mask[self._row]])
 
 
 def _region_of_excerpts(dictionary: Dictionary) -> np.ndarray:
+    """(E,) the region of each stored excerpt."""
     counts = np.diff(dictionary.column("excerpt_offsets"))
     return np.repeat(np.arange(len(counts)), counts)

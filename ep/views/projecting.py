@@ -1,10 +1,9 @@
-"""UMAP of exemplars: cosine in the full space, exact neighbours, seeded, one thread, with progress
-and cancel.
+"""UMAP of exemplars: seeded, on one thread, with exact cosine neighbours, progress and cancelling.
 
-For a sphere three components are pushed to radius 1 afterwards, like principal axes. UMAP can also
-lay points on a sphere itself (haversine), but on the demo (3,322 regions) that keeps fewer
-neighbours, trustworthiness 0.78 against 0.86, and takes three times as long. Knows no dictionary
-and no file.
+For a sphere three components are computed, which the map scales to radius 1 as it does principal
+axes. UMAP can also embed on a sphere (haversine distance), but on the demo (3,322 regions) that
+preserves fewer neighbours, with a trustworthiness of 0.78 against 0.86, and takes three times as
+long. This module depends neither on dictionaries nor on files.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
 
 from ep.errors import ConfigError, RequestError
 from ep.method.surroundings import nearest, principal_axes
+from ep.shapes import Float32
 
 FEWEST_FOR_UMAP = 16
 SEED = 0
@@ -26,16 +25,19 @@ Report = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """What UMAP is asked for. neighbours: 2 to 200; more shows broad shape, fewer local detail.
-    min_dist: 0 to 0.99.
+    """Settings of UMAP.
+
+    neighbours: neighbours per region, 2 to 200; more show the broad shape, fewer local detail.
+    min_dist: least distance between points on the map, 0 to 0.99.
     """
 
     neighbours: int = 15
     min_dist: float = 0.1
 
     def check(self, regions: int) -> None:
-        """RequestError for a dictionary too small for UMAP, ConfigError for settings out of
-        range.
+        """Check the settings for a dictionary of the given number of regions.
+
+        Raises RequestError if the dictionary is too small, ConfigError for settings out of range.
         """
         if regions < FEWEST_FOR_UMAP:
             raise RequestError(
@@ -44,28 +46,31 @@ class Settings:
             )
         if not 2 <= self.neighbours <= 200 or not 0 <= self.min_dist < 1:
             raise ConfigError(
-                f"UMAP was asked for {self.neighbours} neighbours and a distance of "
-                f"{self.min_dist:g}: "
-                "expected 2 to 200 and 0 to 0.99"
+                f"UMAP was given {self.neighbours} neighbours and a least distance of "
+                f"{self.min_dist:g}: expected 2 to 200 and 0 to 0.99"
             )
 
 
 def umap_coordinates(
     exemplars: Float32[np.ndarray, "K d"], n_components: int, asked: Settings, report: Report
 ) -> Float32[np.ndarray, "K a"]:
-    """(K, n_components) coordinates about their mean. It starts on the principal axes, so that both
-    maps lie alike.
+    """(K, n_components) coordinates by UMAP, centred at their mean.
 
-    report(what, share): called as the work goes on; what it raises ends the work.
+    exemplars: (K, d) unit rows.
+    asked: the settings, already checked.
+    report(what, share): called as the work proceeds; an exception it raises ends the work.
+
+    The embedding starts from the principal axes, so that it is oriented like the PCA map.
     """
     report("exact nearest regions in the full space", 0.02)
     n_neighbors = min(asked.neighbours, len(exemplars) - 1)
     ids, distances = nearest(exemplars, n_neighbors - 1)
+    # UMAP expects each point as its own first neighbour.
     ids = np.concatenate([np.arange(len(ids))[:, None], ids], axis=1).astype(np.int32)
     distances = np.concatenate([np.zeros((len(ids), 1), np.float32), distances], axis=1)
     report("loading UMAP", 0.15)
     with warnings.catch_warnings():
-        # its optional part, not ours
+        # UMAP warns on import that parametric UMAP, which is not used here, needs Tensorflow.
         warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
         from umap import umap_
     from umap.distances import named_distances_with_gradients
@@ -77,7 +82,7 @@ def umap_coordinates(
     )
     start, _ = principal_axes(exemplars, n_components)
     start = 10 * start / max(float(np.abs(start).max()), 1e-12)
-    start = start + random.normal(scale=1e-3, size=start.shape)  # coinciding regions have to part
+    start = start + random.normal(scale=1e-3, size=start.shape)  # separates coinciding regions
     a, b = umap_.find_ab_params(1.0, asked.min_dist)
     report("layout", 0.3)
     place, _ = umap_.simplicial_set_embedding(
@@ -113,17 +118,19 @@ def umap_coordinates(
 
 
 class _Epochs:
-    """What UMAP's progress bar writes to: every "epoch total" is told on; what `report` raises ends
-    the layout.
+    """File that UMAP's progress bar writes to, in the form "epoch total"; reports each epoch.
+
+    An exception that `report` raises ends the embedding.
     """
 
     def __init__(self, report: Report) -> None:
         self._report = report
 
     def write(self, text: str) -> None:
+        """Report the progress in `text`; text in any other form is ignored."""
         n, _, total = text.strip().partition(" ")
         if n.isdigit() and total.isdigit() and int(total):
             self._report(f"layout, epoch {n} of {total}", 0.3 + 0.65 * int(n) / int(total))
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Do nothing; nothing is buffered."""

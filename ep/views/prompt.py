@@ -1,9 +1,8 @@
-"""A prompt read through a dictionary: which region each token falls in, how far, and what else is
-near.
+"""A prompt read through a dictionary: each token's region and distance, and other near regions.
 
-Arrays in, arrays out: it knows no model (activations are handed in) and no screen. Distances,
-thresholds and read-outs are those of `ep.method`; the build's own distribution comes from the
-distance histograms stored in the file.
+The functions take activations as arrays; the model is run elsewhere. Distances, thresholds and
+read-outs are those of `ep.method`. The distribution of the build's own distances comes from the
+histograms stored in the file. This module does not depend on Streamlit.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from ep.errors import ModelError
 from ep.method import readouts
 from ep.method.dictionary import Dictionary
 from ep.method.geometry import directions
+from ep.shapes import Bool, Float, Int
 
 READOUTS = {
     "Nearest": "the one region whose exemplar is nearest; the stronger the colour, the closer",
@@ -28,22 +27,29 @@ READOUTS = {
     "Otsu": "the regions on the near side of Otsu's split; the stronger the colour, the fewer "
     "stand out",
 }
-"""The read-outs of the page and what each shows."""
+"""The page's read-outs, and what each shows."""
 NEAR = 8
+"""Nearest regions stored for each token."""
 STRONGEST = 0.78
 WEAKEST = 0.05
+"""Range of the strength of a token's colour."""
 CHUNK = 64
+"""Tokens whose distances to all regions are in memory together."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """t tokens of one prompt and what one dictionary says of each.
+    """The t tokens of one prompt, assigned to the regions of one dictionary.
 
-    tokens: their text; outside: True where the dictionary does not apply (BOS), template: True
-    where a chat template wrote the token. x (t, d) raw activations. near_ids, near_distances (t,
-    m): the m ≤ 8 nearest regions, in order. within, otsu (t,): how many regions lie within θ, and
-    on the near side of Otsu's split. norm (t,): ‖x − c‖ in units of the build's typical norm, NaN
-    when the file does not hold it.
+    tokens: their texts.
+    outside: (t,) True where the dictionary does not apply, at the beginning-of-sequence token.
+    template: (t,) True for tokens that come from a chat template.
+    x: (t, d) raw activations.
+    near_ids, near_distances: (t, m) the m ≤ 8 nearest regions, closest first, and their distances.
+    within: (t,) number of regions within θ.
+    otsu: (t,) number of regions on the near side of Otsu's split.
+    norm: (t,) ‖x − c‖ in units of the build's typical norm; NaN if the file does not have it.
+    truncated: whether the prompt was cut off because it was too long.
     """
 
     tokens: tuple[str, ...]
@@ -62,16 +68,19 @@ class Reading:
 
     @property
     def region(self) -> Int[np.ndarray, " t"]:
-        """The nearest region of each token."""
+        """(t,) the nearest region of each token."""
         return self.near_ids[:, 0]
 
     @property
     def distance(self) -> Float[np.ndarray, " t"]:
-        """The distance of each token to its nearest exemplar."""
+        """(t,) the distance of each token to its nearest exemplar."""
         return self.near_distances[:, 0]
 
     def margin(self, token: int) -> float | None:
-        """How much farther the second region is; None when the dictionary has one region only."""
+        """The distance to the second nearest exemplar less that to the nearest.
+
+        None in a dictionary of one region.
+        """
         row = self.near_distances[token]
         return float(row[1] - row[0]) if len(row) > 1 else None
 
@@ -84,15 +93,16 @@ def reading(
     template: Sequence[bool] | np.ndarray,
     truncated: bool = False,
 ) -> Reading:
-    """What the dictionary says of each token.
+    """Assign the tokens of a prompt to the regions of a dictionary.
 
-    ModelError when the activations have another width.
+    tokens, x, outside, template, truncated: as in `Reading`.
+
+    Raises ModelError when the activations have another width than the dictionary.
     """
     if x.shape[1] != dictionary.width:
         raise ModelError(
             f"the model's activations have {x.shape[1]} dimensions, this dictionary has "
-            f"{dictionary.width}: "
-            "open a dictionary that was built from this model"
+            f"{dictionary.width}: open a dictionary that was built from this model"
         )
     parts = [_chunk(dictionary, x[start : start + CHUNK]) for start in range(0, len(x), CHUNK)]
     near_ids, near_distances, within, otsu = (
@@ -114,9 +124,12 @@ def reading(
 
 
 def _chunk(dictionary: Dictionary, x: np.ndarray) -> tuple[np.ndarray, ...]:
+    """near_ids, near_distances, within and otsu of some tokens, see `Reading`."""
     distances = dictionary.distances(x)
     m = min(NEAR, len(dictionary))
     near = np.argpartition(distances, m - 1, axis=1)[:, :m]
+    # Rounding in float32 orders near ties arbitrarily, so the cosines of the few nearest regions
+    # are computed again in float64. Of equal regions the older comes first.
     exact = np.einsum(
         "td,tmd->tm", directions(x, dictionary.center), dictionary.exemplars[near], dtype=np.float64
     )
@@ -133,7 +146,10 @@ def _chunk(dictionary: Dictionary, x: np.ndarray) -> tuple[np.ndarray, ...]:
 def chosen(
     dictionary: Dictionary, reading: Reading, token: int, readout: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The regions a read-out picks for one token and their distances, closest first."""
+    """The ids and distances of the regions a read-out selects for one token, closest first.
+
+    token: index of the token. readout: one of `READOUTS`.
+    """
     distances = dictionary.distances(reading.x[token : token + 1])[0]
     counts = {
         "Nearest": 1,
@@ -148,10 +164,12 @@ def chosen(
 def strengths(
     reading: Reading, readout: str, groups: np.ndarray, size: int, threshold: float
 ) -> np.ndarray:
-    """(t,) strength of each token's colour in [0, 0.78] under a read-out; 0 where the dictionary
-    does not apply.
+    """(t,) strength of each token's colour, in [0.05, 0.78]; 0 where the dictionary does not apply.
 
-    groups: (K,) the neighbourhood of every region; size: K.
+    readout: one of `READOUTS`, which describes what the strength stands for.
+    groups: (K,) the neighbourhood of every region.
+    size: K.
+    threshold: θ.
     """
     if readout == "Top 5":
         same = groups[reading.near_ids[:, :5]] == groups[reading.region][:, None]
@@ -167,13 +185,15 @@ def strengths(
 
 
 def is_far(reading: Reading, threshold: float) -> np.ndarray:
-    """(t,) True where no exemplar is within θ, or the dictionary does not apply: drawn grey."""
+    """(t,) True for tokens drawn grey: beyond θ, or where the dictionary does not apply."""
     return reading.outside | (reading.distance > threshold)
 
 
 def opening_token(reading: Reading, final: bool) -> int:
-    """The token a screen opens on: the word nearest to its exemplar; the last token of a `final`
-    dictionary's text.
+    """The index of the token that is selected at first.
+
+    It is the word nearest to its exemplar, or the last token if there is no word, or if the
+    dictionary was built from last tokens (`final`).
     """
     words = [
         i
@@ -187,12 +207,13 @@ def opening_token(reading: Reading, final: bool) -> int:
 
 
 def regions(reading: Reading) -> dict[str, np.ndarray]:
-    """The regions this text falls in, most frequent first: region, tokens (count), distance
-    (mean).
+    """The regions that the tokens fall in, most frequent first, as arrays by name.
+
+    "region": ids. "tokens": number of tokens. "distance": mean distance of these tokens.
     """
     inside = ~reading.outside
-    ids, which, count = np.unique(reading.region[inside], return_inverse=True, return_counts=True)
-    mean = np.bincount(which, reading.distance[inside], len(ids)) / np.maximum(count, 1)
+    ids, inverse, count = np.unique(reading.region[inside], return_inverse=True, return_counts=True)
+    mean = np.bincount(inverse, reading.distance[inside], len(ids)) / np.maximum(count, 1)
     order = np.lexsort((mean, -count))
     return {
         "region": ids[order],
@@ -204,7 +225,10 @@ def regions(reading: Reading) -> dict[str, np.ndarray]:
 def group_counts(
     reading: Reading, groups: np.ndarray, threshold: float
 ) -> tuple[dict[int, int], int]:
-    """Tokens within θ by neighbourhood, most frequent first, and the number of tokens beyond θ."""
+    """The number of tokens within θ by neighbourhood, most frequent first, and the number beyond θ.
+
+    groups: (K,) the neighbourhood of every region. threshold: θ.
+    """
     near = ~is_far(reading, threshold)
     ids, count = np.unique(groups[reading.region[near]], return_counts=True)
     order = np.argsort(-count, kind="stable")
@@ -213,11 +237,13 @@ def group_counts(
 
 
 class Usual:
-    """The distances of the build's own activations to their nearest exemplar, from the stored
-    histograms.
+    """The distribution of the build's own distances to the nearest exemplar.
+
+    n: number of activations.
     """
 
     def __init__(self, counts: np.ndarray, threshold: float) -> None:
+        """counts: (b,) activations in b equal bins of distance on [0, threshold]."""
         self.n = int(counts.sum())
         self._edges = np.linspace(0, threshold, len(counts) + 1)
         self._cumulative = np.concatenate([[0], np.cumsum(counts, dtype=np.float64)]) / max(
@@ -225,28 +251,26 @@ class Usual:
         )
 
     def quantile(self, share: float) -> float:
-        """The distance below which a share of the build's activations lies, interpolated within a
-        bin.
-        """
+        """The distance below which a share of the activations lies, interpolated within its bin."""
         return float(np.interp(share, self._cumulative, self._edges))
 
     def farther(self, distance: float) -> float:
-        """The share of the build's activations that lie farther than `distance`."""
+        """The share of the activations at more than `distance` from their exemplar."""
         return float(1 - np.interp(distance, self._edges, self._cumulative))
 
 
 def usual(dictionary: Dictionary) -> Usual | None:
-    """None when the file holds no histogram, or an empty one."""
+    """The distribution of the build's own distances; None if the file has no histogram of them."""
     if "distance_histogram" not in dictionary:
         return None
-    found = Usual(
+    distribution = Usual(
         dictionary.column("distance_histogram").sum(0, dtype=np.int64), dictionary.threshold
     )
-    return found if found.n else None
+    return distribution if distribution.n else None
 
 
 def groups(dictionary: Dictionary) -> np.ndarray:
-    """(K,) neighbourhood of every region; zeros when the file stores none."""
+    """(K,) the neighbourhood of every region; zeros if the file stores none."""
     if "neighbourhood" in dictionary:
         return dictionary.column("neighbourhood")
     return np.zeros(len(dictionary), np.uint8)
@@ -257,16 +281,20 @@ def path(
     x: Sequence[np.ndarray],
     outside: Sequence[bool] | np.ndarray,
 ) -> np.ndarray:
-    """(layers, t) int: the neighbourhood of each token's region in each layer's dictionary; −1
-    beyond θ, −2 outside.
+    """(layers, t) int, the neighbourhood of each token's region at each layer.
+
+    dictionaries: one per layer. x: per layer, (t, d) raw activations.
+    outside: (t,) True where the dictionaries do not apply.
+
+    It is −1 for tokens beyond θ and −2 where the dictionaries do not apply.
     """
     rows = []
     for dictionary, activations in zip(dictionaries, x, strict=True):
-        found = dictionary.assign(activations)
+        assignment = dictionary.assign(activations)
         row = np.where(
-            found.distance > dictionary.threshold,
+            assignment.distance > dictionary.threshold,
             -1,
-            groups(dictionary)[found.region].astype(np.int64),
+            groups(dictionary)[assignment.region].astype(np.int64),
         )
         rows.append(np.where(np.asarray(outside, bool), -2, row))
     return np.array(rows)

@@ -1,9 +1,8 @@
-"""One search box over all regions: ids, labels, lens tokens, members' tokens and the text of
-excerpts.
+"""Search of all regions by id, label, lens tokens, members' tokens and the text of excerpts.
 
-The index is built once from the columns; a search looks at the vocabulary and at the places a
-phrase occurs in, not at regions one by one, so that results can follow every key. Letters match
-whatever their case. Knows no screen.
+An index is built once from a dictionary's columns. A search looks at the vocabulary and at the
+occurrences of a phrase, not at every region, so that it is fast enough to run while typing. Case is
+ignored. This module does not depend on Streamlit.
 """
 
 from __future__ import annotations
@@ -19,15 +18,25 @@ from ep.views.passages import SHORTEST, Passages, PlainPassages, Vocabulary, con
 
 REASONS = ("id", "label", "lens tokens", "members' tokens", "excerpts", "meaning")
 ID, LABEL, LENS, MEMBERS, EXCERPTS, MEANING = range(len(REASONS))
+"""Why a region matches, best reason first: indices into `REASONS`."""
 LONGEST = 200
+"""Characters of a query beyond which it is cut off."""
 MOST_WORDS = 8
+"""Words of a query that are searched for one by one."""
+# The score of a match is _STEP · reason + a rank below _STEP within the reason; lower is better.
+# Where only the single words match, _WORDS is added, which is more than any score of a whole query.
 _STEP, _WORDS = 100, 1000
 _NO = np.iinfo(np.int32).max
+"""The score of a region that does not match."""
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Regions that match, best first, and where each was found (an index into `REASONS`)."""
+    """The regions that match a query.
+
+    regions: (n,) ids, best first.
+    reasons: (n,) why each matches, as indices into `REASONS`.
+    """
 
     regions: np.ndarray
     reasons: np.ndarray
@@ -36,7 +45,7 @@ class Found:
         return len(self.regions)
 
     def summary(self) -> str:
-        """ "23 regions: 5 by lens tokens, 18 by excerpts"."""
+        """The result in words, such as "23 regions: 5 by lens tokens, 18 by excerpts"."""
         n = len(self)
         if n == 0:
             return "no region"
@@ -49,8 +58,10 @@ NOTHING = Found(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 class Index:
-    """What `find` needs of a dictionary, read once; a file without tokens can be searched by id and
-    label only.
+    """A search index of one dictionary.
+
+    A dictionary without a vocabulary can be searched by id, by label and by the plain text of its
+    excerpts.
     """
 
     def __init__(self, dictionary: Dictionary) -> None:
@@ -68,8 +79,8 @@ class Index:
             has_passages = all(
                 n in dictionary for n in ("passage_tokens", "passage_ids", "excerpt_offsets")
             )
-            more = dictionary.column("passage_tokens") if has_passages else np.zeros(0, np.int64)
-            self._vocabulary = Vocabulary(dictionary, more)
+            tokens = dictionary.column("passage_tokens") if has_passages else np.zeros(0, np.int64)
+            self._vocabulary = Vocabulary(dictionary, tokens)
             self._columns = [
                 (reason, self._vocabulary.number(dictionary.column(name)))
                 for reason, name in stored
@@ -78,15 +89,20 @@ class Index:
         if self._text is None and "plain_ids" in dictionary and "excerpt_offsets" in dictionary:
             self._text = PlainPassages(dictionary)
         self._stored = lru_cache(64)(self._in_dictionary)
-        self._said: tuple[Mapping[int, str], np.ndarray, list[bytes]] | None = None
+        # The labels of the last search, their regions (n,) and their folded texts.
+        self._last_labels: tuple[Mapping[int, str], np.ndarray, list[bytes]] | None = None
 
     def find(self, query: str, labels: Mapping[int, str] | None = None) -> Found:
-        """Regions with the whole query first, then those with all its words somewhere; larger
-        regions first.
+        """The regions that match a query, best first.
 
-        Within each: by id ("17", "#17", "region 17"), label, lens token, member token, excerpt.
-        labels: text by region, `Labels.texts()`; the same object again costs less. Excerpts are
-        looked through from two letters on.
+        query: text of which at most 200 characters and 8 words are used. A number is also an id
+            ("17", "#17", "region 17"). Excerpts are not searched for a phrase of a single byte.
+        labels: texts by region, as `Labels.texts()` gives them; searching again with the same
+            object is faster.
+
+        Regions that match the whole query come before those that match each of its words somewhere.
+        Within both, the order is by reason (id, label, lens token, member token, excerpt), then by
+        how well it matches, then by number of members.
         """
         words = query[:LONGEST].split()
         if not words:
@@ -94,43 +110,46 @@ class Index:
         score = self._score(" ".join(words), labels)
         if len(words) > 1:
             each = [self._score(word, labels) for word in dict.fromkeys(words[:MOST_WORDS])]
-            all_words = np.max(each, axis=0)
+            all_words = np.max(each, axis=0)  # the worst of the words, _NO where one is missing
             score = np.where(
                 score < _NO, score, np.where(all_words < _NO, all_words % _WORDS + _WORDS, _NO)
             )
-        found = np.flatnonzero(score < _NO)
-        found = found[np.lexsort((found, -self._members[found], score[found]))]
-        return Found(found, score[found] % _WORDS // _STEP)
+        ids = np.flatnonzero(score < _NO)
+        ids = ids[np.lexsort((ids, -self._members[ids], score[ids]))]
+        return Found(ids, score[ids] % _WORDS // _STEP)
 
     def _score(self, phrase: str, labels: Mapping[int, str] | None) -> np.ndarray:
-        """(K,) int32: lower is better, `_NO` where the phrase is not."""
+        """(K,) int32 score of every region for one phrase; `_NO` where it does not match."""
         score = self._stored(phrase)
         if labels:
             regions, texts = self._labels(labels)
             folded = fold(phrase.encode("utf-8", "replace"))
             hits = containing(texts, folded)
-            place = [_STEP * LABEL + (0 if texts[i] == folded else 50) for i in hits.tolist()]
+            label = [_STEP * LABEL + (0 if texts[i] == folded else 50) for i in hits.tolist()]
             score = score.copy()
-            score[regions[hits]] = np.minimum(score[regions[hits]], np.array(place, np.int32))
+            score[regions[hits]] = np.minimum(score[regions[hits]], np.array(label, np.int32))
         return score
 
     def _labels(self, labels: Mapping[int, str]) -> tuple[np.ndarray, list[bytes]]:
-        said = self._said
-        if said is None or said[0] is not labels:
+        """The labelled regions (n,) and their case-folded labels, cached for one labels object."""
+        last = self._last_labels
+        if last is None or last[0] is not labels:
             regions = np.array([k for k in labels if 0 <= k < self._size], np.int64)
-            said = (
+            last = (
                 labels,
                 regions,
                 [fold(labels[k].encode("utf-8", "replace")) for k in regions.tolist()],
             )
-            self._said = said
-        return said[1:]
+            self._last_labels = last
+        return last[1:]
 
     def _in_dictionary(self, phrase: str) -> np.ndarray:
+        """(K,) read-only score of every region by everything but labels."""
         score = np.full(self._size, _NO, np.int32)
         folded = fold(phrase.encode("utf-8", "replace"))
         number = folded.removeprefix(b"#").removeprefix(b"region ")
         if self._vocabulary is not None:
+            # Tokens that contain the phrase, and those that are the phrase but for whitespace.
             part = containing(self._vocabulary.texts, folded)
             whole = np.array(
                 [i for i in part.tolist() if self._vocabulary.texts[i].strip() == folded], np.int64
@@ -139,8 +158,8 @@ class Index:
                 _lower(score, tokens, part, len(self._vocabulary.texts), _STEP * reason + 50)
                 _lower(score, tokens, whole, len(self._vocabulary.texts), _STEP * reason)
         if self._text is not None and len(folded) >= SHORTEST:
-            near = self._text.regions(folded)
-            score[near] = np.minimum(score[near], _STEP * EXCERPTS)
+            ids = self._text.regions(folded)
+            score[ids] = np.minimum(score[ids], _STEP * EXCERPTS)
         if number.isdigit() and len(number) < 12 and int(number) < self._size:
             score[int(number)] = _STEP * ID
         score.setflags(write=False)
@@ -148,13 +167,17 @@ class Index:
 
 
 def _lower(
-    score: np.ndarray, tokens: np.ndarray, wanted: np.ndarray, size: int, place: int
+    score: np.ndarray, tokens: np.ndarray, matching: np.ndarray, size: int, base: int
 ) -> None:
-    """Lowers the score of regions with one of the wanted tokens among theirs (K, n) to place + its
-    column.
+    """Lower, in place, the scores of regions that list a matching token.
+
+    score: (K,) to lower to at most base + the column of the region's first matching token.
+    tokens: (K, n) numbers of the regions' tokens, `size` for none.
+    matching: (m,) numbers of the matching tokens.
+    size: number of pieces in the vocabulary.
     """
-    is_wanted = np.zeros(size + 1, bool)
-    is_wanted[wanted] = True
-    hits = is_wanted[tokens]
-    some = np.flatnonzero(hits.any(axis=1))
-    score[some] = np.minimum(score[some], place + np.argmax(hits[some], axis=1))
+    is_match = np.zeros(size + 1, bool)
+    is_match[matching] = True
+    hits = is_match[tokens]
+    ids = np.flatnonzero(hits.any(axis=1))
+    score[ids] = np.minimum(score[ids], base + np.argmax(hits[ids], axis=1))

@@ -1,8 +1,8 @@
-"""The Python behind each view: code that runs as shown and prints what the page shows. Only names
-of `ep` are used.
+"""Python code that reproduces what a page shows, for visitors to copy.
 
-Text from prompts, files and links enters as a Python literal, never as code. Knows no screen and
-runs nothing.
+The code runs as it stands, prints the page's results, and uses only public names of `ep`. Text from
+prompts, files and links is inserted as a Python literal, never as code. This module does not depend
+on Streamlit and runs nothing.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from ep.method.dictionary import Basis, Dictionary
 from ep.studies.steering import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The project's folder: files inside it are named relative to it."""
+"""The project's folder. Files inside it are named relative to it."""
 MOST_LISTED = 2000
+"""Largest number of region ids written out in the code."""
 Regions = Sequence[int] | np.ndarray
 
 
 def opening(dictionary: Dictionary) -> str:
-    """import, and the dictionary as `d`."""
+    """Code that imports `ep` and opens the dictionary as `d`."""
     return f"import ep\n\nfile = {file_of(dictionary)!r}\nd = ep.open(file)\n"
 
 
 def atlas(
     dictionary: Dictionary, layout: str = "pca-sphere", regions: Regions | None = None
 ) -> str:
-    """The map's coordinates and the table beside it: the listed regions, or the largest.
+    """Code for the map's coordinates and the table beside it.
 
-    layout: one of `ep.views.layouts.LAYOUTS`. regions: in the table's order; None for all, largest
-    first.
+    layout: one of `ep.views.layouts.LAYOUTS`.
+    regions: the regions of the table, in order; None for the 20 largest.
     """
     if regions is None:
         shown = "shown = (-members).argsort(kind='stable')[:20]\n"
@@ -58,7 +59,7 @@ def atlas(
 
 
 def listed(dictionary: Dictionary, regions: Regions) -> str:
-    """A list of regions (brushed, found or kept) with what is stored of each."""
+    """Code that prints the stored columns of several regions, such as a selection on the map."""
     return (
         opening(dictionary)
         + f"for k in {[int(k) for k in regions[:MOST_LISTED]]}:\n"
@@ -68,30 +69,30 @@ def listed(dictionary: Dictionary, regions: Regions) -> str:
 
 
 def search(dictionary: Dictionary, query: str) -> str:
-    """What the search box finds, with labels as the page has them."""
+    """Code for the results of the search box, including matches in labels."""
     return (
         opening(dictionary)
         + "labels = dict(enumerate(ep.automatic(d))) | ep.Labels.open(file).texts()\n"
-        + f"found = ep.Index(d).find({query!r}, labels)\n"
-        + "print(found.summary())\n"
-        + "for k in found.regions[:20]:\n"
+        + f"result = ep.Index(d).find({query!r}, labels)\n"
+        + "print(result.summary())\n"
+        + "for k in result.regions[:20]:\n"
         + "    print(k, repr(labels.get(int(k), '')), [score.token for score in d.lens(k)[:4]])\n"
     )
 
 
 def meaning(dictionary: Dictionary, text: str) -> str:
-    """The regions ranked by how many tokens of a text come how near."""
+    """Code that ranks the regions near the tokens of a text."""
     return (
         _reading(dictionary, text, False, "")
-        + "ours = [not (t or b) for t, b in zip(template, model.tokens.bos_only(ids))]\n"
-        + "ranked = ep.rank(d, x, ours)\n"
+        + "content = [not (t or b) for t, b in zip(template, model.tokens.bos_only(ids))]\n"
+        + "ranked = ep.rank(d, x, content)\n"
         + "for k, score, n in list(zip(ranked.regions, ranked.score, ranked.nearest))[:20]:\n"
         + "    print(k, f'{score:.2f}', n, [score.token for score in d.lens(k)[:4]])\n"
     )
 
 
 def region(dictionary: Dictionary, region: int) -> str:
-    """Everything the page of one region shows."""
+    """Code that prints everything on the page of one region."""
     return (
         opening(dictionary)
         + f"r = d.region({int(region)})\n"
@@ -110,23 +111,28 @@ def region(dictionary: Dictionary, region: int) -> str:
 
 
 def prompt(dictionary: Dictionary, text: str, chat: bool = False, system: str = "") -> str:
-    """A prompt read token by token: the nearest region of each and its distance."""
+    """Code that reads a prompt and prints each token's nearest region and distance.
+
+    chat: whether the text is a user turn. system: the system message before it, if any.
+    """
     return (
         _reading(dictionary, text, chat, system)
-        + "region, distance, _ = d.assign(x)\n"
-        + "for token, k, far in zip(tokens, region, distance):\n"
+        + "regions, distances, _ = d.assign(x)\n"
+        + "for token, k, distance in zip(tokens, regions, distances):\n"
         + "    lens = [score.token for score in d.lens(k)[:4]]\n"
-        + "    print(f'{token!r:16} {k:6} {far:.2f}', lens if far <= d.threshold else 'beyond θ')\n"
+        + "    is_far = distance > d.threshold\n"
+        + "    print(f'{token!r:16} {k:6} {distance:.2f}', 'beyond θ' if is_far else lens)\n"
     )
 
 
 def between(dictionary: Dictionary, a: int, b: int, basis: Basis = "exemplar") -> str:
-    """The regions between A and B on one basis, with their cosines to both."""
+    """Code for the regions between A and B on one basis, with their cosines to both."""
     return (
         opening(dictionary)
-        + f"found = ep.between(d.basis({basis!r}), {int(a)}, {int(b)})\n"
-        + "print(f'cosine of A and B {1 - found.distance:.3f}, regions between: {len(found)}')\n"
-        + "for k, to_a, to_b in zip(found.regions, found.from_a, found.to_b):\n"
+        + f"between = ep.between(d.basis({basis!r}), {int(a)}, {int(b)})\n"
+        + "print(f'cosine of A and B {1 - between.distance:.3f}, regions between: "
+        "{len(between)}')\n"
+        + "for k, to_a, to_b in zip(between.regions, between.from_a, between.to_b):\n"
         + "    print(k, f'{1 - to_a:.3f} {1 - to_b:.3f}', [score.token for score in "
         "d.lens(k)[:4]])\n"
     )
@@ -140,17 +146,20 @@ def path(
     k: int = 3,
     weighted: bool = False,
 ) -> str:
-    """The way from A to B over regions that list each other among their k nearest."""
+    """Code for the path from A to B in the graph that joins each region to its k nearest.
+
+    weighted: as in `ep.path`.
+    """
     return (
         opening(dictionary)
         + f"vectors = d.basis({basis!r})\n"
-        + f"found = ep.path(vectors, ep.neighbours(vectors), {int(a)}, {int(b)}, k={int(k)}, "
-        f"weighted={weighted})\n" + "print(found)\n"
+        + f"path = ep.path(vectors, ep.neighbours(vectors), {int(a)}, {int(b)}, k={int(k)}, "
+        f"weighted={weighted})\n" + "print(path)\n"
     )
 
 
 def resolution(ladder: Sequence[Dictionary], origin: int, region: int) -> str:
-    """One region of ladder[origin] followed through dictionaries from coarse to fine."""
+    """Code that follows a region of ladder[origin] through dictionaries from coarse to fine."""
     files = "".join(f"    {file_of(dictionary)!r},\n" for dictionary in ladder)
     return (
         f"import ep\n\nfiles = [\n{files}]\n"
@@ -168,28 +177,32 @@ def resolution(ladder: Sequence[Dictionary], origin: int, region: int) -> str:
 def match(
     a: Dictionary, b: Dictionary, basis: Basis = "mean", centre: str = "own", cutoff: float = 0.7
 ) -> str:
-    """Two dictionaries paired region by region, and the verdicts counted."""
+    """Code that matches two dictionaries region by region and counts the verdicts.
+
+    basis, centre: as in `ep.match`. cutoff: as in `ep.summary`.
+    """
     return (
         f"import ep\n\na = ep.open({file_of(a)!r})\nb = ep.open({file_of(b)!r})\n"
-        + f"found = ep.match(a, b, basis={basis!r}, centre={centre!r})\n"
-        + f"counted = ep.summary(found, cutoff={cutoff:g})\n"
-        + "print(f'{counted.pairs} pairs persist; the centres have cosine "
-        "{found.centres.cosine:.3f}')\n"
-        + "for name, side in (('A', counted.a), ('B', counted.b)):\n"
+        + f"match = ep.match(a, b, basis={basis!r}, centre={centre!r})\n"
+        + f"summary = ep.summary(match, cutoff={cutoff:g})\n"
+        + "print(f'{summary.pairs} pairs persist; the centres have cosine "
+        "{match.centres.cosine:.3f}')\n"
+        + "for name, side in (('A', summary.a), ('B', summary.b)):\n"
         + "    print(name, {kind: share.hits for kind, share in side.items()})  # 0 persisted, 1 "
         "moved, 2 only here\n"
-        + "for k in found.a.cosine.argsort()[:20]:  # the regions of A that changed most\n"
-        + "    print(k, found.a.partner[k], f'{found.a.cosine[k]:.3f}')\n"
+        + "for k in match.a.cosine.argsort()[:20]:  # the regions of A that changed most\n"
+        + "    print(k, match.a.partner[k], f'{match.a.cosine[k]:.3f}')\n"
     )
 
 
 def _reading(dictionary: Dictionary, text: str, chat: bool, system: str) -> str:
+    """Code that opens the dictionary, loads its model and reads the activations `x` of a prompt."""
     turns = [{"role": "system", "content": system}] if system.strip() else []
-    given = [*turns, {"role": "user", "content": text}] if chat else text
+    request = [*turns, {"role": "user", "content": text}] if chat else text
     return (
         opening(dictionary)
         + "model = ep.load(ep.model_of(d))\n"
-        + f"prompt = model.encode_prompt({given!r})\n"
+        + f"prompt = model.encode_prompt({request!r})\n"
         + "ids, template = prompt.ids[:1024], prompt.is_template[:1024]\n"
         + "tokens = [model.tokens.piece(i).decode(errors='replace') for i in ids]\n"
         + "layer = d.info['layer']\n"
@@ -198,12 +211,14 @@ def _reading(dictionary: Dictionary, text: str, chat: bool, system: str) -> str:
 
 
 def steer(dictionary: Dictionary, setting: Setting) -> str:
-    """One prompt four times: untouched, the regions ablated, the change of this setting, its random
-    control.
+    """Code that continues one prompt four times.
+
+    The continuations are: nothing changed, the regions ablated, the intervention of the setting,
+    and its random control.
     """
-    plain = Setting("")
-    given = {one.name: getattr(setting, one.name) for one in fields(setting)}
-    changed = {name: value for name, value in given.items() if value != getattr(plain, name)}
+    default = Setting("")
+    values = {one.name: getattr(setting, one.name) for one in fields(setting)}
+    changed = {name: value for name, value in values.items() if value != getattr(default, name)}
     parts = "".join(f"    {name}={value!r},\n" for name, value in changed.items())
     return (
         opening(dictionary)
@@ -216,9 +231,7 @@ def steer(dictionary: Dictionary, setting: Setting) -> str:
 
 
 def file_of(dictionary: Dictionary) -> str:
-    """The dictionary's file as code names it: relative to the project's folder where it lies
-    inside.
-    """
+    """The path of the dictionary's file as code names it: relative inside the project's folder."""
     path = dictionary.path or Path("my.ep.h5")
     inside = path.is_absolute() and path.is_relative_to(ROOT)
     return os.fspath(path.relative_to(ROOT) if inside else path)

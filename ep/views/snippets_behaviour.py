@@ -1,8 +1,7 @@
-"""The Python behind a behaviour study: the prompts, the judge and the region as they are set,
-printed as the page does.
+"""Python code that reproduces a behaviour study with the page's prompts, judge and region.
 
-Text from prompts, phrases and file names enters as a Python literal, never as code. Knows no screen
-and runs nothing.
+As in `snippets`, the code runs as it stands, and text from prompts, phrases and file names is
+inserted as a Python literal, never as code.
 """
 
 from __future__ import annotations
@@ -19,8 +18,13 @@ from ep.views.snippets import opening
 
 @dataclass(frozen=True)
 class Files:
-    """Names of the prompt files, as the code reads them. text, label: their columns. yes: labels
-    that mean yes.
+    """Paths of the prompt files as written in the code, and their columns.
+
+    choice: prompts to choose a region on.
+    held_out: prompts to try it on.
+    benign: prompts that should not show the behaviour.
+    text, label: names of the columns with the prompts and their labels.
+    yes: labels that mean yes; empty for the usual ones.
 
     Without held-out and benign files 30 % of the labelled prompts are held back.
     """
@@ -45,15 +49,20 @@ def behaviour(
     swap: bool = True,
     region: int | None = None,
 ) -> str:
-    """The region that carries a behaviour, taken out on held-out prompts beside its controls.
+    """Code that finds the region of a behaviour and ablates it on held-out prompts, with controls.
 
-    judge: as set, by default the phrases of refusals; endpoint: where a judge asks, if it asks
-    anybody. by_labels: whether labels choose the region. region: the one taken out, None for the
-    best. The key of an endpoint never
-    enters: the code names the variable it is read from.
+    files: the prompts.
+    judge: the judge as set; None for the phrases of refusals.
+    endpoint: the model that an `LLMJudge` asks; None for other judges. Its key is not written in
+        the code, which reads it from an environment variable instead.
+    by_labels: whether labels rather than the judge decide which prompts show the behaviour.
+    tokens: length of an answer.
+    basis: vectors that are ablated.
+    swap: whether to add the mean of a quiet region back in, if there is one.
+    region: the region to ablate; None for the best candidate.
     """
-    seen_by = None if by_labels else "judge"
-    wanted = "" if region is None else f"{region}, "
+    observer = None if by_labels else "judge"
+    chosen = "" if region is None else f"{region}, "
     return (
         opening(dictionary)
         + "from ep.studies import experiment, holding\n"
@@ -61,18 +70,19 @@ def behaviour(
         + "from ep.studies.prompts import read_prompts\n\n"
         + _prompts(files)
         + "model = ep.load(ep.model_of(d))\n"
-        + f"seen = experiment.observe(model, held.choice, d.info['layer'], {seen_by}, {tokens})\n"
-        + "found = experiment.find(d, seen)\n"
-        + "for one in found.candidates[:5]:\n"
+        + "observed = experiment.observe(model, held.choice, d.info['layer'], "
+        f"{observer}, {tokens})\n"
+        + "regions = experiment.find(d, observed)\n"
+        + "for one in regions.candidates[:5]:\n"
         + "    print(one.region, one.rate, f'share {one.share:.2f}')\n"
         + (
-            "mode = 'swap' if experiment.quiet_region(found.scored) is not None else 'ablate'\n"
+            "mode = 'swap' if experiment.quiet_region(regions.scored) is not None else 'ablate'\n"
             if swap
             else "mode = 'ablate'\n"
         )
         + f"bench = experiment.Bench(model, held, judge, {tokens}, {basis!r})\n"
-        + f"tried = bench.attempt(found, {wanted}mode=mode)\n"
-        + "for arm in tried.arms.values():\n"
+        + f"attempt = bench.attempt(regions, {chosen}mode=mode)\n"
+        + "for arm in attempt.arms.values():\n"
         + "    print(f'{arm.name:17} {arm.behaves}  {arm.complies}  {arm.intact}  moved "
         "{arm.moved:.2f}')\n"
     )
@@ -80,13 +90,13 @@ def behaviour(
 
 def _prompts(files: Files) -> str:
     options = {"text": files.text, "label": files.label, "yes": list(files.yes)}
-    usual = {"text": "prompt", "label": "label", "yes": []}
-    ending = "".join(
-        f", {name}={value!r}" for name, value in options.items() if value != usual[name]
+    defaults = {"text": "prompt", "label": "label", "yes": []}
+    arguments = "".join(
+        f", {name}={value!r}" for name, value in options.items() if value != defaults[name]
     )
 
     def read(names: tuple[str, ...]) -> str:
-        return " + ".join(f"read_prompts({name!r}{ending})" for name in names) or "None"
+        return " + ".join(f"read_prompts({name!r}{arguments})" for name in names) or "None"
 
     return (
         f"choice = {read((files.choice,))}\n"
@@ -108,5 +118,5 @@ def _judge(judge: Judge | None, endpoint: Endpoint | None) -> str:
             f"judge = LLMJudge(endpoint.ask, {judge.what!r})\n"
         )
     phrases = judge.phrases if isinstance(judge, Phrases) else REFUSAL_PHRASES
-    given = "" if phrases == REFUSAL_PHRASES else repr(tuple(phrases))
-    return f"from ep.studies.judging import Phrases\n\njudge = Phrases({given})\n"
+    argument = "" if phrases == REFUSAL_PHRASES else repr(tuple(phrases))
+    return f"from ep.studies.judging import Phrases\n\njudge = Phrases({argument})\n"

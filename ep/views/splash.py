@@ -1,10 +1,9 @@
-"""The figure that introduces a dictionary: the sphere with its names beside eight region cards, as
-one HTML file.
+"""The overview figure of a dictionary as one HTML file: the sphere beside eight region cards.
 
-Offline and without a script: cells are projected here, drawn as SVG and shaded by one gradient, so
-it prints sharp at any size. The cards hold what makes a region readable: members, lens tokens, two
-excerpts with the token marked. Every text is escaped. Equal dictionaries and choices give equal
-bytes.
+The file works offline and without scripts. The cells are projected here and drawn as SVG, shaded by
+gradients, so that they print sharply at any size. A card has the region's members, its lens tokens
+and two excerpts with the token marked. Every text is escaped. Equal dictionaries and choices give
+equal bytes.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
+from ep.shapes import Float64, Int64
 from ep.text import plain, segments
 from ep.views import excerpts, layouts, palette, sphere, standalone, tables
 from ep.views.excerpts import Row
@@ -29,14 +28,16 @@ if TYPE_CHECKING:
 CARDS = 8
 LENS_SHOWN, EXCERPTS_SHOWN = 5, 2
 LEFT, RIGHT = 26, 44
-"""Characters of an excerpt before and after the marked token: one line of a card."""
+"""Characters of an excerpt before and after the marked token, which fit on one line of a card."""
 PLACE = np.array([-0.30, 0.34, 0.0])
-"""Where the selected region comes to lie on the disc: up left, so that several neighbourhoods
-show.
+"""Position of the selected region on the unit disc (x right, y up): off the middle, so that more
+neighbourhoods are visible.
 """
-STEP = 0.12  # radians: longer edges are bent along the sphere
+STEP = 0.12
+"""Longest edge of a cell in radians; longer ones are divided, to follow the sphere."""
 NAMES_SHOWN = 22
 SIZE = 1000.0
+"""Side of the square picture, in SVG units."""
 
 
 def html(
@@ -45,21 +46,25 @@ def html(
     brushed: Sequence[int] | np.ndarray = (),
     labels: Labels | None = None,
 ) -> str:
-    """The figure of a dictionary around one region.
+    """The figure of a dictionary, centred on one region.
 
-    The cards: the region, then the brushed regions or, where those do not suffice, large ones with
-    a word for a name that lie far apart in the full space. A dictionary of fewer regions has a card
-    for each. UnknownRegion when it has no such region.
+    region: the region of the first card.
+    brushed: regions for the other cards. Where these are too few, large regions that are named by a
+        word and lie far apart in the full space follow, see `choose`.
+    labels: the labels shown on the cards.
+
+    A dictionary of fewer than eight regions has a card for each. Raises UnknownRegion when the
+    dictionary has no such region.
     """
     region = dictionary.check(region)
-    found = _cells(dictionary)
-    turned = None if found is None else _turned(found, region)
+    cells = _cells(dictionary)
+    turned = None if cells is None else _turned(cells, region)
     front = turned[:, 2] > 0.3 if turned is not None else np.ones(len(dictionary), bool)
     chosen = choose(dictionary, region, brushed, front)
     picture = (
         _no_picture()
-        if found is None or turned is None
-        else _picture(dictionary, chosen, found, turned)
+        if cells is None or turned is None
+        else _picture(dictionary, chosen, cells, turned)
     )
     cards = "".join(_card(dictionary, k, n + 1, labels) for n, k in enumerate(chosen))
     title = _title(dictionary)
@@ -72,13 +77,14 @@ def html(
         f"<style>\n{style}</style></head>\n<body><main><section>{picture}</section>\n"
         f'<section class="cards">{cards}</section></main>\n<footer><b>{_text(title)}</b> '
         f"{_text(standalone.provenance(dictionary))}. "
-        f"{_text(_kept(dictionary))}</footer></body></html>\n"
+        f"{_text(_caption(dictionary))}</footer></body></html>\n"
     )
 
 
 def _title(dictionary: Dictionary) -> str:
-    named, where = str(dictionary.info.get("title") or "").strip(), standalone.title(dictionary)
-    return f"{named} · {where.partition(' · ')[2]}" if named else where
+    """The dictionary's own title, or else its model, with its layer and percentile."""
+    own, default = str(dictionary.info.get("title") or "").strip(), standalone.title(dictionary)
+    return f"{own} · {default.partition(' · ')[2]}" if own else default
 
 
 def choose(
@@ -89,9 +95,13 @@ def choose(
 ) -> list[int]:
     """The regions of the cards, at most `CARDS`, the selected one first.
 
-    Greedy in the full space: the next one is the region whose nearest chosen one is farthest away.
-    Candidates are the brushed regions first, then the largest with a word for a name in `front`
-    (K,), then all.
+    region: the selected region.
+    brushed: candidates that come first.
+    front: (K,) which regions are visible on the sphere; None for all.
+
+    The choice is greedy in the full space: each time the region farthest from all chosen ones.
+    Candidates are the brushed regions, then the largest visible regions that are named by a word,
+    then all regions.
     """
     size, count = len(dictionary), dictionary.members
     by_size = np.argsort(-count, kind="stable")
@@ -105,8 +115,9 @@ def choose(
 
 
 def _spread(dictionary: Dictionary, chosen: list[int], pool: Int64[np.ndarray, " n"]) -> None:
-    """Adds regions of the pool to those chosen until there are enough; equals in the order of the
-    pool.
+    """Append regions of the pool to `chosen`, farthest first, until there are `CARDS`.
+
+    Of regions that are equally far, the first in the pool is taken.
     """
     exemplars = dictionary.exemplars
     pool = pool[~np.isin(pool, chosen)]
@@ -114,11 +125,11 @@ def _spread(dictionary: Dictionary, chosen: list[int], pool: Int64[np.ndarray, "
         return
     nearest = (1 - exemplars[pool] @ exemplars[chosen].T).min(axis=1)
     while len(chosen) < CARDS and np.isfinite(nearest).any():
-        at = int(np.argmax(nearest))
-        chosen.append(int(pool[at]))
-        nearest = np.minimum(nearest, 1 - exemplars[pool] @ exemplars[pool[at]])
-        nearest[at] = -np.inf
-        nearest[np.isin(pool, chosen)] = -np.inf
+        farthest = int(np.argmax(nearest))
+        chosen.append(int(pool[farthest]))
+        nearest = np.minimum(nearest, 1 - exemplars[pool] @ exemplars[pool[farthest]])
+        nearest[farthest] = -np.inf
+        nearest[np.isin(pool, chosen)] = -np.inf  # a pool may list a region twice
 
 
 def _is_word(name: str) -> bool:
@@ -129,25 +140,30 @@ def _is_word(name: str) -> bool:
 
 
 def _cells(dictionary: Dictionary) -> sphere.Cells | None:
+    """The dictionary's cells on the sphere; None if it cannot be drawn on one."""
     try:
         return sphere.cells(layouts.coordinates(dictionary, "pca-sphere"))
     except RequestError:
         return None
 
 
-def _turned(found: sphere.Cells, region: int) -> Float64[np.ndarray, "K 3"]:
-    """The cells' centres as the camera sees them (x right, y up, z to the viewer)."""
-    return found.centers.astype(np.float64) @ _rotation(found.centers[region].astype(np.float64)).T
+def _turned(cells: sphere.Cells, region: int) -> Float64[np.ndarray, "K 3"]:
+    """The cells' centres in the coordinates of the picture: x right, y up, z towards the viewer.
+
+    region: the region that lies at `PLACE`.
+    """
+    return cells.centers.astype(np.float64) @ _rotation(cells.centers[region].astype(np.float64)).T
 
 
 def _rotation(center: Float64[np.ndarray, " 3"]) -> Float64[np.ndarray, "3 3"]:
-    """The shortest turn that brings a point of the unit sphere to `PLACE`."""
+    """The rotation by the smallest angle that takes a point of the unit sphere to `PLACE`."""
     goal = PLACE + [0.0, 0.0, np.sqrt(1 - float(PLACE @ PLACE))]
     axis, cosine = np.cross(center, goal), float(center @ goal)
-    if cosine < -1 + 1e-9:  # opposite: any half turn about an axis across
+    if cosine < -1 + 1e-9:  # opposite points: a half turn about any perpendicular axis
         across = np.cross(goal, [1.0, 0.0, 0.0])
         across /= np.linalg.norm(across)
         return 2 * np.outer(across, across) - np.eye(3)
+    # Rodrigues' formula; `axis` is not normalised, its length is the sine of the angle.
     skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
     return np.eye(3) + skew + skew @ skew / (1 + cosine)
 
@@ -155,18 +171,19 @@ def _rotation(center: Float64[np.ndarray, " 3"]) -> Float64[np.ndarray, "3 3"]:
 def _picture(
     dictionary: Dictionary,
     chosen: Sequence[int],
-    found: sphere.Cells,
+    cells: sphere.Cells,
     turned: Float64[np.ndarray, "K 3"],
 ) -> str:
-    vertices = found.vertices @ _rotation(found.centers[chosen[0]].astype(np.float64)).T
+    """The sphere as SVG, with the chosen regions ringed and numbered, and with names."""
+    vertices = cells.vertices @ _rotation(cells.centers[chosen[0]].astype(np.float64)).T
     colors = palette.map_colors(dictionary)
-    starts = np.concatenate([[0], np.cumsum(found.counts.astype(np.int64))])
+    starts = np.concatenate([[0], np.cumsum(cells.counts.astype(np.int64))])
     outlines = {}
-    for k in np.flatnonzero(turned[:, 2] > -0.35).tolist():
-        outline = _outline(vertices[found.corners[starts[k] : starts[k + 1]]])
+    for k in np.flatnonzero(turned[:, 2] > -0.35).tolist():  # a large cell may reach the front
+        outline = _outline(vertices[cells.corners[starts[k] : starts[k + 1]]])
         if outline is not None:
             outlines[k] = " ".join(f"{x:.1f},{y:.1f}" for x, y in outline)
-    cells = "".join(
+    polygons = "".join(
         f'<polygon points="{points}" fill="#{bytes(colors[k]).hex()}"/>'
         for k, points in outlines.items()
     )
@@ -174,34 +191,38 @@ def _picture(
         f'<polygon class="ring" points="{outlines[k]}"/>' for k in chosen if k in outlines
     )
     marks, taken = _marks(chosen, turned)
-    ranking = np.argsort(-(dictionary.members**0.35 * found.areas), kind="stable")
+    ranking = np.argsort(-(dictionary.members**0.35 * cells.areas), kind="stable")
     names = _names(dictionary, ranking, turned, taken)
     return (
         f'<svg viewBox="-{SIZE / 2:.0f} -{SIZE / 2:.0f} {SIZE:.0f} {SIZE:.0f}" role="img" '
-        'aria-label="Regions as cells on a sphere"><defs><radialGradient id="light" cx="36%" '
-        'cy="30%" r="78%">'
-        '<stop offset="0" stop-color="#fff" stop-opacity=".22"/><stop offset=".5" '
-        'stop-color="#fff" stop-opacity="0"/>'
+        'aria-label="Regions as cells on a sphere"><defs>'
+        '<radialGradient id="light" cx="36%" cy="30%" r="78%">'
+        '<stop offset="0" stop-color="#fff" stop-opacity=".22"/>'
+        '<stop offset=".5" stop-color="#fff" stop-opacity="0"/>'
         '<stop offset="1" stop-color="#1d2433" stop-opacity=".20"/></radialGradient>'
         '<radialGradient id="limb" r="50%"><stop offset=".84" stop-color="#fff" stop-opacity="0"/>'
         '<stop offset="1" stop-color="#fff" stop-opacity=".62"/></radialGradient></defs>'
-        f'<g class="cells">{cells}</g><circle r="{_R:.0f}" fill="url(#light)"/><circle '
-        f'r="{_R:.0f}" fill="url(#limb)"/>'
+        f'<g class="cells">{polygons}</g><circle r="{_RADIUS:.0f}" fill="url(#light)"/>'
+        f'<circle r="{_RADIUS:.0f}" fill="url(#limb)"/>'
         f'{rings}<g class="names">{names}</g>{marks}</svg>'
     )
 
 
-_R = 0.47 * SIZE
+_RADIUS = 0.47 * SIZE
+"""Radius of the sphere's disc, in SVG units."""
 
 
 def _outline(corners: Float64[np.ndarray, "n 3"]) -> Float64[np.ndarray, "m 2"] | None:
-    """A cell's outline on the disc, edges bent along the sphere; what lies behind is brought to the
-    rim.
+    """The outline of a cell on the disc in SVG units; None if the whole cell lies behind.
+
+    corners: (n, 3) unit rows in the picture's coordinates. Edges longer than `STEP` are divided
+    along the sphere, and points behind the rim are moved onto it.
     """
     following = np.roll(corners, -1, axis=0)
     angles = np.arccos(np.clip(np.einsum("ij,ij->i", corners, following), -1, 1))
     steps = np.maximum(1, np.ceil(angles / STEP)).astype(np.int64)
     edge = np.repeat(np.arange(len(corners)), steps)
+    # Position of each point along its edge, in [0, 1).
     share = (np.arange(len(edge)) - np.repeat(np.cumsum(steps) - steps, steps)) / steps[edge]
     points = corners[edge] + (following - corners)[edge] * share[:, None]
     points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
@@ -210,28 +231,31 @@ def _outline(corners: Float64[np.ndarray, "n 3"]) -> Float64[np.ndarray, "m 2"] 
         return None
     flat = points[:, :2].copy()
     flat[behind] /= np.maximum(np.linalg.norm(flat[behind], axis=1, keepdims=True), 1e-12)
-    return flat * [_R, -_R]
+    return flat * [_RADIUS, -_RADIUS]
 
 
 def _marks(
     chosen: Sequence[int], turned: np.ndarray
 ) -> tuple[str, list[tuple[float, float, float, float]]]:
-    """The numbers of the cards on short stems above their cells, and the boxes they take."""
+    """The cards' numbers as SVG, on short stems above their cells, and the boxes they take up.
+
+    A box is (left, top, right, bottom).
+    """
     out: list[str] = []
     taken: list[tuple[float, float, float, float]] = []
     for number, k in enumerate(chosen, 1):
         x, y, z = (float(v) for v in turned[k])
         if z < 0.12:
             continue
-        x, foot = x * _R, -y * _R
+        x, foot = x * _RADIUS, -y * _RADIUS
         head = foot - 34
         out.append(
-            f'<g class="mark"><path d="M{x:.1f} {foot:.1f}V{head:.1f}"/><circle cx="{x:.1f}" '
-            f'cy="{foot:.1f}" r="3"/>'
+            f'<g class="mark"><path d="M{x:.1f} {foot:.1f}V{head:.1f}"/>'
+            f'<circle cx="{x:.1f}" cy="{foot:.1f}" r="3"/>'
         )
         out.append(
-            f'<circle cx="{x:.1f}" cy="{head:.1f}" r="15"/><text x="{x:.1f}" '
-            f'y="{head + 6:.1f}">{number}</text></g>'
+            f'<circle cx="{x:.1f}" cy="{head:.1f}" r="15"/>'
+            f'<text x="{x:.1f}" y="{head + 6:.1f}">{number}</text></g>'
         )
         taken += [(x - 18, head - 18, x + 18, head + 18), (x - 4, head, x + 4, foot)]
     return "".join(out), taken
@@ -243,19 +267,24 @@ def _names(
     turned: np.ndarray,
     taken: list[tuple[float, float, float, float]],
 ) -> str:
-    """Names of the largest cells in front, where no other stands; no name twice."""
+    """The names of the largest cells in front as SVG, without overlaps and without repeats.
+
+    ranking: ids of all regions, the most prominent first.
+    taken: boxes that names must avoid; the names' own boxes are appended.
+    """
     out: list[str] = []
-    said: set[str] = set()
+    written: set[str] = set()
     for k in ranking[turned[ranking, 2] > 0.55].tolist():
         text = tables.map_name(tables.name(dictionary, k))[:18]
-        if text in said or len(out) >= NAMES_SHOWN:
+        if text in written or len(out) >= NAMES_SHOWN:
             continue
-        x, y, half = float(turned[k, 0]) * _R, -float(turned[k, 1]) * _R, 5.2 * len(text) + 5
+        x, y = float(turned[k, 0]) * _RADIUS, -float(turned[k, 1]) * _RADIUS
+        half = 5.2 * len(text) + 5  # half the width of the text
         box = (x - half, y - 12, x + half, y + 12)
-        if x * x + y * y > (0.86 * _R) ** 2 or any(_overlap(box, other) for other in taken):
+        if x * x + y * y > (0.86 * _RADIUS) ** 2 or any(_overlap(box, other) for other in taken):
             continue
         taken.append(box)
-        said.add(text)
+        written.add(text)
         out.append(f'<text x="{x:.1f}" y="{y + 5:.1f}">{_text(text)}</text>')
     return "".join(out)
 
@@ -268,12 +297,11 @@ def _no_picture() -> str:
     return f'<p class="none">A sphere needs at least {sphere.FEWEST} regions.</p>'
 
 
-def _kept(dictionary: Dictionary) -> str:
-    kept = layouts.quality(dictionary, "pca-sphere").variance_kept or 0.0
+def _caption(dictionary: Dictionary) -> str:
+    share = layouts.quality(dictionary, "pca-sphere").variance_kept or 0.0
     return (
-        f"The sphere shows 3 principal axes of {dictionary.width:,} directions, {100 * kept:.0f} % "
-        "of the variance; "
-        "neighbours, distances and membership come from the full space."
+        f"The sphere shows 3 principal axes of {dictionary.width:,} directions, {100 * share:.0f} "
+        "% of the variance; neighbours, distances and membership come from the full space."
     )
 
 
@@ -282,18 +310,19 @@ def _kept(dictionary: Dictionary) -> str:
 
 def _card(dictionary: Dictionary, region: int, number: int, labels: Labels | None) -> str:
     color = palette.region_color(dictionary, region)
+    """The card of one region. number: the one that marks it on the sphere."""
     lens = [token for token, _ in dictionary.lens(region)[:LENS_SHOWN]]
-    shown = lens or [token for token, _ in dictionary.region(region).tokens[:LENS_SHOWN]]
-    named = labels.stored(region) if labels is not None else ()
-    about = _text(named[0].text) if named else ""
-    count = int(dictionary.members[region])
+    tokens = lens or [token for token, _ in dictionary.region(region).tokens[:LENS_SHOWN]]
+    stored = labels.stored(region) if labels is not None else ()
+    label = _text(stored[0].text) if stored else ""
+    count = f"N = {dictionary.members[region]:,}" if dictionary.members_column else ""
     near = excerpts.by_band(dictionary.excerpts(region)).get("near", ())
     rows = "".join(_excerpt(excerpts.aligned(e)) for e in near[:EXCERPTS_SHOWN])
-    chips = "".join(f'<span class="chip">{_token(token)}</span>' for token in shown)
+    chips = "".join(f'<span class="chip">{_token(token)}</span>' for token in tokens)
     return (
         f'<article class="card" style="--c:{color}"><h2><i>{number}</i>Region {region}'
-        f"<small>N = {count:,}</small></h2>"
-        + (f'<p class="label">{about}</p>' if about else "")
+        f"<small>{count}</small></h2>"
+        + (f'<p class="label">{label}</p>' if label else "")
         + f'<p class="chips">{chips}</p>{rows}</article>\n'
     )
 
@@ -308,6 +337,7 @@ def _excerpt(row: Row) -> str:
 
 
 def _token(token: str) -> str:
+    """A token as HTML, with invisible characters shown as pale marks."""
     parts = ((escape(segment.text, quote=True), segment.mark) for segment in segments(token))
     return "".join(f"<u>{text}</u>" if mark else text for text, mark in parts)
 

@@ -1,8 +1,8 @@
-"""The map as one HTML file that works offline, opened from a disk; and the browser's code for
-whoever mounts it.
+"""The map as one HTML file that works offline, and the source of the map's browser code.
 
-The same renderer as on screen, with the blobs in the page as base64. Every text is escaped, so that
-nothing in a dictionary can end a script. Knows no Streamlit.
+The file uses the same renderer as the app, with the blobs embedded as base64. Every text is
+escaped, so that nothing in a dictionary can end a script element. This module does not depend on
+Streamlit.
 """
 
 from __future__ import annotations
@@ -23,23 +23,16 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).with_name("browser")
 PARTS = (
-    *(
-        "unpack.js",
-        "camera.js",
-        "mesh.js",
-        "sphere.js",
-        "flat.js",
-        "shaders.js",
-        "labels.js",
-        "coarse.js",
-    ),
-    *("overlay.js", "picture.js", "legend.js", "view.js", "cells.js", "flight.js", "links.js"),
-    *("gestures.js", "mount.js"),
+    *("unpack.js", "camera.js", "mesh.js", "sphere.js", "flat.js", "shaders.js", "labels.js"),
+    *("coarse.js", "overlay.js", "picture.js", "legend.js", "view.js", "cells.js", "flight.js"),
+    *("links.js", "gestures.js", "mount.js"),
 )
+"""The renderer's files, in the order in which they are joined into one script."""
 THEMES = {
     "light": ("#ffffff", "#1d2433", "#dde1e9", "#3f4fc4"),
     "dark": ("#11141b", "#e4e8f0", "#2c3340", "#6a7af2"),
 }
+"""Colours of the page, its text, its borders and its accents in either theme."""
 _NAMES = ("background-color", "text-color", "border-color", "primary-color")
 _COMMON = (
     "--st-base-radius:6px;--st-font:'Source Sans','Source Sans 3',system-ui,sans-serif;"
@@ -48,7 +41,7 @@ _COMMON = (
 
 
 def read(*names: str) -> str:
-    """Files of the browser's code, one after the other."""
+    """The contents of files of the browser code, one after the other."""
     return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
 
 
@@ -65,12 +58,18 @@ def html(
     names: Mapping[int, str] | None = None,
     theme: str | None = None,
 ) -> str:
-    """One page that draws the map without a network: camera, hover, labels, legend, provenance and
-    kept variance.
+    """The interactive map as one HTML page that needs no network.
 
-    selected, brushed, path: as in the view it was saved from. note: None says what the projection
-    keeps. theme: "light" or "dark" as in that view, so that the file is the same picture; None
-    follows whoever opens it. RequestError when there is no map of that layout.
+    layout: one of `layouts.LAYOUTS`, already computed.
+    coloring: the colours of the regions.
+    selected: the selected region, if any.
+    brushed: the regions of the brush.
+    path, path_labels: regions of a prompt's tokens in order, and the tokens' texts.
+    note: the line below the map; None for how much of the full space the projection shows.
+    names: names of regions, shown in place of their tokens.
+    theme: "light" or "dark"; None follows the setting of the reader's system.
+
+    Raises RequestError when the dictionary has no map of that layout.
     """
     cells = blob.blob(
         dictionary, layouts.coordinates(dictionary, layout), layout, f"alone {layout}"
@@ -96,10 +95,10 @@ def html(
         "made": provenance(dictionary),
     } | blob.legend(coloring)
     return (
-        '<!doctype html>\n<html lang="en"><head><meta '
-        f'charset="utf-8"><title>{escape(data["title"])}</title>\n'
-        '<meta name="viewport" content="width=device-width">\n<meta '
-        'http-equiv="Content-Security-Policy" '
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(data['title'])}</title>\n"
+        '<meta name="viewport" content="width=device-width">\n'
+        '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
         'img-src data: blob:">\n'
         f"<style>{_colors(theme)}\n{read('map.css')}\n{read('alone.css')}</style></head>\n"
@@ -112,19 +111,19 @@ def html(
 
 
 def _colors(theme: str | None) -> str:
-    """The page's own colours: of one theme, or of both by what the reader's system asks for."""
-    sets = {
+    """CSS variables for the page's colours: of one theme, or of both by the reader's system."""
+    variables = {
         t: "".join(f"--st-{n}:{c};" for n, c in zip(_NAMES, colors, strict=True))
         for t, colors in THEMES.items()
     }
     if theme is not None:
-        return f":root{{color-scheme:{theme};{_COMMON}{sets[theme]}}}"
-    by_night = f"@media(prefers-color-scheme:dark){{:root{{{sets['dark']}}}}}"
-    return f":root{{color-scheme:light dark;{_COMMON}{sets['light']}}}\n{by_night}"
+        return f":root{{color-scheme:{theme};{_COMMON}{variables[theme]}}}"
+    dark = f"@media(prefers-color-scheme:dark){{:root{{{variables['dark']}}}}}"
+    return f":root{{color-scheme:light dark;{_COMMON}{variables['light']}}}\n{dark}"
 
 
 def title(dictionary: Dictionary) -> str:
-    """What a saved map is called: model, layer and percentile, on one line."""
+    """The title of a saved map: model, layer and percentile, on one line."""
     info = dictionary.info
     parts = [
         label(tables.model_name(info, "dictionary").replace(" ", "\u2002")).replace("\u2002", " ")
@@ -137,31 +136,31 @@ def title(dictionary: Dictionary) -> str:
 
 
 def provenance(dictionary: Dictionary) -> str:
-    """Where a dictionary comes from, in one line of plain text."""
+    """Where a dictionary comes from, in one line of plain text: its size, text and protocol."""
     info = dictionary.info
     corpus = info.get("corpus") or {}
-    said = [f"{len(dictionary):,} regions"]
+    parts = [f"{len(dictionary):,} regions"]
     if isinstance(info.get("n_activations"), int):
-        said.append(f"{info['n_activations']:,} activations")
+        parts.append(f"{info['n_activations']:,} activations")
     if isinstance(corpus, Mapping) and corpus.get("name"):
-        said.append(f"text: {corpus['name']}")
-    said += [f"protocol: {info['protocol']}"] if info.get("protocol") else []
-    said += [f"built {str(info['created'])[:10]}"] if info.get("created") else []
+        parts.append(f"text: {corpus['name']}")
+    parts += [f"protocol: {info['protocol']}"] if info.get("protocol") else []
+    parts += [f"built {str(info['created'])[:10]}"] if info.get("created") else []
     return "".join(
         c if c.isprintable() else " "
-        for c in "Exemplar Partitioning dictionary · " + " · ".join(said)
+        for c in "Exemplar Partitioning dictionary · " + " · ".join(parts)
     )
 
 
 def file_name(dictionary: Dictionary, layout: str, coloring: Coloring) -> str:
-    """The name of a saved map, without its ending: only letters, digits, dots and dashes."""
-    marks = (("layer", dictionary.info.get("layer")), ("p", dictionary.info.get("percentile")))
-    made_at = [f"{mark}{value:g}" for mark, value in marks if isinstance(value, int | float)]
-    name = "-".join(["atlas", *made_at, layout, coloring.name])
+    """The file name of a saved map without its suffix: ASCII letters, digits, dots and dashes."""
+    values = (("layer", dictionary.info.get("layer")), ("p", dictionary.info.get("percentile")))
+    parts = [f"{prefix}{value:g}" for prefix, value in values if isinstance(value, int | float)]
+    name = "-".join(["atlas", *parts, layout, coloring.name])
     return "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in name)
 
 
 def _inert(data: Mapping[str, Any]) -> str:
-    """JSON that no HTML parser finds a tag or a line end in."""
-    text = json.dumps(data)  # everything beyond ASCII is escaped by json already
+    """JSON in ASCII in which an HTML parser finds no tag, comment or character reference."""
+    text = json.dumps(data)  # escapes everything beyond ASCII
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

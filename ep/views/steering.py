@@ -1,6 +1,6 @@
-"""A steering run as words, plain data and marks: what each column was asked for, what differs.
+"""Presentation of a steering run: descriptions of its columns, JSON, and marked differences.
 
-Knows runs, no model and no screen.
+This module depends neither on a model nor on Streamlit.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from ep.studies.steering import Continuation, Setting
 
 
 def abouts(setting: Setting) -> tuple[str, ...]:
-    """A half-sentence for each column: what is done to it. Its strength must be resolved."""
+    """A phrase for each of the four columns that says what is done to the stream.
+
+    setting: the setting of the run, with its strength resolved to a number.
+    """
     regions, strength = listed(setting.regions), setting.strength or 0.0
-    about = setting.reference
-    about = about if isinstance(about, str) else f"region {about}"
-    point = "" if about == "centre" else f" about {'the origin' if about == 'origin' else about}"
+    reference = setting.reference
+    reference = reference if isinstance(reference, str) else f"region {reference}"
+    about = {"centre": "", "origin": " about the origin"}.get(reference, f" about {reference}")
     several = len(setting.regions) > 1
     between = "between " if several else ""
     steered = {
@@ -34,21 +37,22 @@ def abouts(setting: Setting) -> tuple[str, ...]:
     }.get(
         setting.mode, f"the same along {'random directions' if several else 'a random direction'}"
     )
-    return ("nothing changed", f"{regions} projected out{point}", steered, control)
+    return ("nothing changed", f"{regions} projected out{about}", steered, control)
 
 
 def listed(regions: Sequence[int]) -> str:
-    """Ids as a reader says them: 3 · 3 and 9 · 3, 9 and 12."""
-    *first, last = map(str, regions or ("none",))
-    return f"{', '.join(first)} and {last}" if first else last
+    """Ids as a list in words: "3", "3 and 9", "3, 9 and 12", or "none"."""
+    *others, last = map(str, regions or ("none",))
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def as_json(
     dictionary: Dictionary, setting: Setting, continuations: Sequence[Continuation]
 ) -> dict[str, Any]:
-    """A run as plain values: setting, typical norm, and every column with its tokens and measures.
+    """A run as plain values for JSON: its setting, and every column with its tokens and measures.
 
-    asked, moved: in typical norms; KL and surprise in nats.
+    Of the values, asked and moved are in typical norms; kl_to_default, surprise and the log
+    probabilities are in nats; distances are cosine distances.
     """
     return {
         "setting": asdict(setting),
@@ -80,23 +84,27 @@ def as_json(
 
 
 def differing(default: Sequence[str], other: Sequence[str]) -> list[bool]:
-    """For each token of `other`, whether it belongs to a word that the default text does not have
-    at that place.
+    """For each token of `other`, whether its word is not in the default text at that place.
+
+    default, other: the tokens of the two texts, which are compared word by word.
     """
-    mine, theirs = _words(other), _words(default)
-    match = SequenceMatcher(None, [w for w, _ in theirs], [w for w, _ in mine], autojunk=False)
+    default_words, other_words = _words(default), _words(other)
+    match = SequenceMatcher(
+        None, [w for w, _ in default_words], [w for w, _ in other_words], autojunk=False
+    )
     marks = [False] * len(other)
     for kind, _, _, start, stop in match.get_opcodes():
         if kind in ("replace", "insert"):
-            for _, tokens in mine[start:stop]:
+            for _, tokens in other_words[start:stop]:
                 for token in tokens:
                     marks[token] = True
     return marks
 
 
 def _words(tokens: Sequence[str]) -> list[tuple[str, list[int]]]:
-    """Words with the tokens they are made of; a token that begins with a space, or follows one,
-    begins a word.
+    """The words of a text, each with the indices of its tokens.
+
+    A token begins a word if it begins with whitespace or the token before it ends with some.
     """
     words: list[tuple[str, list[int]]] = []
     for number, token in enumerate(tokens):

@@ -1,7 +1,7 @@
-"""Regions as plain columns: what a table, a map's labels and a legend show of all regions at once.
+"""Columns, names and orders of regions, for tables, maps and legends.
 
-Everything comes from the dictionary's columns; an array a file lacks leaves its place out. Knows no
-screen.
+Everything is read from the dictionary's arrays; what a file does not have is left out. This module
+does not depend on Streamlit.
 """
 
 from __future__ import annotations
@@ -20,15 +20,18 @@ from ep.studies.naming import WORDED
 from ep.text import label
 
 LENS_SHOWN = 4
+"""Lens tokens of a region in a table."""
 LONGEST_BRIEF = 22
+"""Characters of a shortened label."""
 NAMELESS = "▯"
+"""Stands for an empty token on the map."""
 
 
 def token_ids(dictionary: Dictionary) -> np.ndarray | None:
-    """(K, n) int32 token ids that say best what a region is: the exemplar's lens, else its members'
-    tokens, else None.
+    """(K, n) int32 ids of the tokens that describe each region best, or None.
 
-    -1 fills places with no token.
+    These are the tokens of the exemplar's lens, or else those of the members. -1 stands for no
+    token.
     """
     for name in ("lens_exemplar_up_ids", "token_ids"):
         if name in dictionary:
@@ -39,9 +42,7 @@ def token_ids(dictionary: Dictionary) -> np.ndarray | None:
 def lens_tokens(
     dictionary: Dictionary, regions: Sequence[int] | np.ndarray, n: int = LENS_SHOWN
 ) -> list[list[str]]:
-    """The first n telling tokens of each region as plain one-line text with whitespace made
-    visible.
-    """
+    """The first n tokens of each region by `token_ids`, on one line, with visible whitespace."""
     ids = token_ids(dictionary)
     if ids is None:
         return [[] for _ in regions]
@@ -50,9 +51,7 @@ def lens_tokens(
 
 
 def name(dictionary: Dictionary, region: int) -> str:
-    """The one token that stands for a region, as text; empty when the file holds neither lens nor
-    tokens.
-    """
+    """The text of the token that names a region; empty if the file has neither lens nor tokens."""
     for column in ("lens_exemplar_up_ids", "token_ids"):
         if column in dictionary and (token := int(dictionary.row(column, region)[0])) >= 0:
             return dictionary.piece(token)
@@ -60,36 +59,35 @@ def name(dictionary: Dictionary, region: int) -> str:
 
 
 def brief(text: str) -> str:
-    """A label as short as a token, where no token can stand for a region: the words without what
-    introduces them.
+    """A label shortened to stand in for a token, where a region has none.
 
-    Its spaces are wide ones, which chips leave as they are: in a token a space would be marked.
+    text: the label; the introduction `WORDED` of automatic labels is left out.
+
+    Spaces become en spaces, because an ordinary space in a token would be shown as a visible mark.
     """
     words = " ".join(text.removeprefix(WORDED).split())
-    cut = words if len(words) <= LONGEST_BRIEF else f"{words[: LONGEST_BRIEF - 1].rstrip()}…"
-    return cut.replace(" ", "\N{EN SPACE}")
+    short = words if len(words) <= LONGEST_BRIEF else f"{words[: LONGEST_BRIEF - 1].rstrip()}…"
+    return short.replace(" ", "\N{EN SPACE}")
 
 
 def model_name(info: Mapping[str, Any], otherwise: str = "unknown model") -> str:
-    """What a dictionary's model is called: a Hub name as it is; of a folder, its name and not the
-    way to it.
+    """The name of a dictionary's model: its name on the Hub, or the last part of a folder's path.
+
+    info: the dictionary's provenance. otherwise: returned where it names no model.
     """
     name = str(info.get("model_name") or info.get("model") or otherwise)
     return Path(name).name if name.startswith((".", "/", "~")) or name.count("/") > 1 else name
 
 
 def map_name(token: str) -> str:
-    """A token as a label on the map: without the space in front of a word, whitespace alone made
-    visible.
-    """
+    """A token as a name on the map: without surrounding spaces, or visible if it is only spaces."""
     return label(token.strip(" ") or token or NAMELESS)
 
 
 def group_names(dictionary: Dictionary, n: int = 2) -> list[str]:
-    """The neighbourhoods' names: their first n tokens, as plain text; "regions" when the file
-    stores no neighbourhood.
+    """The neighbourhoods' names, made of their first n tokens; ["regions"] if the file has none.
 
-    A file without names gets some, see `ep.studies.grouping`.
+    Names that the file does not store are computed, see `ep.studies.grouping`.
     """
     stored = dictionary.info.get("group_names") or []
     if "neighbourhood" not in dictionary:
@@ -103,15 +101,14 @@ def group_names(dictionary: Dictionary, n: int = 2) -> list[str]:
 
 
 def _plain_name(token: str) -> str:
-    """A token as on the map; the name of a group that no token names, with its spaces."""
+    """A token as on the map; a computed name that is not a token is left as it is."""
     return token if token.startswith(AROUND) else map_name(token)
 
 
 def opening_region(dictionary: Dictionary) -> int:
-    """The region a screen opens on: much frequented, coherent, outside the palest group, and named
-    by a word.
+    """The region that is selected at first: large, coherent, named by a word, not of group 0.
 
-    RequestError when the dictionary has no region.
+    Raises RequestError when the dictionary has no region.
     """
     if len(dictionary) == 0:
         raise RequestError("this dictionary has no regions: build it on more text")
@@ -119,7 +116,7 @@ def opening_region(dictionary: Dictionary) -> int:
     for column, weight in (("coherence", 2.0), ("neighbourhood", 4.0)):
         if column in dictionary:
             values = np.nan_to_num(dictionary.column(column).astype(np.float64))
-            # a neighbourhood counts as palest (0) or not (1)
+            # A neighbourhood counts 0 for group 0, the palest, and 1 for all others.
             score = score + weight * np.minimum(values, 1)
     best = np.argsort(-score, kind="stable")[:64].tolist()
     return next(
@@ -131,11 +128,17 @@ def opening_region(dictionary: Dictionary) -> int:
 def columns(
     dictionary: Dictionary, regions: np.ndarray, labels: Labels | None = None
 ) -> dict[str, Any]:
-    """The table of the given regions, in their order: one entry per column the file can fill.
+    """Columns by name for a table of the given regions, in their order.
 
-    labels: adds label and label_source, the best one of each region and where it comes from, empty
-    where there is none. region int · lens lists of text · members, arrival int · coherence [0, 1] ·
-    mean_distance, nearest cosine distance.
+    region: int ids.
+    label, label_source: the best label of each region and its source, empty without one; only with
+        `labels`.
+    lens: lists of token texts.
+    members, arrival: int counts of Voronoi and arrival members.
+    coherence: in [0, 1].
+    mean_distance, nearest: cosine distances.
+
+    Columns whose arrays the file does not have are left out.
     """
     regions = np.asarray(regions, np.int64)
     table: dict[str, Any] = {"region": regions}
@@ -160,8 +163,11 @@ def columns(
 def order(
     dictionary: Dictionary, selected: int | None, found: np.ndarray | None, least_members: int = 0
 ) -> np.ndarray:
-    """The ids a table lists: those found (None: all, largest first) with enough members, the
-    selected one on top.
+    """The ids that a table lists, in order.
+
+    selected: listed first, whatever its members; None for no such region.
+    found: the regions of a search or a brush, in order; None for all, largest first.
+    least_members: fewest members of a region that is listed.
     """
     count = dictionary.members
     ids = np.argsort(-count, kind="stable") if found is None else np.asarray(found, np.int64)

@@ -1,7 +1,7 @@
-"""The Hub: the published dictionaries, those of any dataset repository, and giving one's own to
-others.
+"""Dictionaries on the Hugging Face Hub: downloading published ones, and publishing one's own.
 
-Importing this contacts nobody; every network call is made by `Hub`, when asked.
+Importing this package makes no network call; all of them are made by methods of `Hub` and by
+`push`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""The card of a Hub dataset that holds dictionaries: what is in it and what its numbers mean, for
-people and machines.
+"""The card (README.md) and the machine-readable index of a Hub dataset of dictionaries.
 
-Everything that comes from a dictionary's file is escaped for Markdown, HTML and YAML: a title is a
-title, never markup.
+Text from a dictionary's file is escaped for Markdown, HTML and YAML, so that it cannot be markup.
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ INDEX = "ep-index.json"
 """The machine-readable list of the files, beside the card."""
 INDEX_FORMAT = "ep-index"
 MAX_INDEX_BYTES = 4 * 2**20
+"""Larger indexes are not read."""
 _FIELDS: dict[str, type | tuple[type, ...]] = {
     "path": str,
     "sha256": str,
@@ -36,11 +35,14 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "seed": int,
     "created": str,
 }
-"""What the index says of a file, with types; everything but the path may be absent."""
+"""The entries of a file in the index, with their types; all but the path may be absent."""
 
 
 def index(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """The index of these files as JSON."""
+    """Return the index of some files as JSON.
+
+    rows: the entries of each file, see `_FIELDS`.
+    """
     files = sorted((dict(row) for row in rows), key=lambda row: str(row["path"]))
     return json.dumps(
         {"format": INDEX_FORMAT, "version": 1, "files": files}, indent=1, sort_keys=True
@@ -48,16 +50,17 @@ def index(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def read_index(data: bytes) -> list[dict[str, Any]]:
-    """The rows of an index from elsewhere; entries of another type are dropped, text that is no
-    index has no rows.
+    """Return the rows of an index that may come from anyone.
+
+    Entries of a wrong type are dropped; data that is not an index has no rows.
     """
     try:
-        found = json.loads(data)
+        parsed = json.loads(data)
     except (ValueError, RecursionError):
         return []
     files = (
-        found.get("files")
-        if isinstance(found, dict) and found.get("format") == INDEX_FORMAT
+        parsed.get("files")
+        if isinstance(parsed, dict) and parsed.get("format") == INDEX_FORMAT
         else None
     )
     rows = (
@@ -69,14 +72,17 @@ def read_index(data: bytes) -> list[dict[str, Any]]:
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: row[name] for name, kind in _FIELDS.items() if isinstance(row.get(name), kind)}
-    return {n: v for n, v in kept.items() if not isinstance(v, bool) or _FIELDS[n] is bool}
+    """The entries of a row that have the right type."""
+    typed = {name: row[name] for name, kind in _FIELDS.items() if isinstance(row.get(name), kind)}
+    # bool is a subclass of int: True is not a number of regions.
+    return {n: v for n, v in typed.items() if not isinstance(v, bool) or _FIELDS[n] is bool}
 
 
 def card(repository: str, rows: Sequence[Mapping[str, Any]], licence: str | None) -> str:
-    """README.md for a repository with these files.
+    """Return README.md for a repository with some files.
 
-    licence: an identifier of the Hub's list, None when nobody named one; the card then says so.
+    rows: the entries of each file, see `_FIELDS`.
+    licence: an identifier of the Hub's list; with None the card states that there is no licence.
     """
     rows = sorted(
         rows,
@@ -99,15 +105,15 @@ def card(repository: str, rows: Sequence[Mapping[str, Any]], licence: str | None
                 f"```\nep import {_code(f'hub:{repository}/{first}')} --out .\n"
                 f"ep info {_code(first.rsplit('/', 1)[-1])}\nep app\n```",
                 "In Python: `ep.open(path)` gives the centre, the exemplars (K, d), the mean "
-                "directions (K, d), the"
-                " threshold and, region by region, counts, excerpts and the logit lens.",
+                "directions (K, d), the threshold and, region by region, counts, excerpts and the "
+                "logit lens.",
                 "## Where they come from",
                 provenance(rows),
                 _LIMITS
                 + (
                     ""
                     if licence
-                    else "\n- Nobody named a licence for these files: ask before you reuse them."
+                    else "\n- No licence is stated for these files: ask before you reuse them."
                 ),
             )
         )
@@ -116,28 +122,28 @@ def card(repository: str, rows: Sequence[Mapping[str, Any]], licence: str | None
 
 
 _WHAT = """Exemplar Partitioning dictionaries of language-model activations: the residual stream \
-of a layer is cut into regions, each one defined by the activation that founded it (its exemplar) \
+of a layer is divided into regions, each defined by the activation that founded it (its exemplar) \
 and everything within a cosine distance θ of it. Each file is one dictionary, in the `.ep.h5` \
 format of EP Explorer."""
 
 _MEANING = """**How to read the table.** *p* is the percentile of pairwise cosine distances that \
 sets the threshold *θ* (a cosine distance, 0 to 2): smaller p, finer regions. *K* is the number of \
 regions. *Activations* were streamed once, in order; a region is founded by the first one farther \
-than θ from every exemplar so far.
+than θ from every exemplar before it.
 
 Each region has two counts of members. *Arrival* members are those that joined it while streaming, \
-when later regions did not exist yet. *Voronoi* members are those nearest to its exemplar once the \
-dictionary was finished. They differ, and both are in the file; excerpts and statistics are of \
+when later regions did not exist yet. *Voronoi* members are those nearest to its exemplar in the \
+finished dictionary. The counts differ, and both are in the file; excerpts and statistics are of \
 Voronoi members."""
 
 _LIMITS = """## Limits
 
 - The regions describe this model, this layer and these texts; activations of other texts may lie \
 beyond θ.
-- Excerpts are pieces of the corpus: what the corpus contains, they contain.
-- A region is a place in the model's space, not a cause: effects on behaviour must be measured, \
-with controls.
-- No code runs on opening a file; it is HDF5 with numbers and text."""
+- Excerpts are parts of the corpus, with whatever content it has.
+- A region is a part of the model's activation space, not a cause: effects on behaviour must be \
+measured, with controls.
+- Opening a file runs no code; it is HDF5 with numbers and text."""
 
 
 def _header(name: str, licence: str | None, models: Sequence[str]) -> str:
@@ -160,7 +166,7 @@ _COLUMNS = ("file", "model", "layer", "p", "K", "θ", "activations", "positions"
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The files as a Markdown table."""
+    """Return the files as a Markdown table."""
     lines = ["| " + " | ".join(_COLUMNS) + " |", "|---|---|--:|--:|--:|--:|--:|---|---|"]
     for row in rows:
         cells = (
@@ -183,8 +189,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def provenance(rows: Sequence[Mapping[str, Any]]) -> str:
-    """How each file was made, as a list."""
-    named = (
+    """Return how each file was made, as a Markdown list."""
+    labelled = (
         ("protocol", "protocol"),
         ("context", "context"),
         ("seed", "seed"),
@@ -192,36 +198,36 @@ def provenance(rows: Sequence[Mapping[str, Any]]) -> str:
     )
     lines = []
     for row in rows:
-        facts = [f"{said} {row[key]}" for key, said in named if row.get(key) is not None]
+        facts = [f"{label} {row[key]}" for key, label in labelled if row.get(key) is not None]
         facts += ["chat template"] if row.get("chat") else []
         facts += [f"SHA-256 {row['sha256']}"] if row.get("sha256") else []
         lines.append(f"- {escape(str(row['path']))}: {escape(', '.join(facts))}")
-    return "\n".join(lines) + "\n\nEverything else a file knows of its making, `ep info` shows."
+    return "\n".join(lines) + "\n\n`ep info` prints the full provenance of a file."
 
 
 def escape(text: str) -> str:
-    """Text as it is on one line of Markdown: every mark that could mean something gets a
-    backslash.
-    """
-    marked = re.sub(r"([\\`*_{}\[\]()#+!|~$@:])", r"\\\1", _one_line(text)[:300]).replace(
+    """Return a text as one line of Markdown, with everything escaped that could be markup."""
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$@:])", r"\\\1", _one_line(text)[:300]).replace(
         "www.", "www\\."
     )
-    return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _one_line(text: str) -> str:
-    """Without line breaks, control and direction characters."""
+    """The text without line breaks, control characters and direction marks."""
     plain = "".join(c if c.isprintable() else " " for c in text)
     return " ".join(plain.encode("utf-8", "replace").decode().split())
 
 
 def _code(text: str) -> str:
-    """A file's name inside a code block, where nothing can be escaped: what could end the block is
-    left out.
+    """A file's name for use in a code block, quoted for the shell if need be.
+
+    Nothing can be escaped in a code block, so backquotes and whitespace are removed.
     """
     plain = re.sub(r"[`\s]", "", _one_line(text))
     return plain if re.fullmatch(r"[\w./:@+-]+", plain) else "'" + plain.replace("'", "") + "'"
 
 
 def _number(value: Any, form: str) -> str | None:
+    """The value in the format `form`; None for None."""
     return None if value is None else format(value, form)

@@ -1,9 +1,10 @@
-"""The thirteen published dictionaries of `J-RUM/exemplar-partitioning`, as known without a network.
+"""The catalogue of the thirteen published dictionaries of `J-RUM/exemplar-partitioning`.
 
-Counts of regions and tokens are the dataset card's; thresholds, activations, sizes and counts "in
-the file" were published by the author or by readers of the files, and are absent where nobody
-published one. All were built on the Pile with a context of 128, batches of 128, seed 0, every token
-position. This room contacts nobody.
+Counts of regions and tokens are from the dataset's card. Thresholds, activations, sizes and the
+counts of regions in the files themselves were published by the author or by people who read the
+files; they are None where they were not published. All dictionaries were built on the Pile, at
+every token position, with a context of 128, batches of 128 and seed 0. Nothing here uses the
+network.
 """
 
 from __future__ import annotations
@@ -13,9 +14,7 @@ from dataclasses import dataclass
 
 REPOSITORY = "J-RUM/exemplar-partitioning"
 KNOWN_REVISION = "0ec26618"
-"""How the revision begins that these facts are about; the full one is asked of the Hub on first
-contact.
-"""
+"""Start of the revision that this catalogue describes; the Hub gives the full one."""
 LICENCE = "Apache-2.0"
 
 MB, GB = 10**6, 10**9
@@ -23,16 +22,17 @@ MB, GB = 10**6, 10**9
 
 @dataclass(frozen=True)
 class Published:
-    """One published dictionary.
+    """One published dictionary; facts that were not published are None.
 
-    short: the model's name without its owner; layer: of the residual stream; percentile: p in
-    percent.
-    regions: K on the dataset's card; regions_seen: K that readers counted in the file, None when
-    nobody said.
-    tokens: streamed, from the card; activations: assigned, as readers saw it; threshold: θ, a
-    cosine distance.
-    size: of the pickle in bytes, rounded as it was published, None when unknown until the Hub is
-    asked.
+    short: the model's name without its owner.
+    layer: block of the residual stream.
+    percentile: p in percent.
+    regions: K according to the dataset's card.
+    tokens: tokens streamed, according to the card.
+    threshold: θ, a cosine distance.
+    activations: activations assigned.
+    regions_seen: K as counted in the file itself.
+    size: bytes of the pickle, rounded as published.
     """
 
     short: str
@@ -62,22 +62,22 @@ class Published:
 
     @property
     def name(self) -> str:
-        """What `ep import` takes: "hub:gemma-2-2b/12/10"."""
+        """The name that `ep import` takes: "hub:gemma-2-2b/12/10"."""
         return f"hub:{self.key}"
 
     @property
     def path(self) -> str:
-        """Of the pickle in the repository."""
+        """The path of the pickle in the repository."""
         return f"{self.short}_L{self.layer}_p{self.percentile}/{self.short}_layer{self.layer}.pkl"
 
     @property
     def metadata(self) -> str:
-        """Of the JSON beside it."""
+        """The path of the JSON beside the pickle."""
         return self.path.removesuffix(".pkl") + "_metadata.json"
 
     @property
     def file_name(self) -> str:
-        """Of the converted dictionary here."""
+        """The name of the converted file."""
         return f"{self.short}_L{self.layer}_p{self.percentile}.ep.h5"
 
 
@@ -103,22 +103,25 @@ _NAME = re.compile(
 
 
 def lookup(name: str) -> Published | None:
-    """The published dictionary a name means ("hub:gemma-2-2b/12/10", "hub:" may be missing); None
-    for any other.
+    """Return the published dictionary with a name such as "hub:gemma-2-2b/12/10", else None.
+
+    The prefix "hub:" may be missing.
     """
-    found = _NAME.fullmatch(name.strip())
-    if found is None:
+    match = _NAME.fullmatch(name.strip())
+    if match is None:
         return None
-    asked = (found["model"].lower(), int(found["layer"]), int(found["percentile"]))
-    return next((p for p in PUBLISHED if (p.short, p.layer, p.percentile) == asked), None)
+    key = (match["model"].lower(), int(match["layer"]), int(match["percentile"]))
+    return next((p for p in PUBLISHED if (p.short, p.layer, p.percentile) == key), None)
 
 
 def meant(key: str) -> Published | None:
-    """The published dictionary a link's key looks like, whatever its family is called on a shelf;
-    None when none.
+    """Return the published dictionary that a link's key seems to refer to, else None.
+
+    key: "FAMILY/LAYER/PERCENTILE", where the family's name contains the model's.
     """
     if exact := lookup(key):
         return exact
-    family, _, step = key.lower().partition("/")
-    alike = [p for p in PUBLISHED if p.short in family and f"{p.layer}/{p.percentile}" == step]
-    return max(alike, key=lambda p: len(p.short), default=None)
+    family, _, rest = key.lower().partition("/")
+    matches = [p for p in PUBLISHED if p.short in family and f"{p.layer}/{p.percentile}" == rest]
+    # "gemma-2-2b" is part of "gemma-2-2b-it": the longest name is the right one.
+    return max(matches, key=lambda p: len(p.short), default=None)

@@ -1,9 +1,8 @@
-"""From a name that begins with "hub:" to a dictionary in a folder: downloaded, checked, converted,
-and only then there.
+"""Downloads the dictionary of a "hub:" name, checks or converts it, and puts it into a folder.
 
-`hub:gemma-2-2b/12/10` is a published dictionary (model, layer, percentile): its pickle goes through
-the restricted reader. `hub:OWNER/REPO/path/to/file.ep.h5` is a file of any dataset repository,
-`hub:OWNER/REPO` its only one; `OWNER/REPO@REVISION` pins it.
+`hub:gemma-2-2b/12/10` is a published dictionary (model, layer, percentile), whose pickle is read by
+the restricted reader. `hub:OWNER/REPO/path/to/file.ep.h5` is a file in any dataset repository, and
+`hub:OWNER/REPO` the only one there; `OWNER/REPO@REVISION` pins the revision.
 """
 
 from __future__ import annotations
@@ -16,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ep.errors import EPError, RequestError, StorageError
+from ep.progress import Report, silent
 from ep.storage.file import check
 from ep.storage.hub.catalogue import KNOWN_REVISION, LICENCE, REPOSITORY, Published, lookup
-from ep.storage.hub.remote import Hub, Listing, Progress, owner_and_name, silent
+from ep.storage.hub.remote import Hub, Listing, owner_and_name
 from ep.storage.schema import SUFFIX
 
 DOWNLOADS = ".downloads"
-"""Parts and pickles lie in this hidden folder beside the dictionaries; no shelf looks into it."""
+"""Hidden folder beside the dictionaries for partial downloads and pickles; shelves skip it."""
 _BY_REPOSITORY = re.compile(
     r"hub:(?P<repository>[^/@\s]+/[^/@\s]+)(?:@(?P<revision>[^/\s]+))?(?:/(?P<path>\S.*))?"
 )
@@ -31,52 +31,52 @@ _BY_REPOSITORY = re.compile(
 def import_published(
     name: str,
     out: str | os.PathLike[str],
-    progress: Progress | None = None,
+    progress: Report | None = None,
     *,
     hub: Hub | None = None,
     keep: bool = False,
 ) -> Path:
-    """Brings the dictionary a "hub:" name means to `out`, a folder or a path that ends in `.ep.h5`;
-    returns its path.
+    """Download the dictionary of a "hub:" name, convert it if need be, and return its path.
 
-    progress(said, share): in bytes while downloading. Whatever it raises stops the work; the part
-    that was downloaded is continued next time. keep: whether the pickle of a published dictionary
-    stays after it was read. RequestError, ServiceError, StorageError as `Hub`; DictionaryFileError
-    when the file is not a dictionary.
+    out: a folder, or a path that ends in `.ep.h5`.
+    progress: called with a message, which counts bytes while downloading, and a share. An exception
+        it raises stops the work; the download is continued the next time.
+    hub: the Hub to use; by default the one of the environment.
+    keep: whether to keep the pickle of a published dictionary once it has been converted.
+
+    Raises RequestError, ServiceError and StorageError as `Hub`, and DictionaryFileError when the
+    file is not a dictionary.
     """
-    hub, told = hub or Hub(), progress or silent
+    hub, report = hub or Hub(), progress or silent
     if (published := lookup(name)) is not None:
-        return _published(published, _target(out, published.file_name), told, hub, keep)
+        return _convert(published, _target(out, published.file_name), report, hub, keep)
     repository, revision, path = parse(name)
     listing = hub.listing(repository, revision)
     path = path or _only(listing)
-    return get(listing, path, _target(out, local_name(repository, path)), told, hub)
+    return get(listing, path, _target(out, local_name(repository, path)), report, hub)
 
 
 def parse(name: str) -> tuple[str, str | None, str | None]:
-    """(repository, revision, path) of "hub:OWNER/REPO[@REVISION][/path]".
+    """Return (repository, revision, path) of "hub:OWNER/REPO[@REVISION][/path]".
 
-    RequestError when it is no such name.
+    Raises RequestError for any other text.
     """
-    found = _BY_REPOSITORY.fullmatch(name.strip())
-    if found is None:
+    match = _BY_REPOSITORY.fullmatch(name.strip())
+    if match is None:
         raise RequestError(
-            f"{name[:80]!r} is no name of a dictionary on the Hub: expected "
-            "hub:MODEL/LAYER/PERCENTILE such as "
-            "hub:gemma-2-2b/12/10, or hub:OWNER/REPO/file.ep.h5"
+            f"{name[:80]!r} is not the name of a dictionary on the Hub: expected "
+            "hub:MODEL/LAYER/PERCENTILE such as hub:gemma-2-2b/12/10, or hub:OWNER/REPO/file.ep.h5"
         )
-    return owner_and_name(found["repository"]), found["revision"], found["path"]
+    return owner_and_name(match["repository"]), match["revision"], match["path"]
 
 
 def dictionaries(listing: Listing) -> tuple[str, ...]:
-    """The `.ep.h5` files of a repository, by path."""
+    """Return the paths of the `.ep.h5` files of a repository, sorted."""
     return tuple(sorted(file.path for file in listing.files if file.path.endswith(SUFFIX)))
 
 
 def local_name(repository: str, path: str) -> str:
-    """Where a repository's file lies in the library: a folder for the repository, one plain name
-    for the path.
-    """
+    """Return the path in the library of a repository's file: OWNER--REPO/NAME.ep.h5."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.removesuffix(SUFFIX).replace("/", "--")).strip(
         "-."
     )[:120]
@@ -84,26 +84,26 @@ def local_name(repository: str, path: str) -> str:
 
 
 def get(
-    listing: Listing, path: str, target: Path, progress: Progress = silent, hub: Hub | None = None
+    listing: Listing, path: str, target: Path, progress: Report = silent, hub: Hub | None = None
 ) -> Path:
-    """Brings one `.ep.h5` of a listed repository to `target` after reading and checking every
-    number in it.
-    """
+    """Download one `.ep.h5` file of a listed repository, check every value, move it to `target`."""
     if listing.find(path) is None or not path.endswith(SUFFIX):
         raise RequestError(
             f"{listing.repository} has no {path[:120]} at {listing.revision[:8]}: "
             f"{_choices(listing)}"
         )
     folder = _folder(target)
-    found, _ = (hub or Hub()).download(listing.repository, path, listing.revision, folder, progress)
+    downloaded, _ = (hub or Hub()).download(
+        listing.repository, path, listing.revision, folder, progress
+    )
     try:
-        progress("checking every number", 1.0)
-        with _named(found, f"{listing.repository}/{path}"):
-            check(found)
-        _move(found, target)
+        progress("checking every value", 1.0)
+        with _errors_name(downloaded, f"{listing.repository}/{path}"):
+            check(downloaded)
+        _move(downloaded, target)
     finally:
-        found.unlink(missing_ok=True)
-        _tidy(folder)
+        downloaded.unlink(missing_ok=True)
+        _remove_if_empty(folder)
     return target
 
 
@@ -112,38 +112,41 @@ def get(
 
 @dataclass(frozen=True)
 class _Steps:
-    """Progress of a download followed by a conversion, as one share: the bytes count for four
-    fifths.
+    """Reports for a download and the conversion after it, as shares of both together.
+
+    The download counts for four fifths.
     """
 
-    progress: Progress
+    report: Report
 
-    def download(self, said: str, share: float | None = None) -> None:
-        self.progress(said, None if share is None else 0.8 * share)
+    def download(self, message: str, share: float | None = None) -> None:
+        """Report the share of the download that is done."""
+        self.report(message, None if share is None else 0.8 * share)
 
-    def convert(self, said: str, share: float | None = None) -> None:
-        self.progress(said, 0.8 if share is None else 0.8 + 0.19 * share)
+    def convert(self, message: str, share: float | None = None) -> None:
+        """Report the share of the conversion that is done."""
+        self.report(message, 0.8 if share is None else 0.8 + 0.19 * share)
 
 
-def _published(
-    published: Published, target: Path, progress: Progress, hub: Hub, keep: bool
-) -> Path:
+def _convert(published: Published, target: Path, report: Report, hub: Hub, keep: bool) -> Path:
+    """Download and convert a published dictionary; returns `target`."""
     from ep.storage.published import convert
 
-    steps = _Steps(progress)
-    progress("asking the Hub", None)
+    steps = _Steps(report)
+    report("asking the Hub", None)
     listing = hub.pinned(REPOSITORY, KNOWN_REVISION)
     file = listing.find(published.path)
     if file is None:
         raise RequestError(
-            f"{REPOSITORY} has no {published.path} at {listing.revision[:8]}: it was published once"
+            f"{REPOSITORY} has no {published.path} at {listing.revision[:8]}: it has been removed"
         )
     folder = _folder(target)
-    room = (file.size or 0) // 5  # the converted file
+    extra_bytes = (file.size or 0) // 5  # for the converted file
     at = (listing.repository, listing.revision)
-    told = listing.find(published.metadata)  # model, layer and percentile also stand in the names
-    metadata = hub.download(at[0], published.metadata, at[1], folder)[0] if told else None
-    pickle, sha256 = hub.download(at[0], published.path, at[1], folder, steps.download, room)
+    # The metadata is optional: model, layer and percentile are also in the names of the files.
+    has_metadata = listing.find(published.metadata) is not None
+    metadata = hub.download(at[0], published.metadata, at[1], folder)[0] if has_metadata else None
+    pickle, _ = hub.download(at[0], published.path, at[1], folder, steps.download, extra_bytes)
     origin = {
         "repository": listing.repository,
         "revision": listing.revision,
@@ -151,25 +154,26 @@ def _published(
         "licence": LICENCE,
         "card_regions": published.regions,
     }
-    with _named(pickle, f"{listing.repository}/{published.path}"):
+    with _errors_name(pickle, f"{listing.repository}/{published.path}"):
         convert(pickle, target, metadata=metadata, progress=steps.convert, origin=origin)
-    for used in (metadata, None if keep else pickle):
-        if used is not None:
-            used.unlink(missing_ok=True)
-    _tidy(folder)
+    for path in (metadata, None if keep else pickle):
+        if path is not None:
+            path.unlink(missing_ok=True)
+    _remove_if_empty(folder)
     return target
 
 
-# -- places ----------------------------------------------------------------------------------------
+# -- paths -----------------------------------------------------------------------------------------
 
 
 def _target(out: str | os.PathLike[str], name: str) -> Path:
+    """`out` if it is the path of a dictionary, else the file `name` in the folder `out`."""
     path = Path(out)
     return path if path.name.endswith(SUFFIX) and not path.is_dir() else path / name
 
 
 def _folder(target: Path) -> Path:
-    """The hidden folder for parts, beside the target, which is made where it is missing."""
+    """The hidden folder for downloads beside the target; both folders are created if need be."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = target.parent / DOWNLOADS
@@ -181,24 +185,21 @@ def _folder(target: Path) -> Path:
     return folder
 
 
-def _tidy(folder: Path) -> None:
-    """Removes the hidden folder once it is empty."""
-    with suppress(OSError):
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # it has files
         folder.rmdir()
 
 
-def _move(found: Path, target: Path) -> None:
+def _move(path: Path, target: Path) -> None:
     try:
-        found.replace(target)
+        path.replace(target)
     except OSError as error:
         raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager
-def _named(path: Path, name: str) -> Iterator[None]:
-    """What is wrong with a downloaded file is said of its name on the Hub, not of a temporary
-    path.
-    """
+def _errors_name(path: Path, name: str) -> Iterator[None]:
+    """Replace the path of a downloaded file in the messages of errors by its name on the Hub."""
     try:
         yield
     except EPError as error:
@@ -206,18 +207,19 @@ def _named(path: Path, name: str) -> Iterator[None]:
 
 
 def _only(listing: Listing) -> str:
-    """The one dictionary of a repository. RequestError, with what there is, for none or several."""
-    found = dictionaries(listing)
-    if len(found) != 1:
+    """The path of the only dictionary of a repository; RequestError if there is none or several."""
+    paths = dictionaries(listing)
+    if len(paths) != 1:
         raise RequestError(
-            f"{listing.repository} holds {len(found)} dictionaries: {_choices(listing)}"
+            f"{listing.repository} has {len(paths)} dictionaries: {_choices(listing)}"
         )
-    return found[0]
+    return paths[0]
 
 
 def _choices(listing: Listing) -> str:
-    found = dictionaries(listing)
-    if not found:
+    """The end of a message: the dictionaries of a repository, and how to name one."""
+    paths = dictionaries(listing)
+    if not paths:
         return f"expected files that end in {SUFFIX}"
-    shown = ", ".join(found[:8]) + (", …" if len(found) > 8 else "")
-    return f"name one, hub:{listing.repository}/FILE, of {shown}"
+    examples = ", ".join(paths[:8]) + (", …" if len(paths) > 8 else "")
+    return f"name one, hub:{listing.repository}/FILE, of {examples}"

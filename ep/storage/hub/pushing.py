@@ -1,8 +1,7 @@
-"""Giving dictionaries to others: one commit to a Hub dataset, with a card and an index that say
-what is in it.
+"""Publishes dictionaries as a Hub dataset, in one commit with a card and an index.
 
-What leaves this machine is looked through first: paths of this machine and tokens are taken out of
-the provenance, in a copy, before anything is sent. Labels and maps beside a dictionary stay here.
+Local paths and access tokens are removed from the provenance first, in a copy of the file. Labels
+and maps beside a dictionary are not published.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from ep.errors import DictionaryFileError, EPError, RequestError
+from ep.progress import Report, silent
 from ep.storage.file import check
 from ep.storage.hub.card import INDEX, MAX_INDEX_BYTES, card, index, read_index
 from ep.storage.hub.refusals import refusals
-from ep.storage.hub.remote import Hub, Listing, Progress, owner_and_name, silent
+from ep.storage.hub.remote import Hub, Listing, owner_and_name
 from ep.storage.schema import SUFFIX
 from ep.storage.shelf import Entry, Shelf
 from ep.storage.writing import save
@@ -33,19 +33,20 @@ _PATH = re.compile(
     r"""(?:(?<=[\s"'(=:,;\[])|^)(?:file:/{0,2})?(?:~\w*|\.{1,2}|[A-Za-z]:)?[/\\](?![/\s])"""
     r"""(?:[^\s"'<>|/\\]*[/\\])*([^\s"'<>|/\\]*)"""
 )
-"""A path of this machine inside a text; its first group is the name at its end."""
-_OF_THE_MODEL = ("group_names",)
-"""Entries that quote the model's tokens, where a "/" is a token."""
+"""A local path inside a text; its first group is the last name in the path."""
+_VERBATIM = ("group_names",)
+"""Entries that consist of the model's tokens, where a "/" is a token and not part of a path."""
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """What was sent, or would be. files: their paths in the repository; cleaned: what was taken out
-    of which file.
+    """What was published, or would be.
 
-    card: the README that describes them, None when the repository has one of its owner's, which is
-    left alone.
-    url: of the commit; None when nothing was sent.
+    repository: OWNER/REPO.
+    files: the paths of the files in the repository.
+    card: the README; None when the repository has one by its owner, which is left as it is.
+    cleaned: the entries of the provenance that were changed, by the path of the file.
+    url: address of the commit; None when nothing was sent.
     """
 
     repository: str
@@ -64,37 +65,43 @@ def push(
     licence: str | None = None,
     dry_run: bool = False,
     hub: Hub | None = None,
-    progress: Progress | None = None,
+    progress: Report | None = None,
 ) -> Pushed:
-    """Sends a dictionary, its whole family, or every dictionary of a folder to the Hub dataset
-    OWNER/REPO.
+    """Publish a dictionary, its family, or every dictionary in a folder as a Hub dataset.
 
-    The repository is made if there is none; `private` then hides it, and is refused for one
-    everybody sees already.
-    family: also the files beside `source` that one build made with it. dry_run: contacts nobody.
-    DictionaryFileError for a file that is damaged, RequestError and ServiceError as `Hub`.
+    source: an `.ep.h5` file, or a folder of them.
+    repository: OWNER/REPO, created if it does not exist.
+    private: whether to create a private repository; an existing public one is refused.
+    family: whether to publish also the files of the same build beside `source`.
+    licence: an identifier of the Hub's list, for the card.
+    dry_run: whether to return what would be published, without using the network.
+
+    Raises DictionaryFileError for a damaged file, RequestError and ServiceError as `Hub`.
     """
-    repository, told = owner_and_name(repository), progress or silent
+    repository, report = owner_and_name(repository), progress or silent
     if licence is not None and not _LICENCE.fullmatch(licence):
         raise RequestError(
-            f"{licence[:40]!r} is no licence of the Hub's list: expected one such as mit or "
-            "cc-by-4.0"
+            f"{licence[:40]!r} is not an identifier of a licence: expected one of the Hub's list, "
+            "such as mit or cc-by-4.0"
         )
     entries = chosen(Path(source), family)
     with tempfile.TemporaryDirectory(prefix="ep-push-") as name:
-        staged = [_staged(entry, path, Path(name), told) for entry, path in _paths(entries).items()]
-        rows = [one.row for one in staged]
-        cleaned = {one.row["path"]: one.cleaned for one in staged if one.cleaned}
+        staged = [
+            _stage(entry, path, Path(name), report) for entry, path in _paths(entries).items()
+        ]
+        rows = [file.row for file in staged]
+        cleaned = {file.row["path"]: file.cleaned for file in staged if file.cleaned}
         files = tuple(row["path"] for row in rows)
         if dry_run:
             return Pushed(repository, files, card(repository, rows, licence), cleaned)
-        return _sent(hub or Hub(), repository, staged, cleaned, private, licence, told)
+        return _send(hub or Hub(), repository, staged, cleaned, private, licence, report)
 
 
 def chosen(source: Path, family: bool) -> tuple[Entry, ...]:
-    """The dictionaries meant by a file or folder.
+    """Return the dictionaries to publish for a file or a folder.
 
-    DictionaryFileError when there is none, or one is damaged.
+    family: whether to add the files of the same build beside a file. Raises DictionaryFileError
+    when there is no dictionary, or one is damaged.
     """
     if source.is_dir():
         shelf = Shelf((source,))
@@ -106,46 +113,50 @@ def chosen(source: Path, family: bool) -> tuple[Entry, ...]:
         shelf = Shelf((source.parent,))
         own = next((e for e in shelf.entries if e.path.resolve() == source.resolve()), None)
         if own is None:
-            raise DictionaryFileError(f"{source} is not called *{SUFFIX}: rename it first")
+            raise DictionaryFileError(f"{source} does not end in {SUFFIX}: rename it first")
         entries = tuple(e for e in shelf.entries if e.family == own.family) if family else (own,)
     if not entries:
         raise DictionaryFileError(
-            f"{source} holds no {SUFFIX} files: expected a dictionary or a folder of some"
+            f"{source} contains no {SUFFIX} files: expected a dictionary or a folder of them"
         )
     return entries
 
 
 def _paths(entries: Iterable[Entry]) -> dict[Entry, str]:
-    """Each file's plain name in the repository; equal names get a number."""
-    taken: dict[str, Entry] = {}
+    """The name of each file in the repository, with a number where names would be equal."""
+    entry_of: dict[str, Entry] = {}
     for entry in entries:
         stem = (
             re.sub(r"[^A-Za-z0-9._-]+", "-", entry.path.name.removesuffix(SUFFIX)).strip("-.")[:120]
             or "dictionary"
         )
         name, number = f"{stem}{SUFFIX}", 1
-        while name in taken:
+        while name in entry_of:
             number += 1
             name = f"{stem}-{number}{SUFFIX}"
-        taken[name] = entry
-    return {entry: name for name, entry in taken.items()}
+        entry_of[name] = entry
+    return {entry: name for name, entry in entry_of.items()}
 
 
-# -- what may leave --------------------------------------------------------------------------------
+# -- files that can be published -------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Staged:
+    """A file that can be published.
+
+    file: where it is. row: its entries in the index. cleaned: the entries of its provenance that
+    were changed.
+    """
+
     file: Path
     row: dict[str, Any]
     cleaned: tuple[str, ...]
 
 
-def _staged(entry: Entry, path: str, folder: Path, progress: Progress) -> _Staged:
-    """A file ready to go: itself when its provenance may be seen by others, else a copy without
-    what may not.
-    """
-    progress(f"reading {path}", None)
+def _stage(entry: Entry, path: str, folder: Path, report: Report) -> _Staged:
+    """Check a file, and copy it to `folder` if its provenance must be cleaned first."""
+    report(f"reading {path}", None)
     info, cleaned = clean(entry.info)
     file = entry.path
     if cleaned:
@@ -154,31 +165,30 @@ def _staged(entry: Entry, path: str, folder: Path, progress: Progress) -> _Stage
         dictionary.info.update(info)
         file = save(dictionary, folder / path)
     check(file)
-    return _Staged(file, _described(path, file, entry, info), cleaned)
+    return _Staged(file, _row(path, file, entry, info), cleaned)
 
 
 def clean(info: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Provenance without this machine's paths and without tokens, and the names of the entries that
-    changed.
+    """Return provenance without local paths and access tokens, and the entries that changed.
 
-    A path becomes the name at its end; a model that is a folder here loses its place and keeps
-    `model_name`.
+    A path is replaced by its last name. For a model in a local folder, `model` is removed and
+    `model_name` is kept.
     """
-    kept, changed = {}, []
+    result, changed = {}, []
     for key, value in info.items():
-        place = key == "model" and _is_place(str(value))
-        new = value if key in _OF_THE_MODEL else None if place else _cleaned(value)
+        is_local = key == "model" and _is_local_path(str(value))
+        new = value if key in _VERBATIM else None if is_local else _cleaned(value)
         if new != value:
             changed.append(str(key))
         if new is not None or value is None:
-            kept[key] = new
-    if "model" in changed and not kept.get("model_name"):
-        kept["model_name"] = Path(str(info["model"])).name
-    return kept, tuple(changed)
+            result[key] = new
+    if "model" in changed and not result.get("model_name"):
+        result["model_name"] = Path(str(info["model"])).name
+    return result, tuple(changed)
 
 
-def _is_place(model: str) -> bool:
-    """Whether a model's name is a folder of this machine rather than a name on the Hub."""
+def _is_local_path(model: str) -> bool:
+    """Whether a model's name is a local path rather than a name on the Hub."""
     return (
         model.startswith((".", "/", "~", "\\"))
         or model.count("/") > 1
@@ -188,8 +198,9 @@ def _is_place(model: str) -> bool:
 
 
 def _cleaned(value: Any) -> Any:
+    """A JSON value without local paths and access tokens."""
     if isinstance(value, str):
-        return _PATH.sub(lambda found: found[1] or "…", _SECRET.sub("…", value))
+        return _PATH.sub(lambda match: match[1] or "…", _SECRET.sub("…", value))
     if isinstance(value, Mapping):
         return {str(_cleaned(str(key))): _cleaned(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -197,8 +208,8 @@ def _cleaned(value: Any) -> Any:
     return value
 
 
-def _described(path: str, file: Path, entry: Entry, info: Mapping[str, Any]) -> dict[str, Any]:
-    """A file's row in the index."""
+def _row(path: str, file: Path, entry: Entry, info: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a file in the index."""
     corpus = info.get("corpus")
     row = {
         "path": path,
@@ -211,7 +222,7 @@ def _described(path: str, file: Path, entry: Entry, info: Mapping[str, Any]) -> 
         "activations": info.get("n_activations"),
         "corpus": corpus.get("name") if isinstance(corpus, Mapping) else corpus,
     }
-    same = (
+    copied = (
         "layer",
         "percentile",
         "threshold",
@@ -222,7 +233,7 @@ def _described(path: str, file: Path, entry: Entry, info: Mapping[str, Any]) -> 
         "seed",
         "created",
     )
-    row |= {name: info.get(name) for name in same}
+    row |= {name: info.get(name) for name in copied}
     return {name: value for name, value in row.items() if value is not None}
 
 
@@ -234,63 +245,64 @@ def _sha256(file: Path) -> str:
 # -- sending ---------------------------------------------------------------------------------------
 
 
-def _sent(
+def _send(
     hub: Hub,
     repository: str,
     staged: Sequence[_Staged],
     cleaned: Mapping[str, tuple[str, ...]],
     private: bool,
     licence: str | None,
-    progress: Progress,
+    report: Report,
 ) -> Pushed:
+    """Upload the files, the index and, unless the owner wrote one, the card, in one commit."""
     from huggingface_hub import CommitOperationAdd, HfApi
 
-    progress("asking the Hub", None)
+    report("asking the Hub", None)
     api = HfApi(endpoint=hub.endpoint, token=hub.token)
-    before = _made(hub, api, repository, private)
-    ours, older = _already(hub, before)
-    rows = {row["path"]: row for row in older} | {one.row["path"]: one.row for one in staged}
-    text = card(repository, list(rows.values()), licence) if ours else None
-    additions = [CommitOperationAdd(one.row["path"], str(one.file)) for one in staged]
+    before = _create(hub, api, repository, private)
+    has_own_card, older = _existing(hub, before)
+    rows = {row["path"]: row for row in older} | {file.row["path"]: file.row for file in staged}
+    text = None if has_own_card else card(repository, list(rows.values()), licence)
+    additions = [CommitOperationAdd(file.row["path"], str(file.file)) for file in staged]
     additions.append(CommitOperationAdd(INDEX, index(list(rows.values()))))
     if text is not None:
         additions.append(CommitOperationAdd(README, text.encode()))
-    total = sum(one.row["bytes"] for one in staged)
-    progress(f"sending {len(staged)} file{'s' * (len(staged) != 1)}, {total / 1e6:,.0f} MB", None)
-    about = f"Add {len(staged)} Exemplar Partitioning dictionar{'ies' if len(staged) > 1 else 'y'}"
+    total = sum(file.row["bytes"] for file in staged)
+    report(f"sending {len(staged)} file{'s' * (len(staged) != 1)}, {total / 1e6:,.0f} MB", None)
+    title = f"Add {len(staged)} Exemplar Partitioning dictionar{'ies' if len(staged) > 1 else 'y'}"
     with refusals(repository):
-        made = api.create_commit(repository, additions, commit_message=about, repo_type="dataset")
-    return Pushed(
-        repository, tuple(one.row["path"] for one in staged), text, cleaned, made.commit_url
-    )
+        commit = api.create_commit(repository, additions, commit_message=title, repo_type="dataset")
+    paths = tuple(file.row["path"] for file in staged)
+    return Pushed(repository, paths, text, cleaned, commit.commit_url)
 
 
-def _made(hub: Hub, api: Any, repository: str, private: bool) -> Listing:
-    """The repository as it is, made first where there is none.
+def _create(hub: Hub, api: Any, repository: str, private: bool) -> Listing:
+    """Create the repository unless it exists, and list what it holds.
 
-    RequestError: asked to hide what everybody sees.
+    Raises RequestError when `private` is true and the repository is public.
     """
     with refusals(repository):
         api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
     before = hub.listing(repository)
     if private and not before.private:
         raise RequestError(
-            f"{repository} exists and everybody can see it: nothing was sent; use another, or no "
-            "--private"
+            f"{repository} exists and is public, so nothing was sent: use another repository, or "
+            "no --private"
         )
     return before
 
 
-def _already(hub: Hub, before: Listing) -> tuple[bool, list[dict[str, Any]]]:
-    """Whether the card is ours to write, and what the index there says of the files that are still
-    there.
+def _existing(hub: Hub, before: Listing) -> tuple[bool, list[dict[str, Any]]]:
+    """Whether the repository has a card by its owner, and the rows of its index.
+
+    A card beside an index was written by this module. Rows of files that were removed are left out.
     """
-    found = before.find(INDEX)
-    if found is None:
-        return before.find(README) is None, []
-    if (found.size or 0) > MAX_INDEX_BYTES:
-        return True, []
+    index_file = before.find(INDEX)
+    if index_file is None:
+        return before.find(README) is not None, []
+    if (index_file.size or 0) > MAX_INDEX_BYTES:
+        return False, []
     with tempfile.TemporaryDirectory(prefix="ep-push-") as folder, suppress(EPError):
         path, _ = hub.download(before.repository, INDEX, before.revision, Path(folder))
-        return True, [row for row in read_index(path.read_bytes()) if before.find(row["path"])]
-    return True, []
+        return False, [row for row in read_index(path.read_bytes()) if before.find(row["path"])]
+    return False, []

@@ -1,7 +1,7 @@
-"""What the Hub and the network refuse, each as one line of ours: what was asked, what is wrong,
-what to do.
+"""Turns the errors of huggingface_hub and of the network into errors of this package.
 
-Decided by the types and status codes of huggingface_hub, never by the wording of its messages.
+Each message is one line: what was requested, what went wrong, what to do. Errors are told apart by
+their types and status codes, not by the wording of their messages.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def refusals(what: str) -> Iterator[None]:
-    """Turns whatever huggingface_hub raises inside into one of ours; `what` is the repository or
-    file asked for.
+def refusals(target: str) -> Iterator[None]:
+    """Convert the errors that huggingface_hub raises in the block.
 
-    RequestError: there is no such thing, or no right to it. ServiceError: the Hub or the way to it
-    failed.
-    StorageError: the disk.
+    target: the repository or file that is requested; messages begin with it.
+
+    Raises RequestError when it does not exist or access is denied, ServiceError when the Hub or the
+    connection fails, and StorageError for errors of the disk.
     """
     from httpx2 import TransportError
 
@@ -31,92 +31,103 @@ def refusals(what: str) -> Iterator[None]:
         yield
     except EPError:
         raise
-    except RuntimeError as error:  # an upload's thread wraps what went wrong in it
+    except RuntimeError as error:  # an error in a thread of an upload is its cause
         if isinstance(error.__cause__, (OSError, TransportError)):
-            raise _said(what, error.__cause__) from error
+            raise _converted(target, error.__cause__) from error
         raise
     except (OSError, TransportError, ValueError) as error:
-        raise _said(what, error) from error
+        raise _converted(target, error) from error
 
 
-def _said(what: str, error: Exception) -> EPError:
+def _converted(target: str, error: Exception) -> EPError:
+    """The error of this package for one of huggingface_hub, the network or the disk."""
     from httpx2 import TimeoutException, TransportError
     from huggingface_hub import errors as hub
 
     if isinstance(error, hub.OfflineModeIsEnabled):
         return ServiceError(
-            f"{what} was not asked for: the Hub is switched off here (HF_HUB_OFFLINE); unset it "
+            f"{target} was not requested: the Hub is switched off here (HF_HUB_OFFLINE); unset it "
             "and try again"
         )
     if isinstance(error, hub.LocalTokenNotFoundError):
-        return RequestError(f"{what} needs a Hub token and there is none here: {LOG_IN}")
+        return RequestError(f"{target} needs a Hub token and there is none here: {LOG_IN}")
     if isinstance(error, hub.HfHubHTTPError):
-        return _answered(what, error)
+        return _http_error(target, error)
     if isinstance(error, hub.HFValidationError):
-        return RequestError(f"{what} is not a repository's name: expected OWNER/REPO")
+        return RequestError(f"{target} is not the name of a repository: expected OWNER/REPO")
     if isinstance(error, TimeoutException):
         return ServiceError(
-            f"{what}: the Hub did not answer in time; try again, what was downloaded is kept"
+            f"{target}: the Hub did not answer in time; try again, the download continues"
         )
     if isinstance(error, TransportError):
         return ServiceError(
-            f"{what}: the Hub cannot be reached; check the connection and try again"
+            f"{target}: the Hub cannot be reached; check the connection and try again"
         )
     if isinstance(error, OSError) and error.errno in FULL:
         return StorageError(
-            f"{what}: the disk is full; free some space and try again, what was downloaded is kept"
+            f"{target}: the disk is full; free some space and try again, the download continues"
         )
     if isinstance(error, OSError):
-        return StorageError(f"{what}: {error.strerror or 'a file could not be read or written'}")
+        return StorageError(f"{target}: {error.strerror or 'a file could not be read or written'}")
     return ServiceError(
-        f"{what}: what answered is not a Hub; check HF_ENDPOINT, and whether a proxy is in between"
+        f"{target}: the server that answered is not a Hub; check HF_ENDPOINT and any proxy"
     )
 
 
-def _answered(what: str, error: Exception) -> EPError:
-    """The line for an answer of the Hub that is an error."""
+def _http_error(target: str, error: Exception) -> EPError:
+    """The error of this package for an error that the Hub answered with."""
     from huggingface_hub import errors as hub
 
     if isinstance(error, hub.GatedRepoError):
         return RequestError(
-            f"{what} is gated: ask for access on its page on the Hub, then {LOG_IN}"
+            f"{target} is gated: ask for access on its page on the Hub, then {LOG_IN}"
         )
     if isinstance(error, hub.RepositoryNotFoundError):
-        own = "your token has no right to it" if _has_token() else f"it is private: then {LOG_IN}"
-        return RequestError(f"{what}: there is no such dataset on the Hub, or {own}")
+        if _has_token():
+            return RequestError(
+                f"{target}: there is no such dataset on the Hub, or your token has no right to it"
+            )
+        return _unknown_or_private(target)
     if isinstance(error, hub.RevisionNotFoundError):
         return RequestError(
-            f"{what}: the repository has no such revision; give a branch, a tag or a full commit"
+            f"{target}: the repository has no such revision; give a branch, a tag or a full commit"
         )
     if isinstance(error, hub.EntryNotFoundError):
-        return RequestError(f"{what}: the repository has no such file at this revision")
+        return RequestError(f"{target}: the repository has no such file at this revision")
     if isinstance(error, hub.DisabledRepoError):
-        return RequestError(f"{what}: the Hub has disabled this repository")
+        return RequestError(f"{target}: the Hub has disabled this repository")
     assert isinstance(error, hub.HfHubHTTPError)
-    return _status(what, error.response.status_code, error.response.headers.get("Retry-After", ""))
+    return _status(
+        target, error.response.status_code, error.response.headers.get("Retry-After", "")
+    )
 
 
-def _status(what: str, status: int, retry_after: str) -> EPError:
+def _status(target: str, status: int, retry_after: str) -> EPError:
+    """The error of this package for an HTTP status; `retry_after` is the header of that name."""
     if status == 401 and not _has_token():
-        return RequestError(
-            f"{what}: there is no such dataset on the Hub, or it is private: then {LOG_IN}"
-        )
+        return _unknown_or_private(target)
     if status == 401:
-        return RequestError(f"{what}: the Hub does not accept the token kept here; {LOG_IN} anew")
+        return RequestError(f"{target}: the Hub does not accept your token; {LOG_IN} again")
     if status == 403:
         return RequestError(
-            f"{what}: this token has no right to do that; use one that has, or ask the owner"
+            f"{target}: your token has no right to do that; use one that has, or ask the owner"
         )
     if status == 404:
-        return RequestError(f"{what} is not on the Hub")
+        return RequestError(f"{target} is not on the Hub")
     if status == 429:
         wait = f"wait {retry_after} s" if retry_after.isdigit() else "wait a few minutes"
         return ServiceError(
-            f"{what}: the Hub limits how often it may be asked; {wait} and try again"
+            f"{target}: the Hub has received too many requests; {wait} and try again"
         )
     if status >= 500:
-        return ServiceError(f"{what}: the Hub has an error of its own ({status}); try again later")
-    return RequestError(f"{what}: the Hub refused ({status})")
+        return ServiceError(f"{target}: the Hub had an internal error ({status}); try again later")
+    return RequestError(f"{target}: the Hub refused the request (status {status})")
+
+
+def _unknown_or_private(target: str) -> RequestError:
+    return RequestError(
+        f"{target}: there is no such dataset on the Hub, or it is private: then {LOG_IN}"
+    )
 
 
 def _has_token() -> bool:

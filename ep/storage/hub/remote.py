@@ -1,10 +1,8 @@
-"""The Hub itself: what a dataset repository holds at which revision, and its files, byte for byte
-as they are there.
+"""Lists dataset repositories on the Hub and downloads their files.
 
-Everything goes through huggingface_hub (addresses, tokens, offline mode, proxies). Its own
-downloader starts an interrupted file from nothing; these files weigh gigabytes, so here a part
-stays and is continued, and what arrived is compared with the Hub's hash before it counts as a file.
-Knows nothing of dictionaries.
+huggingface_hub provides addresses, tokens, offline mode and proxies. Its own downloader starts an
+interrupted file from the beginning; these files have gigabytes, so here a partial download is
+continued. A file is compared with the Hub's hash before it is used.
 """
 
 from __future__ import annotations
@@ -22,26 +20,25 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ep.errors import RequestError, ServiceError, StorageError
+from ep.progress import Report, silent
 from ep.storage.hub.refusals import refusals
 
-Progress = Callable[[str, float | None], None]
-"""Told a few words and a share in [0, 1] where known; may raise to stop the work."""
 ANSWER_S = 8.0
-"""How long a question may take; a download may be silent for `SILENCE_S`."""
+"""Timeout in seconds of a request for metadata."""
 SILENCE_S = 20.0
+"""Timeout in seconds of a download that receives no data."""
 CHUNK_BYTES = 2**18
 ATTEMPTS = 5
-"""A connection that breaks is taken up again this often in a row without a new byte."""
-
-
-def silent(said: str, share: float | None = None) -> None:
-    """The progress nobody looks at."""
+"""Number of connections in a row that may break without having received anything."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file in a repository: its size in bytes and, for large files, its SHA-256; None where the
-    Hub does not say.
+    """A file in a repository.
+
+    path: its path in the repository.
+    size: in bytes; None where the Hub does not state it.
+    sha256: its hash; None where the Hub does not state it, as for small files.
     """
 
     path: str
@@ -51,8 +48,11 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a dataset repository holds. revision: the full commit; private: not everybody may see
-    it.
+    """The files of a dataset repository.
+
+    repository: OWNER/REPO.
+    revision: the full commit hash.
+    private: whether access to the repository is restricted.
     """
 
     repository: str
@@ -61,13 +61,17 @@ class Listing:
     private: bool = False
 
     def find(self, path: str) -> RemoteFile | None:
+        """Return the file at a path; None when there is none."""
         return next((file for file in self.files if file.path == path), None)
 
 
 @dataclass(frozen=True)
 class Head:
-    """What the Hub says of a file before it is downloaded. etag: SHA-256 of a large file, git's
-    hash of a small one.
+    """The metadata of a file on the Hub.
+
+    url: where to download it.
+    size: in bytes.
+    etag: the SHA-256 of a large file, git's hash of a small one.
     """
 
     url: str
@@ -76,17 +80,20 @@ class Head:
 
 
 class Hub:
-    """A Hub, by default the one of HF_ENDPOINT (huggingface.co), seen with the token kept on this
-    machine.
+    """A client of a Hub.
 
-    Every method raises RequestError, ServiceError or StorageError, in one line.
+    endpoint: its address; by default HF_ENDPOINT, else huggingface.co.
+    token: the access token; by default the one stored on this machine.
+
+    Every method raises RequestError when something does not exist or access is denied, ServiceError
+    when the Hub or the connection fails, and StorageError for errors of the disk.
     """
 
     def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
         self.endpoint, self.token = endpoint, token
 
     def listing(self, repository: str, revision: str | None = None) -> Listing:
-        """The files of a dataset repository with sizes and hashes, in one question."""
+        """Return the files of a dataset repository with sizes and hashes, in one request."""
         from huggingface_hub import HfApi
 
         at = f" at {revision}" if revision else ""
@@ -103,38 +110,38 @@ class Hub:
                 raise ValueError("no commit")
             return Listing(repository, str(info.sha), files, bool(info.private))
 
-    def pinned(self, repository: str, known: str) -> Listing:
-        """The listing at the revision that begins with `known`: the newest if that is it, else
-        found in the history.
+    def pinned(self, repository: str, prefix: str) -> Listing:
+        """Return the listing at the revision whose hash begins with `prefix`.
 
-        When no revision begins so, the newest is returned: compare its `revision`.
+        If there is no such revision in the history, the newest listing is returned: compare its
+        `revision`.
         """
         from huggingface_hub import HfApi
 
         newest = self.listing(repository)
-        if newest.revision.startswith(known):
+        if newest.revision.startswith(prefix):
             return newest
         with refusals(repository):
             commits = HfApi(endpoint=self.endpoint, token=self.token).list_repo_commits(
                 repository, repo_type="dataset"
             )
-            older = next((c.commit_id for c in commits if c.commit_id.startswith(known)), None)
+            older = next((c.commit_id for c in commits if c.commit_id.startswith(prefix)), None)
         return newest if older is None else self.listing(repository, older)
 
     def head(self, repository: str, path: str, revision: str) -> Head:
-        """Size and hash of one file."""
+        """Return address, size and hash of one file."""
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
         with refusals(f"{repository}/{path}"):
             url = hf_hub_url(
                 repository, path, repo_type="dataset", revision=revision, endpoint=self.endpoint
             )
-            found = get_hf_file_metadata(
+            metadata = get_hf_file_metadata(
                 url, token=self.token, timeout=ANSWER_S, endpoint=self.endpoint
             )
-            if found.commit_hash is None or found.size is None or found.etag is None:
+            if metadata.commit_hash is None or metadata.size is None or metadata.etag is None:
                 raise ValueError("no Hub")
-        return Head(url, found.size, found.etag)
+        return Head(url, metadata.size, metadata.etag)
 
     def download(
         self,
@@ -142,13 +149,17 @@ class Hub:
         path: str,
         revision: str,
         folder: Path,
-        progress: Progress = silent,
+        progress: Report = silent,
         extra_bytes: int = 0,
     ) -> tuple[Path, str]:
-        """Brings one file into `folder`; returns where it is and its SHA-256.
+        """Download one file into `folder`; returns its path there and its SHA-256.
 
-        A part left by an earlier attempt, even of another process, is continued. `extra_bytes` must
-        stay free on the disk besides. What does not have the Hub's hash is deleted: ServiceError.
+        A partial download by an earlier attempt, even of another process, is continued.
+
+        extra_bytes: space that must stay free on the disk beside the file.
+
+        Raises StorageError when the disk has too little space, and ServiceError when the file does
+        not have the Hub's hash; it is then deleted.
         """
         head = self.head(repository, path, revision)
         name = path.rsplit("/", 1)[-1]
@@ -160,18 +171,16 @@ class Hub:
                 / f"{partial.stem}-{re.sub(r'[^A-Za-z0-9._-]', '-', name)[-80:].lstrip('-.')}"
             )
             if target.is_file() and not partial.exists():
-                target.replace(partial)  # kept from before: checked again, not downloaded again
-            with _alone(partial, name) as file:
-                _room(head.size - file.tell() + extra_bytes, folder, name)
-                self._stream(head, file, _bytes_told(name, head.size, progress))
-                sha256 = _verified(partial, head, name, progress)
+                target.replace(partial)  # downloaded before: it is only checked again
+            with _locked(partial, name) as file:
+                _check_space(head.size - file.tell() + extra_bytes, folder, name)
+                self._stream(head, file, _byte_report(head.size, progress))
+                sha256 = _verify(partial, head, name, progress)
                 partial.replace(target)
             return target, sha256
 
     def _stream(self, head: Head, file: BinaryIO, report: Callable[[int], None]) -> None:
-        """Appends to `file` until it has the size it should, over as many connections as it
-        takes.
-        """
+        """Append to `file` until it is complete, over as many connections as that takes."""
         from httpx2 import NetworkError, RemoteProtocolError, TimeoutException
 
         if file.tell() > head.size:
@@ -186,7 +195,7 @@ class Hub:
             failures = 0 if file.tell() > have else failures + 1
             if failures >= ATTEMPTS:
                 raise ServiceError(
-                    f"{head.url}: the connection breaks off again and again; try again later"
+                    f"{head.url}: the connection breaks off repeatedly; try again later"
                 )
             report(file.tell())
             if file.tell() < head.size:
@@ -194,7 +203,7 @@ class Hub:
         file.flush()
 
     def _connection(self, head: Head, file: BinaryIO, report: Callable[[int], None]) -> None:
-        """One request for what is missing."""
+        """Append to `file` what one request for the missing part gives."""
         from huggingface_hub import get_session, hf_raise_for_status
         from huggingface_hub.utils import build_hf_headers
 
@@ -204,7 +213,7 @@ class Hub:
             headers["Range"] = f"bytes={have}-"
         with get_session().stream("GET", head.url, headers=headers, timeout=SILENCE_S) as response:
             hf_raise_for_status(response)
-            if have and response.status_code != 206:  # the server sends it from the start
+            if have and response.status_code != 206:  # the server ignores the range
                 file.seek(0)
                 file.truncate()
             for chunk in response.iter_bytes(CHUNK_BYTES):
@@ -212,16 +221,13 @@ class Hub:
                 report(file.tell())
                 if file.tell() > head.size:
                     raise ServiceError(
-                        f"{head.url}: the Hub sent more bytes than it had announced; try again "
-                        "later"
+                        f"{head.url}: the Hub sent more bytes than announced; try again later"
                     )
 
 
 @contextmanager
-def _alone(partial: Path, name: str) -> Iterator[BinaryIO]:
-    """The partial file, at its end, for one download at a time; what was written stays whatever
-    happens.
-    """
+def _locked(partial: Path, name: str) -> Iterator[BinaryIO]:
+    """Open the partial file at its end, and lock it so that only one download writes to it."""
     with partial.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -231,17 +237,18 @@ def _alone(partial: Path, name: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def _room(needed: int, folder: Path, name: str) -> None:
+def _check_space(needed: int, folder: Path, name: str) -> None:
+    """Raise StorageError unless the disk of `folder` has `needed` free bytes."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StorageError(
             f"{name} needs {in_bytes(needed)} on the disk of {folder} and {in_bytes(free)} are "
-            "free: make room first"
+            "free: free some space first"
         )
 
 
-def _bytes_told(name: str, size: int, progress: Progress) -> Callable[[int], None]:
-    """Progress in bytes of one file; a share that never goes back."""
+def _byte_report(size: int, progress: Report) -> Callable[[int], None]:
+    """A function that reports a number of downloaded bytes, with a share that never decreases."""
     most = 0
 
     def report(have: int) -> None:
@@ -252,41 +259,43 @@ def _bytes_told(name: str, size: int, progress: Progress) -> Callable[[int], Non
     return report
 
 
-def _verified(partial: Path, head: Head, name: str, progress: Progress) -> str:
-    """The SHA-256 of what arrived, once it has the hash the Hub gave for it."""
+def _verify(partial: Path, head: Head, name: str, progress: Report) -> str:
+    """Return the SHA-256 of a downloaded file; delete it if it does not have the Hub's hash."""
     progress(f"checking {in_bytes(head.size)}", 1.0)
     sha256, git = (
         hashlib.sha256(),
         hashlib.sha1(f"blob {head.size}\0".encode(), usedforsecurity=False),
     )
-    large = len(head.etag) == 64
+    is_sha256 = len(head.etag) == 64
     with partial.open("rb") as file:
         while block := file.read(2**20):
             sha256.update(block)
-            if not large:
+            if not is_sha256:
                 git.update(block)
-    found = sha256.hexdigest() if large else git.hexdigest()
-    if found != head.etag:
+    digest = sha256.hexdigest() if is_sha256 else git.hexdigest()
+    if digest != head.etag:
         partial.unlink()
         raise ServiceError(
-            f"{name} arrived with another hash than the Hub gave for it, so it was deleted: try "
-            "again"
+            f"{name} has another hash than the Hub states and was deleted: try again"
         )
     return sha256.hexdigest()
 
 
 def owner_and_name(text: str) -> str:
-    """A repository's name as typed or pasted, an address of the Hub included: OWNER/REPO.
-    RequestError otherwise.
+    """Return OWNER/REPO for the name of a repository as typed or pasted, such as its address.
+
+    Raises RequestError for any other text.
     """
     plain = re.sub(r"^(hub:|https?://[^/]+/)?(datasets/)?", "", text.strip()).strip("/")
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", plain) or len(plain) > 96 or ".." in plain:
-        raise RequestError(f"{text.strip()[:80]!r} is not a repository's name: expected OWNER/REPO")
+        raise RequestError(
+            f"{text.strip()[:80]!r} is not the name of a repository: expected OWNER/REPO"
+        )
     return plain
 
 
 def in_bytes(n: float) -> str:
-    """A size for people: 1.77 GB, 57 MB, 812 B."""
+    """Return a number of bytes as text, such as 1.77 GB, 57 MB or 812 B."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n >= 0.9995 * size:
             return f"{n / size:.3g} {unit}"

@@ -1,8 +1,7 @@
-"""Dictionaries in the formats of other tools: a SAELens folder, Neuronpedia JSON, a GGUF control
-vector.
+"""Writes dictionaries for other tools: SAELens folders, Neuronpedia JSON, GGUF control vectors.
 
-Each module writes one format, exactly what its readers expect, and says what the format cannot
-hold. Nothing here is read back by the explorer.
+Each module writes one format as its readers expect it, and documents what the format cannot
+represent. The explorer reads none of them back.
 """
 
 from ep.storage.interop import gguf, neuronpedia, saelens

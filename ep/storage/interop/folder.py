@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all."""
+"""Writes a folder in one step, so that it is never seen half-written."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ep.errors import StorageError
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder beside `target` to fill; it takes that name when the block ends well, and
-    goes otherwise.
+    """Yield a temporary folder beside `target`, which is renamed to `target` after the block.
 
-    StorageError when `target` holds something already, or the disk refuses.
+    If the block raises, the folder is removed. Raises StorageError when `target` is a file or a
+    folder that is not empty, or when it cannot be written.
     """
     if target.is_dir() and any(target.iterdir()) or target.is_file():
         raise StorageError(f"{target} exists already: name a new folder, or remove it first")
-    place = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
-        place.mkdir(parents=True)
-        yield place
-        place.replace(target)
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.replace(target)
     except OSError as error:
         raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,8 +1,8 @@
-"""One region's direction as a GGUF control vector, for llama.cpp and whatever reads its format.
+"""Writes one region's direction as a GGUF control vector, for llama.cpp and compatible tools.
 
-llama.cpp adds `direction.L` to the output of block L (counted from 0) at every position, times the
-scale given on its command line: our hook after block L, so the numbers go over unchanged. It has no
-place for block 0.
+llama.cpp adds `direction.L`, times the scale given on its command line, to the output of block L
+(counted from 0) at every position. That is the hook point of dictionaries of layer L, so the vector
+is not converted. llama.cpp supports no control vector for block 0.
 """
 
 from __future__ import annotations
@@ -26,22 +26,24 @@ def write(
     strength: float = 1.0,
     model_hint: str | None = None,
 ) -> Path:
-    """Writes α·r·v for one region's unit direction v; returns the path.
+    """Write α·r·v for one region's unit direction v, and return the path.
 
-    strength: α in units of the layer's typical norm r, so that scale 1 in llama.cpp is a step of
-    that length. model_hint: the architecture's name in llama.cpp ("gemma2"). ConfigError at layer 0
-    and for a strength that is not finite, UnknownRegion, StorageError.
+    basis: which direction of the region, "exemplar" or "mean".
+    strength: α in units of the layer's typical norm r; scale 1 in llama.cpp is a step of this size.
+    model_hint: the architecture's name in llama.cpp, such as "gemma2".
+
+    Raises ConfigError at layer 0 and for a strength that is not finite, UnknownRegion for an
+    unknown region, and StorageError when the file cannot be written.
     """
     from gguf import GGUFWriter
 
     k, layer = dictionary.check(region), int(dictionary.info.get("layer") or 0)
     if layer < 1:
         raise ConfigError(
-            "control vectors start at block 1 and this dictionary is of layer 0: choose a later "
-            "layer"
+            "control vectors start at block 1 and this dictionary is of layer 0: choose another one"
         )
     if not np.isfinite(strength):
-        raise ConfigError(f"strength {strength} was asked for: expected a finite number")
+        raise ConfigError(f"strength is {strength}: expected a finite number")
     direction = strength * dictionary.typical_norm * dictionary.basis(basis)[k].astype(np.float64)
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")

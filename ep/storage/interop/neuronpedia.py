@@ -1,9 +1,9 @@
-"""Regions as Neuronpedia's JSON: a vector to steer with (`/api/vector/new`), features in batches
-(`/api/feature/upload-batch`).
+"""Writes regions as JSON for Neuronpedia.
 
-The published limits of both requests are constants here; what does not fit is cut where cutting is
-harmless and refused where it is not. Nothing is sent: uploading needs an account and its key, which
-stay with their owner.
+One region becomes a steering vector (`/api/vector/new`), all regions become features in batches
+(`/api/feature/upload-batch`). The documented limits of both requests are constants here: what
+exceeds them is cut where that is harmless, and refused otherwise. Nothing is sent, since uploading
+needs an account and its key.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 from ep.errors import ConfigError
 from ep.method.dictionary import Basis, Dictionary, Excerpt, TokenScore
 
+# Limits of the requests: dimensions of a vector, its default strength, features in a batch, a
+# feature's index, logits of a feature, characters of an explanation, tokens of an activation.
 WIDEST_VECTOR = 24_576
 STRONGEST = 100.0
 MOST_FEATURES = 128
@@ -24,9 +26,7 @@ MOST_LOGITS = 20
 LONGEST_TEXT = 512
 MOST_TOKENS = 1_024
 BLANK = "\N{OPEN BOX}"
-"""Stands for a token without text of its own (a later byte of a character); the request refuses
-empty strings.
-"""
+"""Stands for a token without text (a later byte of a character): empty strings are not allowed."""
 
 
 def vector(
@@ -37,29 +37,34 @@ def vector(
     basis: Basis = "exemplar",
     strength: float = 1.0,
 ) -> dict[str, Any]:
-    """The request that stores one region's direction.
+    """Return the request that stores one region's direction.
 
-    model_id: Neuronpedia's name of the model. strength: α in units of the layer's typical norm r;
-    Neuronpedia's default strength multiplies the unit direction, so it is α·r, at most ±100: beyond
-    that the rest goes into the vector. ConfigError when the layer is wider than Neuronpedia takes,
-    UnknownRegion.
+    model_id: Neuronpedia's name of the model.
+    label: name of the vector; by default the region's id.
+    basis: which direction of the region, "exemplar" or "mean".
+    strength: α in units of the layer's typical norm r. Neuronpedia multiplies the vector by its
+        default strength, which is therefore α·r; that is limited to ±100, and a remaining factor is
+        put into the vector.
+
+    Raises ConfigError when the layer is wider than Neuronpedia supports or the strength is not
+    finite, and UnknownRegion for an unknown region.
     """
     k = dictionary.check(region)
     if dictionary.width > WIDEST_VECTOR:
         raise ConfigError(
-            f"this layer has {dictionary.width:,} dimensions: Neuronpedia takes {WIDEST_VECTOR:,} "
-            "at most"
+            f"this layer has {dictionary.width:,} dimensions: Neuronpedia supports at most "
+            f"{WIDEST_VECTOR:,}"
         )
     if not np.isfinite(strength):
-        raise ConfigError(f"strength {strength} was asked for: expected a finite number")
+        raise ConfigError(f"strength is {strength}: expected a finite number")
     length = strength * dictionary.typical_norm
     default = float(np.clip(length, -STRONGEST, STRONGEST))
-    rest = length / default if default else 1.0
+    factor = length / default if default else 1.0  # 1 unless the limit was exceeded
     return {
         "modelId": model_id,
         "layerNumber": int(dictionary.info.get("layer") or 0),
         "hookType": "hook_resid_post",
-        "vector": (rest * dictionary.basis(basis)[k].astype(np.float64)).tolist(),
+        "vector": (factor * dictionary.basis(basis)[k].astype(np.float64)).tolist(),
         "vectorDefaultSteerStrength": default,
         "vectorLabel": label or f"EP region {k}",
     }
@@ -72,13 +77,16 @@ def features(
     source: str,
     labels: Mapping[int, str] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """The requests that upload regions as features, at most 128 in each; regions without an excerpt
-    are left out.
+    """Yield the requests that upload regions as features, at most 128 in each.
 
-    source: Neuronpedia's name of the source, such as "4-ep-p2". A token's value is the cosine of
-    its activation with the exemplar: known at the marked token, 0 everywhere else in the passage,
-    since the file stores no other.
-    density: the region's share of the Voronoi members. ConfigError for an id beyond Neuronpedia's.
+    model_id: Neuronpedia's name of the model.
+    source: Neuronpedia's name of the source, such as "4-ep-p2".
+    labels: the explanation of each region that has one.
+
+    Regions without excerpts are left out. A token's value is the cosine of its activation with the
+    exemplar; the file stores it only for the marked token, so the other tokens of a passage have
+    the value 0. A feature's density is its share of the Voronoi members. Raises ConfigError for a
+    region id above Neuronpedia's limit.
     """
     ids = [dictionary.check(region) for region in regions]
     if ids and max(ids) > HIGHEST_INDEX:
@@ -122,7 +130,7 @@ def _logit(score: TokenScore) -> dict[str, Any]:
 
 
 def _activation(excerpt: Excerpt) -> dict[str, Any]:
-    """The passage around the marked token, at most 1,024 tokens of it, with the token's cosine."""
+    """An excerpt as an activation: up to 1,024 tokens around the marked one, and their values."""
     marked = int(excerpt.marked or 0)
     start = max(0, min(marked - MOST_TOKENS // 2, len(excerpt.pieces) - MOST_TOKENS))
     pieces = excerpt.pieces[start : start + MOST_TOKENS]

@@ -1,6 +1,4 @@
-"""The other tools' formats as bytes, for a browser to save: what is a folder becomes one zip
-archive.
-"""
+"""The formats of other tools as bytes for a download; a folder becomes a zip archive."""
 
 from __future__ import annotations
 
@@ -16,19 +14,19 @@ from ep.storage.interop import gguf, neuronpedia, saelens
 
 
 def control_vector(dictionary: Dictionary, region: int) -> bytes:
-    """One region's direction as a GGUF control vector; errors as `gguf.write`."""
+    """Return one region's direction as a GGUF control vector; errors as `gguf.write`."""
     with tempfile.TemporaryDirectory() as folder:
         return gguf.write(dictionary, region, Path(folder) / "direction.gguf").read_bytes()
 
 
 def vector(dictionary: Dictionary, region: int, label: str = "") -> bytes:
-    """One region's direction as Neuronpedia's request for a new vector, JSON."""
+    """Return one region's direction as JSON, Neuronpedia's request for a new vector."""
     request = neuronpedia.vector(dictionary, region, model_id(dictionary), label)
     return json.dumps(request, indent=1).encode()
 
 
 def features(dictionary: Dictionary, labels: Mapping[int, str] | None = None) -> bytes:
-    """All regions with excerpts as Neuronpedia's upload requests, a JSON list of batches."""
+    """Return all regions with excerpts as JSON, a list of Neuronpedia's upload requests."""
     batches = neuronpedia.features(
         dictionary, range(len(dictionary)), model_id(dictionary), source(dictionary), labels
     )
@@ -36,8 +34,9 @@ def features(dictionary: Dictionary, labels: Mapping[int, str] | None = None) ->
 
 
 def autoencoder(dictionary: Dictionary) -> bytes:
-    """The dictionary as a SAELens folder, zipped without compression (float noise does not
-    shrink).
+    """Return the dictionary as a zip archive of a SAELens folder.
+
+    It is not compressed, since vectors of floats hardly get smaller.
     """
     packed = io.BytesIO()
     with (
@@ -51,12 +50,12 @@ def autoencoder(dictionary: Dictionary) -> bytes:
 
 
 def model_id(dictionary: Dictionary) -> str:
-    """The model's short name, as Neuronpedia calls models: "gemma-2-2b" for google/gemma-2-2b."""
+    """Return the model's short name, which Neuronpedia uses: gemma-2-2b for google/gemma-2-2b."""
     return str(dictionary.info.get("model_name") or "model").rsplit("/", 1)[-1].lower()
 
 
 def source(dictionary: Dictionary) -> str:
-    """A name for the dictionary among a model's sources: "12-ep-p2"."""
+    """Return a name for the dictionary as a source of features, such as "12-ep-p2"."""
     percentile = dictionary.info.get("percentile")
     tail = "" if percentile is None else f"-p{percentile:g}"
     return f"{dictionary.info.get('layer', 0)}-ep{tail}"

@@ -1,11 +1,11 @@
-"""A dictionary as a SAELens folder (`cfg.json`, `sae_weights.safetensors`), loaded by
-`SAE.load_from_disk`.
+"""Writes a dictionary as a SAELens folder, which `SAE.load_from_disk` loads.
 
-The regions become a top-k autoencoder that is exact: W_enc = Bᵀ, W_dec = B, b_enc = 0, b_dec = c,
-the centre taken off the input. Its one active latent is the region of the nearest basis direction,
-its value ReLU(u·b) with u = x − c (protocol 3.2, read-out "topk"). An activation on the far side of
-every direction (all distances above 1) has no active latent, while `Dictionary.assign` still names
-the nearest region.
+The folder has `cfg.json` and `sae_weights.safetensors`. The regions become an exact top-k
+autoencoder with W_enc = Bᵀ, W_dec = B, b_enc = 0 and b_dec = c, where B (K, d) are the basis
+directions and the centre c is subtracted from the input. With k = 1 the active latent is the region
+with the nearest basis direction b, and its value is ReLU(u·b) with u = x − c (protocol 3.2,
+read-out "topk"). An activation whose distance to every direction is above 1 has no active latent,
+while `Dictionary.assign` still returns its nearest region.
 """
 
 from __future__ import annotations
@@ -27,17 +27,20 @@ WEIGHTS, CONFIG = "sae_weights.safetensors", "cfg.json"
 def write(
     dictionary: Dictionary, folder: str | os.PathLike[str], basis: Basis = "exemplar", k: int = 1
 ) -> Path:
-    """Writes the folder, whole or not at all; returns it.
+    """Write the folder in one step and return its path.
 
-    basis: "exemplar" (the membership regions) or "mean". k: latents active at once, 1 to K.
-    ConfigError for another k, KeyError for another basis, StorageError when it cannot be written or
-    holds files.
+    folder: its path; it must not exist or be empty.
+    basis: "exemplar", whose nearest direction defines membership, or "mean".
+    k: number of active latents, 1 to K.
+
+    Raises ConfigError for another k, KeyError for another basis, and StorageError when the folder
+    cannot be written or is not empty.
     """
     from safetensors.numpy import save_file
 
     if not 1 <= k <= len(dictionary):
         raise ConfigError(
-            f"k = {k} was asked for: expected 1 to {len(dictionary)}, the number of regions"
+            f"k = {k} was given: expected 1 to {len(dictionary)}, the number of regions"
         )
     rows = np.ascontiguousarray(dictionary.basis(basis), np.float32)
     weights = {
@@ -46,14 +49,14 @@ def write(
         "b_enc": np.zeros(len(rows), np.float32),
         "b_dec": np.ascontiguousarray(dictionary.center, np.float32),
     }
-    with whole_folder(Path(folder)) as place:
-        save_file(weights, place / WEIGHTS)
-        (place / CONFIG).write_text(json.dumps(config(dictionary, basis, k), indent=1))
+    with whole_folder(Path(folder)) as temporary:
+        save_file(weights, temporary / WEIGHTS)
+        (temporary / CONFIG).write_text(json.dumps(config(dictionary, basis, k), indent=1))
     return Path(folder)
 
 
 def config(dictionary: Dictionary, basis: Basis, k: int) -> dict[str, Any]:
-    """What SAELens reads beside the weights; our provenance rides along in its free `metadata`."""
+    """Return the configuration that SAELens reads, with provenance in its entry `metadata`."""
     info = dictionary.info
     return {
         "architecture": "topk",
@@ -63,7 +66,7 @@ def config(dictionary: Dictionary, basis: Basis, k: int) -> dict[str, Any]:
         "dtype": "float32",
         "device": "cpu",
         "apply_b_dec_to_input": True,
-        # the rows are unit rows: nothing changes, and folding is allowed
+        # The decoder's rows have length 1, so this changes nothing, and folding is allowed.
         "rescale_acts_by_decoder_norm": True,
         "normalize_activations": "none",
         "reshape_activations": "none",

@@ -1,10 +1,9 @@
-"""Published dictionaries (pickles of the reference code) become `.ep.h5` files, without ever being
-unpickled.
+"""Converts published dictionaries, which are pickles, to `.ep.h5` files without unpickling them.
 
-`machine` interprets the data opcodes into inert values, `layout` knows the published classes and
-checks every value, `conversion` makes one of our dictionaries of them, `metadata` reads the JSON
-beside the file. All that happens in a child process with a limit on its memory (`__main__`); this
-module starts it, listens, and turns each of its endings into a file or one line.
+`machine` interprets the data opcodes of a pickle as inert values, `layout` checks them against the
+classes of the reference code, `conversion` makes a dictionary of them, and `metadata` reads the
+JSON beside the file. All of this happens in a child process with limited memory (`__main__`); this
+module starts the process, passes its progress on, and moves the finished file into place.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Queue
@@ -25,14 +24,13 @@ from time import monotonic
 from typing import Any
 
 from ep.errors import DictionaryFileError, StorageError
+from ep.progress import Report, silent
 from ep.storage.file import header, shown
 from ep.storage.schema import SUFFIX
 
-Progress = Callable[[str, float | None], None]
-
 TIMEOUT_S = 3600.0
-LOOK_EVERY_S = 0.3
-"""How often the caller is told how far it is, and may raise to stop the work."""
+POLL_S = 0.3
+"""Seconds between two reports of progress, each of which may raise to stop the work."""
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -41,31 +39,32 @@ def convert(
     path: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
     metadata: str | os.PathLike[str] | Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Report | None = None,
     *,
     origin: Mapping[str, Any] | None = None,
     timeout: float = TIMEOUT_S,
 ) -> Path:
-    """Read a published dictionary and write it as an `.ep.h5` file; returns where that lies.
+    """Convert a published dictionary to an `.ep.h5` file and return the path of that file.
 
-    out: the file, or a folder to name it in by model, layer and percentile; beside the source when
-    None.
-    metadata: the JSON published with it, as a file or as parsed; None looks for
-    `<name>_metadata.json` beside it.
-    progress: called with a few words and a share in [0, 1] or None, several times a second; if it
-    raises, the work stops and nothing is left behind.
+    path: the published `.pkl` file.
+    out: the file to write, or a folder in which it is named by model, layer and percentile; None
+        writes it beside the source. An existing file is replaced in one step.
+    metadata: the JSON published with the file, as a path or parsed; None looks for
+        `<name>_metadata.json` beside it.
+    progress: called several times a second with a message and a share in [0, 1] or None; if it
+        raises, the work stops and no file is left behind.
     origin: where the file was downloaded from: repository, revision, file, licence, card_regions
-    (the K that the card states).
+        (the K that the card states).
+    timeout: seconds after which the work is stopped.
 
-    Raises DictionaryFileError for a file that is no published dictionary, damaged, hostile, or too
-    large for memory; StorageError when `out` cannot be written. An existing file is replaced in one
-    step or left as it was.
+    Raises DictionaryFileError for a file that is not a published dictionary, damaged, hostile, or
+    too large for memory, and StorageError when `out` cannot be written.
     """
     source = Path(path)
-    _admit(source)
+    _check_start(source)
     target = Path(out) if out is not None else source.with_suffix(SUFFIX)
     folder = target if target.is_dir() else target.parent
-    report = progress or (lambda said, share: None)
+    report = progress or silent
     with _scratch(folder) as scratch:
         request: dict[str, Any] = {
             "path": str(source.absolute()),
@@ -76,11 +75,11 @@ def convert(
             _run(request, report, timeout)
         except DictionaryFileError as error:
             raise DictionaryFileError(f"{shown(source)}: {error}") from None
-        made = scratch / f"x{SUFFIX}"
+        converted = scratch / f"x{SUFFIX}"
         if target.is_dir():
-            target = target / name_for(header(made)[0])
+            target = target / name_for(header(converted)[0])
         try:
-            made.replace(target)
+            converted.replace(target)
         except OSError as error:
             raise StorageError(
                 f"{shown(target)} could not be written ({error.strerror})"
@@ -89,7 +88,7 @@ def convert(
 
 
 def name_for(info: Mapping[str, Any]) -> str:
-    """A file name from provenance, such as gemma-2-2b-it-L20-p4.ep.h5."""
+    """Return a file name for some provenance, such as gemma-2-2b-it-L20-p4.ep.h5."""
     stem = re.sub(
         r"[^A-Za-z0-9._-]+", "-", str(info.get("model") or info.get("title") or "").split("/")[-1]
     )
@@ -98,124 +97,121 @@ def name_for(info: Mapping[str, Any]) -> str:
     return f"{stem.strip('-.') or 'published'}{layer}{percentile}{SUFFIX}"
 
 
-def _admit(source: Path) -> None:
-    """A regular file that begins like a pickle, or one line."""
+def _check_start(source: Path) -> None:
+    """Raise DictionaryFileError unless the path is a regular file that begins like a pickle."""
     try:
         if not source.is_file():
-            what = (
+            problem = (
                 "this is not a file" if source.exists() else "there is no such file: check the path"
             )
-            raise DictionaryFileError(f"{shown(source)}: {what}")
+            raise DictionaryFileError(f"{shown(source)}: {problem}")
         with source.open("rb") as file:
             head = file.read(2)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DictionaryFileError(f"{shown(source)}: the file cannot be read ({reason})") from None
     if len(head) < 2 or head[0] != 0x80 or not 2 <= head[1] <= 5:
-        what = "the file is empty" if not head else "this is no published dictionary"
+        problem = "the file is empty" if not head else "this is not a published dictionary"
         raise DictionaryFileError(
-            f"{shown(source)}: {what}: expected a pickle of protocol 2 to 5, as on the Hub"
+            f"{shown(source)}: {problem}: expected a pickle of protocol 2 to 5, as on the Hub"
         )
 
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A hidden folder beside the target, gone afterwards, so that a half-written file is never
-    seen.
-    """
+    """Create a hidden folder inside `folder` for files in progress, and remove it afterwards."""
     try:
-        made = Path(tempfile.mkdtemp(prefix=".importing-", dir=folder))
+        scratch = Path(tempfile.mkdtemp(prefix=".importing-", dir=folder))
     except OSError as error:
         raise StorageError(
             f"{shown(folder)} cannot be written ({error.strerror}): choose another folder"
         ) from error
     try:
-        yield made
+        yield scratch
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _metadata(
-    given: str | os.PathLike[str] | Mapping[str, Any] | None, scratch: Path
+    metadata: str | os.PathLike[str] | Mapping[str, Any] | None, scratch: Path
 ) -> str | None:
-    """The path of the metadata for the child."""
-    if given is None:
+    """The path of the metadata for the child process; parsed metadata is written to a file."""
+    if metadata is None:
         return None
-    if not isinstance(given, Mapping):
-        return str(Path(given).absolute())
+    if not isinstance(metadata, Mapping):
+        return str(Path(metadata).absolute())
     path = scratch / "metadata.json"
-    path.write_text(json.dumps(dict(given), default=str))
+    path.write_text(json.dumps(dict(metadata), default=str))
     return str(path)
 
 
 # -- the child process -----------------------------------------------------------------------------
 
 
-def _run(request: Mapping[str, Any], report: Progress, timeout: float) -> None:
-    """Start the child, pass on what it says, and raise what it ended with."""
+def _run(request: Mapping[str, Any], report: Report, timeout: float) -> None:
+    """Run the child process, passing its progress on and raising its errors."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, "-P", "-m", "ep.storage.published"]
     with (
-        tempfile.TemporaryFile() as complaints,
+        tempfile.TemporaryFile() as stderr,
         subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=stderr,
             env=environment,
             text=True,
         ) as child,
     ):
-        heard: Queue[str | None] = Queue()
-        ear = Thread(target=_hear, args=(child, heard), daemon=True)
-        ear.start()
+        # A thread reads the child's output, so that progress is reported while the child is silent.
+        lines: Queue[str | None] = Queue()
+        reader = Thread(target=_read_lines, args=(child, lines), daemon=True)
+        reader.start()
         try:
-            _ask(child, json.dumps(request, default=str))
-            _listen(child, heard, report, monotonic() + timeout)
+            _send(child, json.dumps(request, default=str))
+            _follow(child, lines, report, monotonic() + timeout)
         finally:
             child.kill()
             child.wait()
-            ear.join()
+            reader.join()
 
 
-def _hear(child: subprocess.Popen[str], heard: Queue[str | None]) -> None:
-    """In a thread: every line the child says, and None when it says no more."""
+def _read_lines(child: subprocess.Popen[str], lines: Queue[str | None]) -> None:
+    """Put every line of the child's output into a queue, and None at its end; run in a thread."""
     assert child.stdout is not None
     for line in child.stdout:
-        heard.put(line)
-    heard.put(None)
+        lines.put(line)
+    lines.put(None)
 
 
-def _ask(child: subprocess.Popen[str], request: str) -> None:
+def _send(child: subprocess.Popen[str], request: str) -> None:
     assert child.stdin is not None
-    with suppress(OSError):  # it ended already: what it said, or its exit code, tells why
+    with suppress(OSError):  # the child has ended: `_follow` raises its error
         child.stdin.write(request)
         child.stdin.close()
 
 
-def _listen(
-    child: subprocess.Popen[str], heard: Queue[str | None], report: Progress, deadline: float
+def _follow(
+    child: subprocess.Popen[str], lines: Queue[str | None], report: Report, deadline: float
 ) -> None:
-    """Until the child is done: pass its progress on; raise DictionaryFileError or StorageError for
-    any other end.
-    """
-    said: str = "reading"
+    """Pass the child's progress on until it is done; raise its error if it ends otherwise."""
+    text: str = "reading"
     share: float | None = None
     while True:
-        report(said, share)
+        report(text, share)
         if monotonic() > deadline:
             raise DictionaryFileError(
                 "reading took too long and was stopped: the file may be damaged"
             )
         try:
-            line = heard.get(timeout=LOOK_EVERY_S)
+            line = lines.get(timeout=POLL_S)
         except Empty:
             continue
         if line is None:
-            raise DictionaryFileError(_ending(child.wait()))
+            raise DictionaryFileError(_exit_reason(child.wait()))
         message = json.loads(line)
         if "said" in message:
-            said, share = message["said"], message["share"]
+            text, share = message["said"], message["share"]
         elif "done" in message:
             return
         elif "storage" in message:
@@ -224,11 +220,11 @@ def _listen(
             raise DictionaryFileError(message["error"])
 
 
-def _ending(code: int) -> str:
-    """Why a child that said nothing ended."""
+def _exit_reason(code: int) -> str:
+    """The message for a child that ended without a result or an error."""
     if code < 0:
-        return f"reading it was ended by signal {-code}: it may need more memory than there is"
+        return f"reading was ended by signal {-code}: the file may need more memory than there is"
     return (
-        f"reading it failed (exit code {code}): the file is damaged, or needs more memory than "
-        "is allowed"
+        f"reading failed (exit code {code}): the file is damaged, or needs more memory than is "
+        "allowed"
     )

@@ -1,9 +1,8 @@
-"""The child process that reads one published file: a request in, lines of JSON out, memory limited
-throughout.
+"""The child process that converts one published file with limited memory.
 
-It knows no one it talks to: a request on stdin says what to read and where to write; each line on
-stdout is progress ({"said", "share"}), the end ({"done"}) or the one line of what went wrong
-({"error"} or {"storage"}).
+stdin has the request as JSON: `path`, `out`, `metadata` and `origin`. Each line on stdout is a JSON
+object: progress ({"said", "share"}), the end ({"done"}), or the message of an error ({"error"}
+for DictionaryFileError, {"storage"} for StorageError).
 """
 
 from __future__ import annotations
@@ -16,39 +15,37 @@ from typing import Any
 from ep.errors import EPError, StorageError
 
 READING_BYTES = 2**30
-"""What reading may need beyond what the empty process has."""
+"""Memory that reading may use, in addition to that of the process at its start."""
 
-MAKING_BYTES = 3 * 2**30
-"""What the map, the groups and writing may need beyond that, besides copies of the vectors."""
+DESCRIBING_BYTES = 3 * 2**30
+"""Memory that map, groups and writing may use in addition, not counting copies of the vectors."""
 
 COPIES = 6
-"""How many times the two vector arrays may lie in memory while map and groups are computed."""
+"""Copies of the two vector arrays that may be in memory while map and groups are computed."""
 
 
 def main() -> int:
-    """Read the request, do it, say how it went; exit code 0 whenever something was said."""
+    """Convert the file of the request and print the result; exit code 0 unless Python fails."""
     request = json.loads(sys.stdin.read())
     try:
         _convert(request)
-        _say(done=True)
+        _send(done=True)
     except StorageError as error:
-        _say(storage=str(error))
+        _send(storage=str(error))
     except EPError as error:
-        _say(error=str(error))
+        _send(error=str(error))
     except MemoryError:
-        _say(
-            error="reading it needs more memory than is allowed: the file is damaged or no "
+        _send(
+            error="reading needs more memory than is allowed: the file is damaged or not a "
             "published dictionary"
         )
     except OSError as error:
-        _say(error=f"the file cannot be read ({error.strerror or error})")
+        _send(error=f"the file cannot be read ({error.strerror or error})")
     return 0
 
 
 def _convert(request: dict[str, Any]) -> None:
-    """1 read within a fixed limit, 2 raise the limit by what the vectors found call for, 3 convert
-    and write.
-    """
+    """Read within a fixed memory limit, raise the limit for the vectors, convert and write."""
     from ep.storage.published import conversion, layout, metadata
     from ep.storage.published.tape import Tape
     from ep.storage.writing import save
@@ -58,38 +55,41 @@ def _convert(request: dict[str, Any]) -> None:
     base = _limit_memory(0, READING_BYTES)
     size = max(1, path.stat().st_size)
     with path.open("rb", buffering=0) as file:
-        tape = Tape(file, lambda done: _say(said="reading", share=round(0.8 * done / size, 3)))
-        found = layout.read(tape, lambda vectors: _limit_memory(base, READING_BYTES + vectors))
-        _limit_memory(base, MAKING_BYTES + COPIES * 2 * found.exemplars.nbytes)
-        _say(said="computing neighbours and the map", share=0.8)
-        made = conversion.dictionary(tape, found, path, metadata.load(beside), request["origin"])
-    _say(said="writing", share=0.9)
-    save(made, request["out"])
+        tape = Tape(file, lambda done: _send(said="reading", share=round(0.8 * done / size, 3)))
+        published = layout.read(tape, lambda vectors: _limit_memory(base, READING_BYTES + vectors))
+        _limit_memory(base, DESCRIBING_BYTES + COPIES * 2 * published.exemplars.nbytes)
+        _send(said="computing neighbours and the map", share=0.8)
+        dictionary = conversion.dictionary(
+            tape, published, path, metadata.load(beside), request["origin"]
+        )
+    _send(said="writing", share=0.9)
+    save(dictionary, request["out"])
 
 
 def _limit_memory(base: int, allowance: int) -> int:
-    """Limit the address space to `allowance` beyond `base` (0: what the process has now, which is
-    returned).
+    """Limit the address space of the process to `base + allowance` bytes, and return `base`.
+
+    A base of 0 stands for the current size of the process.
     """
     try:
         import resource
 
         base = base or int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except (ImportError, OSError):
-        return base  # no such limit on this system: the machine's own bounds hold
+        return base  # the system supports no such limit
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    wanted = base + allowance
+    limit = base + allowance
     resource.setrlimit(
-        resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+        resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
     )
     return base
 
 
-def _say(**message: Any) -> None:
+def _send(**message: Any) -> None:
     try:
         sys.stdout.write(json.dumps(message) + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:  # nobody listens any more: stop
+    except BrokenPipeError:  # the parent process has ended
         sys.exit(1)
 
 

@@ -1,7 +1,7 @@
-"""From what a published file holds to one of our dictionaries: arrays, passages and provenance.
+"""Converts the contents of a published file to a dictionary: arrays, passages and provenance.
 
-Nothing is invented: what the file does not know (Voronoi members, histograms, founders' passages,
-token ids, a lens) is absent, and columns that some region lacks are absent for all.
+What the file does not contain (Voronoi members, histograms, founders' passages, token ids, a lens)
+is absent in the dictionary, and so is a column that some region lacks.
 """
 
 from __future__ import annotations
@@ -24,36 +24,45 @@ from ep.storage.published.values import Text
 
 NEAR, FAR = BANDS.index("near"), BANDS.index("far")
 ORIGIN = ("repository", "revision", "file", "licence", "card_regions")
-"""Facts about where a file was downloaded from, told by whoever downloaded it."""
+"""Entries of the provenance about the download of a file, which are given by the caller."""
 
 
 def dictionary(
-    tape: Tape, found: Published, path: Path, metadata: Mapping[str, Any], origin: Mapping[str, Any]
+    tape: Tape,
+    published: Published,
+    path: Path,
+    metadata: Mapping[str, Any],
+    origin: Mapping[str, Any],
 ) -> Dictionary:
-    """The dictionary of a published file, in memory.
+    """Return the dictionary of a published file, in memory.
 
-    `path` names it; `origin` may say any of `ORIGIN`.
+    tape: the open file, from which texts are read.
+    published: its contents as read by `layout.read`.
+    path: the path of the file, whose names may contain model, layer and percentile.
+    metadata: the JSON published beside it.
+    origin: any of the entries `ORIGIN`.
     """
+    exemplars, means = published.exemplars, published.means
     arrays = {
-        "center": found.center,
-        "exemplars": found.exemplars,
-        "mean_directions": found.means,
-        "exemplar_mean_cosine": np.clip(np.einsum("kd,kd->k", found.exemplars, found.means), -1, 1),
+        "center": published.center,
+        "exemplars": exemplars,
+        "mean_directions": means,
+        "exemplar_mean_cosine": np.clip(np.einsum("kd,kd->k", exemplars, means), -1, 1),
     }
-    arrays |= _columns(found.regions)
-    arrays |= _excerpts(tape, found.regions)
-    members = arrays.get("count_arrival", np.ones(len(found.regions), np.int64))
-    around, kept = surround(found.exemplars, members)
-    named = origin.get("file")
-    said = describe(Path(named) if isinstance(named, str) else path, metadata)
-    info = _info(tape, found, path, said, origin)
-    info["variance_kept"] = kept
-    return Dictionary(MemorySource(arrays | around), info, len(found.regions))
+    arrays |= _columns(published.regions)
+    arrays |= _excerpts(tape, published.regions)
+    members = arrays.get("count_arrival", np.ones(len(published.regions), np.int64))
+    surroundings, variance_kept = surround(exemplars, members)
+    original = origin.get("file")
+    described = describe(Path(original) if isinstance(original, str) else path, metadata)
+    info = _info(tape, published, path, described, origin)
+    info["variance_kept"] = variance_kept
+    return Dictionary(MemorySource(arrays | surroundings), info, len(published.regions))
 
 
 def _columns(regions: tuple[PublishedRegion, ...]) -> dict[str, np.ndarray]:
-    """Numbers of each region; a column only when every region has it."""
-    wanted = {
+    """The columns with one number per region; a column is absent if some region lacks it."""
+    sources = {
         "count_arrival": ("members", np.int64),
         "coherence": ("coherence", np.float32),
         "distance_sum": ("distance_sum", np.float64),
@@ -61,7 +70,7 @@ def _columns(regions: tuple[PublishedRegion, ...]) -> dict[str, np.ndarray]:
         "founded_at": ("founded_at", np.int64),
     }
     columns = {}
-    for name, (field, dtype) in wanted.items():
+    for name, (field, dtype) in sources.items():
         values = [getattr(region, field) for region in regions]
         if None not in values:
             columns[name] = np.array(values, dtype)
@@ -72,15 +81,13 @@ def _columns(regions: tuple[PublishedRegion, ...]) -> dict[str, np.ndarray]:
 
 
 def _excerpts(tape: Tape, regions: tuple[PublishedRegion, ...]) -> dict[str, np.ndarray]:
-    """Near and far excerpts, and every distinct passage once, as text; empty when the file holds no
-    excerpt.
-    """
+    """The arrays of near and far excerpts and of their passages; empty if there are no excerpts."""
     passages = _Passages(tape)
     rows, counts = [], []
     for region in regions:
-        mine = list(_events(region, passages))
-        rows += mine
-        counts.append(len(mine))
+        of_region = list(_events(region, passages))
+        rows += of_region
+        counts.append(len(of_region))
     if not rows:
         return {}
     passage, position, distance, band = zip(*rows, strict=True)
@@ -94,41 +101,42 @@ def _excerpts(tape: Tape, regions: tuple[PublishedRegion, ...]) -> dict[str, np.
 
 
 def _events(region: PublishedRegion, passages: _Passages) -> Iterator[tuple[int, int, float, int]]:
-    """(passage, position, distance, band); an event of a small region that is both near and far is
-    near.
+    """Yield (passage, position, distance, band) of each excerpt of a region.
+
+    In small regions the same excerpt may be near and far; it is then near.
     """
-    seen: set[tuple[int, int]] = set()
+    yielded: set[tuple[int, int]] = set()
     for band, events in ((NEAR, region.near), (FAR, region.far)):
         for event in events:
-            place = passages.number(event), event.position
-            if place not in seen:
-                seen.add(place)
-                yield *place, event.distance, band
+            key = passages.number(event), event.position
+            if key not in yielded:
+                yielded.add(key)
+                yield *key, event.distance, band
 
 
 class _Passages:
-    """Every distinct text once, numbered as met; a text is read from the file when it is first
-    met.
-    """
+    """The distinct passages, numbered in the order in which they occur first."""
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
-        self._by_place: dict[str | Text, int] = {}
-        self._by_content: dict[bytes, int] = {}
+        self._by_reference: dict[str | Text, int] = {}
+        self._by_digest: dict[bytes, int] = {}
         self._texts: list[bytes] = []
 
     def number(self, event: Event) -> int:
-        known = self._by_place.get(event.text)
-        if known is None:
+        """Return the number of an excerpt's passage, reading it from the file if it is new."""
+        number = self._by_reference.get(event.text)
+        if number is None:
             data = text(self._tape, event.text).encode("utf-8", "replace")
-            content = hashlib.sha256(data).digest()
-            known = self._by_content.setdefault(content, len(self._texts))
-            if known == len(self._texts):
+            digest = hashlib.sha256(data).digest()
+            number = self._by_digest.setdefault(digest, len(self._texts))
+            if number == len(self._texts):
                 self._texts.append(data)
-            self._by_place[event.text] = known
-        return known
+            self._by_reference[event.text] = number
+        return number
 
     def arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays of text without tokens."""
         lengths = [len(data) for data in self._texts]
         return {
             "plain_ids": np.arange(len(lengths), dtype=np.int64),
@@ -141,42 +149,47 @@ class _Passages:
 
 
 def _info(
-    tape: Tape, found: Published, path: Path, said: dict[str, Any], origin: Mapping[str, Any]
+    tape: Tape,
+    published: Published,
+    path: Path,
+    described: dict[str, Any],
+    origin: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What is known of the build, whose words they are, and both counts of regions where they
-    differ.
+    """The provenance: what is known about the build, and about the published file.
+
+    described: the result of `metadata.describe`, from which two entries are removed.
     """
-    stated, short = said.pop("metadata_regions", None), said.pop("model_short", None)
-    name = short or str(said.get("model", "")).split("/")[-1] or path.stem
-    published = {
+    n_stated, short = described.pop("metadata_regions", None), described.pop("model_short", None)
+    name = short or str(described.get("model", "")).split("/")[-1] or path.stem
+    file = {
         "file": path.name,
         "sha256": tape.digest,
         "bytes": tape.size,
-        "regions": len(found.regions),
+        "regions": len(published.regions),
     }
-    published |= {"metadata_regions": stated} if stated is not None else {}
-    published |= _origin(origin)
-    labels = [[k, region.label] for k, region in enumerate(found.regions) if region.label]
+    file |= {"metadata_regions": n_stated} if n_stated is not None else {}
+    file |= _origin(origin)
+    labels = [[k, region.label] for k, region in enumerate(published.regions) if region.label]
     info = {
         "title": f"{name} (published)",
         "family": f"published-{name}",
-        "threshold": found.threshold,
-        "width": len(found.center),
-        **said,
-        "published": published,
+        "threshold": published.threshold,
+        "width": len(published.center),
+        **described,
+        "published": file,
     }
     return info | ({"published_labels": labels} if labels else {})
 
 
 def _origin(origin: Mapping[str, Any]) -> dict[str, Any]:
-    """The known facts of the right type."""
-    kept: dict[str, Any] = {}
+    """The entries `ORIGIN` that have the right type."""
+    entries: dict[str, Any] = {}
     for key in ORIGIN:
         value = origin.get(key)
-        whole = key == "card_regions"
-        if isinstance(value, bool) or not isinstance(value, int if whole else str):
+        is_count = key == "card_regions"
+        if isinstance(value, bool) or not isinstance(value, int if is_count else str):
             continue
-        if whole and not 0 <= int(value) < 2**62:
+        if is_count and not 0 <= int(value) < 2**62:
             raise DictionaryFileError(f"{key} is {value}, expected a count")
-        kept[key] = value if whole else str(value)[:300]
-    return kept
+        entries[key] = value if is_count else str(value)[:300]
+    return entries

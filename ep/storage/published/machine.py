@@ -1,14 +1,12 @@
-"""A machine for the data opcodes of the pickle format (protocols 2 to 5): a file in, inert values
-out.
+"""An interpreter of the data opcodes of the pickle format (protocols 2 to 5).
 
-It is not an unpickler. Nothing that a file names is imported, called or built: the few allowed
-names are looked up in a table by exact match, and "calling" one of them means filling in one of
-`ep.storage.published.values`. Every other name and opcode is refused. Lists and objects' states are
-kept only where the layout asks for them by field name; everything else becomes `LEFT_OUT` while it
-is read, which bounds memory whatever the file nests or repeats.
+It is not an unpickler: nothing that a file names is imported, called or instantiated. The few
+allowed names are looked up in a table by exact match, and a call of one of them makes one of the
+inert values of `ep.storage.published.values`. Every other name and opcode is refused. Lists and
+the states of objects are stored only in the fields of the layout; everything else is replaced by
+`LEFT_OUT` while it is read, so that memory is bounded whatever the file nests or repeats.
 
-It knows no dictionary: which classes and fields there are, and what to make of an object, is given
-to it.
+The classes, their fields and the function that takes an object are parameters of the machine.
 """
 
 from __future__ import annotations
@@ -35,16 +33,18 @@ from ep.storage.published.values import (
 )
 
 Field = Literal["value", "list", "first"]
+"""A single value, a list, or a list of which only the first item is needed."""
 State = dict[str, Any]
-Made = Callable[[Record, State], None]
+"""The stored fields of an object, by name."""
+OnObject = Callable[[Record, State], None]
 
 
 class Machine(Stack):
-    """One run over one file.
+    """The interpretation of one file.
 
-    classes: (module, name) of the allowed classes and what they are called here. fields: of their
-    states, the fields to keep, and whether a field is a value, a list, or a list of which only the
-    first item matters. made: called with every object when its state is complete.
+    classes: (module, name) of the allowed classes, and the kind of record that each becomes.
+    fields: the fields of their states that are stored, and the form of each.
+    on_object: called with every object and its state once the state is complete.
     """
 
     def __init__(
@@ -52,23 +52,23 @@ class Machine(Stack):
         tape: Tape,
         classes: Mapping[tuple[str, str], str],
         fields: Mapping[str, Field],
-        made: Made,
+        on_object: OnObject,
     ) -> None:
         super().__init__(tape)
         self._names = {name: Name(kind) for name, kind in (NUMPY | dict(classes)).items()}
         self._classes = frozenset(classes.values())
         self._fields = fields
-        self._made = made
+        self._on_object = on_object
         self._memo: list[Any] = []
 
     def run(self) -> Any:
-        """The file's one value.
+        """Interpret the file and return its value.
 
-        DictionaryFileError at the first thing that no published dictionary holds.
+        Raises DictionaryFileError at the first thing that is not part of a published dictionary.
         """
         if self._tape.take(1) != b"\x80":
             raise DictionaryFileError(
-                "this is no published dictionary: expected a pickle of protocol 2 to 5"
+                "this is not a published dictionary: expected a pickle of protocol 2 to 5"
             )
         self._protocol()
         byte, steps = self._tape.byte, [STEPS.get(bytes([code])) for code in range(256)]
@@ -88,10 +88,8 @@ class Machine(Stack):
 
     def _refusal(self, code: bytes) -> DictionaryFileError:
         name = REFUSED.get(code)
-        what = (
-            f"the instruction {name}" if name else f"byte {code[0]:#04x}, which is no instruction"
-        )
-        return self._tape.error(f"refused: {what}, which no published dictionary holds")
+        opcode = f"the opcode {name}" if name else f"the unknown opcode {code[0]:#04x}"
+        return self._tape.error(f"refused: {opcode}, which no published dictionary has")
 
     # -- control -----------------------------------------------------------------------------------
 
@@ -101,48 +99,51 @@ class Machine(Stack):
             raise self._tape.error(f"pickle protocol {version}: expected 2 to 5")
 
     def _frame(self) -> None:
-        length = self._tape.whole(8)
+        length = self._tape.unsigned(8)
         if length > self._tape.size - self._tape.position:
             raise self._tape.error(
                 f"a frame of {length:,} bytes reaches beyond the end of the file"
             )
         if self._marks:
-            self._skim()  # a frame may begin in the middle of a run
+            self._skip_integers()  # a frame may begin in the middle of a run of integers
 
     def _mark(self) -> None:
         if len(self._marks) >= MAX_MARKS:
             raise self._tape.error(f"more than {MAX_MARKS} open lists: nested too deeply")
         self._marks.append(len(self._stack))
-        self._skim()
+        self._skip_integers()
 
-    def _skim(self) -> None:
-        """Go past a run of integers at once where nobody will look at them, or at the first one
-        only.
+    def _skip_integers(self) -> None:
+        """Skip a run of integers in a list of which none or only the first is needed.
+
+        Such lists have most of a file's opcodes, so they are not interpreted one by one.
         """
         start = self._marks[-1]
-        below, here = self._stack[start - 1] if start else None, self._stack[start:]
-        if below is LEFT_OUT and not here:
+        container, items = self._stack[start - 1] if start else None, self._stack[start:]
+        if container is LEFT_OUT and not items:
             self._tape.integers()
-        elif type(below) is First and (not here or (len(here) == 1 and type(here[0]) is int)):
+        elif type(container) is First and (
+            not items or (len(items) == 1 and type(items[0]) is int)
+        ):
             first = self._tape.integers()
-            if first is not None and not here:
+            if first is not None and not items:
                 self._stack.append(first)
 
     # -- single values -----------------------------------------------------------------------------
 
     def _text(self, width: int) -> None:
-        length = self._tape.whole(width)
+        length = self._tape.unsigned(width)
         if length > SHORT_TEXT:
-            self._push(Text(self._tape.pass_over(length), length))
+            self._push(Text(self._tape.skip(length), length))
             return
         try:
             self._push(self._tape.take(length).decode("utf-8", "surrogatepass"))
         except UnicodeDecodeError:
-            raise self._tape.error("a string that is not UTF-8") from None
+            raise self._tape.error("a string is not UTF-8") from None
 
     def _bytes(self, width: int) -> None:
-        length = self._tape.whole(width)
-        self._push(Span(self._tape.pass_over(length), length))
+        length = self._tape.unsigned(width)
+        self._push(Span(self._tape.skip(length), length))
 
     def _integer(self, width: int, signed: bool) -> None:
         self._push(int.from_bytes(self._tape.take(width), "little", signed=signed))
@@ -150,7 +151,7 @@ class Machine(Stack):
     def _long(self) -> None:
         length = self._tape.byte()
         if length > 16:
-            raise self._tape.error(f"a whole number of {length} bytes: expected at most 16")
+            raise self._tape.error(f"an integer of {length} bytes: expected at most 16")
         self._integer(length, signed=True)
 
     def _float(self) -> None:
@@ -159,14 +160,17 @@ class Machine(Stack):
     # -- containers --------------------------------------------------------------------------------
 
     def _list(self) -> None:
-        """A list that is kept only as the value of a field the layout asks for."""
+        """Push a list, which is stored only as the value of a field of the layout.
+
+        The field's name is on the stack already: a pickle writes it before the value.
+        """
         key = self._stack[-1] if self._stack else None
         kind = self._fields.get(key) if type(key) is str else None
         self._count()
         self._push([] if kind == "list" else First() if kind == "first" else LEFT_OUT)
 
     def _dict(self) -> None:
-        """A dictionary that is kept only as the state of an object."""
+        """Push a dict, which is stored only as the state of an object."""
         self._count()
         self._push({} if self._stack and type(self._stack[-1]) is Record else LEFT_OUT)
 
@@ -177,7 +181,7 @@ class Machine(Stack):
             if container.value is None and items:
                 container.value = items[0]
         elif container is not LEFT_OUT:
-            raise self._tape.error("items for something that is no list")
+            raise self._tape.error("items for something that is not a list")
 
     def _append(self) -> None:
         item = self._pop()
@@ -193,10 +197,10 @@ class Machine(Stack):
         if container is LEFT_OUT:
             return
         if type(container) is not dict:
-            raise self._tape.error("entries for something that is no dictionary")
+            raise self._tape.error("entries for something that is not a dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) is not str:
-                raise self._tape.error("a field whose name is no text")
+                raise self._tape.error("a field whose name is not a string")
             if key in self._fields:
                 container[key] = value
 
@@ -211,10 +215,10 @@ class Machine(Stack):
     def _additems(self) -> None:
         self._since_mark()
         if self._top() is not LEFT_OUT:
-            raise self._tape.error("members for something that is no set")
+            raise self._tape.error("members for something that is not a set")
 
     def _tuple(self, items: list[Any]) -> None:
-        """Tuples are short, and at most two deep."""
+        """Push a tuple, which must be short and nested at most twice."""
         if len(items) > MAX_TUPLE:
             raise self._tape.error(f"a tuple of {len(items):,}: expected at most {MAX_TUPLE}")
         for item in items:
@@ -229,11 +233,13 @@ class Machine(Stack):
     # -- the memo ----------------------------------------------------------------------------------
 
     def _remember(self, index: int | None) -> None:
-        """Pickles number what they remember in order; what lies inside something left out is not
-        kept by the memo.
+        """Put the topmost value into the memo, at an index or as the next entry.
+
+        Pickles number memo entries in order. A value inside something that is left out is not kept
+        alive by the memo.
         """
         value = self._top()
-        if type(value) in _FLEETING and any(
+        if type(value) in _NOT_KEPT and any(
             start and self._stack[start - 1] is LEFT_OUT for start in self._marks
         ):
             value = LEFT_OUT
@@ -246,49 +252,53 @@ class Machine(Stack):
             raise self._tape.error(f"memo entry {index:,} comes before {len(self._memo):,}")
 
     def _recall(self, index: int) -> None:
+        """Push a memo entry."""
         if index >= len(self._memo):
             raise self._tape.error(f"memo entry {index:,} does not exist")
         self._push(self._memo[index])
 
     # -- names and objects -------------------------------------------------------------------------
 
-    def _named(self, module: Any, name: Any) -> None:
-        """Exact match or nothing: a dotted name cannot reach into an allowed module."""
+    def _push_name(self, module: Any, name: Any) -> None:
+        """Push an allowed name.
+
+        Only an exact match is allowed, so that a dotted name cannot refer to the contents of an
+        allowed module.
+        """
         if type(module) is not str or type(name) is not str:
-            raise self._tape.error("a name that is no text")
-        found = self._names.get((module, name))
-        if found is None:
-            asked = ascii(f"{module}.{name}"[:80])
+            raise self._tape.error("a name that is not a string")
+        allowed = self._names.get((module, name))
+        if allowed is None:
+            requested = ascii(f"{module}.{name}"[:80])
             raise self._tape.error(
-                f"refused: the file asks for {asked}, which no published dictionary needs"
+                f"refused: the file asks for {requested}, which no published dictionary needs"
             )
-        self._push(found)
+        self._push(allowed)
 
     def _global(self) -> None:
         module, name = (self._tape.line(LONGEST_NAME).decode("utf-8", "replace") for _ in range(2))
-        self._named(module, name)
+        self._push_name(module, name)
 
     def _stack_global(self) -> None:
         name, module = self._pop(), self._pop()
-        self._named(module, name)
+        self._push_name(module, name)
 
     def _newobj(self) -> None:
         arguments, name = self._pop(), self._pop()
         if type(name) is not Name or name.kind not in self._classes or arguments != ():
-            raise self._tape.error(
-                "refused: an object of a class that no published dictionary holds"
-            )
+            raise self._tape.error("refused: an object of a class that no published dictionary has")
         self._count()
         self._push(Record(name.kind))
 
     def _reduce(self) -> None:
         arguments, name = self._pop(), self._pop()
         if type(name) is not Name or type(arguments) is not tuple:
-            raise self._tape.error("refused: a call of something that is no name")
+            raise self._tape.error("refused: a call of something that is not a name")
         self._count()
         self._push(self._call(name.kind, arguments))
 
     def _call(self, kind: str, arguments: tuple[Any, ...]) -> Any:
+        """The inert value for a call of an allowed name."""
         match kind, arguments:
             case "set", (_,):
                 return LEFT_OUT
@@ -300,10 +310,10 @@ class Machine(Stack):
                 return frombuffer(arguments)
             case "reconstruct", (Name("ndarray"), _, _):
                 return array()
-            case "scalar", (Dtype() as kind_of, _):
-                return scalar(self._tape, kind_of, arguments[1])
+            case "scalar", (Dtype() as scalar_dtype, _):
+                return scalar(self._tape, scalar_dtype, arguments[1])
         raise self._tape.error(
-            f"refused: a call of {kind} with {len(arguments)} arguments that do not fit it"
+            f"refused: a call of {kind} with {len(arguments)} unexpected arguments"
         )
 
     def _build(self) -> None:
@@ -316,17 +326,17 @@ class Machine(Stack):
         elif type(target) is Array:
             build_array(target, state)
         else:
-            raise self._tape.error("refused: a state for something that takes none")
+            raise self._tape.error("refused: a state for something that has none")
 
     def _complete(self, record: Record, state: Any) -> None:
         if type(state) is not dict or record.built:
-            raise self._tape.error("an object's state is not the one expected")
+            raise self._tape.error("an object's state is not the expected one")
         record.built = True
-        self._made(record, dict(state))
-        state.clear()
+        self._on_object(record, dict(state))
+        state.clear()  # the memo may refer to it: its values are not kept alive
 
 
-_FLEETING = (Span, Latin, Array, tuple)
+_NOT_KEPT = (Span, Latin, Array, tuple)
 _STOP = ord(".")
 
 STEPS: dict[bytes, Callable[[Machine], None]] = {
@@ -362,14 +372,14 @@ STEPS: dict[bytes, Callable[[Machine], None]] = {
     b"u": Machine._setitems,
     b"\x90": Machine._additems,
     b"q": lambda m: m._remember(m._tape.byte()),
-    b"r": lambda m: m._remember(m._tape.whole(4)),
+    b"r": lambda m: m._remember(m._tape.unsigned(4)),
     b"\x94": lambda m: m._remember(None),
     b"h": lambda m: m._recall(m._tape.byte()),
-    b"j": lambda m: m._recall(m._tape.whole(4)),
+    b"j": lambda m: m._recall(m._tape.unsigned(4)),
     b"c": Machine._global,
     b"\x93": Machine._stack_global,
     b"R": Machine._reduce,
     b"\x81": Machine._newobj,
     b"b": Machine._build,
 }
-"""The data opcodes, by their byte."""
+"""The steps of the supported opcodes, by opcode."""

@@ -1,4 +1,4 @@
-"""The stack of the machine: values, marks, and the bounds on both."""
+"""The stack of the machine: values and marks, with bounds on both."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from typing import Any
 from ep.storage.published.tape import Tape
 
 LONGEST_NAME = 200
+"""Bytes of a module's or class's name."""
 SHORT_TEXT = 256
-"""Longer strings stay in the file."""
+"""Bytes up to which strings are read immediately; longer ones stay in the file."""
 
 MAX_STACK, MAX_MARKS, MAX_TUPLE = 100_000, 64, 16
+"""Values on the stack, open marks, and items of a tuple."""
 MAX_OBJECTS = 20_000_000
-"""Tuples, arrays, lists and objects in one file, and things it remembers; the largest published has
-about 6 million.
+"""Tuples, arrays, lists, objects and memo entries in one file.
+
+The largest published file has about 6 million.
 """
 
 
 class Stack:
-    """Values that wait to be used, and marks among them.
+    """A stack of values with marks among them.
 
-    Taking what is not there is an error at the tape's place.
+    Each method raises DictionaryFileError, with the position of the tape, when a bound is exceeded
+    or a value or mark is missing. No method takes a value from below the topmost mark.
     """
 
     def __init__(self, tape: Tape) -> None:
@@ -32,7 +36,7 @@ class Stack:
     def _push(self, value: Any) -> None:
         if len(self._stack) >= MAX_STACK:
             raise self._tape.error(
-                f"more than {MAX_STACK:,} values wait at once: nested too deeply"
+                f"more than {MAX_STACK:,} values on the stack: nested too deeply"
             )
         self._stack.append(value)
 
@@ -47,6 +51,7 @@ class Stack:
         return self._stack[-1]
 
     def _since_mark(self) -> list[Any]:
+        """Remove the topmost mark and the values above it; return these in order."""
         if not self._marks:
             raise self._tape.error("a mark is missing")
         start = self._marks.pop()
@@ -55,6 +60,7 @@ class Stack:
         return items
 
     def _count(self) -> None:
+        """Count one more object."""
         self._objects += 1
         if self._objects > MAX_OBJECTS:
             raise self._tape.error(f"more than {MAX_OBJECTS:,} objects")

@@ -1,9 +1,8 @@
-"""The names a published file may ask for, and the instructions that no published dictionary
-holds.
-"""
+"""The names that a published file may refer to, and the pickle opcodes that are refused."""
 
 from __future__ import annotations
 
+# (module, name) in the pickle: the kind of value that it stands for, see `Machine._call`.
 NUMPY = {
     ("numpy", "dtype"): "dtype",
     ("numpy", "ndarray"): "ndarray",
@@ -25,4 +24,4 @@ REFUSED = {
     b"S": "STRING", b"T": "BINSTRING", b"U": "SHORT_BINSTRING", b"V": "UNICODE", b"p": "PUT",
     b"g": "GET", b"l": "LIST", b"d": "DICT", b"0": "POP", b"1": "POP_MARK", b"2": "DUP",
 }  # fmt: skip
-"""Opcodes of pickle that no published dictionary needs, by name for the message."""
+"""Names of the pickle opcodes that no published dictionary needs, for messages."""

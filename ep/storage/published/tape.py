@@ -1,6 +1,4 @@
-"""A file read once from front to back, hashed on the way, with long stretches passed over but
-remembered by place.
-"""
+"""Reads a file once from beginning to end and hashes it; long values are skipped and read later."""
 
 from __future__ import annotations
 
@@ -13,17 +11,18 @@ from typing import BinaryIO
 from ep.errors import DictionaryFileError
 
 WINDOW = 2**20
-"""Bytes read at a time; at most this and one short item are held."""
+"""Bytes read at a time; no more than this and one short item are in memory."""
 
 INTEGERS = re.compile(rb"(?:J[\s\S]{4}|M[\s\S]{2}|K[\s\S])*+")
-"""A run of integers as pickles write them: four bytes, two or one."""
+"""A run of integers in a pickle: opcodes with operands of four, two or one bytes."""
 
 
 class Tape:
-    """One open file. size: its length when it was opened; reading beyond it is an error, whatever
-    happens to it since.
+    """An open file with a read position.
 
-    report: called with the number of bytes read so far, once a window.
+    size: its length in bytes when it was opened; reading beyond that is an error, even if the file
+        has grown.
+    report: called with the number of bytes read so far, once for each window.
     """
 
     def __init__(self, file: BinaryIO, report: Callable[[int], None] = lambda done: None) -> None:
@@ -31,12 +30,13 @@ class Tape:
         self._sha = hashlib.sha256()
         self._report = report
         self._buffer = b""
-        self._at = 0
-        self._base = 0
+        self._at = 0  # the next byte within the buffer
+        self._base = 0  # offset of the buffer within the file
         self.size = os.fstat(file.fileno()).st_size
 
     @property
     def position(self) -> int:
+        """The offset in the file of the next byte."""
         return self._base + self._at
 
     @property
@@ -45,25 +45,27 @@ class Tape:
         return self._sha.hexdigest()
 
     def byte(self) -> int:
+        """Return the next byte."""
         if self._at >= len(self._buffer):
             self._fill(1)
         self._at += 1
         return self._buffer[self._at - 1]
 
     def take(self, length: int) -> bytes:
-        """The next few bytes."""
+        """Return the next `length` bytes."""
         if self._at + length > len(self._buffer):
             self._fill(length)
         self._at += length
         return self._buffer[self._at - length : self._at]
 
-    def whole(self, length: int) -> int:
-        """The next `length` bytes as an unsigned number."""
+    def unsigned(self, length: int) -> int:
+        """Return the next `length` bytes as an unsigned little-endian number."""
         return int.from_bytes(self.take(length), "little")
 
     def line(self, longest: int) -> bytes:
-        """Up to the next line feed, which is passed over; DictionaryFileError when it is not within
-        `longest` bytes.
+        """Return the bytes up to the next line feed, and skip the line feed.
+
+        Raises DictionaryFileError when there is none within `longest` bytes.
         """
         if self._at + longest > len(self._buffer):
             self._fill(min(longest, self.size - self.position))
@@ -74,11 +76,11 @@ class Tape:
         self._at = end + 1
         return line
 
-    def pass_over(self, length: int) -> int:
-        """Go past `length` bytes and return where they begin."""
+    def skip(self, length: int) -> int:
+        """Skip `length` bytes and return their offset in the file."""
         start = self.position
         if length > self.size - start:
-            raise self.error(f"{length:,} bytes are announced where {self.size - start:,} are left")
+            raise self.error(f"{length:,} bytes are announced and {self.size - start:,} are left")
         while self.position < start + length:
             if self._at == len(self._buffer):
                 self._fill(1)
@@ -86,8 +88,9 @@ class Tape:
         return start
 
     def integers(self) -> int | None:
-        """Go past the run of integers that begins here, as far as it is at hand; returns the first
-        of them, if any.
+        """Skip the run of integers at this position; return the first one, or None without any.
+
+        Only integers that are complete in the buffer are skipped.
         """
         run = INTEGERS.match(self._buffer, self._at)
         if run is None or run.end() == self._at:
@@ -96,13 +99,13 @@ class Tape:
         self._at = run.end()
         return first
 
-    def again(self, offset: int, length: int) -> bytes:
-        """Bytes that were passed over, read now.
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Return bytes at an offset that was skipped before; the position does not change.
 
-        DictionaryFileError when the file lost them meanwhile.
+        Raises DictionaryFileError when the file has become shorter.
         """
         if not 0 <= offset <= offset + length <= self.size:
-            raise self.error("a place beyond the end of the file")
+            raise self.error("an offset beyond the end of the file")
         data = (
             os.pread(self._file.fileno(), length, offset)
             if hasattr(os, "pread")
@@ -112,38 +115,39 @@ class Tape:
             raise DictionaryFileError("the file changed while it was read")
         return data
 
-    def error(self, what: str) -> DictionaryFileError:
-        """What is wrong, with the place."""
-        return DictionaryFileError(f"{what} (byte {self.position:,})")
+    def error(self, message: str) -> DictionaryFileError:
+        """Return an error with a message and the position in the file."""
+        return DictionaryFileError(f"{message} (byte {self.position:,})")
 
     def _seek(self, offset: int, length: int) -> bytes:
-        """For systems without pread: read there and come back."""
-        here = self._file.tell()
+        """Read bytes at an offset and restore the position, for systems without pread."""
+        previous = self._file.tell()
         try:
             self._file.seek(offset)
             return self._file.read(length)
         finally:
-            self._file.seek(here)
+            self._file.seek(previous)
 
     def _fill(self, length: int) -> None:
-        """Bring at least `length` bytes from here on into the buffer."""
+        """Read on until the buffer has at least `length` bytes from the current position."""
         rest = self._buffer[self._at :]
         self._base += self._at
         self._at = 0
         if self._base + length > self.size:
             raise self.error("the file is cut short")
-        parts, have = [rest], len(rest)
-        while have < length:
-            part = self._file.read(max(WINDOW, length - have))
+        parts, n_bytes = [rest], len(rest)
+        while n_bytes < length:
+            part = self._file.read(max(WINDOW, length - n_bytes))
             if not part:
                 raise self.error("the file is cut short")
             self._sha.update(part)
             parts.append(part)
-            have += len(part)
+            n_bytes += len(part)
         self._buffer = b"".join(parts)
         self._report(self._base)
 
 
 def _integer(buffer: bytes, at: int) -> int:
+    """The integer whose opcode is at an index of the buffer; only four-byte ones are signed."""
     length = {ord("J"): 4, ord("M"): 2, ord("K"): 1}[buffer[at]]
     return int.from_bytes(buffer[at + 1 : at + 1 + length], "little", signed=length == 4)

@@ -1,8 +1,8 @@
-"""What a published file's bytes may become: inert values. None of them can do anything, and long
-ones stay in the file.
+"""The inert values that a pickle is interpreted as.
 
-A `Span` says where bytes lie; they are read when somebody wants them. What nobody wants becomes
-`LEFT_OUT` while it is read, so the reservoirs that fill a published file are never held.
+Long bytes and strings stay in the file: a `Span` or `Text` is their position, and they are read
+when they are needed. Everything that is not needed is replaced by `LEFT_OUT` while it is read, so
+that the reservoirs of members, which are most of a published file, are never in memory.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from typing import Any, Final, NamedTuple
 
 
 class Span(NamedTuple):
-    """Bytes in the file: from `offset`, `length` of them."""
+    """`length` bytes in the file, from `offset` on."""
 
     offset: int
     length: int
 
 
 class Text(NamedTuple):
-    """A long string in the file, as UTF-8."""
+    """A long string in the file: `length` bytes of UTF-8, from `offset` on."""
 
     offset: int
     length: int
 
 
 class Latin(NamedTuple):
-    """Bytes written as text, one character a byte (how protocol 2 writes them)."""
+    """Bytes written as text with one character per byte, as protocol 2 does."""
 
     text: str | Text
 
 
 class _LeftOut:
-    """The one value that stands for everything that was read and not kept."""
+    """The type of `LEFT_OUT`, which replaces everything that was read and is not needed."""
 
     def __repr__(self) -> str:
         return "LEFT_OUT"
@@ -42,7 +42,7 @@ LEFT_OUT: Final = _LeftOut()
 
 
 class First:
-    """Stands for a list of which only the first item is kept."""
+    """A list of which only the first item is stored; `value` is None before that was read."""
 
     __slots__ = ("value",)
 
@@ -52,10 +52,7 @@ class First:
 
 @dataclass(frozen=True)
 class Name:
-    """An allowed (module, name) of the file.
-
-    It is never imported; `kind` says which of ours it stands for.
-    """
+    """An allowed (module, name) in the file, which is never imported; `kind` is what it means."""
 
     kind: str
 
@@ -69,12 +66,13 @@ class Dtype:
 
     @property
     def itemsize(self) -> int:
+        """Bytes of one value."""
         return int(self.code[1:])
 
 
 @dataclass(slots=True)
 class Array:
-    """A numpy array whose numbers stay in the file."""
+    """A numpy array whose values stay in the file; dtype and payload are None until it is built."""
 
     dtype: Dtype | None = None
     shape: tuple[int, ...] = ()
@@ -83,10 +81,12 @@ class Array:
 
 @dataclass(slots=True)
 class Record:
-    """An object of one of the two published classes; `made` is what its reader made of its
-    state.
+    """An object of one of the two published classes.
+
+    kind: "dictionary" or "region". built: whether its state has been read. content: its values as
+    checked by `layout`.
     """
 
     kind: str
     built: bool = False
-    made: Any = None
+    content: Any = None

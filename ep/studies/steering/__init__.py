@@ -1,12 +1,12 @@
-"""Steering: what a model does with regions taken out of its stream, or pushed along it.
+"""Steering: what a model writes with regions taken out of its stream, or when pushed along them.
 
-    setting   what one run is asked for, checked, and the interventions it means
+    setting   the settings of one run, their checks, and the interventions they stand for
     strength  the default strength, from the dictionary or from a sweep
     run       one prompt four times: default, ablated, steered, random control; written and measured
-    sweep     many prompts at many strengths: where an effect begins, and where answers break
+    sweep     many prompts at many strengths: where an effect begins, and where answers break down
 
-`steer` and `sweep` are the two ways to run a `Setting`; the command, the page and the code it shows
-call them and nothing beneath.
+`steer` and `sweep` are the two ways to run a `Setting`. The command line, the page and the code
+that the page shows call these two and nothing below them.
 """
 
 from ep.studies.steering.run import COLUMNS, UNWRITTEN, Continuation, Progress, Run, finished, steer

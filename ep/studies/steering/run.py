@@ -1,6 +1,6 @@
-"""One steering run: a prompt continued four times as one batch, and what was measured of each text.
+"""One steering run: a prompt continued four times as one batch, and measures of each text.
 
-A run that was stopped is measured as far as it was written.
+A run that is stopped is measured as far as it was written.
 """
 
 from __future__ import annotations
@@ -20,19 +20,28 @@ from ep.studies.judging import Fluency, Judge, Phrases, fluency
 from ep.studies.steering.setting import Setting, checked, rows
 
 COLUMNS = ("Default", "Ablated", "Steered", "Control")
+"""Names of the four continuations."""
 
 
 @dataclass(frozen=True)
 class Continuation:
-    """One continuation of the prompt. What is None is not measured yet, or could not be.
+    """One continuation of the prompt; None stands for what is not measured yet or could not be.
 
-    tokens: text of each written token; ids: their ids; logprob: natural logarithms of the
-    probabilities the model of this row gave them. ending: why it ended, "" while it is written.
-    asked, moved: mean length of the change per touched position in typical norms, as the formula
-    asks for it and as measured at the hook; None where not finite. kl: mean KL(default ‖ this) in
-    nats on the default's text. surprise: mean nats per token of this text under the unchanged
-    model. regions, distances: where the unchanged model's activations of this text fall. behaves:
-    whether the judge calls it the behaviour.
+    name: one of `COLUMNS`.
+    tokens: text of each written token.
+    logprob: natural logarithms of the probabilities that the model, as changed in this row, gave
+        them.
+    ids: their ids.
+    ending: why the continuation ended; "" while it is being written.
+    asked: mean length of the change that the formula asks for per touched position, in typical
+        norms.
+    moved: mean length of the change measured at the hook, in typical norms.
+    touched: number of changed positions, counted once for each layer.
+    kl: mean KL(default ‖ this) in nats on the default's text.
+    surprise: mean nats per token of this text under the unchanged model.
+    regions, distances: the region of each written token, and the distance to it, for the
+        activations of the unchanged model on this text.
+    behaves: whether the judge finds the behaviour in the text.
     """
 
     name: str
@@ -61,7 +70,7 @@ class Continuation:
 
     @property
     def fluency(self) -> Fluency:
-        """How the text reads."""
+        """Measures of how the text reads."""
         return fluency(self.text, self.ending == "end")
 
 
@@ -72,11 +81,16 @@ UNWRITTEN: Four = (
     Continuation(COLUMNS[2]),
     Continuation(COLUMNS[3]),
 )
+"""The four continuations before anything is written."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A run while it is written: the four texts so far, and which of them have ended."""
+    """A run that is being written.
+
+    continuations: the four texts so far.
+    ended: which of them have ended.
+    """
 
     continuations: Four
     ended: tuple[bool, ...]
@@ -84,7 +98,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its setting, the strength resolved, and the four measured texts."""
+    """A finished run.
+
+    setting: its strength is a number.
+    continuations: the four measured texts.
+    """
 
     setting: Setting
     continuations: Four
@@ -97,13 +115,16 @@ def steer(
     judge: Judge | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Generator[Progress | Run, None, None]:
-    """Continues the setting's prompt four times, with one seed and as one batch: unchanged, its
-    regions ablated, steered as the setting says, and steered along a random direction.
+    """Continue the setting's prompt four times, with one seed and as one batch.
 
-    Yields `Progress` after every token and at last the `Run`. What cannot be run raises its error
-    in this call, before the model is asked: errors as `checked`, `rows` and `generate`. judge: of
-    the texts, by default whether they hold a phrase of refusal. stopped: asked before each token;
-    once it says so the run ends there and is measured.
+    The four are unchanged, with its regions ablated, steered as the setting says, and steered along
+    a random direction. Yields `Progress` after every token, and at last the `Run`.
+
+    judge: of the texts; by default whether they contain a phrase of refusal.
+    stopped: called before each token; once it returns True, the run ends there and is measured.
+
+    Settings that cannot be run raise their error in this call, before the model runs: those of
+    `checked`, `rows` and `generate`.
     """
     setting = checked(setting, dictionary)
     batch = rows(dictionary, model, setting)
@@ -111,7 +132,7 @@ def steer(
 
 
 def finished(steps: Iterable[Progress | Run]) -> Run:
-    """A run written to its end, and what came of it."""
+    """Write a run to its end and return the result."""
     return next(step for step in steps if isinstance(step, Run))
 
 
@@ -123,6 +144,7 @@ def _written(
     judge: Judge,
     stopped: Callable[[], bool],
 ) -> Generator[Progress | Run, None, None]:
+    """Generate the batch, yielding the texts so far after each step, and at last the `Run`."""
     ids: list[list[int]] = [[] for _ in batch]
     logprob: list[list[float]] = [[] for _ in batch]
     with closing(generate(model, batch, setting.sampling(), stopped)) as steps:
@@ -134,19 +156,19 @@ def _written(
                         logprob[row].append(float(value))
                 yield Progress(_texts_of(model, ids, logprob), tuple((step.tokens < 0).tolist()))
             else:
-                written = step
-    yield Run(setting, measured(dictionary, model, batch, written, judge))
+                generated = step
+    yield Run(setting, measured(dictionary, model, batch, generated, judge))
 
 
 def token_texts(model: LanguageModel, ids: Sequence[int]) -> tuple[str, ...]:
-    """The text of each token; a character split over tokens belongs to its first."""
+    """Return the text of each token; a character split over tokens belongs to its first."""
     return tuple(split_text([model.tokens.piece(token) for token in ids]))
 
 
 def _texts_of(
     model: LanguageModel, ids: Sequence[Sequence[int]], logprob: Sequence[Sequence[float]]
 ) -> Four:
-    """The continuations while they are written."""
+    """Return the continuations while they are written."""
     default, ablated, steered, control = (
         Continuation(name, token_texts(model, row), tuple(values), tuple(row))
         for name, row, values in zip(COLUMNS, ids, logprob, strict=True)
@@ -161,14 +183,14 @@ def measured(
     written: Sequence[Written],
     judge: Judge,
 ) -> Four:
-    """The finished continuations, with everything that is measured after the writing."""
+    """Return the finished continuations, with all that is measured after the writing."""
     prompt = batch[0].ids
     surprises = surprise(model, [prompt] * len(batch), [row.ids for row in written])
     divergences = _divergences(model, batch, written[0].ids)
-    found = []
+    result = []
     for name, row, nats, kl in zip(COLUMNS, written, surprises, divergences, strict=True):
         regions, distances = _places(dictionary, model, prompt, row.ids)
-        one = Continuation(
+        continuation = Continuation(
             name,
             token_texts(model, row.ids),
             tuple(row.logprob),
@@ -182,16 +204,17 @@ def measured(
             regions,
             distances,
         )
-        found.append(replace(one, behaves=judge(one.text)))
-    default, ablated, steered, control = found
+        result.append(replace(continuation, behaves=judge(continuation.text)))
+    default, ablated, steered, control = result
     return default, ablated, steered, control
 
 
 def _divergences(
     model: LanguageModel, batch: Sequence[Row], default: Sequence[int]
 ) -> list[float | None]:
-    """Mean KL of each row on the default's text: None for the default itself, without a text, and
-    if not finite.
+    """Return the mean KL of each row on the default's text.
+
+    It is None for the default itself, without a text, and where it is not finite.
     """
     if not default:
         return [None] * len(batch)
@@ -203,7 +226,10 @@ def _divergences(
 def _places(
     dictionary: Dictionary, model: LanguageModel, prompt: Sequence[int], ids: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """The region and distance of every written token, read by the unchanged model."""
+    """Return the region and the distance of every written token.
+
+    The activations are those of the unchanged model on the text.
+    """
     if not ids or dictionary.layer is None:
         return (), ()
     x = read(model, [*prompt, *ids], [dictionary.layer])[dictionary.layer][len(prompt) :]

@@ -1,8 +1,8 @@
-"""Dose and response: what grows, and what breaks, as a setting is applied more and more strongly.
+"""Dose and response: what increases and what breaks down as a setting is applied more strongly.
 
 Every strength is tried on the same prompts, beside a random direction of the same length. The
-effect is the share of answers a judge calls the behaviour, coherence the share that passes the
-quality check of the unchanged model.
+effect is the share of answers in which a judge finds the behaviour; coherence is the share that
+passes the quality check of the unchanged model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ep.models.answering import OWN, answers
 from ep.models.generation import Sampling
 from ep.models.interventions import PUSHING
 from ep.progress import Report, silent
-from ep.studies.experiment import ask_in_advance, quality_of
+from ep.studies.experiment import judge_in_advance, quality_of
 from ep.studies.judging import Judge, fluency
 from ep.studies.quality import Answer, QualityCheck
 from ep.studies.rates import Rate, rate_of
@@ -32,23 +32,29 @@ from ep.studies.steering.strength import default_strength
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
 """Strengths of a sweep that pushes, in units of the default strength."""
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
-"""Shares that are projected out; 2 mirrors."""
+"""Shares to project out in a sweep of the other modes; 2 mirrors."""
 MOST_STRENGTHS = 40
+"""Most strengths of one sweep."""
 TOKENS = 32
-"""Tokens of an answer: enough to be judged, and a sweep asks for hundreds."""
+"""Length limit of an answer: enough to be judged, since a sweep needs hundreds of answers."""
 STEERED, RANDOM = "steered", "random direction"
+"""Names of the two arms."""
 DEGENERATE = 0.5
-"""A strength degenerates when coherence falls below this share of what it is without any change."""
+"""A strength degenerates when coherence falls below this share of its value without any change."""
 
 
 @dataclass(frozen=True)
 class Dose:
-    """One strength of one arm, over n prompts.
+    """The results of one arm at one strength, over n prompts.
 
-    strength: in typical norms. effect, coherence: rates. turned: the rate of answers that are
-    coherent and judged otherwise than the unchanged model's answer to the same prompt. repeated:
-    mean count of the most frequent run of four words. moved: mean change of the stream per touched
-    position, in typical norms. answers: the texts to read.
+    strength: in typical norms, or a share.
+    effect: rate of the behaviour.
+    coherence: rate of coherent answers.
+    turned: rate of answers that are coherent and judged differently from the unchanged model's
+        answer to the same prompt.
+    repeated: mean count of the most frequent run of four words.
+    moved: mean change of the stream per touched position, in typical norms.
+    answers: the answers themselves.
     """
 
     strength: float
@@ -62,7 +68,12 @@ class Dose:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A dose–response curve and its control, by rising strength from 0."""
+    """A dose–response curve and its control.
+
+    prompts: what was answered.
+    steered: the results along the setting's regions, by rising strength from 0.
+    control: the same along a random direction.
+    """
 
     prompts: tuple[str, ...]
     steered: tuple[Dose, ...]
@@ -70,21 +81,23 @@ class Sweep:
 
     @cached_property
     def degenerates(self) -> float | None:
-        """The smallest positive strength from which on coherence stays below half of what it is at
-        0; None for none.
+        """The smallest strength from which on coherence stays below half of its value at 0.
+
+        None without one.
         """
         floor = DEGENERATE * _share(self.steered[0].coherence)
-        broken = None
-        for dose in reversed(self.steered[1:]):
+        degenerate = None
+        for dose in reversed(self.steered[1:]):  # from the strongest down to the first good one
             if _share(dose.coherence) >= floor:
                 break
-            broken = dose.strength
-        return broken
+            degenerate = dose.strength
+        return degenerate
 
     @cached_property
     def first_effect(self) -> float | None:
-        """The smallest strength whose effect lies clearly off that of the unchanged model; None
-        when none does.
+        """The smallest strength whose effect differs clearly from that of the unchanged model.
+
+        Their 95 % intervals do not overlap. None without one.
         """
         unchanged = self.steered[0].effect.interval
         for dose in self.steered[1:]:
@@ -97,20 +110,19 @@ class Sweep:
     def best(self) -> float | None:
         """The strength at which most answers are turned and still coherent, the smallest of equals.
 
-        None when no strength turns clearly more of them than a random direction does: its interval
-        must lie above.
+        None when it does not turn clearly more of them than a random direction does: the lower end
+        of its interval must exceed the rate of the control.
         """
         control = {dose.strength: dose.turned.value or 0.0 for dose in self.control}
         most = max(self.steered, key=lambda dose: (dose.turned.hits, -dose.strength))
         low, _ = most.turned.interval or (0.0, 0.0)
         return most.strength if low > control[most.strength] else None
 
-
     def default(self, own: float) -> float:
-        """The strength to begin with after this sweep: its best one.
+        """Return the strength to begin with after this sweep: its best one.
 
-        own: the default without a sweep, which stands where no strength is best, as far as the
-        answers stayed coherent: at most the strongest one tried below where they degenerate.
+        own: the default without a sweep. It is used where no strength is best, but limited to the
+            strongest one tried below where the answers degenerate.
         """
         if self.best is not None:
             return self.best
@@ -120,11 +132,16 @@ class Sweep:
 
 
 def _share(rate: Rate) -> float:
+    """Return the share of hits."""
     return rate.hits / rate.n
 
 
 def default_strengths(dictionary: Dictionary, setting: Setting) -> tuple[float, ...]:
-    """The strengths a sweep of this setting tries: up to four default strengths, or twice all."""
+    """Return the strengths that a sweep of this setting tries by default.
+
+    They go up to four default strengths for modes that push, and up to twice the whole for the
+    others.
+    """
     if setting.mode not in PUSHING:
         return SHARES
     unit = default_strength(dictionary, setting.regions, setting.basis, setting.mode)
@@ -141,46 +158,62 @@ def sweep(
     report: Report = silent,
     turn: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Sweep:
-    """Answers the prompts at every strength, along the setting's regions and along a random
-    direction, greedily and in at most `TOKENS` tokens.
+    """Answer the prompts at every strength, along the setting's regions and a random direction.
 
-    setting: its prompt, strength and sampling play no part. strengths: by default
-    `default_strengths`. turn: held around the answers of one strength of one arm, so that others
-    may use the model in between. Errors as `changes` and `curve`, before the model has answered.
+    Answers are greedy and have at most `TOKENS` tokens.
+
+    setting: its prompt, strength and sampling are not used.
+    judge: decides whether an answer shows the behaviour.
+    strengths: by default `default_strengths`.
+    report: called with the progress; an exception it raises ends the work.
+    turn: returns a context manager that is held around the answers of one strength of one arm, so
+        that others may use the model in between.
+
+    Raises the errors of `changes` and `curve` before the model runs.
     """
     setting = checked(replace(setting, strength=1.0), dictionary)
     check_fits(model, dictionary)
     changes(dictionary, setting, model.n_layers)
-    tried = _tried(prompts, strengths or default_strengths(dictionary, setting))
-    parts, done = 2 * len(tried), 0  # the quality check, the unchanged model, both arms at others
+    tried = _checked_strengths(prompts, strengths or default_strengths(dictionary, setting))
+    # the quality check, the unchanged model, and both arms at the other strengths
+    parts, done = 2 * len(tried), 0
 
-    def part(said: str, share: float) -> None:
-        report(said, (done + share) / parts)
+    def report_part(message: str, share: float) -> None:
+        report(message, (done + share) / parts)
 
     def answer(texts: Sequence[str], arm: str, strength: float) -> list[Answer]:
         nonlocal done
-        made = changes(dictionary, replace(setting, strength=strength), model.n_layers)
-        change = () if strength == 0 else made.steered if arm == STEERED else made.control
-        said = f"{arm}, strength {strength:g}"
+        options = changes(dictionary, replace(setting, strength=strength), model.n_layers)
+        interventions = (
+            () if strength == 0 else options.steered if arm == STEERED else options.control
+        )
+        message = f"{arm}, strength {strength:g}"
         with turn():
-            found = answers(
-                model, texts, change, Sampling(TOKENS), lambda n: part(said, n / len(texts))
+            answered = answers(
+                model,
+                texts,
+                interventions,
+                Sampling(TOKENS),
+                lambda n: report_part(message, n / len(texts)),
             )
-        given = [Answer(*one) for one in found]
-        ask_in_advance(judge, given, lambda said, share: part(said, share or 0.0))
+        replies = [Answer(*one) for one in answered]
+        judge_in_advance(judge, replies, lambda message, share: report_part(message, share or 0.0))
         done += 1
-        return given
+        return replies
 
     with turn():
         quality = quality_of(
-            model, prompts, TOKENS, lambda n: part("answers of the unchanged model", n / OWN)
+            model, prompts, TOKENS, lambda n: report_part("answers of the unchanged model", n / OWN)
         )
     done += 1
     return curve(answer, prompts, judge, quality, tried)
 
 
 Answering = Callable[[Sequence[str], str, float], Sequence[Answer]]
-"""(prompts, arm, strength) → an answer to each; strength 0 is the unchanged model."""
+"""Called with prompts, the name of an arm and a strength; returns an answer to each prompt.
+
+Strength 0 is the unchanged model.
+"""
 
 
 def curve(
@@ -190,40 +223,44 @@ def curve(
     quality: QualityCheck,
     strengths: Sequence[float],
 ) -> Sweep:
-    """The sweep over `strengths`; 0 is always among them, since it says what the unchanged model
-    does.
+    """Return the sweep over `strengths`, with 0 always among them, for the unchanged model.
 
-    quality: measured on the unchanged model; an answer that is cut at the limit of tokens is no
-    worse for it where the unchanged model's was cut too. RequestError without prompts, and for
-    strengths that are not finite or too many.
+    answer: gives the answers of an arm at a strength.
+    judge: decides whether an answer shows the behaviour.
+    quality: measured on the unchanged model. An answer that is cut at the token limit does not fail
+        for that where the unchanged model's was cut too.
+
+    Raises RequestError without prompts, and for strengths that are not finite or too many.
     """
-    tried = _tried(prompts, strengths)
+    tried = _checked_strengths(prompts, strengths)
     default = tuple(answer(prompts, STEERED, 0.0))
-    before = _Before([judge(one.text) for one in default], [not one.ended for one in default])
+    unchanged = _Unchanged([judge(one.text) for one in default], [not one.ended for one in default])
 
     def arm(name: str) -> tuple[Dose, ...]:
-        said = {s: default if s == 0 else tuple(answer(prompts, name, s)) for s in tried}
-        return tuple(_dose(s, given, before, judge, quality) for s, given in said.items())
+        replies = {s: default if s == 0 else tuple(answer(prompts, name, s)) for s in tried}
+        return tuple(_dose(s, answers, unchanged, judge, quality) for s, answers in replies.items())
 
     return Sweep(tuple(prompts), arm(STEERED), arm(RANDOM))
 
 
-def _tried(prompts: Sequence[str], strengths: Sequence[float]) -> list[float]:
-    """The strengths in rising order, once it is known that a sweep can be made of them."""
+def _checked_strengths(prompts: Sequence[str], strengths: Sequence[float]) -> list[float]:
+    """Return the strengths in rising order; RequestError when no sweep can be made of them."""
     if not prompts:
         raise RequestError("a sweep needs prompts: give at least one")
-    wanted = sorted({0.0, *map(float, strengths)})
-    if not np.isfinite(wanted).all() or len(wanted) > MOST_STRENGTHS:
+    rising = sorted({0.0, *map(float, strengths)})
+    if not np.isfinite(rising).all() or len(rising) > MOST_STRENGTHS:
         raise RequestError(
-            f"{len(wanted)} strengths were asked for: expected at most {MOST_STRENGTHS} finite "
+            f"{len(rising)} strengths were asked for: expected at most {MOST_STRENGTHS} finite "
             "numbers"
         )
-    return wanted
+    return rising
 
 
-class _Before(NamedTuple):
-    """The unchanged model's answers, prompt by prompt: whether they show the behaviour, and whether
-    they were cut.
+class _Unchanged(NamedTuple):
+    """The unchanged model's answers, prompt by prompt.
+
+    shows: whether each shows the behaviour.
+    cut: whether each was cut at the token limit.
     """
 
     shows: list[bool]
@@ -232,23 +269,28 @@ class _Before(NamedTuple):
 
 def _dose(
     strength: float,
-    given: tuple[Answer, ...],
-    before: _Before,
+    answers: tuple[Answer, ...],
+    unchanged: _Unchanged,
     judge: Judge,
     quality: QualityCheck,
 ) -> Dose:
-    shows = [judge(one.text) for one in given]
-    whole = [
-        replace(one, ended=one.ended or cut) for one, cut in zip(given, before.cut, strict=True)
+    """Return the results of one arm at one strength."""
+    shows = [judge(one.text) for one in answers]
+    # a cut answer counts as ended where the unchanged model's answer was cut too
+    uncut = [
+        replace(one, ended=one.ended or cut)
+        for one, cut in zip(answers, unchanged.cut, strict=True)
     ]
-    sound = [quality(one) for one in whole]
-    turned = [s and now != then for s, now, then in zip(sound, shows, before.shows, strict=True)]
+    coherent = [quality(one) for one in uncut]
+    turned = [
+        s and now != then for s, now, then in zip(coherent, shows, unchanged.shows, strict=True)
+    ]
     return Dose(
         strength,
         rate_of(shows),
-        rate_of(sound),
+        rate_of(coherent),
         rate_of(turned),
-        float(np.mean([fluency(one.text, one.ended).repeated for one in given])),
-        float(np.mean([one.moved for one in given])),
-        given,
+        float(np.mean([fluency(one.text, one.ended).repeated for one in answers])),
+        float(np.mean([one.moved for one in answers])),
+        answers,
     )

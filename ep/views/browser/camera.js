@@ -1,5 +1,6 @@
-// Where the viewer stands. Two kinds with the same methods: around a sphere, or above a plane. Vectors are plain arrays
-// of three; places on the screen are u (right) and v (up), both -1 to 1.
+// The viewer's position: two cameras with the same methods, one around a sphere and one above a
+// plane. Vectors are plain arrays of three numbers. Positions on the stage are u (right) and v
+// (up), each from -1 to 1.
 
 const TAN_HALF_FIELD = Math.tan(0.36);
 const [NEAREST, HOME, FARTHEST] = [1.06, 3.06, 6];
@@ -12,7 +13,8 @@ const unit = (a) => scaled(a, 1 / (Math.hypot(a[0], a[1], a[2]) || 1));
 const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 const mixed = (a, b, t) => a + (b - a) * t;
 
-// The place of a point in pixels of a width x height stage, by a column-major view-projection matrix.
+// Projects a point onto a width x height stage, in pixels, by a column-major view-projection
+// matrix.
 function onScreen(view, p, width, height) {
   const w = view[3] * p[0] + view[7] * p[1] + view[11] * p[2] + view[15];
   const x = (view[0] * p[0] + view[4] * p[1] + view[8] * p[2] + view[12]) / w;
@@ -35,15 +37,15 @@ class SphereCamera {
     this.distance = clamp(distance, NEAREST, FARTHEST);
   }
 
-  // How many times nearer than at first.
+  // Magnification relative to the initial view.
   get nearness() {
     return (HOME - 1) / (this.distance - 1);
   }
 
-  // The surface keeps up with a pointer that moves by pixels.
+  // Turns the sphere so that its surface follows a pointer that moves by (dx, dy) pixels.
   drag(dx, dy) {
-    const slow = 0.0021 * (this.distance - 1);
-    this.look = [this.yaw - dx * slow, this.pitch + dy * slow, this.distance];
+    const rate = 0.0021 * (this.distance - 1);
+    this.look = [this.yaw - dx * rate, this.pitch + dy * rate, this.distance];
   }
 
   step(x, y) {
@@ -55,20 +57,21 @@ class SphereCamera {
     this.distance = clamp(1 + (this.distance - 1) * factor, NEAREST, FARTHEST);
   }
 
-  // The look in which a point stands up left of the middle, where its surroundings show too.
+  // The look that shows a point up and left of the middle, so that its surroundings are visible
+  // too.
   facing(point) {
     const aside = 0.34 * clamp((this.distance - 1) / (HOME - 1), 0.05, 1);
     const pitch = clamp(Math.asin(clamp(point[1], -1, 1)) - aside, -STEEPEST, STEEPEST);
     return [Math.atan2(point[0], point[2]) + aside, pitch, this.distance];
   }
 
-  // A look on the way to another, the shorter way round.
+  // Interpolates between two looks at t in [0, 1], turning in the shorter direction.
   between(from, to, t) {
     const round = to[0] - from[0] - 2 * Math.PI * Math.round((to[0] - from[0]) / (2 * Math.PI));
     return [from[0] + round * t, mixed(from[1], to[1], t), mixed(from[2], to[2], t)];
   }
 
-  // Right, up, and toward the viewer.
+  // The viewer's unit axes (right, up and toward the viewer) and the position of the eye.
   axes() {
     const level = Math.cos(this.pitch);
     const toward = [Math.sin(this.yaw) * level, Math.sin(this.pitch), Math.cos(this.yaw) * level];
@@ -76,7 +79,7 @@ class SphereCamera {
     return { right, up: cross(toward, right), toward, eye: scaled(toward, this.distance) };
   }
 
-  // Fits the sphere to the smaller side, in drawing and picking alike.
+  // Focal length that fits the sphere to the smaller side of the stage, for drawing and picking.
   focal(aspect) {
     return Math.min(1, aspect) / TAN_HALF_FIELD;
   }
@@ -93,22 +96,22 @@ class SphereCamera {
     return new Float32Array([...column(0), ...column(1), ...column(2), ...last]);
   }
 
-  // Radius of the sphere's disc as a share of half the height.
+  // Radius of the sphere's disc, as a share of half the stage's height.
   disc(aspect) {
     return this.focal(aspect) / Math.sqrt(this.distance ** 2 - 1);
   }
 
-  // Pixels to a radian of the surface in the middle of a stage of this height.
+  // Pixels per radian of the surface in the middle of a stage of this height.
   density(aspect, height) {
     return (this.focal(aspect) * height) / 2 / (this.distance - 1);
   }
 
-  // Whether a point of the surface faces the viewer, and how far round the limb begins.
-  sees(point) {
+  // Whether a point of the surface lies on the viewer's side of the limb.
+  isVisible(point) {
     return dot(point, this.axes().toward) > 1 / this.distance;
   }
 
-  // The point under a place on the screen, or null beside the sphere.
+  // The point of the sphere at (u, v) on the stage, or null beside the sphere.
   hit(u, v, aspect) {
     const { right, up, toward, eye } = this.axes();
     const f = this.focal(aspect);
@@ -120,7 +123,7 @@ class SphereCamera {
     return [0, 1, 2].map((i) => eye[i] + reach * ray[i]);
   }
 
-  // Half the angle of the cap that can be seen.
+  // Half the angle of the visible cap, in radians.
   cap(aspect) {
     const corner = this.hit(1, 1, aspect);
     return corner ? Math.acos(clamp(dot(corner, this.axes().toward), -1, 1)) : Math.acos(1 / this.distance);
@@ -132,8 +135,8 @@ class FlatCamera {
   y = 0;
   closer = 1;
   extent = [1, 1]; // half the map's width and height
-  rise = 0; // how far up the screen one unit of height lifts, of half the stage's height
-  gutter = 0; // share of the stage's width left free, so that tools lie beside the map
+  rise = 0; // shift up the screen per unit of height, as a share of half the stage's height
+  gutter = 0; // share of the stage's width that is left free, so that the tools are beside the map
 
   get look() {
     return [this.x, this.y, this.closer];
@@ -158,7 +161,7 @@ class FlatCamera {
     this.look = [this.x + (0.1 * x) / this.closer, this.y + (0.1 * y) / this.closer, this.closer];
   }
 
-  // The point under the pointer stays there.
+  // Zooms so that the point at `place` (u, v) stays where it is.
   zoom(factor, place, aspect) {
     const before = place && this.hit(...place, aspect);
     this.closer = clamp(this.closer / factor, 0.6, 120);
@@ -179,7 +182,7 @@ class FlatCamera {
     return { right: [1, 0, 0], up: [0, 1, 0], toward: [0, 0, 1], eye: [this.x, this.y, 10] };
   }
 
-  // Fits the map to the stage, in drawing and picking alike.
+  // Focal length that fits the map to the stage, for drawing and picking.
   focal(aspect) {
     return (this.closer * Math.min(1 / this.extent[1], (aspect * (1 - this.gutter)) / this.extent[0])) / 1.03;
   }
@@ -197,7 +200,7 @@ class FlatCamera {
     return (this.focal(aspect) * height) / 2;
   }
 
-  sees() {
+  isVisible() {
     return true;
   }
 

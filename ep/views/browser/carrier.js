@@ -1,10 +1,11 @@
-// Draws nothing: unpacks one blob and keeps it, while mounted, for the views that ask for it by name.
+// A component that draws nothing: it unpacks one blob and keeps it in window.epBlobs, under its
+// name, while it is mounted.
 
-const HELD = new WeakMap(); // by mount point: the name of the blob it carries
+const BLOB_OF = new WeakMap(); // name of the blob of each mount point
 
 export default function ({ data, parentElement }) {
   const blobs = (window.epBlobs ??= new Map());
-  const holders = (window.epHolders ??= new Map()); // two places may carry one blob
+  const holders = (window.epHolders ??= new Map()); // mount points by blob; a blob may have several
   const release = (id) => {
     holders.get(id)?.delete(parentElement);
     if (holders.get(id)?.size) return;
@@ -12,8 +13,8 @@ export default function ({ data, parentElement }) {
     blobs.delete(id);
   };
   const { id, read } = unpack(data);
-  const before = HELD.get(parentElement);
-  HELD.set(parentElement, id);
+  const before = BLOB_OF.get(parentElement);
+  BLOB_OF.set(parentElement, id);
   if (!holders.has(id)) holders.set(id, new Set());
   holders.get(id).add(parentElement);
   if (!blobs.has(id)) {
@@ -21,5 +22,5 @@ export default function ({ data, parentElement }) {
     window.dispatchEvent(new CustomEvent("ep-blob", { detail: id }));
   }
   if (before !== undefined && before !== id) release(before);
-  return () => release(HELD.get(parentElement));
+  return () => release(BLOB_OF.get(parentElement));
 }

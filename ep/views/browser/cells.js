@@ -1,5 +1,5 @@
-// The cells on the graphics card: their triangles, colours and shading; the raised cell; many cells as ids while they move.
-// Part of View, kept in a file of its own.
+// The methods of View that draw the cells with WebGL: their triangles, colours and shading, the
+// raised cell, and the ids of many cells while the map moves.
 
 const RISE = 7; // how far the selected cell of a flat map is raised, in pixels
 const GUTTER = 30; // pixels beside a flat map on either side
@@ -53,7 +53,8 @@ Object.assign(View.prototype, {
     return { array, buffers, count: indices.length };
   },
 
-  // Colours live in a texture of one texel per region: a change of colouring, theme or brush touches no geometry.
+  // Colours are in a texture with one texel per region, so that a change of colouring, theme or
+  // brush does not affect the geometry.
   paint(dark) {
     const colors = (dark && this.colorBlob.dark) || this.colorBlob.light;
     if (this.colors === colors) return;
@@ -110,7 +111,7 @@ Object.assign(View.prototype, {
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   },
 
-  // What the shading of cells needs, however they are drawn.
+  // Sets the uniforms of the shading, which both ways of drawing the cells need.
   setShading({ p, uniforms: u }, theme, raised) {
     const { gl } = this;
     const { right, up, toward, eye } = this.camera.axes();
@@ -157,15 +158,15 @@ Object.assign(View.prototype, {
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   },
 
-  // The selected cell alone stands above what is drawn already.
+  // Draws the selected cell, raised, on top of the other cells.
   drawRaised(theme, aspect, scale) {
     const { gl, camera, mesh } = this;
     if (this.selected === null || !this.top) return;
     const reach = this.kind === "sphere" ? mesh.radius(this.selected) : 0;
     if (this.kind === "sphere" && dot(mesh.center(this.selected), camera.axes().toward) < Math.cos(Math.acos(1 / camera.distance) + reach)) return;
-    const behind = this.coarse && this.moving; // ids leave no depth
-    if (behind) gl.clear(gl.DEPTH_BUFFER_BIT);
-    if (behind && !camera.sees(mesh.center(this.selected))) return;
+    const isCoarse = this.coarse && this.moving; // drawing ids leaves no depth to test against
+    if (isCoarse) gl.clear(gl.DEPTH_BUFFER_BIT);
+    if (isCoarse && !camera.isVisible(mesh.center(this.selected))) return;
     gl.enable(gl.DEPTH_TEST);
     gl.disable(gl.CULL_FACE);
     const u = this.setShading(this.programs[this.kind].cells, theme, 1);
@@ -176,7 +177,8 @@ Object.assign(View.prototype, {
     gl.drawElements(gl.TRIANGLES, this.top.count, gl.UNSIGNED_INT, 0);
   },
 
-  // Draws the ids of many cells in pauses, a layer at a time, so that movement is quick when it comes.
+  // Draws the ids of many cells while the map is still, one layer at a time, so that the next
+  // movement is fast.
   prepare() {
     if (!this.coarse || this.coarse.ready || this.preparing) return;
     this.preparing = setTimeout(() => {
@@ -187,9 +189,9 @@ Object.assign(View.prototype, {
     }, 60);
   },
 
-  // After a lost context everything on the graphics card is gone: made anew from the blob.
+  // Rebuilds everything on the graphics card from the blob, after the WebGL context was lost.
   restore() {
-    for (const gone of ["all", "top", "texture", "colors", "coarse"]) this[gone] = undefined;
+    for (const name of ["all", "top", "texture", "colors", "coarse"]) this[name] = undefined;
     this.start();
     if (!this.blob || !this.gl) return;
     this.build();

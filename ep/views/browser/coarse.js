@@ -1,9 +1,10 @@
-// Many cells while the map moves: their ids are drawn once into a texture (the six faces of a cube around the sphere, or
-// the plane's box), and a moving frame looks every pixel up there. Its cost does not grow with the number of cells.
+// Drawing of many cells while the map moves. Their ids are drawn once into a texture (the six faces
+// of a cube around the sphere, or the box of the plane). A frame during movement looks up every
+// pixel there, so its cost does not depend on the number of cells.
 
-const MANY = 6000; // fewer cells are drawn as they are
-const SIDE = { sphere: 1024, flat: 2048 };
-const BLURRED = 1.8; // pixels of the screen to one of the texture at which cells are drawn as they are again
+const MANY = 6000; // up to this many cells are always drawn as triangles
+const SIDE = { sphere: 1024, flat: 2048 }; // texels on a side of the texture
+const BLURRED = 1.8; // screen pixels per texel above which the cells are drawn as triangles
 
 class Coarse {
   layer = 0;
@@ -21,7 +22,7 @@ class Coarse {
     return this.layer === this.layers;
   }
 
-  // Draws the next layer; the caller leaves the browser air in between.
+  // Draws the next layer. The caller lets the browser do other work before the next one.
   draw({ p, uniforms }, mesh, all) {
     const { gl, layer } = this;
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.frame);
@@ -46,7 +47,7 @@ class Coarse {
     return mesh.within(axis, Math.acos(1 / Math.sqrt(3)));
   }
 
-  // Looks from the sphere's centre along one axis.
+  // Column-major matrix of a view from the sphere's centre along one axis.
   face(layer) {
     const [axis, sign, view] = [layer >> 1, layer % 2 ? -1 : 1, new Float32Array(16)];
     view[4 * ((axis + 1) % 3)] = 1;
@@ -59,7 +60,7 @@ class Coarse {
     return new Float32Array([1 / mesh.extent[0], 0, 0, 0, 0, 1 / mesh.extent[1], 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
   }
 
-  // Whether one of the texture's pixels stays about one of the screen's.
+  // Whether a texel covers no more than about one pixel of the screen.
   sharp(camera, mesh, aspect, height) {
     const texel = (2 * (this.kind === "sphere" ? 1 : Math.max(...mesh.extent))) / this.side;
     return texel * camera.density(aspect, height) <= BLURRED;

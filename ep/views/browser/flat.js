@@ -1,4 +1,4 @@
-// Cells in the plane as triangles, in chunks by place. Uses mesh.js.
+// Triangles of the cells in the plane, in chunks by position. Uses mesh.js.
 
 class FlatMesh extends Mesh {
   constructor(cells) {
@@ -62,7 +62,7 @@ class FlatMesh extends Mesh {
     for (let j = 0; j < n; j++) indices.add(this.size + this.corners[start + j], this.size + this.corners[start + ((j + 1) % n)], k);
   }
 
-  // The cell whose site is nearest, or null outside the outline.
+  // The cell at a point, whose site is the nearest, or null outside the outline.
   at([x, y]) {
     const hull = this.outline;
     for (let i = 0; i < hull.length; i += 2) {
@@ -70,12 +70,12 @@ class FlatMesh extends Mesh {
       if ((hull[j] - hull[i]) * (y - hull[i + 1]) - (hull[j + 1] - hull[i + 1]) * (x - hull[i]) < 0) return null;
     }
     const P = this.sites;
-    let [best, found] = [Infinity, null];
+    let [best, nearest] = [Infinity, null];
     for (let k = 0, i = 0; k < this.size; k++, i += 2) {
       const away = (P[i] - x) ** 2 + (P[i + 1] - y) ** 2;
-      if (away < best) [best, found] = [away, k];
+      if (away < best) [best, nearest] = [away, k];
     }
-    return found;
+    return nearest;
   }
 
   radius(k) {

@@ -1,22 +1,23 @@
-// How the view moves: by hand, in flight to a region, and at the pace this machine draws at. Part of View.
+// The methods of View for movement: by hand, in an animated flight to a region, and at a resolution
+// that this machine can draw smoothly.
 
 const FLIGHT = 420; // milliseconds a flight to a region takes
-const SLOW = 45; // milliseconds a moving frame may take before the next are drawn coarser
+const SLOW = 45; // milliseconds per frame above which frames are drawn at a lower resolution
 const REST = 160; // milliseconds without movement before the map is drawn in full again
 
 Object.assign(View.prototype, {
-  // Finds the grain at which this machine moves the map smoothly.
+  // Adapts the resolution (`grain`) to a running mean of the time between frames.
   pace() {
     const now = performance.now();
     if (this.before !== undefined) {
-      this.usual = mixed(this.usual ?? SLOW / 2, now - this.before, 0.3);
-      if (this.usual > SLOW) this.grain = Math.max(0.5, 0.85 * this.grain);
-      else if (this.usual < SLOW / 2) this.grain = Math.min(1, 1.05 * this.grain);
+      this.frameTime = mixed(this.frameTime ?? SLOW / 2, now - this.before, 0.3);
+      if (this.frameTime > SLOW) this.grain = Math.max(0.5, 0.85 * this.grain);
+      else if (this.frameTime < SLOW / 2) this.grain = Math.min(1, 1.05 * this.grain);
     }
     this.before = this.moving ? now : undefined;
   },
 
-  // After every change of the camera, by hand or in flight: linked views of one kind of map follow.
+  // Called after every change of the camera. Linked views with the same kind of map follow.
   moved() {
     this.moving = true;
     clearTimeout(this.resting);
@@ -43,7 +44,7 @@ Object.assign(View.prototype, {
     this.request();
   },
 
-  // Turns to the selected region: in flight, or at once for who wants less motion.
+  // Turns to the selected region, animated unless `quick` or the system asks for reduced motion.
   face(quick = false) {
     if (this.selected === null) return;
     this.flyTo(this.camera.facing(this.mesh.center(this.selected)), quick);
@@ -66,12 +67,13 @@ Object.assign(View.prototype, {
     return undefined;
   },
 
+  // Ends a flight where it is.
   land() {
     cancelAnimationFrame(this.flight);
     this.flight = undefined;
   },
 
-  // Whether the selected region stands well inside the picture.
+  // Whether the selected region is well inside the stage.
   comfortable() {
     if (this.selected === null || !this.canvas.clientWidth) return true;
     const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight];

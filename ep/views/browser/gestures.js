@@ -1,9 +1,9 @@
-// What the visitor does: pointer, wheel, keys, tool buttons. Part of View, kept in a file of its own.
+// The methods of View for input: pointer, wheel, keys and tool buttons.
 
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const STILL = 5; // pixels of travel below which a press is a click
-const SAID = "Arrow keys move it, plus and minus zoom, Enter selects the region in the middle, F turns to the selected region, Escape clears the brush.";
-const ABOUT = { sphere: `Map of regions on a sphere. ${SAID}`, flat: `Map of regions in the plane. ${SAID}` };
+const KEYS_HELP = "Arrow keys move it, plus and minus zoom, Enter selects the region in the middle, F turns to the selected region, Escape clears the brush.";
+const ABOUT = { sphere: `Map of regions on a sphere. ${KEYS_HELP}`, flat: `Map of regions in the plane. ${KEYS_HELP}` };
 
 Object.assign(View.prototype, {
   listen() {
@@ -34,7 +34,7 @@ Object.assign(View.prototype, {
     for (const button of this.root.querySelectorAll("[data-mode]")) button.onclick = () => this.use(button.dataset.mode);
   },
 
-  // move, lasso or box
+  // Chooses a tool: "move", "lasso" or "box".
   use(tool) {
     this.tool = tool;
     for (const button of this.root.querySelectorAll("[data-mode]")) button.setAttribute("aria-pressed", button.dataset.mode === tool);
@@ -60,9 +60,9 @@ Object.assign(View.prototype, {
       this.camera.drag(dx, dy, this.canvas.clientHeight, this.aspect);
       return this.moved();
     }
-    const [here, start] = [this.within(event), this.loop[0]];
-    if (this.drawn === "box") this.loop = [start, [here[0], start[1]], here, [start[0], here[1]]];
-    else this.loop.push(here);
+    const [point, start] = [this.within(event), this.loop[0]];
+    if (this.drawn === "box") this.loop = [start, [point[0], start[1]], point, [start[0], point[1]]];
+    else this.loop.push(point);
     return this.drawOverlay();
   },
 
@@ -78,7 +78,7 @@ Object.assign(View.prototype, {
   release() {
     const drawn = this.loop;
     [this.last, this.loop] = [null, undefined];
-    if (drawn) this.drawOverlay(); // at once: the cells may take a while
+    if (drawn) this.drawOverlay(); // without waiting for the cells, which may take longer
     if (this.dragging) {
       this.dragging = false;
       this.moved();
@@ -103,7 +103,7 @@ Object.assign(View.prototype, {
     return this.hoverAt(...middle);
   },
 
-  // An unfinished loop first, then the brush, then back to moving.
+  // Cancels an unfinished loop, or else the brush, or else returns to the tool "move".
   escape() {
     if (this.loop) this.release();
     else if (this.bright) this.brush([]);
@@ -114,23 +114,23 @@ Object.assign(View.prototype, {
     if (k === null) return;
     this.select(k);
     for (const view of this.siblings()) {
-      const there = this.idIn(view, k);
-      if (there !== null) view.select(there);
+      const id = this.idIn(view, k);
+      if (id !== null) view.select(id);
     }
-    this.tell("picked", k);
+    this.report("picked", k);
   },
 
-  // The regions become the brush here, in linked views of the same dictionary, and in Python.
+  // Makes the regions the brush of this view and of its siblings, and reports them to Python.
   brush(regions) {
     if (!this.brushable) return;
     this.setBrush(regions);
     for (const view of this.siblings()) {
       view.setBrush([...new Set(regions.map((k) => this.idIn(view, k)).filter((k) => k !== null))]);
     }
-    this.tell("brushed", regions);
+    this.report("brushed", regions);
   },
 
-  // The regions whose centre lies in a loop and faces the viewer.
+  // The visible regions whose centre lies in a loop.
   inside(loop) {
     const { mesh, camera } = this;
     const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight];
@@ -141,15 +141,15 @@ Object.assign(View.prototype, {
     const [xs, ys] = [loop.map((p) => p[0]), loop.map((p) => p[1])];
     const box = [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
     const context = document.createElement("canvas").getContext("2d");
-    const found = [];
+    const regions = [];
     for (let k = 0; k < mesh.size; k++) {
       const center = mesh.center(k);
-      if (!camera.sees(center)) continue;
+      if (!camera.isVisible(center)) continue;
       const [x, y] = onScreen(view, center, width, height);
       if (x < box[0] || x > box[2] || y < box[1] || y > box[3]) continue;
-      if (context.isPointInPath(area, x, y, "evenodd")) found.push(k);
+      if (context.isPointInPath(area, x, y, "evenodd")) regions.push(k);
     }
-    return found;
+    return regions;
   },
 
   zoom(factor, place) {
@@ -159,12 +159,13 @@ Object.assign(View.prototype, {
     this.moved();
   },
 
-  // A place on the page in pixels of the stage, and as u and v.
+  // A position on the page in pixels of the stage.
   within(event) {
     const box = this.canvas.getBoundingClientRect();
     return [event.clientX - box.x, event.clientY - box.y];
   },
 
+  // The same as u and v.
   place(clientX, clientY) {
     const box = this.canvas.getBoundingClientRect();
     return [(2 * (clientX - box.x)) / box.width - 1, 1 - (2 * (clientY - box.y)) / box.height];
@@ -194,13 +195,14 @@ Object.assign(View.prototype, {
     tip.style.transform = `translate(${Math.max(0, x)}px,${y}px)`;
   },
 
-  // Outlines a region; `told` shows its card too, which only the view under the pointer does.
-  hover(k, spot = null, told = true) {
-    if (k === null && told && this.blob) for (const view of this.siblings()) view.hovered !== null && view.hover(null, null, false);
-    this.tip.hidden = k === null || !told;
-    const said = `${k} ${spot?.tokens}`;
-    if (k !== null && told && this.said !== said) this.describe(k, spot);
-    this.said = said;
+  // Outlines a region. withTip: also shows its tip, as only the view under the pointer does.
+  // spot: the dot of a path under the pointer, if any.
+  hover(k, spot = null, withTip = true) {
+    if (k === null && withTip && this.blob) for (const view of this.siblings()) view.hovered !== null && view.hover(null, null, false);
+    this.tip.hidden = k === null || !withTip;
+    const described = `${k} ${spot?.tokens}`;
+    if (k !== null && withTip && this.described !== described) this.describe(k, spot);
+    this.described = described;
     if (k === this.hovered || !this.mesh) return;
     this.hovered = k;
     if (this.colors) this.drawOverlay();
@@ -214,11 +216,11 @@ Object.assign(View.prototype, {
     const telling = [...tips.subarray(3 * k, 3 * k + 3)].filter((i) => i !== NONE).map((i) => words[i]);
     const name = this.names[k] === undefined ? [] : [this.names[k]];
     title.textContent = [k, ...name, ...telling].join("  ");
-    const kind = membersKind ? ` (${membersKind})` : "";
-    const parts = [`${members[k].toLocaleString("en")} ${members[k] === 1 ? "member" : "members"}${kind}`];
+    const noun = members[k] === 1 ? "member" : "members";
+    const parts = membersKind ? [`${members[k].toLocaleString("en")} ${noun} (${membersKind})`] : [];
     if (Number.isFinite(coherence[k])) parts.push(`coherence ${coherence[k].toFixed(2)}`);
     facts.textContent = parts.join(" · ");
-    const way = spot && spot.tokens.slice(0, 6).map((i) => `${i + 1} ${this.pathLabels[i] ?? ""}`).join("   ");
-    this.find(".tip .way").textContent = way ? way + (spot.tokens.length > 6 ? " …" : "") : "";
+    const tokens = spot && spot.tokens.slice(0, 6).map((i) => `${i + 1} ${this.pathLabels[i] ?? ""}`).join("   ");
+    this.find(".tip .way").textContent = tokens ? tokens + (spot.tokens.length > 6 ? " …" : "") : "";
   },
 });

@@ -1,6 +1,6 @@
-// What explains the colours above a map: groups with their sizes, or the ramp of a number between its ends.
+// The legend above a map.
 
-// Any CSS colour as three numbers from 0 to 1.
+// The components of a CSS colour, from 0 to 1.
 const RGB = new Map();
 function rgb(color) {
   if (!RGB.has(color)) {
@@ -12,15 +12,15 @@ function rgb(color) {
 }
 
 function element(tag, text, css) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (css) made.style.background = css;
-  return made;
+  const node = document.createElement(tag);
+  if (text !== undefined) node.textContent = text;
+  if (css) node.style.background = css;
+  return node;
 }
 
 const gradient = (colors) => `linear-gradient(90deg,${colors.join()})`;
 
-// Groups with their colours and sizes, or the ramp of a number between its ends.
+// Draws either the groups with their colours and sizes, or a ramp with the values at its ends.
 function drawLegend(place, { legend, ramp }) {
   const row = (...parts) => {
     const div = element("div");

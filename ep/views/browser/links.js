@@ -1,6 +1,7 @@
-// Views that move, hover and brush together, of one dictionary or of two whose partners are known. Part of View.
+// The methods of View for linked views, which move, hover and brush together. They show one
+// dictionary, or two whose regions are matched.
 
-const LINKS = (window.epLinks ??= new Map()); // by link name: the views that move and brush together
+const LINKS = (window.epLinks ??= new Map()); // the linked views by the name of their link
 
 Object.assign(View.prototype, {
   setLink(name) {
@@ -21,7 +22,8 @@ Object.assign(View.prototype, {
     return [...(LINKS.get(this.link) ?? [])].filter((view) => view !== this);
   },
 
-  // Linked views that know this view's regions: of the same dictionary, or of another one whose partners were given.
+  // The linked views to which this view's regions can be translated: those of the same dictionary,
+  // and those of another one if this view has the partners of its regions.
   siblings() {
     return this.linked().filter((view) => view.blob && (this.partners || this.sameFile(view)));
   },
@@ -30,7 +32,7 @@ Object.assign(View.prototype, {
     return view.blob.id.split(" ")[0] === this.blob.id.split(" ")[0];
   },
 
-  // What a region of this view is called in a sibling, or null when it has no partner there.
+  // The id in a sibling of a region of this view, or null if it has no partner there.
   idIn(view, k) {
     if (k === null || this.sameFile(view)) return k;
     return this.partners[k] === NONE ? null : this.partners[k];

@@ -1,11 +1,12 @@
-// From Voronoi cells to triangles, on the sphere or in the plane. A vertex is x, y, z and e, where e is 1 at its cell's
-// centre and 0 on its border: the fragment shader draws the edges from e alone, so there are no line primitives.
-// Cells lie in chunks, so that what is out of sight is neither drawn nor searched for names.
+// Triangles of Voronoi cells, on the sphere or in the plane. A vertex is x, y, z and e, where e is
+// 1 at its cell's centre and 0 on its border: the fragment shader draws the edges from e alone, so
+// there are no line primitives. Cells are grouped in chunks by position, so that those out of sight
+// are neither drawn nor considered for names.
 
 const WALL = -1; // e of the side walls of the raised cell
 const IN_A_CHUNK = 256;
 
-// An array of numbers that grows: plain arrays of millions are slow to turn into typed ones.
+// A growing typed array of triples. Plain arrays of millions of numbers are slow to convert.
 class Growing {
   constructor(Type, room) {
     this.array = new Type(room);
@@ -24,9 +25,12 @@ class Growing {
   }
 }
 
-// What both maps share. cells: centers, vertices, corners (indices into vertices, cell after cell, counter-clockwise),
-// counts (corners per cell), ranking (all cells, the weightiest first). points holds each cell's middle, then the
-// vertices: a fan around the middle has even edges where the cell's site, which picking uses, lies close to its border.
+// Base class of both maps.
+// cells: centers, vertices, corners (indices into vertices, cell after cell, counter-clockwise),
+// counts (corners per cell) and ranking (all cells, the highest-ranked first).
+// points: each cell's middle, then the vertices. Cells are drawn as fans around the middle, which
+// gives edges of even width. The site, which picking uses, may lie too close to the border for
+// that.
 class Mesh {
   constructor(cells, points) {
     this.size = cells.counts.length;
@@ -49,7 +53,8 @@ class Mesh {
     return this.point(this.size + this.corners[this.first[k] + j]);
   }
 
-  // Sorts cells into chunks that lie together, the weightiest first in each.
+  // Sorts the cells into chunks of nearby cells, the highest-ranked first in each (a counting
+  // sort).
   divide(ranking) {
     const n = this.chunkCount();
     const [chunkOf, sizes] = [new Uint16Array(this.size), new Uint32Array(n + 1)];
@@ -68,7 +73,8 @@ class Mesh {
     for (const chunk of this.chunks) this.bound(chunk);
   }
 
-  // All cells as {positions, regions, indices}, chunk after chunk. A triangle's last vertex gives its flat region id.
+  // All cells as {positions, regions, indices}, chunk after chunk. The last vertex of a triangle
+  // determines its region id, which is not interpolated.
   triangles() {
     const shared = this.points.length / 3;
     const indices = new Growing(Uint32Array, 3 * this.corners.length);
@@ -94,7 +100,7 @@ class Mesh {
     return { positions, regions, indices: indices.array.slice(0, indices.length) };
   }
 
-  // The chunks in sight, neighbours in the index buffer joined, as [start, length] of indices.
+  // The visible chunks as [start, length] of indices; chunks that are adjacent there are joined.
   runs(camera, aspect) {
     const runs = [];
     for (const { start, length } of this.visible(camera, aspect)) {
@@ -105,15 +111,15 @@ class Mesh {
     return runs;
   }
 
-  // The weightiest cells in sight, about `most` of them: names are chosen among these.
+  // About `most` of the highest-ranked visible cells, from which names are chosen.
   candidates(camera, aspect, most) {
     const visible = this.visible(camera, aspect);
     const each = Math.max(4, Math.ceil((2 * most) / Math.max(1, visible.length)));
-    const found = visible.flatMap((chunk) => [...chunk.cells.subarray(0, each)]);
-    return found.sort((a, b) => this.rank[a] - this.rank[b]);
+    const cells = visible.flatMap((chunk) => [...chunk.cells.subarray(0, each)]);
+    return cells.sort((a, b) => this.rank[a] - this.rank[b]);
   }
 
-  // Cell k alone, raised above the others on side walls.
+  // The triangles of cell k alone, raised above the other cells, with side walls.
   raised(k) {
     const [positions, indices] = [[], []];
     const center = [...this.center(k), 1];
@@ -132,7 +138,7 @@ class Mesh {
     return { positions: new Float32Array(positions), regions, indices: new Uint32Array(indices) };
   }
 
-  // Hands on the sides of cell k, counter-clockwise, as pairs of border points with e = 0.
+  // Passes the sides of cell k to emit, counter-clockwise, as pairs of border points with e = 0.
   sides(k, emit) {
     const n = this.counts[k];
     for (let j = 0; j < n; j++) {
@@ -143,7 +149,7 @@ class Mesh {
     }
   }
 
-  // The border of cell k as points in order, long sides divided.
+  // The points of the border of cell k in order, with long sides divided.
   border(k) {
     const [points, n] = [[], this.counts[k]];
     for (let j = 0; j < n; j++) {

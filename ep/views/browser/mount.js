@@ -1,9 +1,9 @@
-// The map as a Streamlit component: finds its view again on every run and tells it only what changed.
+// Updates of a view from the data that Python sends; only what has changed is applied.
 
-const VIEWS = new WeakMap(); // by mount point: a rerun finds its view, and so its camera, again
+const VIEWS = new WeakMap(); // the view of each mount point, which is used again on a rerun
 
-// Takes over what Python says: everything that is not a blob.
-function tellView(view, data) {
+// Applies everything but the blobs.
+function updateView(view, data) {
   Object.assign(view, { file: data.file, note: data.note, title: data.title, legend: data.legend, names: data.names, brushable: data.brushable });
   view.find(".wrap").style.height = data.height ? `${data.height}px` : "";
   view.find(".modes").hidden = !data.brushable;
@@ -16,13 +16,13 @@ function tellView(view, data) {
   }
   view.find(".note").textContent = data.note;
   const path = JSON.stringify([data.path, data.path_labels]);
-  if (view.way !== path) {
-    view.way = path;
+  if (view.pathData !== path) {
+    view.pathData = path;
     view.setPath(data.path, data.path_labels);
   }
 }
 
-// Shows the blobs as soon as both are here; false while one is missing.
+// Applies the blobs once all of them are available; returns false while one is missing.
 function showBlobs(view, data, blobs) {
   const [blob, colors] = [blobs.get(data.blob), blobs.get(data.colors)];
   if (!blob || !colors || (data.partners && !blobs.has(data.partners))) return false;
@@ -35,7 +35,7 @@ function showBlobs(view, data, blobs) {
   if (swapped || chosen) view.select(data.selected);
   [view.sequence, view.brushSequence] = [data.sequence, data.brush_sequence];
   if (swapped && !view.returning) {
-    if (view.kind === "sphere") view.face(true); // only the very first picture turns by itself
+    if (view.kind === "sphere") view.face(true); // only when the map is first shown
   } else if ((swapped || chosen) && !view.comfortable()) view.face();
   return true;
 }

@@ -1,7 +1,8 @@
-// What lies over the cells on a canvas of its own: the hovered cell's outline, a prompt's way from cell to cell, the
-// loop of a brush. Drawing it never touches the cells, so hovering costs the same for any number of them.
+// A second canvas over the cells: the outline of the hovered cell, the path of a prompt from cell
+// to cell, and the loop of a brush. The cells are not drawn again for it, so hovering costs the
+// same for any number of cells.
 
-const ABOVE = 1.006; // radius at which a way crosses the sphere
+const ABOVE = 1.006; // radius of a path on the sphere, just above the cells
 const DOT = 8; // radius of a numbered dot, in pixels
 const MOST_DOTS = 200;
 
@@ -11,7 +12,7 @@ class Overlay {
     this.context = canvas.getContext("2d");
   }
 
-  // Sharp on every screen, in pixels of the stage.
+  // Sets the canvas to the screen's resolution and its coordinates to pixels of the stage.
   size(width, height) {
     const scale = clamp(devicePixelRatio, 1, 2);
     const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
@@ -26,7 +27,7 @@ class Overlay {
     this.empty = empty;
     this.size(scene.width, scene.height);
     if (scene.hovered !== null) this.outline(scene);
-    this.dots = paintWay(this.context, scene);
+    this.dots = paintPath(this.context, scene);
     if (scene.loop) this.loop(scene);
   }
 
@@ -64,7 +65,8 @@ function trace(context, points, closed = true) {
   if (closed) context.closePath();
 }
 
-// A cell's border in pixels; what lies behind the limb is brought onto it. Empty when nothing of it is in sight.
+// A cell's border in pixels, or nothing if the cell is out of sight. Points behind the limb are
+// moved onto it.
 function borderOnScreen({ mesh, camera, view, width, height }, k, lifted = false) {
   const flat = mesh instanceof FlatMesh;
   const [least, { toward }] = [1 / camera.distance, camera.axes()];
@@ -79,19 +81,20 @@ function borderOnScreen({ mesh, camera, view, width, height }, k, lifted = false
   });
 }
 
-// The stops of a way: cells in the order visited, each with the numbers of the tokens that are there without a pause.
+// The stops of a path: the cells in the order visited, each with the indices of consecutive tokens
+// in it. k is null for a token without a region.
 function stops(path, size) {
-  const found = [];
+  const visits = [];
   path.forEach((k, i) => {
-    const last = found[found.length - 1];
-    if (k < 0 || k >= size) found.push({ k: null, tokens: [] });
+    const last = visits[visits.length - 1];
+    if (k < 0 || k >= size) visits.push({ k: null, tokens: [] });
     else if (last && last.k === k) last.tokens.push(i);
-    else found.push({ k, tokens: [i] });
+    else visits.push({ k, tokens: [i] });
   });
-  return found;
+  return visits;
 }
 
-// The way between two cells as points: along a great circle, or straight.
+// Points from one cell to another, along a great circle on the sphere and straight in the plane.
 function between(mesh, a, b) {
   const [p, q] = [mesh.center(a), mesh.center(b)];
   if (mesh instanceof FlatMesh) return [p, q];
@@ -102,14 +105,15 @@ function between(mesh, a, b) {
   return points;
 }
 
-// A prompt's tokens as a line over the cells with numbered dots; returns the dots in sight as {x, y, k, tokens}.
-function paintWay(context, { path, mesh, camera, view, width, height, theme }) {
+// Draws a prompt's tokens as a line over the cells with numbered dots. Returns the visible dots as
+// {x, y, k, tokens}.
+function paintPath(context, { path, mesh, camera, view, width, height, theme }) {
   if (!path.length) return [];
-  const [way, visited] = [stops(path, mesh.size), new Map()];
+  const [visits, tokensOf] = [stops(path, mesh.size), new Map()];
   const lines = [];
-  for (let i = 1; i < way.length; i++) {
-    if (way[i - 1].k === null || way[i].k === null) continue;
-    lines.push(...inSight(between(mesh, way[i - 1].k, way[i].k), { camera, view, width, height }));
+  for (let i = 1; i < visits.length; i++) {
+    if (visits[i - 1].k === null || visits[i].k === null) continue;
+    lines.push(...inSight(between(mesh, visits[i - 1].k, visits[i].k), { camera, view, width, height }));
   }
   context.lineJoin = context.lineCap = "round";
   for (const [style, thick] of [[theme.page, 5], [theme.ink, 2]]) {
@@ -120,12 +124,12 @@ function paintWay(context, { path, mesh, camera, view, width, height, theme }) {
     }
   }
   for (const line of lines) paintArrow(context, line, theme);
-  for (const { k, tokens } of way) {
-    if (k !== null) visited.set(k, [...(visited.get(k) ?? []), ...tokens]);
+  for (const { k, tokens } of visits) {
+    if (k !== null) tokensOf.set(k, [...(tokensOf.get(k) ?? []), ...tokens]);
   }
   const dots = [];
-  for (const [k, tokens] of [...visited].slice(0, MOST_DOTS)) {
-    if (!camera.sees(mesh.center(k))) continue;
+  for (const [k, tokens] of [...tokensOf].slice(0, MOST_DOTS)) {
+    if (!camera.isVisible(mesh.center(k))) continue;
     const [x, y] = onScreen(view, mesh.center(k), width, height);
     dots.push({ x, y, k, tokens });
   }
@@ -137,7 +141,7 @@ function paintWay(context, { path, mesh, camera, view, width, height, theme }) {
 function inSight(points, { camera, view, width, height }) {
   const parts = [[]];
   for (const p of points) {
-    if (camera.sees(p)) parts[parts.length - 1].push(onScreen(view, p, width, height));
+    if (camera.isVisible(p)) parts[parts.length - 1].push(onScreen(view, p, width, height));
     else if (parts[parts.length - 1].length) parts.push([]);
   }
   return parts.filter((part) => part.length > 1);
@@ -160,7 +164,8 @@ function paintArrow(context, line, { ink, page }) {
   context.restore();
 }
 
-// The first and the last token's dots are filled and ringed; a dot that would lie on an earlier one stays a point.
+// Draws one dot. Those of the first and the last token are filled with the accent colour. A dot
+// that would overlap one of an earlier token is only a small point, without a number.
 function paintDot(context, spot, dots, count, { ink, page, primary }) {
   const { x, y, tokens } = spot;
   const crowded = dots.some((other) => other !== spot && other.tokens[0] < tokens[0] && Math.hypot(other.x - x, other.y - y) < 1.6 * DOT);

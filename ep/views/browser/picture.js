@@ -1,19 +1,20 @@
-// The map as a file: PNG of what is on screen at twice its size, or SVG with the cells as shapes and names as text.
+// Saving the map: as a PNG at twice the size on screen, or as an SVG with cells as shapes and names
+// as text.
 
-const MOST_SHAPES = 8000; // beyond this an SVG holds the cells as a picture
+const MOST_SHAPES = 8000; // cells beyond which an SVG contains them as one image
 const LIGHT = unit([-0.45, 0.62, 0.64]); // in the viewer's axes: right, up, toward
 
-// Cells, way and labels on a canvas of their own, in pixels of the stage times scale.
+// A new canvas with the cells, the path and the labels, at `scale` pixels per pixel of the stage.
 function painted(scene, drawCells, placed, scale) {
   const picture = document.createElement("canvas");
-  drawCells(scale); // the drawing buffer can be read in the same tick only
+  drawCells(scale); // the drawing buffer can be read only before control returns to the browser
   [picture.width, picture.height] = [scene.canvas.width, scene.canvas.height];
   const context = picture.getContext("2d");
   context.fillStyle = scene.theme.page;
   context.fillRect(0, 0, picture.width, picture.height);
   context.drawImage(scene.canvas, 0, 0);
   context.scale(picture.width / scene.width, picture.height / scene.height);
-  paintWay(context, scene);
+  paintPath(context, scene);
   paintLabels(context, placed, scene.colors, scene.theme);
   return picture;
 }
@@ -22,7 +23,7 @@ const escaped = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCod
 const hex = (rgb) => `#${rgb.map((c) => Math.round(clamp(c, 0, 255)).toString(16).padStart(2, "0")).join("")}`;
 const list = (points) => points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
 
-// A cell's colour with the light and the pale limb of the screen.
+// A cell's colour with the light and the pale limb that the shader gives it on screen.
 function litColor({ colors, bright, mesh, camera, theme, ramp }, k) {
   const own = [0, 1, 2].map((i) => colors[3 * k + i]);
   const page = rgb(theme.page).map((c) => 255 * c);
@@ -37,7 +38,7 @@ function litColor({ colors, bright, mesh, camera, theme, ramp }, k) {
   return hex(bright && !bright.has(k) ? shown.map((c, i) => mixed(page[i], c, 0.18)) : shown);
 }
 
-// The cells in sight as polygons, or null when they are too many to be shapes.
+// The visible cells as polygons, or null if there are more than MOST_SHAPES.
 function cellShapes(scene) {
   const { mesh, camera, selected, theme, width, height } = scene;
   const shapes = [];
@@ -50,7 +51,7 @@ function cellShapes(scene) {
     }
   }
   const all = `<g stroke="${theme.page}" stroke-width="0.9" stroke-opacity="0.8" stroke-linejoin="round">${shapes.join("")}</g>`;
-  return all + (selected !== null && camera.sees(mesh.center(selected)) ? raisedShape(scene) : "");
+  return all + (selected !== null && camera.isVisible(mesh.center(selected)) ? raisedShape(scene) : "");
 }
 
 function raisedShape(scene) {
@@ -74,14 +75,14 @@ function labelShapes(placed, colors, { ink, page }) {
   }).join("");
 }
 
-function wayShapes(scene) {
+function pathShapes(scene) {
   const { path, mesh, camera, theme } = scene;
-  const [way, parts] = [stops(path, mesh.size), []];
-  for (let i = 1; i < way.length; i++) {
-    if (way[i - 1].k === null || way[i].k === null) continue;
-    for (const line of inSight(between(mesh, way[i - 1].k, way[i].k), scene)) parts.push(`<polyline points="${list(line)}"/>`);
+  const [visits, parts] = [stops(path, mesh.size), []];
+  for (let i = 1; i < visits.length; i++) {
+    if (visits[i - 1].k === null || visits[i].k === null) continue;
+    for (const line of inSight(between(mesh, visits[i - 1].k, visits[i].k), scene)) parts.push(`<polyline points="${list(line)}"/>`);
   }
-  const dots = way.filter(({ k }) => k !== null && camera.sees(mesh.center(k))).map(({ k, tokens }) => {
+  const dots = visits.filter(({ k }) => k !== null && camera.isVisible(mesh.center(k))).map(({ k, tokens }) => {
     const [x, y] = onScreen(scene.view, mesh.center(k), scene.width, scene.height);
     return `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${DOT}" fill="${theme.page}" stroke="${theme.ink}" stroke-width="1.5"/>` +
       `<text x="${x.toFixed(1)}" y="${(y + 3.2).toFixed(1)}" font-size="9" fill="${theme.ink}">${tokens[0] + 1}</text>`;
@@ -90,9 +91,9 @@ function wayShapes(scene) {
   return path.length ? lines(theme.page, 5) + lines(theme.ink, 2) + dots.join("") : "";
 }
 
-// Legend rows or the ramp, wrapped to the width; returns the shapes and their height.
+// The legend's rows, wrapped to the width, or its ramp: the shapes and their height.
 function legendShapes({ legend, ramp, width, theme }) {
-  const text = (x, y, said, more = "") => `<text x="${x}" y="${y}" text-anchor="start" font-weight="400" font-size="12" fill="${theme.ink}" ${more}>${escaped(said)}</text>`;
+  const text = (x, y, content, more = "") => `<text x="${x}" y="${y}" text-anchor="start" font-weight="400" font-size="12" fill="${theme.ink}" ${more}>${escaped(content)}</text>`;
   if (ramp) {
     const steps = theme.dark ? ramp.dark : ramp.light;
     const stops = steps.map((color, i) => `<stop offset="${i / (steps.length - 1)}" stop-color="${color}"/>`).join("");
@@ -115,14 +116,14 @@ function svg(scene, placed, pictureOfCells) {
   const top = legendShapes(scene);
   const shapes = cellShapes(scene);
   const cells = shapes ?? `<image width="${width}" height="${height}" href="${pictureOfCells()}"/>`;
-  const said = shapes === null ? `${note} More than ${MOST_SHAPES.toLocaleString("en")} cells in sight: they are a picture here.` : note;
+  const description = shapes === null ? `${note} More than ${MOST_SHAPES.toLocaleString("en")} cells in sight: they are a picture here.` : note;
   const disc = scene.mesh instanceof SphereMesh && shapes !== null ? (scene.camera.disc(width / height) * height) / 2 : 0;
   const halo = disc ? `<circle cx="${width / 2}" cy="${height / 2}" r="${disc.toFixed(1)}" fill="${theme.page}" stroke="${theme.dark ? "#4d61b8" : "#5c6b8f"}" stroke-opacity="0.25" stroke-width="3"/>` : "";
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top.height + height + 26}" viewBox="0 0 ${width} ${top.height + height + 26}" font-family="Source Sans, sans-serif">` +
-    `<title>${escaped(title)}</title><desc>${escaped(said)}</desc><rect width="100%" height="100%" fill="${theme.page}"/>${top.shapes}` +
+    `<title>${escaped(title)}</title><desc>${escaped(description)}</desc><rect width="100%" height="100%" fill="${theme.page}"/>${top.shapes}` +
     `<svg y="${top.height}" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="Source Code Pro, monospace" font-weight="600" text-anchor="middle">` +
-    `${halo}${cells}${wayShapes(scene)}${labelShapes(placed, scene.colors, theme)}</svg>` +
-    `<text x="8" y="${top.height + height + 17}" font-size="11" fill="${theme.ink}" fill-opacity=".7">${escaped(said)}</text></svg>`;
+    `${halo}${cells}${pathShapes(scene)}${labelShapes(placed, scene.colors, theme)}</svg>` +
+    `<text x="8" y="${top.height + height + 17}" font-size="11" fill="${theme.ink}" fill-opacity=".7">${escaped(description)}</text></svg>`;
 }
 
 function download(href, name) {

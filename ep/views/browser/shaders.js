@@ -1,11 +1,12 @@
-// The programs: cells as triangles; cells as ids on a texture, which are drawn through one triangle however many there
-// are; the halo behind the sphere. Everything is tinted towards the page's colour, so one code serves light and dark.
+// The WebGL programs: cells as triangles; cells looked up by id in a texture, drawn with one
+// triangle for any number of cells; and the halo behind the sphere. Colours fade to the page's
+// colour, so the same code serves light and dark pages.
 
 const CELL_VERTEX = `#version 300 es
 layout(location = 0) in vec4 position; // xyz; w: 1 at the cell's centre, 0 on its border, -1 on a wall
 layout(location = 1) in uint region;
 uniform mat4 view;
-uniform sampler2D colors; // one texel per region, 256 to a row; alpha 0 when another region is brushed and it is not
+uniform sampler2D colors; // one texel per region, 256 to a row; alpha 0 if it is outside the brush
 flat out vec4 color; flat out uint id; out vec3 place; out float e;
 void main() {
   place = position.xyz; e = position.w; id = region;
@@ -14,7 +15,7 @@ void main() {
   gl_Position = view * vec4(position.xyz, 1.);
 }`;
 
-// Light, limb, shadow of the raised cell and brush: the same for triangles and ids.
+// The shading that both ways of drawing share: light, limb, shadow of the raised cell, and brush.
 const SHADE = `
 precision highp float;
 uniform vec3 eye, light, page, ink;
@@ -92,7 +93,7 @@ in vec2 corner;
 uniform usampler2DArray ids; // region + 1: six faces of a cube around the sphere, or the plane's box
 uniform sampler2D colors;
 uniform vec3 right, up, toward;
-uniform vec4 box;         // on a plane: its extent, and where the viewer stands
+uniform vec4 box;         // on a plane: its extent, and the viewer's position
 uniform float aspect, focal, edges;
 
 void main() {
@@ -126,7 +127,7 @@ out vec4 pixel;
 uniform float disc, aspect, dark;
 uniform vec3 tint;
 void main() {
-  vec2 p = vec2(corner.x * aspect, corner.y + (1. - dark) * .035 * disc); // by day a shadow, a little lower
+  vec2 p = vec2(corner.x * aspect, corner.y + (1. - dark) * .035 * disc); // on a light page a shadow, a little lower
   float t = length(p) / disc;
   float a = mix(.22, .30, dark) * exp(-max(t - .97, 0.) * mix(16., 11., dark)) * (1. - smoothstep(1., 1.075, t));
   pixel = vec4(tint * a, a);

@@ -1,12 +1,14 @@
-// Cells on the sphere as triangles that follow it: long sides are halved. Uses mesh.js.
+// Triangles of the cells on the sphere. Long sides are halved, so that large cells follow the
+// sphere. Uses mesh.js.
 
-const LONGEST_SQUARED = 0.02; // longer sides are halved, so that large cells follow the sphere
-const DEEPEST = 12;
+const LONGEST_SQUARED = 0.02; // square of the longest side that is not halved
+const DEEPEST = 12; // largest number of times that a triangle is halved
 
 const squared = (a, b) => (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2;
 const halfway = (a, b) => [...unit([a[0] + b[0], a[1] + b[1], a[2] + b[2]]), (a[3] + b[3]) / 2];
 
-// Halves the longest side until all are short, then hands on the triangle; c stays last of its triangles' vertices.
+// Halves the longest side until all sides are short, then passes the triangles to emit, each with
+// the orientation of (a, b, c).
 function subdivide(a, b, c, emit, depth = 0) {
   const [ab, bc, ca] = [squared(a, b), squared(b, c), squared(c, a)];
   const longest = Math.max(ab, bc, ca);
@@ -49,7 +51,8 @@ class SphereMesh extends Mesh {
     return 6 * this.grid ** 2;
   }
 
-  // The mean of a cell's corners; of a cell so large that its corners may surround the sphere, its site.
+  // The mean of a cell's corners, or the site of a cell so large that its corners may surround the
+  // sphere.
   middle(k) {
     const site = [this.sites[3 * k], this.sites[3 * k + 1], this.sites[3 * k + 2]];
     const sum = [0, 0, 0];
@@ -61,7 +64,7 @@ class SphereMesh extends Mesh {
     return unit(sum);
   }
 
-  // Squares on the six faces of a cube around the sphere.
+  // A chunk is a square on one of the six faces of a cube around the sphere.
   chunkOf(k) {
     const p = this.center(k);
     const size = p.map(Math.abs);
@@ -70,7 +73,7 @@ class SphereMesh extends Mesh {
     return ((2 * axis + (p[axis] < 0 ? 1 : 0)) * this.grid + along(1)) * this.grid + along(2);
   }
 
-  // A cone around everything the chunk's cells cover.
+  // Sets the cone (axis and half angle) that contains all cells of the chunk.
   bound(chunk) {
     const sum = [0, 0, 0];
     for (const k of chunk.cells) for (let i = 0; i < 3; i++) sum[i] += this.points[3 * k + i];
@@ -120,15 +123,15 @@ class SphereMesh extends Mesh {
     }
   }
 
-  // The cell whose site is nearest to a point of the sphere: exactly the cell that holds it.
+  // The cell that contains a point of the sphere, which is the one with the nearest site.
   at(point) {
     const P = this.sites;
-    let [best, found] = [-2, null];
+    let [best, nearest] = [-2, null];
     for (let k = 0, i = 0; k < this.size; k++, i += 3) {
       const cosine = P[i] * point[0] + P[i + 1] * point[1] + P[i + 2] * point[2];
-      if (cosine > best) [best, found] = [cosine, k];
+      if (cosine > best) [best, nearest] = [cosine, k];
     }
-    return found;
+    return nearest;
   }
 
   // The mean angle from a cell's centre to its corners.

@@ -1,10 +1,10 @@
-// The mount point Streamlit calls on every run.
+// Entry point of the Streamlit component, which Streamlit calls on every run.
 
 export default function ({ parentElement, data, setTriggerValue }) {
   let view = VIEWS.get(parentElement);
   if (!view) VIEWS.set(parentElement, (view = new View(parentElement, data.name)));
-  view.tell = (what, value) => setTriggerValue(what, value);
-  tellView(view, data);
+  view.report = (what, value) => setTriggerValue(what, value);
+  updateView(view, data);
   const blobs = (window.epBlobs ??= new Map());
   window.removeEventListener("ep-blob", view.waiting);
   view.waiting = () => showBlobs(view, data, blobs) && window.removeEventListener("ep-blob", view.waiting);

@@ -1,21 +1,22 @@
-// The map: cells that can be turned or moved, zoomed, hovered, clicked and brushed. Geometry and names arrive once as a
-// blob, colours as another; what changes with a click is a small object. Uses every part before it in PARTS.
+// The map: cells that can be turned or moved, zoomed, hovered, clicked and brushed. Geometry and
+// names arrive once as a blob, colours as another; what changes with a click is a small object.
+// Uses all files before it in PARTS (ep/views/standalone.py).
 
-const SHADOW = 0.05; // radians the raised cell's shadow reaches at most
-const NONE = 0xffffffff;
-const CAMERAS = (window.epCameras ??= {}); // by place on the page: coming back to a page finds the camera too
+const SHADOW = 0.05; // largest reach of the raised cell's shadow, in radians
+const NONE = 0xffffffff; // stands for no index in arrays of uint32
+const CAMERAS = (window.epCameras ??= {}); // cameras by the view's name, kept while pages are switched
 
 class View {
   selected = null;
   hovered = null;
-  bright = null; // the brushed regions as a set, null when none
+  bright = null; // the brushed regions as a set, null without a brush
   path = [];
   pathLabels = [];
   names = {};
-  partners = null; // by region: its partner in the linked map of another dictionary
+  partners = null; // each region's partner in the dictionary of the linked view
   placed = [];
-  grain = 1; // canvas pixels to one of the page while moving: fewer on a slow machine
-  tell = () => {};
+  grain = 1; // canvas pixels per page pixel while moving, fewer on a slow machine
+  report = () => {}; // called with (what, value) when the visitor selects or brushes
 
   constructor(root, name) {
     this.root = root;
@@ -27,19 +28,19 @@ class View {
     this.listen();
     this.resized = new ResizeObserver(() => this.request());
     this.resized.observe(this.canvas);
-    this.wrap.addEventListener("transitionend", (event) => event.target === this.wrap && this.request()); // another theme
+    this.wrap.addEventListener("transitionend", (event) => event.target === this.wrap && this.request()); // the theme changed
   }
 
-  // --- what it shows ---
+  // --- content ---
 
   setBlob(blob) {
     if (this.blob === blob) return false;
     this.blob = blob;
     this.kind = blob.kind;
     this.mesh = new (this.kind === "flat" ? FlatMesh : SphereMesh)(blob);
-    const place = this.kind === "flat" ? `${this.name} flat` : this.name;
-    this.returning = place in CAMERAS;
-    this.camera = CAMERAS[place] ??= new (this.kind === "flat" ? FlatCamera : SphereCamera)();
+    const key = this.kind === "flat" ? `${this.name} flat` : this.name;
+    this.returning = key in CAMERAS;
+    this.camera = CAMERAS[key] ??= new (this.kind === "flat" ? FlatCamera : SphereCamera)();
     if (this.kind === "flat") this.camera.extent = this.mesh.extent;
     this.hover(null);
     this.selected = null;
@@ -50,7 +51,7 @@ class View {
     return true;
   }
 
-  // The name that stands on the map for a region; one given by hand goes before its token.
+  // The name of a region on the map: a name that Python sent, or else its token.
   nameOf = (k) => this.names[k] ?? this.blob.words[this.blob.names[k]];
 
   setColors(blob) {
@@ -71,7 +72,7 @@ class View {
     this.request();
   }
 
-  // Regions that stay bright while the others pale; an empty list brings all back.
+  // Sets the regions that stay bright while the others fade; an empty list clears the brush.
   setBrush(regions) {
     this.bright = regions.length ? new Set(regions) : null;
     this.colors = undefined;
@@ -86,7 +87,7 @@ class View {
     this.request();
   }
 
-  // --- where it is seen from ---
+  // --- stage ---
 
   get aspect() {
     return this.canvas.clientWidth / this.canvas.clientHeight;
@@ -109,7 +110,7 @@ class View {
     return { ...theme, dark: r + g + b < 1.2 ? 1 : 0 };
   }
 
-  // Everything that exports and overlays need to know of this moment.
+  // The current state as exports and overlays need it.
   scene() {
     const { canvas, mesh, camera, selected, hovered, loop, path, bright, ramp, legend, note, title } = this;
     const [width, height] = [canvas.clientWidth, canvas.clientHeight];
@@ -144,14 +145,15 @@ class View {
     this.find("[data-tool=face]").classList.toggle("away", !this.comfortable());
   }
 
-  // Boxes names keep clear of: the tools at the right, the brush's count at the left, the dots of a way.
+  // The boxes that names must not overlap: the tools at the right, the brush's count at the left,
+  // and the dots of a path.
   taken(width, height) {
     const boxes = [{ x: width - 16, y: height - 110, halfWidth: 12, halfHeight: 110 }];
     if (this.bright) boxes.push({ x: 60, y: 14, halfWidth: 60, halfHeight: 10 });
     if (!this.path.length) return boxes;
     const view = this.camera.matrix(width / height);
-    const seen = [...new Set(this.path)].filter((k) => k >= 0 && k < this.mesh.size && this.camera.sees(this.mesh.center(k)));
-    return boxes.concat(seen.slice(0, MOST_DOTS).map((k) => {
+    const visible = [...new Set(this.path)].filter((k) => k >= 0 && k < this.mesh.size && this.camera.isVisible(this.mesh.center(k)));
+    return boxes.concat(visible.slice(0, MOST_DOTS).map((k) => {
       const [x, y] = onScreen(view, this.mesh.center(k), width, height);
       return { x, y, halfWidth: 0, halfHeight: 2 };
     }));
@@ -185,7 +187,7 @@ class View {
     cancelAnimationFrame(this.drawing);
     clearTimeout(this.resting);
     clearTimeout(this.preparing);
-    this.gl?.getExtension("WEBGL_lose_context")?.loseContext(); // else page switches run out of contexts
+    this.gl?.getExtension("WEBGL_lose_context")?.loseContext(); // browsers limit the number of live contexts
     this.gl = null;
   }
 }
