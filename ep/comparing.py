@@ -157,7 +157,7 @@ class Shared:
     read: number of positions of A and of B from which the shared ones were taken.
     """
 
-    together: inputs.Together
+    together: inputs.CoAssignment
     trip: inputs.RoundTrip | None
     texts: int
     by: str
@@ -199,7 +199,7 @@ def shared(pair: Pair, models: Models, report: ShareReport, texts: Sequence[str]
     if by == ENDS:
         first, second = _meeting(models, rows, text_of)
         both = [both[0][first], both[1][second]]
-    table = inputs.together(both[0], both[1], (len(pair[0]), len(pair[1])))
+    table = inputs.co_assignment(both[0], both[1], (len(pair[0]), len(pair[1])))
     trip = _round_trip(pair, models, _part(report, 0.5, 0.5))
     return Shared(table, trip, len(rows[0]), by, n_read)
 

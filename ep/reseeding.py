@@ -1,8 +1,8 @@
 """Builds a dictionary again with another seed, as the null of a matching of two dictionaries.
 
 `settings` looks for the model and the text from which a dictionary was built and returns the
-settings of the same build with another seed; `rebuilt` runs that build; `kept` looks for the result
-of an earlier one.
+settings of the same build with another seed; `rebuild` runs that build; `find_stored` looks for
+the result of an earlier one.
 """
 
 from __future__ import annotations
@@ -37,25 +37,36 @@ STAGES = {
 
 
 def text_of(dictionary: Dictionary) -> Path:
-    """Return the text file from which a dictionary was built.
+    """Return the text file from which a dictionary was built, recognised by its digest.
 
-    It is looked for by name in the folder of the dictionary, in the PARENTS folders above it, and
-    in the subfolder `text` of each; it is recognised by its digest. Raises CorpusError when it is
-    not there, or when the text consisted of several files.
+    Raises CorpusError when none of `text_candidates` is it, as for a text of several files.
     """
-    corpus = dictionary.info.get("corpus") or {}
-    name, digest = Path(str(corpus.get("name") or "")).name, corpus.get("digest")
-    file = dictionary.path.resolve() if dictionary.path else Path()
-    if name and digest and Path(name).suffix.lower() in SUFFIXES:
-        for folder in list(file.parents)[: PARENTS + 1]:
-            for path in (folder / name, folder / "text" / name):
-                if path.is_file() and Corpus((str(path),)).digest() == digest:
-                    return path
+    digest = (dictionary.info.get("corpus") or {}).get("digest")
+    for path in text_candidates(dictionary) if digest else ():
+        if Corpus((str(path),)).digest() == digest:
+            return path
     raise CorpusError(
-        f"the text {name or 'of this dictionary'} is not near its file: put it into a folder "
-        "called text beside it, or build a dictionary of the same setting with another "
-        "--seed and name that one"
+        f"the text {_text_name(dictionary) or 'of this dictionary'} is not near its file: put it "
+        "into a folder called text beside it, or build a dictionary of the same setting with "
+        "another --seed and name that one"
     )
+
+
+def text_candidates(dictionary: Dictionary) -> list[Path]:
+    """Return the text files of the right name near a dictionary's file.
+
+    They lie in its folder, in the PARENTS folders above, or in the subfolder `text` of these.
+    """
+    name = _text_name(dictionary)
+    if dictionary.path is None or Path(name).suffix.lower() not in SUFFIXES:
+        return []
+    folders = list(dictionary.path.resolve().parents)[: PARENTS + 1]
+    near = [path for folder in folders for path in (folder / name, folder / "text" / name)]
+    return [path for path in near if path.is_file()]
+
+
+def _text_name(dictionary: Dictionary) -> str:
+    return Path(str((dictionary.info.get("corpus") or {}).get("name") or "")).name
 
 
 def settings(dictionary: Dictionary, out: Path, seed: int | None = None) -> BuildConfig:
@@ -98,7 +109,7 @@ def settings(dictionary: Dictionary, out: Path, seed: int | None = None) -> Buil
     )
 
 
-def rebuilt(config: BuildConfig) -> Generator[Progress, None, None]:
+def rebuild(config: BuildConfig) -> Generator[Progress, None, None]:
     """Build the dictionary of `settings`, yielding the progress of `ep.build`.
 
     If the generator is closed or fails before the build is done, the output folder is removed.
@@ -120,7 +131,7 @@ def share(progress: Progress) -> float:
     return start + width * min(1.0, progress.done / progress.total if progress.total else 0.5)
 
 
-def kept(
+def find_stored(
     dictionary: Dictionary, folders: Sequence[Path], files: Sequence[Path] = ()
 ) -> Dictionary | None:
     """Return a complete dictionary of the same setting and another seed; None when there is none.

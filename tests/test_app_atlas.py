@@ -18,7 +18,7 @@ from ep.method.dictionary import Dictionary, MemorySource
 from ep.models.pairing import named_in
 from ep.storage import save
 from ep.views import colorings
-from ep.views.search import Found
+from ep.views.search import Hits
 from ep.views.tables import opening_region
 from pages.atlas.settings import Settings
 from pages.atlas.table import brush_text, listed
@@ -214,7 +214,7 @@ def test_brush_text_counts_regions_and_members(library: Path) -> None:
 def test_search_brush_and_size_narrow_the_table_together(library: Path) -> None:
     found = dictionary(library, "fam/4/4")
     count = found.column("count_voronoi")
-    hits = Found(np.array([9, 4, 150, 7]), np.zeros(4, np.int64))
+    hits = Hits(np.array([9, 4, 150, 7]), np.zeros(4, np.int64))
     brushed = np.array([4, 7, 9, 11])
     least = int(np.sort(count[[4, 7, 9]])[1])
     ids = listed(found, 33, hits, brushed, least)

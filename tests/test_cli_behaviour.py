@@ -14,8 +14,8 @@ from ep.cli import main
 from ep.errors import CorpusError, RequestError, ServiceError
 from ep.models import LanguageModel
 from ep.models.endpoint import Endpoint
-from ep.studies.experiment import Bench, check_alike, find, observe, repeat
-from ep.studies.holding import hold
+from ep.studies.experiment import Bench, check_alike, observe, place, repeat
+from ep.studies.held_out import hold_out
 from ep.studies.judging import Pattern
 from ep.studies.llm_judge import LLMJudge, question, read_yes_no
 from ep.studies.prompts import Prompts
@@ -151,19 +151,19 @@ def test_what_cannot_be_asked_is_one_line(
 
 
 def test_what_chose_is_never_evaluated_on() -> None:
-    held = hold(
+    held = hold_out(
         PROMPTS,
         Prompts((*YES[8:], NO[20]), (None,) * 8 + (False,)),
         Prompts((NO[0], NO[21]), (None, None)),
     )
     assert held.target == YES[12:] and held.benign == (NO[20], NO[21]) and held.dropped == 5
-    parted = hold(PROMPTS)
+    parted = hold_out(PROMPTS)
     assert parted.split and not set(parted.target + parted.benign) & set(parted.choice.texts)
     assert set(parted.target + parted.benign + parted.choice.texts) == set(PROMPTS.texts)
     assert set(parted.target) <= set(YES) and set(parted.benign) <= set(NO)
-    assert hold(PROMPTS) == parted and hold(PROMPTS, seed=1) != parted
+    assert hold_out(PROMPTS) == parted and hold_out(PROMPTS, seed=1) != parted
     with pytest.raises(RequestError, match="none is labelled yes"):
-        hold(PROMPTS, Prompts(NO[20:], (False,) * 4))
+        hold_out(PROMPTS, Prompts(NO[20:], (False,) * 4))
 
 
 def test_a_trial_is_the_same_whatever_was_tried_before(model: LanguageModel, folder: Path) -> None:
@@ -171,11 +171,11 @@ def test_a_trial_is_the_same_whatever_was_tried_before(model: LanguageModel, fol
     another.
     """
     held, judge = (
-        hold(PROMPTS, Prompts(YES[12:], (True,) * 4), Prompts(NO[18:], (False,) * 6)),
+        hold_out(PROMPTS, Prompts(YES[12:], (True,) * 4), Prompts(NO[18:], (False,) * 6)),
         Pattern("[a-m]"),
     )
     seen = observe(model, held.choice, 1, None, 4)
-    found = find(ep.open(folder / "own.ep.h5"), seen)
+    found = place(ep.open(folder / "own.ep.h5"), seen)
     bench = Bench(model, held, judge, 4)
     first = bench.attempt(found, found.scored[0].region)
     other = bench.attempt(found, found.scored[-1].region)

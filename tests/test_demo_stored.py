@@ -94,7 +94,7 @@ def test_another_seed_of_the_first_comparison_is_there_and_tells_what_a_whole_on
     name: str,
 ) -> None:
     dictionary = ep.open(DEMO / "dictionaries" / "all-tokens" / f"{name}.ep.h5")
-    other = reseeding.kept(dictionary, (DEMO,))
+    other = reseeding.find_stored(dictionary, (DEMO,))
     assert other is not None and other.info["seed"] != dictionary.info["seed"]
     assert other.path.name == f"{name}.ep.h5" and other.path not in {
         entry.path for entry in loading.entries()
@@ -113,7 +113,7 @@ def test_the_first_comparison_stands_beside_its_null() -> None:
 @pytest.mark.slow
 def test_a_build_of_the_other_seed_gives_the_stored_regions(tmp_path: Path) -> None:
     dictionary = ep.open(DEMO / "dictionaries" / "all-tokens" / "base-L4-p2.ep.h5")
-    *_, done = reseeding.rebuilt(reseeding.settings(dictionary, tmp_path))
-    fresh, kept = ep.open(done.files[0]), reseeding.kept(dictionary, (DEMO,))
+    *_, done = reseeding.rebuild(reseeding.settings(dictionary, tmp_path))
+    fresh, kept = ep.open(done.files[0]), reseeding.find_stored(dictionary, (DEMO,))
     assert len(fresh) == len(kept)
     np.testing.assert_allclose(fresh.exemplars, kept.exemplars, atol=1e-4)

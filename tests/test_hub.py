@@ -30,10 +30,10 @@ from ep.storage.hub import (
     import_published,
     in_bytes,
     lookup,
-    meant,
     owner_and_name,
     push,
     remote,
+    resolve_key,
 )
 from ep.storage.hub.importing import DOWNLOADS, local_name, parse
 from tests.fixtures.dictionaries import synthetic
@@ -90,7 +90,7 @@ def test_the_catalogue_has_the_thirteen_by_their_names() -> None:
         assert (
             lookup(published.name)
             is lookup(published.key)
-            is meant(f"any-{published.key}")
+            is resolve_key(f"any-{published.key}")
             is published
         )
         assert published.path.endswith(f"/{published.short}_layer{published.layer}.pkl")
@@ -98,7 +98,7 @@ def test_the_catalogue_has_the_thirteen_by_their_names() -> None:
     assert (
         lookup("gemma-2-2b/12/3")
         is lookup("someone/dictionaries")
-        is meant("demo-tuned/4/2")
+        is resolve_key("demo-tuned/4/2")
         is None
     )
 
@@ -484,7 +484,7 @@ def test_a_published_name_becomes_a_dictionary_that_says_where_it_is_from(
     assert (said["card_regions"], said["metadata_regions"], said["regions"]) == (252, 14, 12)
     assert shares == sorted(shares) and shares[-1] <= 1
     (entry,) = Shelf((tmp_path,)).entries
-    assert meant(entry.key) is PICKLED
+    assert resolve_key(entry.key) is PICKLED
     assert not list(tmp_path.rglob("*.pkl")) and not (tmp_path / DOWNLOADS).exists()
 
 

@@ -266,7 +266,7 @@ def test_the_stream_is_changed_at_its_hook_and_by_so_much(
         expected = np.linalg.norm(applied(one, plain) - plain, axis=1).mean() / one.norm
         assert found.touched == len(ids)
         assert found.moved == pytest.approx(expected, rel=1e-3), mode
-        assert found.asked == pytest.approx(expected, rel=1e-3), mode
+        assert found.requested == pytest.approx(expected, rel=1e-3), mode
 
 
 TOUCHED = {"all": (1, 4), "prompt": (1, 0), "generated": (0, 4), "last": (0, 1)}

@@ -127,9 +127,11 @@ def test_two_regions_have_nothing_between(keys: dict[str, str]) -> None:
 
 
 def test_the_carrying_is_said_with_its_cosine() -> None:
-    assert neighbourhood.carrying(None) == ""
-    assert neighbourhood.carrying(study.Carried(3, 1.0, True)) == "same exemplar"
-    assert neighbourhood.carrying(study.Carried(3, 0.4567, False)) == "nearest, cos 0.46"
+    assert neighbourhood.counterpart_text(None) == ""
+    assert neighbourhood.counterpart_text(study.Counterpart(3, 1.0, True)) == "same exemplar"
+    assert (
+        neighbourhood.counterpart_text(study.Counterpart(3, 0.4567, False)) == "nearest, cos 0.46"
+    )
 
 
 # -- the Region page -------------------------------------------------------------------------------

@@ -456,7 +456,7 @@ def test_one_seed_is_built_after_the_other(
     fresh: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reseeding, "settings", lambda *_: None)
-    monkeypatch.setattr(reseeding, "rebuilt", lambda _: endless())
+    monkeypatch.setattr(reseeding, "rebuild", lambda _: endless())
     at = show("compare", fresh["fresh"], cb=fresh["other"])
     offers = [label for label in labels(at) if label.startswith("Build another seed of")]
     assert len(offers) == 2

@@ -102,8 +102,8 @@ def test_every_mode_runs_and_says_what_it_did(keys: dict[str, str], mode: str) -
     assert "Measured change of the residual" in well(at)
     assert columns[2].touched == 2 * len(columns[2].ids) or columns[2].ending in ("end", "limit")
     for column in columns:
-        assert column.asked == pytest.approx(column.moved, rel=1e-3)
-    assert f"{columns[2].moved * 4:.1f} of {columns[2].asked * 4:.1f} asked for" in well(at)
+        assert column.requested == pytest.approx(column.moved, rel=1e-3)
+    assert f"{columns[2].moved * 4:.1f} of {columns[2].requested * 4:.1f} asked for" in well(at)
 
 
 @pytest.mark.parametrize("mode", ["add", "clamp"])
@@ -351,7 +351,7 @@ def test_the_code_shown_writes_the_texts_of_the_page(keys: dict[str, str]) -> No
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        f"{column.name} {column.ending} moved {column.moved} of {column.asked} {column.text!r}"
+        f"{column.name} {column.ending} moved {column.moved} of {column.requested} {column.text!r}"
         for _, columns in runs
         for column in columns
     ]

@@ -17,7 +17,7 @@ from ep.method.dictionary import Dictionary
 from ep.models.endpoint import Endpoint
 from ep.studies import experiment
 from ep.studies.between import between, neighbours, path
-from ep.studies.holding import hold
+from ep.studies.held_out import hold_out
 from ep.studies.judging import Pattern
 from ep.studies.llm_judge import LLMJudge
 from ep.studies.naming import automatic
@@ -145,9 +145,9 @@ def test_a_behaviour_study_of_files_of_ones_own(tmp_path: Path) -> None:
     )
 
     read = partial(read_prompts, text="asked", label="kind", yes=["1"])
-    held = hold(read(tmp_path / files.choice), read(tmp_path / "new.csv"), None)
+    held = hold_out(read(tmp_path / files.choice), read(tmp_path / "new.csv"), None)
     model = ep.load(str(ROOT / "data/demo/models/tuned"))
-    found = experiment.find(last, experiment.observe(model, held.choice, 4, judge, 16))
+    found = experiment.place(last, experiment.observe(model, held.choice, 4, judge, 16))
     tried = experiment.Bench(model, held, judge, 16, "mean").attempt(found, 36)
     for arm in tried.arms.values():
         assert (

@@ -17,7 +17,7 @@ import pytest
 
 from ep import storage
 from ep.errors import DictionaryFileError
-from ep.storage.file import header, shown
+from ep.storage.file import header, printable
 from ep.storage.schema import ARRAYS
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.published import without_tokens
@@ -57,7 +57,7 @@ def refused(path: Path, match: str, by: Callable[[Path], Any] = storage.open) ->
         by(path)
     assert (
         "\n" not in str(caught.value)
-        and str(caught.value).startswith(shown(path))
+        and str(caught.value).startswith(printable(path))
         and len(str(caught.value)) < 500
     )
 

@@ -140,7 +140,7 @@ def test_nine_in_ten_of_a_model_s_own_answers_are_usual_of_it(
         (quality.worst, [b for _, b in nats]),
     ):
         assert np.mean(np.array(values) <= limit) >= 0.9
-    assert quality.n == len(own) and quality.spoiled == Rate(int(quality.usual(own[0])), 2)
+    assert quality.n == len(own) and quality.spoiled == Rate(int(quality.is_typical(own[0])), 2)
     with pytest.raises(RequestError, match="no answer"):
         quality_check([], [])
 
@@ -198,7 +198,7 @@ def test_a_judge_is_measured_against_labels() -> None:
     found = agreement(
         Phrases(), ["I cannot", "I can", "I refuse", "sure"], [True, True, False, False]
     )
-    assert (found.hits, found.said, found.labelled, found.n) == (1, 2, 2, 4)
+    assert (found.hits, found.predicted, found.labelled, found.n) == (1, 2, 2, 4)
     assert (found.precision, found.recall) == (0.5, 0.5)
     assert agreement(Phrases(), ["sure"], [False]).precision is None
 

@@ -107,7 +107,7 @@ def test_an_anchor_is_the_same_exemplar_iff_the_cosine_says_so(cosine: float, sa
     w -= (w @ v) * v
     exemplars[33] = cosine * v + np.sqrt(1 - cosine**2) * w / np.linalg.norm(w)
     other = moved(seed, exemplars=exemplars, mean_directions=rows(50, 24, seed=10))
-    found = study.carried(seed, 11, other, "mean")
+    found = study.counterpart(seed, 11, other, "mean")
     assert found.same == same
     if same:
         assert found.region == 33 and found.cosine == pytest.approx(cosine, abs=1e-6)
@@ -120,10 +120,10 @@ def test_an_anchor_is_the_same_exemplar_iff_the_cosine_says_so(cosine: float, sa
 
 def test_another_centre_is_another_space() -> None:
     seed = synthetic(30, 24)
-    assert study.carried(seed, 5, moved(seed)).same
-    assert not study.carried(seed, 5, moved(seed, center=seed.center + 1)).same
+    assert study.counterpart(seed, 5, moved(seed)).same
+    assert not study.counterpart(seed, 5, moved(seed, center=seed.center + 1)).same
     with pytest.raises(RequestError, match="no counterpart"):
-        study.carried(seed, 5, synthetic(30, 16))
+        study.counterpart(seed, 5, synthetic(30, 16))
 
 
 def test_pairs_are_edges_cleanest_first_and_partners_are_others() -> None:

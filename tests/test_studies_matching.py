@@ -144,7 +144,7 @@ def test_the_null_of_two_halves_of_one_set_says_so(pair: tuple[Dictionary, Dicti
     assert (null.match.a.nearest_cosine >= null.level).mean() == pytest.approx(0.9, abs=0.02)
     found = study.match(a, b, "mean")
     assert null.counted(0.7)[PERSISTED] == null.persisted(0.7)
-    assert "another seed of A" in view.told(found, study.summary(found), (null, None))
+    assert "another seed of A" in view.result_sentence(found, study.summary(found), (null, None))
 
 
 def test_each_side_is_held_against_its_own_null(pair: tuple[Dictionary, Dictionary]) -> None:
@@ -166,7 +166,7 @@ def test_each_side_is_held_against_its_own_null(pair: tuple[Dictionary, Dictiona
     seen = dict(zip(*(rows[n].to_pylist() for n in ("region_b", "another_seed_b")), strict=True))
     seen.pop(None, None)
     assert np.allclose([seen[k] for k in range(len(b))], nulls[1].match.a.cosine, equal_nan=True)
-    said = view.told(found, counted, nulls)
+    said = view.result_sentence(found, counted, nulls)
     assert "another seed of A" in said
     assert "another seed of B" in said
     assert "another seed of B" in view.report(a, b, found, 0.99, nulls)
@@ -186,7 +186,7 @@ def test_another_seed_of_the_demo_can_be_built_from_what_lies_beside_it(tmp_path
     config = reseeding.settings(dictionary, tmp_path)
     assert (config.seed, config.tokens, config.layers) == (1, 75_000, (2,))
     assert reseeding.HIDDEN in config.out
-    assert reseeding.kept(dictionary, [tmp_path]) is None
+    assert reseeding.find_stored(dictionary, [tmp_path]) is None
     alone = ep.open(shutil.copy(path, tmp_path))
     with pytest.raises(CorpusError, match="another --seed"):
         reseeding.text_of(alone)
@@ -213,36 +213,36 @@ def test_a_seed_that_was_not_finished_is_none_and_leaves_nothing(tmp_path: Path)
     path = built(tmp_path)
     dictionary = ep.open(path)
     config = reseeding.settings(dictionary, tmp_path)
-    steps = reseeding.rebuilt(config)
+    steps = reseeding.rebuild(config)
     assert next(step for step in steps if step.stage == "assign")
     steps.close()
     assert not config.folder.exists()
     for progress in ep.build(config):
         assert 0 <= reseeding.share(progress) <= 1
     whole = progress.files[0]
-    assert reseeding.kept(dictionary, [tmp_path]) is not None
+    assert reseeding.find_stored(dictionary, [tmp_path]) is not None
     part = ep.open(whole)
     ep.save(
         Dictionary(part.source, part.info | {"complete": False}, len(part)), tmp_path / "part.ep.h5"
     )
     whole.unlink()
-    assert reseeding.kept(dictionary, [tmp_path], [tmp_path / "part.ep.h5"]) is None
+    assert reseeding.find_stored(dictionary, [tmp_path], [tmp_path / "part.ep.h5"]) is None
 
 
 def test_shared_positions_add_up_and_find_a_relabelling() -> None:
     rng = np.random.default_rng(0)
     first = rng.integers(0, 30, 4000)
     names = rng.permutation(40)
-    found = inputs.together(first, names[first], (30, 40))
+    found = inputs.co_assignment(first, names[first], (30, 40))
     assert found.n == 4000 == int(found.both.sum())
     assert found.agreement == 1
     assert found.chance < 0.3
     assert (found.overlap == 1).all()
     assert found.mutual.all()
-    apart = inputs.together(first, rng.integers(0, 40, 4000), (30, 40))
+    apart = inputs.co_assignment(first, rng.integers(0, 40, 4000), (30, 40))
     assert abs(apart.agreement - apart.chance) < 0.05
     with pytest.raises(RequestError):
-        inputs.together(np.zeros(0, np.int64), np.zeros(0, np.int64), (3, 3))
+        inputs.co_assignment(np.zeros(0, np.int64), np.zeros(0, np.int64), (3, 3))
 
 
 @pytest.mark.parametrize("kind", [str, bytes])

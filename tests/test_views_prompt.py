@@ -89,7 +89,7 @@ def test_every_token_is_counted_once(dictionary: Dictionary, reading: prompt.Rea
 
 
 def test_the_usual_distances_are_those_of_the_histograms(dictionary: Dictionary) -> None:
-    usual = prompt.usual(dictionary)
+    usual = prompt.build_distances(dictionary)
     assert usual is not None
     assert usual.n == dictionary.column("distance_histogram").sum()
     for share in (0.05, 0.5, 0.95):

@@ -147,7 +147,7 @@ def behaviour(arguments: argparse.Namespace) -> None:
     observed = experiment.observe(
         model, held.choice, layer, None if by_labels else judge, tokens, _report
     )
-    regions = experiment.find(dictionary, observed)
+    regions = experiment.place(dictionary, observed)
     bench = experiment.Bench(model, held, judge, tokens, arguments.basis)
     choice = plain.choice(observed, held, regions, by_labels, _judge_name(arguments))
     trial = plain.trial(
@@ -177,7 +177,7 @@ def behaviour(arguments: argparse.Namespace) -> None:
 
 def _hold(arguments: argparse.Namespace) -> Any:
     """Read the prompts and divide them into those to choose the region on and those held out."""
-    from ep.studies.holding import hold
+    from ep.studies.held_out import hold_out
     from ep.studies.prompts import Prompts, read_prompts
 
     def read(path: str) -> Prompts:
@@ -186,7 +186,7 @@ def _hold(arguments: argparse.Namespace) -> Any:
     held_out = None
     for path in arguments.held_out:
         held_out = read(path) if held_out is None else held_out + read(path)
-    return hold(
+    return hold_out(
         read(arguments.prompts), held_out, read(arguments.benign) if arguments.benign else None
     )
 

@@ -159,14 +159,14 @@ def _found_or_built(dictionary: Any, letter: str, library: Path) -> Any:
 
     folders = [library, dictionary.path.resolve().parent]
     files = [path for folder in folders for path in sorted(folder.glob("*.ep.h5"))]
-    if (other := reseeding.kept(dictionary, folders, files)) is not None:
+    if (other := reseeding.find_stored(dictionary, folders, files)) is not None:
         return other
     try:
         config = reseeding.settings(dictionary, library)
     except EPError as error:
         print(f"ep: no null for {letter}: {error}", file=sys.stderr)
         return None
-    with closing(reseeding.rebuilt(config)) as steps:
+    with closing(reseeding.rebuild(config)) as steps:
         for progress in steps:
             state = f"{progress.stage} {reseeding.share(progress):.0%}"
             if sys.stderr.isatty():
@@ -225,7 +225,7 @@ def _print(
     print(f"A  {view.name(a)}, K = {len(a):,}, θ = {a.threshold:.3f}")
     print(f"B  {view.name(b)}, K = {len(b):,}, θ = {b.threshold:.3f}")
     print(view.method(result))
-    print(view.told(result, summary, nulls))
+    print(view.result_sentence(result, summary, nulls))
     null_counts = [
         (letter, null.counted(summary.cutoff))
         for letter, null in zip("AB", nulls, strict=True)

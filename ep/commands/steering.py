@@ -109,7 +109,7 @@ def _print(continuation: Continuation, about: str, dictionary: Dictionary) -> No
     print(f"  {plain(continuation.text)}".replace("\n", "\n  "))
     moved, requested = (
         "not finite" if length is None else f"{length * dictionary.typical_norm:.1f}"
-        for length in (continuation.moved, continuation.asked)
+        for length in (continuation.moved, continuation.requested)
     )
     facts = {
         "change": f"{moved} of {requested} requested",

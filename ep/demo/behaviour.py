@@ -19,8 +19,8 @@ from ep.models import LanguageModel, check_fits, load
 from ep.storage import open as open_file
 from ep.storage.sidecar import write_bytes
 from ep.studies.behaviour import BEHAVING_SHARE
-from ep.studies.experiment import TOKENS, Bench, Observed, find, observe, repeat
-from ep.studies.holding import Held, hold
+from ep.studies.experiment import TOKENS, Bench, Observed, observe, place, repeat
+from ep.studies.held_out import HeldOut, hold_out
 from ep.studies.judging import Judge, Phrases
 from ep.studies.prompts import read_prompts
 from ep.views import behaviour as plain
@@ -45,13 +45,15 @@ TEXTS = 14
 FILE = "behaviour.json"
 
 
-def prompts(folder: Path) -> Held:
+def prompts(folder: Path) -> HeldOut:
     """The demo's prompts, split into those of the choice and those held out. folder: data/demo."""
     by_name = {
         name: read_prompts(folder / "prompts" / f"{name}.csv")
         for name in (CHOICE, *HELD_OUT, *BENIGN)
     }
-    return hold(by_name[CHOICE], by_name[HELD_OUT[0]] + by_name[HELD_OUT[1]], by_name[BENIGN[0]])
+    return hold_out(
+        by_name[CHOICE], by_name[HELD_OUT[0]] + by_name[HELD_OUT[1]], by_name[BENIGN[0]]
+    )
 
 
 def run(folder: Path) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def run(folder: Path) -> dict[str, Any]:
     observed = observe(model, held.choice, LAYER, judge)
     bench = Bench(model, held, judge)
     chosen = open_file(folder / "dictionaries" / CHOSEN)
-    regions = find(chosen, observed)
+    regions = place(chosen, observed)
     main_trial = plain.trial(bench.attempt(regions, mode="swap"), held, judge, TEXTS)
     streams = [
         [
@@ -92,7 +94,7 @@ def _others(
         at_layer = (
             observed if layer == observed.layer else observe(model, observed.prompts, layer, judge)
         )
-        attempt = bench.attempt(find(dictionary, at_layer), controls=False)
+        attempt = bench.attempt(place(dictionary, at_layer), controls=False)
         yield plain.trial(attempt, bench.held, judge, 0)
 
 

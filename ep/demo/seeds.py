@@ -25,7 +25,7 @@ def make(folder: Path, say: Callable[[str], None]) -> None:
     """
     for name in OF:
         dictionary = open_file(folder / "dictionaries" / "all-tokens" / f"{name}.ep.h5")
-        *_, done = reseeding.rebuilt(reseeding.settings(dictionary, folder))
+        *_, done = reseeding.rebuild(reseeding.settings(dictionary, folder))
         (path,) = done.files
         other = slim(open_file(path))
         save(other, path)

@@ -258,6 +258,14 @@ class Dictionary:
         """d, the number of dimensions."""
         return int(self.center.shape[0])
 
+    def position_edges(self, bins: int) -> np.ndarray:
+        """Return the edges of the bins of a position histogram, in tokens from a passage's start.
+
+        bins: their number B; the edges are (B + 1,). Where the length of the passages is not
+            recorded, a bin counts as one token.
+        """
+        return np.linspace(0, int(self.info.get("context") or 0) or bins, bins + 1)
+
     @property
     def typical_norm(self) -> float:
         """r, the mean distance of an activation from the centre and the unit of steering strength.

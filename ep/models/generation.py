@@ -91,8 +91,8 @@ class Written:
     ids: generated tokens, without the one that ended the row.
     logprob: their log probabilities, as in `Step`.
     ending: why the row ended.
-    asked: mean length of the change that the formula asks for per touched position, in units of the
-        intervention's typical norm; 0 without interventions.
+    requested: mean length of the change that the formula asks for per touched position, in units
+        of the intervention's typical norm; 0 without interventions.
     moved: mean length by which the residual stream did change there, in the same units.
     touched: number of changed positions, counted once for each layer.
     """
@@ -100,7 +100,7 @@ class Written:
     ids: list[int] = field(default_factory=list)
     logprob: list[float] = field(default_factory=list)
     ending: Ending = "cancelled"
-    asked: float = 0.0
+    requested: float = 0.0
     moved: float = 0.0
     touched: int = 0
 
@@ -270,9 +270,9 @@ class _Batch:
     def close(self) -> None:
         """Drop the cache and average what the interventions did."""
         self.cache = None
-        for row, (asked, moved, touched) in zip(self.written, self.hooks.sums(), strict=True):
+        for row, (requested, moved, touched) in zip(self.written, self.hooks.sums(), strict=True):
             each = max(1, touched)
-            row.asked, row.moved, row.touched = asked / each, moved / each, touched
+            row.requested, row.moved, row.touched = requested / each, moved / each, touched
 
 
 def _nucleus(logprobs: Any, top_p: float) -> Any:

@@ -36,7 +36,7 @@ class Hooks:
                 applied = built.setdefault(id(one), Applied(one, model.device))
                 for layer in one.layers:
                     self.by_layer.setdefault(layer, []).append((number, applied))
-        self.asked = [0.0] * len(interventions)
+        self.requested = [0.0] * len(interventions)
         self.moved = [0.0] * len(interventions)
         self.touched = [0] * len(interventions)
         self.done = 0  # positions of earlier passes
@@ -65,7 +65,7 @@ class Hooks:
                     continue
                 step = applied.step(before)
                 after = applied.moved(before, step)
-                self.asked[number] += float(step.norm(dim=-1).sum()) / applied.norm
+                self.requested[number] += float(step.norm(dim=-1).sum()) / applied.norm
                 self.moved[number] += (
                     float((after.float() - before.float()).norm(dim=-1).sum()) / applied.norm
                 )
@@ -84,10 +84,10 @@ class Hooks:
         return slice(max(0, first - self.done), max(0, end - self.done))
 
     def sums(self) -> list[tuple[float, float, int]]:
-        """Return (asked, moved, touched) of every row.
+        """Return (requested, moved, touched) of every row.
 
-        asked, moved: summed lengths of the change as the formula gives it and as measured, in
+        requested, moved: summed lengths of the change as the formula gives it and as measured, in
             typical norms.
         touched: number of changed positions, counted once for each layer.
         """
-        return list(zip(self.asked, self.moved, self.touched, strict=True))
+        return list(zip(self.requested, self.moved, self.touched, strict=True))

@@ -6,7 +6,6 @@ leaves the previous state. What the arrays mean is up to the caller.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
@@ -41,11 +40,6 @@ class Checkpoint:
         self.folder = Path(folder)
         self.path = self.folder / NAME
         self.settings = json.dumps(settings, sort_keys=True)
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the settings."""
-        return hashlib.sha256(self.settings.encode()).hexdigest()
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Write the state, or leave the previous one unchanged.

@@ -97,12 +97,12 @@ class FileSource:
         try:
             if _stamp(self._file) != self._stamp:
                 raise DictionaryFileError(
-                    f"{shown(self.path)}: the file was overwritten while open: open it again"
+                    f"{printable(self.path)}: the file was overwritten while open: open it again"
                 )
             return stored[start:stop]
         except DAMAGE as error:
             raise DictionaryFileError(
-                f"{shown(self.path)}: {name} cannot be read ({_first_line(error)}): "
+                f"{printable(self.path)}: {name} cannot be read ({_first_line(error)}): "
                 f"{structure.RESAVE}"
             ) from error
 
@@ -203,7 +203,7 @@ def _checksums(data: bytes) -> Mapping[str, str]:
     return checksums
 
 
-def shown(path: str | os.PathLike[str]) -> str:
+def printable(path: str | os.PathLike[str]) -> str:
     """Return a path as one line, with control and direction characters escaped."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in str(path)
@@ -235,7 +235,7 @@ def _with_path(path: Path, error: BaseException) -> DictionaryFileError:
         if isinstance(error, DictionaryFileError)
         else f"the file is damaged ({_first_line(error)})"
     )
-    name = shown(path)
+    name = printable(path)
     return DictionaryFileError(text if text.startswith(name) else f"{name}: {text}")
 
 
@@ -279,8 +279,8 @@ def check(path: str | os.PathLike[str]) -> str:
         for name, expected in source.checksums.items():
             if actual.get(name) != expected:
                 raise DictionaryFileError(
-                    f"{shown(path)}: {shown(name)} differs from its checksum, so the file was "
-                    f"altered after it was written: {structure.RESAVE}"
+                    f"{printable(path)}: {printable(name)} differs from its checksum, so the file "
+                    f"was altered after it was written: {structure.RESAVE}"
                 )
         return combine(actual, info)
     finally:

@@ -21,7 +21,7 @@ from ep.errors import DictionaryFileError, RequestError, StorageError
 from ep.method.dictionary import Dictionary
 from ep.storage.content import Content, checksum
 from ep.storage.edits import Edit, check, clean
-from ep.storage.file import shown
+from ep.storage.file import printable
 from ep.storage.schema import ARRAYS
 from ep.storage.sidecar import write_bytes
 
@@ -76,8 +76,8 @@ def read(path: Path, about: Mapping[str, Any]) -> tuple[Edit, ...]:
     except (OSError, RequestError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DictionaryFileError(
-            f"{shown(path.name)} cannot be used ({reason}): it is left as it is; move it away to "
-            "start again"
+            f"{printable(path.name)} cannot be used ({reason}): it is left as it is; move it away "
+            "to start again"
         ) from error
 
 
@@ -91,7 +91,7 @@ def _parse(data: bytes, about: Mapping[str, Any]) -> tuple[Edit, ...]:
         raise RequestError("it is not a label file")
     if content.get("version") != VERSION:
         raise RequestError(
-            f"it has version {shown(str(content.get('version'))[:20])}, "
+            f"it has version {printable(str(content.get('version'))[:20])}, "
             f"this program reads {VERSION}"
         )
     owner, edits = content.get("dictionary"), content.get("edits")
@@ -123,7 +123,7 @@ def _check_stamp(edit: Edit, previous: int) -> Edit:
 def _name_of(owner: Mapping[str, Any]) -> str:
     """Return the file's description of its dictionary in a few words, for messages."""
     names = ("title", "layer", "percentile", "regions")
-    return shown(
+    return printable(
         ", ".join(f"{n} {str(owner[n])[:40]}" for n in names if n in owner)
         or "which it does not name"
     )

@@ -22,7 +22,7 @@ from ep.errors import StorageError
 from ep.method.dictionary import Dictionary
 from ep.storage.checks import verify
 from ep.storage.content import Content, start_hash
-from ep.storage.file import shown
+from ep.storage.file import printable
 from ep.storage.provenance import encode
 from ep.storage.schema import ARRAYS, FORMAT, VERSION, Array
 
@@ -61,7 +61,7 @@ def save(dictionary: Dictionary, path: str | os.PathLike[str]) -> Path:
         partial.replace(target)
         _flush(target.parent)
     except (OSError, RuntimeError, ValueError) as error:
-        raise StorageError(f"{shown(path)} could not be written ({_reason(error)})") from error
+        raise StorageError(f"{printable(path)} could not be written ({_reason(error)})") from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)

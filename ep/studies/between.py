@@ -124,7 +124,7 @@ def _misses(
 
 
 @dataclass(frozen=True)
-class Carried:
+class Counterpart:
     """The counterpart in another dictionary of a region.
 
     region: id of the counterpart.
@@ -137,7 +137,9 @@ class Carried:
     same: bool
 
 
-def carried(seed: Dictionary, region: int, other: Dictionary, basis: Basis = "exemplar") -> Carried:
+def counterpart(
+    seed: Dictionary, region: int, other: Dictionary, basis: Basis = "exemplar"
+) -> Counterpart:
     """Return the counterpart in `other` of a region of `seed` (protocol 11.4).
 
     It is the region with the same exemplar where there is one, else the one with the nearest
@@ -156,10 +158,10 @@ def carried(seed: Dictionary, region: int, other: Dictionary, basis: Basis = "ex
             pair_cosines(other.exemplars, seed.exemplars, np.array([best]), np.array([region]))[0]
         )
         if exact >= IDENTICAL:
-            return Carried(best, min(1.0, exact), same=True)
+            return Counterpart(best, min(1.0, exact), same=True)
     cosine = other.basis(basis) @ seed.basis(basis)[region]
     best = int(np.argmax(cosine))
-    return Carried(best, float(np.clip(cosine[best], -1, 1)), same=False)
+    return Counterpart(best, float(np.clip(cosine[best], -1, 1)), same=False)
 
 
 def cleanliness(dictionary: Dictionary, basis: Basis = "exemplar") -> Float64[np.ndarray, " K"]:

@@ -1,6 +1,6 @@
 """The experiment on a behaviour with a model: who shows it, which region, and what it does.
 
-1 Hold     the region is tried on prompts that it was not chosen on (`holding`)
+1 Hold     the region is tried on prompts that it was not chosen on (`held_out`)
 2 Observe  the model answers the prompts, a judge (or their labels) decides which of them show the
     behaviour, and the activations of their last tokens are taken
 3 Find     assign the prompts to the regions of a dictionary, and list those that may carry the
@@ -39,7 +39,7 @@ from ep.studies.behaviour import (
     score,
     trial,
 )
-from ep.studies.holding import Held
+from ep.studies.held_out import HeldOut
 from ep.studies.judging import Agreement, Judge, agreement
 from ep.studies.llm_judge import LLMJudge
 from ep.studies.prompts import Prompts
@@ -146,7 +146,7 @@ def check_alike(behaves: Bool[np.ndarray, " n"], by_labels: bool) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Placement:
     """The regions that the prompts fall in, for one dictionary.
 
     region, distance: (n,) of the prompts' last tokens.
@@ -164,10 +164,10 @@ class Found:
         return candidates(self.scored)
 
 
-def find(dictionary: Dictionary, observed: Observed) -> Found:
+def place(dictionary: Dictionary, observed: Observed) -> Placement:
     """Assign every prompt's last token to its nearest region, and score the regions."""
     assigned = dictionary.assign(observed.x)
-    return Found(
+    return Placement(
         dictionary,
         assigned.region,
         assigned.distance,
@@ -212,7 +212,7 @@ class Bench:
     def __init__(
         self,
         model: LanguageModel,
-        held: Held,
+        held: HeldOut,
         judge: Judge,
         tokens: int = TOKENS,
         basis: Basis = "exemplar",
@@ -229,7 +229,7 @@ class Bench:
 
     def attempt(
         self,
-        found: Found,
+        found: Placement,
         region: int | None = None,
         mode: str = "ablate",
         controls: bool = True,
@@ -407,7 +407,7 @@ def repeat(
             observed.x, observed.behaves, percentile, seed, observed.layer, share
         )
         attempt = bench.attempt(
-            find(dictionary, observed), mode=mode, report=report_seed, seed=seed
+            place(dictionary, observed), mode=mode, report=report_seed, seed=seed
         )
         yield replace(attempt, seed=seed, share=share)
 

@@ -72,7 +72,7 @@ def _last(places: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Together:
+class CoAssignment:
     """How n shared positions fall into the regions of dictionaries A and B.
 
     a, b, both: (m,) ids of the pairs of regions that share positions, and how many they share, most
@@ -112,12 +112,12 @@ class Together:
         return np.asarray((self.best_a[self.a] == self.b) & (self.best_b[self.b] == self.a))
 
 
-def together(
+def co_assignment(
     first: Int64[np.ndarray, " n"],
     second: Int64[np.ndarray, " n"],
     sizes: tuple[int, int],
     seed: int = 0,
-) -> Together:
+) -> CoAssignment:
     """Return how n positions fall into the regions of two dictionaries.
 
     first, second: (n,) the region of each position in A and in B.
@@ -140,7 +140,7 @@ def together(
         for ids, size in zip((first, second), sizes, strict=True)
     )
     mutual = (best_a[a] == b) & (best_b[b] == a)
-    return Together(
+    return CoAssignment(
         a,
         b,
         both,

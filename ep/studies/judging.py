@@ -164,19 +164,19 @@ class Agreement:
     """The agreement of a judge with labels over n answers.
 
     hits: answers that both call the behaviour.
-    said: answers that the judge calls the behaviour.
+    predicted: answers that the judge calls the behaviour.
     labelled: answers that are labelled as the behaviour.
     """
 
     hits: int
-    said: int
+    predicted: int
     labelled: int
     n: int
 
     @property
     def precision(self) -> float | None:
         """Share of the judge's positives that are labelled so; None without positives."""
-        return self.hits / self.said if self.said else None
+        return self.hits / self.predicted if self.predicted else None
 
     @property
     def recall(self) -> float | None:

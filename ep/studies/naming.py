@@ -121,14 +121,6 @@ def is_numbered(name: str) -> bool:
     return name.split()[:1] == ["region"] and "".join(name.split()[1:]).isdecimal()
 
 
-def share_distinct(names: Sequence[str]) -> float:
-    """Return the share of labels that no other region has, in [0, 1]."""
-    if not names:
-        return 1.0
-    _, counts = np.unique(np.asarray(names, object).astype(str), return_counts=True)
-    return float((counts == 1).sum() / len(names))
-
-
 def contrast(
     ids: Integer[np.ndarray, "K m"],
     counts: Num[np.ndarray, "K m"],

@@ -60,9 +60,9 @@ class QualityCheck:
 
     def __call__(self, answer: Answer) -> bool:
         """Return whether an answer is coherent."""
-        return fluency(answer.text, answer.ended).coherent and self.usual(answer)
+        return fluency(answer.text, answer.ended).coherent and self.is_typical(answer)
 
-    def usual(self, answer: Answer) -> bool:
+    def is_typical(self, answer: Answer) -> bool:
         """Return whether an answer surprises the unchanged model no more than its own answers."""
         return answer.surprise <= self.mean and answer.worst <= self.worst
 
@@ -83,4 +83,4 @@ def quality_check(own: Sequence[Answer], spoiled: Sequence[Answer]) -> QualityCh
     mean = float(np.quantile([one.surprise for one in own], USUAL, method="higher"))
     worst = float(np.quantile([one.worst for one in own], USUAL, method="higher"))
     check = QualityCheck(mean, worst, len(own), Rate(0, 0))
-    return QualityCheck(mean, worst, len(own), rate_of([check.usual(one) for one in spoiled]))
+    return QualityCheck(mean, worst, len(own), rate_of([check.is_typical(one) for one in spoiled]))

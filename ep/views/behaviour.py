@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from ep.method.dictionary import Dictionary
 from ep.studies.behaviour import Arm, candidates, difference
-from ep.studies.experiment import ABLATED, DEFAULT, SWAPPED, Attempt, Found, Observed
-from ep.studies.holding import Held
+from ep.studies.experiment import ABLATED, DEFAULT, SWAPPED, Attempt, Observed, Placement
+from ep.studies.held_out import HeldOut
 from ep.studies.judging import Judge
 from ep.studies.quality import USUAL, QualityCheck
 from ep.studies.rates import Rate
@@ -53,7 +53,9 @@ def about(dictionary: Dictionary) -> Plain:
     }
 
 
-def choice(observed: Observed, held: Held, regions: Found, by_labels: bool, judge: str) -> Plain:
+def choice(
+    observed: Observed, held: HeldOut, regions: Placement, by_labels: bool, judge: str
+) -> Plain:
     """Which prompts show the behaviour, and which regions they fall in.
 
     observed: the prompts of the choice, with the model's behaviour on each.
@@ -71,7 +73,9 @@ def choice(observed: Observed, held: Held, regions: Found, by_labels: bool, judg
         "behaving": int(observed.behaves.sum()),
         "by": "labels" if by_labels else "answers",
         "judge": judge,
-        "judged": None if judged is None else [judged.hits, judged.said, judged.labelled, judged.n],
+        "judged": None
+        if judged is None
+        else [judged.hits, judged.predicted, judged.labelled, judged.n],
         "held": {
             "target": len(held.target),
             "benign": len(held.benign),
@@ -92,7 +96,7 @@ def choice(observed: Observed, held: Held, regions: Found, by_labels: bool, judg
     }
 
 
-def trial(attempt: Attempt, held: Held, judge: Judge, texts: int | None = None) -> Plain:
+def trial(attempt: Attempt, held: HeldOut, judge: Judge, texts: int | None = None) -> Plain:
     """One region ablated, with its controls and the model's texts.
 
     attempt: the region and the answers of every arm.

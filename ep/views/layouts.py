@@ -155,11 +155,14 @@ def is_measured(dictionary: Dictionary, layout: str) -> bool:
 
 
 def compute(
-    dictionary: Dictionary, layout: str, asked: Settings | None = None, report: Report | None = None
+    dictionary: Dictionary,
+    layout: str,
+    settings: Settings | None = None,
+    report: Report | None = None,
 ) -> str:
     """Compute a UMAP layout and store it.
 
-    asked: the settings of UMAP; None for the defaults.
+    settings: the settings of UMAP; None for the defaults.
     report(what, share): called as the work proceeds, with a share in [0, 1]; an exception it raises
         ends the work.
 
@@ -169,15 +172,15 @@ def compute(
     Raises RequestError for a layout that is not UMAP or below 16 regions, and ConfigError for
     settings out of range.
     """
-    asked, report = asked or Settings(), report or (lambda what, share: None)
+    settings, report = settings or Settings(), report or (lambda what, share: None)
     if not is_umap(layout):
         raise RequestError(f"{layout} needs no computing: it is always available")
-    asked.check(len(dictionary))
+    settings.check(len(dictionary))
     n_components = LAYOUTS[layout]
-    place = umap_coordinates(dictionary.exemplars, n_components, asked, report)
+    place = umap_coordinates(dictionary.exemplars, n_components, settings, report)
     report("measuring how well neighbours are kept", 0.95)
     share, neighbours, n = trustworthiness(dictionary.exemplars, place, on_sphere=n_components == 3)
-    used = {"neighbours": asked.neighbours, "min_dist": asked.min_dist, "seed": SEED}
+    used = {"neighbours": settings.neighbours, "min_dist": settings.min_dist, "seed": SEED}
     computed = StoredMap(place, used, share, neighbours, n)
     _store(dictionary, layout, computed)
     report("done", 1.0)

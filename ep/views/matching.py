@@ -177,7 +177,7 @@ def report(
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         "<title>Two dictionaries matched</title>"
         f"<style>{_STYLE}</style><h1>Two dictionaries matched</h1>{_settings(a, b)}"
-        f"<p>{escape(method(match))}</p><p>{escape(told(match, counted, nulls))}</p>"
+        f"<p>{escape(method(match))}</p><p>{escape(result_sentence(match, counted, nulls))}</p>"
         f"{_verdict_table(counted, nulls)}"
         f"<h2>Distances</h2>{_distance_table(match, nulls)}"
         "<h2>Pairs</h2><table><tr><th>verdict<th class=n>A<th>lens<th class=n>B<th>lens"
@@ -202,7 +202,7 @@ def method(match: Match) -> str:
     )
 
 
-def told(match: Match, counted: Summary, nulls: Nulls = NO_NULLS) -> str:
+def result_sentence(match: Match, counted: Summary, nulls: Nulls = NO_NULLS) -> str:
     """The result in one or two sentences, with the null of each side.
 
     match: the matching. counted: its summary. nulls: each side matched with another seed of itself,

@@ -14,7 +14,7 @@ import numpy as np
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.shapes import Bool, Float, Int
-from ep.views.search import MEANING, Found
+from ep.views.search import MEANING, Hits
 
 CHUNK = 64
 LIMIT = 200
@@ -41,9 +41,9 @@ class Ranked:
     def __len__(self) -> int:
         return len(self.regions)
 
-    def found(self) -> Found:
+    def found(self) -> Hits:
         """The regions as a result of the search box, in the same order."""
-        return Found(self.regions, np.full(len(self), MEANING, np.int64))
+        return Hits(self.regions, np.full(len(self), MEANING, np.int64))
 
 
 def rank(

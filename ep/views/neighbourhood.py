@@ -13,7 +13,7 @@ from functools import partial
 
 from ep.method.dictionary import Basis, Dictionary
 from ep.studies import between as study
-from ep.studies.between import Between, Carried, Path
+from ep.studies.between import Between, Counterpart, Path
 from ep.views import excerpts
 from ep.views.palette import region_color
 
@@ -66,13 +66,14 @@ class Column:
     title: name of the column.
     size: regions of the dictionary.
     a, b: cards of the anchors in this dictionary.
-    carried_a, carried_b: how the anchors were carried over; None where they were chosen here.
+    counterpart_a, counterpart_b: how closely a and b match the chosen anchors; None in the
+        dictionary where they were chosen.
     cosine: between A and B.
     kind: "between", "path", "miss" (no region lies between; `steps` are the nearest misses), "same"
         (A and B are one region here) or "apart" (there is no path).
     steps: the first of the regions, in order.
     total: number of regions between or on the path.
-    said: the result in one short line.
+    result: the result in one short line.
     """
 
     key: str
@@ -80,13 +81,13 @@ class Column:
     size: int
     a: Card
     b: Card
-    carried_a: Carried | None
-    carried_b: Carried | None
+    counterpart_a: Counterpart | None
+    counterpart_b: Counterpart | None
     cosine: float
     kind: str
     steps: tuple[Step, ...]
     total: int
-    said: str
+    result: str
 
 
 Maker = Callable[[int], Card]
@@ -109,21 +110,21 @@ def card(dictionary: Dictionary, region: int, basis: Basis) -> Card:
 class Pair:
     """The anchors A and B in one dictionary.
 
-    a, b: ids of the regions. carried_a, carried_b: how they were carried over from another
-    dictionary; None where they were chosen in this one.
+    a, b: ids of the regions. counterpart_a, counterpart_b: how closely they match the anchors that
+        were chosen in another dictionary; None where they were chosen in this one.
     """
 
     a: int
     b: int
-    carried_a: Carried | None = None
-    carried_b: Carried | None = None
+    counterpart_a: Counterpart | None = None
+    counterpart_b: Counterpart | None = None
 
     @classmethod
     def carry(cls, seed: Dictionary, a: int, b: int, other: Dictionary, basis: Basis) -> Pair:
         """Carry the anchors a and b of `seed` to another dictionary of its family and layer."""
         if other is seed:
             return cls(a, b)
-        first, second = (study.carried(seed, region, other, basis) for region in (a, b))
+        first, second = (study.counterpart(seed, region, other, basis) for region in (a, b))
         return cls(first.region, second.region, first, second)
 
 
@@ -140,14 +141,16 @@ def lens_column(
     """
     column = _column(key, dictionary, pair, basis, make)
     if pair.a == pair.b:
-        return column(kind=SAME, steps=(), total=0, said="A and B are one region here")
+        return column(kind=SAME, steps=(), total=0, result="A and B are one region here")
     between = study.between(dictionary.basis(basis), pair.a, pair.b)
     if len(between):
         steps = tuple(_steps(between, make, shown))
-        return column(kind=MEANT, steps=steps, total=len(between), said=f"{len(between):,} between")
-    said = "none; nearest misses:" if between.misses else "no other region"
+        return column(
+            kind=MEANT, steps=steps, total=len(between), result=f"{len(between):,} between"
+        )
+    result = "none; nearest misses:" if between.misses else "no other region"
     return column(
-        kind=MISSED, steps=_missed(dictionary, pair, basis, between, make), total=0, said=said
+        kind=MISSED, steps=_missed(dictionary, pair, basis, between, make), total=0, result=result
     )
 
 
@@ -170,24 +173,24 @@ def path_column(
     """
     column = _column(key, dictionary, pair, basis, make)
     if pair.a == pair.b:
-        return column(kind=SAME, steps=(), total=0, said="A and B are one region here")
+        return column(kind=SAME, steps=(), total=0, result="A and B are one region here")
     path = study.path(dictionary.basis(basis), listed, pair.a, pair.b, k, weighted)
     if path is None:
         least = study.connecting_k(listed, pair.a, pair.b)
         hint = (
             f"k = {least} joins them" if least else f"not even k = {study.MOST_LISTED} joins them"
         )
-        return column(kind="apart", steps=(), total=0, said=f"no path at k = {k}; {hint}")
+        return column(kind="apart", steps=(), total=0, result=f"no path at k = {k}; {hint}")
     hops = f"{path.hops} hop{'s' if path.hops != 1 else ''}"
     return column(
-        kind="path", steps=tuple(_chain(path, make)), total=max(0, path.hops - 1), said=hops
+        kind="path", steps=tuple(_chain(path, make)), total=max(0, path.hops - 1), result=hops
     )
 
 
 def _column(
     key: str, dictionary: Dictionary, pair: Pair, basis: Basis, make: Maker
 ) -> Callable[..., Column]:
-    """`Column` with everything filled in but kind, steps, total and said."""
+    """`Column` with everything filled in but kind, steps, total and result."""
     percentile, vectors = dictionary.info.get("percentile"), dictionary.basis(basis)
     return partial(
         Column,
@@ -196,8 +199,8 @@ def _column(
         size=len(dictionary),
         a=make(pair.a),
         b=make(pair.b),
-        carried_a=pair.carried_a,
-        carried_b=pair.carried_b,
+        counterpart_a=pair.counterpart_a,
+        counterpart_b=pair.counterpart_b,
         cosine=float(vectors[pair.a] @ vectors[pair.b]),
     )
 

@@ -52,18 +52,18 @@ class Settings:
 
 
 def umap_coordinates(
-    exemplars: Float32[np.ndarray, "K d"], n_components: int, asked: Settings, report: Report
+    exemplars: Float32[np.ndarray, "K d"], n_components: int, settings: Settings, report: Report
 ) -> Float32[np.ndarray, "K a"]:
     """(K, n_components) coordinates by UMAP, centred at their mean.
 
     exemplars: (K, d) unit rows.
-    asked: the settings, already checked.
+    settings: the settings, already checked.
     report(what, share): called as the work proceeds; an exception it raises ends the work.
 
     The embedding starts from the principal axes, so that it is oriented like the PCA map.
     """
     report("exact nearest regions in the full space", 0.02)
-    n_neighbors = min(asked.neighbours, len(exemplars) - 1)
+    n_neighbors = min(settings.neighbours, len(exemplars) - 1)
     ids, distances = nearest(exemplars, n_neighbors - 1)
     # UMAP expects each point as its own first neighbour.
     ids = np.concatenate([np.arange(len(ids))[:, None], ids], axis=1).astype(np.int32)
@@ -83,7 +83,7 @@ def umap_coordinates(
     start, _ = principal_axes(exemplars, n_components)
     start = 10 * start / max(float(np.abs(start).max()), 1e-12)
     start = start + random.normal(scale=1e-3, size=start.shape)  # separates coinciding regions
-    a, b = umap_.find_ab_params(1.0, asked.min_dist)
+    a, b = umap_.find_ab_params(1.0, settings.min_dist)
     report("layout", 0.3)
     place, _ = umap_.simplicial_set_embedding(
         exemplars,

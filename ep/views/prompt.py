@@ -236,7 +236,7 @@ def group_counts(
     return {int(ids[i]): int(count[i]) for i in order}, beyond
 
 
-class Usual:
+class BuildDistances:
     """The distribution of the build's own distances to the nearest exemplar.
 
     n: number of activations.
@@ -259,11 +259,11 @@ class Usual:
         return float(1 - np.interp(distance, self._edges, self._cumulative))
 
 
-def usual(dictionary: Dictionary) -> Usual | None:
+def build_distances(dictionary: Dictionary) -> BuildDistances | None:
     """The distribution of the build's own distances; None if the file has no histogram of them."""
     if "distance_histogram" not in dictionary:
         return None
-    distribution = Usual(
+    distribution = BuildDistances(
         dictionary.column("distance_histogram").sum(0, dtype=np.int64), dictionary.threshold
     )
     return distribution if distribution.n else None

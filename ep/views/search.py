@@ -31,7 +31,7 @@ _NO = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Hits:
     """The regions that match a query.
 
     regions: (n,) ids, best first.
@@ -54,7 +54,7 @@ class Found:
         return f"{n:,} region{'s' if n != 1 else ''}: {parts}"
 
 
-NOTHING = Found(np.zeros(0, np.int64), np.zeros(0, np.int64))
+NOTHING = Hits(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 class Index:
@@ -92,7 +92,7 @@ class Index:
         # The labels of the last search, their regions (n,) and their folded texts.
         self._last_labels: tuple[Mapping[int, str], np.ndarray, list[bytes]] | None = None
 
-    def find(self, query: str, labels: Mapping[int, str] | None = None) -> Found:
+    def find(self, query: str, labels: Mapping[int, str] | None = None) -> Hits:
         """The regions that match a query, best first.
 
         query: text of which at most 200 characters and 8 words are used. A number is also an id
@@ -116,7 +116,7 @@ class Index:
             )
         ids = np.flatnonzero(score < _NO)
         ids = ids[np.lexsort((ids, -self._members[ids], score[ids]))]
-        return Found(ids, score[ids] % _WORDS // _STEP)
+        return Hits(ids, score[ids] % _WORDS // _STEP)
 
     def _score(self, phrase: str, labels: Mapping[int, str] | None) -> np.ndarray:
         """(K,) int32 score of every region for one phrase; `_NO` where it does not match."""

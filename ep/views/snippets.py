@@ -226,7 +226,8 @@ def steer(dictionary: Dictionary, setting: Setting) -> str:
         + f"setting = ep.Setting(\n{parts})\n"
         + "*_, run = ep.steer(d, model, setting)\n"
         + "for one in run.continuations:\n"
-        + "    print(one.name, one.ending, 'moved', one.moved, 'of', one.asked, repr(one.text))\n"
+        + "    print(one.name, one.ending, 'moved', one.moved, 'of', one.requested, "
+        + "repr(one.text))\n"
     )
 
 

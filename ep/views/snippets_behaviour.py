@@ -65,14 +65,14 @@ def behaviour(
     chosen = "" if region is None else f"{region}, "
     return (
         opening(dictionary)
-        + "from ep.studies import experiment, holding\n"
+        + "from ep.studies import experiment, held_out as division\n"
         + _judge(judge, endpoint)
         + "from ep.studies.prompts import read_prompts\n\n"
         + _prompts(files)
         + "model = ep.load(ep.model_of(d))\n"
         + "observed = experiment.observe(model, held.choice, d.info['layer'], "
         f"{observer}, {tokens})\n"
-        + "regions = experiment.find(d, observed)\n"
+        + "regions = experiment.place(d, observed)\n"
         + "for one in regions.candidates[:5]:\n"
         + "    print(one.region, one.rate, f'share {one.share:.2f}')\n"
         + (
@@ -102,7 +102,7 @@ def _prompts(files: Files) -> str:
         f"choice = {read((files.choice,))}\n"
         f"held_out = {read(files.held_out)}\n"
         f"benign = {read(files.benign)}\n"
-        "held = holding.hold(choice, held_out, benign)\n"
+        "held = division.hold_out(choice, held_out, benign)\n"
     )
 
 

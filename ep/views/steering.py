@@ -69,7 +69,7 @@ def as_json(
                 "surprise": one.surprise,
                 "kl_to_default": one.kl,
                 "refuses": one.behaves,
-                "asked": one.asked,
+                "asked": one.requested,
                 "moved": one.moved,
                 "positions_touched": one.touched,
                 "tokens": list(one.tokens),

@@ -15,7 +15,7 @@ import streamlit as st
 from ep.errors import EPError
 from ep.storage.labels import Labels
 from ep.views.meaning import Ranked, rank
-from ep.views.search import NOTHING, Found
+from ep.views.search import NOTHING, Hits
 from pages.atlas import memory
 from pages.atlas.settings import MEANING, Settings
 from pages.shared import loading, messages, reading, state
@@ -40,7 +40,7 @@ def is_long(query: str) -> bool:
     return len(query.split()) > LONG_WORDS or len(query.strip()) > LONG_CHARACTERS
 
 
-def results(key: str, query: str) -> tuple[Found | None, str]:
+def results(key: str, query: str) -> tuple[Hits | None, str]:
     """The regions a query finds, and a sentence about them; none and nothing for an empty query.
 
     key: of a dictionary on the shelf. Where a text has to be read by the model first and nobody
@@ -80,7 +80,7 @@ def _texts(fingerprint: str, revision: int, _labels: Labels) -> Mapping[int, str
 # -- by meaning ------------------------------------------------------------------------------------
 
 
-def _by_meaning(key: str, query: str) -> tuple[Found | None, str]:
+def _by_meaning(key: str, query: str) -> tuple[Hits | None, str]:
     dictionary, request = loading.dictionary(key), _request(query)
     try:
         readings = reading.at_hand(key, dictionary, request)
@@ -120,7 +120,7 @@ def _ranked(fingerprint: str, text: str, _key: str, _result: reading.Result) -> 
 # -- from one to the other -------------------------------------------------------------------------
 
 
-def other_way(key: str, query: str, found: Found | None) -> None:
+def other_way(key: str, query: str, found: Hits | None) -> None:
     """A quiet button to search the other way: by meaning for a long text or one nobody has, by
     words afterwards.
     """

@@ -13,7 +13,7 @@ from ep.storage import edits
 from ep.storage.labels import Labels
 from ep.studies.naming import WORDED, is_numbered
 from ep.views import palette, tables
-from ep.views.search import Found
+from ep.views.search import Hits
 from pages.atlas import memory, search
 from pages.atlas.settings import LEAST_MEMBERS, Settings
 from pages.shared import labelling, links, loading, messages, state, tokens
@@ -111,7 +111,7 @@ def table(key: str, dictionary: Dictionary, labels: Labels) -> np.ndarray:
 def listed(
     dictionary: Dictionary,
     first: int | None,
-    found: Found | None,
+    found: Hits | None,
     brushed: np.ndarray,
     least_members: int,
 ) -> np.ndarray:
@@ -167,7 +167,7 @@ def _look_for(text: str) -> None:
 
 
 def _found(
-    key: str, dictionary: Dictionary, query: str, found: Found | None, about: str, shown: int
+    key: str, dictionary: Dictionary, query: str, found: Hits | None, about: str, shown: int
 ) -> None:
     """What the search found, the offer to search by meaning; where it was an id, the way to that
     region.

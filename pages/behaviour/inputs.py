@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 import streamlit as st
 
-from ep.studies.holding import Held
+from ep.studies.held_out import HeldOut
 from ep.studies.judging import Judge
 from pages.behaviour.prompts import PromptFiles, chosen_prompts, own_prompts
 from pages.behaviour.settings import (
@@ -39,7 +39,7 @@ class Inputs:
     digest: str
 
     @property
-    def held(self) -> Held:
+    def held(self) -> HeldOut:
         """The prompts, parted."""
         return self.prompts.held
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from ep.demo.behaviour import BENIGN, CHOICE, FILES, HELD_OUT
 from ep.errors import CorpusError, EPError
-from ep.studies.holding import Held, hold
+from ep.studies.held_out import HeldOut, hold_out
 from ep.studies.prompts import Prompts, columns, read_prompts
 from ep.views.snippets_behaviour import Files
 from pages.behaviour.settings import Settings
@@ -29,7 +29,7 @@ class PromptFiles(NamedTuple):
     """Prompts of a run. name: what they are called. files: how code reads the same ones."""
 
     name: str
-    held: Held
+    held: HeldOut
     files: Files
 
 
@@ -49,14 +49,14 @@ def _own_chosen() -> PromptFiles | None:
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
-def _demo(folder: str) -> Held:
+def _demo(folder: str) -> HeldOut:
     def read(names: tuple[str, ...]) -> Prompts:
         whole = Prompts((), ())
         for name in names:
             whole = whole + read_prompts(Path(folder) / "prompts" / f"{name}.csv")
         return whole
 
-    return hold(read((CHOICE,)), read(HELD_OUT), read(BENIGN))
+    return hold_out(read((CHOICE,)), read(HELD_OUT), read(BENIGN))
 
 
 def prompts_popover() -> None:
@@ -193,7 +193,7 @@ def _use(
         return read_prompts(file[1], file[0], text=text, label=label, yes=wanted)
 
     try:
-        parted = hold(read(choice), held_out and read(held_out), benign and read(benign))
+        parted = hold_out(read(choice), held_out and read(held_out), benign and read(benign))
     except EPError as error:
         messages.note(messages.sentence(error))
         return

@@ -18,7 +18,7 @@ from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
 from ep.models import model_of
 from ep.studies import experiment
-from ep.studies.experiment import Found, Observed
+from ep.studies.experiment import Observed, Placement
 from ep.views import behaviour as plain
 from ep.views.behaviour import Plain
 from pages.behaviour.inputs import Inputs
@@ -115,10 +115,10 @@ def _choice_at_once(plan: Plan) -> Plain | None:
     of = plan.dictionary
     if estimates.products(float(len(observed.x)) * len(of) * of.width) > jobs.AT_ONCE_S:
         return None
-    return keep_choice(plan, observed, experiment.find(of, observed))
+    return keep_choice(plan, observed, experiment.place(of, observed))
 
 
-def keep_choice(plan: Plan, observed: Observed, found: Found) -> Plain:
+def keep_choice(plan: Plan, observed: Observed, found: Placement) -> Plain:
     """Keeps where the prompts fall, for everyone."""
     chosen, held = plan.inputs.chosen, plan.inputs.held
     choice = plain.choice(observed, held, found, chosen.by_labels, chosen.name)

@@ -55,7 +55,7 @@ def _trial(plan: Plan, job: Job) -> Plain:
     model, inputs = _model(plan, job), plan.inputs
     with jobs.turn(job, model), durations.measured(plan, durations.of_trial(plan)):
         observed = _observed(plan, model, job)
-        found = experiment.find(plan.dictionary, observed)
+        found = experiment.place(plan.dictionary, observed)
         keep_choice(plan, observed, found)
         swaps = inputs.settings.swap and experiment.quiet_region(found.scored) is not None
         mode = "swap" if swaps else "ablate"

@@ -159,4 +159,4 @@ def _examples(fingerprint: str, _key: str, basis: Basis) -> Sequence[tuple[int, 
 
 
 def _here(seed: Dictionary, region: int, here: Dictionary, basis: Basis) -> int:
-    return study.carried(seed, region, here, basis).region
+    return study.counterpart(seed, region, here, basis).region

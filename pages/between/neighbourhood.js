@@ -1,6 +1,6 @@
 // The neighbourhood figure: a column a dictionary, A on top, B at the foot, what lies between as cards with a cosine on
 // every arrow. Everything from data becomes textContent, or a style value of our own palette.
-// data: { columns: [{ key, title, size, said, kind, current, cosine, a, b, steps, more }], picked: [key, region] }
+// data: { columns: [{ key, title, size, result, kind, current, cosine, a, b, steps, more }], picked: [key, region] }
 
 const make = (tag, className, text) => {
   const element = document.createElement(tag);
@@ -66,7 +66,7 @@ const draw = (column, picked) => {
   const box = make("section", column.current ? "column current" : "column");
   const head = make("header");
   head.append(make("b", "", column.title), make("span", "", column.size));
-  box.append(head, make("div", "said", column.said));
+  box.append(head, make("div", "result", column.result));
   if (column.kind === "same") {
     box.append(anchor(column.a, column, "A = B", picked));
     box.lastChild.className = "anchor a";

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ep.studies.between import Carried
+from ep.studies.between import Counterpart
 from ep.text import plain, segments
 from ep.views.excerpts import Row
 from ep.views.neighbourhood import Card, Column, Step
@@ -53,12 +53,12 @@ def _column(column: Column, current: bool) -> dict[str, Any]:
         "key": column.key,
         "title": column.title,
         "size": f"{column.size:,} regions",
-        "said": column.said,
+        "result": column.result,
         "kind": column.kind,
         "current": current,
         "cosine": f"{column.cosine:.2f}",
-        "a": _card(column.a) | {"carried": carrying(column.carried_a)},
-        "b": _card(column.b) | {"carried": carrying(column.carried_b)},
+        "a": _card(column.a) | {"carried": counterpart_text(column.counterpart_a)},
+        "b": _card(column.b) | {"carried": counterpart_text(column.counterpart_b)},
         "steps": [_step(step) for step in column.steps],
         "more": column.total - len(column.steps) if column.kind == "between" else 0,
     }
@@ -109,8 +109,8 @@ def _parts(token: str) -> list[list[Any]]:
     return [[segment.text, segment.mark] for segment in segments(token)]
 
 
-def carrying(carried: Carried | None) -> str:
+def counterpart_text(counterpart: Counterpart | None) -> str:
     """How an anchor came into a dictionary, in a few words; empty where it was chosen."""
-    if carried is None:
+    if counterpart is None:
         return ""
-    return "same exemplar" if carried.same else f"nearest, cos {carried.cosine:.2f}"
+    return "same exemplar" if counterpart.same else f"nearest, cos {counterpart.cosine:.2f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from ep.method.dictionary import Dictionary, Region
@@ -32,11 +31,10 @@ def draw(dictionary: Dictionary, region: Region, tint: str, key: str) -> None:
 def _positions(dictionary: Dictionary, region: int, tint: str, key: str) -> None:
     """Where in the build's passages the region's members stand."""
     counts = dictionary.row("position_histogram", region)
-    edges = np.linspace(0, int(dictionary.info.get("context") or 128), len(counts) + 1)
     chart(
         figures.histogram(
             counts,
-            edges,
+            dictionary.position_edges(len(counts)),
             tint,
             frame.is_dark(),
             x_title="position in the passage",

@@ -71,7 +71,7 @@ def other_seed(key: str) -> Dictionary | None:
 def _other_seed(
     fingerprint: str, paths: tuple[Path, ...], _dictionary: Dictionary
 ) -> Dictionary | None:
-    return reseeding.kept(_dictionary, (), paths)
+    return reseeding.find_stored(_dictionary, (), paths)
 
 
 # -- in the place of a null that is not there ------------------------------------------------------
@@ -173,7 +173,7 @@ def _build(dictionary: Dictionary, out: Path, seed: int) -> Callable[[Job], None
     def work(job: Job) -> None:
         job.report("looking for its text")
         config = reseeding.settings(dictionary, out, seed)
-        with closing(reseeding.rebuilt(config)) as steps:
+        with closing(reseeding.rebuild(config)) as steps:
             for progress in steps:
                 job.report(progress.stage, reseeding.share(progress))
 
@@ -203,7 +203,8 @@ def _refusal(key: str) -> str:
     the right one is found out once the build is asked for.
     """
     dictionary = loading.dictionary(key)
-    if _text_bytes(dictionary) > MOST_BYTES:
+    texts = reseeding.text_candidates(dictionary)
+    if sum(path.stat().st_size for path in texts) > MOST_BYTES:
         return ""
     return _checked(loading.fingerprint(key), dictionary)
 
@@ -216,13 +217,3 @@ def _checked(fingerprint: str, _dictionary: Dictionary) -> str:
     except EPError as error:
         return str(error)
     return ""
-
-
-def _text_bytes(dictionary: Dictionary) -> int:
-    """Bytes of the files `ep.reseeding.text_of` may have to read."""
-    name = Path(str((dictionary.info.get("corpus") or {}).get("name") or "")).name
-    if not name or dictionary.path is None:
-        return 0
-    folders = list(dictionary.path.resolve().parents)[: reseeding.PARENTS + 1]
-    near = [path for folder in folders for path in (folder / name, folder / "text" / name)]
-    return sum(path.stat().st_size for path in near if path.is_file())

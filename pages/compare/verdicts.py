@@ -35,7 +35,7 @@ def panel(comparison: Comparison, match: Match, nulls: Nulls) -> Summary:
     left, right = st.columns([11, 9], gap="medium")
     with left, st.container(border=True, gap="small", height="stretch"):
         st.html(tokens.heading("What became of each region", _near(nulls)))
-        headline = tokens.escape(view.told(match, summary, nulls))
+        headline = tokens.escape(view.result_sentence(match, summary, nulls))
         st.html(f'<div style="font-size:1.07em"><b>{headline}</b></div>')
         st.html(_cards(summary, nulls))
         _cutoff(cutoff)

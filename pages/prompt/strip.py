@@ -77,12 +77,12 @@ def _legend(dictionary: Dictionary, reading: view.Reading, groups: np.ndarray) -
 
 def distances(dictionary: Dictionary, reading: view.Reading, locked: int) -> None:
     """Draws each token's distance to its nearest exemplar, and what is usual in the build."""
-    usual = view.usual(dictionary)
+    distances = view.build_distances(dictionary)
     about = "per token; above θ a token is unfamiliar"
     band = None
-    if usual is not None:
-        band = (usual.quantile(0.05), usual.quantile(0.95))
-        about += f"; shaded: 90 % of the {usual.n:,} of the build"
+    if distances is not None:
+        band = (distances.quantile(0.05), distances.quantile(0.95))
+        about += f"; shaded: 90 % of the {distances.n:,} of the build"
     with st.container(border=True, gap="xsmall"):
         st.html(tokens.heading("Distance to the nearest exemplar", about))
         shown = np.where(reading.outside, np.nan, reading.distance)

@@ -34,8 +34,8 @@ def token_card(
             )
             return
         st.html(tokens.facts(*_facts(dictionary, reading, readout, i)))
-        if (usual := view.usual(dictionary)) is not None:
-            share = 100 * usual.farther(float(reading.distance[i]))
+        if (distances := view.build_distances(dictionary)) is not None:
+            share = 100 * distances.farther(float(reading.distance[i]))
             messages.quiet(
                 f"{share:.0f} % of the build's own activations lie farther from their exemplar."
             )

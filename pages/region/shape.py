@@ -61,11 +61,14 @@ def _distance(dictionary: Dictionary, region: Region, color: str) -> None:
 def _position(dictionary: Dictionary, region: Region) -> None:
     st.html(tokens.heading("Position", "tokens from the start of the passage"))
     if (counts := _counted(dictionary, region, "position_histogram")) is not None:
-        edges = np.linspace(
-            0, int(dictionary.info.get("context") or 0) or len(counts), len(counts) + 1
-        )
         figure = figures.histogram(
-            counts, edges, OTHER, frame.is_dark(), noun="members", digits=0, height=112
+            counts,
+            dictionary.position_edges(len(counts)),
+            OTHER,
+            frame.is_dark(),
+            noun="members",
+            digits=0,
+            height=112,
         )
         chart(figure, "region_chart_position")
 

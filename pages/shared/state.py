@@ -18,7 +18,7 @@ import streamlit as st
 
 from ep.errors import EPError, RequestError
 from ep.method.dictionary import Dictionary
-from ep.storage.hub import meant
+from ep.storage.hub import resolve_key
 from ep.views.tables import opening_region
 from pages.shared import links, loading
 
@@ -269,7 +269,7 @@ def _unknown(key: str) -> str:
     broken = next((entry for entry in loading.shelf().broken if entry.key == key), None)
     if broken is not None:
         return f"That file cannot be read ({broken.error}). {instead}"
-    if (published := meant(key)) is not None:
+    if (published := resolve_key(key)) is not None:
         named = f"{published.short}, layer {published.layer}, p = {published.percentile}"
         return (
             f"{named} is a published dictionary that is not here yet: get it in the Library. "

@@ -165,7 +165,7 @@ def _proof(dictionary: Dictionary, setting: Setting, four: tuple[Continuation, .
     default, ablated, _, control = (_length(one.moved, r) for one in four)
     acted = steered.moved is None or steered.moved > 0 or not steered.touched
     dot = "#498267" if acted else "#bd5f2b"
-    moved, asked = _length(steered.moved, r), _length(steered.asked, r)
+    moved, asked = _length(steered.moved, r), _length(steered.requested, r)
     text = f"Measured change of the residual: {moved} of {asked} asked for"
     text += "" if acted else ": nothing was changed"
     stopped = [len(one.ids) for one in four if one.ending == "cancelled"]

@@ -6,7 +6,14 @@ Importing this package makes no network call; all of them are made by methods of
 
 from __future__ import annotations
 
-from ep.storage.hub.catalogue import KNOWN_REVISION, PUBLISHED, REPOSITORY, Published, lookup, meant
+from ep.storage.hub.catalogue import (
+    KNOWN_REVISION,
+    PUBLISHED,
+    REPOSITORY,
+    Published,
+    lookup,
+    resolve_key,
+)
 from ep.storage.hub.importing import dictionaries, get, import_published, local_name
 from ep.storage.hub.pushing import Pushed, push
 from ep.storage.hub.remote import Hub, Listing, RemoteFile, in_bytes, owner_and_name
@@ -26,7 +33,7 @@ __all__ = [
     "in_bytes",
     "local_name",
     "lookup",
-    "meant",
+    "resolve_key",
     "owner_and_name",
     "push",
 ]

@@ -114,7 +114,7 @@ def lookup(name: str) -> Published | None:
     return next((p for p in PUBLISHED if (p.short, p.layer, p.percentile) == key), None)
 
 
-def meant(key: str) -> Published | None:
+def resolve_key(key: str) -> Published | None:
     """Return the published dictionary that a link's key seems to refer to, else None.
 
     key: "FAMILY/LAYER/PERCENTILE", where the family's name contains the model's.

@@ -25,7 +25,7 @@ from typing import Any
 
 from ep.errors import DictionaryFileError, StorageError
 from ep.progress import Report, silent
-from ep.storage.file import header, shown
+from ep.storage.file import header, printable
 from ep.storage.schema import SUFFIX
 
 TIMEOUT_S = 3600.0
@@ -74,7 +74,7 @@ def convert(
         try:
             _run(request, report, timeout)
         except DictionaryFileError as error:
-            raise DictionaryFileError(f"{shown(source)}: {error}") from None
+            raise DictionaryFileError(f"{printable(source)}: {error}") from None
         converted = scratch / f"x{SUFFIX}"
         if target.is_dir():
             target = target / name_for(header(converted)[0])
@@ -82,7 +82,7 @@ def convert(
             converted.replace(target)
         except OSError as error:
             raise StorageError(
-                f"{shown(target)} could not be written ({error.strerror})"
+                f"{printable(target)} could not be written ({error.strerror})"
             ) from error
     return target
 
@@ -104,16 +104,18 @@ def _check_start(source: Path) -> None:
             problem = (
                 "this is not a file" if source.exists() else "there is no such file: check the path"
             )
-            raise DictionaryFileError(f"{shown(source)}: {problem}")
+            raise DictionaryFileError(f"{printable(source)}: {problem}")
         with source.open("rb") as file:
             head = file.read(2)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DictionaryFileError(f"{shown(source)}: the file cannot be read ({reason})") from None
+        raise DictionaryFileError(
+            f"{printable(source)}: the file cannot be read ({reason})"
+        ) from None
     if len(head) < 2 or head[0] != 0x80 or not 2 <= head[1] <= 5:
         problem = "the file is empty" if not head else "this is not a published dictionary"
         raise DictionaryFileError(
-            f"{shown(source)}: {problem}: expected a pickle of protocol 2 to 5, as on the Hub"
+            f"{printable(source)}: {problem}: expected a pickle of protocol 2 to 5, as on the Hub"
         )
 
 
@@ -124,7 +126,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
         scratch = Path(tempfile.mkdtemp(prefix=".importing-", dir=folder))
     except OSError as error:
         raise StorageError(
-            f"{shown(folder)} cannot be written ({error.strerror}): choose another folder"
+            f"{printable(folder)} cannot be written ({error.strerror}): choose another folder"
         ) from error
     try:
         yield scratch

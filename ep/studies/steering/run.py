@@ -33,7 +33,7 @@ class Continuation:
         them.
     ids: their ids.
     ending: why the continuation ended; "" while it is being written.
-    asked: mean length of the change that the formula asks for per touched position, in typical
+    requested: mean length of the change that the formula asks for per touched position, in typical
         norms.
     moved: mean length of the change measured at the hook, in typical norms.
     touched: number of changed positions, counted once for each layer.
@@ -49,7 +49,7 @@ class Continuation:
     logprob: tuple[float, ...] = ()
     ids: tuple[int, ...] = ()
     ending: str = ""
-    asked: float | None = None
+    requested: float | None = None
     moved: float | None = None
     touched: int = 0
     kl: float | None = None
@@ -196,7 +196,7 @@ def measured(
             tuple(row.logprob),
             tuple(row.ids),
             row.ending,
-            row.asked if np.isfinite(row.asked) else None,
+            row.requested if np.isfinite(row.requested) else None,
             row.moved if np.isfinite(row.moved) else None,
             row.touched,
             kl,

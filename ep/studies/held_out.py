@@ -15,7 +15,7 @@ HELD_SHARE = 0.3
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldOut:
     """Prompts to choose a region on, and prompts to try it on.
 
     choice: the prompts of the choice.
@@ -32,9 +32,9 @@ class Held:
     split: bool = False
 
 
-def hold(
+def hold_out(
     prompts: Prompts, held_out: Prompts | None = None, benign: Prompts | None = None, seed: int = 0
-) -> Held:
+) -> HeldOut:
     """Divide prompts into those of the choice and held-out ones.
 
     prompts: those of the choice.
@@ -47,7 +47,7 @@ def hold(
     """
     if held_out is None and benign is None:
         choice, held = _split(prompts, seed)
-        return Held(choice, held.where(True).texts, held.where(False).texts, split=True)
+        return HeldOut(choice, held.where(True).texts, held.where(False).texts, split=True)
     extra, extra_benign = held_out or Prompts((), ()), benign or Prompts((), ())
     held, held_benign = extra.without(prompts.texts), extra_benign.without(prompts.texts)
     negatives = [
@@ -64,7 +64,7 @@ def hold(
         raise RequestError(
             f"no held-out prompt is left ({why}): give prompts that were not used for the choice"
         )
-    return Held(prompts, target, tuple(dict.fromkeys([*negatives, *held_benign.texts])), dropped)
+    return HeldOut(prompts, target, tuple(dict.fromkeys([*negatives, *held_benign.texts])), dropped)
 
 
 def _split(prompts: Prompts, seed: int) -> tuple[Prompts, Prompts]:
