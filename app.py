@@ -9,12 +9,12 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from pages.shared import frame, state
 
-claimed = PagesManager.uses_pages_directory  # true only before the server's first st.navigation
+is_first_run = PagesManager.uses_pages_directory  # until the server's first st.navigation
 ASSETS = Path(__file__).parent / "pages" / "shared" / "assets"
 
 st.set_page_config(
     page_title="EP Explorer",
-    # a local file: the named icons are fetched from the network
+    # a local file, because named icons are fetched from the network
     page_icon=str(ASSETS / "icon.svg"),
     layout="wide",
     initial_sidebar_state=232,
@@ -32,7 +32,7 @@ page = st.navigation(
         st.Page("pages/compare/page.py", title="Compare", url_path="compare"),
         st.Page("pages/steer/page.py", title="Steer", url_path="steer"),
         st.Page("pages/behaviour/page.py", title="Behaviour", url_path="behaviour"),
-        # for links
+        # so that links to /atlas work: the address of the default page is "/"
         st.Page(
             lambda: state.forward("atlas"), title="Atlas", url_path="atlas", visibility="hidden"
         ),
@@ -40,11 +40,11 @@ page = st.navigation(
     position="top",
 )
 
-if claimed and page.url_path:
-    frame.load_again()
-frame.begin()
+if is_first_run and page.url_path:
+    frame.reload_page()
+frame.add_styles()
 with frame.error_boundary():
     state.synchronise()
     frame.sidebar()
     page.run()
-state.mirror()
+state.write_url()

@@ -94,7 +94,8 @@ def _make(path: Path, size: int, width: int) -> float:
 
 def make(path: str, size: int, width: int) -> None:
     """Write a synthetic dictionary with much text as `.ep.h5`, and its arrays as `.npz`."""
-    from ep.method.dictionary import Dictionary, MemorySource
+    from ep.method.dictionary import Dictionary
+    from ep.method.source import MemorySource
     from ep.storage import open as reopen
     from ep.storage import save
     from ep.storage.schema import ARRAYS

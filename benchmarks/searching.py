@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.views.passages import AFTER, BEFORE
 from ep.views.search import Index
 

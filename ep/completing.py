@@ -18,7 +18,8 @@ import numpy as np
 
 from ep.describing import lenses, name_groups, stored_passages, token_texts, vocabulary
 from ep.errors import ModelError
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.progress import Report, silent
 from ep.storage.file import open as open_dictionary
 from ep.storage.schema import ARRAYS

@@ -20,8 +20,9 @@ import numpy as np
 from ep.config import BuildConfig
 from ep.corpus import Corpus
 from ep.method.calibration import Calibration
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
 from ep.method.draft import Draft
+from ep.method.source import MemorySource
 from ep.method.surroundings import group_names, surround
 
 if TYPE_CHECKING:

@@ -1,4 +1,6 @@
-"""Token text for display: visible whitespace, harmless control characters, long tokens shortened.
+"""Token text: decoded from bytes, and made ready for display.
+
+For display whitespace becomes visible, control characters harmless, and long tokens short.
 
 Text from models and corpora must be treated as hostile. The results here are plain text: code that
 displays them must escape them for its medium (`pages/shared/tokens.py` does so for HTML,
@@ -8,6 +10,7 @@ displays them must escape them for its medium (`pages/shared/tokens.py` does so 
 from __future__ import annotations
 
 import unicodedata
+from codecs import getincrementaldecoder
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -83,3 +86,29 @@ def _visible(character: str, spaces: bool) -> tuple[str, bool]:
         # Cf, Zl and Zp characters are not drawn, and may reorder or hide the text beside them.
         return f"‹{code:04X}›", True
     return character, False
+
+
+def split_text(pieces: list[bytes]) -> tuple[str, ...]:
+    """Decode token bytes into strings whose concatenation is the decoded text.
+
+    A character split over several tokens goes to the first of them. Bytes that are not UTF-8 become
+    U+FFFD, as in bytes.decode("utf-8", "replace").
+    """
+    # The decoder keeps the bytes of an unfinished character. The bytes that complete it belong to
+    # `owner`, the token with the character's first byte.
+    decoder = getincrementaldecoder("utf-8")("replace")
+    texts, owner = [""] * len(pieces), 0
+    for i, piece in enumerate(pieces):
+        for byte in piece:
+            is_continued = decoder.getstate()[0] != b""
+            text = decoder.decode(bytes([byte]))
+            if is_continued:
+                texts[owner] += text[:1]
+                texts[i] += text[1:]
+            else:
+                texts[i] += text
+            if text or not is_continued:
+                owner = i
+    if pieces:
+        texts[owner] += decoder.decode(b"", final=True)
+    return tuple(texts)

@@ -14,14 +14,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.models.pairing import named_in
 from ep.storage import save
 from ep.views import colorings
 from ep.views.search import Hits
 from ep.views.tables import opening_region
 from pages.atlas.settings import Settings
-from pages.atlas.table import brush_text, listed
+from pages.atlas.table import brush_text, listed_ids
 from pages.shared import jobs, loading, models, state
 from pages.shared.links import codec
 from tests.fixtures.dictionaries import synthetic
@@ -217,10 +218,10 @@ def test_search_brush_and_size_narrow_the_table_together(library: Path) -> None:
     hits = Hits(np.array([9, 4, 150, 7]), np.zeros(4, np.int64))
     brushed = np.array([4, 7, 9, 11])
     least = int(np.sort(count[[4, 7, 9]])[1])
-    ids = listed(found, 33, hits, brushed, least)
+    ids = listed_ids(found, 33, hits, brushed, least)
     assert ids.tolist() == [k for k in (9, 4, 7) if count[k] >= least]
-    assert listed(found, 33, None, np.array([], np.int64), 1)[0] == 33
-    assert 33 not in listed(found, 33, None, brushed, 1)
+    assert listed_ids(found, 33, None, np.array([], np.int64), 1)[0] == 33
+    assert 33 not in listed_ids(found, 33, None, brushed, 1)
 
 
 def test_a_list_is_made_of_the_brushed_regions(visit: Visit, library: Path) -> None:
@@ -318,7 +319,9 @@ def test_a_model_is_looked_for_beside_its_dictionary_first(library: Path) -> Non
 
 
 def test_a_long_prompt_stays_out_of_the_url() -> None:
-    short, long = (state._selected(state.Selection("d", 1, prompt="x" * n)) for n in (10, 5000))
+    short, long = (
+        state._selection_query(state.Selection("d", 1, prompt="x" * n)) for n in (10, 5000)
+    )
     assert short["q"] == "x" * 10 and "q" not in long
 
 

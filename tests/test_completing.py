@@ -16,7 +16,8 @@ from ep.building import build
 from ep.completing import complete
 from ep.config import BuildConfig
 from ep.errors import ModelError
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.models import LanguageModel, load
 from ep.storage import check
 from ep.storage.published import convert

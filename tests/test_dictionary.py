@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from ep.errors import ActivationError, DictionaryFileError, UnknownRegion
-from ep.method.dictionary import BANDS, LENSES, Dictionary, MemorySource, split_text
+from ep.method.dictionary import Dictionary
+from ep.method.region import BANDS, LENSES
+from ep.method.source import MemorySource
+from ep.text import split_text
 from tests.fixtures.dictionaries import synthetic
 
 K, D = 40, 16

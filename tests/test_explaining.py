@@ -18,6 +18,7 @@ import ep
 from ep.cli import main
 from ep.errors import RequestError, ServiceError
 from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.models import endpoint
 from ep.models.endpoint import MOST_BYTES, Endpoint
 from ep.storage import edits
@@ -168,7 +169,7 @@ def test_a_region_without_excerpts_is_refused() -> None:
     arrays = {n: bare.column(n) for n in bare.source._arrays if not n.startswith("excerpt_")}
     with pytest.raises(RequestError, match="at least two"):
         explain(
-            Dictionary(ep.method.dictionary.MemorySource(arrays), bare.info, 4),
+            Dictionary(MemorySource(arrays), bare.info, 4),
             1,
             lambda messages: "x",
         )

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.studies import grouping, naming, wording
 from ep.views import colorings, tables
 from tests.fixtures.dictionaries import synthetic

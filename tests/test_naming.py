@@ -12,7 +12,8 @@ import pytest
 
 import ep
 from ep.errors import UnknownRegion
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.studies.naming import (
     LONGEST_TOKEN,
     automatic,

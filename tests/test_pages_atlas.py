@@ -152,7 +152,7 @@ def test_who_switches_the_path_on_or_types_a_text_has_it_read() -> None:
 
 
 def test_a_large_map_is_measured_when_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimates, "products", lambda multiply_adds: 100.0)
+    monkeypatch.setattr(estimates, "matrix_products", lambda multiply_adds: 100.0)
     app = show("atlas", KEY)
     assert "trustworthiness" not in told(app)["note"] and nothing_was_started()
     assert "is not measured yet. It takes about 2 min." in said(app)

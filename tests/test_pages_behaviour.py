@@ -233,7 +233,7 @@ def test_a_strangers_run_is_not_seen_but_its_result_serves_everyone(
         second = show("behaviour", keys["own"], **link)
         page = well(second)
         assert "Taking it out" not in page and not job_buttons(second)
-        assert jobs.FOR_SOMEBODY_ELSE in page and "Nothing has been tried yet" in page
+        assert jobs.RUNNING_FOR_ANOTHER in page and "Nothing has been tried yet" in page
     finished(first)
     for at in (first, second.run()):
         assert "Regions by prompts covered" in well(at) and not job_buttons(at)

@@ -16,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 from ep import reseeding
 from ep.corpus import Corpus
 from ep.errors import RequestError
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.models import LanguageModel
 from ep.studies import matching as study
 from pages.compare import nulls, pairing

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.storage import edits, save
 from ep.storage.labels import Labels
 from ep.storage.schema import ARRAYS
 from ep.views.excerpts import aligned
 from pages.region.lacking import sentence
-from pages.region.passages import _doubted
+from pages.region.passages import _unconfirmed
 from pages.shared import loading
 from pages.shared.tokens import aligned as printed
 from tests.fixtures.dictionaries import synthetic
@@ -79,8 +80,8 @@ def test_excerpts_the_model_does_not_confirm_are_marked_and_counted() -> None:
     rows = [aligned(excerpt) for excerpt in region.excerpts]
     doubts = sum(row.agrees is False for row in rows)
     assert 0 < doubts < len(rows) and printed(rows, "#000000").count("Not confirmed") == doubts
-    assert f"{doubts} of {len(rows)} excerpts" in _doubted(region)
-    assert not _doubted(made.region(0)) and "Not confirmed" not in printed(
+    assert f"{doubts} of {len(rows)} excerpts" in _unconfirmed(region)
+    assert not _unconfirmed(made.region(0)) and "Not confirmed" not in printed(
         map(aligned, made.excerpts(0)), "#000000"
     )
 

@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from ep.errors import ServiceError
 from ep.models.turns import Turns
 from pages.shared import jobs
-from pages.shared.jobs import MOST_ENDED, MOST_RESULTS, Board, Job
+from pages.shared.jobs import MAX_ENDED, MAX_RESULTS, Board, Job
 from tests.fixtures.pages import said
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +39,7 @@ def until(true: Callable[[], bool]) -> None:
 def test_the_result_is_kept_under_its_key_for_everyone(board: Board) -> None:
     job = board.start("k", "Work", lambda job: job.report("half", 0.5) or 7, "ann")
     until(lambda: job.state == "done")
-    assert (job.result, job.doing, job.share) == (7, "half", 0.5)
+    assert (job.result, job.activity, job.share) == (7, "half", 0.5)
     assert board.get("k") is job and board.results.get("k") == 7
 
 
@@ -69,11 +69,11 @@ def test_two_who_ask_share_one_job_and_it_ends_with_the_last(board: Board) -> No
 
 
 def test_nothing_grows_for_ever(board: Board) -> None:
-    done = [board.start(f"k{n}", "Work", lambda job: 1, "ann") for n in range(3 * MOST_ENDED)]
+    done = [board.start(f"k{n}", "Work", lambda job: 1, "ann") for n in range(3 * MAX_ENDED)]
     until(lambda: all(job.state == "done" for job in done))
     board.start("last", "Work", lambda job: 1, "ann")
-    assert len(board.jobs()) <= MOST_ENDED + 1
-    assert len(board.results) <= MOST_RESULTS
+    assert len(board.jobs()) <= MAX_ENDED + 1
+    assert len(board.results) <= MAX_RESULTS
 
 
 def test_cancel_takes_hold_at_the_next_step(board: Board) -> None:
@@ -148,9 +148,9 @@ def _too_quick() -> None:
 
     from pages.shared import jobs
 
-    jobs.settle()
+    jobs.run_callbacks()
     made = jobs.result("quick")
-    if made is None and jobs.mine("quick") is None:
+    if made is None and jobs.own_job("quick") is None:
         job = jobs.start("quick", "Work", lambda job: 7, lambda result: st.text(f"then {result}"))
         while job.state == "running":
             sleep(0.01)
@@ -181,9 +181,9 @@ def _asks(seconds: float) -> None:
 
     from tests.test_pages_jobs import WORLD
 
-    jobs.settle()
+    jobs.run_callbacks()
     with frame.error_boundary():
-        found = jobs.outcome("counted", "Counting", work, seconds=seconds, button="Count")
+        found = jobs.result_or_offer("counted", "Counting", work, seconds=seconds, button="Count")
         st.text(f"counted {found}" if found else "not counted")
 
 
@@ -246,7 +246,7 @@ def test_a_visitor_is_one_person_in_the_models_queue_on_all_pages() -> None:
             self.turns = turns
 
     def work(name: str, job: Job) -> None:
-        with jobs.turn(job, Model()):  # type: ignore[arg-type]
+        with jobs.model_turn(job, Model()):  # type: ignore[arg-type]
             order.append(name)
             hold.wait(10)
 

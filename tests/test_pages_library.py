@@ -99,7 +99,7 @@ def test_a_pickle_is_read_under_a_free_name_and_a_foreign_one_is_refused(tmp_pat
     assert intake.is_pickle(" 'x.PKL' ") and not intake.is_pickle("x.ep.h5")
     made = [
         intake.read_pickle(
-            intake.keep("../gemma-x_layer3.pkl", io.BytesIO(data), folder),
+            intake.store_pickle("../gemma-x_layer3.pkl", io.BytesIO(data), folder),
             "a",
             folder,
             lambda said, share: None,
@@ -108,11 +108,11 @@ def test_a_pickle_is_read_under_a_free_name_and_a_foreign_one_is_refused(tmp_pat
     ]
     assert len(set(made)) == 2 and all(len(ep.open(path)) == 12 for path in made)
     assert all(ep.open(path).info["title"].startswith("gemma-x") for path in made)
-    kept = intake.keep("bad.pkl", io.BytesIO(b"\x80\x05garbage"), folder)
+    kept = intake.store_pickle("bad.pkl", io.BytesIO(b"\x80\x05garbage"), folder)
     with pytest.raises(DictionaryFileError, match=r"bad\.pkl") as caught:
         intake.read_pickle(kept, "bad.pkl", folder, lambda said, share: None)
     assert str(tmp_path) not in str(caught.value)
-    intake.drop(kept)
+    intake.remove_pickle(kept)
     assert sorted(folder.glob("*.ep.h5")) == sorted(made) and not kept.parent.exists()
 
 

@@ -19,12 +19,12 @@ from pages.shared.links import (
     LONGEST,
     codec,
     flag,
+    integer,
+    integers,
     number,
     one_of,
+    parse_integer,
     text,
-    whole,
-    whole_number,
-    wholes,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,11 +36,11 @@ class Sample:
     view: str = one_of("view", ("map", "table"), "map")
     kind: str | None = one_of("kind", ("a", "b"), None)
     wide: bool = flag("wide")
-    at: int | None = whole("at")
-    k: int = whole("k", 3, 2, 10)
+    at: int | None = integer("at")
+    k: int = integer("k", 3, 2, 10)
     strength: float | None = number("str", None, -5.0, 5.0)
     query: str = text("find", longest=40)
-    more: tuple[int, ...] = wholes("more", 4)
+    more: tuple[int, ...] = integers("more", 4)
     private: int = 0
 
 
@@ -114,5 +114,5 @@ def test_long_values_stay_in_the_session() -> None:
 def test_whole_numbers_are_bounded_by_what_they_index(
     given: str, stop: int, number: int | None
 ) -> None:
-    assert whole_number(given, stop) == number
-    assert all(whole_number(wild, 5) is None for wild in WILD)
+    assert parse_integer(given, stop) == number
+    assert all(parse_integer(wild, 5) is None for wild in WILD)

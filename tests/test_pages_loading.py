@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ep.storage import save
+from ep.storage import Shelf, save
 from pages.shared import loading
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.pages import Visit, said
@@ -53,3 +53,13 @@ def test_a_file_with_tokens_has_nothing_to_wait_for(
     save(synthetic(60, 16, family="whole"), own_shelf / "whole.ep.h5")
     visit()
     assert spoken == []
+
+
+def test_a_link_to_a_file_newer_than_the_last_scan_opens_it(own_shelf: Path, visit: Visit) -> None:
+    save(synthetic(60, 16, family="whole"), own_shelf / "whole.ep.h5")
+    visit()
+    save(synthetic(40, 16, seed=2, family="later"), own_shelf / "later.ep.h5")
+    key = next(entry.key for entry in Shelf((own_shelf,)).entries if entry.family == "later")
+    app = visit(d=key)
+    assert app.session_state["state_selection"].dictionary == key
+    assert "is on the shelf" not in said(app)

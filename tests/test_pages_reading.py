@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from pages.shared import estimates, jobs, loading, models, reading
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic

@@ -27,16 +27,16 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     yield from shelf(tmp_path_factory)
 
 
-def run_of(key: str, setting: Setting) -> tuple[worker.Live, jobs.Job, Thread]:
+def run_of(key: str, setting: Setting) -> tuple[worker.LiveRun, jobs.Job, Thread]:
     """A run outside any page, on a thread of its own."""
     dictionary, model = loading.dictionary(key), model_of(key)
-    live, job = worker.Live(key, setting, ""), jobs.Job("Steering", "me")
+    live, job = worker.LiveRun(key, setting, ""), jobs.Job("Steering", "me")
     steps = ep.steer(dictionary, model, setting, stopped=lambda: live.stopping)
     work = partial(worker._write, live, steps, model, "a run", "me")
     return live, job, Thread(target=job.run, args=(work,))
 
 
-def texts(live: worker.Live) -> tuple[Continuation, ...]:
+def texts(live: worker.LiveRun) -> tuple[Continuation, ...]:
     return live.run.continuations if live.run else live.progress.continuations
 
 

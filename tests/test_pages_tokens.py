@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ep.method.dictionary import Excerpt
+from ep.method.region import Excerpt
 from ep.text import label
 from ep.views import excerpts
 from pages.shared import tokens
@@ -49,7 +49,7 @@ def _made(token: str) -> list[str]:
     return [
         tokens.chip(token, COLOR, 0.3, title=token),
         tokens.chips([token, token]),
-        tokens.marked(token, COLOR),
+        tokens.marked_token(token, COLOR),
         tokens.aligned(rows, COLOR),
         tokens.full_text(rows, COLOR),
         tokens.one_line(rows, COLOR),

@@ -20,7 +20,8 @@ import pytest
 
 from ep import storage
 from ep.errors import DictionaryFileError, StorageError
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.storage import file as file_module
 from ep.storage import writing
 from ep.storage.schema import ARRAYS, BLOCK_BYTES

@@ -14,8 +14,9 @@ import pytest
 import ep
 from ep.cli import main
 from ep.errors import RequestError
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
 from ep.method.nearest import folded_cosine
+from ep.method.source import MemorySource
 from ep.studies import between as study
 from tests.fixtures.dictionaries import synthetic
 

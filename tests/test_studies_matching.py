@@ -13,7 +13,8 @@ import pytest
 import ep
 from ep import reseeding
 from ep.errors import CorpusError, RequestError
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.studies import final_token, inputs
 from ep.studies import matching as study
 from ep.studies.matching import MOVED, ONLY, PERSISTED

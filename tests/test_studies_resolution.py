@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from ep.errors import RequestError, UnknownRegion
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
 from ep.method.draft import Draft
 from ep.method.members import Events
 from ep.method.saturation import StopRule
+from ep.method.source import MemorySource
 from ep.studies import resolution as study
 from ep.studies.parting import Rung, apart_for_good, cosine, first_apart, part
 from ep.views import flow as view

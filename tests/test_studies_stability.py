@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from ep.errors import RequestError
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.studies import stability
 from pages.region.stability import FIFTHS, MEASURED
 from tests.fixtures.dictionaries import synthetic

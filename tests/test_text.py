@@ -8,7 +8,7 @@ import unicodedata
 
 import pytest
 
-from ep.method.dictionary import Excerpt
+from ep.method.region import Excerpt
 from ep.text import LONGEST, label, plain, segments, shorten
 from ep.views import excerpts
 from tests.fixtures.dictionaries import HOSTILE

@@ -17,7 +17,8 @@ import pytest
 import ep
 from ep.cli import main
 from ep.errors import RequestError
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.views import export, full
 from tests.fixtures.dictionaries import HOSTILE, synthetic
 

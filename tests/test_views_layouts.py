@@ -11,7 +11,8 @@ import pytest
 
 import ep
 from ep.errors import ConfigError, RequestError
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.method.surroundings import principal_axes
 from ep.storage import maps
 from ep.storage.sidecar import MAPS, beside

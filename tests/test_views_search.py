@@ -7,7 +7,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.views.passages import AFTER, BEFORE, fold
 from ep.views.search import EXCERPTS, LABEL, LENS, REASONS, Index
 from tests.fixtures.dictionaries import synthetic

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ep.errors import RequestError
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.views import blob, colorings, layouts, sphere, tables
 from tests.fixtures.blobs import unpack
 from tests.fixtures.dictionaries import synthetic

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ep.errors import UnknownRegion
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.views import splash
 from tests.fixtures.dictionaries import synthetic
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ep.errors import RequestError
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.storage import edits
 from ep.storage.labels import Labels
 from ep.views import tables

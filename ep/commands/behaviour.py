@@ -11,6 +11,7 @@ from typing import Any
 from ep.commands.options import add_command
 from ep.errors import RequestError
 from ep.method.dictionary import BASES
+from ep.models.interventions import REMOVING
 
 JUDGES = ("phrases", "regex", "endpoint", "label")
 KEY = "EP_JUDGE_KEY"
@@ -26,6 +27,20 @@ def add(subparsers: Any) -> None:
         behaviour,
     )
     parser.add_argument("file", help="an .ep.h5 file")
+    _add_prompts(parser)
+    _add_judge(parser)
+    _add_trial(parser)
+    parser.add_argument("--tokens", type=int, metavar="N", help="tokens of an answer at most")
+    parser.add_argument(
+        "--model",
+        default=None,
+        help="Hub name or folder of the model (default: as stated in the file)",
+    )
+    _add_output(parser)
+
+
+def _add_prompts(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the prompts."""
     parser.add_argument(
         "--prompts", required=True, metavar="FILE", help="CSV or JSONL to choose the region on"
     )
@@ -49,6 +64,10 @@ def add(subparsers: Any) -> None:
         metavar="NAME",
         help="column with the label (default label)",
     )
+
+
+def _add_judge(parser: argparse.ArgumentParser) -> None:
+    """Add the options that decide what counts as the behaviour."""
     parser.add_argument(
         "--judge",
         choices=JUDGES,
@@ -73,12 +92,16 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--endpoint-model", default="", metavar="NAME", help="name of the model on that server"
     )
+
+
+def _add_trial(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the trial and of its repeats."""
     parser.add_argument(
         "--region", type=int, metavar="ID", help="ablate this region instead of the best candidate"
     )
     parser.add_argument(
         "--mode",
-        choices=("ablate", "swap"),
+        choices=REMOVING,
         default="ablate",
         help="swap also puts in the mean of a region that rarely behaves so (default ablate)",
     )
@@ -108,12 +131,10 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--layer", type=int, metavar="L", help="fail unless this is the layer of the dictionary"
     )
-    parser.add_argument("--tokens", type=int, metavar="N", help="tokens of an answer at most")
-    parser.add_argument(
-        "--model",
-        default=None,
-        help="Hub name or folder of the model (default: as stated in the file)",
-    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the output."""
     parser.add_argument(
         "--limit",
         type=int,

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ep import reseeding
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.storage import open as open_file
 from ep.storage import save
 

@@ -7,12 +7,10 @@ it has been read; arrays are read-only. Their names, shapes and dtypes are in `d
 
 from __future__ import annotations
 
-from codecs import getincrementaldecoder
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -20,139 +18,15 @@ from ep.errors import DictionaryFileError, UnknownRegion
 from ep.method.assignment import Assignment
 from ep.method.geometry import cosine_distance, directions
 from ep.method.nearest import nearest_exemplar
+from ep.method.region import BANDS, LENSES, SCALARS, Excerpt, Region, TokenScore
+from ep.method.source import Source
+from ep.text import split_text
 
 Basis = Literal["exemplar", "mean"]
 """Which direction represents a region: its exemplar, or the mean of its arrival members."""
 BASES: tuple[Basis, ...] = get_args(Basis)
-BANDS = ("near", "spread", "far")
-"""The bands of excerpts, by the number stored in `excerpt_band`."""
-LENSES = (
-    "exemplar_up",
-    "exemplar_down",
-    "mean_up",
-    "mean_down",
-    "exemplar_shift_up",
-    "exemplar_shift_down",
-)
-"""The stored logit lenses of a region; see `docs/format.md`."""
 ASSIGN_CHUNK_BYTES = 64 * 2**20
 """Memory for the distances of one block of activations."""
-
-
-@runtime_checkable
-class Source(Protocol):
-    """The arrays of a dictionary: in memory while it is built, in a file afterwards."""
-
-    def __contains__(self, name: str) -> bool: ...
-
-    def read(self, name: str, start: int | None = None, stop: int | None = None) -> np.ndarray:
-        """Return the array called `name`, or its rows start to stop."""
-        ...
-
-
-class MemorySource:
-    """Arrays in memory, of which it gives read-only views.
-
-    arrays: the arrays by name.
-    """
-
-    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._arrays = {name: np.asarray(array).view() for name, array in arrays.items()}
-        for array in self._arrays.values():
-            array.setflags(write=False)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._arrays
-
-    def read(self, name: str, start: int | None = None, stop: int | None = None) -> np.ndarray:
-        """Return the array called `name`, or its rows start to stop, as a read-only view."""
-        return self._arrays[name][start:stop]
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """One passage with one marked position.
-
-    passage: number of the passage.
-    position: index of the marked token in the model's input, including the beginning-of-sequence
-        token.
-    pieces: the passage's tokens as text, in order; "".join(pieces) is the passage. In a file
-        without token ids (a published dictionary that no model has completed yet) it is the whole
-        text in one piece.
-    distance: cosine distance of the activation at that token to the exemplar, in [0, 2].
-    band: "near", "spread", "far", or "founder" for the activation that founded the region.
-    is_plain: True where the passage is stored without tokens.
-    agrees: whether the model that completed a published file found the activation at that distance;
-        None where no model checked it.
-    """
-
-    passage: int
-    position: int
-    pieces: tuple[str, ...]
-    distance: float
-    band: str
-    is_plain: bool = False
-    agrees: bool | None = None
-
-    @property
-    def marked(self) -> int | None:
-        """The index of the marked token within `pieces`; None where there are no tokens."""
-        return None if self.is_plain else self.position
-
-    @property
-    def token(self) -> str:
-        """The text of the marked token; empty where there are no tokens."""
-        return "" if self.is_plain else self.pieces[self.position]
-
-
-class TokenScore(NamedTuple):
-    """The text of a token and a value: a logit, a count or a share."""
-
-    token: str
-    value: float
-
-
-@dataclass(frozen=True)
-class Region:
-    """Everything stored about one region; definitions and units are in `docs/format.md`.
-
-    id: the region's id, its row in all arrays.
-    columns: its entries in the stored arrays among `SCALARS`, by name.
-    lens: (token, logit) pairs of each stored lens, strongest first, by name; see `LENSES`.
-    tokens: the most frequent tokens of the members, with counts.
-    next_tokens: the most frequent tokens after them, with counts.
-    nearest: (region id, distance) of the nearest other exemplars, closest first.
-    founder: the excerpt of the activation that founded it; None where it is not stored.
-    excerpts: the stored excerpts; see `Dictionary.excerpts`.
-    rivals: (region id, members) pairs, most frequent first.
-    coarser: (region id in the next coarser dictionary, members) pairs, most members first.
-    """
-
-    id: int
-    columns: Mapping[str, Any]
-    lens: Mapping[str, tuple[TokenScore, ...]]
-    tokens: tuple[TokenScore, ...]
-    next_tokens: tuple[TokenScore, ...]
-    nearest: tuple[tuple[int, float], ...]
-    founder: Excerpt | None
-    excerpts: tuple[Excerpt, ...]
-    rivals: tuple[tuple[int, int], ...] = ()
-    coarser: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def count_arrival(self) -> int:
-        """Number of arrival members."""
-        return int(self.columns["count_arrival"])
-
-    @property
-    def count_voronoi(self) -> int:
-        """Number of Voronoi members."""
-        return int(self.columns["count_voronoi"])
-
-    @property
-    def coherence(self) -> float:
-        """‖Σû‖/N over the arrival members, in [0, 1]."""
-        return float(self.columns["coherence"])
 
 
 class Dictionary:
@@ -468,49 +342,3 @@ class Dictionary:
                 f"{len(pieces)} tokens"
             )
         return Excerpt(passage, position, pieces, distance, band, agrees=agrees)
-
-
-def split_text(pieces: list[bytes]) -> tuple[str, ...]:
-    """Decode token bytes into strings whose concatenation is the decoded text.
-
-    A character split over several tokens goes to the first of them. Bytes that are not UTF-8 become
-    U+FFFD, as in bytes.decode("utf-8", "replace").
-    """
-    # The decoder keeps the bytes of an unfinished character. The bytes that complete it belong to
-    # `owner`, the token with the character's first byte.
-    decoder = getincrementaldecoder("utf-8")("replace")
-    texts, owner = [""] * len(pieces), 0
-    for i, piece in enumerate(pieces):
-        for byte in piece:
-            is_continued = decoder.getstate()[0] != b""
-            text = decoder.decode(bytes([byte]))
-            if is_continued:
-                texts[owner] += text[:1]
-                texts[i] += text[1:]
-            else:
-                texts[i] += text
-            if text or not is_continued:
-                owner = i
-    if pieces:
-        texts[owner] += decoder.decode(b"", final=True)
-    return tuple(texts)
-
-
-SCALARS = (
-    "count_arrival",
-    "count_voronoi",
-    "coherence",
-    "mean_distance",
-    "max_distance",
-    "distance_sum",
-    "distance_square_sum",
-    "founded_at",
-    "founder_passage",
-    "founder_position",
-    "founder_token",
-    "neighbourhood",
-    "exemplar_mean_cosine",
-    "rival_seen",
-    "contested",
-)
-"""The arrays with one value per region that `Region.columns` contains."""

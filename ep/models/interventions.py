@@ -37,6 +37,8 @@ PUSHING: tuple[Mode, ...] = ("add", "clamp")
 
 The strength of the other modes is the share of the part in the span that is projected out.
 """
+REMOVING: tuple[Mode, ...] = ("ablate", "swap")
+"""Modes that project the span out; a swap then puts another region's mean in."""
 Scope = Literal["all", "prompt", "generated", "last"]
 """The positions that are changed.
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ep.method.dictionary import split_text
 from ep.models.activations import read
 from ep.models.chat import Message
 from ep.models.loading import LanguageModel
 from ep.shapes import Bool, Float32
+from ep.text import split_text
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ep.errors import DictionaryFileError
-from ep.method.dictionary import Source
+from ep.method.source import Source
 from ep.storage.provenance import canonical
 from ep.storage.schema import ARRAYS, BLOCK_BYTES, Array
 

@@ -23,10 +23,11 @@ import numpy as np
 
 from ep.errors import RequestError
 from ep.method.calibration import CenterSum, Thresholds
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
 from ep.method.geometry import directions
 from ep.method.leaders import Leaders
 from ep.method.members import ArrivalMembers
+from ep.method.source import MemorySource
 from ep.shapes import Bool, Float32, Int64
 from ep.studies.judging import Judge
 from ep.studies.quality import Answer, QualityCheck

@@ -12,7 +12,8 @@ from itertools import chain, zip_longest
 
 import numpy as np
 
-from ep.method.dictionary import BANDS, Dictionary, Excerpt
+from ep.method.dictionary import Dictionary
+from ep.method.region import BANDS, Excerpt
 
 SHOWN, AGAINST, HELD = 12, 6, 8
 """Most snippets of the region to show, of its neighbours to show beside them, and to hold back."""

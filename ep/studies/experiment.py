@@ -24,7 +24,7 @@ from ep.method.dictionary import Basis, Dictionary
 from ep.models import LanguageModel
 from ep.models.answering import Answered, answers, final_activations, own_answers
 from ep.models.generation import Sampling
-from ep.models.interventions import Intervention, of_regions, random_control
+from ep.models.interventions import Intervention, Mode, of_regions, random_control
 from ep.progress import Report, silent
 from ep.shapes import Bool, Float32, Int64
 from ep.studies.behaviour import (
@@ -231,7 +231,7 @@ class Bench:
         self,
         found: Placement,
         region: int | None = None,
-        mode: str = "ablate",
+        mode: Mode = "ablate",
         controls: bool = True,
         report: Report = silent,
         seed: int = 0,
@@ -384,7 +384,7 @@ def repeat(
     seeds: int = 4,
     percentile: float = 4.0,
     share: float = BEHAVING_SHARE,
-    mode: str = "ablate",
+    mode: Mode = "ablate",
     report: Report = silent,
 ) -> Iterator[Attempt]:
     """Yield one attempt for each order of the stream, as soon as it is finished.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ep.method.dictionary import BANDS, Excerpt
+from ep.method.region import BANDS, Excerpt
 
 LEFT_CHARACTERS = 110
 RIGHT_CHARACTERS = 150

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from ep.method.dictionary import LENSES, SCALARS, Dictionary
+from ep.method.dictionary import Dictionary
+from ep.method.region import LENSES, SCALARS
 from ep.storage.labels import Labels
 from ep.views.export import table
 from ep.views.prompt import Reading

@@ -1,1 +1,1 @@
-"""The Atlas page: `page` draws it, the other modules are its parts."""
+"""The Atlas page: `page` draws it, and the other modules are its parts."""

@@ -1,5 +1,5 @@
-"""The Atlas' card of the selected region: its tokens, key numbers, three excerpts, and the way to
-its page.
+"""The Atlas' card of the selected region: tokens, key numbers, three excerpts, and a button that
+opens its page.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from ep.views import excerpts, palette, tables
 from pages.shared import state, tokens
 
 LENS_SHOWN, EXCERPTS_SHOWN = 7, 3
-LACKING = (
+NO_TOKENS = (
     '<div class="ep-k">No tokens and no logit lens in this file: its model adds them, in '
     "the Library.</div>"
 )
 
 
 def card(dictionary: Dictionary, region: int, label: str = "") -> None:
-    """Draws the card. label: what people or models call the region, if anybody named it."""
+    """Draw the card of a region. label: its best label, or an empty text."""
     color = palette.region_color(dictionary, region)
     group = tables.group_names(dictionary)[palette.group_of(dictionary, region)]
     lens = [token for token, _ in dictionary.lens(region)[:LENS_SHOWN]]
-    shown = lens or [token for token, _ in dictionary.region(region).tokens[:LENS_SHOWN]]
+    names = lens or [token for token, _ in dictionary.region(region).tokens[:LENS_SHOWN]]
     about = (
         "logit lens of the exemplar"
         if lens
         else "most common tokens of its members"
-        if shown
+        if names
         else ""
     )
     chips = (
-        tokens.row((tokens.chip(token, color, 0.26) for token in shown), one_line=True)
-        if shown
-        else LACKING
+        tokens.row((tokens.chip(token, color, 0.26) for token in names), one_line=True)
+        if names
+        else NO_TOKENS
     )
     with st.container(border=True, gap="small"):
         st.html(
@@ -46,7 +46,7 @@ def card(dictionary: Dictionary, region: int, label: str = "") -> None:
             + '<div class="ep-gap"></div>'
             + tokens.facts(*_facts(dictionary, region))
             + '<div class="ep-gap"></div>'
-            + (_passages(dictionary, region, color) if "excerpt_offsets" in dictionary else "")
+            + (_excerpts(dictionary, region, color) if "excerpt_offsets" in dictionary else "")
         )
         if st.button(
             "Open region", type="primary", icon=":material/arrow_forward:", icon_position="right"
@@ -55,7 +55,8 @@ def card(dictionary: Dictionary, region: int, label: str = "") -> None:
 
 
 def _facts(dictionary: Dictionary, region: int) -> list[tuple[str, str, str]]:
-    counted = (
+    """Return the key numbers that the file contains, as (label, value, tooltip)."""
+    counts = (
         (
             "members, Voronoi",
             "count_voronoi",
@@ -63,7 +64,7 @@ def _facts(dictionary: Dictionary, region: int) -> list[tuple[str, str, str]]:
         ),
         ("at arrival", "count_arrival", "activations that joined it while the dictionary grew"),
     )
-    measured = (
+    measures = (
         (
             "coherence",
             "coherence",
@@ -77,24 +78,24 @@ def _facts(dictionary: Dictionary, region: int) -> list[tuple[str, str, str]]:
         ),
     )
     facts = [
-        (a, f"{int(dictionary.row(c, region)):,}", why) for a, c, why in counted if c in dictionary
+        (label, f"{int(dictionary.row(column, region)):,}", tooltip)
+        for label, column, tooltip in counts
+        if column in dictionary
     ]
-    for about, column, why in measured:
+    for label, column, tooltip in measures:
         if column in dictionary:
-            value = dictionary.row(column, region)
-            facts.append(
-                (about, f"{float(value[0] if column == 'nearest_distances' else value):.2f}", why)
-            )
+            row = dictionary.row(column, region)
+            value = float(row[0] if column == "nearest_distances" else row)
+            facts.append((label, f"{value:.2f}", tooltip))
     return facts
 
 
-def _passages(dictionary: Dictionary, region: int, color: str) -> str:
-    """Three lines high even where a region has fewer, so that nothing below moves from click to
-    click.
+def _excerpts(dictionary: Dictionary, region: int, color: str) -> str:
+    """Return the region's nearest excerpts as HTML.
+
+    The element is three lines high even where there are fewer, so that the elements below it do
+    not move when another region is selected.
     """
-    return f'<div class="ep-three">{tokens.aligned(_near(dictionary, region), color)}</div>'
-
-
-def _near(dictionary: Dictionary, region: int) -> list[excerpts.Row]:
     bands = excerpts.by_band(dictionary.excerpts(region))
-    return [excerpts.aligned(excerpt) for excerpt in bands.get("near", ())[:EXCERPTS_SHOWN]]
+    rows = [excerpts.aligned(excerpt) for excerpt in bands.get("near", ())[:EXCERPTS_SHOWN]]
+    return f'<div class="ep-three">{tokens.aligned(rows, color)}</div>'

@@ -1,5 +1,5 @@
-"""Atlas: all regions of a dictionary on one or two maps, beside a search, a table, and the selected
-region in short.
+"""The Atlas page: all regions of a dictionary on one or two maps, with a search, a table, and a
+card of the selected region.
 """
 
 from __future__ import annotations
@@ -25,29 +25,31 @@ from pages.shared import frame, labelling, maps, messages, sharing, state
 
 NOTHING_OPEN = "Every region of a dictionary as a cell on one sphere."
 TWO_HIGH = 500
-"""px of each of two maps, so that the card below them begins on the screen."""
+"""Height of each of two maps in pixels, so that the top of the card below them is visible."""
 
 
 def show() -> None:
-    before = state.open_now()
-    frame.page("Atlas", NOTHING_OPEN if before is None else _about(before.dictionary))
+    """Draw the page."""
+    opened = state.opened_or_none()
+    frame.page_head("Atlas", NOTHING_OPEN if opened is None else _about(opened.dictionary))
     key, dictionary, *_ = state.opened()
-    now, labels = state.settings(Settings), labelling.current(key)
-    asked = [layout for layout in (now.layout, now.second) if layout]
+    settings, labels = state.settings(Settings), labelling.current(key)
+    requested = [layout for layout in (settings.layout, settings.second) if layout]
     tools.row(key, dictionary, labels)
-    for layout in dict.fromkeys(asked):
+    for layout in dict.fromkeys(requested):
         umap.umap_panel(key, dictionary, layout)
     prompt_route = route.of_prompt(key, dictionary)
-    # the maps' bytes travel outside the fragment: a click sends none
+    # the maps' data is sent outside the fragment, so that a click does not send it again
     body, foot = st.container(), st.container()
     with foot:
         sent: dict[str, str] = {}
-        drawn = [maps.carried(key, dictionary, layout, sent) for layout in asked]
+        results = [maps.send_available(key, dictionary, layout, sent) for layout in requested]
     with body:
-        _body(drawn, prompt_route)
-    with foot:  # last: it reads the whole file, and whoever draws would wait for that
-        for one in {one.name: one for one in drawn if isinstance(one, maps.Drawn)}.values():
-            drawing.measure(dictionary, one)
+        _body(results, prompt_route)
+    with foot:  # last, because measuring reads the whole file and would delay the maps
+        available = [one for one in results if isinstance(one, maps.AvailableMap)]
+        for map_ in {map_.name: map_ for map_ in available}.values():
+            drawing.measure(dictionary, map_)
 
 
 def _about(dictionary: Dictionary) -> str:
@@ -59,37 +61,40 @@ def _about(dictionary: Dictionary) -> str:
 
 
 @frame.fragment
-def _body(drawn: list[maps.Drawn | str], prompt_route: Route) -> None:
-    """The whole screen below its tools: one selection for maps, card and table, so one fragment."""
+def _body(map_results: list[maps.AvailableMap | str], prompt_route: Route) -> None:
+    """Draw the page below its tools, in one fragment because all parts share the selection.
+
+    map_results: one or two maps; a sentence where a map cannot be drawn.
+    """
     opened = state.opened()
     key, dictionary = opened.key, opened.dictionary
-    memory.notice(key, opened.region)
+    memory.synchronise(key, opened.region)
     labels = labelling.current(key)
     draw = partial(_draw, key=key, dictionary=dictionary, labels=labels, prompt_route=prompt_route)
-    height = None if len(drawn) == 1 else TWO_HIGH
+    height = None if len(map_results) == 1 else TWO_HIGH
     left, right = st.columns(2, gap="medium")
-    if len(drawn) > 1:
+    if len(map_results) > 1:
         below = st.columns(2, gap="medium")
         with below[0]:
             _card(dictionary, opened.region, labels)
         rows = below[1].container(height=330, border=False, gap="small")
     else:
         with right, st.container(height="stretch", gap="small"):
-            _card(dictionary, opened.region, labels)  # first: it is what a click waits for
+            _card(dictionary, opened.region, labels)  # first, so that a click shows it soonest
             rows = st.container(height="stretch", gap="small")
     frame.show_selected()
     with left:
-        draw(drawn[0], memory.MAP, height=height)
-    if len(drawn) > 1:
+        draw(map_results[0], memory.MAP, height=height)
+    if len(map_results) > 1:
         with right:
-            draw(drawn[1], memory.SECOND, height=height)
+            draw(map_results[1], memory.SECOND, height=height)
     with rows:
         ids = table(key, dictionary, labels)
-    _share(drawn[0], prompt_route, ids, opened, labels)
+    _share(map_results[0], prompt_route, ids, opened, labels)
 
 
 def _draw(
-    one: maps.Drawn | str,
+    map_result: maps.AvailableMap | str,
     place: str,
     *,
     height: int | None,
@@ -98,13 +103,15 @@ def _draw(
     labels: Labels,
     prompt_route: Route,
 ) -> None:
-    if isinstance(one, str):
-        messages.box("There is no map of this dictionary", one)
+    """Draw one map, or a box that states why there is none."""
+    if isinstance(map_result, str):
+        messages.box("There is no map of this dictionary", map_result)
     else:
-        drawing.draw(one, place, key, dictionary, labels, prompt_route, height)
+        drawing.draw(map_result, place, key, dictionary, labels, prompt_route, height)
 
 
 def _card(dictionary: Dictionary, region: int, labels: Labels) -> None:
+    """Draw the card of the selected region with its best label."""
     stored = labels.stored(region)
     label = stored[0].text if stored else ""
     if not stored and tables.token_ids(dictionary) is None:
@@ -116,47 +123,45 @@ def _card(dictionary: Dictionary, region: int, labels: Labels) -> None:
 
 
 def _share(
-    one: maps.Drawn | str,
+    map_result: maps.AvailableMap | str,
     prompt_route: Route,
     ids: np.ndarray,
     opened: state.Opened,
     labels: Labels,
 ) -> None:
-    """Export of what is on screen, the code that makes it, the link; files are made when they are
-    asked for.
-    """
+    """Draw the row that exports the page. ids: (n,) regions that the table lists."""
     dictionary, brushed = opened.dictionary, memory.brushed()
-    chosen: dict[str, Callable[[], pa.Table]] = {}
+    exports: dict[str, Callable[[], pa.Table]] = {}
     if len(brushed):
-        chosen["brushed regions"] = partial(full.regions, dictionary, brushed, labels)
-    chosen["listed regions"] = partial(full.regions, dictionary, ids, labels)
-    chosen["all regions"] = partial(full.regions, dictionary, None, labels)
+        exports["brushed regions"] = partial(full.regions, dictionary, brushed, labels)
+    exports["listed regions"] = partial(full.regions, dictionary, ids, labels)
+    exports["all regions"] = partial(full.regions, dictionary, None, labels)
     files: dict[str, Callable[[], bytes]] = {}
     layout = state.settings(Settings).layout
-    if isinstance(one, maps.Drawn):
-        layout = one.layout
+    if isinstance(map_result, maps.AvailableMap):
+        layout = map_result.layout
         files["map.html"] = _map_file(layout, prompt_route, opened, labels)
     files["splash-figure.html"] = lambda: splash.html(
         dictionary, opened.region, brushed, labels
     ).encode()
     files["saelens.zip"] = partial(packed.autoencoder, dictionary)
     files["neuronpedia-features.json"] = lambda: packed.features(dictionary, labels.texts())
-    sharing.bar("atlas_share", chosen, _code(dictionary, layout, ids, brushed), files)
+    sharing.bar("atlas_share", exports, _code(dictionary, layout, ids, brushed), files)
 
 
 def _map_file(
     layout: str, prompt_route: Route, opened: state.Opened, labels: Labels
 ) -> Callable[[], bytes]:
-    """The map as a file of its own, as it is on screen now."""
+    """Return a function that writes the map, as it is on screen now, as an HTML file."""
     dictionary = opened.dictionary
-    shown = drawing.coloring(opened.key, dictionary, labels)
+    colors = drawing.coloring(opened.key, dictionary, labels)
     make = partial(
         standalone.html,
         dictionary,
         layout,
-        shown,
+        colors,
         opened.region,
-        note=drawing.note(dictionary, layout, shown),
+        note=drawing.note(dictionary, layout, colors),
         names=labels.texts(automatic=False),
         theme="dark" if frame.is_dark() else "light",
         brushed=memory.brushed().tolist(),
@@ -167,8 +172,8 @@ def _map_file(
 
 
 def _code(dictionary: Dictionary, layout: str, ids: np.ndarray, brushed: np.ndarray) -> str:
-    """Python for what is on screen: a search, by words or by meaning; brushed regions; else map and
-    table.
+    """Return Python for the page: for the search, if there is one, and otherwise for the map and
+    the brushed or listed regions.
     """
     query = state.settings(Settings).find
     if query.strip():

@@ -1,4 +1,4 @@
-"""The path of a prompt through the regions of the Atlas' maps: its box, and how it is read."""
+"""The path of a prompt through the regions on the Atlas' maps: its box and its reading."""
 
 from __future__ import annotations
 
@@ -12,34 +12,38 @@ from ep.method.dictionary import Dictionary
 from ep.text import label
 from pages.atlas.settings import Settings
 from pages.shared import messages, reading, state
-from pages.shared.controls import mirrored
+from pages.shared.controls import value_widget
 
 
 @dataclass(frozen=True)
 class Route:
-    """The regions a prompt's tokens fall in, in order, −1 outside; and the tokens as plain text."""
+    """The path of a prompt.
+
+    regions: of its tokens, in order; −1 for tokens that the dictionary does not apply to. labels:
+    the tokens as plain text.
+    """
 
     regions: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
 
 
 def switch(key: str, dictionary: Dictionary, is_on: bool) -> None:
-    """Shows the path or not, for callbacks; who switches it on wants the prompt to be read."""
-    state.keep(Settings, path=is_on)
+    """Show or hide the path, from a callback; showing it also confirms the reading."""
+    state.update_settings(Settings, path=is_on)
     if is_on and (prompt := state.current().prompt):
-        reading.ask(key, _request(dictionary, prompt))
+        reading.confirm(key, _request(dictionary, prompt))
 
 
 def of_prompt(key: str, dictionary: Dictionary) -> Route:
-    """The path of the prompt being looked at, under a box to change it; empty while it is off, and
-    until the prompt is read.
+    """Draw the box for the prompt and return its path, which is empty while the path is hidden or
+    the prompt has not been read.
     """
     if not state.settings(Settings).path:
         return Route()
     prompt = state.current().prompt or ""
     row = st.container(horizontal=True, gap="small", vertical_alignment="center")
     with row:
-        mirrored(
+        value_widget(
             st.text_input,
             "atlas_prompt",
             "Prompt",
@@ -52,7 +56,7 @@ def of_prompt(key: str, dictionary: Dictionary) -> Route:
     if not prompt:
         return Route()
     try:
-        result = reading.reading_of(key, dictionary, _request(dictionary, prompt))
+        result = reading.reading_or_offer(key, dictionary, _request(dictionary, prompt))
     except EPError as error:
         with row:
             messages.quiet(messages.sentence(error))
@@ -68,9 +72,9 @@ def of_prompt(key: str, dictionary: Dictionary) -> Route:
 
 
 def _change_prompt(key: str, dictionary: Dictionary, prompt: str) -> None:
-    state.change(prompt=prompt or None)
+    state.update_selection(prompt=prompt or None)
     if prompt:
-        reading.ask(key, _request(dictionary, prompt))
+        reading.confirm(key, _request(dictionary, prompt))
 
 
 def _request(dictionary: Dictionary, prompt: str) -> reading.Request:

@@ -1,7 +1,6 @@
-"""What the Atlas' search box finds in the open dictionary: by the words of a text, or by what it
-means to the model.
+"""The Atlas' search in the open dictionary: by the words of a text, or by its meaning.
 
-Knows the shelf, the labels and the readings of texts; draws the way from one search to the other.
+A search by meaning ranks regions by the model's activations at the tokens of the text.
 """
 
 from __future__ import annotations
@@ -21,32 +20,33 @@ from pages.atlas.settings import MEANING, Settings
 from pages.shared import loading, messages, reading, state
 
 LONG_WORDS, LONG_CHARACTERS = 6, 60
+"""A query with more than either of these counts as a text."""
 LONGEST_SHOWN = 40
 LONGEST = 512
-"""Tokens of a text that regions are ranked by at most; a text that is cut is reported."""
+"""Tokens of a text that are used to rank regions; a text that is cut is reported."""
 CANNOT = "This text cannot be read here, so only its words can be looked for."
 FOREIGN = "The model here has another tokenizer than the one the dictionary was built with."
 
 
 def is_by_meaning() -> bool:
-    """Whether the visitor, or the link, asked for a search by meaning."""
+    """Return whether the settings select a search by meaning."""
     return state.settings(Settings).by == MEANING
 
 
 def is_long(query: str) -> bool:
-    """Whether a query is a text rather than words to look for: then ranking by meaning is worth
-    offering.
+    """Return whether a query is a text rather than a few words, so that a search by meaning is
+    offered.
     """
     return len(query.split()) > LONG_WORDS or len(query.strip()) > LONG_CHARACTERS
 
 
 def results(key: str, query: str) -> tuple[Hits | None, str]:
-    """The regions a query finds, and a sentence about them; none and nothing for an empty query.
+    """Return the regions that match a query, and a sentence about them: plain text, to be escaped.
 
-    key: of a dictionary on the shelf. Where a text has to be read by the model first and nobody
-    asked for that, there is no answer, and the sentence says how long it takes. Nothing is raised
-    for a model that is not here: the sentence says so and no region is found. The sentence is plain
-    text: escape it.
+    key: of the dictionary on the shelf. For an empty query the result is (None, ""). Where the
+    model has to read a text first and the visitor has not confirmed that, the regions are None and
+    the sentence states how long it takes. A missing model raises nothing: there are no matches,
+    and the sentence states the reason.
     """
     if not query.strip():
         return None, ""
@@ -55,18 +55,19 @@ def results(key: str, query: str) -> tuple[Hits | None, str]:
     hits = loading.search_index(key).find(query, _label_texts(key))
     if len(hits):
         return hits, hits.summary()
-    shown = query.strip()
-    if len(shown) > LONGEST_SHOWN:
-        shown = f"{shown[: LONGEST_SHOWN - 1]}…"
+    text = query.strip()
+    if len(text) > LONGEST_SHOWN:
+        text = f"{text[: LONGEST_SHOWN - 1]}…"
     return (
         hits,
-        f"No region has “{shown}” in its id, labels, lens tokens, members' tokens or excerpts.",
+        f"No region has “{text}” in its id, labels, lens tokens, members' tokens or excerpts.",
     )
 
 
 def _label_texts(key: str) -> Mapping[int, str]:
-    """The best label of every region that has one: the same object as long as nobody changes
-    them.
+    """Return the best label of every region that has one.
+
+    The result is the same object until a label changes, so that the search index can cache it.
     """
     labels = loading.labels(key)
     return _texts(loading.fingerprint(key), labels.revision, labels)
@@ -81,12 +82,13 @@ def _texts(fingerprint: str, revision: int, _labels: Labels) -> Mapping[int, str
 
 
 def _by_meaning(key: str, query: str) -> tuple[Hits | None, str]:
+    """Search by meaning; see `results`."""
     dictionary, request = loading.dictionary(key), _request(query)
     try:
-        readings = reading.at_hand(key, dictionary, request)
+        readings = reading.available(key, dictionary, request)
         if readings is None:
-            takes = reading.estimate(dictionary, request)
-            return None, f"The model reads this text to rank regions by it. {takes}"
+            time = reading.estimate(dictionary, request)
+            return None, f"The model reads this text to rank regions by it. {time}"
         if readings[0].foreign_tokenizer:
             return NOTHING, f"{CANNOT} {FOREIGN}"
         ranked, was_cut = _ranked(loading.fingerprint(key), request.text, key, readings[0])
@@ -111,27 +113,32 @@ def _request(query: str) -> reading.Request:
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _ranked(fingerprint: str, text: str, _key: str, _result: reading.Result) -> tuple[Ranked, bool]:
-    read = _result.reading
-    content = ~np.asarray(read.template, bool) & ~np.asarray(read.outside, bool)
-    ranked = rank(loading.dictionary(_key), read.x[:LONGEST], content[:LONGEST])
-    return ranked, read.truncated or len(read) > LONGEST
+    """Rank regions by the tokens of a reading, and return whether the text was cut.
+
+    The file's fingerprint and the text are the cache's key.
+    """
+    reading_ = _result.reading
+    content = ~np.asarray(reading_.template, bool) & ~np.asarray(reading_.outside, bool)
+    ranked = rank(loading.dictionary(_key), reading_.x[:LONGEST], content[:LONGEST])
+    return ranked, reading_.truncated or len(reading_) > LONGEST
 
 
-# -- from one to the other -------------------------------------------------------------------------
+# -- switching between both searches ---------------------------------------------------------------
 
 
-def other_way(key: str, query: str, found: Hits | None) -> None:
-    """A quiet button to search the other way: by meaning for a long text or one nobody has, by
-    words afterwards.
+def switch(key: str, query: str, hits: Hits | None) -> None:
+    """Draw a button for the other kind of search.
+
+    A search by meaning is offered for a long query and for one without matches.
     """
     if not is_by_meaning():
-        if query.strip() and (is_long(query) or not found):
+        if query.strip() and (is_long(query) or not hits):
             _offer_meaning(key, query)
         return
     with st.container(horizontal=True, gap="small"):
-        if found is None:
+        if hits is None:
             _offer_meaning(key, query)
-        _button("Look for its words instead", "atlas_words", ":material/search:", _look_for_words)
+        _button("Look for its words instead", "atlas_words", ":material/search:", _search_by_words)
 
 
 def _offer_meaning(key: str, query: str) -> None:
@@ -139,7 +146,7 @@ def _offer_meaning(key: str, query: str) -> None:
         "Rank regions by what this text means",
         "atlas_meaning",
         ":material/network_intelligence:",
-        partial(_rank_by_meaning, key, query),
+        partial(_search_by_meaning, key, query),
     )
 
 
@@ -147,12 +154,12 @@ def _button(title: str, key: str, icon: str, action: Callable[[], None]) -> None
     st.button(title, key=key, type="tertiary", icon=icon, on_click=action)
 
 
-def _rank_by_meaning(key: str, query: str) -> None:
-    state.keep(Settings, by=MEANING)
-    reading.ask(key, _request(query))
+def _search_by_meaning(key: str, query: str) -> None:
+    state.update_settings(Settings, by=MEANING)
+    reading.confirm(key, _request(query))
     memory.restart_table()
 
 
-def _look_for_words() -> None:
-    state.keep(Settings, by=None)
+def _search_by_words() -> None:
+    state.update_settings(Settings, by=None)
     memory.restart_table()

@@ -1,4 +1,4 @@
-"""What the Atlas keeps in its link."""
+"""The settings of the Atlas page, which its link contains."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ LEAST_MEMBERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 @dataclass(frozen=True)
 class Settings:
-    """layout, second: of the first map and of one beside it, if any. path: whether a prompt's path
-    is drawn. coloring: what colours the cells, one of `ep.views.colorings.NAMES`. find: what is
-    looked for in the table; by: how, by its words or by what it means. least: members that a listed
-    region has at least, one of `LEAST_MEMBERS`.
+    """The settings of the Atlas page.
+
+    layout, second: the layouts of the first map and of the second one, if any. path: whether a
+    prompt's path is drawn. coloring: the column that colours the cells, one of
+    `ep.views.colorings.NAMES`. find: the query of the search. by: the kind of search, by meaning
+    or (None) by words. least: the smallest number of members of a listed region, one of
+    `LEAST_MEMBERS`.
     """
 
     layout: str = one_of("layout", tuple(LAYOUTS), DEFAULT)

@@ -1,4 +1,4 @@
-"""The Atlas' search box and table: all regions, those found, or those brushed on the map."""
+"""The Atlas' search box and table, which lists all regions, the matches, or the brushed ones."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ep.views.search import Hits
 from pages.atlas import memory, search
 from pages.atlas.settings import LEAST_MEMBERS, Settings
 from pages.shared import labelling, links, loading, messages, state, tokens
-from pages.shared.controls import mirrored
+from pages.shared.controls import value_widget
 from pages.shared.lists import lists_panel
 from pages.shared.searchbox import searchbox
 
 LEFT_OUT = ("arrival", "mean_distance")
-"""Columns that make room for labels beside lens tokens; the region's page and every export have
+"""Columns omitted to make room for labels beside lens tokens; the Region page and the exports have
 them.
 """
 MOST_ROWS = 10_000
-"""Rows sent to the browser at most, again after every click on a map; search, brush and exports
-know all regions.
+"""Rows sent to the browser at most, since they are sent again after every click on a map; search,
+brush and exports use all regions.
 """
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
@@ -69,22 +69,22 @@ _COLUMNS: dict[str, Any] = {
 }
 
 
-_ALONE = st.column_config.TextColumn(
+_WIDE_LABEL = st.column_config.TextColumn(
     "Label", width=200, help="Of people, a model or the author; else words its excerpts share"
 )
 
 
 def table(key: str, dictionary: Dictionary, labels: Labels) -> np.ndarray:
-    """Draws search box, what is brushed, and the table; returns the ids it lists, in its order.
+    """Draw the search box, a line about the brush, and the table.
 
-    key: of the dictionary on the shelf.
+    key: of the dictionary on the shelf. Returns the ids of the listed regions, (n,), in order.
     """
     query = _tools(key)
-    found, about = search.results(key, query)
+    hits, about = search.results(key, query)
     least = state.settings(Settings).least
-    ids = listed(dictionary, memory.first(), found, memory.brushed(), least)
+    ids = listed_ids(dictionary, memory.first_region(), hits, memory.brushed(), least)
     if about:
-        _found(key, dictionary, query, found, about, len(ids))
+        _search_result(key, dictionary, query, hits, about, len(ids))
     if len(memory.brushed()):
         _brushed(key, dictionary, memory.brushed(), labels)
     st.session_state["atlas_listed"] = ids
@@ -94,10 +94,12 @@ def table(key: str, dictionary: Dictionary, labels: Labels) -> np.ndarray:
         hide_index=True,
         height="stretch",
         row_height=29,
-        on_select=_pick,
+        on_select=_on_select,
         selection_mode="single-cell",
         key=memory.table_key(),
-        column_config=_COLUMNS if "lens" in rows.column_names else _COLUMNS | {"label": _ALONE},
+        column_config=_COLUMNS
+        if "lens" in rows.column_names
+        else _COLUMNS | {"label": _WIDE_LABEL},
         placeholder="–",
     )
     if len(ids) > MOST_ROWS:
@@ -108,44 +110,45 @@ def table(key: str, dictionary: Dictionary, labels: Labels) -> np.ndarray:
     return ids
 
 
-def listed(
+def listed_ids(
     dictionary: Dictionary,
     first: int | None,
-    found: Hits | None,
+    hits: Hits | None,
     brushed: np.ndarray,
     least_members: int,
 ) -> np.ndarray:
-    """The ids the table lists: of those brushed (if any) those found (if asked) with enough
-    members.
+    """Return the ids that the table lists: the regions with enough members that match the search
+    (unless `hits` is None) and are brushed (unless nothing is).
 
-    The selected region comes first, unless a search or a brush leaves it out.
+    first: the region to list first. It is not moved to the front during a search, and not added
+    to a brush that excludes it.
     """
-    ids = tables.order(dictionary, None, None if found is None else found.regions, least_members)
+    ids = tables.order(dictionary, None, None if hits is None else hits.regions, least_members)
     if len(brushed):
         ids = ids[np.isin(ids, brushed)]
-    if found is not None or first is None or (len(brushed) and first not in brushed):
+    if hits is not None or first is None or (len(brushed) and first not in brushed):
         return ids
     return np.concatenate([[first], ids[ids != first]])
 
 
 def _tools(key: str) -> str:
-    """The row above the table: search box, sizes, lists. Returns what stands in the box."""
-    now = state.settings(Settings)
+    """Draw the row above the table: search box, size filter, lists. Return the query."""
+    settings = state.settings(Settings)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         with st.container():
             query = searchbox(
                 "atlas_query",
-                value=now.find,
+                value=settings.find,
                 placeholder="Find in labels, lens tokens, excerpts, ids",
-                on_change=_look_for,
+                on_change=_on_query,
                 label="Find regions",
             )
-        mirrored(
+        value_widget(
             st.selectbox,
             "atlas_least",
             "Members at least",
-            now.least,
-            _list_from,
+            settings.least,
+            _on_least,
             LEAST_MEMBERS,
             format_func=lambda n: "any size" if n == 1 else f"≥ {n:,} members",
             label_visibility="collapsed",
@@ -156,25 +159,25 @@ def _tools(key: str) -> str:
     return query
 
 
-def _list_from(least: int) -> None:
-    state.keep(Settings, least=least)
+def _on_least(least: int) -> None:
+    state.update_settings(Settings, least=least)
     memory.restart_table()
 
 
-def _look_for(text: str) -> None:
-    state.keep(Settings, find=text.strip()[: links.LONGEST], by=None)
+def _on_query(text: str) -> None:
+    state.update_settings(Settings, find=text.strip()[: links.LONGEST], by=None)
     memory.restart_table()
 
 
-def _found(
-    key: str, dictionary: Dictionary, query: str, found: Hits | None, about: str, shown: int
+def _search_result(
+    key: str, dictionary: Dictionary, query: str, hits: Hits | None, about: str, n_listed: int
 ) -> None:
-    """What the search found, the offer to search by meaning; where it was an id, the way to that
-    region.
+    """Draw the sentence about the search, and a button: to select the region whose id was typed,
+    or to switch to the other kind of search.
     """
-    text = about + (f" ({shown:,} listed)" if found and shown != len(found) else "")
+    text = about + (f" ({n_listed:,} listed)" if hits and n_listed != len(hits) else "")
     number = query.strip().lower().removeprefix("region").strip().removeprefix("#")
-    region = links.whole_number(number, len(dictionary))
+    region = links.parse_integer(number, len(dictionary))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.html(f'<div class="ep-k">{tokens.escape(text)}</div>')
         if region is not None:
@@ -183,19 +186,21 @@ def _found(
                 key="atlas_go",
                 type="tertiary",
                 icon=":material/my_location:",
-                on_click=_go,
+                on_click=_select,
                 args=(region,),
             )
             return
-    search.other_way(key, query, found)  # left: the table's tools lie right
+    # on a line of its own, at the left, because the table's toolbar covers the right
+    search.switch(key, query, hits)
 
 
-def _go(region: int) -> None:
+def _select(region: int) -> None:
     state.select_region(region)
-    memory.remember(first=True)
+    memory.update_selection(first=True)
 
 
 def _brushed(key: str, dictionary: Dictionary, regions: np.ndarray, labels: Labels) -> None:
+    """Draw the line about the brush, with buttons to clear it and to save it as a list."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.html(f'<div class="ep-k">{tokens.escape(brush_text(dictionary, regions))}</div>')
         st.button(
@@ -208,7 +213,7 @@ def _brushed(key: str, dictionary: Dictionary, regions: np.ndarray, labels: Labe
         if labels.problem:
             return
         with st.popover("Save as list", type="tertiary", icon=":material/playlist_add:"):
-            mirrored(
+            value_widget(
                 st.text_input,
                 "atlas_list",
                 "Name of the list",
@@ -221,7 +226,7 @@ def _brushed(key: str, dictionary: Dictionary, regions: np.ndarray, labels: Labe
 
 
 def brush_text(dictionary: Dictionary, regions: np.ndarray) -> str:
-    """ "112 regions brushed, 8.3 % of Voronoi members"."""
+    """Return for example "112 regions brushed, 8.3 % of Voronoi members"."""
     count = dictionary.members
     kind = {"count_voronoi": "Voronoi members", "count_arrival": "members at arrival"}.get(
         dictionary.members_column or "", "all regions"
@@ -237,28 +242,30 @@ def _put_on_list(key: str, name: str, regions: list[int]) -> None:
         st.toast(f"{len(regions):,} regions are on the list.", icon=":material/playlist_add_check:")
 
 
-def _pick() -> None:
-    cells = memory.marked()
+def _on_select() -> None:
+    cells = memory.selected_cells()
     ids = st.session_state.get("atlas_listed", ())
     if cells and cells[0][0] < len(ids):
         state.select_region(int(ids[cells[0][0]]))
-        memory.remember(first=False)  # rows stay where they are while one clicks through them
+        memory.update_selection(first=False)  # rows must not move while the visitor clicks them
 
 
 @st.cache_resource(show_spinner=False, max_entries=12)
 def _all_rows(fingerprint: str, revision: int, _key: str, _labels: Labels) -> pa.Table:
-    """Every region's row, by id: taking rows of an Arrow table costs a click a few milliseconds at
-    20,000 regions.
+    """Return the rows of all regions, by id; the file's fingerprint and the labels' revision are
+    the cache's key.
+
+    An Arrow table, because taking rows of one takes only a few milliseconds at 20,000 regions.
     """
     dictionary = loading.dictionary(_key)
-    shown = palette.region_colors(dictionary)
-    icons = {color: tokens.hexagon(color) for color in set(shown)}
-    colors = [icons[color] for color in shown]
+    colors = palette.region_colors(dictionary)
+    icons = {color: tokens.hexagon(color) for color in set(colors)}
     columns = tables.columns(dictionary, np.arange(len(dictionary)))
     has_tokens = tables.token_ids(dictionary) is not None
     texts = _labels.texts(automatic=not has_tokens).items()
-    named = {k: text.removeprefix(WORDED) for k, text in texts if not is_numbered(text)}
-    label = {"label": [named.get(k) for k in range(len(dictionary))]} if named else {}
-    for name in LEFT_OUT if has_tokens and named else () if has_tokens else ("lens",):
+    names = {k: text.removeprefix(WORDED) for k, text in texts if not is_numbered(text)}
+    label = {"label": [names.get(k) for k in range(len(dictionary))]} if names else {}
+    for name in LEFT_OUT if has_tokens and names else () if has_tokens else ("lens",):
         columns.pop(name, None)
-    return pa.table({"color": colors, "region": columns.pop("region")} | label | columns)
+    icon = [icons[color] for color in colors]
+    return pa.table({"color": icon, "region": columns.pop("region")} | label | columns)

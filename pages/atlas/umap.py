@@ -1,6 +1,4 @@
-"""UMAP on the Atlas: its settings, the button that computes it, and the work while it goes on
-beside the page.
-"""
+"""UMAP layouts on the Atlas: their settings, the button that computes them, and their job."""
 
 from __future__ import annotations
 
@@ -14,8 +12,8 @@ from pages.shared import jobs, loading, messages, state
 
 
 def umap_panel(key: str, dictionary: Dictionary, layout: str) -> None:
-    """What a UMAP layout needs: its settings, the button that computes it, and the work while it
-    goes on.
+    """Draw the settings of a UMAP layout and the button that computes it, or the progress of that
+    work; nothing for other layouts.
     """
     if not layouts.is_umap(layout):
         return
@@ -26,26 +24,30 @@ def umap_panel(key: str, dictionary: Dictionary, layout: str) -> None:
             "PCA is shown."
         )
         return
-    work = f"umap {layout} {loading.fingerprint(key)}"
-    jobs.watch(work)
-    if jobs.is_mine_running(work):
+    job_key = f"umap {layout} {loading.fingerprint(key)}"
+    jobs.watch(job_key)
+    if jobs.is_own_running(job_key):
         return
     is_ready = layouts.is_ready(dictionary, layout)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if not is_ready:
             messages.quiet(f"{TITLES[layout]} is not computed here yet; PCA stands in for it.")
-        asked = _settings(dictionary, layout)
+        settings = _settings(dictionary, layout)
         st.button(
             "Compute again" if is_ready else "Compute UMAP",
             type="tertiary" if is_ready else "primary",
             key=f"atlas_compute {layout}",
             on_click=_compute,
-            args=(work, dictionary, layout, asked),
+            args=(job_key, dictionary, layout, settings),
         )
 
 
 def _settings(dictionary: Dictionary, layout: str) -> Settings:
-    made = layouts.settings(dictionary, layout)
+    """Draw the popover with the settings of UMAP, and return them.
+
+    They start with those of the computed layout, if there is one.
+    """
+    stored = layouts.settings(dictionary, layout)
     most = len(dictionary) - 1
     with st.popover(
         "UMAP settings", type="tertiary", icon=":material/tune:", key=f"atlas_umap {layout}"
@@ -54,7 +56,7 @@ def _settings(dictionary: Dictionary, layout: str) -> Settings:
             "Neighbours",
             2,
             min(100, most),
-            min(int(made.get("neighbours", Settings.neighbours)), most),
+            min(int(stored.get("neighbours", Settings.neighbours)), most),
             key=f"atlas_neighbours {layout}",
             help="Few: local detail. Many: the broad shape.",
         )
@@ -62,7 +64,7 @@ def _settings(dictionary: Dictionary, layout: str) -> Settings:
             "Minimum distance",
             0.0,
             0.95,
-            float(made.get("min_dist", Settings.min_dist)),
+            float(stored.get("min_dist", Settings.min_dist)),
             0.05,
             key=f"atlas_min_dist {layout}",
             help="Small: tight clumps. Large: evenly spread.",
@@ -74,15 +76,16 @@ def _settings(dictionary: Dictionary, layout: str) -> Settings:
     return Settings(neighbours, min_dist)
 
 
-def _compute(work: str, dictionary: Dictionary, layout: str, asked: Settings) -> None:
+def _compute(job_key: str, dictionary: Dictionary, layout: str, settings: Settings) -> None:
     jobs.start(
-        work,
+        job_key,
         TITLES[layout],
-        lambda job: layouts.compute(dictionary, layout, asked, job.report),
-        _say,
+        lambda job: layouts.compute(dictionary, layout, settings, job.report),
+        _note_problem,
     )
 
 
-def _say(problem: str) -> None:
+def _note_problem(problem: str) -> None:
+    """Leave a note if `layouts.compute` could not save the layout."""
     if problem:
         state.note(problem)

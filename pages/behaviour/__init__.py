@@ -1,1 +1,1 @@
-"""The Behaviour page: `page` draws it, the other modules are its parts."""
+"""The Behaviour page: `page` draws it from the parts in the other modules."""

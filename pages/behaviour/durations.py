@@ -1,7 +1,7 @@
-"""How long behaviour runs take, told before they start.
+"""How long behaviour runs take, shown before they start.
 
-Guessed from the prompts and the tokens of an answer; once a run was made on this server, by how far
-it was from its guess.
+The estimate comes from the prompts and the number of tokens of an answer. Once a run was made on
+this server, it is scaled by the ratio of measured to estimated time.
 """
 
 from __future__ import annotations
@@ -13,80 +13,88 @@ from ep.models.answering import AT_ONCE, OWN, OWN_AT_ONCE
 from ep.studies.experiment import ABLATED, ARMS, MATCHED, RANDOM, SWAPPED
 from pages.behaviour.runs import Plan
 from pages.shared import estimates, jobs, models
-from pages.shared.reading import token_count
+from pages.shared.reading import estimated_tokens
 
 ARMS_OF_A_SEED = (ABLATED, RANDOM, MATCHED)
-"""Besides the unchanged model's answers, which all seeds share."""
+"""Arms that each seed answers; all seeds share the answers of the unchanged model."""
 
 
-def of_trial(plan: Plan) -> float:
-    """Seconds for what is missing of a trial, guessed, once the model is loaded."""
+def trial_seconds(plan: Plan) -> float:
+    """Estimate the seconds for the missing parts of a trial, once the model is loaded."""
     arms = [arm for arm in ARMS if arm != SWAPPED or plan.inputs.settings.swap]
-    return _observing(plan) + _usual(plan) + len(arms) * _held_out(plan)
+    return _observation_seconds(plan) + _quality_seconds(plan) + len(arms) * _arm_seconds(plan)
 
 
-def of_streams(plan: Plan) -> float:
-    """Seconds for what is missing of the attempts with one share, guessed, once the model is
-    loaded.
-    """
+def streams_seconds(plan: Plan) -> float:
+    """Estimate the seconds for the missing attempts with one share, once the model is loaded."""
     attempts = 1 + plan.inputs.settings.seeds * len(ARMS_OF_A_SEED)
-    return _observing(plan) + _usual(plan) + attempts * _held_out(plan)
+    return _observation_seconds(plan) + _quality_seconds(plan) + attempts * _arm_seconds(plan)
 
 
 def sentence(plan: Plan, name: str, guess: float) -> str:
-    """How long the job of this name would take, for the screen; nothing where this visitor's is at
-    work, or the model is gone and none can start.
+    """Return, for the screen, how long the job of this name would take.
 
-    guess: of this module, in seconds.
+    Empty while this visitor's own job is running, and where the model is missing so that none can
+    start.
+
+    guess: seconds, estimated by this module.
     """
-    if jobs.is_mine_running(name) or not plan.model:
+    if jobs.is_own_running(name) or not plan.model:
         return ""
     if jobs.is_running(name):
-        return jobs.FOR_SOMEBODY_ELSE
-    takes = models.estimate(plan.dictionary, guess * estimates.rates().get(_kind(plan), 1.0))
-    if plan.inputs.chosen.endpoint is not None:
+        return jobs.RUNNING_FOR_ANOTHER
+    takes = models.estimate(plan.dictionary, guess * estimates.rates().get(_rate_name(plan), 1.0))
+    if plan.inputs.judge_choice.endpoint is not None:
         return f"{takes} What the judge needs comes on top."
     return takes
 
 
 def measured(plan: Plan, guess: float) -> AbstractContextManager[None]:
-    """Measures work against its guess; one that waits for a judge on the network says nothing."""
-    if plan.inputs.chosen.endpoint is not None:
+    """Measure work against its estimate, except where a judge on the network distorts it."""
+    if plan.inputs.judge_choice.endpoint is not None:
         return nullcontext()
-    return estimates.rates().measured(_kind(plan), guess)
+    return estimates.rates().measured(_rate_name(plan), guess)
 
 
-def _kind(plan: Plan) -> str:
+def _rate_name(plan: Plan) -> str:
     return f"behaviour {plan.model}"
 
 
-def _observing(plan: Plan) -> float:
-    """What the model does with the prompts of the choice; nothing where that is known."""
+def _observation_seconds(plan: Plan) -> float:
+    """Estimate the seconds for observing the prompts that choose the region; 0 where that is
+    stored.
+    """
     if jobs.result(plan.observed) is not None:
         return 0.0
     texts = plan.inputs.held.choice.texts
-    read = estimates.reading(plan.dictionary, token_count(*texts))
-    return read if plan.inputs.reading_judge is None else read + _answers(plan, texts)
+    read = estimates.reading(plan.dictionary, estimated_tokens(*texts))
+    return read if plan.inputs.reading_judge is None else read + _answers_seconds(plan, texts)
 
 
-def _held_out(plan: Plan) -> float:
-    """One arm of a trial."""
+def _arm_seconds(plan: Plan) -> float:
+    """Estimate the seconds for one arm of a trial."""
     held = plan.inputs.held
-    return _answers(plan, held.target) + _answers(plan, held.benign)
+    return _answers_seconds(plan, held.target) + _answers_seconds(plan, held.benign)
 
 
-def _answers(plan: Plan, texts: Sequence[str]) -> float:
-    """An answer to each text, which the model then reads again to say how much it surprises."""
+def _answers_seconds(plan: Plan, texts: Sequence[str]) -> float:
+    """Estimate the seconds for an answer to each text.
+
+    The model then reads each answer again to measure how surprising it is.
+    """
     tokens = plan.inputs.settings.tokens
     written = estimates.writing(plan.dictionary, len(texts), tokens, AT_ONCE)
-    again = token_count(*texts) + len(texts) * tokens
-    return written + estimates.reading(plan.dictionary, again)
+    tokens_read = estimated_tokens(*texts) + len(texts) * tokens
+    return written + estimates.reading(plan.dictionary, tokens_read)
 
 
-def _usual(plan: Plan) -> float:
-    """What is usual of the model: sampled answers, read again as they are and spoiled."""
+def _quality_seconds(plan: Plan) -> float:
+    """Estimate the seconds for the reference of answer quality.
+
+    These are sampled answers, read again as they are and spoiled.
+    """
     tokens = plan.inputs.settings.tokens
     written = estimates.writing(plan.dictionary, OWN, tokens, OWN_AT_ONCE)
-    asked = plan.inputs.held.benign or plan.inputs.held.target
-    each = token_count(*asked) / max(1, len(asked)) + tokens
-    return written + estimates.reading(plan.dictionary, 2 * OWN * each)
+    prompts = plan.inputs.held.benign or plan.inputs.held.target
+    tokens_each = estimated_tokens(*prompts) / max(1, len(prompts)) + tokens
+    return written + estimates.reading(plan.dictionary, 2 * OWN * tokens_each)

@@ -1,5 +1,6 @@
-"""What a behaviour run starts from: its prompts, its judge and its settings, and what they are
-called together. Reads no model.
+"""The inputs of a behaviour run: its prompts, its judge and its settings, and their common digest.
+
+Loads no model.
 """
 
 from __future__ import annotations
@@ -24,74 +25,78 @@ from pages.behaviour.settings import (
     Settings,
 )
 from pages.shared import messages, state
-from pages.shared.judge import Chosen, judge
+from pages.shared.judge import JudgeChoice, chosen_judge
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """All a run needs beside dictionary and model. digest: of everything that decides who shows the
-    behaviour.
+    """Everything that a run needs besides dictionary and model.
+
+    digest: of everything that decides which prompts show the behaviour.
     """
 
     prompts: PromptFiles
-    chosen: Chosen
+    judge_choice: JudgeChoice
     settings: Settings
     digest: str
 
     @property
     def held(self) -> HeldOut:
-        """The prompts, parted."""
+        """The prompts, split into those that choose the region and those held out."""
         return self.prompts.held
 
     @property
     def judge(self) -> Judge:
-        """What shows the behaviour."""
-        return self.chosen.judge
+        """The judge of whether an answer shows the behaviour."""
+        return self.judge_choice.judge
 
     @property
     def reading_judge(self) -> Judge | None:
-        """What reads the answers to the prompts of the choice; None where their labels decide."""
-        return None if self.chosen.by_labels else self.judge
+        """The judge of answers to the prompts that choose; None where their labels decide."""
+        return None if self.judge_choice.by_labels else self.judge
 
 
-def gathered() -> Inputs:
-    """What is set now. EPError in one line when a part of it cannot be."""
-    prompts, chosen, now = chosen_prompts(), judge(), state.settings(Settings)
+def current_inputs() -> Inputs:
+    """Return the present inputs.
+
+    Raises EPError, in one line, where a part of them cannot be used.
+    """
+    prompts, judge_choice, settings = chosen_prompts(), chosen_judge(), state.settings(Settings)
     held, digest = prompts.held, blake2b(digest_size=9)
-    decides = (held.choice.texts, held.choice.labels, held.target, held.benign)
-    for part in (*decides, chosen.stamp, chosen.by_labels, now.tokens):
+    prompt_parts = (held.choice.texts, held.choice.labels, held.target, held.benign)
+    for part in (*prompt_parts, judge_choice.stamp, judge_choice.by_labels, settings.tokens):
         digest.update(repr(part).encode("utf-8", "replace"))
-    return Inputs(prompts, chosen, now, digest.hexdigest())
+    return Inputs(prompts, judge_choice, settings, digest.hexdigest())
 
 
 def settings_popover() -> None:
-    """How long answers are, and how the streams are made."""
-    now = state.settings(Settings)
+    """Draw the settings: how long answers are, and how the streams are made."""
+    settings = state.settings(Settings)
     with (
         st.popover("Settings", icon=":material/tune:", key="behaviour_settings", width="content"),
         st.form("behaviour_numbers", border=False),
         st.container(width=360, gap="small"),
     ):
         tokens = st.number_input(
-            "Tokens of an answer, at most", LEAST_TOKENS, MOST_TOKENS, now.tokens
+            "Tokens of an answer, at most", LEAST_TOKENS, MOST_TOKENS, settings.tokens
         )
         basis = st.segmented_control(
-            "Direction taken out", BASIS_CHOICES, default=now.basis, format_func=str.capitalize
+            "Direction taken out", BASIS_CHOICES, default=settings.basis, format_func=str.capitalize
         )
-        swap = st.toggle("Also swap: put the mean of a quiet region back", now.swap)
-        seeds = st.number_input("Orders of the stream (seeds)", 1, MOST_SEEDS, now.seeds)
+        swap = st.toggle("Also swap: put the mean of a quiet region back", settings.swap)
+        seeds = st.number_input("Orders of the stream (seeds)", 1, MOST_SEEDS, settings.seeds)
         percentile = st.number_input(
-            "Their percentile p", LEAST_PERCENTILE, MOST_PERCENTILE, now.percentile, step=0.5
+            "Their percentile p", LEAST_PERCENTILE, MOST_PERCENTILE, settings.percentile, step=0.5
         )
         share = st.number_input(
             "Share of behaving prompts their centre is taken from",
             LEAST_SHARE,
             MOST_SHARE,
-            now.share,
+            settings.share,
             step=0.01,
         )
         if st.form_submit_button("Set"):
-            state.keep(
+            state.update_settings(
                 Settings,
                 tokens=tokens,
                 basis=basis or BASIS_CHOICES[0],
@@ -103,8 +108,8 @@ def settings_popover() -> None:
             state.rerun()
 
 
-def about_link() -> None:
-    """One line when a link asks for prompts that only the session of somebody else has."""
+def draw_link_notice() -> None:
+    """Draw one line where a link refers to prompts that only another visitor's session has."""
     if state.settings(Settings).prompts == "own" and own_prompts() is None:
         messages.quiet(
             "This link was made with prompts from a file, which it cannot hold: the demo's own "

@@ -1,6 +1,4 @@
-"""Behaviour: which region carries a behaviour, and what the model does on other prompts once it is
-taken out.
-"""
+"""Behaviour: which region carries a behaviour, and what the model does without that region."""
 
 from __future__ import annotations
 
@@ -15,9 +13,9 @@ from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
 from ep.views import snippets_behaviour as snippets
 from pages.behaviour import durations, regions, seeds, trial, work
-from pages.behaviour.inputs import Inputs, about_link, gathered, settings_popover
+from pages.behaviour.inputs import Inputs, current_inputs, draw_link_notice, settings_popover
 from pages.behaviour.prompts import prompts_popover
-from pages.behaviour.runs import Plan, Run, known, stored
+from pages.behaviour.runs import Plan, Run, demo_run, run_of
 from pages.shared import frame, jobs, loading, maps, messages, sharing, state, tokens
 from pages.shared.judge import judge_popover
 from pages.shared.state import Opened
@@ -26,17 +24,18 @@ SENTENCE = (
     "Which region carries a behaviour, and what the model does on other prompts once it is "
     "taken out."
 )
-LOW = 318
-"""px of the table and the texts."""
+LOWER_HEIGHT = 318
+"""Height of the table and of the texts, in pixels."""
 
 
 def show() -> None:
-    frame.page("Behaviour", SENTENCE)
+    """Draw the page."""
+    frame.page_head("Behaviour", SENTENCE)
     opened = state.opened()
     st.html(f"<style>{markup.CSS}</style>")
     inputs, problem = _inputs()
     plan = None if inputs is None else _plan(opened, inputs)
-    run = (known(plan) if plan else None) or stored()
+    run = (run_of(plan) if plan else None) or demo_run()
     _tools(plan, problem, run, opened.key)
     for name in (plan.trial, *plan.streams.values()) if plan else ():
         jobs.watch(name)
@@ -46,43 +45,46 @@ def show() -> None:
             "“Take it out” answers the prompts, finds the region and tries it.",
         )
         return
-    of = loading.dictionary(run.key)
-    _origin(run, of, opened.key)
+    dictionary = loading.dictionary(run.key)
+    _origin(run, dictionary, opened.key)
     body, foot = st.container(), st.container()
     with foot:
-        drawn = regions.carried(run, of)
+        map_ = regions.send_map(run, dictionary)
     with body:
-        _body(run, of, drawn, plan)
+        _body(run, dictionary, map_, plan)
         seeds.card(run, plan)
         _others(run)
-        _share(run, of, plan)
+        _exports(run, dictionary, plan)
 
 
 def _inputs() -> tuple[Inputs | None, str]:
-    """What is set, or None and why that cannot be."""
+    """Return the present inputs; where they cannot be used, None and the reason."""
     try:
-        return gathered(), ""
+        return current_inputs(), ""
     except EPError as error:
         return None, messages.sentence(error)
 
 
 def _plan(opened: Opened, inputs: Inputs) -> Plan:
-    """The region a link or a click wants tried is one that the dictionary has, else the best."""
+    """Return the plan: the requested region if the dictionary has it, else the best."""
     key, dictionary, *_ = opened
-    asked = inputs.settings.region
-    region = asked if asked is not None and asked < len(dictionary) else None
+    requested = inputs.settings.region
+    region = requested if requested is not None and requested < len(dictionary) else None
     return Plan(key, loading.fingerprint(key), dictionary, inputs, region)
 
 
 def _tools(plan: Plan | None, problem: str, run: Run | None, key: str) -> None:
-    """The row of inputs and the one button. key: of the open dictionary."""
-    about_link()
+    """Draw the row of inputs and the one button.
+
+    key: of the open dictionary.
+    """
+    draw_link_notice()
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         prompts_popover()
-        judge_popover(plan.inputs.chosen.name if plan else "not set")
+        judge_popover(plan.inputs.judge_choice.name if plan else "not set")
         settings_popover()
-        again = run is not None and run.stored and run.key == key
-        done = run is not None and not run.stored and run.trial is not None
+        again = run is not None and run.stored_on and run.key == key
+        done = run is not None and not run.stored_on and run.trial is not None
         st.button(
             "Run it again"
             if again
@@ -103,26 +105,26 @@ def _tools(plan: Plan | None, problem: str, run: Run | None, key: str) -> None:
 
 
 def _about(plan: Plan, done: bool) -> str:
-    """How many prompts there are and, until they are tried, how long that takes."""
+    """Return how many prompts there are and, until they are tried, how long that takes."""
     held = plan.inputs.held
     counts = (
         f"{len(held.choice):,} to choose on · {len(held.target):,} held out · "
         f"{len(held.benign):,} benign"
     )
-    takes = "" if done else durations.sentence(plan, plan.trial, durations.of_trial(plan))
+    takes = "" if done else durations.sentence(plan, plan.trial, durations.trial_seconds(plan))
     return f"{counts}. {takes}" if takes else counts
 
 
-def _origin(run: Run, of: Dictionary, key: str) -> None:
-    """Where the numbers come from: a stored run says so, and which dictionary it was made on.
+def _origin(run: Run, dictionary: Dictionary, key: str) -> None:
+    """Draw the date and the dictionary of a stored run; nothing for a run of this server.
 
     key: of the open dictionary.
     """
-    if not run.stored:
+    if not run.stored_on:
         return
-    p = "" if of.percentile is None else f", p = {of.percentile:g}"
-    name = f"{plain.about(of)['title']}, layer {of.layer}{p}"
-    text = f"Stored run of {run.stored}: {name}, the demo's prompts, {run.choice['judge']}."
+    p = "" if dictionary.percentile is None else f", p = {dictionary.percentile:g}"
+    name = f"{plain.about(dictionary)['title']}, layer {dictionary.layer}{p}"
+    text = f"Stored run of {run.stored_on}: {name}, the demo's prompts, {run.choice['judge']}."
     if run.key != key:
         text += " The open dictionary is not tried yet."
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -136,24 +138,26 @@ def _open(run: Run) -> None:
 
 
 @frame.fragment
-def _body(run: Run, of: Dictionary, drawn: maps.Drawn | str, plan: Plan | None) -> None:
-    """Map, arms, table and texts: a click in one is seen in all."""
+def _body(
+    run: Run, dictionary: Dictionary, map_: maps.AvailableMap | str, plan: Plan | None
+) -> None:
+    """Draw the map, the arms, the table and the texts; a click in one is shown in all."""
     frame.show_selected()
     left, right = st.columns([8, 11], gap="medium")
     with left:
-        regions.map_card(run, of, drawn)
+        regions.map_card(run, dictionary, map_)
     with right:
         trial.arms_card(run)
     left, right = st.columns(2, gap="medium")
     with left:
-        regions.table_card(run, of, LOW)
+        regions.table_card(run, dictionary, LOWER_HEIGHT)
         trial.retry(run, plan)
     with right:
-        trial.texts_card(run, LOW - 30)
+        trial.texts_card(run, LOWER_HEIGHT - 30)
 
 
 def _others(run: Run) -> None:
-    """The stored run in short on the demo's other dictionaries, those where it fails among them."""
+    """Draw the stored short trials on the demo's other dictionaries, failures included."""
     if run.others:
         with st.container(border=True, gap="small"):
             st.html(
@@ -164,8 +168,8 @@ def _others(run: Run) -> None:
             st.html(markup.others(run.others))
 
 
-def _share(run: Run, of: Dictionary, plan: Plan | None) -> None:
-    streams = [several for several in run.streams.values() if several]
+def _exports(run: Run, dictionary: Dictionary, plan: Plan | None) -> None:
+    streams = [attempts for attempts in run.streams.values() if attempts]
     tables = {"Regions": partial(plain.region_table, run.choice["regions"])}
     if run.trial is not None and run.trial["arms"]:
         tables |= {
@@ -173,8 +177,8 @@ def _share(run: Run, of: Dictionary, plan: Plan | None) -> None:
             "Texts": partial(plain.text_table, run.trial),
         }
     if streams:
-        attempts = [one for several in streams for one in several]
-        tables["Orders of the stream"] = partial(plain.arm_table, attempts)
+        all_attempts = [attempt for attempts in streams for attempt in attempts]
+        tables["Orders of the stream"] = partial(plain.arm_table, all_attempts)
     sentences = [
         plain.summary(run.choice),
         *(plain.sentences(run.trial, run.choice["held"]) if run.trial else ()),
@@ -182,25 +186,26 @@ def _share(run: Run, of: Dictionary, plan: Plan | None) -> None:
     files = {
         "behaviour.html": lambda: markup.report(run.choice, run.trial, streams, sentences).encode()
     }
-    sharing.bar("behaviour_share", tables, _code(run, of, plan), files)
+    sharing.bar("behaviour_share", tables, _code(run, dictionary, plan), files)
 
 
-def _code(run: Run, of: Dictionary, plan: Plan | None) -> str:
-    """The code of what is shown: a stored run is one of the demo's prompts with the usual
-    settings.
+def _code(run: Run, dictionary: Dictionary, plan: Plan | None) -> str:
+    """Return the code of what is shown.
+
+    A stored run was made with the demo's prompts and the default settings.
     """
-    if run.stored or plan is None:
-        return snippets.behaviour(of, FILES)
-    now, chosen = plan.inputs.settings, plan.inputs.chosen
+    if run.stored_on or plan is None:
+        return snippets.behaviour(dictionary, FILES)
+    settings, judge_choice = plan.inputs.settings, plan.inputs.judge_choice
     return snippets.behaviour(
-        of,
+        dictionary,
         plan.inputs.prompts.files,
-        chosen.judge,
-        endpoint=chosen.endpoint,
-        by_labels=chosen.by_labels,
-        tokens=now.tokens,
-        basis=now.basis,
-        swap=now.swap,
+        judge_choice.judge,
+        endpoint=judge_choice.endpoint,
+        by_labels=judge_choice.by_labels,
+        tokens=settings.tokens,
+        basis=settings.basis,
+        swap=settings.swap,
         region=plan.region,
     )
 

@@ -1,6 +1,4 @@
-"""The prompts of a behaviour run: the demo's with one click, or files of a visitor's own, which
-live in the session.
-"""
+"""The prompts of a behaviour run: the demo's, or a visitor's own files, kept in the session."""
 
 from __future__ import annotations
 
@@ -18,15 +16,19 @@ from pages.behaviour.settings import Settings
 from pages.shared import loading, messages, state, tokens
 
 MOST_BYTES = 20 * 2**20
-NONE = "(none)"
+NO_COLUMN = "(none)"
 DEMO_NAME = "the demo's own"
-_OWN, _TIMES = "behaviour_own", "behaviour_times"
+_OWN, _REPLACEMENTS = "behaviour_own", "behaviour_times"
 PromptFile = tuple[str, bytes]
-"""Its name and what is in it."""
+"""The name of a file, and its content."""
 
 
 class PromptFiles(NamedTuple):
-    """Prompts of a run. name: what they are called. files: how code reads the same ones."""
+    """The prompts of a run.
+
+    name: for people.
+    files: how code reads the same prompts.
+    """
 
     name: str
     held: HeldOut
@@ -34,40 +36,43 @@ class PromptFiles(NamedTuple):
 
 
 def chosen_prompts() -> PromptFiles:
-    """A visitor's own prompts, or the demo's. EPError when they cannot be parted."""
-    return _own_chosen() or PromptFiles(DEMO_NAME, _demo(str(loading.DEMO)), FILES)
+    """Return the visitor's own prompts or the demo's.
+
+    Raises EPError where they cannot be split.
+    """
+    return _selected_own() or PromptFiles(DEMO_NAME, _demo(str(loading.DEMO)), FILES)
 
 
 def own_prompts() -> PromptFiles | None:
-    """The prompts this visitor gave, if any."""
+    """Return the prompts that this visitor gave, if any."""
     own: PromptFiles | None = st.session_state.get(_OWN)
     return own
 
 
-def _own_chosen() -> PromptFiles | None:
+def _selected_own() -> PromptFiles | None:
     return own_prompts() if state.settings(Settings).prompts == "own" else None
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
 def _demo(folder: str) -> HeldOut:
     def read(names: tuple[str, ...]) -> Prompts:
-        whole = Prompts((), ())
+        prompts = Prompts((), ())
         for name in names:
-            whole = whole + read_prompts(Path(folder) / "prompts" / f"{name}.csv")
-        return whole
+            prompts = prompts + read_prompts(Path(folder) / "prompts" / f"{name}.csv")
+        return prompts
 
     return hold_out(read((CHOICE,)), read(HELD_OUT), read(BENIGN))
 
 
 def prompts_popover() -> None:
-    """Which prompts: the demo's with one click, or files of one's own."""
-    own = _own_chosen()
+    """Draw the choice of prompts: the demo's with one click, or own files."""
+    own = _selected_own()
     name = DEMO_NAME if own is None else own.name
     with (
         st.popover(
             f"Prompts: {tokens.button_label(name)}",
             icon=":material/list:",
-            key=f"behaviour_prompts {_times()}",
+            key=f"behaviour_prompts {_replacements()}",
             width="content",
         ),
         st.container(width=560, gap="small"),
@@ -88,11 +93,11 @@ def prompts_popover() -> None:
         names = _columns(choice)
         left, right = st.columns(2, gap="small")
         text = left.selectbox(
-            "Column with the prompt", names, index=_at(names, "prompt", 0), key="behaviour_text"
+            "Column with the prompt", names, index=_index(names, "prompt", 0), key="behaviour_text"
         )
-        labels = [*names, NONE]
+        labels = [*names, NO_COLUMN]
         label = right.selectbox(
-            "Column with the label", labels, index=_at(labels, "label", 1), key="behaviour_label"
+            "Column with the label", labels, index=_index(labels, "label", 1), key="behaviour_label"
         )
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
             yes = st.text_input(
@@ -101,23 +106,24 @@ def prompts_popover() -> None:
                 placeholder="harmful, yes, 1, true",
                 max_chars=300,
             )
-            asked = st.button(
+            submitted = st.button(
                 "Use these files", key="behaviour_use", disabled=choice is None, type="primary"
             )
-        if asked and choice is not None:
+        if submitted and choice is not None:
             _use(choice, held_out, benign, text, label, yes)
 
 
-def _at(names: list[str], wanted: str, otherwise: int) -> int:
-    return names.index(wanted) if wanted in names else min(otherwise, len(names) - 1)
+def _index(names: list[str], preferred: str, otherwise: int) -> int:
+    return names.index(preferred) if preferred in names else min(otherwise, len(names) - 1)
 
 
 def _file(title: str, name: str) -> PromptFile | None:
-    """A file given by upload or by its path on this machine, as (name, bytes); a sentence when it
-    cannot be read.
+    """Draw the boxes for a file, by upload or by its path on this machine, and return the file.
+
+    None without one; an error is drawn as a sentence.
     """
     left, right = st.columns([5, 4], gap="small", vertical_alignment="bottom")
-    given = left.file_uploader(
+    upload = left.file_uploader(
         title,
         type=["csv", "jsonl", "ndjson"],
         key=f"behaviour_file_{name}",
@@ -130,8 +136,8 @@ def _file(title: str, name: str) -> PromptFile | None:
         label_visibility="collapsed",
     )
     try:
-        if given is not None:
-            return given.name, given.getvalue()
+        if upload is not None:
+            return upload.name, upload.getvalue()
         if path.strip():
             return _at_path(path.strip().strip("'\""))
     except EPError as error:
@@ -139,8 +145,8 @@ def _file(title: str, name: str) -> PromptFile | None:
     return None
 
 
-def _at_path(given: str) -> PromptFile:
-    path = Path(given).expanduser()
+def _at_path(text: str) -> PromptFile:
+    path = Path(text).expanduser()
     if path.suffix.lower() not in (".csv", ".jsonl", ".ndjson"):
         raise CorpusError(f"{path.name[:80]} is no prompt file: expected .csv or .jsonl")
     try:
@@ -150,12 +156,12 @@ def _at_path(given: str) -> PromptFile:
             )
         return path.name, path.read_bytes()
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "no such file"
-        raise CorpusError(f"{path.name[:80]} cannot be read on this machine: {why}") from error
+        reason = getattr(error, "strerror", None) or "no such file"
+        raise CorpusError(f"{path.name[:80]} cannot be read on this machine: {reason}") from error
 
 
 def _columns(choice: PromptFile | None) -> list[str]:
-    """The columns of the file to choose on, those of the demo without one."""
+    """Return the columns of the file that chooses; those of the demo without one."""
     if choice is None:
         return ["prompt", "label"]
     try:
@@ -165,18 +171,21 @@ def _columns(choice: PromptFile | None) -> list[str]:
         return ["prompt"]
 
 
-def _times() -> int:
-    """How often prompts were taken over: another key is another popover, and that one is closed."""
-    return int(st.session_state.get(_TIMES, 0))
+def _replacements() -> int:
+    """Return how often the prompts were replaced.
+
+    It is part of the popover's key, because a popover with a new key starts closed.
+    """
+    return int(st.session_state.get(_REPLACEMENTS, 0))
 
 
-def _taken_over() -> None:
-    st.session_state[_TIMES] = _times() + 1
+def _close_popover() -> None:
+    st.session_state[_REPLACEMENTS] = _replacements() + 1
 
 
 def _use_demo() -> None:
-    state.keep(Settings, prompts="demo")
-    _taken_over()
+    state.update_settings(Settings, prompts="demo")
+    _close_popover()
 
 
 def _use(
@@ -187,20 +196,20 @@ def _use(
     label: str,
     yes: str,
 ) -> None:
-    wanted = tuple(part.strip() for part in yes.split(",") if part.strip())
+    yes_labels = tuple(part.strip() for part in yes.split(",") if part.strip())
 
     def read(file: PromptFile) -> Prompts:
-        return read_prompts(file[1], file[0], text=text, label=label, yes=wanted)
+        return read_prompts(file[1], file[0], text=text, label=label, yes=yes_labels)
 
     try:
-        parted = hold_out(read(choice), held_out and read(held_out), benign and read(benign))
+        held = hold_out(read(choice), held_out and read(held_out), benign and read(benign))
     except EPError as error:
         messages.note(messages.sentence(error))
         return
-    files = Files(choice[0], _names(held_out), _names(benign), text, label, wanted)
-    st.session_state[_OWN] = PromptFiles(choice[0][:60], parted, files)
-    state.keep(Settings, prompts="own", region=None)
-    _taken_over()
+    files = Files(choice[0], _names(held_out), _names(benign), text, label, yes_labels)
+    st.session_state[_OWN] = PromptFiles(choice[0][:60], held, files)
+    state.update_settings(Settings, prompts="own", region=None)
+    _close_popover()
     state.rerun()
 
 

@@ -1,6 +1,4 @@
-"""Where the prompts fall: the map coloured by how often their answers behave so, and the table of
-their regions.
-"""
+"""Where the prompts fall: the map, coloured by the rate of the behaviour, and the table."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from pages.behaviour.runs import Run
 from pages.shared import maps, messages, state, tokens
 
 MAP, TABLE = "behaviour_map", "behaviour_table"
-HIGH = 376
+MAP_HEIGHT = 376
 _SEQUENCE = "behaviour_sequence"
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
@@ -51,13 +49,13 @@ _COLUMNS: dict[str, Any] = {
 }
 
 
-def carried(run: Run, dictionary: Dictionary) -> maps.Drawn | str:
-    """Sends the map to the browser; call it outside fragments."""
-    return maps.carried(run.key, dictionary, "pca-sphere")
+def send_map(run: Run, dictionary: Dictionary) -> maps.AvailableMap | str:
+    """Send the map to the browser. Call it outside fragments."""
+    return maps.send_available(run.key, dictionary, "pca-sphere")
 
 
-def map_card(run: Run, dictionary: Dictionary, drawn: maps.Drawn | str) -> None:
-    """The map of the run's dictionary, a click selects."""
+def map_card(run: Run, dictionary: Dictionary, map_: maps.AvailableMap | str) -> None:
+    """Draw the map of the run's dictionary; a click selects a region."""
     choice, n = run.choice, len(run.choice["regions"])
     with st.container(border=True, gap="xsmall", height="stretch"):
         st.html(
@@ -67,43 +65,41 @@ def map_card(run: Run, dictionary: Dictionary, drawn: maps.Drawn | str) -> None:
                 "grey holds none",
             )
         )
-        if isinstance(drawn, str):
-            messages.quiet(drawn)
+        if isinstance(map_, str):
+            messages.quiet(map_)
             return
-        maps.view(
-            drawn.name,
+        maps.draw(
+            map_.name,
             dictionary,
             key=MAP,
             selected=selected(run),
             sequence=st.session_state.get(_SEQUENCE, 0),
             coloring=plain.coloring(dictionary, choice["regions"]),
             on_pick=lambda region: pick(run, region, from_map=True),
-            height=HIGH,
+            height=MAP_HEIGHT,
             note="A projection; prompts are assigned in the full space.",
         )
 
 
 def selected(run: Run) -> int | None:
-    """The region that is marked: the selected one where its dictionary is open, else the one
-    tried.
-    """
-    now = state.current()
-    return now.region if now.dictionary == run.key else (run.trial or {}).get("region")
+    """Return the marked region: the selected one if its dictionary is open, else the one tried."""
+    selection = state.current()
+    return selection.region if selection.dictionary == run.key else (run.trial or {}).get("region")
 
 
 def pick(run: Run, region: int, from_map: bool = False) -> None:
-    """Selects a region everywhere; one of a dictionary that is not open opens it."""
+    """Select a region everywhere, and open its dictionary if that is not open."""
     if not from_map:
         st.session_state[_SEQUENCE] = st.session_state.get(_SEQUENCE, 0) + 1
     if state.current().dictionary == run.key:
         state.select_region(region)
     else:
         state.open_dictionary(run.key, region)
-        state.turn()
+        state.schedule()
 
 
 def table_card(run: Run, dictionary: Dictionary, height: int) -> None:
-    """All regions that hold prompts, those that may carry the behaviour first."""
+    """Draw the table of all regions that hold prompts, candidates first."""
     with st.container(border=True, gap="xsmall"):
         st.html(tokens.heading("Regions by prompts covered", plain.summary(run.choice)))
         try:
@@ -116,7 +112,7 @@ def table_card(run: Run, dictionary: Dictionary, height: int) -> None:
             hide_index=True,
             height=height,
             row_height=29,
-            on_select=partial(_clicked, run, rows["region"]),
+            on_select=partial(_pick_row, run, rows["region"]),
             selection_mode="single-cell",
             key=TABLE,
             column_config=_COLUMNS,
@@ -125,7 +121,7 @@ def table_card(run: Run, dictionary: Dictionary, height: int) -> None:
 
 
 def table_rows(regions: list[Plain], dictionary: Dictionary) -> dict[str, list[Any]]:
-    """The table's columns; candidates first, in their order."""
+    """Return the table's columns; candidates come first, in their order."""
     ordered = [one for one in regions if one["candidate"]] + [
         one for one in regions if not one["candidate"]
     ]
@@ -146,8 +142,8 @@ def table_rows(regions: list[Plain], dictionary: Dictionary) -> dict[str, list[A
     }
 
 
-def _clicked(run: Run, listed: Sequence[int]) -> None:
+def _pick_row(run: Run, regions: Sequence[int]) -> None:
     selection = st.session_state.get(TABLE, {}).get("selection", {})
     cells = selection.get("cells") or []
-    if cells and cells[0][0] < len(listed):
-        pick(run, int(listed[cells[0][0]]))
+    if cells and cells[0][0] < len(regions):
+        pick(run, int(regions[cells[0][0]]))

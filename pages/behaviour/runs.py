@@ -1,7 +1,7 @@
-"""Behaviour runs: what a visitor asks of a dictionary, and what is known of it.
+"""Behaviour runs: what a visitor requests of a dictionary, and the stored results.
 
-What a model answered and what a trial gave belongs to the server: two visitors who ask the same
-share it, by names that change with everything an outcome depends on, and with no more.
+Results belong to the server: two visitors with the same request share them. Their keys change with
+everything that a result depends on, and with nothing else.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from pages.shared import estimates, jobs, loading
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is asked. key, fingerprint: of the open dictionary and of its file. region: the one
-    tried, None for the best.
+    """A request.
+
+    key, fingerprint: of the open dictionary and of its file.
+    region: the one to try; None for the best.
     """
 
     key: str
@@ -39,7 +41,7 @@ class Plan:
 
     @property
     def model(self) -> str:
-        """What the dictionary's model is loaded by; empty where it is gone."""
+        """The name by which the dictionary's model is loaded; empty where the model is gone."""
         try:
             return model_of(self.dictionary)
         except ModelError:
@@ -47,97 +49,99 @@ class Plan:
 
     @property
     def observed(self) -> str:
-        """The name of what the model does with the prompts of the choice."""
-        of = self.dictionary
-        return _name("observed", self.model, of.layer, of.width, self.inputs.digest)
+        """The key of the model's behaviour on the prompts that choose the region."""
+        dictionary = self.dictionary
+        return _result_key(
+            "observed", self.model, dictionary.layer, dictionary.width, self.inputs.digest
+        )
 
     @property
     def choice(self) -> str:
-        """The name of where those prompts fall in the dictionary."""
-        return _name("choice", self.observed, self.fingerprint)
+        """The key of where those prompts fall in the dictionary."""
+        return _result_key("choice", self.observed, self.fingerprint)
 
     @property
     def trial(self) -> str:
-        """The name of the trial of the region, and of the job that makes it."""
-        now = self.inputs.settings
-        parts = (self.fingerprint, self.region, now.swap, now.basis)
-        return _name("trial", self.observed, *parts)
+        """The key of the trial of the region, and of the job that runs it."""
+        settings = self.inputs.settings
+        parts = (self.fingerprint, self.region, settings.swap, settings.basis)
+        return _result_key("trial", self.observed, *parts)
 
     @property
     def streams(self) -> dict[float, str]:
-        """The names of the attempts by share of behaving prompts, and of their jobs."""
-        now = self.inputs.settings
-        parts = (self.observed, now.seeds, now.percentile, now.basis)
-        return {share: _name("streams", *parts, share) for share in now.shares}
+        """The keys of the attempts, and of their jobs, by share of behaving prompts."""
+        settings = self.inputs.settings
+        parts = (self.observed, settings.seeds, settings.percentile, settings.basis)
+        return {share: _result_key("streams", *parts, share) for share in settings.shares}
 
 
-def _name(kind: str, *parts: object) -> str:
+def _result_key(kind: str, *parts: object) -> str:
     digest = blake2b(repr(parts).encode("utf-8", "replace"), digest_size=9).hexdigest()
     return f"behaviour {kind} {digest}"
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What is shown. key: of the dictionary it was made on. stored: the date of a stored run, empty
-    for one of now.
+    """The results that are shown.
 
-    streams: the attempts by share of behaving prompts. others: short trials on other dictionaries
-    (stored run only).
+    key: of the dictionary on which the run was made.
+    streams: the attempts by share of behaving prompts.
+    stored_on: the date of a stored run; empty for one of this server.
+    others: short trials on other dictionaries, in a stored run only.
     """
 
     key: str
     choice: Plain
     trial: Plain | None
     streams: dict[float, list[Plain]]
-    stored: str = ""
+    stored_on: str = ""
     others: tuple[Plain, ...] = ()
 
 
-def known(plan: Plan) -> Run | None:
-    """What has been found out about this dictionary with these inputs; None before the prompts were
-    answered.
-    """
-    choice: Plain | None = jobs.result(plan.choice) or _choice_at_once(plan)
+def run_of(plan: Plan) -> Run | None:
+    """Return the results of a plan so far; None before its prompts were answered."""
+    choice: Plain | None = jobs.result(plan.choice) or _quick_choice(plan)
     if choice is None:
         return None
     streams = {share: jobs.result(name) for share, name in plan.streams.items()}
-    tried = {share: several for share, several in streams.items() if several is not None}
-    return Run(plan.key, choice, jobs.result(plan.trial), tried)
+    attempts = {share: trials for share, trials in streams.items() if trials is not None}
+    return Run(plan.key, choice, jobs.result(plan.trial), attempts)
 
 
-def _choice_at_once(plan: Plan) -> Plain | None:
-    """Where the prompts fall, when the model has answered them and finding it out takes no longer
-    than a moment.
-    """
+def _quick_choice(plan: Plan) -> Plain | None:
+    """Return where the prompts fall, if they are answered and placing them is quick; else None."""
     observed: Observed | None = jobs.result(plan.observed)
     if observed is None:
         return None
-    of = plan.dictionary
-    if estimates.products(float(len(observed.x)) * len(of) * of.width) > jobs.AT_ONCE_S:
+    dictionary = plan.dictionary
+    if (
+        estimates.matrix_products(float(len(observed.x)) * len(dictionary) * dictionary.width)
+        > jobs.AT_ONCE_S
+    ):
         return None
-    return keep_choice(plan, observed, experiment.place(of, observed))
+    return store_choice(plan, observed, experiment.place(dictionary, observed))
 
 
-def keep_choice(plan: Plan, observed: Observed, found: Placement) -> Plain:
-    """Keeps where the prompts fall, for everyone."""
-    chosen, held = plan.inputs.chosen, plan.inputs.held
-    choice = plain.choice(observed, held, found, chosen.by_labels, chosen.name)
-    jobs.keep(plan.choice, choice)
+def store_choice(plan: Plan, observed: Observed, placement: Placement) -> Plain:
+    """Store where the prompts fall, for all visitors, and return it."""
+    judge_choice, held = plan.inputs.judge_choice, plan.inputs.held
+    choice = plain.choice(observed, held, placement, judge_choice.by_labels, judge_choice.name)
+    jobs.put_result(plan.choice, choice)
     return choice
 
 
-def stored() -> Run | None:
-    """The demo's stored run, when it is there and its dictionary too."""
+def demo_run() -> Run | None:
+    """Return the demo's stored run, if both it and its dictionary are installed."""
     path = loading.DEMO / FILE
     try:
         data = _read(str(path), path.stat().st_mtime_ns)
     except OSError:
         return None
-    wanted = Path(data["trial"]["dictionary"]["file"]).name
-    entry = next((entry for entry in loading.entries() if entry.path.name == wanted), None)
+    file_name = Path(data["trial"]["dictionary"]["file"]).name
+    entry = next((entry for entry in loading.entries() if entry.path.name == file_name), None)
     if entry is None:
         return None
-    streams = {several[0]["share"]: several for several in data["streams"] if several}
+    streams = {trials[0]["share"]: trials for trials in data["streams"] if trials}
     return Run(
         entry.key, data["choice"], data["trial"], streams, data["made"], tuple(data["others"])
     )
@@ -145,6 +149,9 @@ def stored() -> Run | None:
 
 @st.cache_resource(show_spinner=False, max_entries=2)
 def _read(path: str, modified: int) -> Plain:
-    """`modified` is part of the cache's key."""
+    """Read the file of a stored run.
+
+    modified: part of the key of the cache.
+    """
     data: Plain = json.loads(Path(path).read_text(encoding="utf-8"))
     return data

@@ -1,5 +1,6 @@
-"""Several orders of one stream, so that a lucky one is seen; and what a half-behaving centre
-does.
+"""The card of several orders of one stream, which shows whether a result is due to a lucky order.
+
+It also shows the effect of a half-behaving centre.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pages.behaviour import durations, work
 from pages.behaviour.runs import Plan, Run
 from pages.behaviour.settings import HALF, Settings
 from pages.shared import messages, state, tokens
-from pages.shared.controls import mirrored
+from pages.shared.controls import value_widget
 
 PUBLISHED = (
     "Published for Gemma-2-2B-it, layer 20 (appendix table 3 as quoted by EPDashboard): at every p "
@@ -22,11 +23,11 @@ PUBLISHED = (
 
 
 def card(run: Run, plan: Plan | None) -> None:
-    """One row a seed, for one share of behaving prompts at a time.
+    """Draw one row per seed, for one share of behaving prompts at a time.
 
-    plan: what can be asked now, None where the inputs make no sense.
+    plan: the present request; None where the inputs cannot be used.
     """
-    shares = list(run.streams) if run.stored else []
+    shares = list(run.streams) if run.stored_on else []
     with st.container(border=True, gap="small"):
         share = _head(shares or list(state.settings(Settings).shares))
         left, right = st.columns([15, 8], gap="medium")
@@ -39,9 +40,9 @@ def card(run: Run, plan: Plan | None) -> None:
             else:
                 st.html(markup.seeds(attempts))
         with right:
-            for text in explained(run.streams):
+            for text in explanation(run.streams):
                 st.html(f'<div class="ep-k" style="opacity:.8">{tokens.escape(text)}</div>')
-            if plan is not None and not run.stored:
+            if plan is not None and not run.stored_on:
                 _button(plan, share, is_tried=attempts is not None)
 
 
@@ -56,7 +57,7 @@ def _button(plan: Plan, share: float, is_tried: bool) -> None:
             on_click=work.start_streams,
             args=(plan, share),
         )
-        takes = durations.sentence(plan, plan.streams[share], durations.of_streams(plan))
+        takes = durations.sentence(plan, plan.streams[share], durations.streams_seconds(plan))
         if takes and not is_tried:
             messages.quiet(takes)
 
@@ -72,12 +73,12 @@ def _head(shares: list[float]) -> float:
         )
         is_half = state.settings(Settings).half and HALF in shares
         share = HALF if is_half else shares[0]
-        mirrored(
+        value_widget(
             st.segmented_control,
             "behaviour_share",
             "Share of behaving prompts",
             share,
-            lambda new: state.keep(Settings, half=new == HALF),
+            lambda new: state.update_settings(Settings, half=new == HALF),
             shares,
             format_func=lambda share: f"{share:.0%}",
             required=True,
@@ -86,35 +87,37 @@ def _head(shares: list[float]) -> float:
     return share
 
 
-def explained(streams: dict[float, list[Plain]]) -> list[str]:
-    """What the two centres show, in plain sentences with the counts of this run; and what was
-    published.
+def explanation(streams: dict[float, list[Plain]]) -> list[str]:
+    """Return what the two centres show and what was published, in sentences.
+
+    The counts are those of this run.
     """
-    out = [
+    sentences = [
         "Ablating projects the stream onto the centre along one direction: it parks the model "
         "there. A centre taken "
         "from a half-behaving stream lies half-way to the behaviour, and a parked model keeps "
         "showing it."
     ]
     counts = []
-    for share, several in sorted(streams.items()):
-        n = sum(verdict(one) == "works" for one in several)
+    for share, attempts in sorted(streams.items()):
+        n = sum(verdict(attempt) == "works" for attempt in attempts)
         counts.append(
-            f"with {share:.0%} behaving prompts {n} of {len(several)} seeds lower it by half or "
+            f"with {share:.0%} behaving prompts {n} of {len(attempts)} seeds lower it by half or "
             "more and comply"
         )
     if counts:
-        out.append(f"Here {'; '.join(counts)}.{_sizes(streams)}")
-    return [*out, PUBLISHED]
+        sentences.append(f"Here {'; '.join(counts)}.{_sizes(streams)}")
+    return [*sentences, PUBLISHED]
 
 
 def _sizes(streams: dict[float, list[Plain]]) -> str:
-    """How many prompts the regions found hold, where two shares were tried: a finer θ splits
-    them.
+    """Return a sentence on how many prompts the found regions hold, where two shares were tried.
+
+    A smaller θ splits the prompts among more regions.
     """
     held = {
-        share: [one["rate"][1] for one in several if one["rate"]]
-        for share, several in sorted(streams.items())
+        share: [attempt["rate"][1] for attempt in attempts if attempt["rate"]]
+        for share, attempts in sorted(streams.items())
     }
     if len(held) < 2 or not all(held.values()):
         return ""

@@ -1,6 +1,4 @@
-"""What a trial gave: every arm with its intervals, and the texts to read, the unchanged model's
-beside the others.
-"""
+"""The results of a trial: every arm with its intervals, and the texts beside the default ones."""
 
 from __future__ import annotations
 
@@ -17,14 +15,14 @@ from pages.behaviour.runs import Plan, Run
 from pages.behaviour.settings import Settings
 from pages.shared import messages, state, tokens
 
-SHOWN = 40
-"""Prompts to read at once: more are in the export."""
+MOST_PROMPTS = 40
+"""Prompts that are listed; more are in the export."""
 TARGET, BENIGN = "Should show it", "Benign"
 _KIND = "behaviour_kind_read"
 
 
 def arms_card(run: Run) -> None:
-    """The arms side by side, and what the controls are."""
+    """Draw the arms side by side, and what the controls are."""
     trial = run.trial
     with st.container(border=True, gap="small", height="stretch"):
         if trial is None or not trial["arms"]:
@@ -61,8 +59,9 @@ def _lens(run: Run, region: int) -> list[str]:
 
 
 def texts_card(run: Run, height: int) -> None:
-    """Default and changed answers, prompt by prompt; those that show the behaviour have a blue
-    edge.
+    """Draw default and changed answers, prompt by prompt.
+
+    Answers that show the behaviour have a blue edge.
     """
     trial = run.trial
     with st.container(border=True, gap="xsmall"):
@@ -72,14 +71,14 @@ def texts_card(run: Run, height: int) -> None:
         right = _choices(trial)
         kind = "benign" if st.session_state.get(_KIND) == BENIGN else "target"
         rows = [one for one in trial["texts"] if one["kind"] == kind]
-        more = f", the first {SHOWN} of {len(rows):,}" if len(rows) > SHOWN else ""
+        more = f", the first {MOST_PROMPTS} of {len(rows):,}" if len(rows) > MOST_PROMPTS else ""
         with st.container(height=height, border=False):
-            st.html(markup.reading(rows[:SHOWN], right=right))
+            st.html(markup.reading(rows[:MOST_PROMPTS], right=right))
         messages.quiet(f"A blue edge: shows the behaviour{more}.")
 
 
 def _choices(trial: Plain) -> str:
-    """Which prompts and which arm; returns the arm on the right."""
+    """Draw the choice of prompts and of the arm, and return the arm on the right."""
     arms = [name for name in (ABLATED, SWAPPED) if name in trial["texts"][0]["said"]]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(tokens.heading("Texts to read"), width="content")
@@ -100,27 +99,27 @@ def _choices(trial: Plain) -> str:
 
 
 def retry(run: Run, plan: Plan | None) -> None:
-    """The offer to take out the selected region instead of the one tried."""
+    """Draw the offer to ablate the selected region instead of the one tried."""
     region = state.current().region
-    if plan is None or run.stored or region in (None, (run.trial or {}).get("region")):
+    if plan is None or run.stored_on or region in (None, (run.trial or {}).get("region")):
         return
     if region not in {one["region"] for one in run.choice["regions"]}:
         return
-    instead = replace(plan, region=region)
+    new_plan = replace(plan, region=region)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
             f"Take out region {region} instead",
             key="behaviour_instead",
             icon=":material/swap_horiz:",
-            on_click=_instead,
-            args=(instead,),
+            on_click=_start,
+            args=(new_plan,),
         )
-        takes = durations.sentence(instead, instead.trial, durations.of_trial(instead))
+        takes = durations.sentence(new_plan, new_plan.trial, durations.trial_seconds(new_plan))
         if takes:
             messages.quiet(takes)
 
 
-def _instead(plan: Plan) -> None:
-    state.keep(Settings, region=plan.region)
+def _start(plan: Plan) -> None:
+    state.update_settings(Settings, region=plan.region)
     work.start_trial(plan)
-    state.turn()
+    state.schedule()

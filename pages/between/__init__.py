@@ -1,1 +1,1 @@
-"""The Between page: `page` draws it, the other modules are its parts."""
+"""The Between page: `page` draws it, and the other modules are its parts."""

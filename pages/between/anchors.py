@@ -1,8 +1,7 @@
-"""Two anchors A and B on a page: who they are, how to exchange or replace them, and pairs to start
-from.
+"""The anchors A and B of the Between page: the row that shows and changes them, and example pairs.
 
-A is the selected region, B the selection's second; without a second one a telling partner is found.
-Knows the shelf; what lies between the anchors is not its business.
+A is the selected region and B the second region of the selection. Without a second region, a
+partner for A is computed.
 """
 
 from __future__ import annotations
@@ -19,30 +18,27 @@ from pages.shared import frame, loading, messages, state, tokens
 from pages.shared.chips import Chip, chips
 from pages.shared.searchbox import searchbox
 
-FOUND_SHOWN = 16
+MATCHES_SHOWN = 16
 PAIRS = 5
-LIGHT = 2e10
-"""Multiply-adds that may be spent before a page is drawn: about two seconds."""
+MAX_MULTIPLY_ADDS = 2e10
+"""The most that may be computed for examples before the page is drawn: about two seconds."""
 
 
 def partner(key: str, region: int, basis: Basis) -> int | None:
-    """The region a page compares with A until a visitor chooses one; None when there is no
-    other.
-    """
+    """Return the default B for a region A; None when there is no suitable region."""
     return _partner(loading.fingerprint(key), key, region, basis)
 
 
 @st.cache_data(show_spinner=False, max_entries=4000)
 def _partner(fingerprint: str, _key: str, region: int, basis: Basis) -> int | None:
-    steps = loading.ladder(_key)
-    coarser = list(islice(steps.values(), list(steps).index(_key)))
+    """Compute the partner; the file's fingerprint, region and basis are the cache's key."""
+    ladder = loading.ladder(_key)
+    coarser = list(islice(ladder.values(), list(ladder).index(_key)))
     return study.partner(loading.dictionary(_key), region, coarser, basis)
 
 
 def name(key: str, dictionary: Dictionary, region: int, basis: Basis) -> str:
-    """The first lens token of a region on a basis; else the token it is called by elsewhere; else
-    its label.
-    """
+    """Return the first lens token of a region on a basis, or its usual name where there is none."""
     lens = dictionary.lens(region, f"{basis}_up")
     if lens:
         return lens[0].token
@@ -50,7 +46,7 @@ def name(key: str, dictionary: Dictionary, region: int, basis: Basis) -> str:
 
 
 def row(key: str, dictionary: Dictionary, a: int, b: int, basis: Basis, chosen: bool) -> None:
-    """The line with both anchors. chosen: whether a visitor chose B."""
+    """Draw the row with both anchors. chosen: whether B is in the selection."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _anchor("A", key, dictionary, a, basis)
         st.button(
@@ -58,25 +54,26 @@ def row(key: str, dictionary: Dictionary, a: int, b: int, basis: Basis, chosen: 
             icon=":material/swap_horiz:",
             key="anchors_swap",
             help="Exchange A and B",
-            on_click=_set,
+            on_click=_set_anchors,
             args=(b, a),
         )
         _anchor("B", key, dictionary, b, basis)
         if not chosen:
             coarser = next(iter(loading.ladder(key))) != key
-            found = (
+            reason = (
                 "stays apart from A at every percentile"
                 if coarser
                 else "has others between it and A"
             )
-            messages.quiet(f"B was found: the nearest region of another word that {found}.")
+            messages.quiet(f"B was found: the nearest region of another word that {reason}.")
 
 
-def _set(a: int, b: int) -> None:
-    state.change(region=a, second=b)
+def _set_anchors(a: int, b: int) -> None:
+    state.update_selection(region=a, second=b)
 
 
 def _anchor(letter: str, key: str, dictionary: Dictionary, region: int, basis: Basis) -> None:
+    """Draw one anchor, with a popover that replaces it. letter: "A" or "B"."""
     color = region_color(dictionary, region)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
         chip = tokens.chip(name(key, dictionary, region, basis), color, 0.4)
@@ -92,6 +89,7 @@ def _anchor(letter: str, key: str, dictionary: Dictionary, region: int, basis: B
 
 @frame.fragment
 def _search(letter: str, key: str, dictionary: Dictionary, basis: Basis) -> None:
+    """Draw the search for another region as this anchor."""
     with st.container(width=420):
         text = searchbox(
             f"anchors_find_{letter}",
@@ -103,27 +101,29 @@ def _search(letter: str, key: str, dictionary: Dictionary, basis: Basis) -> None
                 "Finds regions by id, lens token, members' token, or the text of their excerpts."
             )
             return
-        found = loading.search_index(key).find(text).regions[:FOUND_SHOWN].tolist()
-        if not found:
+        matches = loading.search_index(key).find(text).regions[:MATCHES_SHOWN].tolist()
+        if not matches:
             messages.quiet("No region holds that: try another word, or an id.")
             return
         items = [
             Chip(
                 k, name(key, dictionary, k, basis), region_color(dictionary, k), 0.24, before=str(k)
             )
-            for k in found
+            for k in matches
         ]
-        chips(items, f"anchors_found_{letter}", lambda k: _picked(letter, k))
+        chips(items, f"anchors_found_{letter}", lambda k: _replace_anchor(letter, k))
 
 
-def _picked(letter: str, region: int) -> None:
-    state.change(**{"region" if letter == "A" else "second": region})
-    state.turn()
+def _replace_anchor(letter: str, region: int) -> None:
+    state.update_selection(**{"region" if letter == "A" else "second": region})
+    state.schedule()
 
 
 def examples(key: str, dictionary: Dictionary, basis: Basis) -> None:
-    """Pairs worth a look, as chips: neighbours in the coarsest dictionary whose decodes are the
-    cleanest (11.3).
+    """Draw example pairs as chips; a click makes them the anchors.
+
+    They are neighbours in the coarsest dictionary of the family, those with the cleanest logit
+    lenses.
     """
     pairs = _examples(loading.fingerprint(key), key, basis)
     if not pairs:
@@ -139,24 +139,29 @@ def examples(key: str, dictionary: Dictionary, basis: Basis) -> None:
             )
             for i, (a, b) in enumerate(pairs)
         ]
-        chips(items, "anchors_examples", lambda i: _set(*pairs[i]))
+        chips(items, "anchors_examples", lambda i: _set_anchors(*pairs[i]))
 
 
 def _short(key: str, dictionary: Dictionary, region: int, basis: Basis) -> str:
+    """Return the shortened name of a region."""
     return name(key, dictionary, region, basis).strip()[:14] or str(region)
 
 
 @st.cache_data(show_spinner=False, max_entries=200)
 def _examples(fingerprint: str, _key: str, basis: Basis) -> Sequence[tuple[int, int]]:
-    here, seed = loading.dictionary(_key), next(iter(loading.ladder(_key).values()))
-    if len(seed) < 3 or float(len(seed)) ** 2 * seed.width > LIGHT:
+    """Return up to `PAIRS` pairs of regions of a dictionary; none where finding them takes long.
+
+    The file's fingerprint and the basis are the cache's key.
+    """
+    dictionary, coarsest = loading.dictionary(_key), next(iter(loading.ladder(_key).values()))
+    if len(coarsest) < 3 or float(len(coarsest)) ** 2 * coarsest.width > MAX_MULTIPLY_ADDS:
         return ()
-    listed, words = study.neighbours(seed.basis(basis)), study.words(here, basis)
-    pairs = study.anchor_pairs(listed, study.cleanliness(seed, basis), n=3 * PAIRS)
-    if seed is not here:
-        pairs = tuple((_here(seed, a, here, basis), _here(seed, b, here, basis)) for a, b in pairs)
+    neighbours, words = study.neighbours(coarsest.basis(basis)), study.words(dictionary, basis)
+    pairs = study.anchor_pairs(neighbours, study.cleanliness(coarsest, basis), n=3 * PAIRS)
+
+    def counterpart(region: int) -> int:
+        return study.counterpart(coarsest, region, dictionary, basis).region
+
+    if coarsest is not dictionary:
+        pairs = tuple((counterpart(a), counterpart(b)) for a, b in pairs)
     return [(a, b) for a, b in pairs if a != b and words[a] and words[b]][:PAIRS]
-
-
-def _here(seed: Dictionary, region: int, here: Dictionary, basis: Basis) -> int:
-    return study.counterpart(seed, region, here, basis).region

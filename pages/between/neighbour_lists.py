@@ -1,6 +1,6 @@
-"""Every region's nearest regions in the dictionaries of a family: paths walk on them.
+"""The nearest regions of every region in the dictionaries of a family, as a graph for paths.
 
-Found once for all visitors; where that takes long, a button starts it. Draws nothing else.
+They are computed once for all visitors, by a job where that takes long.
 """
 
 from __future__ import annotations
@@ -16,31 +16,33 @@ from pages.shared.jobs import Job
 
 
 class Lists(NamedTuple):
-    """A dictionary's lists and the seconds they took."""
+    """The neighbour lists of one dictionary, and the seconds that computing them took."""
 
     neighbours: Neighbours
     seconds: float
 
 
-def of(ladder: Mapping[str, Dictionary], basis: Basis) -> dict[str, Lists] | None:
-    """The lists of all these dictionaries by their keys; None while they are not here."""
+def lists_or_offer(ladder: Mapping[str, Dictionary], basis: Basis) -> dict[str, Lists] | None:
+    """Return the lists of all these dictionaries by key; see `jobs.result_or_offer`."""
 
     def work(job: Job) -> dict[str, Lists]:
-        found = {}
+        by_key = {}
         for number, (key, dictionary) in enumerate(ladder.items()):
             job.report(f"{len(dictionary):,} regions", number / len(ladder))
             start = perf_counter()
-            made = neighbours(dictionary.basis(basis))
-            found[key] = Lists(made, perf_counter() - start)
-        return found
+            graph = neighbours(dictionary.basis(basis))
+            by_key[key] = Lists(graph, perf_counter() - start)
+        return by_key
 
-    names = " ".join(loading.fingerprint(key) for key in ladder)
-    made: dict[str, Lists] | None = jobs.outcome(
-        f"neighbour lists {basis} {names}",
+    fingerprints = " ".join(loading.fingerprint(key) for key in ladder)
+    result: dict[str, Lists] | None = jobs.result_or_offer(
+        f"neighbour lists {basis} {fingerprints}",
         "Finding every region's nearest regions, once",
         work,
-        seconds=estimates.products(sum(float(len(d)) ** 2 * d.width for d in ladder.values())),
+        seconds=estimates.matrix_products(
+            sum(float(len(d)) ** 2 * d.width for d in ladder.values())
+        ),
         button="Find them",
         about="A path walks on every region's nearest regions, which are found once.",
     )
-    return made
+    return result

@@ -1,5 +1,5 @@
-// The neighbourhood figure: a column a dictionary, A on top, B at the foot, what lies between as cards with a cosine on
-// every arrow. Everything from data becomes textContent, or a style value of our own palette.
+// The neighbourhood figure: one column per dictionary, with A at the top, B at the bottom, and the regions between them
+// as cards with a cosine on every arrow. Text from data is only set as textContent; colours come from the palette.
 // data: { columns: [{ key, title, size, result, kind, current, cosine, a, b, steps, more }], picked: [key, region] }
 
 const make = (tag, className, text) => {
@@ -86,7 +86,7 @@ const draw = (column, picked) => {
   return box;
 };
 
-// What shows on hover or focus: the region in full, beside the card and inside the window.
+// Shows all of a region on hover or focus, beside its card and inside the window.
 const show = (pop, box) => {
   const item = box.item;
   const head = make("div", "head");

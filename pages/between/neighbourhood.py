@@ -1,8 +1,7 @@
-"""The neighbourhood figure on a page: one component with a column a dictionary, whose cards can be
-clicked.
+"""The neighbourhood figure: a component with one column per dictionary, whose cards can be clicked.
 
-The browser side is `neighbourhood.js` and `neighbourhood.css`; text reaches the page as
-`textContent` only.
+The browser side is `neighbourhood.js` and `neighbourhood.css`. Text reaches the page as
+`textContent` only, so it can never become markup.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _FIGURE = Component.beside(
     __file__, "neighbourhood", '<div class="figure"></div><div class="pop" hidden></div>'
 )
 LEFT, RIGHT = 44, 56
-"""Characters of context in the card that shows on hover."""
+"""Characters of an excerpt before and after its marked token, in the card shown on hover."""
 
 
 def figure(
@@ -31,11 +30,11 @@ def figure(
     on_more: Callable[[str], None],
     picked: tuple[str, int] | None = None,
 ) -> None:
-    """Draws the columns; a click on a card calls `on_pick(dictionary, region)`, one on "and N more"
-    `on_more`.
+    """Draw the figure.
 
-    current: key of the open dictionary, whose column is wider. picked: the card drawn with a ring
-    of ink.
+    current: the key of the open dictionary, whose column is wider. on_pick: called with dictionary
+    key and region when a card is clicked. on_more: called with the dictionary key when "and N
+    more" is clicked. picked: dictionary key and region of the highlighted card.
     """
     data = {
         "columns": [_column(column, column.key == current) for column in columns],
@@ -85,7 +84,7 @@ def _card(card: Card) -> dict[str, Any]:
 
 
 def _row(row: Row) -> list[list[Any]]:
-    """An excerpt as three runs: what stands before, the marked token, what stands after."""
+    """Return an excerpt as three [text, is marked] runs: before, at and after the marked token."""
     left = "".join(text for text in _texts(row.left))[-LEFT:]
     right = "".join(text for text in _texts(row.right))[
         : RIGHT if row.token is not None else LEFT + RIGHT
@@ -98,6 +97,7 @@ def _row(row: Row) -> list[list[Any]]:
 
 
 def _texts(pieces: Iterable[str]) -> Iterable[str]:
+    """Yield the tokens as running text, with their invisible characters made visible."""
     return (
         "".join(segment.text for segment in segments(piece, spaces=False))
         for piece in pieces
@@ -106,11 +106,14 @@ def _texts(pieces: Iterable[str]) -> Iterable[str]:
 
 
 def _parts(token: str) -> list[list[Any]]:
+    """Return a token as [text, is a mark] runs."""
     return [[segment.text, segment.mark] for segment in segments(token)]
 
 
 def counterpart_text(counterpart: Counterpart | None) -> str:
-    """How an anchor came into a dictionary, in a few words; empty where it was chosen."""
+    """Return how an anchor was transferred to a dictionary, in a few words; empty where it was
+    chosen in it.
+    """
     if counterpart is None:
         return ""
     return "same exemplar" if counterpart.same else f"nearest, cos {counterpart.cosine:.2f}"

@@ -1,5 +1,5 @@
-"""Between: the regions between two anchors at every percentile of a family, or the path from one to
-the other.
+"""The Between page: the regions between two anchors at every percentile of a family, or the path
+from one anchor to the other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pages.between import anchors, neighbour_lists, neighbourhood
 from pages.between.neighbour_lists import Lists
 from pages.between.settings import VIEWS, WAYS, Settings, View
 from pages.shared import frame, loading, messages, sharing, state, tokens
-from pages.shared.controls import BASIS_NAMES, bound, choice
+from pages.shared.controls import BASIS_NAMES, setting_choice, setting_widget
 
 SENTENCE = (
     "What lies between two regions, A and B, from the coarsest dictionary of the family to "
@@ -40,33 +40,35 @@ Ladder = dict[str, Dictionary]
 
 
 def show() -> None:
-    frame.page("Between", SENTENCE)
+    """Draw the page."""
+    frame.page_head("Between", SENTENCE)
     key, dictionary, a, second, _ = state.opened()
-    now = state.settings(Settings)
+    settings = state.settings(Settings)
     chosen = second not in (None, a)
-    b = second if chosen else anchors.partner(key, a, now.basis)
+    b = second if chosen else anchors.partner(key, a, settings.basis)
     if b is None or len(dictionary) < 3:
         messages.box(
             "Nothing can lie between",
             "It takes three regions; this dictionary has fewer: open a finer one.",
         )
         return
-    anchors.row(key, dictionary, a, b, now.basis, chosen)
-    anchors.examples(key, dictionary, now.basis)
-    _controls(now)
-    _figure(key, dictionary, (a, b), now)
+    anchors.row(key, dictionary, a, b, settings.basis, chosen)
+    anchors.examples(key, dictionary, settings.basis)
+    _controls(settings)
+    _figure(key, dictionary, (a, b), settings)
 
 
-def _controls(now: Settings) -> None:
+def _controls(settings: Settings) -> None:
+    """Draw the controls of the view and its options."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        choice(Settings, "view", "View", VIEWS, key="between_between_choice")
-        choice(Settings, "basis", "Directions", BASIS_NAMES, key="between_basis_choice")
-        if now.view == "lens":
+        setting_choice(Settings, "view", "View", VIEWS, key="between_between_choice")
+        setting_choice(Settings, "basis", "Directions", BASIS_NAMES, key="between_basis_choice")
+        if settings.view == "lens":
             messages.quiet(ABOUT["lens"])
             return
-        choice(Settings, "way", "Shortest by", WAYS, key="between_way_choice")
+        setting_choice(Settings, "way", "Shortest by", WAYS, key="between_way_choice")
         with st.container(width=150):
-            bound(
+            setting_widget(
                 st.slider,
                 Settings,
                 "neighbours",
@@ -81,36 +83,41 @@ def _controls(now: Settings) -> None:
 
 
 @frame.fragment
-def _figure(key: str, dictionary: Dictionary, ends: tuple[int, int], now: Settings) -> None:
-    ladder, basis = loading.ladder(key), now.basis
+def _figure(key: str, dictionary: Dictionary, ends: tuple[int, int], settings: Settings) -> None:
+    """Draw everything below the controls, in a fragment. ends: the anchors A and B."""
+    ladder, basis = loading.ladder(key), settings.basis
     pairs = {
         name: view.Pair.carry(dictionary, *ends, other, basis) for name, other in ladder.items()
     }
-    lists: dict[str, Lists] | None = {}
-    if now.view == "path" and (lists := neighbour_lists.of(ladder, basis)) is None:
-        return
+    lists: dict[str, Lists] = {}
+    if settings.view == "path":
+        result = neighbour_lists.lists_or_offer(ladder, basis)
+        if result is None:
+            return
+        lists = result
     columns = [
-        _path(name, other, pairs[name], now, lists[name])
+        _path_column(name, other, pairs[name], settings, lists[name])
         if lists
-        else _lens(name, other, pairs[name], basis)
+        else _lens_column(name, other, pairs[name], basis)
         for name, other in ladder.items()
     ]
-    here = next(column for column in columns if column.key == key)
-    picked = _picked_card(columns, here)
+    open_column = next(column for column in columns if column.key == key)
+    picked = _picked_card(columns, open_column)
     with st.container(border=True, gap="xsmall"):
-        neighbourhood.figure(columns, key, "between_figure", _pick, _more, picked)
-        messages.quiet(_carrying(columns, basis, list((lists or {}).values())))
+        neighbourhood.figure(columns, key, "between_figure", _pick, _open_list, picked)
+        messages.quiet(_caption(columns, basis, list(lists.values())))
     _details(ladder, pairs, picked, basis)
-    if now.view == "lens":
+    if settings.view == "lens":
         _full_list(ladder, pairs, basis)
-    _share(ladder[key], ends, now)
+    _share(ladder[key], ends, settings)
 
 
 def _card(key: str, basis: Basis, region: int) -> view.Card:
-    card = _made(loading.fingerprint(key), key, basis, region)
+    """Return the card of a region with its current label, which also replaces missing tokens."""
+    card = _unlabelled_card(loading.fingerprint(key), key, basis, region)
     labels = loading.labels(key)
-    given = labels.stored(region)
-    label = given[0].text if given else "" if card.tokens else labels.automatic(region)
+    stored = labels.stored(region)
+    label = stored[0].text if stored else "" if card.tokens else labels.automatic(region)
     return (
         replace(card, label=label)
         if card.tokens
@@ -119,26 +126,27 @@ def _card(key: str, basis: Basis, region: int) -> view.Card:
 
 
 @st.cache_resource(show_spinner=False, max_entries=4000)
-def _made(fingerprint: str, _key: str, basis: Basis, region: int) -> view.Card:
+def _unlabelled_card(fingerprint: str, _key: str, basis: Basis, region: int) -> view.Card:
+    """Return a card without its label; labels may change, so the cache does not include them."""
     return view.card(loading.dictionary(_key), region, basis)
 
 
-def _lens(key: str, dictionary: Dictionary, pair: view.Pair, basis: Basis) -> view.Column:
+def _lens_column(key: str, dictionary: Dictionary, pair: view.Pair, basis: Basis) -> view.Column:
     return view.lens_column(key, dictionary, pair, basis, partial(_card, key, basis))
 
 
-def _path(
-    key: str, dictionary: Dictionary, pair: view.Pair, now: Settings, lists: Lists
+def _path_column(
+    key: str, dictionary: Dictionary, pair: view.Pair, settings: Settings, lists: Lists
 ) -> view.Column:
     return view.path_column(
         key,
         dictionary,
         pair,
-        now.basis,
-        partial(_card, key, now.basis),
+        settings.basis,
+        partial(_card, key, settings.basis),
         lists.neighbours,
-        now.neighbours,
-        now.way == "length",
+        settings.neighbours,
+        settings.way == "length",
     )
 
 
@@ -146,27 +154,32 @@ def _pick(key: str, region: int) -> None:
     st.session_state[_CARD] = (key, region)
 
 
-def _more(key: str) -> None:
+def _open_list(key: str) -> None:
     st.session_state[_LIST] = key
 
 
-def _picked_card(columns: list[view.Column], here: view.Column) -> tuple[str, int]:
-    """The card looked at: the one clicked while it is in the figure, else the first of the open
-    dictionary.
+def _picked_card(columns: list[view.Column], open_column: view.Column) -> tuple[str, int]:
+    """Return dictionary key and region of the card whose details are drawn.
+
+    It is the card that was clicked, if it is in the figure or in the open list, and otherwise the
+    first one of the open dictionary.
     """
     picked = st.session_state.get(_CARD)
-    shown = {
+    in_figure = {
         (c.key, card.region)
         for c in columns
         for card in (c.a, c.b, *(step.card for step in c.steps))
     }
-    if picked in shown or (picked and st.session_state.get(_LIST) == picked[0]):
+    if picked in in_figure or (picked and st.session_state.get(_LIST) == picked[0]):
         return picked
-    return here.key, here.steps[0].card.region if here.steps else here.b.region
+    steps = open_column.steps
+    return open_column.key, steps[0].card.region if steps else open_column.b.region
 
 
-def _carrying(columns: list[view.Column], basis: Basis, lists: Sequence[Lists]) -> str:
-    """How the anchors came into the other dictionaries, and what the graphs cost."""
+def _caption(columns: list[view.Column], basis: Basis, lists: Sequence[Lists]) -> str:
+    """Return how the anchors were transferred to the other dictionaries, and the time that the
+    neighbour lists took.
+    """
     nearest = "mean direction" if basis == "mean" else "exemplar"
     text = (
         "Under an anchor: how it was carried there, by its own exemplar (cosine ≥ 1 − 10⁻⁴) or "
@@ -186,13 +199,14 @@ def _carrying(columns: list[view.Column], basis: Basis, lists: Sequence[Lists]) 
 def _details(
     ladder: Ladder, pairs: dict[str, view.Pair], picked: tuple[str, int], basis: Basis
 ) -> None:
+    """Draw the details of one region: its tokens, cosines and excerpts, and what to do with it."""
     key, region = picked
     dictionary, pair = ladder[key], pairs[key]
     card, vectors = _card(key, basis, region), ladder[key].basis(basis)
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             p = dictionary.percentile
-            where = f"p = {p:g} · " if p is not None else ""
+            percentile = f"p = {p:g} · " if p is not None else ""
             cosines = ", ".join(
                 f"with {n} {float(vectors[region] @ vectors[k]):.2f}"
                 for n, k in (("A", pair.a), ("B", pair.b))
@@ -200,7 +214,7 @@ def _details(
             st.html(
                 f'<div class="ep-row"><b>Region {region}</b>'
                 + "".join(tokens.chip(token, card.color, 0.3) for token in card.tokens)
-                + f'<span class="ep-k ep-num">{where}{card.members:,} members · cosine '
+                + f'<span class="ep-k ep-num">{percentile}{card.members:,} members · cosine '
                 f"{cosines}</span></div>"
             )
             for letter, name in (("A", "Make it A"), ("B", "Make it B")):
@@ -208,7 +222,7 @@ def _details(
                 st.button(
                     name,
                     key=f"between_make_{letter}",
-                    on_click=_anchor,
+                    on_click=_make_anchor,
                     args=(letter, key, region, other),
                     disabled=region == other,
                 )
@@ -222,31 +236,37 @@ def _details(
             messages.quiet("This file holds no excerpts of this region.")
 
 
-def _anchor(letter: str, key: str, region: int, other: int) -> None:
-    """Makes a region A or B; the other anchor stays, as it is in that dictionary."""
+def _make_anchor(letter: str, key: str, region: int, other: int) -> None:
+    """Make a region of a dictionary A or B, and open that dictionary.
+
+    letter: "A" or "B". other: the other anchor's region in the same dictionary.
+    """
     if key != state.current().dictionary:
         state.open_dictionary(key, region)
     a, b = (region, other) if letter == "A" else (other, region)
-    state.change(region=a, second=b)
+    state.update_selection(region=a, second=b)
     st.session_state.pop(_CARD, None)
-    state.turn()
+    state.schedule()
 
 
 def table(dictionary: Dictionary, pair: view.Pair, basis: Basis) -> pa.Table:
-    """Every region between the anchors, in order: region, lens, both cosines, members."""
-    found = study.between(dictionary.basis(basis), pair.a, pair.b)
+    """Return all regions between the anchors, the closest to both first: region, lens tokens,
+    cosines with A and B, and members.
+    """
+    between = study.between(dictionary.basis(basis), pair.a, pair.b)
     return pa.table(
         {
-            "region": found.regions,
-            "lens": pa.array(lens_tokens(dictionary, found.regions), pa.list_(pa.string())),
-            "cosine_a": 1 - found.from_a,
-            "cosine_b": 1 - found.to_b,
-            "members": dictionary.members[found.regions],
+            "region": between.regions,
+            "lens": pa.array(lens_tokens(dictionary, between.regions), pa.list_(pa.string())),
+            "cosine_a": 1 - between.from_a,
+            "cosine_b": 1 - between.to_b,
+            "members": dictionary.members[between.regions],
         }
     )
 
 
 def _full_list(ladder: Ladder, pairs: dict[str, view.Pair], basis: Basis) -> None:
+    """Draw the table of all regions between the anchors of the dictionary whose list is open."""
     key = st.session_state.get(_LIST)
     if key not in ladder or pairs[key].a == pairs[key].b:
         return
@@ -263,7 +283,7 @@ def _full_list(ladder: Ladder, pairs: dict[str, view.Pair], basis: Basis) -> Non
             )
         rows.insert(0, "group", "⬢")
         colors = [f"color:{region_color(ladder[key], int(k))}" for k in rows["region"]]
-        picked = st.dataframe(
+        table_state = st.dataframe(
             rows.style.apply(lambda _: colors, subset=["group"]) if len(rows) < 20_000 else rows,
             hide_index=True,
             height=29 * min(ROWS_SHOWN, len(rows) + 1) + 3,
@@ -273,10 +293,10 @@ def _full_list(ladder: Ladder, pairs: dict[str, view.Pair], basis: Basis) -> Non
             selection_mode="single-cell",
             column_config=_columns(),
         )
-        if picked.selection.cells:
-            chosen = (key, int(rows["region"][picked.selection.cells[0][0]]))
-            if st.session_state.get(_CARD) != chosen:
-                st.session_state[_CARD] = chosen
+        if table_state.selection.cells:
+            card = (key, int(rows["region"][table_state.selection.cells[0][0]]))
+            if st.session_state.get(_CARD) != card:
+                st.session_state[_CARD] = card
                 st.rerun(scope="fragment")
 
 
@@ -292,11 +312,12 @@ def _columns() -> dict[str, Any]:
     }
 
 
-def _share(dictionary: Dictionary, ends: tuple[int, int], now: Settings) -> None:
-    (a, b), basis = ends, now.basis
-    if now.view == "path":
-        weighted = now.way == "length"
-        code = snippets.path(dictionary, a, b, basis, now.neighbours, weighted)
+def _share(dictionary: Dictionary, ends: tuple[int, int], settings: Settings) -> None:
+    """Draw the row that exports the page."""
+    (a, b), basis = ends, settings.basis
+    if settings.view == "path":
+        weighted = settings.way == "length"
+        code = snippets.path(dictionary, a, b, basis, settings.neighbours, weighted)
         sharing.bar("between_bar", code=code)
         return
     tables = {"Regions between": partial(table, dictionary, view.Pair(a, b), basis)}

@@ -1,1 +1,1 @@
-"""The Compare page: `page` draws it, the other modules are its parts."""
+"""The Compare page: `page` draws it from the parts in the other modules."""

@@ -1,4 +1,7 @@
-"""The places of one text that two readings share, whatever their tokenizers. Draws nothing."""
+"""The places at which two readings of one text can be compared, whatever their tokenizers.
+
+Draws nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,47 +15,52 @@ from ep.views.prompt import Reading
 
 
 @dataclass(frozen=True, eq=False)
-class Aligned:
-    """The n places of one text that two readings share: token ids in either, in order.
+class Alignment:
+    """The n places of one text that two readings share, in order.
 
-    here, there: (n,) each token where the tokens are the same; else those of the text itself that
-    end at one place.
+    tokens_a: (n,) index of the token of A at each place. Where the tokenizers differ, a place is
+        where a token of the text itself ends in both.
+    tokens_b: (n,) the same for B.
+    same_tokens: whether both readings have the same tokens.
     """
 
-    here: np.ndarray
-    there: np.ndarray
-    same: bool
+    tokens_a: np.ndarray
+    tokens_b: np.ndarray
+    same_tokens: bool
 
-    def beside(self, token: int) -> int | None:
-        """The token of B that has read as far as this one of A, or the next that has; None where
-        nothing is shared.
+    def token_of_b(self, token: int) -> int | None:
+        """Return the token of B at the place of this token of A, or at the next shared place.
+
+        None where the readings share no place.
         """
-        return _next(self.here, self.there, token)
+        return _at_or_after(self.tokens_a, self.tokens_b, token)
 
-    def before(self, token: int) -> int | None:
-        """The token of A to one of B."""
-        return _next(self.there, self.here, token)
+    def token_of_a(self, token: int) -> int | None:
+        """Return the token of A at the place of this token of B; see `token_of_b`."""
+        return _at_or_after(self.tokens_b, self.tokens_a, token)
 
 
-def _next(mine: np.ndarray, other: np.ndarray, token: int) -> int | None:
-    if not len(mine):
+def _at_or_after(own: np.ndarray, other: np.ndarray, token: int) -> int | None:
+    if not len(own):
         return None
-    return int(other[min(int(np.searchsorted(mine, token)), len(mine) - 1)])
+    return int(other[min(int(np.searchsorted(own, token)), len(own) - 1)])
 
 
-def aligned(first: Reading, second: Reading) -> Aligned:
-    """Where two readings of one prompt are compared."""
+def align(first: Reading, second: Reading) -> Alignment:
+    """Return the places at which two readings of one prompt can be compared."""
     if first.tokens == second.tokens:
         inside = np.flatnonzero(~(first.outside | second.outside))
-        return Aligned(inside, inside, True)
-    words = [np.flatnonzero(~(one.outside | one.template)) for one in (first, second)]
-    cut = [[one.tokens[i] for i in at] for one, at in zip((first, second), words, strict=True)]
-    here, there = inputs.meeting(*cut)
-    return Aligned(words[0][here], words[1][there], False)
+        return Alignment(inside, inside, True)
+    inside_text = [np.flatnonzero(~(one.outside | one.template)) for one in (first, second)]
+    pieces = [
+        [one.tokens[i] for i in ids] for one, ids in zip((first, second), inside_text, strict=True)
+    ]
+    at_a, at_b = inputs.meeting(*pieces)
+    return Alignment(inside_text[0][at_a], inside_text[1][at_b], False)
 
 
-def parted(match: Match, first: Reading, second: Reading, places: Aligned) -> np.ndarray:
-    """(n,) True where the two regions of a shared place are not each other's one-to-one
-    partners.
-    """
-    return np.asarray(match.a.partner[first.region[places.here]] != second.region[places.there])
+def mismatched(match: Match, first: Reading, second: Reading, alignment: Alignment) -> np.ndarray:
+    """(n,) True at shared places whose two regions are not each other's one-to-one partners."""
+    return np.asarray(
+        match.a.partner[first.region[alignment.tokens_a]] != second.region[alignment.tokens_b]
+    )

@@ -1,4 +1,4 @@
-"""What is read by the models of both dictionaries: loaded inside the work, never on a visit."""
+"""Work that needs the models of both dictionaries; they are loaded by its job, never by a visit."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pages.shared import estimates, jobs, messages, models
 from pages.shared.jobs import Job
 
 T = TypeVar("T")
-NEEDED = "Both models are needed here"
+HEADLINE = "Both models are needed here"
 
 
-def outcome(
+def result_or_offer(
     comparison: Comparison,
     key: str,
     title: str,
@@ -30,24 +30,29 @@ def outcome(
     button: str,
     about: str,
 ) -> T | None:
-    """`jobs.outcome` of what both models read: a calm box where one of them is missing.
+    """Return the result of `read(job, models)`, or None while there is none.
 
-    tokens: about as many as A's model and B's model read.
+    In its place, draw the progress of the job, a button that starts it, or a box where a model is
+    missing; see `jobs.result_or_offer`.
+
+    tokens: about how many tokens A's model and B's model read.
+    button: label of the button.
+    about: a sentence on what the work does.
     """
-    kind = " ".join(["read together", *map(_name, comparison.dictionaries)])
+    rate_name = " ".join(["read together", *map(_model_name, comparison.dictionaries)])
 
     def work(job: Job) -> T:
         both = load(comparison, job)
-        with estimates.rates().measured(kind, sum(tokens)):
+        with estimates.rates().measured(rate_name, sum(tokens)):
             return read(job, both)
 
-    is_new = jobs.result(key) is None and jobs.mine(key) is None
-    if is_new and is_missing(comparison, NEEDED, partial(_start, key, title, work)):
+    is_new = jobs.result(key) is None and jobs.own_job(key) is None
+    if is_new and report_missing(comparison, HEADLINE, partial(_start, key, title, work)):
         return None
     guess = sum(map(estimates.reading, comparison.dictionaries, tokens))
-    rate = estimates.rates().get(kind, guess / max(sum(tokens), 1.0))
+    rate = estimates.rates().get(rate_name, guess / max(sum(tokens), 1.0))
     try:
-        made: T | None = jobs.outcome(
+        result: T | None = jobs.result_or_offer(
             key,
             title,
             work,
@@ -58,7 +63,7 @@ def outcome(
     except EPError as error:
         messages.box("This cannot be read by both models", messages.sentence(error))
         return None
-    return made
+    return result
 
 
 def _start(key: str, title: str, work: Callable[[Job], object]) -> None:
@@ -66,8 +71,9 @@ def _start(key: str, title: str, work: Callable[[Job], object]) -> None:
 
 
 def load(comparison: Comparison, job: Job) -> Models:
-    """Both models, loaded by the work of a job. ModelError when one is not here or does not fit its
-    dictionary.
+    """Load both models inside a job.
+
+    Raises ModelError if one is missing or does not fit its dictionary.
     """
     first, second = (_load(dictionary, job) for dictionary in comparison.dictionaries)
     return first, second
@@ -80,25 +86,26 @@ def _load(dictionary: Dictionary, job: Job) -> LanguageModel:
 
 
 def loading_seconds(comparison: Comparison) -> float:
-    """How long it takes until both models are loaded."""
+    """Return how long it takes, in seconds, until both models are loaded."""
     waiting = {
-        _name(dictionary): estimates.loading_model(dictionary)
+        _model_name(dictionary): estimates.loading_model(dictionary)
         for dictionary in comparison.dictionaries
         if not models.is_ready(dictionary)
     }
     return sum(waiting.values())
 
 
-def is_missing(comparison: Comparison, headline: str, download: Callable[[], None]) -> bool:
-    """Whether a model is not on this machine; then a box says so, with a button that calls
-    `download` where the model may be on the Hub.
+def report_missing(comparison: Comparison, headline: str, download: Callable[[], None]) -> bool:
+    """Return whether a model is missing on this machine, and draw a box that says so.
+
+    Where the model may be on the Hub, the box has a button that calls `download`.
     """
     try:
         names = {model_of(d): d for d in comparison.dictionaries}
     except ModelError as error:
         messages.box(headline, messages.sentence(error))
         return True
-    absent = [name for name, dictionary in names.items() if not models.is_here(dictionary)]
+    absent = [name for name, dictionary in names.items() if not models.is_local(dictionary)]
     if absent:
         verb = "is" if len(absent) == 1 else "are"
         about = f"{' and '.join(absent)} {verb} not on this machine."
@@ -110,16 +117,17 @@ def is_missing(comparison: Comparison, headline: str, download: Callable[[], Non
 
 
 def without_chat_template(comparison: Comparison) -> str:
-    """The models known to have no chat template, by name and joined; nothing where there are none.
+    """Return the names of the models known to have no chat template, joined by "and".
 
-    Loads none: of a model that is not loaded, the tokenizer's files say it.
+    Empty where there are none. Loads no model: for one that is not loaded, its tokenizer's files
+    are read.
     """
-    names = {_name(d): _has_chat_template(_name(d)) for d in comparison.dictionaries}
+    names = {_model_name(d): _has_chat_template(_model_name(d)) for d in comparison.dictionaries}
     return " and ".join(name.rsplit("/", 1)[-1] for name, has in names.items() if has is False)
 
 
-def _name(dictionary: Dictionary) -> str:
-    """What a dictionary's model is loaded by; empty where it is gone."""
+def _model_name(dictionary: Dictionary) -> str:
+    """Return the name by which a dictionary's model is loaded; empty where the model is gone."""
     try:
         return model_of(dictionary)
     except ModelError:
@@ -127,10 +135,10 @@ def _name(dictionary: Dictionary) -> str:
 
 
 def _has_chat_template(name: str) -> bool | None:
-    """Whether a model has a chat template; None where that is not known here."""
+    """Return whether a model has a chat template; None where that cannot be known here."""
     if (model := models.models().get(name)) is not None:
         return bool(getattr(model.tokenizer, "chat_template", None))
-    folder = _folder(name)
+    folder = _model_folder(name)
     if folder is None:
         return None
     if (folder / "chat_template.jinja").is_file():
@@ -142,14 +150,14 @@ def _has_chat_template(name: str) -> bool | None:
     return bool(config.get("chat_template")) if isinstance(config, dict) else None
 
 
-def _folder(name: str) -> Path | None:
-    """Where a model's files are on this machine: a folder, or one in the Hub's cache."""
+def _model_folder(name: str) -> Path | None:
+    """Return the folder of a model's files: a local directory, or one in the Hub's cache."""
     from huggingface_hub import try_to_load_from_cache
 
     if not name or Path(name).is_dir():
         return Path(name) if name else None
     try:
         cached = try_to_load_from_cache(name, "tokenizer_config.json")
-    except ValueError:  # a name the Hub could not have
+    except ValueError:  # not a valid Hub name
         return None
     return Path(cached).parent if isinstance(cached, str) else None

@@ -1,6 +1,6 @@
 """Which two dictionaries are compared, and how.
 
-A is the open dictionary; B is the one chosen, else the one that says most beside A.
+A is the open dictionary. B is the one the visitor chose, else the most informative one beside A.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from pages.shared import loading, messages, state
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two dictionaries on the shelf, by their keys, and how their regions are compared.
+    """Two dictionaries of the shelf, and how their regions are compared.
 
-    centre: one of `ep.studies.matching.CENTRES`. cutoff: the cosine from which a pair persists.
+    a, b: their keys.
+    basis: the directions compared, "exemplar" or "mean".
+    centre: one of `ep.studies.matching.CENTRES`.
+    cutoff: cosine from which a pair counts as persisted.
     """
 
     a: str
@@ -38,61 +41,63 @@ class Comparison:
 
     @property
     def has_one_width(self) -> bool:
-        """Whether directions of A and of B can be compared at all."""
+        """Whether A and B have the same width, so that their directions can be compared."""
         first, second = self.dictionaries
         return first.width == second.width
 
     @property
     def files(self) -> str:
-        """A name for the two files as they are now, for keys of results."""
+        """Both files in their present state, as text for the keys of results."""
         return " ".join(map(loading.fingerprint, self.keys))
 
     @property
     def stamp(self) -> str:
-        """A name for what a matching depends on, for keys of results."""
+        """Everything that a matching depends on, as text for the keys of results."""
         return f"{self.files} {self.basis} {self.centre}"
 
 
-def chosen(a: str) -> Comparison | None:
-    """The comparison of A that link and session ask for; None when there is nothing to compare
-    with.
+def current(a: str) -> Comparison | None:
+    """Return the comparison of A that the settings describe; None where there is no other
+    dictionary.
 
-    A note is drawn where the second dictionary that was asked for is not on the shelf.
+    If the chosen B is not on the shelf, draw a note and take the default instead.
     """
-    now = state.settings(Settings)
-    if loading.find(now.b) is None:
-        if now.b:
-            now = state.keep(Settings, b="")
+    settings = state.settings(Settings)
+    if loading.find(settings.b) is None:
+        if settings.b:
+            settings = state.update_settings(Settings, b="")
             messages.note(
                 "The dictionary this link compares with is not on the shelf: another one was "
                 "chosen."
             )
-        other = default(a)
-        if other is None:
+        entry = default_b(a)
+        if entry is None:
             return None
-        return Comparison(a, other.key, now.basis, now.centre, now.cutoff)
-    return Comparison(a, now.b, now.basis, now.centre, now.cutoff)
+        return Comparison(a, entry.key, settings.basis, settings.centre, settings.cutoff)
+    return Comparison(a, settings.b, settings.basis, settings.centre, settings.cutoff)
 
 
-def default(a: str) -> Entry | None:
-    """What A is compared with until somebody chooses: the sibling of another model, else the
-    nearest setting.
+def default_b(a: str) -> Entry | None:
+    """Return the dictionary with which A is compared until the visitor chooses one.
+
+    A sibling of another model comes first, else the one with the most similar settings. None where
+    the shelf holds no other.
     """
-    here = loading.find(a)
+    entry_a = loading.find(a)
     others = [entry for entry in loading.entries() if entry.key != a]
-    if here is None or not others:
+    if entry_a is None or not others:
         return None
 
-    def far(entry: Entry) -> tuple[bool, ...]:
+    def difference(entry: Entry) -> tuple[bool, ...]:
         names = ("model_name", "layer", "percentile", "positions")
-        other_model, *same = (entry.info.get(name) != here.info.get(name) for name in names)
-        folder = entry.path.parent != here.path.parent
+        other_model, *same = (entry.info.get(name) != entry_a.info.get(name) for name in names)
+        other_folder = entry.path.parent != entry_a.path.parent
         return (
-            entry.width != here.width,
+            entry.width != entry_a.width,
             *same,
             not other_model,
-            entry.family == here.family,
-            folder,
+            entry.family == entry_a.family,
+            other_folder,
         )
 
-    return min(others, key=far)
+    return min(others, key=difference)

@@ -1,10 +1,11 @@
-"""What a region is known by, on either side of a comparison: lens tokens, excerpts, positions."""
+"""What characterizes a region on either side of a comparison: lens tokens, excerpts, positions."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from ep.method.dictionary import Dictionary, Region
+from ep.method.dictionary import Dictionary
+from ep.method.region import Region
 from ep.views import excerpts, figures
 from ep.views.palette import region_color
 from pages.shared import frame, messages, tokens
@@ -14,7 +15,12 @@ EXCERPTS, LENS = 5, 6
 
 
 def draw(dictionary: Dictionary, region: Region, tint: str, key: str) -> None:
-    """Draws what the file holds of it. tint: of the chart of positions, whose key is `key`."""
+    """Draw the lens tokens, the excerpts and the positions of a region, as far as the file has
+    them.
+
+    tint: colour of the chart of positions.
+    key: its widget key.
+    """
     color = region_color(dictionary, region.id)
     lens = region.lens.get("mean_up") or region.lens.get("exemplar_up") or region.tokens
     if lens:
@@ -29,7 +35,7 @@ def draw(dictionary: Dictionary, region: Region, tint: str, key: str) -> None:
 
 
 def _positions(dictionary: Dictionary, region: int, tint: str, key: str) -> None:
-    """Where in the build's passages the region's members stand."""
+    """Draw the histogram of the members' positions in the passages of the build."""
     counts = dictionary.row("position_histogram", region)
     chart(
         figures.histogram(

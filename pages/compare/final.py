@@ -1,6 +1,6 @@
-"""Where the two models tell harmful-style prompts from others: the last token, by how much.
+"""The Final token view: how well each model's regions separate harmful-style prompts from others.
 
-Compare page.
+Prompts are read at their last token.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ from pages.shared.jobs import Job
 from pages.shared.tokens import escape
 
 COLORS = ("#5199e5", "#f38d65")
-"""Of A and of B in this view's charts."""
+"""Colours of A and of B in the charts of this view."""
 
 
-def show(comparison: Comparison, match: Match | None, share: DeltaGenerator) -> None:
-    """The whole view: which prompts, their reading, and what came of it.
+def show(comparison: Comparison, match: Match | None, exports: DeltaGenerator) -> None:
+    """Draw the whole view: the choice of prompts, the button that reads them, and the result.
 
-    match: of the pair, None where directions cannot be compared. share: where the exports go.
+    match: the matching of the pair; None where directions cannot be compared.
+    exports: the container for the exports.
     """
     sets = prompt_sets.pick()
     if sets is None:
@@ -48,48 +49,48 @@ def show(comparison: Comparison, match: Match | None, share: DeltaGenerator) -> 
             "chooses, the others measure.",
         )
         return
-    final = _read(comparison, match, sets)
+    final = _final(comparison, match, sets)
     if final is None:
         return
-    if without := both_models.without_chat_template(comparison):
+    if lacking := both_models.without_chat_template(comparison):
         messages.quiet(
-            f"Without a chat template, {without} read the prompts as plain text, up to their "
+            f"Without a chat template, {lacking} read the prompts as plain text, up to their "
             "last token."
         )
-    with share:
-        _bar(comparison, final, sets)
+    with exports:
+        _exports(comparison, final, sets)
     _result(comparison, final)
 
 
-def _read(comparison: Comparison, match: Match | None, sets: PromptSets) -> Final | None:
-    """What both models read at the last tokens; None while they have not."""
+def _final(comparison: Comparison, match: Match | None, sets: PromptSets) -> Final | None:
+    """Return what both models read at the last tokens; None while they have not read them."""
     pair, n = comparison.dictionaries, len(sets)
 
     def read(job: Job, models: Models) -> Final:
         return comparing.final(
-            pair, models, sets.chosen, sets.held, match, partial(job.report, "reading")
+            pair, models, sets.choice, sets.held_out, match, partial(job.report, "reading")
         )
 
     matched = "matched" if match is not None else "unmatched"
-    each = reading.token_count(*sets.texts)
-    return both_models.outcome(
+    n_tokens = reading.estimated_tokens(*sets.texts)
+    return both_models.result_or_offer(
         comparison,
         f"final {comparison.stamp} {matched} {sets.stamp}",
         f"Reading {n:,} prompts with both models",
         read,
-        tokens=(each, each),
+        tokens=(n_tokens, n_tokens),
         button="Read the prompts",
         about=f"Both models read these {n:,} prompts, once.",
     )
 
 
-def _bar(comparison: Comparison, final: Final, sets: PromptSets) -> None:
+def _exports(comparison: Comparison, final: Final, sets: PromptSets) -> None:
     a, b = comparison.dictionaries
     sharing.bar(
         "compare_final",
         {
-            "Prompts and their scores": partial(prompts, final),
-            "Places before the last token": partial(before, final),
+            "Prompts and their scores": partial(prompt_table, final),
+            "Places before the last token": partial(place_table, final),
         },
         snippets_two.final_token(
             a, b, comparison.basis, comparison.centre, sets.folder, sets.names
@@ -97,9 +98,10 @@ def _bar(comparison: Comparison, final: Final, sets: PromptSets) -> None:
     )
 
 
-def prompts(final: Final) -> pa.Table:
-    """One row a held-out prompt: whether it shows the behaviour, and the rate of its region in A
-    and in B.
+def prompt_table(final: Final) -> pa.Table:
+    """Return a table with one row per held-out prompt.
+
+    Its columns are the label, and the rates of the prompt's regions in A and in B.
     """
     return table(
         {
@@ -111,9 +113,10 @@ def prompts(final: Final) -> pa.Table:
     )
 
 
-def before(final: Final) -> pa.Table:
-    """One row a place before the last token: the share of behaving prompts that fall in the region
-    of A and of B.
+def place_table(final: Final) -> pa.Table:
+    """Return a table with one row per place before the last token.
+
+    Its columns are the shares of behaving prompts that fall into the region of A and of B there.
     """
     names = [f"in_{letter}_{region}" for letter, region in zip("ab", final.regions, strict=True)]
     steps = {"tokens_before_the_last": np.arange(len(final.places[0]))}
@@ -153,30 +156,30 @@ def _separation(pair: Sequence[Dictionary], final: Final) -> None:
     chart(
         figures_matching.aurocs(
             names,
-            [one.auroc for one in sides],
-            [one.interval for one in sides],
+            [side.auroc for side in sides],
+            [side.interval for side in sides],
             COLORS,
             frame.is_dark(),
         ),
         "compare_aurocs",
     )
-    st.html("".join(_line(side, one) for side, one in enumerate(sides)))
+    st.html("".join(_side_line(number, side) for number, side in enumerate(sides)))
 
 
-def _line(side: int, one: Separation) -> str:
+def _side_line(side: int, result: Separation) -> str:
     regions = (
-        f"{one.used} region{'s hold' if one.used != 1 else ' holds'} every prompt of the "
+        f"{result.used} region{'s hold' if result.used != 1 else ' holds'} every prompt of the "
         "choice; the fullest, "
     )
     return (
         f'<div class="ep-num"><span class="ep-sw" style="--c:{COLORS[side]}"></span>{"AB"[side]}: '
         f"{regions}"
-        f"{one.region}, holds <b>{_share(one.yes)}</b> of harmful-style "
-        f"and <b>{_share(one.no)}</b> of other prompts</div>"
+        f"{result.region}, holds <b>{_percent(result.yes)}</b> of harmful-style "
+        f"and <b>{_percent(result.no)}</b> of other prompts</div>"
     )
 
 
-def _share(rate: Rate) -> str:
+def _percent(rate: Rate) -> str:
     low, high = rate.interval or (0.0, 1.0)
     return f"{100 * (rate.value or 0):.0f} % ({100 * low:.0f} to {100 * high:.0f})"
 
@@ -191,14 +194,14 @@ def _places(final: Final) -> None:
     )
     st.html(f'<div class="ep-legend">{legend}</div>')
     other = 1 - final.leads
-    here, there = final.places[final.leads], final.places[other]
-    if not np.nan_to_num(there).any():
+    leading, trailing = final.places[final.leads], final.places[other]
+    if not np.nan_to_num(trailing).any():
         messages.quiet(
-            f"No token of these prompts falls in {names[other]}, as far back as {len(there)} "
+            f"No token of these prompts falls in {names[other]}, as far back as {len(trailing)} "
             "tokens."
         )
-    elif there[0] < here[0] / 2:
-        early = int(np.argmax(np.nan_to_num(there)))
+    elif trailing[0] < leading[0] / 2:
+        early = int(np.argmax(np.nan_to_num(trailing)))
         where = f"{early} tokens before it" if early else "nowhere more often"
         messages.quiet(f"{names[other]} is rarer at the last token; most often it fires {where}.")
 
@@ -210,17 +213,21 @@ def _region(dictionary: Dictionary, side: int, final: Final) -> None:
     else:
         lead = f"{'AB'[final.leads]} {final.regions[final.leads]}"
         text = f"of {letter}'s regions the nearest to {lead}, cosine {final.cosine:.2f}"
-    yes, no = final.held_by[side]
+    behaving, other = final.held_by[side]
     st.html(
         f'<div class="ep-band ep-flush"><b><span class="ep-sw" style="--c:{COLORS[side]}"></span>'
         f"{letter} {region}</b><span>{text}</span></div>"
         + tokens.facts(
             (
                 "of harmful-style last tokens",
-                _share(yes),
-                f"{yes.hits} of {yes.n}, 95 % Wilson interval",
+                _percent(behaving),
+                f"{behaving.hits} of {behaving.n}, 95 % Wilson interval",
             ),
-            ("of other last tokens", _share(no), f"{no.hits} of {no.n}, 95 % Wilson interval"),
+            (
+                "of other last tokens",
+                _percent(other),
+                f"{other.hits} of {other.n}, 95 % Wilson interval",
+            ),
             ("members", f"{int(dictionary.members[region]):,}"),
         )
     )

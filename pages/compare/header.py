@@ -1,6 +1,4 @@
-"""The head of the Compare page: B, the view and the ways of comparing, and what is known of both
-dictionaries.
-"""
+"""The head of the Compare page: the controls, and what is known of both dictionaries."""
 
 from __future__ import annotations
 
@@ -13,25 +11,25 @@ from ep.studies import matching as study
 from pages.compare.comparison import Comparison
 from pages.compare.settings import CENTRE_NAMES, VIEWS, Settings
 from pages.shared import loading, messages, state, tokens
-from pages.shared.controls import BASIS_NAMES, bound, choice, mirrored
+from pages.shared.controls import BASIS_NAMES, setting_choice, setting_widget, value_widget
 
 
 def draw(comparison: Comparison) -> None:
-    """Controls, one line for each dictionary, and remarks on both."""
+    """Draw the controls, one line for each dictionary, and remarks on the pair."""
     _controls(comparison)
     _facts(comparison)
     _remarks(comparison)
 
 
 def _controls(comparison: Comparison) -> None:
-    """The row that chooses B, the view, and where directions are compared how."""
+    """Draw the row that chooses B, the view, and how directions are compared."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        mirrored(
+        value_widget(
             st.selectbox,
             "compare_b",
             "Compare with",
             comparison.b,
-            lambda key: state.keep(Settings, b=key, region=None),
+            lambda key: state.update_settings(Settings, b=key, region=None),
             [entry.key for entry in loading.entries()],
             format_func=lambda key: f"B: {_title(key)}",
             label_visibility="collapsed",
@@ -45,14 +43,14 @@ def _controls(comparison: Comparison) -> None:
             on_click=_swap,
             args=(comparison,),
         )
-        choice(Settings, "view", "View", VIEWS, key="compare_cview")
+        setting_choice(Settings, "view", "View", VIEWS, key="compare_cview")
         if comparison.has_one_width and state.settings(Settings).view in ("verdicts", "final"):
-            _box("basis", "Directions compared", BASIS_NAMES, "compare_cbasis", 142)
-            _box("centre", "About which centre", CENTRE_NAMES, "compare_ccentre", 136)
+            _select("basis", "Directions compared", BASIS_NAMES, "compare_cbasis", 142)
+            _select("centre", "About which centre", CENTRE_NAMES, "compare_ccentre", 136)
 
 
-def _box(name: str, label: str, options: dict[Any, str], key: str, width: int) -> None:
-    bound(
+def _select(name: str, label: str, options: dict[Any, str], key: str, width: int) -> None:
+    setting_widget(
         st.selectbox,
         Settings,
         name,
@@ -67,13 +65,13 @@ def _box(name: str, label: str, options: dict[Any, str], key: str, width: int) -
 
 def _swap(comparison: Comparison) -> None:
     region = state.settings(Settings).region
-    is_there = region is not None and region < len(loading.dictionary(comparison.b))
-    state.open_dictionary(comparison.b, region if is_there else None)
-    state.keep(Settings, b=comparison.a, region=None)
+    exists = region is not None and region < len(loading.dictionary(comparison.b))
+    state.open_dictionary(comparison.b, region if exists else None)
+    state.update_settings(Settings, b=comparison.a, region=None)
 
 
 def _title(key: str) -> str:
-    """An entry in the list of dictionaries, as plain text."""
+    """Return the name of an entry in the list of dictionaries, as plain text."""
     entry = loading.find(key)
     if entry is None:
         return key
@@ -83,29 +81,29 @@ def _title(key: str) -> str:
     return " · ".join(parts)
 
 
-# -- what is known of both -------------------------------------------------------------------------
+# -- facts about both ------------------------------------------------------------------------------
 
 
 def _facts(comparison: Comparison) -> None:
-    """One line for each dictionary, and how their centres lie to each other."""
+    """Draw one line for each dictionary, and the cosine between their centres."""
     sides = zip("AB", comparison.keys, comparison.dictionaries, strict=True)
     rows = "".join(_line(*side) for side in sides)
-    between = ""
+    centres_html = ""
     if comparison.has_one_width:
         centres = study.centres(*comparison.dictionaries)
-        apart = "" if centres.apart is None else f", {centres.apart:.3f} r apart"
-        between = (
+        distance = "" if centres.apart is None else f", {centres.apart:.3f} r apart"
+        centres_html = (
             '<div style="align-self:center;text-align:right" title="c is subtracted from every '
             "activation before "
             'directions are compared; r is the typical norm about it">'
-            f'<b class="ep-num">cosine {centres.cosine:.3f}{apart}</b>'
+            f'<b class="ep-num">cosine {centres.cosine:.3f}{distance}</b>'
             '<br><span class="ep-k">between the centres</span></div>'
         )
     st.html(
         '<div style="display:flex;flex-wrap:wrap;justify-content:space-between;gap:.2em 1.4em">'
         '<div style="display:grid;grid-template-columns:auto auto auto auto auto auto;gap:.05em '
         f'1.3em">{rows}</div>'
-        f"{between}</div>"
+        f"{centres_html}</div>"
     )
 
 
@@ -124,7 +122,7 @@ def _line(letter: str, key: str, dictionary: Dictionary) -> str:
 
 
 def _remarks(comparison: Comparison) -> None:
-    """What one must know before believing the numbers."""
+    """Draw the remarks that qualify the numbers of this pair."""
     a, b = comparison.dictionaries
     if comparison.a == comparison.b:
         messages.note(
@@ -135,7 +133,7 @@ def _remarks(comparison: Comparison) -> None:
             "A and B are two seeds of one setting: what differs here is what the order of the text "
             "does."
         )
-    elif comparison.basis == "exemplar" and a.width == b.width and _are_of_one_stream(a, b):
+    elif comparison.basis == "exemplar" and a.width == b.width and _have_same_stream(a, b):
         messages.quiet(
             "Both were streamed in one and the same order, so many exemplars are the same token of "
             "the same passage: "
@@ -144,8 +142,8 @@ def _remarks(comparison: Comparison) -> None:
         )
 
 
-def _are_of_one_stream(a: Dictionary, b: Dictionary) -> bool:
-    """Whether two builds read one text in one order."""
+def _have_same_stream(a: Dictionary, b: Dictionary) -> bool:
+    """Return whether two builds read the same text in the same order."""
     digests = [(d.info.get("corpus") or {}).get("digest") for d in (a, b)]
     return (
         digests[0] is not None

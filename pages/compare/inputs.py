@@ -1,6 +1,6 @@
-"""Regions matched through what both models read: shared positions, and the round trip of passages.
+"""The Shared inputs view: regions matched through the texts that both models read.
 
-Compare page.
+It counts shared positions, and the round trip of founding passages.
 """
 
 from __future__ import annotations
@@ -53,26 +53,29 @@ _COLUMNS = {
 }
 
 
-def show(comparison: Comparison, share: DeltaGenerator) -> None:
-    """Both relations, once both models have read; share: where the exports go."""
-    shared = _read(comparison)
+def show(comparison: Comparison, exports: DeltaGenerator) -> None:
+    """Draw both relations once both models have read the passages.
+
+    exports: the container for the exports.
+    """
+    shared = _shared(comparison)
     if shared is None:
         return
     a, b = comparison.dictionaries
-    with share:
-        tables = {"Shared positions": partial(rows_of, a, b, shared)}
+    with exports:
+        tables = {"Shared positions": partial(shared_table, a, b, shared)}
         sharing.bar("compare_inputs", tables, snippets_two.shared_inputs(a, b))
     _result(a, b, shared)
 
 
-def _read(comparison: Comparison) -> Shared | None:
-    """What both models read in the stored passages; None while they have not."""
+def _shared(comparison: Comparison) -> Shared | None:
+    """Return what both models read in the stored passages; None while they have not read them."""
     pair = comparison.dictionaries
 
     def read(job: Job, models: Models) -> Shared:
         return comparing.shared(pair, models, partial(job.report, "reading"))
 
-    return both_models.outcome(
+    return both_models.result_or_offer(
         comparison,
         f"inputs {comparison.files}",
         "Reading stored passages with both models",
@@ -84,8 +87,10 @@ def _read(comparison: Comparison) -> Shared | None:
 
 
 def _token_counts(a: Dictionary, b: Dictionary) -> tuple[float, float]:
-    """About how many tokens the models of A and of B read: the stored passages, and the founding
-    passages of the round trip, half as long.
+    """Estimate how many tokens the models of A and of B read.
+
+    These are the stored passages, and the founding passages of the round trip, which are half as
+    long.
     """
     lengths = [_passage_length(dictionary) for dictionary in (a, b)]
     passages = [
@@ -97,7 +102,7 @@ def _token_counts(a: Dictionary, b: Dictionary) -> tuple[float, float]:
 
 
 def _passage_length(dictionary: Dictionary) -> float:
-    """Tokens of a stored passage, on average; 0 where the file stores none."""
+    """Return the mean number of tokens of a stored passage; 0 where the file stores none."""
     if "passage_ids" not in dictionary or not len(dictionary.column("passage_ids")):
         return 0.0
     offsets = dictionary.column("passage_offsets")
@@ -107,10 +112,10 @@ def _passage_length(dictionary: Dictionary) -> float:
 def _result(a: Dictionary, b: Dictionary, shared: Shared) -> None:
     left, right = st.columns(2, gap="medium")
     with left, st.container(border=True, gap="small", height="stretch"):
-        _together(shared)
+        _shared_positions(shared)
     with right, st.container(border=True, gap="small", height="stretch"):
-        _trip(shared.trip)
-    rows = rows_of(a, b, shared)
+        _round_trip(shared.trip)
+    rows = shared_table(a, b, shared)
     st.html(
         tokens.heading(
             "Regions by what they share",
@@ -127,7 +132,7 @@ def _result(a: Dictionary, b: Dictionary, shared: Shared) -> None:
     )
 
 
-def _together(shared: Shared) -> None:
+def _shared_positions(shared: Shared) -> None:
     st.html(
         tokens.heading(
             "Shared positions", f"{shared.texts:,} stored passages, {view.where(shared.by)}"
@@ -155,17 +160,17 @@ def _together(shared: Shared) -> None:
             ("mutual pairs", f"{mutual:,}"),
         )
     )
-    same = "Both models read the same tokens"
+    text = "Both models read the same tokens"
     if shared.by == ENDS:
-        same = (
+        text = (
             f"Two tokenizers cut the same text into {shared.read[0]:,} and {shared.read[1]:,} "
             "tokens; where both end, "
         )
-        same += "both have read the same"
-    messages.quiet(f"{same}; no direction is compared, so centres and widths do not matter.")
+        text += "both have read the same"
+    messages.quiet(f"{text}; no direction is compared, so centres and widths do not matter.")
 
 
-def _trip(trip: RoundTrip | None) -> None:
+def _round_trip(trip: RoundTrip | None) -> None:
     st.html(
         tokens.heading("Round trip", "founding passage of a region of A, its region in B, and back")
     )
@@ -201,8 +206,8 @@ def _trip(trip: RoundTrip | None) -> None:
     )
 
 
-def rows_of(a: Dictionary, b: Dictionary, shared: Shared) -> pa.Table:
-    """One row for each two regions that share positions, most first."""
+def shared_table(a: Dictionary, b: Dictionary, shared: Shared) -> pa.Table:
+    """Return a table with one row per pair of regions that share positions, most shared first."""
     together = shared.together
     return table(
         {
@@ -220,6 +225,8 @@ def rows_of(a: Dictionary, b: Dictionary, shared: Shared) -> pa.Table:
 
 
 def _lens(dictionary: Dictionary, regions: np.ndarray) -> pa.Array:
-    ids, at = np.unique(regions, return_inverse=True)
-    known = pa.array([list(row) for row in lens_tokens(dictionary, ids)], pa.list_(pa.string()))
-    return known.take(pa.array(at))
+    ids, rows = np.unique(regions, return_inverse=True)
+    per_region = pa.array(
+        [list(top) for top in lens_tokens(dictionary, ids)], pa.list_(pa.string())
+    )
+    return per_region.take(pa.array(rows))

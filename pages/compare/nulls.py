@@ -1,7 +1,7 @@
-"""Another seed of A and of B, beside which verdicts are read: found on the shelf or in the hidden
-folder of builds, and matched.
+"""The nulls of a comparison: A and B each matched with another seed of the same setting.
 
-A visit shows what is there. Building another seed, and matching a large one, wait for a click.
+The other seed is on the shelf or in the hidden folder of builds. A visit uses what exists; building
+another seed or matching a large one waits for a click.
 """
 
 from __future__ import annotations
@@ -24,39 +24,41 @@ from pages.shared import estimates, jobs, loading, messages, models, state
 from pages.shared.jobs import Job
 
 MOST_BYTES = 64 * 2**20
-"""Of a text that a visit may read in full, to know it by its digest."""
+"""Largest text that a visit may read in full to compare its digest."""
 QUESTION = "How much of this would another order of the text do by itself?"
 UNMATCHABLE = "its other seed cannot be matched in this way"
 
 
-def known(comparison: Comparison) -> Nulls:
-    """The nulls of A and of B that are stored or take a moment; None for one that is not.
+def available(comparison: Comparison) -> Nulls:
+    """Return the nulls of A and of B that are stored or quickly computed; None for a side without.
 
     Draws nothing.
     """
-    first, second = (_known(key, comparison) for key in comparison.keys)
+    first, second = (_null(key, comparison) for key in comparison.keys)
     return first, second
 
 
-def _known(key: str, comparison: Comparison) -> Null | None:
+def _null(key: str, comparison: Comparison) -> Null | None:
     other = other_seed(key)
     if other is None:
         return None
-    name, dictionary = _pairing_name(key, other, comparison), loading.dictionary(key)
-    null: Null | None = jobs.result(name)
+    result_key, dictionary = _result_key(key, other, comparison), loading.dictionary(key)
+    null: Null | None = jobs.result(result_key)
     if null is None and pairing.seconds(dictionary, other) <= jobs.AT_ONCE_S:
-        with suppress(EPError):  # `panel` says why there is none
-            made = study.null(dictionary, other, comparison.basis, comparison.centre)
-            null = jobs.keep(name, made)
+        with suppress(EPError):  # `draw_missing` says why there is none
+            result = study.null(dictionary, other, comparison.basis, comparison.centre)
+            null = jobs.put_result(result_key, result)
     return null
 
 
-def _pairing_name(key: str, other: Dictionary, comparison: Comparison) -> str:
+def _result_key(key: str, other: Dictionary, comparison: Comparison) -> str:
     return f"null {loading.fingerprint(key)} {other.path} {comparison.basis} {comparison.centre}"
 
 
 def other_seed(key: str) -> Dictionary | None:
-    """A dictionary of the same setting and another seed, on the shelf or built for this page."""
+    """Return a dictionary of the same setting with another seed, from the shelf or built for this
+    page.
+    """
     dictionary = loading.dictionary(key)
     listed = [e.path for e in loading.entries() if study.same_setting(dictionary.info, e.info)]
     hidden = [
@@ -74,34 +76,37 @@ def _other_seed(
     return reseeding.find_stored(_dictionary, (), paths)
 
 
-# -- in the place of a null that is not there ------------------------------------------------------
+# -- what is drawn where a null is missing ---------------------------------------------------------
 
 
-def panel(comparison: Comparison, nulls: Nulls) -> None:
-    """For each side without a null: the progress of its making, the offer to make it, or why there
-    can be none.
+def draw_missing(comparison: Comparison, nulls: Nulls) -> None:
+    """Draw for each side without a null its progress, a button to make it, or why there can be
+    none.
     """
     if comparison.a == comparison.b:
         return
-    refused: dict[str, list[str]] = {}
-    is_building = any(jobs.is_running(_build_name(key)) for key in comparison.keys)
+    reasons: dict[str, list[str]] = {}
+    is_building = any(jobs.is_running(_build_key(key)) for key in comparison.keys)
     for letter, key, null in zip("AB", comparison.keys, nulls, strict=True):
         if null is not None:
             continue
         other = other_seed(key)
         if other is not None:
-            reason = _matching(key, other, comparison)
+            reason = _draw_matching(key, other, comparison)
         else:
             question = "" if letter == "B" and _is_offered(comparison.a, nulls[0]) else QUESTION
-            reason = _building(letter, key, is_building, question)
+            reason = _draw_build(letter, key, is_building, question)
         if reason:
-            refused.setdefault(reason, []).append(letter)
-    for reason, letters in refused.items():
+            reasons.setdefault(reason, []).append(letter)
+    for reason, letters in reasons.items():
         messages.quiet(f"No null for {' and '.join(letters)}: {reason}.")
 
 
-def _matching(key: str, other: Dictionary, comparison: Comparison) -> str:
-    """The way to match a dictionary with its other seed; why that cannot be done, else nothing."""
+def _draw_matching(key: str, other: Dictionary, comparison: Comparison) -> str:
+    """Draw the button or the progress of matching a dictionary with its other seed.
+
+    Returns the reason where that is impossible, else an empty text.
+    """
     dictionary = loading.dictionary(key)
 
     def work(job: Job) -> Null:
@@ -109,8 +114,8 @@ def _matching(key: str, other: Dictionary, comparison: Comparison) -> str:
         return study.null(dictionary, other, comparison.basis, comparison.centre, "", report)
 
     try:
-        null: Null | None = jobs.outcome(
-            _pairing_name(key, other, comparison),
+        null: Null | None = jobs.result_or_offer(
+            _result_key(key, other, comparison),
             "Pairing the regions with another seed",
             work,
             seconds=pairing.seconds(dictionary, other),
@@ -121,33 +126,38 @@ def _matching(key: str, other: Dictionary, comparison: Comparison) -> str:
     except EPError:
         return UNMATCHABLE
     if null is not None:
-        state.rerun()  # it came after the verdicts were counted
+        state.rerun()  # the verdicts above were counted without it
     return ""
 
 
-def _building(letter: str, key: str, is_building: bool, question: str) -> str:
-    """The build of another seed, or the offer of it; why there can be none, else nothing.
+def _draw_build(letter: str, key: str, is_building: bool, question: str) -> str:
+    """Draw the progress of building another seed, or a button that starts it.
 
-    is_building: whether one of either side is under way: a second one would slow both down, so it
-    is offered afterwards. question: what the offer says first.
+    Returns the reason where that is impossible, else an empty text.
+
+    is_building: whether a build of either side is running. A second one would slow both down, so it
+        is offered afterwards.
+    question: the sentence before the button.
     """
-    name = _build_name(key)
-    if (job := jobs.mine(name)) is not None:
+    job_key = _build_key(key)
+    if (job := jobs.own_job(job_key)) is not None:
         if job.state != "done":
             messages.quiet(f"{job.title}, to stand beside.")
-        jobs.watch(name, framed=False)
+        jobs.watch(job_key, framed=False)
         if job.state != "done":
             return ""
-    if reason := _refusal(key):
+    if reason := _build_obstacle(key):
         return reason
-    if not is_building or jobs.is_running(name):
+    if not is_building or jobs.is_running(job_key):
         _offer(letter, key, question)
     return ""
 
 
 def _is_offered(key: str, null: Null | None) -> bool:
-    """Whether a build is offered for this side, so that the question already stands there."""
-    return null is None and other_seed(key) is None and not _refusal(key)
+    """Return whether a build is offered for this side, whose button then already states the
+    question.
+    """
+    return null is None and other_seed(key) is None and not _build_obstacle(key)
 
 
 def _offer(letter: str, key: str, question: str) -> None:
@@ -155,9 +165,9 @@ def _offer(letter: str, key: str, question: str) -> None:
     activations = int(dictionary.info.get("n_activations") or 0)
     seed = _next_seed(dictionary)
     jobs.offer(
-        _build_name(key),
+        _build_key(key),
         f"Building {letter} again, its text in another order (seed {seed})",
-        _build(dictionary, loading.kept_in(), seed),
+        _build(dictionary, loading.library_folder(), seed),
         seconds=_seconds(dictionary, activations),
         button=f"Build another seed of {letter} ({activations:,} activations)",
         about=question,
@@ -165,7 +175,7 @@ def _offer(letter: str, key: str, question: str) -> None:
     )
 
 
-def _build_name(key: str) -> str:
+def _build_key(key: str) -> str:
     return f"another seed of {loading.fingerprint(key)}"
 
 
@@ -185,35 +195,43 @@ def _next_seed(dictionary: Dictionary) -> int:
 
 
 def _seconds(dictionary: Dictionary, activations: int) -> float:
-    """How long the build takes: as long as that of the dictionary itself, where its file says."""
-    took = float(dictionary.info.get("wall_time_s") or 0)
-    if took > 0:
-        return took
+    """Estimate how long the build takes, in seconds.
+
+    A file that records the time of its own build gives the best estimate.
+    """
+    recorded = float(dictionary.info.get("wall_time_s") or 0)
+    if recorded > 0:
+        return recorded
     load = 0.0 if models.is_ready(dictionary) else estimates.loading_model(dictionary)
-    cosines = 2.0 * activations * len(dictionary) * dictionary.width  # two passes over the text
-    read = estimates.reading(dictionary, 2 * activations)
-    return load + read + estimates.products(cosines)
+    products = 2.0 * activations * len(dictionary) * dictionary.width  # two passes over the text
+    reading = estimates.reading(dictionary, 2 * activations)
+    return load + reading + estimates.matrix_products(products)
 
 
 # -- whether another seed can be built -------------------------------------------------------------
 
 
-def _refusal(key: str) -> str:
-    """Why another seed cannot be built here, as far as a visit may know: whether a large text is
-    the right one is found out once the build is asked for.
+def _build_obstacle(key: str) -> str:
+    """Return why another seed cannot be built here; empty where nothing is known to prevent it.
+
+    A large text is not read on a visit; whether it is the right one is checked when the build is
+    started.
     """
     dictionary = loading.dictionary(key)
     texts = reseeding.text_candidates(dictionary)
     if sum(path.stat().st_size for path in texts) > MOST_BYTES:
         return ""
-    return _checked(loading.fingerprint(key), dictionary)
+    return _settings_error(loading.fingerprint(key), dictionary)
 
 
 @st.cache_data(show_spinner=False, ttl=60, max_entries=24)
-def _checked(fingerprint: str, _dictionary: Dictionary) -> str:
-    """Kept for a minute: it reads the whole text to know it by its digest."""
+def _settings_error(fingerprint: str, _dictionary: Dictionary) -> str:
+    """Return the error of the build's settings, or an empty text.
+
+    It is cached for a minute, because the whole text is read to compute its digest.
+    """
     try:
-        reseeding.settings(_dictionary, loading.kept_in())
+        reseeding.settings(_dictionary, loading.library_folder())
     except EPError as error:
         return str(error)
     return ""

@@ -1,6 +1,4 @@
-"""Compare: two dictionaries side by side, what persisted, what moved, what is only in one; and both
-models at work.
-"""
+"""Compare: two dictionaries region by region, and both models on the same inputs."""
 
 from __future__ import annotations
 
@@ -23,10 +21,11 @@ SENTENCE = "Two dictionaries, region by region: what persisted, what moved, what
 
 
 def show() -> None:
-    head, share = st.columns([8, 5], gap="small", vertical_alignment="center")
+    """Draw the page."""
+    head, exports = st.columns([8, 5], gap="small", vertical_alignment="center")
     with head:
-        frame.page("Compare", SENTENCE)
-    comparison = comparisons.chosen(state.opened().key)
+        frame.page_head("Compare", SENTENCE)
+    comparison = comparisons.current(state.opened().key)
     if comparison is None:
         messages.box(
             "There is nothing to compare with",
@@ -35,27 +34,31 @@ def show() -> None:
         )
         return
     header.draw(comparison)
-    _view(comparison, share)
+    _view(comparison, exports)
 
 
-def _view(comparison: Comparison, share: DeltaGenerator) -> None:
-    """The view that was chosen; share: where its exports go."""
-    chosen = state.settings(Settings).view
-    if chosen == "inputs" or (chosen == "verdicts" and not comparison.has_one_width):
-        if chosen == "verdicts":
+def _view(comparison: Comparison, exports: DeltaGenerator) -> None:
+    """Draw the chosen view.
+
+    exports: the container for its exports.
+    """
+    name = state.settings(Settings).view
+    if name == "inputs" or (name == "verdicts" and not comparison.has_one_width):
+        if name == "verdicts":
             _explain_widths(comparison)
-        inputs.show(comparison, share)
+        inputs.show(comparison, exports)
         return
-    match, is_open = _match(comparison)
-    if chosen == "prompt":
-        prompt.show(comparison, match, share)
-    elif chosen == "final" and not is_open:
-        final.show(comparison, match, share)
-    elif chosen == "verdicts" and match is not None:
-        _regions(comparison, match, share)
+    match, is_pending = _match(comparison)
+    if name == "prompt":
+        prompt.show(comparison, match, exports)
+    elif name == "final" and not is_pending:
+        final.show(comparison, match, exports)
+    elif name == "verdicts" and match is not None:
+        _regions(comparison, match, exports)
 
 
 def _explain_widths(comparison: Comparison) -> None:
+    """Draw a note on why the regions of two widths are matched through inputs."""
     a, b = comparison.dictionaries
     messages.note(
         f"A is {a.width:,} and B {b.width:,} dimensions wide, so directions cannot be "
@@ -65,8 +68,10 @@ def _explain_widths(comparison: Comparison) -> None:
 
 
 def _match(comparison: Comparison) -> tuple[Match | None, bool]:
-    """The matching, and whether it is still to be made; without one there is a button, progress or
-    a calm box in its place, and nothing across widths.
+    """Return the matching, or None, and whether it is still to be computed.
+
+    Without one, a button, the progress or an error box is drawn in its place; for two widths,
+    nothing.
     """
     if not comparison.has_one_width:
         return None, False
@@ -78,27 +83,27 @@ def _match(comparison: Comparison) -> tuple[Match | None, bool]:
     return match, match is None
 
 
-def _regions(comparison: Comparison, match: Match, share: DeltaGenerator) -> None:
-    """Verdicts beside the nulls; maps, pair and table below."""
-    known = nulls.known(comparison)
-    summary = verdicts.panel(comparison, match, known)
-    # the maps' bytes travel outside the fragment: a click sends none
+def _regions(comparison: Comparison, match: Match, exports: DeltaGenerator) -> None:
+    """Draw the verdicts beside the nulls; below them the maps, the pair and the table."""
+    both_nulls = nulls.available(comparison)
+    summary = verdicts.draw(comparison, match, both_nulls)
+    # the maps are sent outside the fragment, so that a click does not send them again
     body, foot = st.container(), st.container()
     with foot:
-        names = pairs.carried(comparison)
+        map_names = pairs.send_maps(comparison)
     with body:
-        pairs.body(comparison, match, summary, known, names)
-    with share:
-        _share(comparison, match, known)
+        pairs.draw(comparison, match, summary, both_nulls, map_names)
+    with exports:
+        _exports(comparison, match, both_nulls)
 
 
-def _share(comparison: Comparison, match: Match, known: Nulls) -> None:
+def _exports(comparison: Comparison, match: Match, both_nulls: Nulls) -> None:
     (a, b), cutoff = comparison.dictionaries, comparison.cutoff
     sharing.bar(
         "compare",
-        {"Pairs of regions": partial(view.pairs, a, b, match, cutoff, known)},
+        {"Pairs of regions": partial(view.pairs, a, b, match, cutoff, both_nulls)},
         snippets.match(a, b, comparison.basis, comparison.centre, cutoff),
-        {"report.html": lambda: view.report(a, b, match, cutoff, known).encode()},
+        {"report.html": lambda: view.report(a, b, match, cutoff, both_nulls).encode()},
     )
 
 

@@ -1,10 +1,11 @@
-"""One pair of regions side by side: a card for each, with what it is known by."""
+"""One pair of regions side by side: a card for each."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from ep.method.dictionary import Dictionary, Region
+from ep.method.dictionary import Dictionary
+from ep.method.region import Region
 from ep.studies.matching import ONLY, Match, Null, Nulls
 from ep.views import matching as view
 from pages.compare import evidence
@@ -15,18 +16,22 @@ def draw(
     pair: tuple[Dictionary, Dictionary],
     match: Match,
     nulls: Nulls,
-    chosen: tuple[int, int],
+    regions: tuple[int, int],
     verdicts: tuple[int, int],
 ) -> None:
-    """Draws both cards. chosen, verdicts: the regions of A and of B, and what became of them."""
-    text = _relation(match, *chosen)
+    """Draw both cards.
+
+    regions: one of A and one of B.
+    verdicts: the verdicts on them.
+    """
+    text = _relation(match, *regions)
     for is_b, column in zip((False, True), st.columns(2, gap="medium"), strict=True):
         with column, st.container(border=True, gap="small", height="stretch"):
-            _card(pair[is_b], chosen[is_b], verdicts[is_b], is_b, text, nulls[is_b])
+            _card(pair[is_b], regions[is_b], verdicts[is_b], is_b, text, nulls[is_b])
 
 
 def _relation(match: Match, region: int, other: int) -> str:
-    """What a region of A and one of B are to each other, as plain text."""
+    """Return how a region of A and one of B are related, as plain text."""
     if int(match.a.partner[region]) == other:
         return f"partners at cosine {match.a.cosine[region]:.2f}"
     if int(match.a.nearest[region]) == other:

@@ -1,4 +1,4 @@
-"""The table of pairs, filtered by verdict; a click on a row shows the pair."""
+"""The table of pairs, filtered by verdict. A click on a row selects the pair."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pages.compare import selection
 from pages.compare.comparison import Comparison
 from pages.compare.settings import KINDS, Kind, Settings
 from pages.shared import messages, state
-from pages.shared.controls import choice
+from pages.shared.controls import setting_choice
 
 _TABLE = "compare_table"
 _COLUMNS: dict[str, Any] = {
@@ -46,16 +46,16 @@ _COLUMNS: dict[str, Any] = {
 
 
 def draw(comparison: Comparison, match: Match, summary: Summary, nulls: Nulls) -> None:
-    """Draws the table and the choice of verdicts above it; inside a fragment."""
+    """Draw the table and the choice of verdicts above it. Call it inside a fragment."""
     stamp = f"{comparison.stamp} {summary.levels}"
-    every = _rows(stamp, comparison.cutoff, *comparison.dictionaries, match, nulls)
-    rows = _of_kind(every, state.settings(Settings).kind)
+    all_rows = _rows(stamp, comparison.cutoff, *comparison.dictionaries, match, nulls)
+    rows = _of_kind(all_rows, state.settings(Settings).kind)
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            choice(Settings, "kind", "Verdict", KINDS, key="compare_kind")
+            setting_choice(Settings, "kind", "Verdict", KINDS, key="compare_kind")
             messages.quiet(f"{rows.num_rows:,} rows; a click shows the pair above")
         st.dataframe(
-            _shown(rows),
+            _screen_columns(rows),
             hide_index=True,
             height=330,
             row_height=29,
@@ -71,12 +71,15 @@ def draw(comparison: Comparison, match: Match, summary: Summary, nulls: Nulls) -
 def _rows(
     stamp: str, cutoff: float, _a: Dictionary, _b: Dictionary, _match: Match, _nulls: Nulls
 ) -> pa.Table:
-    """stamp: names the match and the levels of the nulls."""
+    """Return all rows.
+
+    stamp: identifies the match and the levels of the nulls in the cache.
+    """
     return view.pairs(_a, _b, _match, cutoff, _nulls)
 
 
 def _of_kind(rows: pa.Table, kind: Kind) -> pa.Table:
-    """The rows whose pair, or whose region without one, has this verdict."""
+    """Return the rows with this verdict on the region of A or of B."""
     verdict_a, verdict_b = rows["verdict_a"], rows["verdict_b"]
     if kind == "persisted":
         return rows.filter(_is(verdict_a, "persisted"))
@@ -93,8 +96,8 @@ def _is(column: pa.ChunkedArray, word: str) -> pa.ChunkedArray:
     return pc.fill_null(pc.equal(column, word), False)
 
 
-def _shown(rows: pa.Table) -> pa.Table:
-    """The columns of the screen: A's verdict, or B's where there is no region of A."""
+def _screen_columns(rows: pa.Table) -> pa.Table:
+    """Return the columns of the screen: A's verdict, or B's where there is no region of A."""
     verdict = pc.coalesce(rows["verdict_a"], rows["verdict_b"])
     nearest = pc.if_else(
         pc.is_nan(rows["nearest_b_cosine"]), rows["nearest_a_cosine"], rows["nearest_b_cosine"]

@@ -1,4 +1,4 @@
-"""The matching of two dictionaries: made once for everybody, and on request where it takes long."""
+"""The matching of two dictionaries: computed once for everybody, on request where it takes long."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pages.shared import estimates, jobs
 from pages.shared.jobs import Job
 
 PRODUCTS, PAIR_S = 6, 7e-8
-"""Times that all cosines of two dictionaries are computed for a matching, and the seconds that each
-pair costs besides, as measured on dictionaries of 300 to 3,300 regions.
+"""How often a matching computes all cosines of two dictionaries, and further seconds per pair of
+regions, as measured on dictionaries of 300 to 3,300 regions.
 """
 
 
 def match_of(comparison: Comparison) -> Match | None:
-    """The matching of A and B; None while there is none: then its place shows its progress, or a
-    button that starts it.
+    """Return the matching of A and B, or None while there is none.
 
-    RequestError as `ep.studies.matching.match`.
+    In its place, draw its progress or a button that starts it. Raises RequestError as
+    `ep.studies.matching.match` does.
     """
     a, b = comparison.dictionaries
 
@@ -29,7 +29,7 @@ def match_of(comparison: Comparison) -> Match | None:
         report = partial(job.report, "pairing")
         return study.match(a, b, comparison.basis, comparison.centre, report)
 
-    match: Match | None = jobs.outcome(
+    match: Match | None = jobs.result_or_offer(
         f"match {comparison.stamp}",
         "Pairing the regions",
         work,
@@ -41,6 +41,6 @@ def match_of(comparison: Comparison) -> Match | None:
 
 
 def seconds(a: Dictionary, b: Dictionary) -> float:
-    """How long the matching of two dictionaries takes."""
+    """Estimate how long the matching of two dictionaries takes, in seconds."""
     pairs = float(len(a)) * len(b)
-    return estimates.products(PRODUCTS * pairs * a.width) + PAIR_S * pairs
+    return estimates.matrix_products(PRODUCTS * pairs * a.width) + PAIR_S * pairs

@@ -1,6 +1,4 @@
-"""Two linked maps, the table of pairs, and one pair side by side: the lower half of the Compare
-page.
-"""
+"""The lower half of the Compare page: two linked maps, one pair side by side, and the table."""
 
 from __future__ import annotations
 
@@ -18,39 +16,39 @@ from pages.compare import pair_cards, pair_table, selection
 from pages.compare.comparison import Comparison
 from pages.compare.settings import COLORINGS, Settings
 from pages.shared import frame, loading, maps, messages, state
-from pages.shared.controls import choice
+from pages.shared.controls import setting_choice
 
 MAP_HEIGHT = 410
 MapNames = tuple[str | None, str | None]
-"""What views call the maps of A and of B; None for one that cannot be drawn."""
+"""Names of the maps of A and of B in the browser; None for one that cannot be drawn."""
 
 
-def carried(comparison: Comparison) -> MapNames:
-    """Sends both maps to the browser, B's on the axes of A, and returns their names; spheres, or
-    flat for few regions.
+def send_maps(comparison: Comparison) -> MapNames:
+    """Send both maps to the browser, B's on the axes of A, and return their names.
 
-    Call it outside `body`: a click then sends nothing.
+    They are spheres, or flat where there are few regions. Call it outside `draw`, so that a click
+    sends nothing again.
     """
     a, b = comparison.keys
     for layout in ("pca-sphere", "pca-flat"):
         with suppress(RequestError):
-            first = maps.carrier(a, layout)
-            return first, first if b == a else maps.carrier(b, layout, axes_of=a)
+            first = maps.send_map(a, layout)
+            return first, first if b == a else maps.send_map(b, layout, axes_of=a)
     return None, None
 
 
 @frame.fragment
-def body(
+def draw(
     comparison: Comparison, match: Match, summary: Summary, nulls: Nulls, names: MapNames
 ) -> None:
-    """Maps, pair and table under one selection: a click on any of them moves all."""
+    """Draw the maps, the pair and the table; a click in any of them moves the selection of all."""
     frame.show_selected()
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        choice(Settings, "coloring", "Colour", COLORINGS, key="compare_map")
+        setting_choice(Settings, "coloring", "Colour", COLORINGS, key="compare_map")
         messages.quiet(
             "A left, B right, both on the axes of A; a click selects a region and its partner."
         )
-    chosen = selection.selected(match)
+    regions = selection.selected(match)
     verdicts = [
         study.verdicts(side, comparison.cutoff, level)
         for side, level in zip((match.a, match.b), summary.levels, strict=True)
@@ -60,9 +58,9 @@ def body(
         side = match.b if is_b else match.a
         coloring = view.by_cosine(side) if by_cosine else view.by_verdict(verdicts[is_b], is_b)
         with column:
-            _map(comparison, match, names[is_b], chosen[is_b], coloring, is_b)
-    kinds = int(verdicts[0][chosen[0]]), int(verdicts[1][chosen[1]])
-    pair_cards.draw(comparison.dictionaries, match, nulls, chosen, kinds)
+            _map(comparison, match, names[is_b], regions[is_b], coloring, is_b)
+    pair_verdicts = int(verdicts[0][regions[0]]), int(verdicts[1][regions[1]])
+    pair_cards.draw(comparison.dictionaries, match, nulls, regions, pair_verdicts)
     pair_table.draw(comparison, match, summary, nulls)
 
 
@@ -79,7 +77,7 @@ def _map(
             "There is no map of this dictionary", "It has too few regions to be drawn as cells."
         )
         return
-    maps.view(
+    maps.draw(
         name,
         comparison.dictionaries[is_b],
         key=f"compare_map_{'b' if is_b else 'a'}",

@@ -1,4 +1,4 @@
-"""Labelled prompts to read at their last token: the demo's own, or a visitor's file."""
+"""Labelled prompts that are read at their last token: the demo's own, or a visitor's file."""
 
 from __future__ import annotations
 
@@ -27,54 +27,62 @@ HELD_OUT = (
 
 @dataclass(frozen=True)
 class PromptSets:
-    """Prompts of the choice, and prompts never used for it, with where they come from.
+    """Prompts from which the rates of regions are counted, and others on which they are measured.
 
-    folder, names: the files of the two inside a folder; without names, the one file's own name.
+    source: where they come from, for people.
+    folder, names: the folder of the files, and the names of the files of both sets; without names,
+        `folder` is the name of the single file.
     """
 
-    chosen: Prompts
-    held: Prompts
+    choice: Prompts
+    held_out: Prompts
     source: str
     folder: str
     names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     def __len__(self) -> int:
-        return len(self.chosen) + len(self.held)
+        return len(self.choice) + len(self.held_out)
 
     @property
     def texts(self) -> tuple[str, ...]:
         """All prompts, those of the choice first."""
-        return (*self.chosen.texts, *self.held.texts)
+        return (*self.choice.texts, *self.held_out.texts)
 
     @property
     def stamp(self) -> str:
-        """A short name for these prompts and their labels, for keys of results."""
-        content = repr((self.chosen, self.held)).encode("utf-8", "replace")
+        """A digest of the prompts and their labels, for the keys of results."""
+        content = repr((self.choice, self.held_out)).encode("utf-8", "replace")
         return blake2b(content, digest_size=12).hexdigest()
 
 
 @st.cache_data(show_spinner=False)
 def demo_sets() -> PromptSets | None:
-    """The demo's own prompts; None when they are not here."""
+    """Return the demo's own prompts; None where the demo is not installed."""
     if not all((DEMO_PROMPTS / f"{name}.csv").is_file() for name in CHOICE + HELD_OUT):
         return None
-    chosen, held = (
+    choice, held_out = (
         _joined([DEMO_PROMPTS / f"{name}.csv" for name in names]) for names in (CHOICE, HELD_OUT)
     )
-    first, second = (tuple(f"{name}.csv" for name in names) for names in (CHOICE, HELD_OUT))
+    choice_files, held_out_files = (
+        tuple(f"{name}.csv" for name in names) for names in (CHOICE, HELD_OUT)
+    )
     folder = DEMO_PROMPTS.relative_to(loading.ROOT).as_posix()
-    held = held.without(chosen.texts)
-    return PromptSets(chosen, held, "the demo's prompts", folder, (first, second))
+    held_out = held_out.without(choice.texts)
+    return PromptSets(
+        choice, held_out, "the demo's prompts", folder, (choice_files, held_out_files)
+    )
 
 
-def given_sets(data: bytes, name: str) -> PromptSets:
-    """A visitor's labelled prompts, every second one for the choice.
+def uploaded_sets(data: bytes, name: str) -> PromptSets:
+    """Return a visitor's labelled prompts; every second one goes to the choice.
 
-    CorpusError as `read_prompts`.
+    Raises CorpusError as `read_prompts` does.
     """
-    every = read_prompts(data, name)
-    chosen, held = (Prompts(every.texts[at::2], every.labels[at::2]) for at in (0, 1))
-    return PromptSets(chosen, held, name, name)
+    prompts = read_prompts(data, name)
+    choice, held_out = (
+        Prompts(prompts.texts[start::2], prompts.labels[start::2]) for start in (0, 1)
+    )
+    return PromptSets(choice, held_out, name, name)
 
 
 def _joined(paths: Sequence[Path]) -> Prompts:
@@ -85,10 +93,12 @@ def _joined(paths: Sequence[Path]) -> Prompts:
 
 
 def pick() -> PromptSets | None:
-    """Draws the button for another file, and a line on the prompts it returns; None without any."""
+    """Draw the button for another file and a line on the prompts, and return them; None without
+    any.
+    """
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         with st.popover("Other prompts", icon=":material/upload_file:", type="tertiary"):
-            given = st.file_uploader(
+            upload = st.file_uploader(
                 "Labelled prompts",
                 type=["csv", "jsonl"],
                 key="compare_prompts",
@@ -98,9 +108,9 @@ def pick() -> PromptSets | None:
                 "Columns prompt and label. Every second prompt chooses, the others measure."
             )
         sets = demo_sets()
-        if given is not None:
+        if upload is not None:
             try:
-                sets = given_sets(given.getvalue(), given.name)
+                sets = uploaded_sets(upload.getvalue(), upload.name)
             except EPError as error:
                 messages.note(messages.sentence(error))
         if sets is not None:
@@ -109,10 +119,10 @@ def pick() -> PromptSets | None:
 
 
 def _about(sets: PromptSets) -> str:
-    behaving = sum(bool(label) for label in sets.held.labels)
+    behaving = sum(bool(label) for label in sets.held_out.labels)
     return (
-        f"{sets.source}: rates of regions from {len(sets.chosen):,} prompts, measured on "
+        f"{sets.source}: rates of regions from {len(sets.choice):,} prompts, measured on "
         f"{behaving:,} harmful-style "
-        f"and {len(sets.held) - behaving:,} other prompts never used for that; the last token "
+        f"and {len(sets.held_out) - behaving:,} other prompts never used for that; the last token "
         "before the reply."
     )

@@ -1,4 +1,4 @@
-"""What the Compare page keeps in its link."""
+"""The settings of the Compare page that its link keeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from ep.method.dictionary import BASES, Basis
 from ep.studies.matching import CENTRES, CUTOFF
 from ep.views.matching import COSINE, VERDICT
-from pages.shared.links import number, one_of, text, whole
+from pages.shared.links import integer, number, one_of, text
 
 View = Literal["verdicts", "final", "prompt", "inputs"]
 VIEWS: dict[View, str] = {
@@ -38,10 +38,16 @@ LEAST_CUTOFF, MOST_CUTOFF = 0.3, 0.99
 
 @dataclass(frozen=True)
 class Settings:
-    """b: key of the second dictionary, empty until one is chosen. basis, centre, cutoff: how
-    directions are compared, and the cosine from which a pair persists. coloring, kind: of the maps,
-    and of the table's rows. region: of B, where it was chosen itself. token: of A's reading of the
-    prompt. read_as: how the prompt is read.
+    """What is compared and shown.
+
+    b: key of the second dictionary; empty until one is chosen.
+    basis, centre: how directions are compared.
+    cutoff: cosine from which a pair counts as persisted.
+    coloring: of the maps.
+    kind: the verdict that filters the table.
+    region: region of B, where it was selected itself.
+    token: index of the selected token in A's reading of the prompt.
+    read_as: whether the prompt is read as a chat turn or as text.
     """
 
     b: str = text("cb")
@@ -51,6 +57,6 @@ class Settings:
     cutoff: float = number("ccut", CUTOFF, LEAST_CUTOFF, MOST_CUTOFF)
     coloring: str = one_of("cmap", tuple(COLORINGS), VERDICT)
     kind: Kind = one_of("ckind", get_args(Kind), "all")
-    region: int | None = whole("creg")
-    token: int | None = whole("ctok")
+    region: int | None = integer("creg")
+    token: int | None = integer("ctok")
     read_as: ReadAs = one_of("as", get_args(ReadAs), "chat")

@@ -1,6 +1,4 @@
-"""Two readings of one text as strips of tokens, and where their regions are not each other's
-partners. Compare page.
-"""
+"""Two readings of one text as strips of tokens, tinted where their regions are not partners."""
 
 from __future__ import annotations
 
@@ -19,53 +17,55 @@ from ep.views.export import table
 from ep.views.palette import OTHER, region_colors
 from ep.views.prompt import Reading
 from ep.views.tables import lens_tokens
-from pages.compare.alignment import Aligned, aligned, parted
+from pages.compare.alignment import Alignment, align, mismatched
 from pages.compare.comparison import Comparison
 from pages.compare.settings import Settings
 from pages.shared import frame, messages, state, tokens
 from pages.shared.chips import Chip, chips
 
-PARTED, TOGETHER, UNMATCHED = 0.62, 0.12, 0.3
-"""Strengths of the tints."""
+NOT_PARTNERS, PARTNERS, NO_MATCH = 0.62, 0.12, 0.3
+"""Strengths of the tints: of the two kinds of shared places, and of all where there is no match."""
 LENS = 4
 Readings = tuple[Reading, Reading]
-"""Of A and of B."""
+"""The readings by A and by B."""
 
 
 @frame.fragment
 def draw(comparison: Comparison, match: Match | None, nulls: Nulls, readings: Readings) -> None:
-    """Draws the counts, both strips with the token looked at, and the table of shared places."""
+    """Draw the counts, both strips with the selected token, and the table of shared places."""
     pair, (first, second) = comparison.dictionaries, readings
-    places = aligned(first, second)
-    has_partners = match is not None and len(places.here) > 0
-    apart = parted(match, first, second, places) if match is not None and has_partners else None
-    _explain(places, readings)
-    if apart is not None:
-        _count(places, apart, nulls, readings)
-    at = _token_of_a(first)
-    beside = places.beside(at)
-    shown = at, min(at, len(second) - 1) if beside is None else beside
+    alignment = align(first, second)
+    has_partners = match is not None and len(alignment.tokens_a) > 0
+    mismatch = (
+        mismatched(match, first, second, alignment) if match is not None and has_partners else None
+    )
+    _explain(alignment, readings)
+    if mismatch is not None:
+        _counts(alignment, mismatch, nulls, readings)
+    token_a = _token_of_a(first)
+    token_b = alignment.token_of_b(token_a)
+    selected = token_a, min(token_a, len(second) - 1) if token_b is None else token_b
     for side, column in enumerate(st.columns(2, gap="medium")):
         letter, dictionary, reading = "AB"[side], pair[side], readings[side]
         with column, st.container(border=True, gap="small", height="stretch"):
             strong = "" if match is None else "; strong where the two part"
             st.html(tokens.heading(letter, f"the colour is the region's{strong}"))
-            tints = _tints(places, apart, side, reading)
-            pick = partial(_lock, places, side == 1)
-            _strip(letter, dictionary, reading, tints, shown[side], pick)
-            _token(letter, dictionary, reading, shown[side])
-    if match is not None and beside is not None:
-        _partner(match, readings, shown)
-    if len(places.here):
-        _table(pair, match, readings, places)
+            tints = _tints(alignment, mismatch, side, reading)
+            pick = partial(_select_token, alignment, side == 1)
+            _strip(letter, dictionary, reading, tints, selected[side], pick)
+            _token(letter, dictionary, reading, selected[side])
+    if match is not None and token_b is not None:
+        _partner(match, readings, selected)
+    if len(alignment.tokens_a):
+        _table(pair, match, readings, alignment)
 
 
-def _explain(places: Aligned, readings: Readings) -> None:
-    """What keeps two readings from being compared token by token, if anything does."""
+def _explain(alignment: Alignment, readings: Readings) -> None:
+    """Draw why two readings cannot be compared token by token, where they cannot."""
     sentences = []
-    if not places.same:
-        n = len(places.here)
-        sizes = [int((~(one.outside | one.template)).sum()) for one in readings]
+    if not alignment.same_tokens:
+        n = len(alignment.tokens_a)
+        sizes = [int((~(reading.outside | reading.template)).sum()) for reading in readings]
         where = (
             f"they are compared at the {n} places where tokens of both end"
             if n
@@ -83,20 +83,20 @@ def _explain(places: Aligned, readings: Readings) -> None:
         messages.quiet(" ".join(sentences))
 
 
-def _count(places: Aligned, apart: np.ndarray, nulls: Nulls, readings: Readings) -> None:
-    """How many tokens part, beside how many another seed of either side parts by itself."""
-    n, beside = len(places.here), ""
-    sides = zip("AB", nulls, readings, (places.here, places.there), strict=True)
-    for letter, null, reading, at in sides:
-        # the same activations in another seed: what the order of a stream does by itself
+def _counts(alignment: Alignment, differ: np.ndarray, nulls: Nulls, readings: Readings) -> None:
+    """Draw how many tokens mismatch, beside how many do in another seed of either side."""
+    n, others = len(alignment.tokens_a), ""
+    sides = zip("AB", nulls, readings, (alignment.tokens_a, alignment.tokens_b), strict=True)
+    for letter, null, reading, ids in sides:
+        # the same activations in another seed show the effect of the stream's order alone
         if null is not None:
-            there = null.other.assign(reading.x[at]).region
-            by_order = int((null.match.a.partner[reading.region[at]] != there).sum())
-            beside += f"in another seed of {letter}: {by_order} of {n}; "
+            other_region = null.other.assign(reading.x[ids]).region
+            by_order = int((null.match.a.partner[reading.region[ids]] != other_region).sum())
+            others += f"in another seed of {letter}: {by_order} of {n}; "
     st.html(
-        f"<div><b>{int(apart.sum())} of {n} tokens</b> fall in regions that are not each other's "
+        f"<div><b>{int(differ.sum())} of {n} tokens</b> fall in regions that are not each other's "
         "partners "
-        f'<span class="ep-k">{beside}strongly tinted; a click on a token tells of both</span></div>'
+        f'<span class="ep-k">{others}strongly tinted; a click on a token tells of both</span></div>'
     )
 
 
@@ -104,24 +104,24 @@ def _count(places: Aligned, apart: np.ndarray, nulls: Nulls, readings: Readings)
 
 
 def _token_of_a(reading: Reading) -> int:
-    """The token looked at: the one in the link while the reading has it, else the last."""
+    """Return the selected token of A: that of the link if the reading has it, else the last."""
     token = state.settings(Settings).token
     return token if token is not None and token < len(reading) else len(reading) - 1
 
 
-def _lock(places: Aligned, is_b: bool, token: int) -> None:
-    """A click on a strip; the link names the token of A."""
-    of_a = places.before(token) if is_b and not places.same else token
-    state.keep(Settings, token=token if of_a is None else of_a)
+def _select_token(alignment: Alignment, is_b: bool, token: int) -> None:
+    """Select the clicked token; the settings keep the token of A."""
+    token_a = alignment.token_of_a(token) if is_b and not alignment.same_tokens else token
+    state.update_settings(Settings, token=token if token_a is None else token_a)
 
 
-def _tints(places: Aligned, apart: np.ndarray | None, side: int, reading: Reading) -> np.ndarray:
-    """(t,) The strength of each token's tint: strong where the two part, none outside the
-    dictionary.
-    """
-    strengths = np.full(len(reading), UNMATCHED if apart is None else TOGETHER)
-    if apart is not None:
-        strengths[(places.here, places.there)[side][apart]] = PARTED
+def _tints(
+    alignment: Alignment, mismatch: np.ndarray | None, side: int, reading: Reading
+) -> np.ndarray:
+    """(t,) Strength of each token's tint: strong where partners mismatch, 0 for excluded tokens."""
+    strengths = np.full(len(reading), NO_MATCH if mismatch is None else PARTNERS)
+    if mismatch is not None:
+        strengths[(alignment.tokens_a, alignment.tokens_b)[side][mismatch]] = NOT_PARTNERS
     strengths[reading.outside] = 0.0
     return strengths
 
@@ -165,23 +165,21 @@ def _token(letter: str, dictionary: Dictionary, reading: Reading, at: int) -> No
     st.html(tokens.chips(lens_tokens(dictionary, np.array([region]))[0][:6], color))
 
 
-def _partner(match: Match, readings: Readings, at: tuple[int, int]) -> None:
+def _partner(match: Match, readings: Readings, selected: tuple[int, int]) -> None:
     first, second = readings
-    if first.outside[at[0]] or second.outside[at[1]]:
+    if first.outside[selected[0]] or second.outside[selected[1]]:
         return
-    here, there = int(first.region[at[0]]), int(second.region[at[1]])
-    partner = int(match.a.partner[here])
-    if partner == there:
-        text = f"A {here} and B {there} are partners, at cosine {match.a.cosine[here]:.2f}."
-    elif partner < 0 and match.a.nearest[here] == there:
-        near = match.a.nearest_cosine[here]
-        text = f"A {here} has no partner in B; B {there} is its nearest counterpart, at {near:.2f}."
+    a, b = int(first.region[selected[0]]), int(second.region[selected[1]])
+    partner = int(match.a.partner[a])
+    if partner == b:
+        text = f"A {a} and B {b} are partners, at cosine {match.a.cosine[a]:.2f}."
+    elif partner < 0 and match.a.nearest[a] == b:
+        cosine = match.a.nearest_cosine[a]
+        text = f"A {a} has no partner in B; B {b} is its nearest counterpart, at {cosine:.2f}."
     elif partner < 0:
-        text = f"A {here} has no partner in B, and B {there} is not its nearest counterpart."
+        text = f"A {a} has no partner in B, and B {b} is not its nearest counterpart."
     else:
-        text = (
-            f"A {here}'s partner is B {partner} (cosine {match.a.cosine[here]:.2f}), not B {there}."
-        )
+        text = f"A {a}'s partner is B {partner} (cosine {match.a.cosine[a]:.2f}), not B {b}."
     messages.quiet(text)
 
 
@@ -199,46 +197,48 @@ _COLUMNS = {
 
 
 def rows(
-    pair: Sequence[Dictionary], match: Match | None, readings: Readings, places: Aligned
+    pair: Sequence[Dictionary], match: Match | None, readings: Readings, alignment: Alignment
 ) -> pa.Table:
-    """One row a shared place: its token (A's, and B's where they differ), both regions, distances
-    in θ, relation.
+    """Return a table with one row per shared place.
+
+    Its columns are the token (of A, and of B where they differ), both regions with their lens
+    tokens, the distances in θ, and the relation.
     """
     first, second = readings
-    here, there = first.region[places.here], second.region[places.there]
+    regions_a, regions_b = first.region[alignment.tokens_a], second.region[alignment.tokens_b]
     columns = {
-        "token": [label(first.tokens[i]) for i in places.here],
-        "token_b": [label(second.tokens[i]) for i in places.there],
-        "a": here,
-        "lens_a": [row[:LENS] for row in lens_tokens(pair[0], here)],
-        "distance_a": first.distance[places.here] / pair[0].threshold,
-        "b": there,
-        "lens_b": [row[:LENS] for row in lens_tokens(pair[1], there)],
-        "distance_b": second.distance[places.there] / pair[1].threshold,
+        "token": [label(first.tokens[i]) for i in alignment.tokens_a],
+        "token_b": [label(second.tokens[i]) for i in alignment.tokens_b],
+        "a": regions_a,
+        "lens_a": [row[:LENS] for row in lens_tokens(pair[0], regions_a)],
+        "distance_a": first.distance[alignment.tokens_a] / pair[0].threshold,
+        "b": regions_b,
+        "lens_b": [row[:LENS] for row in lens_tokens(pair[1], regions_b)],
+        "distance_b": second.distance[alignment.tokens_b] / pair[1].threshold,
     }
-    if places.same:
+    if alignment.same_tokens:
         del columns["token_b"]
     if match is not None:
         columns["relation"] = [
-            _relation(match, int(k), int(j)) for k, j in zip(here, there, strict=True)
+            _relation(match, int(k), int(j)) for k, j in zip(regions_a, regions_b, strict=True)
         ]
     return table(columns)
 
 
 def _table(
-    pair: Sequence[Dictionary], match: Match | None, readings: Readings, places: Aligned
+    pair: Sequence[Dictionary], match: Match | None, readings: Readings, alignment: Alignment
 ) -> None:
     st.dataframe(
-        rows(pair, match, readings, places),
+        rows(pair, match, readings, alignment),
         hide_index=True,
-        height=min(420, 38 + 29 * len(places.here)),
+        height=min(420, 38 + 29 * len(alignment.tokens_a)),
         row_height=29,
         column_config=_COLUMNS,
         key="compare_tokens",
     )
 
 
-def _relation(match: Match, here: int, there: int) -> str:
-    if int(match.a.partner[here]) == there:
-        return f"partners, {match.a.cosine[here]:.2f}"
-    return "nearest, not partners" if int(match.a.nearest[here]) == there else "part"
+def _relation(match: Match, region_a: int, region_b: int) -> str:
+    if int(match.a.partner[region_a]) == region_b:
+        return f"partners, {match.a.cosine[region_a]:.2f}"
+    return "nearest, not partners" if int(match.a.nearest[region_a]) == region_b else "part"

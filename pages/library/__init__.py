@@ -1,1 +1,1 @@
-"""The Library page: `page` draws it, the other modules are its parts."""
+"""The Library page: `page` draws it from the parts in the other modules."""

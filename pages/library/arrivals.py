@@ -1,6 +1,4 @@
-"""What becomes of a dictionary that has arrived: it is put on the shelf, and opened where its
-visitor waits for it.
-"""
+"""Dictionaries that arrive: each goes on the shelf, and opens if its visitor is waiting for it."""
 
 from __future__ import annotations
 
@@ -18,15 +16,16 @@ _WAITS = "library_waits"
 
 
 def open_entry(entry: Entry) -> NoReturn:
-    """Opens a dictionary of the shelf on the Atlas."""
+    """Open a dictionary of the shelf on the Atlas."""
     state.open_dictionary(entry.key)
     state.goto("atlas")
 
 
 @contextmanager
-def waited_for() -> Iterator[None]:
-    """While it lasts, what arrives is opened: it is for the head of the Library, where the visitor
-    waits. On another page a sentence says that it is there.
+def opening_arrivals() -> Iterator[None]:
+    """Open what arrives inside this context; on another page, a sentence reports it.
+
+    It surrounds the head of the Library, because a visitor there is waiting for the file.
     """
     st.session_state[_WAITS] = True
     try:
@@ -36,21 +35,27 @@ def waited_for() -> Iterator[None]:
 
 
 def put_on_shelf(path: Path) -> Entry | None:
-    """Looks at the folders again; the entry of a file that has arrived, if it is one."""
+    """Read the folders again, and return the entry of a file that has arrived, if it is one."""
     loading.refresh()
     target = path.resolve()
     return next((entry for entry in loading.entries() if entry.path.resolve() == target), None)
 
 
-def opened(name: str, path: Path) -> None:
-    """What follows once a file was read. name: what the visitor calls it."""
+def finish_reading(name: str, path: Path) -> None:
+    """Open a file that was read, or report it.
+
+    name: for the visitor.
+    """
     entry = put_on_shelf(path)
     if entry is not None and st.session_state.get(_WAITS):
         open_entry(entry)
     state.note(f"{name} is read and on the shelf. Open it in the Library.")
 
 
-def downloaded(name: str, _path: Path) -> None:
-    """What follows once a dictionary was downloaded."""
+def finish_download(name: str, _path: Path) -> None:
+    """Report a dictionary that was downloaded.
+
+    name: for the visitor.
+    """
     loading.refresh()
     state.note(f"{name}: downloaded, checked and on the shelf. Open it in the Library.")

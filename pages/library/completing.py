@@ -1,8 +1,7 @@
-"""Dictionaries that know no tokens and no logit lens, as published files do: what is missing, and
-adding it.
+"""Dictionaries without tokens and logit lens, as published files are, and the offer to add these.
 
-The work is `ep.completing.complete`, in a job of the server; the model is loaded once for
-everybody.
+The work is `ep.completing.complete`, in a job of the server; the model is loaded once for all
+visitors.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pages.shared import jobs, loading, messages, models, state
 from pages.shared.jobs import Job
 from pages.shared.tokens import escape
 
-WILL = (
+EXPLANATION = (
     "Completing reads the stored excerpts with the model once: token ids, the exact token of every "
     "excerpt, and the"
     " logit lens of each exemplar and mean are added to the file. Regions, counts and distances "
@@ -29,37 +28,35 @@ WILL = (
 
 
 def offers(entries: Iterable[Entry]) -> None:
-    """A line for each published dictionary that lacks token ids or lens, with the way to add
-    them.
-    """
-    lacking = [
-        (entry, dictionary, words)
+    """Draw a line with an offer for each published dictionary that lacks token ids or lens."""
+    incomplete = [
+        (entry, dictionary, text)
         for entry in entries
         if "published" in entry.info
-        and (dictionary := _opened(entry)) is not None
-        and (words := _lacking(dictionary))
+        and (dictionary := _dictionary(entry)) is not None
+        and (text := _missing_parts(dictionary))
     ]
-    for entry, dictionary, words in lacking:
-        _offer(entry, dictionary, words)
-    if any(models.is_here(entry) for entry, _, _ in lacking):
-        messages.quiet(WILL)
+    for entry, dictionary, text in incomplete:
+        _offer(entry, dictionary, text)
+    if any(models.is_local(entry) for entry, _, _ in incomplete):
+        messages.quiet(EXPLANATION)
 
 
-def _opened(entry: Entry) -> Dictionary | None:
-    """The dictionary; None while it cannot be opened."""
+def _dictionary(entry: Entry) -> Dictionary | None:
+    """Return the dictionary; None while it cannot be opened."""
     try:
         return loading.dictionary(entry.key)
     except EPError:
         return None
 
 
-def _lacking(dictionary: Dictionary) -> str:
-    """What the file does not hold, in words."""
+def _missing_parts(dictionary: Dictionary) -> str:
+    """Return what the file does not hold, in words."""
     parts = [("passage_ids", "token ids"), ("lens_exemplar_up_ids", "logit lens")]
-    return " and no ".join(words for name, words in parts if name not in dictionary)
+    return " and no ".join(text for name, text in parts if name not in dictionary)
 
 
-def _offer(entry: Entry, dictionary: Dictionary, lacking: str) -> None:
+def _offer(entry: Entry, dictionary: Dictionary, missing: str) -> None:
     key = f"complete {entry.key}"
     where = (
         f"layer {entry.layer}, p = {entry.percentile:g}"
@@ -67,11 +64,13 @@ def _offer(entry: Entry, dictionary: Dictionary, lacking: str) -> None:
         else entry.path.name
     )
     line = f'<div><span class="ep-num">{escape(where)}</span> <span class="ep-k">{{}}</span></div>'
-    if not models.is_here(entry):
-        st.html(line.format(escape(f"no {lacking}; {_way(str(entry.info.get('model') or ''))}")))
+    if not models.is_local(entry):
+        st.html(
+            line.format(escape(f"no {missing}; {_obstacle(str(entry.info.get('model') or ''))}"))
+        )
         return
     text, button = st.columns([5, 2], gap="small", vertical_alignment="center")
-    text.html(line.format(escape(f"no {lacking}")))
+    text.html(line.format(escape(f"no {missing}")))
     with button, st.container(horizontal_alignment="right"):
         st.button(
             "Complete with the model",
@@ -82,8 +81,8 @@ def _offer(entry: Entry, dictionary: Dictionary, lacking: str) -> None:
     jobs.watch(key, framed=False)
 
 
-def _way(model: str) -> str:
-    """What has to be done before the model can complete a dictionary."""
+def _obstacle(model: str) -> str:
+    """Return, in words, what must be done before the model can complete a dictionary."""
     if not model:
         return "the file does not say which model it is of, so they cannot be added here"
     if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", model):

@@ -1,8 +1,7 @@
-"""Brings dictionary files from outside into the library's folder: an upload is checked and copied,
-a path is linked.
+"""Bring dictionary files into the library's folder: copy and check uploads, and link paths.
 
-A published pickle goes through the restricted reader. Nothing is unpickled, nothing half-written is
-left, and no name from outside decides where a file goes.
+A published pickle goes through the restricted reader. Nothing is unpickled, no partial file
+remains, and no name from outside decides where a file is written.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from ep.storage.schema import SUFFIX
 
 
 def upload(name: str, content: BinaryIO, folder: Path) -> Path:
-    """Copies an uploaded file into `folder` once it has passed every check; returns where it is.
+    """Copy an uploaded file into `folder` once it has passed every check; return its path.
 
-    DictionaryFileError when it is not a dictionary (the message names the upload), StorageError
-    when it cannot be written.
+    Raises DictionaryFileError where it is not a dictionary (the message has the name of the
+    upload), and StorageError where it cannot be written.
     """
     with _writing(folder):
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".upload-", suffix=".partial")
@@ -36,16 +35,19 @@ def upload(name: str, content: BinaryIO, folder: Path) -> Path:
             with os.fdopen(handle, "wb") as file:
                 shutil.copyfileobj(content, file)
             _check(path, name)
-            target = _free(folder, name)
+            target = _free_path(folder, name)
             path.replace(target)
         finally:
             path.unlink(missing_ok=True)
     return target
 
 
-def find(given: str) -> Path:
-    """The file on this machine that a typed path means. DictionaryFileError when there is none."""
-    source = Path(given.strip().strip("'\""))
+def find(typed: str) -> Path:
+    """Return the file on this machine that a typed path names.
+
+    Raises DictionaryFileError where there is none.
+    """
+    source = Path(typed.strip().strip("'\""))
     try:
         source = source.expanduser().resolve()
         is_file = source.is_file()
@@ -53,37 +55,37 @@ def find(given: str) -> Path:
         is_file = False
     if not is_file:
         raise DictionaryFileError(
-            f"there is no file at {given.strip()[:200]!r} on the machine that runs this explorer"
+            f"there is no file at {typed.strip()[:200]!r} on the machine that runs this explorer"
         )
     return source
 
 
-def link(given: str, folder: Path) -> Path:
-    """Links a file on this machine into `folder` once it opens; the file itself stays where it is.
+def link(typed: str, folder: Path) -> Path:
+    """Link a file on this machine into `folder` once it opens, and return the link.
 
-    DictionaryFileError when there is no such file or it is not a dictionary, StorageError when it
-    cannot be linked.
+    The file itself stays in its place. Raises DictionaryFileError where there is no such file or it
+    is not a dictionary, and StorageError where it cannot be linked.
     """
-    source = find(given)
+    source = find(typed)
     open_file(source)
     if folder.resolve() in source.parents:
         return source
     with _writing(folder):
-        target = _free(folder, source.name)
+        target = _free_path(folder, source.name)
         target.symlink_to(source)
     return target
 
 
 def is_pickle(name: str) -> bool:
-    """Whether a file is called like a published dictionary rather than like one of ours."""
+    """Return whether a file has the name of a published dictionary rather than of one of ours."""
     return name.strip().strip("'\"").lower().endswith((".pkl", ".pickle"))
 
 
-def keep(name: str, content: BinaryIO, folder: Path) -> Path:
-    """Puts an uploaded pickle, unread, into a hidden folder of its own under `folder`; `drop`
-    removes both again.
+def store_pickle(name: str, content: BinaryIO, folder: Path) -> Path:
+    """Store an uploaded pickle, unread, in a hidden folder of its own under `folder`.
 
-    Its name stays, made plain: the reader learns model and layer from it. StorageError as `upload`.
+    `remove_pickle` removes both. Its name is kept in plain characters, because the reader takes
+    model and layer from it. Raises StorageError as `upload` does.
     """
     with _writing(folder):
         path = (
@@ -94,35 +96,36 @@ def keep(name: str, content: BinaryIO, folder: Path) -> Path:
             with path.open("wb") as file:
                 shutil.copyfileobj(content, file)
         except BaseException:
-            drop(path)
+            remove_pickle(path)
             raise
     return path
 
 
-def drop(kept: Path) -> None:
-    """Removes what `keep` put there."""
-    shutil.rmtree(kept.parent, ignore_errors=True)
+def remove_pickle(path: Path) -> None:
+    """Remove a pickle stored by `store_pickle`, and its folder."""
+    shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def read_pickle(source: Path, name: str, folder: Path, report: Report) -> Path:
-    """Turns a published pickle into a dictionary in `folder`, under a name no file has; returns
-    where it is.
+    """Convert a published pickle to a dictionary in `folder`, under an unused name; return its
+    path.
 
-    name: what messages call it. DictionaryFileError and StorageError as
-    `ep.storage.published.convert`.
+    name: of the file, for messages.
+
+    Raises DictionaryFileError and StorageError as `ep.storage.published.convert` does.
     """
     from ep.storage.published import convert
 
-    with _writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as place:
+    with _writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as scratch:
         try:
-            made = convert(source, Path(place), progress=report)
+            converted = convert(source, Path(scratch), progress=report)
         except DictionaryFileError as error:
             raise DictionaryFileError(str(error).replace(str(source), name)) from error
-        return made.replace(_free(folder, made.name))
+        return converted.replace(_free_path(folder, converted.name))
 
 
 def safe_name(name: str) -> str:
-    """A file name of letters, digits and "-._" that ends in .ep.h5, whatever it was called."""
+    """Return a file name of letters, digits and "-._" that ends in .ep.h5, from any name."""
     stem = re.sub(
         r"(\.ep)?\.h5$", "", name.replace("\\", "/").rsplit("/", 1)[-1], flags=re.IGNORECASE
     )
@@ -130,8 +133,8 @@ def safe_name(name: str) -> str:
     return f"{plain or 'dictionary'}{SUFFIX}"
 
 
-def _free(folder: Path, name: str) -> Path:
-    """A path in `folder` that no file has, by this name or with a number behind it."""
+def _free_path(folder: Path, name: str) -> Path:
+    """Return an unused path in `folder`, with this name or with a number appended to it."""
     stem = safe_name(name).removesuffix(SUFFIX)
     number = 1
     while os.path.lexists(path := folder / f"{stem}{'' if number == 1 else f'-{number}'}{SUFFIX}"):

@@ -1,6 +1,4 @@
-"""Library: what can be opened, what others published, how to add a file, how to build a
-dictionary.
-"""
+"""Library: the shelf of dictionaries, published ones, adding a file, and building a dictionary."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ SENTENCE = (
     "published."
 )
 READING = "read "
-"""What the keys of the jobs that read a pickle begin with."""
+"""Prefix of the keys of the jobs that read a pickle."""
 BUILD = """python -m ep build MODEL \\
   --text FILE_OR_FOLDER \\
   --layer 2 --layer 4 \\
@@ -33,8 +31,9 @@ _UPLOADED = "library_uploaded"
 
 
 def show() -> None:
-    with arrivals.waited_for():
-        frame.page("Library", SENTENCE)
+    """Draw the page."""
+    with arrivals.opening_arrivals():
+        frame.page_head("Library", SENTENCE)
     left, right = st.columns([15, 7], gap="medium")
     shelf = loading.shelf()
     with left:
@@ -55,13 +54,13 @@ def show() -> None:
     with right:
         _open_path()
         _open_upload()
-        for key in jobs.all_mine(READING):
+        for key in jobs.own_keys(READING):
             jobs.watch(key)
         repositories.section()
         _how_to_build()
 
 
-# -- what is there ---------------------------------------------------------------------------------
+# -- the shelf -------------------------------------------------------------------------------------
 
 
 def _family(number: int, family: Family) -> None:
@@ -86,25 +85,23 @@ def _family(number: int, family: Family) -> None:
 
 
 def _entry(family: Family, chosen: str | None) -> Entry:
-    """The entry of the family that is open already, else the one nearest to the layer and
-    percentile open now.
-    """
+    """Return the family's open entry, else the one nearest to the layer and percentile now open."""
     if chosen is not None:
         return next(entry for entry in family.entries if entry.key == chosen)
-    now = loading.find(state.current().dictionary)
-    return family.pick(now.layer, now.percentile) if now else family.entries[0]
+    opened = loading.find(state.current().dictionary)
+    return family.pick(opened.layer, opened.percentile) if opened else family.entries[0]
 
 
 def _about(family: Family) -> str:
     info = family.entries[0].info
     corpus = info.get("corpus") or {}
-    named = corpus.get("name") if isinstance(corpus, dict) else corpus
+    corpus_name = corpus.get("name") if isinstance(corpus, dict) else corpus
     positions = {"final": "last token of each passage", "all": "all tokens"}.get(
         str(info.get("positions"))
     )
     parts = [
         _model(str(info.get("model") or "")),
-        named,
+        corpus_name,
         positions,
         "chat" if info.get("chat") else None,
     ]
@@ -145,31 +142,31 @@ def _broken(entries: tuple[Entry, ...]) -> None:
             )
 
 
-# -- adding one ------------------------------------------------------------------------------------
+# -- adding a file ---------------------------------------------------------------------------------
 
 
 def _open_path() -> None:
     with st.container(border=True, gap="small"):
         st.html(tokens.heading("Open a file", "an .ep.h5 or a published .pkl"))
         with st.form("library_path_form", border=False):
-            given = st.text_input(
+            path = st.text_input(
                 "Path",
                 placeholder="/path/to/dictionary.ep.h5",
                 key="library_path",
                 label_visibility="collapsed",
             )
-            asked = st.form_submit_button("Open the file")
-        if asked and intake.is_pickle(given):
-            _read_in_place(given)
-        elif asked and given.strip():
-            _add(lambda: intake.link(given, loading.kept_in()))
-        elif asked:
+            submitted = st.form_submit_button("Open the file")
+        if submitted and intake.is_pickle(path):
+            _read_in_place(path)
+        elif submitted and path.strip():
+            _add(lambda: intake.link(path, loading.library_folder()))
+        elif submitted:
             messages.quiet("Type the path of a file first.")
 
 
-def _read_in_place(given: str) -> None:
+def _read_in_place(path: str) -> None:
     try:
-        source = intake.find(given)
+        source = intake.find(path)
     except EPError as error:
         messages.note(messages.sentence(error))
         return
@@ -180,36 +177,39 @@ def _open_upload() -> None:
     limit = int(st.get_option("server.maxUploadSize"))
     with st.container(border=True, gap="small"):
         st.html(tokens.heading("Upload a file", f"up to {limit} MB; larger ones by path"))
-        given = st.file_uploader(
+        upload = st.file_uploader(
             "File", type=["h5", "pkl"], key="library_upload", label_visibility="collapsed"
         )
-        if given is not None and st.session_state.get(_UPLOADED) != given.file_id:
-            st.session_state[_UPLOADED] = given.file_id  # a rerun hands the same file over again
-            if intake.is_pickle(given.name):
-                _receive(given.name, given)
+        if upload is not None and st.session_state.get(_UPLOADED) != upload.file_id:
+            st.session_state[_UPLOADED] = upload.file_id  # a rerun returns the same upload again
+            if intake.is_pickle(upload.name):
+                _receive(upload.name, upload)
             else:
-                _add(lambda: intake.upload(given.name, given, loading.kept_in()))
+                _add(lambda: intake.upload(upload.name, upload, loading.library_folder()))
 
 
 def _receive(name: str, content: BinaryIO) -> None:
     try:
-        _read(intake.keep(name, content, loading.kept_in()), name, remove=True)
+        _read(intake.store_pickle(name, content, loading.library_folder()), name, remove=True)
     except EPError as error:
         messages.note(messages.sentence(error))
 
 
 def _read(source: Path, name: str, remove: bool) -> None:
-    """Starts the reader of published pickles on a file, beside the page."""
-    folder, title = loading.kept_in(), f"Reading {_cut(name, 40)}"
+    """Start the reader of published pickles on a file, in a job.
+
+    remove: whether to remove the file afterwards.
+    """
+    folder, title = loading.library_folder(), f"Reading {_cut(name, 40)}"
 
     def work(job: Job) -> Path:
         try:
             return intake.read_pickle(source, name, folder, job.report)
         finally:
             if remove:
-                intake.drop(source)
+                intake.remove_pickle(source)
 
-    jobs.start(f"{READING}{source}", title, work, partial(arrivals.opened, _cut(name, 40)))
+    jobs.start(f"{READING}{source}", title, work, partial(arrivals.finish_reading, _cut(name, 40)))
 
 
 def _how_to_build() -> None:
@@ -223,7 +223,7 @@ def _how_to_build() -> None:
 
 
 def _add(bring: Callable[[], Path]) -> None:
-    """Brings a file in and opens it; an error is shown in the place of the result."""
+    """Bring a file in and open it; an error is drawn in the place of the result."""
     try:
         with st.spinner("Checking the file…"):
             path = bring()
@@ -258,7 +258,7 @@ def _bytes(path: Path) -> int:
 
 
 def _model(name: str) -> str:
-    """A Hub name as it is; of a path, the folder."""
+    """Return a Hub name as it is, and only the last folder of a path."""
     return Path(name).name if name.startswith((".", "/", "~", "data/")) else name
 
 

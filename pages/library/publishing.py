@@ -1,8 +1,7 @@
-"""The published dictionaries on the Library page: what is known of each, whether it is here, and
-the way to get it.
+"""The published dictionaries on the Library page: facts about each, and the button to get it.
 
-Nothing here asks the network before a visitor clicks. Downloads are jobs of the server: they go on
-when the visitor leaves, and a part that was downloaded is continued. Text from the Hub is escaped.
+Nothing here uses the network before a visitor clicks. Downloads are jobs of the server: they
+continue when the visitor leaves, and partial downloads are resumed. Text from the Hub is escaped.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from pages.shared import jobs, loading, messages, tokens
 from pages.shared.frame import short_count
 
 _WIDTHS = (5, 1.3)
-_LOOKED = "library_looked"
+_ANSWER = "library_looked"
 _KINDS = {"gemma-2-2b": "the base model", "gemma-2-2b-it": "its instruction-tuned sibling"}
 _COLUMNS = (
     ("layer", "of the residual stream"),
@@ -49,17 +48,15 @@ _COLUMNS = (
 
 
 def offline() -> bool:
-    """Whether this server is set never to ask the Hub."""
+    """Return whether this server is configured never to use the Hub."""
     from huggingface_hub import is_offline_mode
 
     return is_offline_mode()
 
 
 def section() -> None:
-    """The published dictionaries: what is known of each, whether it is here, and the way to get
-    it.
-    """
-    looked = st.session_state.get(_LOOKED)
+    """Draw the published dictionaries: facts about each, and the button to get or open it."""
+    answer = st.session_state.get(_ANSWER)
     with st.container(border=True, gap="small"):
         text, button = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
         with text:
@@ -69,9 +66,9 @@ def section() -> None:
                     f"{len(PUBLISHED)} of Gemma-2-2B on the Pile, by the author",
                 )
             )
-            messages.quiet(_about(looked))
+            messages.quiet(_about(answer))
         with button, st.container(horizontal_alignment="right"):
-            st.button("Look on the Hub", key="library_look", on_click=_look, disabled=offline())
+            st.button("Look on the Hub", key="library_look", on_click=_ask_hub, disabled=offline())
         with st.container(gap=None):
             heads, _ = st.columns(_WIDTHS, gap="small")
             heads.html(_header())
@@ -81,41 +78,41 @@ def section() -> None:
                     f'<span class="ep-k">{tokens.escape(_KINDS.get(short, ""))}</span></div>'
                 )
                 for published in members:
-                    _row(published, looked if isinstance(looked, Listing) else None)
+                    _row(published, answer if isinstance(answer, Listing) else None)
         keep = st.toggle("Keep the downloaded pickles", key="library_keep", value=False)
-        messages.quiet(_what_happens(keep))
+        messages.quiet(_download_note(keep))
         _leftovers()
 
 
-def _look() -> None:
-    """Asks the Hub what it has now; what went wrong is kept as a line."""
+def _ask_hub() -> None:
+    """Ask the Hub for its present files; an error is stored as a sentence."""
     try:
-        st.session_state[_LOOKED] = Hub().pinned(REPOSITORY, KNOWN_REVISION)
+        st.session_state[_ANSWER] = Hub().pinned(REPOSITORY, KNOWN_REVISION)
     except EPError as error:
-        st.session_state[_LOOKED] = messages.sentence(error)
+        st.session_state[_ANSWER] = messages.sentence(error)
 
 
-def _about(looked: Listing | str | None) -> str:
-    if isinstance(looked, str):
-        return looked
-    if looked is None:
+def _about(answer: Listing | str | None) -> str:
+    if isinstance(answer, str):
+        return answer
+    if answer is None:
         if offline():
             return (
                 f"{REPOSITORY}, Apache-2.0. The Hub is switched off here (HF_HUB_OFFLINE): "
                 "nothing is downloaded."
             )
         return f"{REPOSITORY}, Apache-2.0, revision {KNOWN_REVISION}…; the Hub has not been asked."
-    if looked.revision.startswith(KNOWN_REVISION):
-        return f"{REPOSITORY}, Apache-2.0, revision {looked.revision}; sizes are the Hub's."
+    if answer.revision.startswith(KNOWN_REVISION):
+        return f"{REPOSITORY}, Apache-2.0, revision {answer.revision}; sizes are the Hub's."
     return (
         f"The repository no longer has the revision {KNOWN_REVISION}… these numbers are about; "
-        f"its newest is {looked.revision}, and that would be downloaded."
+        f"its newest is {answer.revision}, and that would be downloaded."
     )
 
 
-def _what_happens(keep: bool) -> str:
+def _download_note(keep: bool) -> str:
     after = "and kept" if keep else "and then removed"
-    free = in_bytes(shutil.disk_usage(_existing(loading.kept_in())).free)
+    free = in_bytes(shutil.disk_usage(_existing(loading.library_folder())).free)
     return (
         "A published file is a pickle: it is compared with the Hub's hash, read once by a reader "
         "that runs nothing in"
@@ -126,10 +123,8 @@ def _what_happens(keep: bool) -> str:
 
 
 def _leftovers() -> None:
-    """Parts of downloads that stopped, and pickles that were kept: how much there is, and the way
-    to be rid of it.
-    """
-    folder = loading.kept_in() / DOWNLOADS
+    """Draw the size of partial downloads and kept pickles, and the button that removes them."""
+    folder = loading.library_folder() / DOWNLOADS
     if not folder.is_dir() or any(jobs.is_running(_job(published)) for published in PUBLISHED):
         return
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
@@ -150,6 +145,7 @@ def _leftovers() -> None:
 
 
 def _existing(folder: Path) -> Path:
+    """Return the folder, or its nearest parent that exists."""
     return next(path for path in (folder, *folder.resolve().parents) if path.exists())
 
 
@@ -162,7 +158,7 @@ def _header() -> str:
 
 
 def _row(published: Published, listing: Listing | None) -> None:
-    entry, key = here(published), _job(published)
+    entry, key = local_entry(published), _job(published)
     with st.container(
         key=f"library_pub_{published.short}_{published.layer}_{published.percentile}", gap=None
     ):
@@ -182,7 +178,7 @@ def _row(published: Published, listing: Listing | None) -> None:
                     on_click=_start,
                     args=(published,),
                     disabled=offline()
-                    or jobs.is_mine_running(key)
+                    or jobs.is_own_running(key)
                     or (listing is not None and listing.find(published.path) is None),
                 )
         if entry is None:
@@ -190,24 +186,24 @@ def _row(published: Published, listing: Listing | None) -> None:
 
 
 def _facts(published: Published, entry: Entry | None, listing: Listing | None) -> str:
-    seen = entry.size if entry is not None else published.regions_seen
-    differs = seen is not None and seen != published.regions
-    theta = entry.info.get("threshold") if entry is not None else published.threshold
+    regions = entry.size if entry is not None else published.regions_seen
+    differs = regions is not None and regions != published.regions
+    threshold = entry.info.get("threshold") if entry is not None else published.threshold
     cells = [
         f"<span>{published.layer}</span>",
         f"<span><b>{published.percentile}</b></span>",
         f"<span>{published.regions:,}</span>",
         f'<span class="{"" if entry else "ep-faint"}{" ep-differs" if differs else ""}">'
-        f"{'–' if seen is None else f'{seen:,}'}</span>",
-        f"<span>{'–' if theta is None else f'{theta:.4f}'}</span>",
+        f"{'–' if regions is None else f'{regions:,}'}</span>",
+        f"<span>{'–' if threshold is None else f'{threshold:.4f}'}</span>",
         f"<span>{tokens.escape(short_count(published.tokens))}</span>",
         f"<span>{tokens.escape(_size(published, listing))}</span>",
-        f'<span class="ep-pubs">{_here_mark(entry)}</span>',
+        f'<span class="ep-pubs">{_local_mark(entry)}</span>',
     ]
     return f'<div class="ep-pub ep-num">{"".join(cells)}</div>'
 
 
-def _here_mark(entry: Entry | None) -> str:
+def _local_mark(entry: Entry | None) -> str:
     if entry is None:
         return ""
     origin = entry.info.get("published") or {}
@@ -225,13 +221,13 @@ def _size(published: Published, listing: Listing | None) -> str:
     return "–" if published.size is None else f"≈ {in_bytes(published.size)}"
 
 
-def here(published: Published) -> Entry | None:
-    """The converted file of a published dictionary on the shelf, None when it is not here."""
+def local_entry(published: Published) -> Entry | None:
+    """Return the shelf's entry of a published dictionary; None where it has not been converted."""
     for entry in loading.entries():
         origin = entry.info.get("published")
         if isinstance(origin, dict):
-            place = (origin.get("repository"), origin.get("file"))
-            if place == (REPOSITORY, published.path):
+            source = (origin.get("repository"), origin.get("file"))
+            if source == (REPOSITORY, published.path):
                 return entry
     return None
 
@@ -241,11 +237,11 @@ def _job(published: Published) -> str:
 
 
 def _start(published: Published) -> None:
-    folder, keep = loading.kept_in(), bool(st.session_state.get("library_keep"))
+    folder, keep = loading.library_folder(), bool(st.session_state.get("library_keep"))
     title = f"{published.short}, layer {published.layer}, p = {published.percentile}"
     jobs.start(
         _job(published),
         title,
         lambda job: import_published(published.name, folder, job.report, keep=keep),
-        partial(arrivals.downloaded, title),
+        partial(arrivals.finish_download, title),
     )

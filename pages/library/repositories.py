@@ -1,8 +1,7 @@
-"""Any dataset repository of the Hub, on the Library page: its name becomes the list of its
-dictionaries, to be got.
+"""Any dataset repository of the Hub on the Library page: its dictionaries are listed, to be got.
 
-Nothing here asks the network before a visitor clicks. Names of files are text from strangers:
-escaped wherever shown.
+Nothing here uses the network before a visitor clicks. Names of files are text from strangers and
+are escaped wherever they are shown.
 """
 
 from __future__ import annotations
@@ -23,21 +22,23 @@ _LISTED = "library_listed"
 
 
 def section() -> None:
-    """A repository's name becomes the list of its dictionaries, each with the way to get it."""
+    """Draw the box for a repository's name, and the list of its dictionaries with buttons to get
+    them.
+    """
     with st.container(border=True, gap="small"):
         st.html(tokens.heading("Any Hub repository", "that holds .ep.h5 files"))
         if offline():
             messages.quiet("The Hub is switched off here (HF_HUB_OFFLINE).")
             return
         with st.form("library_hub_form", border=False):
-            given = st.text_input(
+            name = st.text_input(
                 "Repository",
                 placeholder="OWNER/REPO",
                 key="library_hub",
                 label_visibility="collapsed",
             )
-            if st.form_submit_button("List its dictionaries") and given.strip():
-                _list(given)
+            if st.form_submit_button("List its dictionaries") and name.strip():
+                _list(name)
         listing: Listing | str | None = st.session_state.get(_LISTED)
         if isinstance(listing, str):
             messages.note(listing)
@@ -45,10 +46,10 @@ def section() -> None:
             _files(listing)
 
 
-def _list(given: str) -> None:
+def _list(name: str) -> None:
     try:
         with st.spinner("Asking the Hub…"):
-            st.session_state[_LISTED] = Hub().listing(owner_and_name(given))
+            st.session_state[_LISTED] = Hub().listing(owner_and_name(name))
     except EPError as error:
         st.session_state[_LISTED] = messages.sentence(error)
 
@@ -67,7 +68,8 @@ def _files(listing: Listing) -> None:
 
 
 def _file(listing: Listing, path: str) -> None:
-    file, target = listing.find(path), loading.kept_in() / local_name(listing.repository, path)
+    file = listing.find(path)
+    target = loading.library_folder() / local_name(listing.repository, path)
     entry = next((e for e in loading.entries() if e.path.resolve() == target.resolve()), None)
     key = f"hub {listing.repository} {listing.revision} {path}"
     name, action = st.columns([3, 1], gap="small", vertical_alignment="center")
@@ -89,7 +91,7 @@ def _file(listing: Listing, path: str) -> None:
                 type="tertiary",
                 on_click=_start,
                 args=(key, listing, path, target),
-                disabled=jobs.is_mine_running(key),
+                disabled=jobs.is_own_running(key),
             )
     if entry is None:
         jobs.watch(key, framed=False)
@@ -100,5 +102,5 @@ def _start(key: str, listing: Listing, path: str, target: Path) -> None:
         key,
         path,
         lambda job: get(listing, path, target, job.report),
-        partial(arrivals.downloaded, path),
+        partial(arrivals.finish_download, path),
     )

@@ -1,1 +1,1 @@
-"""The Prompt page: `page` draws it, the other modules are its parts."""
+"""The Prompt page: `page` draws it, and the other modules are its parts."""

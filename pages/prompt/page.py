@@ -1,7 +1,4 @@
-"""Prompt: a text or a chat turn read through the open dictionary.
-
-Every token in the colour of its region.
-"""
+"""The Prompt page: the tokens of a text or a chat turn, each in the colour of its region."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from pages.prompt.settings import Settings
 from pages.prompt.strip import distances, layer_path, strip
 from pages.prompt.token_card import token_card
 from pages.shared import frame, messages, models, reading, sharing, state, tokens
-from pages.shared.controls import choice
+from pages.shared.controls import setting_choice
 from pages.shared.reading import Request, Result
 
 SENTENCE = (
@@ -31,22 +28,23 @@ _EDITING = "prompt_is_editing"
 
 
 def show() -> None:
+    """Draw the page."""
     head, share = st.columns([2, 1], gap="small", vertical_alignment="center")
     with head:
-        frame.page("Prompt", SENTENCE)
+        frame.page_head("Prompt", SENTENCE)
     key, dictionary, _, _, prompt = state.opened()
     request = _request(dictionary, prompt)
-    result, refusal = _read(key, dictionary, request)
-    unread = result is None and refusal is None
-    is_open = not prompt or unread or bool(st.session_state.get(_EDITING))
+    result, error = _read(key, dictionary, request)
+    is_unread = result is None and error is None
+    is_open = not prompt or is_unread or bool(st.session_state.get(_EDITING))
     if is_open:
-        takes = reading.estimate(dictionary, request) if request and unread else ""
+        estimate = reading.estimate(dictionary, request) if request and is_unread else ""
         empty = Request("", _is_chat(dictionary))
-        asked = editor(request or empty, dictionary, takes)
-        if asked is not None:
-            _ask(key, asked)
-    if request is not None and refusal is not None:
-        _refused(refusal, key, request, is_open)
+        submitted = editor(request or empty, dictionary, estimate)
+        if submitted is not None:
+            _submit(key, submitted)
+    if request is not None and error is not None:
+        _error(error, key, request, is_open)
     if request is not None and result is not None:
         with share:
             _share(dictionary, request, result.reading)
@@ -55,76 +53,82 @@ def show() -> None:
         _results(key, dictionary, result, readout)
 
 
-def _share(dictionary: Dictionary, request: Request, shown: view.Reading) -> None:
+def _share(dictionary: Dictionary, request: Request, reading_: view.Reading) -> None:
+    """Draw the row that exports the page."""
     sharing.bar(
         "prompt",
         {
-            "Tokens of this text": partial(full.tokens, dictionary, shown),
+            "Tokens of this text": partial(full.tokens, dictionary, reading_),
             "Regions in this text": partial(
-                full.regions, dictionary, view.regions(shown)["region"]
+                full.regions, dictionary, view.regions(reading_)["region"]
             ),
         },
         snippets.prompt(dictionary, request.text, request.chat, request.system),
     )
 
 
-# -- asking ----------------------------------------------------------------------------------------
+# -- the request -----------------------------------------------------------------------------------
 
 
 def _request(dictionary: Dictionary, text: str | None) -> Request | None:
-    """What the session or the URL asks for; without either, the first example where the model is at
-    hand.
+    """Return the request of the selection and the settings.
+
+    Without a text it is an example, if the model is on this machine, and otherwise None.
     """
     chat = _is_chat(dictionary)
     if text is None or not text.strip():
-        if not models.is_here(dictionary):
+        if not models.is_local(dictionary):
             return None
         text = EXAMPLES["A request" if chat else "A story"]
     return Request(text, chat, state.settings(Settings).system if chat else "")
 
 
 def _is_chat(dictionary: Dictionary) -> bool:
-    chosen = state.settings(Settings).read_as
-    return bool(dictionary.info.get("chat")) if chosen is None else chosen == "chat"
+    """Return whether texts are read as chat turns; by default as the dictionary was built."""
+    read_as = state.settings(Settings).read_as
+    return bool(dictionary.info.get("chat")) if read_as is None else read_as == "chat"
 
 
 def _read(
     key: str, dictionary: Dictionary, request: Request | None
 ) -> tuple[Result | None, EPError | None]:
-    """The reading where it is at hand, or why there cannot be one; (None, None) for neither."""
+    """Return the reading if it is available, or the error if there can be none; otherwise neither,
+    until the visitor confirms the reading.
+    """
     if request is None:
         return None, None
     try:
-        results = reading.at_hand(key, dictionary, request)
+        results = reading.available(key, dictionary, request)
     except EPError as error:
         return None, error
     return (results[0] if results else None), None
 
 
-def _ask(key: str, request: Request) -> None:
+def _submit(key: str, request: Request) -> None:
+    """Store a submitted request, and rerun the page, which then makes the reading."""
     if not request.text.strip():
         messages.note("There is no text to read: type or paste some, or choose an example.")
         return
     st.session_state[_EDITING] = False
     read_as = "chat" if request.chat else "text"
-    state.keep(Settings, read_as=read_as, system=request.system, token=None)
-    state.change(prompt=request.text)
-    reading.ask(key, request)
+    state.update_settings(Settings, read_as=read_as, system=request.system, token=None)
+    state.update_selection(prompt=request.text)
+    reading.confirm(key, request)
     state.rerun()
 
 
-def _edit() -> None:
+def _toggle_editor() -> None:
     st.session_state[_EDITING] = not st.session_state.get(_EDITING)
 
 
 def _controls(can_edit: bool) -> str:
-    """The read-outs, of which the chosen one is returned, and the way to the editor."""
+    """Draw the choice of a read-out and the button that opens the editor; return the read-out."""
     readout = state.settings(Settings).readout
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         names = {name: name for name in view.READOUTS}
-        choice(Settings, "readout", "Read-out", names, key="prompt_readout")
+        setting_choice(Settings, "readout", "Read-out", names, key="prompt_readout")
         if can_edit:
-            st.button("Edit", icon=":material/edit:", on_click=_edit, key="prompt_edit")
+            st.button("Edit", icon=":material/edit:", on_click=_toggle_editor, key="prompt_edit")
         st.html(
             f'<span class="ep-k">{tokens.escape(readout)}: '
             f"{tokens.escape(view.READOUTS[readout])}</span>"
@@ -132,12 +136,15 @@ def _controls(can_edit: bool) -> str:
     return readout
 
 
-def _refused(error: EPError, key: str, request: Request, is_open: bool) -> None:
-    """Why this text cannot be read here, and the ways out. is_open: whether the editor is."""
+def _error(error: EPError, key: str, request: Request, is_open: bool) -> None:
+    """Draw why a text cannot be read, and buttons for what to do instead.
+
+    is_open: whether the editor is shown.
+    """
     messages.box("This text cannot be read here", messages.sentence(error))
     with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
         if not is_open:
-            st.button("Edit the text", key="prompt_refused_edit", on_click=_edit)
+            st.button("Edit the text", key="prompt_refused_edit", on_click=_toggle_editor)
         if request.chat:
             st.button(
                 "Read it as plain text",
@@ -151,11 +158,12 @@ def _refused(error: EPError, key: str, request: Request, is_open: bool) -> None:
 
 
 def _read_as_text(key: str, text: str) -> None:
-    state.keep(Settings, read_as="text")
-    reading.ask(key, Request(text))
+    state.update_settings(Settings, read_as="text")
+    reading.confirm(key, Request(text))
 
 
 def _warnings(result: Result, dictionary: Dictionary) -> None:
+    """Draw notes on what limits a reading."""
     if result.reading.truncated:
         messages.note(
             f"The text was cut after {len(result.reading):,} tokens, the most that are read at "
@@ -173,33 +181,36 @@ def _warnings(result: Result, dictionary: Dictionary) -> None:
         )
 
 
-# -- showing ---------------------------------------------------------------------------------------
+# -- the reading -----------------------------------------------------------------------------------
 
 
 @frame.fragment
 def _results(key: str, dictionary: Dictionary, result: Result, readout: str) -> None:
-    shown = result.reading
-    locked = _locked(shown, dictionary)
+    """Draw the reading; a click on a token reruns only this fragment."""
+    reading_ = result.reading
+    locked = _locked_token(reading_, dictionary)
     left, right = st.columns([15, 7], gap="medium")
     with left:
-        strip(dictionary, shown, readout, locked, _lock)
-        distances(dictionary, shown, locked)
+        strip(dictionary, reading_, readout, locked, _lock)
+        distances(dictionary, reading_, locked)
         layer_path(dictionary, result)
     with right:
-        token_card(key, dictionary, shown, readout, locked)
-        regions_table(dictionary, shown)
+        token_card(key, dictionary, reading_, readout, locked)
+        regions_table(dictionary, reading_)
 
 
-def _locked(shown: view.Reading, dictionary: Dictionary) -> int:
-    """The token the card is about: the one the link names, else the one that says most."""
+def _locked_token(reading_: view.Reading, dictionary: Dictionary) -> int:
+    """Return the index of the token that the card shows: the one in the settings, or else the most
+    informative one.
+    """
     token = state.settings(Settings).token
-    if token is not None and token < len(shown):
+    if token is not None and token < len(reading_):
         return token
-    return view.opening_token(shown, dictionary.info.get("positions") == "final")
+    return view.opening_token(reading_, dictionary.info.get("positions") == "final")
 
 
 def _lock(token: int) -> None:
-    state.keep(Settings, token=token)
+    state.update_settings(Settings, token=token)
 
 
 show()

@@ -1,4 +1,4 @@
-"""The regions a prompt falls in, as a table whose rows lead to them."""
+"""The Prompt page's table of the regions that the tokens of a prompt fall in."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ep.views.palette import region_colors
 from ep.views.tables import lens_tokens
 from pages.shared import state, tokens
 
-ROW, HIGHEST = 28, 296
-"""Pixels: of one row, and of the table at most."""
+ROW_HEIGHT, MAX_HEIGHT = 28, 296
+"""Height of a row, and the largest height of the table, in pixels."""
 
 
 def regions_table(dictionary: Dictionary, reading: view.Reading) -> None:
-    """Draws the table; a click on a row turns to the region's page."""
+    """Draw the table; a click on a row opens the page of its region."""
     columns = view.regions(reading)
     n = int((~reading.outside).sum())
     with st.container(border=True, gap="xsmall"):
@@ -35,11 +35,11 @@ def regions_table(dictionary: Dictionary, reading: view.Reading) -> None:
             }
         )
         colors = [f"color:{color}" for color in region_colors(dictionary, columns["region"])]
-        picked = st.dataframe(
+        table_state = st.dataframe(
             table.style.apply(lambda _: colors, subset=["group"]),
             hide_index=True,
-            height=min(HIGHEST, ROW * (len(table) + 1) + 3),
-            row_height=ROW,
+            height=min(MAX_HEIGHT, ROW_HEIGHT * (len(table) + 1) + 3),
+            row_height=ROW_HEIGHT,
             key="prompt_regions",
             on_select="rerun",
             selection_mode="single-cell",
@@ -55,5 +55,6 @@ def regions_table(dictionary: Dictionary, reading: view.Reading) -> None:
                 ),
             },
         )
-        if picked.selection.cells:
-            state.goto("region", region=int(table["region"][picked.selection.cells[0][0]]))
+        if table_state.selection.cells:
+            row = table_state.selection.cells[0][0]
+            state.goto("region", region=int(table["region"][row]))

@@ -1,4 +1,4 @@
-"""What the Prompt page keeps in its link, besides the text itself."""
+"""The settings of the Prompt page, which its link contains besides the text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ep.views.prompt import READOUTS
-from pages.shared.links import one_of, text, whole
+from pages.shared.links import integer, one_of, text
 
 ReadAs = Literal["text", "chat"]
 MOST_SYSTEM = 4000
@@ -15,12 +15,14 @@ MOST_SYSTEM = 4000
 
 @dataclass(frozen=True)
 class Settings:
-    """read_as: a plain text or a chat turn; None until it is chosen: what the dictionary was built
-    on. system: the system message of a chat turn. token: the index of the one the card is about;
-    None for the one that says most. readout: one of `READOUTS`.
+    """The settings of the Prompt page.
+
+    read_as: as plain text or as a chat turn; None for the one that the dictionary was built on.
+    system: the system message of a chat turn. token: the index of the token that the card shows;
+    None for the most informative one. readout: one of `READOUTS`.
     """
 
     read_as: ReadAs | None = one_of("as", get_args(ReadAs), None)
     system: str = text("sys", longest=MOST_SYSTEM)
-    token: int | None = whole("token")
+    token: int | None = integer("token")
     readout: str = one_of("readout", tuple(READOUTS), "Nearest")

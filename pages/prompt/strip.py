@@ -1,5 +1,5 @@
-"""The tokens of a prompt in the colours of their regions, and the figures under them: how far each
-is, and where it goes through the layers.
+"""The Prompt page's strip of tokens in the colours of their regions, and the figures below it: the
+distance of each token, and its path through the layers.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from pages.shared.reading import Result
 
 
 def colors(dictionary: Dictionary, reading: view.Reading) -> list[str]:
-    """Each token's colour: its region's, grey where it is beyond θ or outside the dictionary."""
-    far = view.is_far(reading, dictionary.threshold)
-    plain = region_colors(dictionary, reading.region)
-    return [OTHER if f else color for f, color in zip(far, plain, strict=True)]
+    """Return the colour of each token: that of its region, or grey for a token beyond θ or one that
+    the dictionary does not apply to.
+    """
+    is_far = view.is_far(reading, dictionary.threshold)
+    by_region = region_colors(dictionary, reading.region)
+    return [OTHER if far else color for far, color in zip(is_far, by_region, strict=True)]
 
 
 def strip(
@@ -34,15 +36,22 @@ def strip(
     locked: int,
     on_pick: Callable[[int], None],
 ) -> None:
-    """Draws the prompt as running text; a click on a token calls `on_pick` with its index.
+    """Draw the prompt as running text; a click on a token calls `on_pick` with its index.
 
-    locked: the index of the token drawn with a ring.
+    locked: the index of the highlighted token.
     """
     groups = view.groups(dictionary)
     strength = view.strengths(reading, readout, groups, len(dictionary), dictionary.threshold)
-    shown = colors(dictionary, reading)
+    token_colors = colors(dictionary, reading)
     items = [
-        Chip(i, token, shown[i], float(strength[i]), title=_hint(reading, i), on=i == locked)
+        Chip(
+            i,
+            token,
+            token_colors[i],
+            float(strength[i]),
+            title=_tooltip(reading, i),
+            on=i == locked,
+        )
         for i, token in enumerate(reading.tokens)
     ]
     with st.container(border=True, gap="small"):
@@ -50,7 +59,8 @@ def strip(
         st.html(_legend(dictionary, reading, groups))
 
 
-def _hint(reading: view.Reading, i: int) -> str:
+def _tooltip(reading: view.Reading, i: int) -> str:
+    """Return the facts of token i as plain text."""
     if reading.outside[i]:
         return f"token {i} · begins every text and is not part of the dictionary"
     template = " · template" if reading.template[i] else ""
@@ -58,6 +68,7 @@ def _hint(reading: view.Reading, i: int) -> str:
 
 
 def _legend(dictionary: Dictionary, reading: view.Reading, groups: np.ndarray) -> str:
+    """Return the legend of the colours as HTML, with the number of tokens of each."""
     counts, beyond = view.group_counts(reading, groups, dictionary.threshold)
     names = group_names(dictionary)
     entries = [(GROUP_COLORS[g % len(GROUP_COLORS)], names[g], n) for g, n in counts.items()]
@@ -76,7 +87,7 @@ def _legend(dictionary: Dictionary, reading: view.Reading, groups: np.ndarray) -
 
 
 def distances(dictionary: Dictionary, reading: view.Reading, locked: int) -> None:
-    """Draws each token's distance to its nearest exemplar, and what is usual in the build."""
+    """Draw each token's distance to its nearest exemplar, and the usual range in the build."""
     distances = view.build_distances(dictionary)
     about = "per token; above θ a token is unfamiliar"
     band = None
@@ -85,10 +96,10 @@ def distances(dictionary: Dictionary, reading: view.Reading, locked: int) -> Non
         about += f"; shaded: 90 % of the {distances.n:,} of the build"
     with st.container(border=True, gap="xsmall"):
         st.html(tokens.heading("Distance to the nearest exemplar", about))
-        shown = np.where(reading.outside, np.nan, reading.distance)
+        distance = np.where(reading.outside, np.nan, reading.distance)
         figure = figures.token_distances(
             reading.tokens,
-            shown,
+            distance,
             colors(dictionary, reading),
             dictionary.threshold,
             frame.is_dark(),
@@ -99,7 +110,7 @@ def distances(dictionary: Dictionary, reading: view.Reading, locked: int) -> Non
 
 
 def layer_path(dictionary: Dictionary, result: Result) -> None:
-    """Draws the neighbourhood of each token at every layer of the family; nothing for one layer."""
+    """Draw the neighbourhood of each token at every layer of the family; nothing for one layer."""
     if len(result.layers) < 2:
         return
     with st.container(border=True, gap="xsmall"):

@@ -1,4 +1,4 @@
-"""The card of one token of a prompt: the region it falls in, how far, and what else is near."""
+"""The Prompt page's card of one token: its region, its distance, and the nearest regions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEAREST_SHOWN, LENS_SHOWN = 6, 6
 def token_card(
     key: str, dictionary: Dictionary, reading: view.Reading, readout: str, i: int
 ) -> None:
-    """Draws the card. key: of the dictionary. i: index of the token."""
+    """Draw the card. key: of the dictionary on the shelf. i: the index of the token."""
     region = int(reading.region[i])
     color = colors(dictionary, reading)[i]
     with st.container(border=True, gap="small"):
@@ -50,7 +50,7 @@ def token_card(
 def _facts(
     dictionary: Dictionary, reading: view.Reading, readout: str, i: int
 ) -> list[tuple[str, str, str]]:
-    """(label, value, hover text) of what is known of the token."""
+    """Return the key numbers of the token as (label, value, tooltip)."""
     facts = [
         ("region", f"{reading.region[i]}", "the nearest exemplar's"),
         ("distance", f"{reading.distance[i]:.2f}", "cosine distance to it"),
@@ -74,15 +74,15 @@ def _facts(
 
 
 def _nearest(key: str, dictionary: Dictionary, reading: view.Reading, readout: str, i: int) -> None:
-    """The cosines of the nearest regions as bars; grey: not in the read-out."""
-    picked, _ = view.chosen(dictionary, reading, i, readout)
+    """Draw the cosines of the nearest regions as bars, grey for regions not in the read-out."""
+    in_readout, _ = view.chosen(dictionary, reading, i, readout)
     ids = reading.near_ids[i][:NEAREST_SHOWN]
     st.html(
         tokens.heading(
             "Nearest regions", "coloured: in the read-out" if readout != "Nearest" else ""
         )
     )
-    coloured = set((picked if readout != "Nearest" else ids).tolist())
+    coloured = set((in_readout if readout != "Nearest" else ids).tolist())
     figure = figures.cosines(
         ids.tolist(),
         [loading.region_name(key, int(k)) for k in ids],

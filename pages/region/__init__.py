@@ -1,1 +1,1 @@
-"""The Region page: `page` draws it, the other modules are its parts."""
+"""The Region page: `page` draws it, and the other modules are its parts."""

@@ -1,7 +1,4 @@
-"""What a region says: its logit lens, its numbers, and the event that founded it.
-
-Cards of the Region page.
-"""
+"""The Region page's cards of a region's logit lens, its key numbers, and its founder."""
 
 from __future__ import annotations
 
@@ -11,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from ep.method.dictionary import Dictionary, Region, TokenScore
+from ep.method.dictionary import Dictionary
+from ep.method.region import Region, TokenScore
 from ep.studies.rates import wilson
 from ep.studies.stability import strength
 from ep.views import excerpts
@@ -35,15 +33,15 @@ LENS_ABOUT = {
 
 
 class Fact(NamedTuple):
-    """A number with its name and what it means, as plain text."""
+    """A key number with its name and an explanation, as plain text."""
 
     name: str
     value: str
     about: str
 
 
-def decode(dictionary: Dictionary, region: Region, color: str) -> None:
-    """The card with the lens and the numbers."""
+def lens_card(dictionary: Dictionary, region: Region, color: str) -> None:
+    """Draw the card with the logit lens and the key numbers."""
     with st.container(border=True, gap="small"):
         if region.lens:
             kind = DIRECTION
@@ -64,6 +62,7 @@ def decode(dictionary: Dictionary, region: Region, color: str) -> None:
 
 
 def _lens(region: Region, kind: str, color: str) -> str:
+    """Return the rows of one kind of lens as HTML. kind: `DIRECTION` or `SHIFT`."""
     rows = []
     for title, lens in LENS_ROWS[kind]:
         if lens in region.lens:
@@ -73,7 +72,7 @@ def _lens(region: Region, kind: str, color: str) -> str:
 
 
 def _lens_chips(scores: tuple[TokenScore, ...], color: str) -> str:
-    """Chips tinted by the size of the logit, the strongest most."""
+    """Return chips whose tint grows with the absolute value of the logit."""
     sizes = np.abs([score.value for score in scores])
     spread = max(1e-6, float(sizes.max(initial=0) - sizes.min(initial=np.inf)))
     top = 0.54 if color != OTHER else 0.26
@@ -86,9 +85,9 @@ def _lens_chips(scores: tuple[TokenScore, ...], color: str) -> str:
 
 
 def _facts(dictionary: Dictionary, region: Region) -> list[Fact]:
-    """What the file knows of the region, in one row."""
+    """Return the key numbers that the file contains."""
     facts = [*_counts(dictionary, region), *_shape(region), *_confidence(region)]
-    # else the card of the founder says it
+    # where the file has founders, their card states the number
     if "founder_passage" not in dictionary and "founded_at" in region.columns:
         value = f"{int(region.columns['founded_at']):,}"
         facts.append(Fact("founded at", value, "number of its activation in the stream"))
@@ -145,24 +144,24 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
 
 
-def founder(dictionary: Dictionary, region: Region, color: str) -> None:
-    """The card with the passage whose activation is the exemplar; none where the file keeps no such
-    passages.
+def founder_card(dictionary: Dictionary, region: Region, color: str) -> None:
+    """Draw the card with the passage whose activation is the exemplar; nothing where the file has
+    no such passages.
     """
     if "founder_passage" not in dictionary:
         return
     with st.container(border=True, gap="xsmall"):
-        at = region.columns.get("founded_at")
-        stream = "" if at is None else f"activation {int(at):,} of the stream"
+        index = region.columns.get("founded_at")
+        stream = "" if index is None else f"activation {int(index):,} of the stream"
         if region.founder is None:
             st.html(tokens.heading("Founded by", stream))
             messages.quiet("This file does not hold the passage that founded the region.")
             return
-        event = region.founder
-        where = f"token {event.position} of passage {event.passage:,}"
+        founder = region.founder
+        place = f"token {founder.position} of passage {founder.passage:,}"
         st.html(
             tokens.heading(
-                "Founded by", f"{where}, {stream}: this event is the exemplar" if stream else where
+                "Founded by", f"{place}, {stream}: this event is the exemplar" if stream else place
             )
         )
-        st.html(tokens.aligned([excerpts.aligned(event)], color))
+        st.html(tokens.aligned([excerpts.aligned(founder)], color))

@@ -1,8 +1,7 @@
-"""Has a language model name regions: the small form that says where it answers, and the work beside
-the page.
+"""Labels by a language model: the form for its endpoint, and the job that asks it.
 
-Address and model stay in the session; the key too, and nowhere else. Labels are saved as they come,
-so a cancelled job keeps what it has done.
+Address, model and key are stored in the session only. Labels are saved one by one, so a cancelled
+job keeps those it has made.
 """
 
 from __future__ import annotations
@@ -22,42 +21,44 @@ from ep.storage.labels import Labels
 from ep.studies.labelling import Outcome, label_regions
 from ep.text import shorten
 from pages.shared import jobs, loading, messages, state
-from pages.shared.judge import endpoint_fields
+from pages.shared.judge import LABELLING_ENDPOINT, endpoint_fields
 from pages.shared.tokens import escape
 from pages.shared.visitors import visitor
 
 THIS = "This region"
 LARGEST = {f"The {n} largest": n for n in (20, 100, 500)}
-_ENDPOINT, _OPTIONS, _TIMES = (
-    "labelling_endpoint",
-    "labelling_endpoint_options",
-    "labelling_endpoint_times",
-)
+_OPTIONS, _STARTS = "labelling_endpoint_options", "labelling_endpoint_times"
 
 
 class Options(NamedTuple):
-    """Whether the model is shown look-alikes too, and whether another region's label is tested."""
+    """The options of the form.
+
+    negatives: whether the model is also given excerpts of the nearest regions. control: whether
+    another region's label is tested on the same excerpts.
+    """
 
     negatives: bool = True
     control: bool = True
 
 
 def popover(key: str, region: int, by: str) -> None:
-    """A button that opens the form: where the model answers, which regions it is to name. by: in
-    whose name.
-    """
-    # another key is another popover, and that one is closed
-    times = st.session_state.get(_TIMES, 0)
+    """Draw the button that opens the form. by: the name to save labels under."""
+    # a new key after every start makes a new popover, which is closed
+    n_starts = st.session_state.get(_STARTS, 0)
     with st.popover(
-        "Ask a model", icon=":material/smart_toy:", type="tertiary", key=f"endpoint_popover {times}"
+        "Ask a model",
+        icon=":material/smart_toy:",
+        type="tertiary",
+        key=f"endpoint_popover {n_starts}",
     ):
         _form(key, region, by)
 
 
 def _form(key: str, region: int, by: str) -> None:
+    """Draw the form, and start the job when it is submitted."""
     lists, options = loading.labels(key).lists, st.session_state.get(_OPTIONS, Options())
     with st.form("endpoint_form", border=False):
-        fields = endpoint_fields(st.session_state.get(_ENDPOINT, {}))
+        fields = endpoint_fields(st.session_state.get(LABELLING_ENDPOINT, {}))
         which = st.selectbox("Regions", [THIS, *LARGEST, *lists], format_func=_short)
         negatives = st.toggle(
             "Show it look-alikes too", options.negatives, help="Excerpts of the nearest regions"
@@ -70,7 +71,7 @@ def _form(key: str, region: int, by: str) -> None:
         is_sent = st.form_submit_button("Label", icon=":material/play_arrow:")
     if is_sent:
         options = Options(negatives, control)
-        st.session_state[_ENDPOINT], st.session_state[_OPTIONS] = fields, options
+        st.session_state[LABELLING_ENDPOINT], st.session_state[_OPTIONS] = fields, options
         regions = [region] if which == THIS else LARGEST.get(which) or lists[which].regions
         _start(key, regions, fields, options, by)
     messages.quiet(
@@ -80,12 +81,10 @@ def _form(key: str, region: int, by: str) -> None:
 
 
 def watch(key: str) -> None:
-    """This visitor's job of this dictionary: its progress, or what came of it with a way to put it
-    away.
-    """
-    name = _job(key)
+    """Draw this visitor's job for a dictionary: its progress, or its result with a close button."""
+    name = _job_key(key)
     jobs.watch(name)
-    job = jobs.mine(name)
+    job = jobs.own_job(name)
     if job is None or job.state != "done":
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -93,8 +92,8 @@ def watch(key: str) -> None:
         st.button("Close", key="endpoint_close", type="tertiary", on_click=jobs.leave, args=(name,))
 
 
-def _job(key: str) -> str:
-    """Each visitor's work is their own: with their model, on the regions they chose."""
+def _job_key(key: str) -> str:
+    """Return the key of the job; visitors do not share jobs, since each may use another model."""
     return f"labels {key} {visitor()}"
 
 
@@ -109,8 +108,8 @@ def _start(
     options: Options,
     by: str,
 ) -> None:
-    """Starts the work beside the page. regions: ids, or how many of the largest."""
-    name = _job(key)
+    """Start the job. regions: ids, or the number of the largest regions to label."""
+    name = _job_key(key)
     if jobs.is_running(name):
         messages.note(
             "A model is labelling regions of this dictionary already: wait for it, or cancel it."
@@ -122,16 +121,16 @@ def _start(
         messages.note(messages.sentence(error))
         return
     labels, dictionary = loading.labels(key), loading.dictionary(key)
-    chosen: Sequence[int] = (
+    ids: Sequence[int] = (
         np.argsort(-dictionary.members, kind="stable")[:regions].tolist()
         if isinstance(regions, int)
         else regions
     )
-    texts = labels.automatic_texts()  # here: the work must not touch the session's caches
+    texts = labels.automatic_texts()  # computed here because the job must not use Streamlit's cache
     labels = replace(labels, automatic_texts=lambda: texts)
-    work = partial(_work, labels, dictionary, chosen, endpoint, by, options)
+    work = partial(_work, labels, dictionary, ids, endpoint, by, options)
     jobs.start(name, f"Labels by {_short(endpoint.model)}", work)
-    st.session_state[_TIMES] = st.session_state.get(_TIMES, 0) + 1
+    st.session_state[_STARTS] = st.session_state.get(_STARTS, 0) + 1
     state.rerun()
 
 
@@ -144,7 +143,7 @@ def _work(
     options: Options,
     job: jobs.Job,
 ) -> str:
-    """The work of the job; a cancelled one ends with what it has done."""
+    """Label the regions, and return a summary; a cancelled job returns what it has done."""
     outcome = Outcome(labels)
     try:
         label_regions(outcome, dictionary, regions, endpoint, by, *options, job.report)

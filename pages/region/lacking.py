@@ -1,7 +1,6 @@
-"""What a file does not hold of its regions, in one line at the head of the Region page, and what
-adds it.
+"""The line at the head of the Region page that lists what the file lacks, and how to add it.
 
-Cards that would have nothing to show are left out; this line stands for all of them.
+Cards without content are omitted from the page; this line states the reason for all of them.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ from ep.method.dictionary import Dictionary
 from pages.shared import messages
 
 LENS = "logit lens"
-WAY = "in the Library, or with ep complete FILE"
+HOW_TO_ADD = "in the Library, or with ep complete FILE"
 OF_THE_MODEL = (
     (LENS, ("lens_exemplar_up_ids", "lens_mean_up_ids")),
     ("token ids", ("passage_tokens",)),
 )
-"""What reading a file's texts with its model adds, and the arrays of which one shows that it is
-there.
+"""What completing a file with its model adds, each with arrays of which the file has at least one
+if it is present.
 """
 OF_THE_BUILD = (
     ("excerpts", ("excerpt_offsets",)),
@@ -30,28 +29,27 @@ OF_THE_BUILD = (
     ("neighbours", ("nearest_ids",)),
     ("arrival counts", ("count_arrival",)),
 )
-"""What only a build sees, since it needs every activation."""
+"""What only a build can compute, since it needs every activation; in the same form."""
 
 
 def line(dictionary: Dictionary) -> None:
-    """Draws the line; nothing for a file that holds everything."""
+    """Draw the line; nothing for a file that lacks nothing."""
     if text := sentence(dictionary):
         messages.quiet(text)
 
 
 def sentence(dictionary: Dictionary) -> str:
-    """What the file lacks and how it is got, as plain text; empty where nothing is missing."""
-    added, seen = _missing(dictionary, OF_THE_MODEL), _missing(dictionary, OF_THE_BUILD)
-    if "excerpt_offsets" not in dictionary:  # no text that a model could read
-        seen = [name for name in added if name != LENS] + seen
-        added = [name for name in added if name == LENS]
+    """Return what the file lacks and how to add it, as plain text; empty if it lacks nothing."""
+    by_model, by_build = _missing(dictionary, OF_THE_MODEL), _missing(dictionary, OF_THE_BUILD)
+    if "excerpt_offsets" not in dictionary:  # there is no text that a model could read
+        by_build = [name for name in by_model if name != LENS] + by_build
+        by_model = [name for name in by_model if name == LENS]
     parts = []
-    if added:
-        parts.append(
-            f"{', '.join(added)} (its model adds {'it' if len(added) == 1 else 'them'}: {WAY})"
-        )
-    if seen:
-        parts.append(f"{', '.join(seen)} (seen only while a dictionary is built)")
+    if by_model:
+        pronoun = "it" if len(by_model) == 1 else "them"
+        parts.append(f"{', '.join(by_model)} (its model adds {pronoun}: {HOW_TO_ADD})")
+    if by_build:
+        parts.append(f"{', '.join(by_build)} (seen only while a dictionary is built)")
     return f"Not in this file: {'; '.join(parts)}." if parts else ""
 
 

@@ -1,7 +1,7 @@
-"""What a region is called: its best label to read and edit in place, the others, a note, and the
-lists it is in.
+"""The Region page's card of a region's names: its best label, which can be edited in place, its
+other labels, its note, and the lists it is on.
 
-Draws the card of the Region page. Everything written goes through `pages.shared.labelling`.
+All edits are saved by `pages.shared.labelling`.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from ep.storage.labels import NOBODY, Label, Labels
 from ep.studies.naming import WORDED, is_numbered
 from pages.region import label_model
 from pages.shared import frame, messages
-from pages.shared.controls import mirrored
+from pages.shared.controls import value_widget
 from pages.shared.labelling import (
+    author,
+    author_name,
     current,
-    cut,
+    edit_count,
+    format_time,
+    label_html,
+    one_line,
     save,
-    shown,
-    sign,
-    signed,
-    times,
-    unsaved,
-    when,
-    who,
+    set_author,
+    show_unsaved,
 )
 from pages.shared.tokens import escape
 
@@ -43,47 +43,46 @@ SCORED = (
 
 @frame.fragment
 def card(key: str, dictionary: Dictionary, region: int) -> None:
-    """The card of one region: label, source, score, other labels, note and lists.
-
-    key: of the dictionary on the shelf; region: an id it has.
-    """
+    """Draw the card. key: of the dictionary on the shelf. region: a valid id."""
     labels = current(key)
     with st.container(border=True, gap="xsmall"):
         if labels.problem:
-            st.html(f'<div class="ep-band ep-flush"><b>{shown(labels.automatic(region))}</b></div>')
+            st.html(
+                f'<div class="ep-band ep-flush"><b>{label_html(labels.automatic(region))}</b></div>'
+            )
             messages.quiet(messages.sentence(labels.problem))
             return
-        known = labels.of(region)
-        best = known[0] if known else Label("")
-        _name(key, labels, region, best)
-        _foot(key, labels, region, best)
-        for label in known[1 : OTHERS_SHOWN + 1]:
-            _other(key, region, best, label)
-        if len(known) > OTHERS_SHOWN + 1:
-            messages.quiet(f"{len(known) - OTHERS_SHOWN - 1} more labels are in the file.")
-        _remarks(labels, region)
-        unsaved(key)
+        ranked = labels.of(region)
+        best = ranked[0] if ranked else Label("")
+        _best_label(key, labels, region, best)
+        _actions(key, labels, region, best)
+        for label in ranked[1 : OTHERS_SHOWN + 1]:
+            _other_label(key, region, best, label)
+        if len(ranked) > OTHERS_SHOWN + 1:
+            messages.quiet(f"{len(ranked) - OTHERS_SHOWN - 1} more labels are in the file.")
+        _note_and_lists(labels, region)
+        show_unsaved(key)
     label_model.watch(key)
 
 
-# -- the label -------------------------------------------------------------------------------------
+# -- labels ----------------------------------------------------------------------------------------
 
 
-def _name(key: str, labels: Labels, region: int, best: Label) -> None:
-    """The label in a box: typing over it makes a label by hand; Enter saves. Beside it lock and
-    undo.
+def _best_label(key: str, labels: Labels, region: int, best: Label) -> None:
+    """Draw the best label in a text box, in which the visitor can type a label by hand, with
+    buttons for lock and undo.
     """
-    box = f"labelling_name {key} {region} {best.id} {times(labels, 'region', region)}"
+    box = f"labelling_name {key} {region} {best.id} {edit_count(labels, 'region', region)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.text_input(
             "Label",
             best.text if best.id else "",
             key=box,
-            placeholder=cut(best.text) or "A few words for this region",
+            placeholder=one_line(best.text) or "A few words for this region",
             max_chars=edits.LONGEST,
             label_visibility="collapsed",
             disabled=best.locked,
-            on_change=_named,
+            on_change=_on_label,
             args=(key, region, best, box),
         )
         if best.id:
@@ -103,29 +102,31 @@ def _name(key: str, labels: Labels, region: int, best: Label) -> None:
                 type="tertiary",
                 key="labelling_undo",
                 help=f"Take back the last change here, a {WORDS.get(last['do'], 'change')} of "
-                f"{when(last['at'])}",
+                f"{format_time(last['at'])}",
                 on_click=save,
                 args=(key, edits.undo(last["id"])),
             )
 
 
 WORDS = {"label": "label", "remove": "removal", "lock": "lock or unlock", "note": "note"}
+"""What kinds of edits are called on screen."""
 
 
-def _foot(key: str, labels: Labels, region: int, best: Label) -> None:
-    """Where the label comes from, and what else can be done."""
+def _actions(key: str, labels: Labels, region: int, best: Label) -> None:
+    """Draw the origin of the best label, and the popovers for note, lists and model."""
     about, more = st.columns([7, 6], gap="small", vertical_alignment="center")
     with about:
         st.html(_origin(best))
     with more, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         with st.popover("Note", icon=":material/edit_note:", type="tertiary"):
-            _note(key, labels, region)
+            _note_box(key, labels, region)
         with st.popover("Lists", icon=":material/list:", type="tertiary"):
-            _lists(key, labels, region)
-        label_model.popover(key, region, who())
+            _lists_box(key, labels, region)
+        label_model.popover(key, region, author())
 
 
-def _named(key: str, region: int, best: Label, box: str) -> None:
+def _on_label(key: str, region: int, best: Label, box: str) -> None:
+    """Save the typed label, or remove the best one if the box was cleared."""
     text = st.session_state[box].strip()
     if text == best.text:
         return
@@ -140,11 +141,12 @@ def _named(key: str, region: int, best: Label, box: str) -> None:
         save(key, edits.remove(region, best.id))
 
 
-def _other(key: str, region: int, best: Label, label: Label) -> None:
+def _other_label(key: str, region: int, best: Label, label: Label) -> None:
+    """Draw a label other than the best, with buttons to use and to remove it."""
     text, actions = st.columns([8, 3], gap="small", vertical_alignment="center")
     with text:
         st.html(
-            f'<div class="ep-row"><span class="ep-clip">{shown(label.text)}</span>'
+            f'<div class="ep-row"><span class="ep-clip">{label_html(label.text)}</span>'
             f'<span style="min-width:0;flex-shrink:9">{_origin(label)}</span></div>'
         )
     with actions, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
@@ -155,7 +157,7 @@ def _other(key: str, region: int, best: Label, label: Label) -> None:
             key=f"labelling_use {label.id}",
             help="Make it the label, and lock it.",
             on_click=save,
-            args=(key, *_use(region, best, label)),
+            args=(key, *_use_edits(region, best, label)),
         )
         if label.id and not label.locked:
             st.button(
@@ -168,27 +170,30 @@ def _other(key: str, region: int, best: Label, label: Label) -> None:
             )
 
 
-def _use(region: int, best: Label, label: Label) -> Sequence[Edit]:
-    """The edits that make a label the best."""
-    freed = [edits.lock(region, best.id, False)] if best.locked else []
+def _use_edits(region: int, best: Label, label: Label) -> Sequence[Edit]:
+    """Return the edits that make a label the best one.
+
+    A label without an id is not stored in the labels file, so it is added to it first.
+    """
+    unlock = [edits.lock(region, best.id, False)] if best.locked else []
     if not label.id:
-        return [*freed, edits.label(region, label.text, label.source, locked=True)]
-    return [*freed, edits.lock(region, label.id)]
+        return [*unlock, edits.label(region, label.text, label.source, locked=True)]
+    return [*unlock, edits.lock(region, label.id)]
 
 
 def origin(label: Label) -> str:
-    """Where a label comes from and how good it is, in half a sentence."""
+    """Return the source of a label and its score, as a phrase."""
     if not label.text:
         return "nothing is known of this region yet"
     if label.source == AUTOMATIC:
         if is_numbered(label.text):
             return "nothing but its number is known of this region yet"
-        what = "words of its texts" if label.text.startswith(WORDED) else "tokens"
-        return f"automatic: {what} that set it apart from its nearest regions"
+        material = "words of its texts" if label.text.startswith(WORDED) else "tokens"
+        return f"automatic: {material} that set it apart from its nearest regions"
     if label.source == PUBLISHED:
         return "published with the dictionary"
     if label.source == HAND:
-        return f"by hand, {label.by}, {when(label.at)}"
+        return f"by hand, {label.by}, {format_time(label.at)}"
     model = label.source.removeprefix(MODEL)
     if label.score is None:
         return f"not scored · {model}"
@@ -198,34 +203,41 @@ def origin(label: Label) -> str:
 
 
 def _origin(label: Label) -> str:
-    about = cut(origin(label))
-    more = f"{about}. {SCORED}" if label.score is not None else about
-    return f'<div class="ep-k ep-clip" title="{escape(more)}">{escape(about)}</div>'
+    """Return the origin of a label as HTML, with a tooltip."""
+    text = one_line(origin(label))
+    tooltip = f"{text}. {SCORED}" if label.score is not None else text
+    return f'<div class="ep-k ep-clip" title="{escape(tooltip)}">{escape(text)}</div>'
 
 
 # -- note and lists --------------------------------------------------------------------------------
 
 
-def _remarks(labels: Labels, region: int) -> None:
-    """The note and the lists there are, one line each."""
+def _note_and_lists(labels: Labels, region: int) -> None:
+    """Draw the note and the lists of a region, one line each, if there are any."""
     lines = []
     if note := labels.notes.get(region):
         lines.append(
             f'<div class="ep-clip" title="{escape(note[:2000])}"><span class="ep-k">Note</span> '
-            f"{shown(note)}"
+            f"{label_html(note)}"
         )
-    if held := [title for title, content in labels.lists.items() if region in content.regions]:
-        names = " · ".join(shown(title) for title in held[:OTHERS_SHOWN])
+    if titles := _lists_of(labels, region):
+        names = " · ".join(label_html(title) for title in titles[:OTHERS_SHOWN])
         lines.append(
             '<div class="ep-clip"><span class="ep-k">On the '
-            f"list{'s' if len(held) > 1 else ''}</span> {names}"
+            f"list{'s' if len(titles) > 1 else ''}</span> {names}"
         )
     if lines:
         st.html("</div>".join(lines) + "</div>")
 
 
-def _note(key: str, labels: Labels, region: int) -> None:
-    box = f"labelling_note {key} {region} {times(labels, 'region', region)}"
+def _lists_of(labels: Labels, region: int) -> list[str]:
+    """Return the titles of the lists that contain a region."""
+    return [title for title, content in labels.lists.items() if region in content.regions]
+
+
+def _note_box(key: str, labels: Labels, region: int) -> None:
+    """Draw the boxes for the region's note and for the visitor's name."""
+    box = f"labelling_note {key} {region} {edit_count(labels, 'region', region)}"
     st.text_area(
         "Note on this region",
         labels.notes.get(region, ""),
@@ -234,39 +246,41 @@ def _note(key: str, labels: Labels, region: int) -> None:
         max_chars=edits.LONGEST,
         on_change=lambda: save(key, edits.note(region, st.session_state[box])),
     )
-    mirrored(
+    value_widget(
         st.text_input,
         "labelling_signed",
         "Your name, beside what you write",
-        signed(),
-        sign,
+        author_name(),
+        set_author,
         placeholder=NOBODY,
         max_chars=60,
     )
 
 
-def _lists(key: str, labels: Labels, region: int) -> None:
-    held = [title for title, content in labels.lists.items() if region in content.regions]
+def _lists_box(key: str, labels: Labels, region: int) -> None:
+    """Draw the box with the lists that contain the region."""
+    titles = _lists_of(labels, region)
     box = (
-        f"labelling_lists {key} {region} {times(labels, 'do', 'put')} "
-        f"{times(labels, 'do', 'take')} {len(held)}"
+        f"labelling_lists {key} {region} {edit_count(labels, 'do', 'put')} "
+        f"{edit_count(labels, 'do', 'take')} {len(titles)}"
     )
     st.multiselect(
         "Lists this region is on",
         list(labels.lists),
-        held,
+        titles,
         key=box,
         placeholder="Choose one, or type a name",
         accept_new_options=True,
-        format_func=cut,
-        on_change=_listed,
-        args=(key, region, held, box),
+        format_func=one_line,
+        on_change=_on_lists,
+        args=(key, region, titles, box),
     )
 
 
-def _listed(key: str, region: int, held: list[str], box: str) -> None:
-    wanted = [title.strip() for title in st.session_state[box] if title.strip()]
-    added = [edits.put(title, [region]) for title in wanted if title not in held]
-    taken = [edits.take(title, [region]) for title in held if title not in wanted]
-    if added or taken:
-        save(key, *added, *taken)
+def _on_lists(key: str, region: int, previous: list[str], box: str) -> None:
+    """Add the region to the lists that were chosen, and remove it from those that were cleared."""
+    new = [title.strip() for title in st.session_state[box] if title.strip()]
+    added = [edits.put(title, [region]) for title in new if title not in previous]
+    removed = [edits.take(title, [region]) for title in previous if title not in new]
+    if added or removed:
+        save(key, *added, *removed)

@@ -1,6 +1,6 @@
-"""Region: everything about one region.
+"""The Region page: everything about one region.
 
-Its decode, where it came from, its passages, its shape and its surroundings.
+It shows the logit lens, the founder, the excerpts, the shape, and the surroundings of the region.
 """
 
 from __future__ import annotations
@@ -15,45 +15,48 @@ from ep.views import full, snippets
 from ep.views.palette import region_color
 from pages.region import decode, lacking, naming, passages, shape, stability, surroundings, trial
 from pages.shared import frame, links, loading, sharing, state
-from pages.shared.controls import mirrored
+from pages.shared.controls import value_widget
 
 SENTENCE = "Its decode, its passages from near to far, its surroundings."
 NOTHING_OPEN = ("Region", "What one cell is: its decode, its passages and its surroundings.")
 LARGEST_ID = 2**31
-"""No dictionary has so many regions."""
+"""A bound on a typed id, larger than any dictionary."""
 
 
 def show() -> None:
-    head, walk = st.columns([11, 10], gap="medium", vertical_alignment="top")
+    """Draw the page."""
+    head, navigation = st.columns([11, 10], gap="medium", vertical_alignment="top")
     with head:
-        shown = state.current().region
-        frame.page(*(NOTHING_OPEN if shown is None else (f"Region {shown}", SENTENCE)))
+        selected = state.current().region
+        title = NOTHING_OPEN if selected is None else (f"Region {selected}", SENTENCE)
+        frame.page_head(*title)
     key, dictionary, selected, *_ = state.opened()
     region = dictionary.region(selected)
     color = region_color(dictionary, region.id)
-    with walk:
-        _walk(dictionary, region.id)
+    with navigation:
+        _navigation(dictionary, region.id)
     lacking.line(dictionary)
     left, right = st.columns([13, 8], gap="medium")
     has_shape = shape.is_known(dictionary)
     with left:
         naming.card(key, dictionary, region.id)
-        decode.decode(dictionary, region, color)
+        decode.lens_card(dictionary, region, color)
         if has_shape:
             surroundings.card(key, dictionary, region)
-        decode.founder(dictionary, region, color)
+        decode.founder_card(dictionary, region, color)
         passages.card(dictionary, region, color)
         trial.card(key, dictionary, region, color)
     with right:
         _share(key, dictionary, region.id)
-        if not has_shape:  # the surroundings take its place, so that neither column stands empty
+        if not has_shape:  # the surroundings are drawn here, so that the column is not empty
             surroundings.card(key, dictionary, region)
-        shape.shape(dictionary, region, color)
-        shape.members(dictionary, region, color)
+        shape.histograms_card(dictionary, region, color)
+        shape.tokens_cards(dictionary, region, color)
         stability.card(key, dictionary, region, color)
 
 
 def _share(key: str, dictionary: Dictionary, region: int) -> None:
+    """Draw the row that exports the region."""
     tables = {
         "Passages of this region": partial(full.excerpts, dictionary, region),
         "Its lens and tokens": partial(full.lens, dictionary, region),
@@ -66,11 +69,12 @@ def _share(key: str, dictionary: Dictionary, region: int) -> None:
         f"{name}-neuronpedia.json": partial(packed.vector, dictionary, region, label),
     }
     if not dictionary.layer:
-        del files[f"{name}.gguf"]  # a control vector has no place for block 0
+        del files[f"{name}.gguf"]  # a GGUF control vector cannot contain block 0
     sharing.bar("region_share", tables, snippets.region(dictionary, region), files)
 
 
-def _walk(dictionary: Dictionary, region: int) -> None:
+def _navigation(dictionary: Dictionary, region: int) -> None:
+    """Draw the controls that lead to another region or to the Steer page."""
     last = len(dictionary) - 1
     with st.container(
         horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"
@@ -87,12 +91,12 @@ def _walk(dictionary: Dictionary, region: int) -> None:
                 args=(target,),
                 disabled=not 0 <= target <= last,
             )
-        mirrored(
+        value_widget(
             st.text_input,
             "region_id",
             "Region id",
             str(region),
-            _jump,
+            _on_id,
             label_visibility="collapsed",
             width=76,
         )
@@ -101,9 +105,10 @@ def _walk(dictionary: Dictionary, region: int) -> None:
             state.goto("steer")
 
 
-def _jump(typed: str) -> None:
+def _on_id(typed: str) -> None:
+    """Select the region whose id was typed; an invalid id leaves a note."""
     text = typed.strip().replace(",", "")
-    region = links.whole_number(text, LARGEST_ID)
+    region = links.parse_integer(text, LARGEST_ID)
     if region is None:
         state.note(f"{text[:20]!r} is not a region id: type a whole number.")
     else:

@@ -1,13 +1,11 @@
-"""A region's excerpts by band: near, spread and far, one line each or whole.
-
-A card of the Region page.
-"""
+"""The Region page's card of excerpts by band (near, spread and far), aligned or in full."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from ep.method.dictionary import Dictionary, Region
+from ep.method.dictionary import Dictionary
+from ep.method.region import Region
 from ep.views import excerpts
 from pages.shared import frame, messages, tokens
 
@@ -21,9 +19,7 @@ NO_TOKENS = "Published without token ids: the marked token is not known until th
 
 @frame.fragment
 def card(dictionary: Dictionary, region: Region, color: str) -> None:
-    """The card with all stored excerpts, and how to look at them; none where the file keeps no
-    excerpts.
-    """
+    """Draw the card with all stored excerpts; nothing where the file has no excerpts."""
     if "excerpt_offsets" not in dictionary:
         return
     with st.container(border=True, gap="small"):
@@ -51,39 +47,41 @@ def card(dictionary: Dictionary, region: Region, color: str) -> None:
             )
         if any(excerpt.marked is None for excerpt in region.excerpts):
             messages.quiet(NO_TOKENS)
-        if doubts := _doubted(region):
-            messages.quiet(doubts)
-        for key, rows in groups.items():
-            title, about = BANDS[key]
+        if sentence := _unconfirmed(region):
+            messages.quiet(sentence)
+        for name, group in groups.items():
+            title, about = BANDS[name]
             if band in (None, "All bands", title):
-                about = f"{about}: θ = {dictionary.threshold:.2f}" if key == "far" else about
+                about = f"{about}: θ = {dictionary.threshold:.2f}" if name == "far" else about
                 st.html(
                     tokens.heading(title, about, flush=False)
-                    + _printed(rows, color, layout == "Full text")
+                    + _html(group, color, layout == "Full text")
                 )
 
 
-def _printed(rows: tuple[excerpts.Excerpt, ...], color: str, whole: bool) -> str:
-    if whole:
-        return tokens.full_text(map(excerpts.full, rows), color)
-    return tokens.aligned(map(excerpts.aligned, rows), color)
+def _html(group: tuple[excerpts.Excerpt, ...], color: str, in_full: bool) -> str:
+    """Return the excerpts of one band as HTML."""
+    if in_full:
+        return tokens.full_text(map(excerpts.full, group), color)
+    return tokens.aligned(map(excerpts.aligned, group), color)
 
 
-def _doubted(region: Region) -> str:
-    """How many excerpts the model did not confirm; empty when it was never asked, or confirmed
-    all.
+def _unconfirmed(region: Region) -> str:
+    """Return how many excerpts the model did not confirm, as a sentence; empty when it confirmed
+    all, or when the file was not completed by a model.
     """
-    asked = [excerpt.agrees for excerpt in region.excerpts if excerpt.agrees is not None]
-    doubted = asked.count(False)
-    if not doubted:
+    checks = [excerpt.agrees for excerpt in region.excerpts if excerpt.agrees is not None]
+    n_unconfirmed = checks.count(False)
+    if not n_unconfirmed:
         return ""
     return (
-        f"? before the distance: {doubted:,} of {len(asked):,} excerpts are not confirmed by "
-        "the model."
+        f"? before the distance: {n_unconfirmed:,} of {len(checks):,} excerpts are not confirmed "
+        "by the model."
     )
 
 
 def _why_no_excerpts(region: Region) -> str:
+    """Return why a region of a file with excerpts has none, as a sentence."""
     if region.columns.get("count_voronoi") == 0:
         return (
             "No activation is nearest to this exemplar any more: every member it had at arrival, "

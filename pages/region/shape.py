@@ -1,6 +1,5 @@
-"""A region's shape: how far its members lie, where in their passages, and which tokens they are.
-
-Region page.
+"""The Region page's cards of a region's shape: histograms of its members' distances and positions,
+and their most frequent tokens.
 """
 
 from __future__ import annotations
@@ -8,7 +7,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from ep.method.dictionary import Dictionary, Region
+from ep.method.dictionary import Dictionary
+from ep.method.region import Region
 from ep.views import figures
 from ep.views.palette import OTHER
 from pages.shared import frame, messages, tokens
@@ -20,31 +20,32 @@ NO_NEXT = "None of its members has a token after it."
 
 
 def is_known(dictionary: Dictionary) -> bool:
-    """Whether the file tells anything of its members: where they lie, or which tokens they are."""
+    """Return whether the file has data for any of these cards."""
     return "count_voronoi" in dictionary and any(name in dictionary for name in COLUMNS)
 
 
 COLUMNS = ("distance_histogram", "position_histogram", "token_counts", "next_counts")
 
 
-def shape(dictionary: Dictionary, region: Region, color: str) -> None:
-    """The card with the histograms of distance and position; what the file lacks is left out."""
-    kept = [name for name in COLUMNS[:2] if name in dictionary and "count_voronoi" in dictionary]
-    if not kept:
+def histograms_card(dictionary: Dictionary, region: Region, color: str) -> None:
+    """Draw the card with those histograms of distance and position that the file contains."""
+    present = [name for name in COLUMNS[:2] if name in dictionary and "count_voronoi" in dictionary]
+    if not present:
         return
     with st.container(border=True, gap="xsmall"):
-        if "distance_histogram" in kept:
+        if "distance_histogram" in present:
             _distance(dictionary, region, color)
-        if "position_histogram" in kept:
+        if "position_histogram" in present:
             _position(dictionary, region)
 
 
 def _distance(dictionary: Dictionary, region: Region, color: str) -> None:
+    """Draw the histogram of the members' distances to the exemplar."""
     theta = dictionary.threshold
     st.html(
         tokens.heading("Distance to the exemplar", f"n = {region.count_voronoi:,} Voronoi members")
     )
-    if (counts := _counted(dictionary, region, "distance_histogram")) is not None:
+    if (counts := _counts_or_reason(dictionary, region, "distance_histogram")) is not None:
         edges = np.linspace(0, theta, len(counts) + 1)
         figure = figures.histogram(
             counts,
@@ -59,8 +60,9 @@ def _distance(dictionary: Dictionary, region: Region, color: str) -> None:
 
 
 def _position(dictionary: Dictionary, region: Region) -> None:
+    """Draw the histogram of the members' positions in their passages."""
     st.html(tokens.heading("Position", "tokens from the start of the passage"))
-    if (counts := _counted(dictionary, region, "position_histogram")) is not None:
+    if (counts := _counts_or_reason(dictionary, region, "position_histogram")) is not None:
         figure = figures.histogram(
             counts,
             dictionary.position_edges(len(counts)),
@@ -73,9 +75,9 @@ def _position(dictionary: Dictionary, region: Region) -> None:
         chart(figure, "region_chart_position")
 
 
-def members(dictionary: Dictionary, region: Region, color: str) -> None:
-    """The cards with the most common tokens at the marked place and after it, those the file
-    knows.
+def tokens_cards(dictionary: Dictionary, region: Region, color: str) -> None:
+    """Draw the cards with the most frequent tokens of the members and of the positions after them,
+    where the file contains them.
     """
     for title, about, column, scores, shade in (
         (
@@ -91,7 +93,7 @@ def members(dictionary: Dictionary, region: Region, color: str) -> None:
             continue
         with st.container(border=True, gap="xsmall"):
             st.html(tokens.heading(title, about))
-            if _counted(dictionary, region, column) is not None:
+            if _counts_or_reason(dictionary, region, column) is not None:
                 share = (
                     np.array([score.value for score in scores[:BARS_SHOWN]]) / region.count_voronoi
                 )
@@ -101,8 +103,8 @@ def members(dictionary: Dictionary, region: Region, color: str) -> None:
                 )
 
 
-def _counted(dictionary: Dictionary, region: Region, column: str) -> np.ndarray | None:
-    """The region's counts; None, and a line that says why, where there is nothing to draw."""
+def _counts_or_reason(dictionary: Dictionary, region: Region, column: str) -> np.ndarray | None:
+    """Return the region's counts in a column; None, after drawing the reason, if all are zero."""
     counts = np.asarray(dictionary.row(column, region.id))
     if not counts.sum():
         messages.quiet(NO_NEXT if region.count_voronoi else NO_MEMBER)

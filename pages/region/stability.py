@@ -1,5 +1,6 @@
-"""Would another stream find this region again? Its strength D, and what D foretold where it was
-tried. Region page.
+"""The Region page's card of stability: whether another stream would find the region again.
+
+It shows the region's strength D, and how well D predicted stability where that was measured.
 """
 
 from __future__ import annotations
@@ -7,13 +8,15 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from ep.method.dictionary import Dictionary, Region
+from ep.method.dictionary import Dictionary
+from ep.method.region import Region
 from ep.studies import stability
 from pages.shared import loading, messages, tokens
 
 FIFTHS = (0.70, 0.78, 0.81, 0.87, 0.92)
-"""Mean cosine with the same region of another seed, from the weakest fifth by D to the strongest:
-the demo's base model, layer 4, p = 2: `python -m benchmarks.stability`, see docs/stability.md.
+"""Mean cosine with the matching region of another seed, for each fifth of the regions by D, weakest
+first. Measured on the demo's base model, layer 4, p = 2, by `python -m benchmarks.stability`; see
+docs/stability.md.
 """
 MEASURED = (
     "Bars: two seeds of the demo's base model, n = 1,200 regions; rank correlation with D "
@@ -26,10 +29,8 @@ PUBLISHED = (
 
 
 def card(key: str, dictionary: Dictionary, region: Region, color: str) -> None:
-    """D with its percentile in this dictionary, and how regions of each fifth were found again
-    elsewhere.
-
-    Nothing where the file holds no arrival counts or coherence, which D is made of.
+    """Draw the card; nothing where the file lacks arrival counts or coherence, from which D is
+    computed.
     """
     values = _strengths(loading.fingerprint(key), key)
     if values is None:
@@ -43,6 +44,11 @@ def card(key: str, dictionary: Dictionary, region: Region, color: str) -> None:
 
 
 def _facts(region: Region, value: float, share: float, size: int) -> list[tuple[str, str, str]]:
+    """Return the key numbers as (label, value, tooltip).
+
+    value: the region's D. share: of the other regions, those with a smaller D, in [0, 1]. size:
+    the number of regions.
+    """
     facts = [
         (
             "D = log10(N·c²)",
@@ -68,7 +74,7 @@ def _facts(region: Region, value: float, share: float, size: int) -> list[tuple[
 
 
 def _bars(fifth: int, color: str) -> str:
-    """Five bars, one for each fifth by D; the region's own in its colour."""
+    """Return the bars of the five fifths as HTML, the region's own in its colour."""
     bars = "".join(
         f'<div{" class=on" if i == fifth else ""} style="--c:{color};--h:{100 * value:.0f}%">'
         f"<b>{value:.2f}</b><i></i></div>"
@@ -83,4 +89,5 @@ def _bars(fifth: int, color: str) -> str:
 
 @st.cache_resource(show_spinner=False, max_entries=24)
 def _strengths(fingerprint: str, _key: str) -> np.ndarray | None:
+    """Return D of every region, (K,), or None; the file's fingerprint is the cache's key."""
     return stability.strengths(loading.dictionary(_key))

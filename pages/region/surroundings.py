@@ -1,6 +1,5 @@
-"""What lies around a region: the nearest, who comes second for its members, the farthest.
-
-A card of the Region page.
+"""The Region page's card of other regions: the nearest, the rivals for its members, and the
+farthest.
 """
 
 from __future__ import annotations
@@ -8,7 +7,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from ep.method.dictionary import Dictionary, Region
+from ep.method.dictionary import Dictionary
+from ep.method.region import Region
 from ep.studies.naming import is_numbered
 from ep.studies.rates import wilson
 from ep.views.palette import region_color
@@ -22,13 +22,13 @@ ABOUT = {
     FARTHEST: "Cosine distance between exemplars, full space; above 1 they point apart.",
 }
 ARRAYS = {NEAREST: "nearest_ids", SECOND: "rival_ids"}
-"""The array a group is read from; without it the group is not offered."""
+"""The array that a group is read from; a file without it does not offer the group."""
 FARTHEST_SHOWN = 8
 
 
 @frame.fragment
 def card(key: str, dictionary: Dictionary, region: Region) -> None:
-    """Three groups of other regions, each a click away, and the way to what lies between."""
+    """Draw the card: a click on a region selects it, and a popover opens the Between page."""
     with st.container(border=True, gap="xsmall"):
         with st.container(
             horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
@@ -50,30 +50,32 @@ def card(key: str, dictionary: Dictionary, region: Region) -> None:
                     "Between", icon=":material/timeline:", type="tertiary", key="region_between"
                 ):
                     messages.quiet("Shows what lies between this region and:")
-                    chips(items, "region_between_chips", _between)
+                    chips(items, "region_between_chips", _open_between)
         messages.quiet(ABOUT[group])
         if not items:
             messages.quiet(_why_none(dictionary))
             return
         chips(items, "region_nearest", _select)
         if group == SECOND:
-            messages.quiet(_contested(region))
+            messages.quiet(_contested_text(region))
 
 
 def _select(region: int) -> None:
     state.select_region(region)
-    state.turn()
+    state.schedule()
 
 
-def _between(region: int) -> None:
-    state.turn("between", second=region)
+def _open_between(region: int) -> None:
+    state.schedule("between", second=region)
 
 
 def _items(key: str, dictionary: Dictionary, region: Region, group: str) -> list[Chip]:
+    """Return the chips of one group of regions."""
     if group == SECOND:
-        seen = max(1, int(region.columns.get("rival_seen", 0)))
+        examined = max(1, int(region.columns.get("rival_seen", 0)))
         rows = [
-            (k, _share(n, seen), f"{n:,} of {seen:,} members examined") for k, n in region.rivals
+            (k, _share(n, examined), f"{n:,} of {examined:,} members examined")
+            for k, n in region.rivals
         ]
     else:
         around = region.nearest if group == NEAREST else farthest(dictionary, region.id)
@@ -95,29 +97,32 @@ def _share(n: int, of: int) -> str:
 def farthest(
     dictionary: Dictionary, region: int, n: int = FARTHEST_SHOWN
 ) -> list[tuple[int, float]]:
-    """The n regions whose exemplars lie farthest, and their cosine distances: one product with all
-    exemplars.
+    """Return the n regions with the farthest exemplars, each with its cosine distance.
+
+    Computes the distances to all exemplars, since the file stores only the nearest.
     """
     distance = np.clip(1.0 - dictionary.exemplars @ dictionary.row("exemplars", region), 0, 2)
     ids = np.argsort(-distance, kind="stable")[: min(n, len(distance) - 1)]
     return [(int(k), float(distance[k])) for k in ids if k != region]
 
 
-def _contested(region: Region) -> str:
-    seen = int(region.columns.get("rival_seen", 0))
+def _contested_text(region: Region) -> str:
+    """Return the share of contested members as a sentence; empty if none were examined."""
+    examined = int(region.columns.get("rival_seen", 0))
     contested = int(region.columns.get("contested", 0))
-    if not seen:
+    if not examined:
         return ""
-    low, high = (100 * part for part in wilson(contested, seen))
-    share = _share(contested, seen) if contested else "none"
+    low, high = (100 * part for part in wilson(contested, examined))
+    share = _share(contested, examined) if contested else "none"
     return (
-        f"Contested: {share} of n = {seen:,} members examined (95 % interval {low:.0f} to "
+        f"Contested: {share} of n = {examined:,} members examined (95 % interval {low:.0f} to "
         f"{high:.0f} %) have their "
         "second exemplar less than 0.1 θ farther than their own."
     )
 
 
 def _why_none(dictionary: Dictionary) -> str:
+    """Return why a group is empty, as a sentence."""
     if len(dictionary) == 1:
         return "This is the only region there is."
     return "None of its members was examined for a second exemplar."

@@ -1,5 +1,5 @@
-"""A text of one's own against one region: which tokens fall in it, and how far the others are.
-Region page.
+"""The Region page's card that tests a text: which of its tokens fall in the region, and how far the
+others are.
 
 The model is loaded when a text is read, not before.
 """
@@ -10,8 +10,9 @@ import numpy as np
 import streamlit as st
 
 from ep.errors import EPError
-from ep.method.dictionary import Dictionary, Region
+from ep.method.dictionary import Dictionary
 from ep.method.geometry import directions
+from ep.method.region import Region
 from ep.views.palette import OTHER
 from ep.views.prompt import STRONGEST, WEAKEST, Reading
 from pages.shared import frame, messages, reading, tokens
@@ -23,7 +24,7 @@ _RESULT, _TOKEN = "region_trial_result", "region_trial_token"
 
 @frame.fragment
 def card(key: str, dictionary: Dictionary, region: Region, color: str) -> None:
-    """The box for a text, and its tokens as this region sees them once it was read."""
+    """Draw the box for a text, and the tokens of the text once it has been read."""
     with st.container(border=True, gap="small"):
         st.html(
             tokens.heading(
@@ -39,45 +40,42 @@ def card(key: str, dictionary: Dictionary, region: Region, color: str) -> None:
                 label_visibility="collapsed",
                 key="region_trial_text",
             )
-            asked = st.form_submit_button("Read", icon=":material/play_arrow:")
-        if asked:
-            _read(key, dictionary, text)
-        read_in, result = st.session_state.get(_RESULT, ("", None))
-        if result is None or read_in != key:
+            is_submitted = st.form_submit_button("Read", icon=":material/play_arrow:")
+        if is_submitted:
+            st.session_state[_TOKEN] = None
+            st.session_state[_RESULT] = (key, _read(key, dictionary, text))
+        result_key, result = st.session_state.get(_RESULT, ("", None))
+        if result is None or result_key != key:
             return
         if isinstance(result, str):
             messages.quiet(result)
         else:
-            _show(dictionary, region, color, result)
+            _tokens(dictionary, region, color, result)
 
 
-def _read(key: str, dictionary: Dictionary, text: str) -> None:
-    """Keeps the reading, or the sentence that says why there is none."""
-    st.session_state[_TOKEN] = None
-    st.session_state[_RESULT] = (key, _result(key, dictionary, text))
-
-
-def _result(key: str, dictionary: Dictionary, text: str) -> Reading | str | None:
+def _read(key: str, dictionary: Dictionary, text: str) -> Reading | str | None:
+    """Return the reading of a text, or a sentence that states why there is none."""
     if not text.strip():
         return "There is no text to read: type or paste some."
     request = reading.Request(text, bool(dictionary.info.get("chat")))
-    reading.ask(key, request)
+    reading.confirm(key, request)
     try:
-        result = reading.reading_of(key, dictionary, request)
+        result = reading.reading_or_offer(key, dictionary, request)
     except EPError as error:
         return f"The text cannot be read here. {messages.sentence(error)}"
     return None if result is None else result.reading
 
 
 def distances(dictionary: Dictionary, region: int, read: Reading) -> np.ndarray:
-    """(t,) cosine distance in [0, 2] of every token to the exemplar of one region; NaN where no
-    region applies.
+    """Return the cosine distance of every token to the exemplar of one region, (t,) in [0, 2]; NaN
+    for tokens that the dictionary does not apply to.
     """
     cosine = directions(read.x, dictionary.center) @ dictionary.row("exemplars", region)
     return np.where(read.outside, np.nan, np.clip(1.0 - cosine, 0, 2))
 
 
-def _show(dictionary: Dictionary, region: Region, color: str, read: Reading) -> None:
+def _tokens(dictionary: Dictionary, region: Region, color: str, read: Reading) -> None:
+    """Draw the tokens of a reading, coloured by their distance, and the facts of one of them."""
     distance = distances(dictionary, region.id, read)
     if not np.isfinite(distance).any():
         messages.quiet(
@@ -86,9 +84,10 @@ def _show(dictionary: Dictionary, region: Region, color: str, read: Reading) -> 
         )
         return
     inside = (read.region == region.id) & ~read.outside
-    best = int(np.nanargmin(distance))
-    chosen = st.session_state.get(_TOKEN)
-    chosen = best if chosen is None or chosen >= len(read) else chosen
+    closest = int(np.nanargmin(distance))
+    token_index = st.session_state.get(_TOKEN)
+    if token_index is None or token_index >= len(read):
+        token_index = closest
     strength = np.clip(
         STRONGEST * (1 - np.nan_to_num(distance, nan=2.0) / dictionary.threshold),
         WEAKEST,
@@ -100,24 +99,26 @@ def _show(dictionary: Dictionary, region: Region, color: str, read: Reading) -> 
             token,
             color if inside[i] else OTHER,
             float(strength[i]),
-            title=_hint(read, distance, i),
-            on=i == chosen,
+            title=_tooltip(read, distance, i),
+            on=i == token_index,
         )
         for i, token in enumerate(read.tokens)
     ]
     chips(items, "region_trial_strip", _lock, running=True)
-    _line(dictionary, read, distance, inside)
+    _summary(dictionary, read, distance, inside)
     st.html(
         '<div class="ep-row"><span '
-        f'class="ep-k">{"Closest token" if chosen == best else "Chosen token"}</span>'
-        + tokens.chip(read.tokens[chosen], color if inside[chosen] else OTHER, 0.45)
+        f'class="ep-k">{"Closest token" if token_index == closest else "Chosen token"}</span>'
+        + tokens.chip(read.tokens[token_index], color if inside[token_index] else OTHER, 0.45)
         + '<span class="ep-k '
-        f'ep-num">{tokens.escape(_hint(read, distance, chosen))}</span></div>'
+        f'ep-num">{tokens.escape(_tooltip(read, distance, token_index))}</span></div>'
     )
 
 
-def _line(dictionary: Dictionary, read: Reading, distance: np.ndarray, inside: np.ndarray) -> None:
-    """How many tokens the region has, in a sentence."""
+def _summary(
+    dictionary: Dictionary, read: Reading, distance: np.ndarray, inside: np.ndarray
+) -> None:
+    """Draw a sentence on how many tokens are in the region, and how many within θ of it."""
     total, within = int((~read.outside).sum()), int((distance <= dictionary.threshold).sum())
     messages.quiet(
         f"{int(inside.sum()):,} of {total:,} tokens fall in this region; {within:,} lie within "
@@ -125,7 +126,8 @@ def _line(dictionary: Dictionary, read: Reading, distance: np.ndarray, inside: n
     )
 
 
-def _hint(read: Reading, distance: np.ndarray, i: int) -> str:
+def _tooltip(read: Reading, distance: np.ndarray, i: int) -> str:
+    """Return the facts of token i as plain text."""
     if read.outside[i]:
         return f"token {i} · begins every text and is not part of the dictionary"
     own = f"its region is {read.region[i]}, at {read.distance[i]:.2f}"

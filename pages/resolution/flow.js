@@ -1,6 +1,7 @@
 // A followed region: columns of nodes from coarse to fine, ribbons of common members between them.
-// data: { height, dark, columns: [{ title, about, nodes: [{ id, region, name, color, share, followed, carried, quiet,
-//   about }] }], links: [{ from, to, share, exact, about }] }. Text becomes textContent only.
+// data: { height, dark, columns: [{ title, about, nodes: [{ id, region, name, color, share, followed,
+//   carried, quiet, about }] }], links: [{ from, to, share, exact, about }] }. All text is set through
+//   textContent.
 
 const NS = "http://www.w3.org/2000/svg";
 const HEAD = 38, BAR = 13, GAP = 4, LEAST = 15, ROOM = 122;
@@ -12,7 +13,7 @@ const make = (tag, attributes, text) => {
   return element;
 };
 
-// The largest scale at which every column fits, small nodes keeping room for their label.
+// Returns the largest scale at which every column fits, with room for the labels of small nodes.
 const scaleFor = (columns, height) => {
   const used = (column, scale) => column.nodes.reduce((sum, n) => sum + Math.max(LEAST, n.share * scale) + GAP, -GAP);
   let low = 0, high = height;
@@ -75,7 +76,8 @@ const drawNode = ({ node, x, y, tall }, room) => {
   const fits = Math.max(3, Math.floor((room - BAR - 20 - 6.6 * String(node.region).length) / 6.7));
   const name = node.quiet || node.name.length <= fits ? node.name : node.name.slice(0, fits - 1) + "…";
   const long = 10 + 6.7 * (name.length + (node.region === null ? 0 : String(node.region).length + 1));
-  group.append(make("rect", { x, y: middle - 8, width: BAR + long, height: 16, class: "hit" })); // thin bars, too
+  // an invisible area of a fixed height, so that thin bars can be clicked too
+  group.append(make("rect", { x, y: middle - 8, width: BAR + long, height: 16, class: "hit" }));
   if (node.region === null) text.textContent = name;
   else {
     text.append(make("tspan", {}, String(node.region)));

@@ -1,5 +1,6 @@
-"""The picture of a followed region: one component whose nodes can be clicked; its browser side is
-`flow.js`.
+"""The picture of a followed region: one component with clickable nodes.
+
+Its code in the browser is `flow.js`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ def flow_figure(
     dark: bool,
     height: int,
 ) -> None:
-    """Draws `ep.views.flow.picture`, `height` pixels high; a click or Enter on a node calls
-    `on_pick(level, region)`.
+    """Draw `ep.views.flow.picture`.
+
+    on_pick: called with the level and the region of a node that was clicked or entered.
+    height: in pixels.
     """
 
     def picked(node: str) -> None:

@@ -1,6 +1,6 @@
-"""How the dictionaries of a ladder overlap, any two of them: what a followed region is counted by.
+"""The overlaps of any two dictionaries of a ladder, from which a followed region is counted.
 
-Found once for all visitors; where that takes long, a button starts it. Draws nothing else.
+They are computed once for all visitors; where that takes long, a button starts it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from pages.shared import estimates, jobs, loading
 from pages.shared.jobs import Job
 
 Overlaps = dict[tuple[int, int], study.Overlap]
+"""Overlaps by (finer, coarser) level."""
 
 
-def of(ladder: Mapping[str, Dictionary]) -> Overlaps | None:
-    """The overlaps by (finer, coarser) level; None while they are not here.
+def overlaps_of(ladder: Mapping[str, Dictionary]) -> Overlaps | None:
+    """Return the overlaps, or None while there are none.
+
+    In their place, draw the progress or a button that starts the work.
 
     ladder: dictionaries by key, coarse to fine.
     """
@@ -34,13 +37,13 @@ def of(ladder: Mapping[str, Dictionary]) -> Overlaps | None:
 
     names = " ".join(loading.fingerprint(key) for key in ladder)
     cost = sum(study.cost(levels[finer], levels[coarser]) for finer, coarser in pairs)
-    made: Overlaps | None = jobs.outcome(
+    result: Overlaps | None = jobs.result_or_offer(
         f"overlaps {names}",
         "Comparing the dictionaries",
         work,
-        seconds=estimates.products(cost),
+        seconds=estimates.matrix_products(cost),
         button="Compare them",
         about="How the members move from one percentile to the next was not recorded; comparing "
         "the dictionaries estimates it, once.",
     )
-    return made
+    return result

@@ -1,6 +1,4 @@
-"""Resolution: one region followed from coarse to fine, where its exemplar goes meanwhile, and where
-two texts part.
-"""
+"""Resolution: one region and its exemplar from coarse to fine, and where two texts part."""
 
 from __future__ import annotations
 
@@ -27,36 +25,38 @@ SENTENCE = (
 )
 WIDTHS = (16, 10)
 HEIGHT, LEAST_HEIGHT, HEIGHT_PER_NODE = 470, 190, 56
-"""Of the picture, in pixels."""
+"""Most and least height of the picture, and the height per node, in pixels."""
 FEW_ROWS = 7
 Ladder = Mapping[str, Dictionary]
 
 
 def show() -> None:
-    head, share = st.columns([2, 1], gap="small", vertical_alignment="center")
-    with head:
-        frame.page("Resolution", SENTENCE)
+    """Draw the page."""
+    left, right = st.columns([2, 1], gap="small", vertical_alignment="center")
+    with left:
+        frame.page_head("Resolution", SENTENCE)
     key, dictionary, region, _, _ = state.opened()
     ladder = loading.ladder(key)
     if len(ladder) < 2:
-        _one_rung(dictionary)
+        _single_level(dictionary)
         return
-    overlap = overlaps.of(ladder)
-    if overlap is None:
+    all_overlaps = overlaps.overlaps_of(ladder)
+    if all_overlaps is None:
         parting(key, dictionary, ladder)
         return
     origin, levels = list(ladder).index(key), list(ladder.values())
-    flow = study.follow(levels, origin, region, lambda finer, coarser: overlap[finer, coarser])
-    with share:
+    flow = study.follow(levels, origin, region, lambda finer, coarser: all_overlaps[finer, coarser])
+    with right:
         code = snippets.resolution(levels, origin, flow.region)
         tables = {"Regions its members lie in": partial(_nodes, flow)}
         sharing.bar("resolution_share", tables, code)
-    _followed(key, ladder, flow)
+    _draw_flow(key, ladder, flow)
 
 
 def _nodes(flow: study.Flow) -> pa.Table:
-    """The picture as a table, coarse to fine; a negative region stands for all the others, or for
-    what is missing.
+    """Return the picture as a table, coarse to fine.
+
+    A negative region stands for all the others together, or for what is missing.
     """
     nodes = [(level, node) for level in flow.levels for node in level.nodes]
     return export.table(
@@ -73,7 +73,8 @@ def _nodes(flow: study.Flow) -> pa.Table:
     )
 
 
-def _one_rung(dictionary: Dictionary) -> None:
+def _single_level(dictionary: Dictionary) -> None:
+    """Draw why a build with one percentile has nothing to follow."""
     p, layer = dictionary.percentile, dictionary.layer
     at = "one percentile" if p is None else f"p = {p:g}"
     messages.box(
@@ -90,32 +91,33 @@ def _one_rung(dictionary: Dictionary) -> None:
 # -- the followed region ---------------------------------------------------------------------------
 
 
-def _followed(key: str, ladder: Ladder, flow: study.Flow) -> None:
+def _draw_flow(key: str, ladder: Ladder, flow: study.Flow) -> None:
+    """Draw the picture, its tables, and the card of two texts."""
     rows = sum(len(level.nodes) for level in flow.levels)
-    beside = not flow.members or rows <= FEW_ROWS  # a short table leaves room for the other one
+    is_short = not flow.members or rows <= FEW_ROWS  # then there is room for the other table
     left, right = st.columns(WIDTHS, gap="medium")
     with left:
         _picture(key, ladder, flow)
     with right:
         if flow.members:
             members_table(ladder, flow)
-        if beside:
+        if is_short:
             exemplar_table(ladder, flow)
-    below, right = (st.container(), right) if beside else st.columns(WIDTHS, gap="medium")
-    if not beside:
+    below, right = (st.container(), right) if is_short else st.columns(WIDTHS, gap="medium")
+    if not is_short:
         with right:
             exemplar_table(ladder, flow)
-    with below:  # last: it may have to wait for the model
+    with below:  # last, because it may have to wait for the model
         parting(key, ladder[key], ladder)
 
 
 def _picture(key: str, ladder: Ladder, flow: study.Flow) -> None:
     color = region_color(ladder[key], flow.region)
-    called = loading.region_name(key, flow.region)
+    name = loading.region_name(key, flow.region)
     with st.container(border=True, gap="small"):
         st.html(
             f'<div class="ep-band ep-flush"><b>Where the members of region {flow.region} lie</b>'
-            f"{tokens.chip(called, color, 0.4)}"
+            f"{tokens.chip(name, color, 0.4)}"
             f"<span>height: share of its {flow.members:,} members</span></div>"
         )
         if not flow.members:

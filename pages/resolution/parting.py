@@ -1,6 +1,4 @@
-"""Where two texts part: two inputs, a token of each, and the strip of percentiles with the regions
-they fall in.
-"""
+"""Where two texts part: two inputs, a token of each, and their regions at every percentile."""
 
 from __future__ import annotations
 
@@ -28,15 +26,17 @@ EXAMPLES = {
 
 @frame.fragment
 def parting(key: str, dictionary: Dictionary, ladder: Mapping[str, Dictionary]) -> None:
-    """Draws the card. key: of the open dictionary, whose model reads; ladder: its layer, coarse to
-    fine.
+    """Draw the card.
+
+    key: of the open dictionary, whose model reads the texts.
+    ladder: the dictionaries of its layer by key, coarse to fine.
     """
     with st.container(border=True, gap="small"):
         about = "the coarsest p that tells them apart; last tokens, or those you click"
         st.html(tokens.heading("Where do two texts part?", about))
         _inputs(key, dictionary)
-        now = state.settings(Settings)
-        texts = now.first, now.second
+        settings = state.settings(Settings)
+        texts = settings.first, settings.second
         if not all(text.strip() for text in texts):
             messages.quiet(
                 "Type two texts, or take an example: each is read once, and every p says where it "
@@ -44,7 +44,7 @@ def parting(key: str, dictionary: Dictionary, ladder: Mapping[str, Dictionary]) 
             )
             return
         try:
-            readings = _readings(key, dictionary, texts)
+            readings = _available_readings(key, dictionary, texts)
         except EPError as error:
             messages.box("These texts cannot be read here", messages.sentence(error))
             return
@@ -52,55 +52,63 @@ def parting(key: str, dictionary: Dictionary, ladder: Mapping[str, Dictionary]) 
             takes = reading.estimate(dictionary, *_requests(dictionary, texts))
             messages.quiet(f"Compare reads both texts. {takes}")
             return
-        asked = now.first_token, now.second_token
-        chosen = [_token(token, shown) for token, shown in zip(asked, readings, strict=True)]
-        for side, shown, at in zip("ab", readings, chosen, strict=True):
-            _strip(side, dictionary, shown, at)
+        requested = settings.first_token, settings.second_token
+        chosen = [
+            _chosen_token(token, text_reading)
+            for token, text_reading in zip(requested, readings, strict=True)
+        ]
+        for side, text_reading, token in zip("ab", readings, chosen, strict=True):
+            _strip(side, dictionary, text_reading, token)
         _verdict(dictionary, ladder, readings, chosen)
 
 
-# -- asking ----------------------------------------------------------------------------------------
+# -- input -----------------------------------------------------------------------------------------
 
 
 def _inputs(key: str, dictionary: Dictionary) -> None:
-    now = state.settings(Settings)
+    settings = state.settings(Settings)
     with st.form("parting_form", border=False):
         one, two = st.columns(2, gap="medium")
         with one:
             first = st.text_input(
-                "First text", now.first, max_chars=MOST_CHARACTERS, placeholder="A text"
+                "First text", settings.first, max_chars=MOST_CHARACTERS, placeholder="A text"
             )
         with two:
             second = st.text_input(
-                "Second text", now.second, max_chars=MOST_CHARACTERS, placeholder="Another text"
+                "Second text",
+                settings.second,
+                max_chars=MOST_CHARACTERS,
+                placeholder="Another text",
             )
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             if st.form_submit_button("Compare", type="primary"):
-                _take(key, dictionary, first, second)
-                state.take_turn(in_fragment=True)
+                _submit(key, dictionary, first, second)
+                state.run_scheduled(in_fragment=True)
             st.html('<span class="ep-k">or an example</span>', width="content")
             for title, pair in EXAMPLES.items():
                 st.form_submit_button(
                     title,
                     key=f"parting_example {title}",
-                    on_click=_take,
+                    on_click=_submit,
                     args=(key, dictionary, *pair),
                 )
 
 
-def _take(key: str, dictionary: Dictionary, first: str, second: str) -> None:
-    state.put(Settings(first, second))
+def _submit(key: str, dictionary: Dictionary, first: str, second: str) -> None:
+    state.put_settings(Settings(first, second))
     texts = first, second
-    reading.ask(key, *_requests(dictionary, texts), *_plain(texts))
+    reading.confirm(key, *_requests(dictionary, texts), *_plain(texts))
     if not models.is_ready(dictionary):
-        state.turn()  # the side bar says how the model is
+        state.schedule()  # the side bar shows the state of the model
 
 
 # -- reading ---------------------------------------------------------------------------------------
 
 
 def _requests(dictionary: Dictionary, texts: Sequence[str]) -> list[Request]:
-    """What is read of the texts: a build on last prompt tokens knows chat turns."""
+    """Return the requests for the texts: chat turns where the build was made of them, else plain
+    text.
+    """
     info = dictionary.info
     if info.get("chat") or info.get("positions") == "final":
         return [Request(text, chat=True) for text in texts]
@@ -111,48 +119,51 @@ def _plain(texts: Sequence[str]) -> list[Request]:
     return [Request(text) for text in texts]
 
 
-def _readings(key: str, dictionary: Dictionary, texts: Sequence[str]) -> list[Reading] | None:
-    """The texts as the model reads them, where that is at hand; where the model has no chat
-    template, the plain texts must do.
+def _available_readings(
+    key: str, dictionary: Dictionary, texts: Sequence[str]
+) -> list[Reading] | None:
+    """Return the readings of the texts where they are available; None where they must be requested.
 
-    ModelError when it is not here, or another's.
+    Plain texts are read where the model has no chat template. Raises ModelError where the model is
+    missing or does not fit.
     """
     requests, plain = _requests(dictionary, texts), _plain(texts)
     try:
-        results = reading.at_hand(key, dictionary, *requests)
+        results = reading.available(key, dictionary, *requests)
     except ModelError:
         if requests == plain:
             raise
-        models.language_model(dictionary)  # missing altogether: that is what is to be said
-        results = reading.at_hand(key, dictionary, *plain)
+        # where the model itself is missing, this raises the error to show
+        models.language_model(dictionary)
+        results = reading.available(key, dictionary, *plain)
     return None if results is None else [result.reading for result in results]
 
 
-def _token(asked: int | None, shown: Reading) -> int:
-    """The index of the token that was asked for; the last one unless the text has it."""
-    return asked if asked is not None and asked < len(shown) else len(shown) - 1
+def _chosen_token(requested: int | None, reading_: Reading) -> int:
+    """Return the index of the requested token, or of the last where the text has no such token."""
+    return requested if requested is not None and requested < len(reading_) else len(reading_) - 1
 
 
-# -- showing ---------------------------------------------------------------------------------------
+# -- output ----------------------------------------------------------------------------------------
 
 
-def _strip(side: str, dictionary: Dictionary, shown: Reading, chosen: int) -> None:
-    colors = region_colors(dictionary, shown.region)
+def _strip(side: str, dictionary: Dictionary, text_reading: Reading, chosen: int) -> None:
+    colors = region_colors(dictionary, text_reading.region)
     items = [
         Chip(
             i,
             token,
-            OTHER if shown.outside[i] else colors[i],
-            0.0 if shown.outside[i] else 0.28,
-            title=f"token {i} · region {shown.region[i]}",
+            OTHER if text_reading.outside[i] else colors[i],
+            0.0 if text_reading.outside[i] else 0.28,
+            title=f"token {i} · region {text_reading.region[i]}",
             on=i == chosen,
         )
-        for i, token in enumerate(shown.tokens)
+        for i, token in enumerate(text_reading.tokens)
     ]
     field = {"a": "first_token", "b": "second_token"}[side]
 
     def pick(token: int) -> None:
-        state.keep(Settings, **{field: token})
+        state.update_settings(Settings, **{field: token})
 
     chips(items, f"parting_{side}", pick, running=True)
 
@@ -163,13 +174,13 @@ def _verdict(
     readings: Sequence[Reading],
     chosen: Sequence[int],
 ) -> None:
-    if any(shown.outside[i] for shown, i in zip(readings, chosen, strict=True)):
+    if any(text_reading.outside[i] for text_reading, i in zip(readings, chosen, strict=True)):
         messages.quiet(
             "The token that begins every text is left out of the build and has no region: click "
             "another."
         )
         return
-    a, b = (shown.x[i] for shown, i in zip(readings, chosen, strict=True))
+    a, b = (text_reading.x[i] for text_reading, i in zip(readings, chosen, strict=True))
     rungs = study.part(list(ladder.values()), a, b)
     verdict = tokens.escape(_sentence(rungs, study.cosine(dictionary, a, b)))
     st.html(f'<div class="ep-row"><b>{verdict}</b></div>')
@@ -180,7 +191,7 @@ def _verdict(
 
 
 def _sentence(rungs: Sequence[study.Rung], cosine: float) -> str:
-    """The answer in a sentence or two."""
+    """Return the answer in a sentence or two."""
     about = f"Their cosine about the centre is {cosine:.2f}."
     first = study.first_apart(rungs)
     if first is None:
@@ -189,15 +200,15 @@ def _sentence(rungs: Sequence[study.Rung], cosine: float) -> str:
         )
     where = f"p = {first.percentile:g} (θ = {first.threshold:.2f})"
     start = f"They part at {where}" + (", the coarsest there is" if first is rungs[0] else "")
-    good = study.apart_for_good(rungs)
-    if good is None:
+    for_good = study.apart_for_good(rungs)
+    if for_good is None:
         start += (
             f", yet p = {rungs[-1].percentile:g} holds both in one region: cells of "
             "different p do not nest"
         )
-    elif good is not first:
+    elif for_good is not first:
         start += (
-            f" and stay apart from p = {good.percentile:g} on: cells of different p do not nest"
+            f" and stay apart from p = {for_good.percentile:g} on: cells of different p do not nest"
         )
     return f"{start}. {about}"
 
@@ -218,15 +229,15 @@ def _rung(key: str, dictionary: Dictionary, rung: study.Rung) -> None:
         for k in dict.fromkeys(regions)
     ]
     chips(items, f"parting_at_{rung.percentile:g}", lambda k: _open(key, k))
-    near = " · ".join(f"{'AB'[i]} {distance:.2f}" for i, distance in enumerate(rung.distances))
+    distances = " · ".join(f"{'AB'[i]} {distance:.2f}" for i, distance in enumerate(rung.distances))
     beyond = np.array(rung.distances) > rung.threshold
     title = "cosine distance of each to its exemplar" + (
         f"; θ = {rung.threshold:.2f}" if beyond.any() else ""
     )
-    about = near + (", beyond θ" if beyond.any() else "")
+    about = distances + (", beyond θ" if beyond.any() else "")
     st.html(f'<div class="ep-k ep-num" title="{title}">{tokens.escape(about)}</div>')
 
 
 def _open(key: str, region: int) -> None:
     state.open_dictionary(key, region)
-    state.turn()
+    state.schedule()

@@ -1,22 +1,24 @@
-"""What the Resolution page keeps in its link: two texts, and a token of each."""
+"""The settings of the Resolution page that its link keeps: two texts, and a token of each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pages.shared.links import text, whole
+from pages.shared.links import integer, text
 
 MOST_CHARACTERS = 1500
-"""Of one text: both fit into a link."""
+"""Length of one text, short enough that both fit into a link."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """first, second: the texts that may part. first_token, second_token: the index of a token of
-    each; None for its last.
+    """What is compared.
+
+    first, second: the two texts.
+    first_token, second_token: index of a token of each; None for its last.
     """
 
     first: str = text("sa", longest=MOST_CHARACTERS)
     second: str = text("sb", longest=MOST_CHARACTERS)
-    first_token: int | None = whole("ta")
-    second_token: int | None = whole("tb")
+    first_token: int | None = integer("ta")
+    second_token: int | None = integer("tb")

@@ -1,5 +1,6 @@
-"""The tables beside a followed region: its members and its exemplar at every percentile. A click on
-a row follows the region in it.
+"""The tables beside a followed region: its members and its exemplar at every percentile.
+
+A click on a row follows its region.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from ep.views.tables import lens_tokens, name
 from pages.shared import state, tokens
 
 ROW, HIGHEST = 29, 553
-"""Pixels: of one row, and of a table at most."""
+"""Height of one row and most height of a table, in pixels."""
 
 
 class _ExemplarRow(TypedDict):
-    """A rung: the region nearest to the followed exemplar, and what is near that region."""
+    """A percentile: the region nearest to the followed exemplar, and the regions near that one."""
 
     p: float
     group: str
@@ -36,7 +37,7 @@ class _ExemplarRow(TypedDict):
 
 
 class _MemberRow(TypedDict):
-    """A node: a region some of the followed members lie in, or all the others together."""
+    """A node: a region that holds some of the followed members, or all other regions together."""
 
     p: float
     group: str
@@ -54,7 +55,7 @@ class _MemberRow(TypedDict):
 
 
 def exemplar_table(ladder: Mapping[str, Dictionary], flow: study.Flow) -> None:
-    """Draws the region that carries the followed exemplar at every percentile."""
+    """Draw the region that carries the followed exemplar at every percentile."""
     rows = [
         _exemplar_row(dictionary, level)
         for dictionary, level in zip(ladder.values(), flow.levels, strict=True)
@@ -99,7 +100,7 @@ def _exemplar_row(dictionary: Dictionary, level: study.Level) -> _ExemplarRow:
 
 
 def members_table(ladder: Mapping[str, Dictionary], flow: study.Flow) -> None:
-    """Draws the regions the followed members lie in at every percentile."""
+    """Draw the regions that hold the followed members at every percentile."""
     estimated = any(level.known == "estimated" for level in flow.levels)
     dictionaries = list(ladder.values())
     rows = [
@@ -124,31 +125,31 @@ def members_table(ladder: Mapping[str, Dictionary], flow: study.Flow) -> None:
 def _member_row(
     dictionary: Dictionary, level: study.Level, node: study.Node, estimated: bool
 ) -> _MemberRow:
-    own = node.region >= 0
+    is_region = node.region >= 0
     amount = view.amount(node.members, level.known == "counted")
     return {
         "p": level.percentile,
         "group": "⬢",
-        "region": str(node.region) if own else f"+ {node.merged:,}",
-        "lens": lens_tokens(dictionary, [node.region], 2)[0] if own else [],
+        "region": str(node.region) if is_region else f"+ {node.merged:,}",
+        "lens": lens_tokens(dictionary, [node.region], 2)[0] if is_region else [],
         "members": amount if estimated else round(node.members),
         "share": 100 * node.share,
         "total": node.total,
-        "color": region_color(dictionary, node.region) if own else OTHER,
+        "color": region_color(dictionary, node.region) if is_region else OTHER,
         "id": node.region,
         "level": node.level,
     }
 
 
 def _member_columns(estimated: bool) -> dict[str, Any]:
-    here = (
+    members_column = (
         st.column_config.TextColumn
         if estimated
         else partial(st.column_config.NumberColumn, format="localized")
     )
     return {
         "region": st.column_config.TextColumn("Region", width=52),
-        "members": here("Here", width=44, help="of the followed region's members"),
+        "members": members_column("Here", width=44, help="of the followed region's members"),
         "share": st.column_config.ProgressColumn(
             "Share", width=76, min_value=0, max_value=100, format="%.1f %%", color=OTHER
         ),
@@ -173,7 +174,7 @@ def _first_columns() -> dict[str, Any]:
 
 
 def _with_lens(rows: Sequence[_ExemplarRow] | Sequence[_MemberRow], *columns: str) -> list[str]:
-    """The columns in their order, lens tokens only where some file holds them."""
+    """Return the columns in order, without lens tokens where no file has them."""
     return [column for column in columns if column != "lens" or any(row["lens"] for row in rows)]
 
 
@@ -183,7 +184,7 @@ def _table(
     columns: list[str],
     config: dict[str, Any],
 ) -> int | None:
-    """Draws rows as a table; the index of the one that was clicked, or None."""
+    """Draw rows as a table, and return the index of the clicked one, or None."""
     table = pd.DataFrame(rows)
     colors = [f"color:{row['color']}" for row in rows]
     picked = st.dataframe(
@@ -202,9 +203,8 @@ def _table(
 
 
 def _follow(key: str, region: int, table: str) -> None:
-    """Follows another region: its dictionary becomes the open one.
-
-    The table forgets what was picked in it.
+    """Follow another region, whose dictionary becomes the open one, and clear the table's
+    selection.
     """
     st.session_state.pop(table, None)
     state.open_dictionary(key, region)

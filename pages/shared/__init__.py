@@ -1,1 +1,1 @@
-"""What two or more screens need: selection and URL, loading, jobs, frame, tokens, maps."""
+"""What two or more pages share: selection and URL, loading, jobs, frame, tokens, maps."""

@@ -1,4 +1,4 @@
-"""A plotly figure on a page: our own look, no tool bar."""
+"""Plotly figures on a page, in the app's own style and without a tool bar."""
 
 from __future__ import annotations
 
@@ -8,5 +8,8 @@ from ep.views.figures import CONFIG, Figure
 
 
 def chart(figure: Figure, key: str) -> None:
-    """Draws a figure of `ep.views.figures` as it is: Streamlit's own theme would repaint it."""
+    """Draw a figure of `ep.views.figures`.
+
+    Streamlit's theme is switched off because it would override the figure's colours.
+    """
     st.plotly_chart(figure, key=key, theme=None, config=CONFIG)

@@ -1,4 +1,4 @@
-// Chips and running text whose tokens can be clicked. Everything from data becomes textContent or a style value of ours.
+// Clickable chips and running text. Text from data is only ever set as textContent, never as markup.
 // data: { running, items: [{ id, parts: [[text, mark]], color, strength, before, after, title, on }] }
 
 const make = (tag, text, className) => {
@@ -8,7 +8,7 @@ const make = (tag, text, className) => {
   return element;
 };
 
-// Marks stand for characters that cannot be seen; a newline in running text also breaks the line.
+// Marks represent invisible characters; in running text, a newline also breaks the line.
 const fill = (chip, parts, running) => {
   for (const [text, mark] of parts) {
     if (!mark) chip.append(text);
@@ -34,7 +34,7 @@ const draw = (item, index, running) => {
   return chip;
 };
 
-// One stop for Tab; the arrow keys walk from chip to chip, Enter or space picks.
+// The box is one tab stop: arrow keys move from chip to chip, Enter or space picks one.
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -Infinity, End: Infinity };
 
 const walk = (chips, from, step) => {
@@ -46,13 +46,15 @@ const walk = (chips, from, step) => {
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const box = parentElement.querySelector(".box");
-  const same = box.querySelectorAll(".chip").length === data.items.length; // drawn again after a pick: keep the focus
+  // after a pick the same chips are drawn again, and the focus must not be lost
+  const same = box.querySelectorAll(".chip").length === data.items.length;
   const focused = same ? parentElement.activeElement?.dataset.index : undefined;
   const chips = data.items.map((item, index) => draw(item, index, data.running));
   const entry = Number(focused ?? Math.max(0, data.items.findIndex((item) => item.on)));
   chips.forEach((chip, index) => (chip.tabIndex = index === entry ? 0 : -1));
   box.className = data.running ? "box running" : "box";
-  const mayBreak = (item) => !data.running || item.parts[0]?.[1]; // running text breaks before a space, not inside a word
+  // in running text, a line may break before a space (which starts with a mark) but not inside a word
+  const mayBreak = (item) => !data.running || item.parts[0]?.[1];
   box.replaceChildren(...chips.flatMap((chip, i) => (mayBreak(data.items[i]) ? [document.createElement("wbr"), chip] : [chip])));
   if (focused !== undefined) chips[entry]?.focus();
 

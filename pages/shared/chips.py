@@ -1,7 +1,7 @@
-"""Tokens one can click: a row of chips, or a text whose tokens are chips. One component, mounted as
-often as needed.
+"""Clickable tokens: a row of chips, or a text whose tokens are chips.
 
-The browser side is `chips.js` and `chips.css`; text reaches the page as `textContent` only.
+The browser side is `chips.js` and `chips.css`. Text reaches the page as `textContent` only, so it
+can never become markup.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _CHIPS = Component.beside(__file__, "chips", '<div class="box"></div>')
 class Chip:
     """One clickable token.
 
-    id: what a click hands to `on_pick`; color: a palette colour; strength: of its tint, in [0, 1];
-    before, after: small numbers on either side; title: shown on hover; on: drawn with a ring of
-    ink.
+    id: the number passed to `on_pick` on a click. color: a colour of the palette. strength: the
+    opacity of the tint, in [0, 1]. before, after: small numbers on either side. title: the tooltip.
+    on: whether the chip is highlighted with an outline.
     """
 
     id: int
@@ -38,14 +38,17 @@ class Chip:
 def chips(
     items: Sequence[Chip], key: str, on_pick: Callable[[int], None], running: bool = False
 ) -> None:
-    """Draw chips in a row, or as running text; a click or Enter calls `on_pick(id)` before the page
-    runs again.
+    """Draw chips in a row, or as running text.
+
+    key: of the component on the page. on_pick: called with the id of a chip when it is clicked or
+    Enter is pressed on it, before the page reruns. running: whether to draw running text.
     """
-    data = {"running": running, "items": [_item(chip) for chip in items]}
+    data = {"running": running, "items": [_item_data(chip) for chip in items]}
     _CHIPS(key, data, {"picked": lambda value: on_pick(int(value))})
 
 
-def _item(chip: Chip) -> dict[str, Any]:
+def _item_data(chip: Chip) -> dict[str, Any]:
+    """Return a chip as the data that `chips.js` expects."""
     return {
         "id": chip.id,
         "parts": [[segment.text, segment.mark] for segment in segments(chip.token)],

@@ -1,4 +1,4 @@
-"""Our own browser components: how one is made of its files, mounted, and listened to."""
+"""Custom browser components: loading their files, mounting them, and receiving their events."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 
 import streamlit as st
 
-Heard = Mapping[str, Callable[[Any], None]]
-"""What to call with the value of a trigger, by its name in the component's JavaScript."""
+Listeners = Mapping[str, Callable[[Any], None]]
+"""Callbacks by the name of a trigger in the component's JavaScript; each gets its value."""
 
 
 class Component:
-    """A component of the browser. Its files are read when it is first drawn.
+    """A browser component, whose files are read when it is first drawn.
 
-    name: unique among components. read: gives its js, and its html and css if it has any.
+    name: unique among all components. read: returns the component's parts: "js", and "html" and
+    "css" where it has them.
     """
 
     def __init__(self, name: str, read: Callable[[], Mapping[str, Any]]) -> None:
@@ -24,7 +25,9 @@ class Component:
 
     @classmethod
     def beside(cls, file: str, stem: str, html: str) -> Component:
-        """The component in `stem`.js and `stem`.css beside the Python file `file`."""
+        """Return the component in `stem`.js and `stem`.css, in the folder of the Python file
+        `file`.
+        """
         folder = Path(file).parent
 
         def read() -> dict[str, Any]:
@@ -35,22 +38,26 @@ class Component:
 
     @cached_property
     def _mount(self) -> Callable[..., Any]:
-        made: Callable[..., Any] = st.components.v2.component(self._name, **self._read())
-        return made
+        mount: Callable[..., Any] = st.components.v2.component(self._name, **self._read())
+        return mount
 
-    def __call__(self, key: str, data: Any = None, heard: Heard | None = None, **how: Any) -> None:
-        """Draws it with this data. heard: called before the page or fragment runs again.
+    def __call__(
+        self, key: str, data: Any = None, listeners: Listeners | None = None, **options: Any
+    ) -> None:
+        """Draw the component with this data.
 
-        key: of this place on the page. how: what Streamlit takes besides, such as height and width.
+        key: identifies this instance on the page. listeners: called before the page or fragment
+        reruns. options: further arguments for Streamlit, such as height and width.
         """
-        listeners = {
-            f"on_{name}_change": partial(_hear, key, name, tell)
-            for name, tell in (heard or {}).items()
+        callbacks = {
+            f"on_{name}_change": partial(_notify, key, name, listener)
+            for name, listener in (listeners or {}).items()
         }
-        self._mount(key=key, data=data, **listeners, **how)
+        self._mount(key=key, data=data, **callbacks, **options)
 
 
-def _hear(key: str, name: str, tell: Callable[[Any], None]) -> None:
+def _notify(key: str, name: str, listener: Callable[[Any], None]) -> None:
+    """Call the listener with the value of a trigger or state, unless there is none."""
     value = (st.session_state.get(key) or {}).get(name)
     if value is not None:
-        tell(value)
+        listener(value)

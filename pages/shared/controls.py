@@ -1,6 +1,7 @@
-"""Widgets that mirror a value kept elsewhere: they show it on every run, and write it back.
+"""Widgets bound to a value that is stored elsewhere: each run shows it, a change writes it back.
 
-Streamlit forgets a widget's value when its page is left; the settings of a page do not.
+Streamlit discards the value of a widget when the visitor leaves its page, while the settings of a
+page must persist.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from ep.method.dictionary import Basis
 from pages.shared import state
 
 BASIS_NAMES: dict[Basis, str] = {"mean": "Mean directions", "exemplar": "Exemplars"}
-"""How a page calls the two directions a region has."""
+"""The names, on screen, of the two directions that a region has."""
 
 
-def mirrored(
+def value_widget(
     widget: Callable[..., Any],
     key: str,
     label: str,
@@ -26,16 +27,16 @@ def mirrored(
     *args: Any,
     **options: Any,
 ) -> None:
-    """Draws `widget` (st.slider, say) showing `value`; a click calls `change` with the new one.
+    """Draw `widget` (for example st.slider) with `value`, and call `change` with every new value.
 
-    key: of the widget. args, options: what the widget takes besides. A control that was emptied
-    changes nothing and shows its value again.
+    key: of the widget. args, options: further arguments of the widget. When the visitor clears the
+    widget, `change` is not called and the next run shows the value again.
     """
     st.session_state[key] = value
-    widget(label, *args, key=key, on_change=_changed, args=(key, change), **options)
+    widget(label, *args, key=key, on_change=_on_change, args=(key, change), **options)
 
 
-def bound(
+def setting_widget(
     widget: Callable[..., Any],
     kind: type[Any],
     name: str,
@@ -44,21 +45,30 @@ def bound(
     key: str,
     **options: Any,
 ) -> None:
-    """Draws `widget` showing the field `name` of a page's settings, and keeps what is chosen."""
+    """Draw `widget` with the field `name` of the settings `kind`, and store every new value.
+
+    The other parameters are those of `value_widget`.
+    """
     value = getattr(state.settings(kind), name)
-    mirrored(
-        widget, key, label, value, lambda new: state.keep(kind, **{name: new}), *args, **options
+    value_widget(
+        widget,
+        key,
+        label,
+        value,
+        lambda new: state.update_settings(kind, **{name: new}),
+        *args,
+        **options,
     )
 
 
-def choice(
+def setting_choice(
     kind: type[Any], name: str, label: str, options: dict[Any, str], *, key: str, **more: Any
 ) -> None:
-    """A row of words of which one is chosen, for a field of a page's settings; no label is drawn.
+    """Draw a segmented control for the field `name` of the settings `kind`, without its label.
 
-    options: what is shown, by value.
+    options: the text on screen for each value. more: further arguments of st.segmented_control.
     """
-    bound(
+    setting_widget(
         st.segmented_control,
         kind,
         name,
@@ -72,7 +82,7 @@ def choice(
     )
 
 
-def _changed(key: str, change: Callable[[Any], object]) -> None:
+def _on_change(key: str, change: Callable[[Any], object]) -> None:
     value = st.session_state[key]
     if value is not None:
         change(value)

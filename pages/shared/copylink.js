@@ -1,11 +1,11 @@
-// A quiet button that puts the address of the present view on the clipboard. data: { label, done, failed }
+// A button that copies the URL of the current view to the clipboard. data: { label, done, failed }
 
-const copied = async (text) => {
+const copy = async (text) => {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    const field = document.createElement("textarea"); // without https the clipboard is closed to scripts
+    const field = document.createElement("textarea"); // the clipboard API is available only over https
     field.value = text;
     field.style.cssText = "position:fixed;opacity:0";
     document.body.append(field);
@@ -22,7 +22,7 @@ export default function ({ parentElement, data }) {
   if (!button.dataset.busy) text.textContent = data.label;
   button.onclick = async () => {
     button.dataset.busy = "yes";
-    text.textContent = (await copied(window.location.href)) ? data.done : data.failed;
+    text.textContent = (await copy(window.location.href)) ? data.done : data.failed;
     setTimeout(() => {
       delete button.dataset.busy;
       text.textContent = data.label;

@@ -1,5 +1,7 @@
-"""How long work will take, said before it starts: measured where the like of it has been done on
-this server, guessed from its size until then.
+"""Estimates of how long work will take, shown before it starts.
+
+An estimate uses measurements of similar work on this server; until there are any, it is guessed
+from the size of the work.
 """
 
 from __future__ import annotations
@@ -20,17 +22,18 @@ from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.models import model_of
 
-IMPORT_S, BYTES_A_SECOND = 4.0, 3e8
-"""A guess for importing torch and its libraries, and for reading weights."""
-LEAST_A_PASS_S = 0.015
-"""A guess for a forward pass of a model so small that its layers cost more than their sums."""
-UNKNOWN_BYTES = 2e9
-REMEMBERED = 3
-"""Measurements of each kind of work."""
+IMPORT_S, BYTES_PER_SECOND = 4.0, 3e8
+"""Guesses: the time to import torch and its libraries, and the speed of reading weights."""
+MIN_FORWARD_PASS_S = 0.015
+"""A guess for a forward pass of a very small model, where overhead outweighs arithmetic."""
+DEFAULT_MODEL_BYTES = 2e9
+"""A guess for the weights of a model that is not on this machine."""
+MEASUREMENTS_KEPT = 3
+"""Measurements stored for each kind of work."""
 
 
-def spoken(seconds: float) -> str:
-    """Seconds as one says them: a moment, about 20 s, about 3 min."""
+def duration_text(seconds: float) -> str:
+    """Return a duration in seconds as text: "a moment", "about 20 s", "about 3 min"."""
     if seconds < 1.5:
         return "a moment"
     if seconds < 90:
@@ -39,22 +42,26 @@ def spoken(seconds: float) -> str:
 
 
 class Rates:
-    """Seconds for one unit of each kind of work: the best of its last measurements, because what
-    else the machine did at the time is no property of the work.
+    """Seconds per unit of each kind of work.
+
+    A rate is the smallest of the last measurements, because other load on the machine can only
+    make a measurement larger.
     """
 
     def __init__(self) -> None:
-        self._rates: defaultdict[str, deque[float]] = defaultdict(partial(deque, maxlen=REMEMBERED))
+        self._rates: defaultdict[str, deque[float]] = defaultdict(
+            partial(deque, maxlen=MEASUREMENTS_KEPT)
+        )
         self._lock = Lock()
 
     def get(self, kind: str, guess: float) -> float:
-        """The measured rate of a kind of work, else the guess."""
+        """Return the measured rate of a kind of work, or the guess where there is none."""
         with self._lock:
             return min(self._rates[kind], default=guess)
 
     @contextmanager
     def measured(self, kind: str, units: float = 1.0) -> Iterator[None]:
-        """Measures a piece of work of so many units; one that fails says nothing."""
+        """Measure the enclosed work, which consists of `units` units; ignore it if it fails."""
         start = perf_counter()
         yield
         with self._lock:
@@ -63,59 +70,63 @@ class Rates:
 
 @st.cache_resource(show_spinner=False)
 def rates() -> Rates:
-    """This server's."""
+    """Return the rates of this server."""
     return Rates()
 
 
 @st.cache_resource(show_spinner=False)
 def speed() -> float:
-    """Multiply-adds a second of a float64 matrix product here, measured once."""
+    """Return the multiply-adds per second of a float64 matrix product here, measured once."""
     a = np.random.default_rng(0).standard_normal((384, 384))
     seconds = []
     for _ in range(8):
         start = perf_counter()
         a @ a
         seconds.append(perf_counter() - start)
-    return 384**3 / min(seconds)  # the best: whatever else the machine does just then is no measure
+    return 384**3 / min(seconds)  # the fastest run is the one least disturbed by other load
 
 
-def products(multiply_adds: float) -> float:
-    """Seconds for so many multiply-adds of matrix products."""
+def matrix_products(multiply_adds: float) -> float:
+    """Return the seconds that matrix products of this many multiply-adds take."""
     return multiply_adds / speed()
 
 
 def loading_model(dictionary: Dictionary) -> float:
-    """Seconds until a dictionary's model can be used, once it is asked for."""
-    name = _name(dictionary)
+    """Return the seconds that loading a dictionary's model takes, the import of torch included."""
+    name = _model_name(dictionary)
     torch = 0.0 if "torch" in sys.modules else IMPORT_S
-    return torch + rates().get(f"load {name}", 1.0 + _bytes(dictionary) / BYTES_A_SECOND)
+    return torch + rates().get(f"load {name}", 1.0 + _model_bytes(dictionary) / BYTES_PER_SECOND)
 
 
 def reading(dictionary: Dictionary, tokens: float) -> float:
-    """Seconds for a loaded model to read so many tokens."""
-    token = max(_bytes(dictionary) / 2 / speed(), LEAST_A_PASS_S / 40)
-    return tokens * rates().get(f"read {_name(dictionary)}", token)
+    """Return the seconds that a loaded model takes to read this many tokens."""
+    per_token = max(_model_bytes(dictionary) / 2 / speed(), MIN_FORWARD_PASS_S / 40)
+    return tokens * rates().get(f"read {_model_name(dictionary)}", per_token)
 
 
-def writing(dictionary: Dictionary, rows: int, tokens: int, at_once: int = 64) -> float:
-    """Seconds for a loaded model to write `tokens` tokens for each of `rows` prompts, at most
-    `at_once` of them in one batch.
+def writing(dictionary: Dictionary, rows: int, tokens: int, batch_size: int = 64) -> float:
+    """Return the seconds that a loaded model takes to generate `tokens` tokens for each of `rows`
+    prompts, in batches of at most `batch_size` prompts.
     """
-    batches, full = -(-rows // at_once), min(rows, at_once)
-    step = max(LEAST_A_PASS_S, full * _bytes(dictionary) / 2 / speed())
-    return batches * tokens * rates().get(f"write {_name(dictionary)} {full}", step)
+    batches, full = -(-rows // batch_size), min(rows, batch_size)
+    per_step = max(MIN_FORWARD_PASS_S, full * _model_bytes(dictionary) / 2 / speed())
+    return batches * tokens * rates().get(f"write {_model_name(dictionary)} {full}", per_step)
 
 
-def _name(dictionary: Dictionary) -> str:
+def _model_name(dictionary: Dictionary) -> str:
+    """Return the name of a dictionary's model; empty where it cannot be determined."""
     try:
         return model_of(dictionary)
     except EPError:
         return ""
 
 
-def _bytes(dictionary: Dictionary) -> float:
-    """Bytes of the model's weights, two for each parameter; a guess for one that is not here."""
-    folder = Path(_name(dictionary))
+def _model_bytes(dictionary: Dictionary) -> float:
+    """Return the size of the model's weights in bytes, which is taken as two per parameter; a
+    guess for a model that is not on this machine.
+    """
+    folder = Path(_model_name(dictionary))
     if not folder.is_dir():
-        return UNKNOWN_BYTES
-    return float(sum(path.stat().st_size for path in folder.glob("*.safetensors"))) or UNKNOWN_BYTES
+        return DEFAULT_MODEL_BYTES
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return float(size) or DEFAULT_MODEL_BYTES

@@ -1,6 +1,6 @@
-"""What every page looks like from outside: stylesheet, head, side bar, and the error boundary.
+"""The frame that all pages share: stylesheet, page head, side bar, and error boundary.
 
-Knows the selection and the shelf, nothing of what a page shows.
+It depends on the selection and the shelf, and not on the content of any page.
 """
 
 from __future__ import annotations
@@ -27,57 +27,57 @@ _SLOT = "frame_slot"
 _STYLE = Path(__file__).with_name("style.css")
 
 
-def begin() -> None:
-    """Opens a run, from `app.py`: the app's own CSS."""
+def add_styles() -> None:
+    """Add the app's stylesheet to the page; called by `app.py` at the start of every run."""
     st.html(_STYLE)
 
 
-def load_again() -> NoReturn:
-    """Has the browser load the page once more, and ends this run.
+def reload_page() -> NoReturn:
+    """Make the browser reload the page, and end this run.
 
-    Until a server's first st.navigation, Streamlit takes the scripts in a folder called pages for
-    the pages: the first visitor of all, coming by a deep link, would be told that there is no such
-    page.
+    Until the first st.navigation of a server, Streamlit uses the scripts in a folder named "pages"
+    as the app's pages. Without a reload, the first visitor of the server who follows a link to a
+    page would be told that the page does not exist.
     """
-    _reload()(key="frame_reload")
+    _reload_component()(key="frame_reload")
     st.stop()
 
 
 @cache
-def _reload() -> Callable[..., Any]:
+def _reload_component() -> Callable[..., Any]:
     js = "export default () => {\n  location.reload();\n}"
     return st.components.v2.component("ep.reload", js=js)
 
 
-def page(title: str, sentence: str) -> None:
-    """The head of a page: its name and what one is looking at; under it whatever had to be said
-    once.
-    """
-    state.take_turn(in_fragment=False)
-    jobs.settle()
+def page_head(title: str, sentence: str) -> None:
+    """Draw the head of a page: its title, a sentence on what it shows, and pending notes."""
+    state.run_scheduled(in_fragment=False)
+    jobs.run_callbacks()
     st.html(f'<div class="ep-h"><h1>{escape(title)}</h1><p>{escape(sentence)}</p></div>')
     for text in state.take_notes():
         st.html(f'<div class="ep-note">{tokens.escape(text)}</div>')
-    _prepare()
+    _prepare_dictionary()
 
 
-def _prepare() -> None:
-    """What every page needs and may take seconds, under a sentence that says so; then the side
-    bar's chip has a name.
+def _prepare_dictionary() -> None:
+    """Name the open dictionary's regions, which may take seconds, and then update the side bar.
 
-    Its place is there on every run, so that nothing below it moves to another one.
+    The placeholder for the spinner exists on every run, so that the elements below it keep their
+    positions, by which Streamlit identifies them.
     """
-    waiting, key = st.empty(), state.current().dictionary
+    placeholder, key = st.empty(), state.current().dictionary
     if key is not None and not loading.is_ready(key):
-        with waiting:
+        with placeholder:
             loading.prepare(key)
         show_selected()
 
 
 @contextmanager
 def error_boundary() -> Iterator[None]:
-    """Turns any error inside into a calm box; the unexpected goes to the server's log in full,
-    never to the page.
+    """Show any error raised inside as a box on the page.
+
+    Unexpected errors are written to the server's log with their traceback, and the page shows no
+    details of them.
     """
     try:
         yield
@@ -95,113 +95,118 @@ def error_boundary() -> Iterator[None]:
 
 
 def fragment(function: Callable[P, Any], every_s: float | None = None) -> Callable[P, None]:
-    """st.fragment with an error boundary of its own, since it runs outside that of the page; what
-    a callback asked of `state.turn` is done where it begins.
+    """Decorate a function as an st.fragment with an error boundary.
 
-    every_s: seconds after which it runs again by itself; None waits for the visitor.
+    A fragment can rerun without its page, so it needs an error boundary of its own. It also starts
+    by doing what a callback requested with `state.schedule`.
+
+    every_s: the interval in seconds at which it reruns by itself; None reruns it only when the
+    visitor interacts with it.
     """
 
     @wraps(function)
     def safe(*args: P.args, **kwargs: P.kwargs) -> None:
         with error_boundary():
-            state.take_turn(in_fragment=True)
+            state.run_scheduled(in_fragment=True)
             function(*args, **kwargs)
 
-    drawn: Callable[P, None] = st.fragment(safe, run_every=every_s)
-    return drawn
+    wrapped: Callable[P, None] = st.fragment(safe, run_every=every_s)
+    return wrapped
 
 
 def is_dark() -> bool:
-    """Whether the visitor sees the dark theme, for figures and ramps that Python colours."""
+    """Return whether the visitor sees the dark theme, for colours that are chosen in Python."""
     return st.context.theme.type == "dark"
 
 
 def sidebar() -> None:
-    """The open dictionary with its layers and percentiles, its facts, the selected region and the
-    model's state.
+    """Draw the side bar: the controls that choose a dictionary, its key numbers, the selected
+    region, and the state of the model.
     """
     with st.sidebar:
         _pickers()
-        if (found := state.open_now()) is not None:
-            _facts(found.dictionary)
-            _selected()
-            models.place_state(found.dictionary)
+        if (opened := state.opened_or_none()) is not None:
+            _facts(opened.dictionary)
+            _selected_region()
+            models.place_state(opened.dictionary)
 
 
 def _pickers() -> None:
+    """Draw the controls that choose a family, a layer and a percentile."""
     names = list(loading.families())
     if not names:
         return
-    chosen = loading.find(state.current().dictionary)
-    st.session_state["frame_family"] = chosen.family if chosen else None
+    entry = loading.find(state.current().dictionary)
+    st.session_state["frame_family"] = entry.family if entry else None
     st.selectbox(
         "Dictionary",
         names,
-        index=0 if chosen else None,  # without an index the box can be emptied
+        index=0 if entry else None,  # with index=None the visitor could clear the box
         format_func=loading.title,
         key="frame_family",
-        on_change=_family_chosen,
+        on_change=_on_family,
         placeholder="Choose one",
     )
-    if chosen:
-        here = [entry for entry in loading.families()[chosen.family] if entry.layer == chosen.layer]
-        layers = {entry.layer for entry in loading.families()[chosen.family]}
+    if entry:
+        family = loading.families()[entry.family]
         _slider(
             "Layer",
-            layers,
-            chosen.layer,
+            {other.layer for other in family},
+            entry.layer,
             "frame_layer",
             "The layer whose residual stream was partitioned",
         )
-        percentiles = {entry.percentile for entry in here}
         _slider(
             "Percentile p",
-            percentiles,
-            chosen.percentile,
+            {other.percentile for other in family if other.layer == entry.layer},
+            entry.percentile,
             "frame_percentile",
             "Smaller p: finer cells, more regions",
         )
 
 
 def _slider(label: str, values: set[Any], value: Any, key: str, help_: str) -> None:
-    """A slider over what exists; a single value is a plain line, since there is nothing to
-    slide.
-    """
+    """Draw a slider over the values that exist; a single value is drawn as text."""
     options = sorted(values - {None})
     if len(options) < 2 or value is None:
-        shown = "–" if value is None else f"{value:g}"
-        st.html(f'<div class="ep-split ep-num"><span>{escape(label)}</span><b>{shown}</b></div>')
+        text = "–" if value is None else f"{value:g}"
+        st.html(f'<div class="ep-split ep-num"><span>{escape(label)}</span><b>{text}</b></div>')
         return
     st.session_state[key] = value
     st.select_slider(
-        label, options, key=key, on_change=_step_chosen, format_func=lambda v: f"{v:g}", help=help_
+        label, options, key=key, on_change=_on_slider, format_func=lambda v: f"{v:g}", help=help_
     )
 
 
-def _family_chosen() -> None:
-    chosen = st.session_state["frame_family"]
-    if chosen in loading.families():
-        now = loading.find(state.current().dictionary)
-        layer, percentile = (now.layer, now.percentile) if now else (None, None)
-        state.open_dictionary(loading.closest(chosen, layer, percentile).key)
+def _on_family() -> None:
+    family = st.session_state["frame_family"]
+    if family in loading.families():
+        entry = loading.find(state.current().dictionary)
+        layer, percentile = (entry.layer, entry.percentile) if entry else (None, None)
+        state.open_dictionary(loading.closest(family, layer, percentile).key)
 
 
-def _step_chosen() -> None:
-    """The slider that moved wins: a layer keeps the percentile as near as that layer has it."""
-    now = loading.find(state.current().dictionary)
-    if now is not None:
-        layer = st.session_state.get("frame_layer", now.layer)
-        percentile = st.session_state.get("frame_percentile", now.percentile)
-        state.open_dictionary(loading.closest(now.family, layer, percentile).key)
+def _on_slider() -> None:
+    """Open the dictionary that the sliders name.
+
+    Where the family has no such combination, the layer is matched first, and then the nearest
+    percentile of that layer.
+    """
+    entry = loading.find(state.current().dictionary)
+    if entry is not None:
+        layer = st.session_state.get("frame_layer", entry.layer)
+        percentile = st.session_state.get("frame_percentile", entry.percentile)
+        state.open_dictionary(loading.closest(entry.family, layer, percentile).key)
 
 
 def _facts(dictionary: Dictionary) -> None:
-    streamed = dictionary.info.get("n_activations")
+    """Draw the key numbers of the open dictionary."""
+    n_activations = dictionary.info.get("n_activations")
     st.html(
         tokens.facts(
             ("regions", f"{len(dictionary):,}"),
             ("θ, cosine", f"{dictionary.threshold:.2f}"),
-            ("activations", "–" if streamed is None else short_count(int(streamed))),
+            ("activations", "–" if n_activations is None else short_count(int(n_activations))),
             ("dimensions", f"{dictionary.width:,}"),
             grid=True,
         )
@@ -210,27 +215,29 @@ def _facts(dictionary: Dictionary) -> None:
 
 
 def show_selected() -> None:
-    """Draws the selected region's chip into its place in the side bar; fragments that select call
-    it again.
+    """Draw the selected region into its placeholder in the side bar.
+
+    A fragment that changes the selection calls this again, because the side bar is not rerun.
     """
-    found, place = state.open_now(), st.session_state.get(_SLOT)
-    if found is None or place is None:
+    opened, placeholder = state.opened_or_none(), st.session_state.get(_SLOT)
+    if opened is None or placeholder is None:
         return
-    region, key = found.region, found.key
-    color = region_color(found.dictionary, region)
-    # while there are no names yet: the head of the page comes first, with a sentence on what is
-    # waited for
+    region, key = opened.region, opened.key
+    color = region_color(opened.dictionary, region)
+    # naming the regions may take seconds, and the page head shows a spinner for that later in the
+    # run: the side bar does not wait for it
     chip = ""
-    if loading.is_ready(key) and not is_numbered(named := loading.region_name(key, region)):
-        chip = tokens.chip(named, color, 0.35)
-    place.html(
+    if loading.is_ready(key) and not is_numbered(name := loading.region_name(key, region)):
+        chip = tokens.chip(name, color, 0.35)
+    placeholder.html(
         '<div class="ep-k" style="margin-bottom:.35em">Selected region</div><div class="ep-row">'
         f'{chip}<span class="ep-num ep-fixed">'
         f'<span class="ep-sw" style="--c:{color}"></span>{region}</span></div>'
     )
 
 
-def _selected() -> None:
+def _selected_region() -> None:
+    """Draw the selected region and the button that opens its page."""
     st.session_state[_SLOT] = st.empty()
     show_selected()
     if st.button("Open", icon=":material/open_in_new:", key="frame_open"):
@@ -238,7 +245,7 @@ def _selected() -> None:
 
 
 def short_count(n: int) -> str:
-    """A large number in at most four characters and a unit: 2.1 M, 340 k, 812."""
+    """Return a number as short text with a unit: "2.1 M", "340 k", "812"."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if n >= size:
             value = n / (1e3 if unit == "k" else size)

@@ -1,9 +1,9 @@
-"""Long work beside the pages: one thread per job, its progress on screen, cancel, and a bounded
-store of results.
+"""Long-running work in the background: one thread per job, with progress, cancel, and results.
 
-A result belongs to the server and serves everyone. A running job belongs to the visitors who asked
-for it: they see its progress, its cancel and its failure, and it ends when the last of them gives
-it up. The work itself never calls Streamlit; it reports to its `Job` how far it is.
+A result belongs to the server and is available to every visitor. A running job belongs to the
+visitors who requested it: they see its progress, a cancel button and its error, and it stops when
+the last of them leaves it. The work itself never calls Streamlit; it reports its progress to its
+`Job`.
 """
 
 from __future__ import annotations
@@ -31,61 +31,62 @@ if TYPE_CHECKING:
     from ep.models import LanguageModel
 
 log = logging.getLogger("ep.app")
-LOOK_EVERY_S = 0.7
-LAST_S = 10.0
-"""How long the end of the server waits for its jobs to stop."""
-MOST_RESULTS, MOST_ENDED = 96, 64
-"""Results that are kept, and jobs that have ended; the oldest go first."""
+REFRESH_S = 0.7
+SHUTDOWN_TIMEOUT_S = 10.0
+"""How long the server waits, when it ends, for its jobs to stop."""
+MAX_RESULTS, MAX_ENDED = 96, 64
+"""How many results, and how many jobs that have ended, are stored; the oldest are dropped first."""
 AT_ONCE_S = 1.0
-"""Work that takes no longer is done while the page is drawn."""
-FOR_SOMEBODY_ELSE = "It is at work already, for somebody else."
+"""Work that is estimated to take no longer is done while the page is drawn, without a job."""
+RUNNING_FOR_ANOTHER = "It is at work already, for somebody else."
 State = Literal["running", "done", "failed", "cancelled"]
 Work = Callable[["Job"], Any]
-Then = Callable[[Any], None]
+Callback = Callable[[Any], None]
 
 
 class Cancelled(Exception):
-    """Raised inside the work when the job was asked to stop."""
+    """Raised inside the work after the job was cancelled."""
 
 
 class Job:
-    """One piece of work and how it goes.
+    """One piece of work and its state.
 
-    title: a few words for the screen. visitor: who started it, as the model's queue knows them.
-    doing, share: what is being done, and the share done in [0, 1] where known. error: a sentence
-    where it failed. waiting: the visitors who asked for it, and what is to follow for each. seen:
-    those whose page has begun since it was done.
+    title: a few words for the screen. visitor: the one who started it, by the name that the
+    model's queue uses. activity: what the work is doing now. share: the share that is done, in
+    [0, 1], where it is known. error: a sentence, if the job failed. waiting: the visitors who
+    requested the job, each with the callback for its result, if any. seen: the visitors whose
+    page has started again since the job was done.
     """
 
     def __init__(self, title: str, visitor: str) -> None:
         self.title, self.visitor = title, visitor
         self.state: State = "running"
-        self.doing = ""
+        self.activity = ""
         self.share: float | None = None
         self.result: Any = None
         self.error = ""
         self.started = monotonic()
-        self.waiting: dict[str, Then | None] = {}
+        self.waiting: dict[str, Callback | None] = {}
         self.seen: set[str] = set()
         self._stop = Event()
 
-    def report(self, doing: str, share: float | None = None) -> None:
-        """How far the work is. Raises Cancelled when the job was asked to stop."""
-        self.doing, self.share = doing, None if share is None else min(1.0, max(0.0, share))
+    def report(self, activity: str, share: float | None = None) -> None:
+        """Store what the work is doing and the share done. Raises Cancelled after `cancel`."""
+        self.activity, self.share = activity, None if share is None else min(1.0, max(0.0, share))
         if self._stop.is_set():
             raise Cancelled
 
     def cancel(self) -> None:
-        """Asks the work to stop at its next report."""
+        """Make the work stop at its next report."""
         self._stop.set()
 
     @property
     def cancelling(self) -> bool:
-        """Whether it was asked to stop and has not yet."""
+        """Whether the job was cancelled and its work has not stopped yet."""
         return self._stop.is_set() and self.state == "running"
 
     def run(self, work: Work) -> None:
-        """Does the work in the calling thread and keeps what came of it; raises nothing."""
+        """Do the work in the calling thread, and store its result or its error; raise nothing."""
         state: State = "failed"
         try:
             self.result = work(self)
@@ -97,21 +98,22 @@ class Job:
         except Exception:
             log.exception("a job failed: %s", self.title)
             self.error = "Something went wrong; the server's log says what."
-        self.state = state  # last: whoever sees it finds the rest there
+        self.state = state  # last: a thread that sees the state must also see result and error
 
 
-_at_work: WeakKeyDictionary[Job, Thread] = WeakKeyDictionary()
+_threads: WeakKeyDictionary[Job, Thread] = WeakKeyDictionary()
 
 
-def _end() -> None:
-    """Stops all jobs as the interpreter ends: one frozen inside torch or HDF5 can hang the exit, or
-    abort it.
+def _stop_all() -> None:
+    """Stop all jobs when the interpreter exits.
+
+    A thread that is still inside torch or HDF5 at that time can make the exit hang or crash.
     """
-    until, threads = monotonic() + LAST_S, list(_at_work.items())
+    deadline, threads = monotonic() + SHUTDOWN_TIMEOUT_S, list(_threads.items())
     for job, _ in threads:
         job.cancel()
     for _, thread in threads:
-        thread.join(max(0.0, until - monotonic()))
+        thread.join(max(0.0, deadline - monotonic()))
 
 
 class Board:
@@ -119,41 +121,48 @@ class Board:
 
     def __init__(self) -> None:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self.results = Store(MOST_RESULTS)
+        self.results = Store(MAX_RESULTS)
         self._lock = Lock()
 
     def get(self, key: str) -> Job | None:
-        """The job of this key, running or ended."""
+        """Return the job of this key, running or ended, or None."""
         with self._lock:
             return self._jobs.get(key)
 
     def jobs(self) -> list[Job]:
-        """Every job there is."""
+        """Return all jobs, running or ended."""
         with self._lock:
             return list(self._jobs.values())
 
     def keys(self, who: str) -> list[str]:
-        """The keys of the jobs, running or ended, that a visitor asked for; the oldest first."""
+        """Return the keys of a visitor's jobs, running or ended, the oldest first."""
         with self._lock:
             return [key for key, job in self._jobs.items() if who in job.waiting]
 
-    def start(self, key: str, title: str, work: Work, who: str, then: Then | None = None) -> Job:
-        """Starts the work for a visitor, or has them join the job of this key that is running."""
+    def start(
+        self, key: str, title: str, work: Work, who: str, callback: Callback | None = None
+    ) -> Job:
+        """Start the work for a visitor; if a job of this key is running, add the visitor to it.
+
+        who: the visitor. callback: see the function `start`.
+        """
         with self._lock:
             job = self._jobs.get(key)
             if job is not None and job.state == "running":
-                job.waiting[who] = then
+                job.waiting[who] = callback
                 return job
             job = self._jobs[key] = Job(title, who)
             self._jobs.move_to_end(key)
-            job.waiting[who] = then
+            job.waiting[who] = callback
             ended = [name for name, one in self._jobs.items() if one.state != "running"]
-            for name in ended[: max(0, len(ended) - MOST_ENDED)]:
+            for name in ended[: max(0, len(ended) - MAX_ENDED)]:
                 del self._jobs[name]
         thread = Thread(target=job.run, args=(partial(self._work, key, work),), daemon=True)
-        _at_work[job] = thread
-        atexit.unregister(_end)
-        atexit.register(_end)  # last to come, first to go: before the libraries the work is in
+        _threads[job] = thread
+        # registered again for every job: handlers run in reverse order, so jobs are stopped
+        # before the libraries that their work has imported by then shut down
+        atexit.unregister(_stop_all)
+        atexit.register(_stop_all)
         thread.start()
         return job
 
@@ -161,15 +170,17 @@ class Board:
         return self.results.put(key, work(job))
 
     def leave(self, key: str, who: str) -> None:
-        """A visitor gives the job up: it stops when it was the last, and is dropped if it has
-        ended.
+        """Withdraw a visitor from a job.
+
+        A running job is cancelled when its last visitor leaves. A job that has ended is removed
+        once no visitor is left.
         """
         with self._lock:
             job = self._jobs.get(key)
             if job is None or who not in job.waiting:
                 return
             if job.state == "running" and len(job.waiting) == 1:
-                job.cancel()  # they stay, to see that it stopped
+                job.cancel()  # the visitor stays listed, so that their page shows the outcome
                 return
             del job.waiting[who]
             if job.state != "running" and not job.waiting:
@@ -178,71 +189,73 @@ class Board:
 
 @st.cache_resource(show_spinner=False)
 def board() -> Board:
-    """The one board of this server."""
+    """Return the board of this server."""
     return Board()
 
 
-# -- for pages -------------------------------------------------------------------------------------
+# -- for pages, on behalf of the current visitor ---------------------------------------------------
 
 
 def result(key: str) -> Any:
-    """What came of the work with this key, whoever asked for it; None when it is not known."""
+    """Return the result of the work with this key, whoever requested it; None if there is none."""
     return board().results.get(key)
 
 
-def keep(key: str, value: Any) -> Any:
-    """Keeps a result found by other means, and returns it."""
+def put_result(key: str, value: Any) -> Any:
+    """Store a result that was computed without a job, and return it."""
     return board().results.put(key, value)
 
 
-def mine(key: str) -> Job | None:
-    """The job of this key, running or ended, if this visitor asked for it."""
+def own_job(key: str) -> Job | None:
+    """Return the job of this key, running or ended, if this visitor requested it."""
     job = board().get(key)
     return job if job is not None and visitor() in job.waiting else None
 
 
-def all_mine(prefix: str) -> list[str]:
-    """The keys of this visitor's jobs, running or ended, that begin so; the oldest first."""
+def own_keys(prefix: str) -> list[str]:
+    """Return the keys with this prefix of this visitor's jobs, running or ended, the oldest
+    first.
+    """
     return [key for key in board().keys(visitor()) if key.startswith(prefix)]
 
 
-def is_mine_running(key: str) -> bool:
-    """Whether this visitor asked for the job of this key and it is at work."""
-    job = mine(key)
+def is_own_running(key: str) -> bool:
+    """Return whether the job of this key is running and this visitor requested it."""
+    job = own_job(key)
     return job is not None and job.state == "running"
 
 
 def is_running(key: str) -> bool:
-    """Whether anybody's job of this key is at work."""
+    """Return whether a job of this key is running, whoever requested it."""
     job = board().get(key)
     return job is not None and job.state == "running"
 
 
-def start(key: str, title: str, work: Work, then: Then | None = None) -> Job:
-    """Starts `work(job)` in the background, once per key; what it returns is kept under the key.
+def start(key: str, title: str, work: Work, callback: Callback | None = None) -> Job:
+    """Start `work(job)` in the background, unless it is running; its result is stored by the key.
 
-    then: called with it once it is done, when this visitor's page is drawn next. `watch` draws the
-    progress.
+    callback: called with the result when this visitor's page is next drawn after the work is done.
+    `watch` draws the progress.
     """
-    return board().start(key, title, work, visitor(), then)
+    return board().start(key, title, work, visitor(), callback)
 
 
 def leave(key: str) -> None:
-    """This visitor gives up a running job, or has seen how one ended."""
+    """Withdraw this visitor from a running job, or dismiss a job that has ended."""
     board().leave(key, visitor())
 
 
-def settle() -> None:
-    """Does what was to follow this visitor's jobs that are done by now; at the head of a page."""
+def run_callbacks() -> None:
+    """Call the callbacks of this visitor's jobs that are done; called at the head of a page."""
     who = visitor()
     for job in board().jobs():
         if job.state == "done" and who in job.waiting and who not in job.seen:
             job.seen.add(who)
-            if (then := job.waiting[who]) is not None:
-                then(job.result)
+            if (callback := job.waiting[who]) is not None:
+                callback(job.result)
 
 
-def outcome(
+def result_or_offer(
     key: str,
     title: str,
     work: Work,
@@ -252,20 +265,23 @@ def outcome(
     about: str = "",
     framed: bool = True,
 ) -> Any:
-    """The result of `work(job)`, or None while there is none: then its place shows its progress, or
-    a button that starts it and how long it will take.
+    """Return the result of `work(job)`, or None while there is none.
 
-    Work of at most `AT_ONCE_S` is done right here; its errors are raised. about: a sentence on what
-    it would show. button: what starting it is called.
+    Without a result, the progress of the job is drawn, or else a button that starts it beside an
+    estimate of the time. Work of at most `AT_ONCE_S` is done immediately, and its errors are
+    raised.
+
+    seconds: the estimated duration. button: the text on the button; the title by default. about: a
+    sentence beside the button. framed: whether to draw a border.
     """
-    job = mine(key)  # before the result: one that is done by now has left it
-    found = result(key)
-    if found is not None:
-        return found
+    job = own_job(key)  # before the result: a job that is done at this point has stored its result
+    stored = result(key)
+    if stored is not None:
+        return stored
     if job is not None and job.state != "done":
         watch(key, framed)
     elif seconds <= AT_ONCE_S:
-        return keep(key, work(Job(title, visitor())))
+        return put_result(key, work(Job(title, visitor())))
     else:
         offer(key, title, work, seconds=seconds, button=button, about=about, framed=framed)
     return None
@@ -281,12 +297,12 @@ def offer(
     about: str = "",
     framed: bool = True,
 ) -> None:
-    """A button that starts the work, beside how long it takes; see `outcome`."""
-    takes = f"It takes {estimates.spoken(seconds)}."
+    """Draw a button that starts the work, beside an estimate; see `result_or_offer`."""
+    time = f"It takes {estimates.duration_text(seconds)}."
     if is_running(key):
-        takes = FOR_SOMEBODY_ELSE
+        time = RUNNING_FOR_ANOTHER
     with st.container(border=framed, horizontal=True, vertical_alignment="center", gap="small"):
-        messages.quiet(f"{about} {takes}".strip())
+        messages.quiet(f"{about} {time}".strip())
         st.button(
             button or title,
             icon=":material/play_arrow:",
@@ -299,8 +315,12 @@ def _start(key: str, title: str, work: Work) -> None:
     start(key, title, work)
 
 
-def turn(job: Job, model: LanguageModel) -> AbstractContextManager[None]:
-    """The turn at the model, for the length of a job; waiting is reported, and cancel ends it."""
+def model_turn(job: Job, model: LanguageModel) -> AbstractContextManager[None]:
+    """Return a context in which the job has the model to itself.
+
+    Entering it waits for the job's turn in the model's queue. The wait is reported to the job, and
+    cancelling the job ends the wait.
+    """
     return model.turns.take(
         job.visitor,
         lambda ahead: job.report(f"waiting, {ahead} run{'s' if ahead != 1 else ''} before it"),
@@ -308,37 +328,38 @@ def turn(job: Job, model: LanguageModel) -> AbstractContextManager[None]:
 
 
 def watch(key: str, framed: bool = True) -> None:
-    """Draws this visitor's job: a bar with cancel while it runs, its error with a way on when it
-    failed; nothing when there is none.
+    """Draw this visitor's job: a progress bar with a cancel button while it runs, its error or
+    cancellation with a close button when it has ended, and nothing when there is no job.
 
-    The page is drawn again once the work is done, so that what it made can be shown. framed: in a
-    box of its own under its title; False inside a card below the line of what it is about.
+    The page reruns when the work is done, so that it can show the result. framed: whether to draw
+    a border and the title; False where a card around it already has both.
     """
-    job = mine(key)
+    job = own_job(key)
     if job is None:
         return
     if job.state == "running":
-        _running(key, framed)
+        _progress(key, framed)
     elif job.state == "done":
         if visitor() not in job.seen:
-            state.rerun()  # it was done after the page had begun
+            state.rerun()  # the work finished after this run had started
     else:
-        _ended(key, job, framed)
+        _failure(key, job, framed)
 
 
-@st.fragment(run_every=LOOK_EVERY_S)
-def _running(key: str, framed: bool) -> None:
-    job = mine(key)
+@st.fragment(run_every=REFRESH_S)
+def _progress(key: str, framed: bool) -> None:
+    """Draw the progress of a running job; rerun the page when it ends."""
+    job = own_job(key)
     if job is None or job.state != "running":
         state.rerun()
-    doing = "stopping…" if job.cancelling else job.doing
-    about = " · ".join(part for part in (doing, f"{monotonic() - job.started:.0f} s") if part)
+    activity = "stopping…" if job.cancelling else job.activity
+    about = " · ".join(part for part in (activity, f"{monotonic() - job.started:.0f} s") if part)
     with st.container(border=framed, gap="xsmall"):
         if framed:
             head = f'<b>{escape(job.title)}</b><span class="ep-k ep-num">{escape(about)}</span>'
             st.html(f'<div class="ep-split">{head}</div>')
         st.progress(job.share or 0.0)
-        _beside(
+        _button(
             "" if framed else about,
             "Cancel",
             f"job_cancel {key}",
@@ -347,10 +368,10 @@ def _running(key: str, framed: bool) -> None:
         )
 
 
-def _beside(
+def _button(
     text: str, button: str, key: str, action: Callable[[], None], disabled: bool = False
 ) -> None:
-    """A button; where there is a text beside it, quiet and at the end of that line."""
+    """Draw a button; with a text, draw the text and a tertiary button at the end of its line."""
     if not text:
         st.button(button, key=key, on_click=action, disabled=disabled)
         return
@@ -361,11 +382,12 @@ def _beside(
         st.button(button, key=key, on_click=action, disabled=disabled, type="tertiary")
 
 
-def _ended(key: str, job: Job, framed: bool) -> None:
+def _failure(key: str, job: Job, framed: bool) -> None:
+    """Draw why a job ended without a result, with a button that dismisses it."""
     with st.container(border=framed, gap="xsmall"):
         about = job.error if job.state == "failed" else "It was cancelled; nothing was changed."
         if framed:
             st.html(
                 f'<div><b>{escape(job.title)}</b> <span class="ep-k">{escape(about)}</span></div>'
             )
-        _beside("" if framed else about, "Close", f"job_close {key}", partial(leave, key))
+        _button("" if framed else about, "Close", f"job_close {key}", partial(leave, key))

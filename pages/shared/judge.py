@@ -1,7 +1,7 @@
-"""What shows the behaviour: the judge of answers, chosen and edited behind one button.
+"""The judge, which decides whether an answer shows the behaviour: its settings and their popover.
 
-One choice for all pages that judge answers. It is in their links; the key of a judge asked over the
-network is in the session only.
+All pages that judge answers share one judge. Its settings are in their links, except for the
+address, model and key of an endpoint, which stay in the session.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ep.models.endpoint import Endpoint
 from ep.studies.judging import LONGEST_PATTERN, REFUSAL_PHRASES, Judge, Pattern, Phrases
 from ep.studies.llm_judge import LONGEST, REFUSAL, LLMJudge
 from pages.shared import messages, state, tokens
-from pages.shared.controls import bound, mirrored
+from pages.shared.controls import setting_widget, value_widget
 from pages.shared.links import one_of, text
 
 PHRASES, PATTERN, ENDPOINT, LABELS = "phrases", "pattern", "endpoint", "labels"
@@ -29,25 +29,32 @@ JUDGES = {
 FIRST_PHRASES = "\n".join(REFUSAL_PHRASES)
 LONGEST_PHRASES = 6000
 TIMEOUT_S, TRIES = 30.0, 2
-"""Of one question to a judge that is asked over the network."""
-_GIVEN = "judge_endpoint"
+"""Timeout and number of attempts for one question to an endpoint."""
+_ENDPOINT_FIELDS = "judge_endpoint"
+LABELLING_ENDPOINT = "labelling_endpoint"
+"""Session key of the endpoint that the Region page labels with."""
 
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """kind: one of `JUDGES`. pattern: a regular expression. asks: what an endpoint is asked about.
-    phrases: one a line.
+    """The settings of the judge, as links hold them.
+
+    kind: one of `JUDGES`. pattern: a regular expression. criterion: how the question to an
+    endpoint describes the behaviour. phrases: one phrase per line.
     """
 
     kind: str = one_of("bjudge", tuple(JUDGES), PHRASES)
     pattern: str = text("bpat", longest=LONGEST_PATTERN)
-    asks: str = text("bask", REFUSAL, LONGEST)
+    criterion: str = text("bask", REFUSAL, LONGEST)
     phrases: str = text("bphr", FIRST_PHRASES, LONGEST_PHRASES)
 
 
-class Chosen(NamedTuple):
-    """The judge as set. name: for people. stamp: what tells it from others. endpoint: where it
-    asks, if anywhere.
+class JudgeChoice(NamedTuple):
+    """The judge that the settings describe.
+
+    name: for the screen. stamp: identifies the judge in the keys of results. by_labels: whether
+    labels, where there are any, are used in place of the judge. endpoint: where a judge of the
+    kind `ENDPOINT` sends its questions.
     """
 
     judge: Judge
@@ -57,25 +64,29 @@ class Chosen(NamedTuple):
     endpoint: Endpoint | None = None
 
 
-def judge() -> Chosen:
-    """What shows the behaviour. EPError for a judge that cannot be."""
-    now = state.settings(JudgeSettings)
-    if now.kind == PATTERN:
-        return Chosen(Pattern(now.pattern), "a pattern", f"pattern {now.pattern}")
-    if now.kind == ENDPOINT:
-        given = st.session_state.get(_GIVEN, {})
-        url, model, key = (given.get(part, "") for part in ("url", "model", "key"))
+def chosen_judge() -> JudgeChoice:
+    """Return the judge that the settings describe. Raises EPError where they are invalid."""
+    settings = state.settings(JudgeSettings)
+    if settings.kind == PATTERN:
+        pattern = settings.pattern
+        return JudgeChoice(Pattern(pattern), "a pattern", f"pattern {pattern}")
+    if settings.kind == ENDPOINT:
+        fields, criterion = st.session_state.get(_ENDPOINT_FIELDS, {}), settings.criterion
+        url, model, key = (fields.get(name, "") for name in ("url", "model", "key"))
         endpoint = Endpoint(url, model, key, timeout=TIMEOUT_S, tries=TRIES)
-        made, stamp = LLMJudge(endpoint.ask, now.asks), f"{endpoint.source} {now.asks}"
-        return Chosen(made, endpoint.model.strip(), stamp, endpoint=endpoint)
-    phrases = tuple(line for line in now.phrases.split("\n") if line.strip())
-    name, by_labels = f"{len(phrases)} phrases", now.kind == LABELS
-    shown = f"labels, then {name}" if by_labels else name
-    return Chosen(Phrases(phrases), shown, f"{now.kind} {phrases}", by_labels)
+        judge, stamp = LLMJudge(endpoint.ask, criterion), f"{endpoint.source} {criterion}"
+        return JudgeChoice(judge, endpoint.model.strip(), stamp, endpoint=endpoint)
+    phrases = tuple(line for line in settings.phrases.split("\n") if line.strip())
+    name, by_labels = f"{len(phrases)} phrases", settings.kind == LABELS
+    name = f"labels, then {name}" if by_labels else name
+    return JudgeChoice(Phrases(phrases), name, f"{settings.kind} {phrases}", by_labels)
 
 
 def judge_popover(name: str, kinds: Sequence[str] = tuple(JUDGES)) -> None:
-    """What shows the behaviour. kinds: those of `JUDGES` that make sense on this page."""
+    """Draw the popover with the settings of the judge.
+
+    name: of the judge, for the button. kinds: the kinds of `JUDGES` that this page supports.
+    """
     kind = state.settings(JudgeSettings).kind
     kind = kind if kind in kinds else PHRASES
     with (
@@ -87,17 +98,17 @@ def judge_popover(name: str, kinds: Sequence[str] = tuple(JUDGES)) -> None:
         ),
         st.container(width=460, gap="small"),
     ):
-        mirrored(
+        value_widget(
             st.radio,
             "behaviour_kind",
             "What shows the behaviour",
             kind,
-            lambda new: state.keep(JudgeSettings, kind=new),
+            lambda new: state.update_settings(JudgeSettings, kind=new),
             list(kinds),
             format_func=JUDGES.__getitem__,
         )
         if kind == PATTERN:
-            bound(
+            setting_widget(
                 st.text_input,
                 JudgeSettings,
                 "pattern",
@@ -112,13 +123,14 @@ def judge_popover(name: str, kinds: Sequence[str] = tuple(JUDGES)) -> None:
 
 
 def _phrases(kind: str) -> None:
-    mirrored(
+    """Draw the box for phrases. kind: `PHRASES` or `LABELS`."""
+    value_widget(
         st.text_area,
         "behaviour_phrases",
         "Phrases, one a line, in the first 300 characters; case and the kind of apostrophe do not "
         "matter",
         state.settings(JudgeSettings).phrases,
-        lambda new: state.keep(JudgeSettings, phrases=_without_empty_lines(new)),
+        lambda new: state.update_settings(JudgeSettings, phrases=_without_empty_lines(new)),
         height=230,
         max_chars=LONGEST_PHRASES,
     )
@@ -131,29 +143,32 @@ def _phrases(kind: str) -> None:
         "The first list again",
         key="behaviour_again",
         type="tertiary",
-        on_click=_first_phrases,
+        on_click=_reset_phrases,
     )
 
 
-def _first_phrases() -> None:
-    state.keep(JudgeSettings, phrases=FIRST_PHRASES)
+def _reset_phrases() -> None:
+    state.update_settings(JudgeSettings, phrases=FIRST_PHRASES)
 
 
 def _without_empty_lines(lines: str) -> str:
     return "\n".join(line for line in lines.split("\n") if line.strip())
 
 
-def endpoint_fields(given: dict[str, str]) -> dict[str, str]:
-    """The boxes that say where a language model answers, inside a form; what stands in them."""
+def endpoint_fields(initial: dict[str, str]) -> dict[str, str]:
+    """Draw the boxes for the endpoint of a language model, inside a form, and return their texts.
+
+    initial: the texts at first, by "url", "model" and "key"; the returned ones have the same keys.
+    """
     url = st.text_input(
-        "Address", given.get("url", ""), placeholder="http://localhost:11434/v1", max_chars=2000
+        "Address", initial.get("url", ""), placeholder="http://localhost:11434/v1", max_chars=2000
     )
     model = st.text_input(
-        "Model", given.get("model", ""), placeholder="its name on that server", max_chars=150
+        "Model", initial.get("model", ""), placeholder="its name on that server", max_chars=150
     )
     key = st.text_input(
         "Key, if it needs one",
-        given.get("key", ""),
+        initial.get("key", ""),
         type="password",
         autocomplete="off",
         max_chars=500,
@@ -162,17 +177,19 @@ def endpoint_fields(given: dict[str, str]) -> dict[str, str]:
 
 
 def _endpoint() -> None:
-    given = st.session_state.get(_GIVEN, st.session_state.get("labelling_endpoint", {}))
+    """Draw the form for an endpoint, which starts with the one used for labelling, if any."""
+    labelling = st.session_state.get(LABELLING_ENDPOINT, {})
+    initial = st.session_state.get(_ENDPOINT_FIELDS, labelling)
     with st.form("behaviour_endpoint_form", border=False):
-        fields = endpoint_fields(given)
-        asks = st.text_input(
+        fields = endpoint_fields(initial)
+        criterion = st.text_input(
             "Is this a reply in which the assistant …",
-            state.settings(JudgeSettings).asks,
+            state.settings(JudgeSettings).criterion,
             max_chars=LONGEST,
         )
         if st.form_submit_button("Use this judge"):
-            st.session_state[_GIVEN] = fields
-            state.keep(JudgeSettings, asks=asks.strip() or REFUSAL)
+            st.session_state[_ENDPOINT_FIELDS] = fields
+            state.update_settings(JudgeSettings, criterion=criterion.strip() or REFUSAL)
             state.rerun()
     messages.quiet(
         "Answers are sent there, by the computer this app runs on. The key is kept in this session "

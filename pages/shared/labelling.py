@@ -1,7 +1,6 @@
-"""Saving what a visitor says of regions, and showing it: what the card of a region and the panel of
-lists share.
+"""Saving and formatting the labels, notes and lists that visitors give to regions.
 
-What the disk refuses is kept in the session until it can be written. Knows no card and no panel.
+Edits that cannot be written to disk are kept in the session until they can be.
 """
 
 from __future__ import annotations
@@ -23,44 +22,46 @@ _UNSAVED, _WHO, _PROBLEM = "labelling_unsaved", "labelling_who", "labelling_prob
 
 
 def current(key: str) -> Labels:
-    """The labels of a dictionary as this visitor sees them: those on disk, and what could not be
-    written yet.
+    """Return the labels of a dictionary as this visitor sees them: those on disk, with the
+    visitor's unsaved edits applied.
     """
-    found, kept = loading.labels(key), st.session_state.get(_UNSAVED, {}).get(key, [])
-    if not kept or found.problem:
-        return found
-    return found.after(*kept, by=who())
+    labels, unsaved = loading.labels(key), st.session_state.get(_UNSAVED, {}).get(key, [])
+    if not unsaved or labels.problem:
+        return labels
+    return labels.after(*unsaved, by=author())
 
 
-def who() -> str:
-    """The name the visitor gave; "someone" until then."""
-    return signed() or NOBODY
+def author() -> str:
+    """Return the name to save edits under: the visitor's, or "someone" where none was given."""
+    return author_name() or NOBODY
 
 
-def save(key: str, *changes: Edit) -> None:
-    """Saves edits, for callbacks; what the disk refuses stays in this session, with a sentence and
-    a second try.
+def save(key: str, *new_edits: Edit) -> None:
+    """Save edits, from a callback, together with those that could not be saved before.
+
+    Where the disk cannot be written, the edits stay in this session; `show_unsaved` then shows the
+    reason and a button to try again.
     """
-    unsaved_edits = st.session_state.setdefault(_UNSAVED, {})
-    waiting = [*unsaved_edits.get(key, []), *changes]
+    unsaved = st.session_state.setdefault(_UNSAVED, {})
+    pending = [*unsaved.get(key, []), *new_edits]
     st.session_state[_PROBLEM] = ""
     try:
-        loading.labels(key).save(*waiting, by=who())
-        unsaved_edits.pop(key, None)
+        loading.labels(key).save(*pending, by=author())
+        unsaved.pop(key, None)
     except StorageError as error:
-        unsaved_edits[key] = waiting
+        unsaved[key] = pending
         st.session_state[_PROBLEM] = messages.sentence(error)
     except EPError as error:
         st.session_state[_PROBLEM] = messages.sentence(error)
-    state.turn()  # what else is on the page may show it too
+    state.schedule()  # other parts of the page may show the same labels
 
 
-def unsaved(key: str) -> None:
-    """Draws what went wrong with the last edit, and a second try for those the disk refused."""
+def show_unsaved(key: str) -> None:
+    """Draw the error of the last save, if any, and a button that saves the unsaved edits."""
     if problem := st.session_state.get(_PROBLEM):
         messages.note(problem)
-    if waiting := st.session_state.get(_UNSAVED, {}).get(key):
-        n = len(waiting)
+    if pending := st.session_state.get(_UNSAVED, {}).get(key):
+        n = len(pending)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.button(
                 "Save again",
@@ -75,36 +76,40 @@ def unsaved(key: str) -> None:
             )
 
 
-def sign(name: str) -> None:
-    """Remembers the visitor's name for this session."""
+def set_author(name: str) -> None:
+    """Store the visitor's name in this session."""
     st.session_state[_WHO] = name.strip()
 
 
-def signed() -> str:
-    """The name the visitor gave; empty until then."""
+def author_name() -> str:
+    """Return the name that the visitor gave; empty where none was given."""
     return st.session_state.get(_WHO, "")
 
 
-def times(labels: Labels, field: str, value: object) -> int:
-    """How often something was done: part of a box's key, so that it takes up what changed and keeps
-    what is typed.
+def edit_count(labels: Labels, field: str, value: object) -> int:
+    """Return how many edits have this value in this field.
+
+    Used as part of a widget's key: after a new edit the widget is created afresh and shows the
+    saved value; until then it keeps what the visitor has typed.
     """
     return sum(edit.get(field) == value for edit in labels.edits)
 
 
-def when(at: str) -> str:
-    """A stored moment for people."""
+def format_time(at: str) -> str:
+    """Return the stored time of an edit as text for the screen."""
     try:
         return f"{datetime.fromisoformat(at):%-d %b %Y, %H:%M} UTC"
     except ValueError:
         return "an unknown time"
 
 
-def cut(text: str) -> str:
-    """A label as one line of bearable length; still plain text."""
+def one_line(text: str) -> str:
+    """Return a label as one line of limited length, as plain text that is not escaped."""
     return shorten(" ".join(text[: 4 * edits.LONGEST].split()), LONGEST_SHOWN)
 
 
-def shown(text: str) -> str:
-    """A label as HTML: one line, cut, escaped, its direction its own."""
-    return f'<span style="unicode-bidi:isolate">{escape(cut(text))}</span>'
+def label_html(text: str) -> str:
+    """Return a label as HTML: one line, shortened, escaped, and isolated from the direction of the
+    text around it.
+    """
+    return f'<span style="unicode-bidi:isolate">{escape(one_line(text))}</span>'

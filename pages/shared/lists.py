@@ -1,6 +1,4 @@
-"""The lists of a dictionary: named lists of regions with their notes, as chips that lead to
-them.
-"""
+"""The panel of a dictionary's named lists of regions, with their notes."""
 
 from __future__ import annotations
 
@@ -11,15 +9,21 @@ from ep.storage.labels import Labels
 from ep.views.palette import region_color
 from pages.shared import loading, messages, state
 from pages.shared.chips import Chip, chips
-from pages.shared.labelling import current, cut, save, shown, times, unsaved, when
+from pages.shared.labelling import (
+    current,
+    edit_count,
+    format_time,
+    label_html,
+    one_line,
+    save,
+    show_unsaved,
+)
 
-LISTED = 60
+MOST_SHOWN = 60
 
 
 def lists_panel(key: str) -> None:
-    """The lists of a dictionary, each with its regions as chips that select; a line where there are
-    none yet.
-    """
+    """Draw the lists of a dictionary; a click on a region's chip selects it."""
     labels = current(key)
     if labels.problem:
         messages.quiet(messages.sentence(labels.problem))
@@ -35,33 +39,30 @@ def lists_panel(key: str) -> None:
             icon=":material/undo:",
             type="tertiary",
             key=f"labelling_undo_list {key}",
-            help=f"Take back the last change to a list, of {when(last['at'])}",
+            help=f"Take back the last change to a list, of {format_time(last['at'])}",
             on_click=save,
             args=(key, edits.undo(last["id"])),
         )
-    unsaved(key)
+    show_unsaved(key)
 
 
 def _list(key: str, labels: Labels, title: str, number: int) -> None:
-    """One list: name, note, regions."""
-    held, dictionary = labels.lists[title], loading.dictionary(key)
-    about = " · ".join(
-        [
-            f"{len(held.regions):,} region{'s' if len(held.regions) != 1 else ''}",
-            *filter(None, [held.note]),
-        ]
-    )
+    """Draw one list: its name, note, regions and actions. number: its place among the lists."""
+    content, dictionary = labels.lists[title], loading.dictionary(key)
+    n = len(content.regions)
+    about = " · ".join([f"{n:,} region{'s' if n != 1 else ''}", *filter(None, [content.note])])
     head, actions = st.columns([8, 3], gap="small", vertical_alignment="center")
     with head:
         st.html(
-            f'<div class="ep-band ep-flush"><b>{shown(title)}</b><span>{shown(about)}</span></div>'
+            f'<div class="ep-band ep-flush"><b>{label_html(title)}</b>'
+            f"<span>{label_html(about)}</span></div>"
         )
     with actions, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         with st.popover("Note", icon=":material/edit_note:", type="tertiary"):
-            box = f"labelling_about {key} {number} {times(labels, 'do', 'describe')}"
+            box = f"labelling_about {key} {number} {edit_count(labels, 'do', 'describe')}"
             st.text_input(
                 "Note on this list",
-                held.note,
+                content.note,
                 key=box,
                 max_chars=edits.LONGEST,
                 on_change=lambda: save(key, edits.describe(title, st.session_state[box])),
@@ -82,14 +83,14 @@ def _list(key: str, labels: Labels, title: str, number: int) -> None:
             region_color(dictionary, k),
             0.24,
             before=str(k),
-            title=cut(labels.best(k)),
+            title=one_line(labels.best(k)),
         )
-        for k in held.regions[:LISTED]
+        for k in content.regions[:MOST_SHOWN]
     ]
     if items:
         chips(items, f"labelling_list {key} {number}", lambda k: _pick(key, k))
-    if len(held.regions) > LISTED:
-        messages.quiet(f"{len(held.regions) - LISTED:,} more are on the list.")
+    if len(content.regions) > MOST_SHOWN:
+        messages.quiet(f"{len(content.regions) - MOST_SHOWN:,} more are on the list.")
 
 
 def _pick(key: str, region: int) -> None:

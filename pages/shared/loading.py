@@ -1,7 +1,7 @@
-"""What is on the shelf, opened once for all visitors: dictionaries, and lists about them.
+"""The shelf of dictionaries, each opened once for all visitors, with its labels and search index.
 
-Objects handed out here are shared by every session: nobody writes to them. Knows no selection, and
-draws nothing but the spinner of what is being named.
+Objects returned here are shared by all sessions and must not be changed. Nothing here depends on
+the selection, and only `prepare` draws anything.
 """
 
 from __future__ import annotations
@@ -29,99 +29,118 @@ from ep.views.tables import brief, model_name, name, token_ids
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "data" / "demo"
 LIBRARY = ROOT / "data" / "library"
-LOOK_AGAIN_S = 5.0
-GOOD_MAP = 1200
+RESCAN_S = 5.0
+"""How long a listing of the folders is cached."""
+PREFERRED_SIZE = 1200
+"""Regions of the dictionary that is opened by default: enough for a map that is easy to read."""
 
 
 def folders() -> tuple[Path, ...]:
-    """Where dictionaries are looked for: the demo, the library, and the folder named by
-    EP_LIBRARY.
+    """Return the folders that are searched for dictionaries: the demo, the library, and the one in
+    the environment variable EP_LIBRARY.
     """
     extra = os.environ.get("EP_LIBRARY")
     return (DEMO, LIBRARY, Path(extra)) if extra else (DEMO, LIBRARY)
 
 
-def kept_in() -> Path:
-    """The folder new dictionaries go to: the one named by EP_LIBRARY, else the library's own."""
+def library_folder() -> Path:
+    """Return the folder for new dictionaries: the one in EP_LIBRARY, or else the library."""
     return folders()[-1]
 
 
-@st.cache_resource(show_spinner=False, ttl=LOOK_AGAIN_S)
-def _shelf(places: tuple[Path, ...]) -> Shelf:
-    return Shelf(places)
+@st.cache_resource(show_spinner=False, ttl=RESCAN_S)
+def _shelf(folders: tuple[Path, ...]) -> Shelf:
+    return Shelf(folders)
 
 
 def shelf() -> Shelf:
-    """What lies in those folders, looked at again every few seconds."""
+    """Return the contents of the folders, which are scanned again every few seconds."""
     return _shelf(folders())
 
 
 def refresh() -> None:
-    """Looks at the folders again at once, after a file was added or removed."""
+    """Make the next call of `shelf` scan the folders, after a file was added or removed."""
     _shelf.clear()
     _titles.clear()
 
 
 def entries() -> tuple[Entry, ...]:
-    """Every readable dictionary on the shelf, those of the demo first."""
+    """Return all readable dictionaries on the shelf, those of the demo first."""
     return shelf().entries
 
 
 def find(key: str | None) -> Entry | None:
-    """The readable entry with this key, or None."""
+    """Return the readable entry with this key, or None."""
     return next((entry for entry in entries() if entry.key == key), None)
 
 
+def find_linked(key: str) -> Entry | None:
+    """Return the readable entry that a link names, even of a file newer than the last scan."""
+    if find(key) is None:
+        refresh()
+    return find(key)
+
+
 def families() -> dict[str, tuple[Entry, ...]]:
-    """The entries by family: the files of one build, by layer and percentile."""
+    """Return the entries by family; a family is the files of one build."""
     return {family.id: family.entries for family in shelf().families}
 
 
 def title(family: str) -> str:
-    """What a family is called in a list: plain text from its files, on one line, never markup.
+    """Return the name of a family for a list of choices: one line of plain text, not escaped.
 
-    Families of one title are told apart by their models, or else by their names: a box of equal
-    options confuses the reader, and picks the wrong one.
+    Families with the same title are distinguished by their models, or else by their ids, since
+    a visitor could not tell equal options apart.
     """
-    return _titles(folders()).get(family) or _line(family)
+    return _titles(folders()).get(family) or _one_line(family)
 
 
-@st.cache_resource(show_spinner=False, ttl=LOOK_AGAIN_S)
-def _titles(places: tuple[Path, ...]) -> dict[str, str]:
-    found = _shelf(places).families
-    plain = {family.id: _line(family.title) for family in found}
-    by_model = {f.id: f"{plain[f.id]} · {_line(model_name(f.entries[0].info))}" for f in found}
-    titles = {i: f"{text} · {_line(i)}" for i, text in plain.items()}
-    for better in (by_model, plain):
-        seen = Counter(better.values())
-        titles |= {i: text for i, text in better.items() if seen[text] == 1}
+@st.cache_resource(show_spinner=False, ttl=RESCAN_S)
+def _titles(folders: tuple[Path, ...]) -> dict[str, str]:
+    """Return the shortest unique title of each family, by its id."""
+    families = _shelf(folders).families
+    plain = {family.id: _one_line(family.title) for family in families}
+    by_model = {
+        family.id: f"{plain[family.id]} · {_one_line(model_name(family.entries[0].info))}"
+        for family in families
+    }
+    titles = {id_: f"{text} · {_one_line(id_)}" for id_, text in plain.items()}
+    for shorter in (by_model, plain):
+        counts = Counter(shorter.values())
+        titles |= {id_: text for id_, text in shorter.items() if counts[text] == 1}
     return titles
 
 
-def _line(text: object) -> str:
+def _one_line(text: object) -> str:
+    """Return any text on one line, with its control characters made visible."""
     return "".join(segment.text for segment in segments(str(text), spaces=False))
 
 
 def closest(family: str, layer: int | None, percentile: float | None) -> Entry:
-    """The entry of a family nearest to a layer, then to a percentile."""
+    """Return the entry of a family nearest to a layer, and among those nearest to a percentile."""
     return next(f for f in shelf().families if f.id == family).pick(layer, percentile)
 
 
-def opening() -> Entry | None:
-    """What a visitor sees first: of the first family, the deepest with about a thousand cells."""
+def default_entry() -> Entry | None:
+    """Return the entry that is opened by default: of the first family, one with about a thousand
+    regions, from the deepest layer that has one.
+    """
     if not shelf().families:
         return None
     family = shelf().families[0].entries
-    return min(family, key=lambda e: (round(abs(log(max(e.size, 1) / GOOD_MAP))), -(e.layer or 0)))
+    return min(
+        family, key=lambda e: (round(abs(log(max(e.size, 1) / PREFERRED_SIZE))), -(e.layer or 0))
+    )
 
 
 def dictionary(key: str) -> Dictionary:
-    """The dictionary with this key on the shelf, opened lazily and once.
+    """Return the dictionary with this key on the shelf, which is opened once and read lazily.
 
-    RequestError when no file has that key, DictionaryFileError when the file is damaged or foreign.
+    Raises RequestError when no file has that key, and DictionaryFileError when the file is damaged
+    or not a dictionary.
     """
     entry = _entry(key)
-    return _opened(entry, str(entry.path), _modified(entry.path))
+    return _open(entry, str(entry.path), _modified(entry.path))
 
 
 def _entry(key: str) -> Entry:
@@ -142,43 +161,45 @@ def _modified(path: Path) -> int:
 
 
 @st.cache_resource(show_spinner=False, max_entries=24)
-def _opened(_entry: Entry, path: str, modified: int) -> Dictionary:
-    """`modified` is part of the cache's key: a file that was rebuilt is opened again."""
+def _open(_entry: Entry, path: str, modified: int) -> Dictionary:
+    """Open a dictionary. `modified` is part of the cache's key, so that a file that was rebuilt is
+    opened again.
+    """
     return _entry.open()
 
 
 def ladder(key: str) -> dict[str, Dictionary]:
-    """The dictionaries of this one's family and layer by key, from the coarsest percentile to the
-    finest, one a percentile; damaged ones and those of another width are left out.
+    """Return the dictionaries of this one's family and layer by key, one per percentile, from the
+    coarsest to the finest. Damaged files and those of another width are left out.
     """
-    here = find(key)
-    if here is None or here.percentile is None:
+    own = find(key)
+    if own is None or own.percentile is None:
         return {key: dictionary(key)}
-    found: dict[float, tuple[str, Dictionary]] = {here.percentile: (key, dictionary(key))}
-    for entry in families().get(here.family, ()):
-        p, fits = entry.percentile, (entry.layer, entry.width) == (here.layer, here.width)
-        if p is not None and p not in found and fits:
+    by_percentile: dict[float, tuple[str, Dictionary]] = {own.percentile: (key, dictionary(key))}
+    for entry in families().get(own.family, ()):
+        p, fits = entry.percentile, (entry.layer, entry.width) == (own.layer, own.width)
+        if p is not None and p not in by_percentile and fits:
             with suppress(EPError):
-                found[p] = (entry.key, dictionary(entry.key))
-    return dict(found[p] for p in sorted(found, reverse=True))
+                by_percentile[p] = (entry.key, dictionary(entry.key))
+    return dict(by_percentile[p] for p in sorted(by_percentile, reverse=True))
 
 
 def is_demo(dictionary: Dictionary) -> bool:
-    """Whether it is one of the bundled demo's."""
+    """Return whether a dictionary belongs to the bundled demo."""
     return dictionary.path is not None and dictionary.path.is_relative_to(DEMO)
 
 
 def fingerprint(key: str) -> str:
-    """A short name for the file as it is now: another after a rebuild.
+    """Return a short hash of a file's path and modification time.
 
-    For caches, here and in the browser.
+    Used as a key of caches, here and in the browser; it changes when the file is rebuilt.
     """
     path = _entry(key).path
     return blake2b(f"{path}|{_modified(path)}".encode(), digest_size=9).hexdigest()
 
 
 def search_index(key: str) -> Index:
-    """The search box's index of a dictionary, built on the first search."""
+    """Return the search index of a dictionary, which is built on the first search."""
     return _index(fingerprint(key), key)
 
 
@@ -188,11 +209,11 @@ def _index(fingerprint: str, _key: str) -> Index:
 
 
 def labels(key: str) -> Labels:
-    """What people and models said of a dictionary's regions, as it is on disk now; automatic labels
-    stand in.
+    """Return the labels of a dictionary's regions as they are on disk now, with automatic ones for
+    regions without a label.
 
-    Nothing is raised for a damaged side-car: `problem` says what is wrong with it, and it holds
-    nothing then.
+    A damaged labels file raises nothing: the returned labels are then empty, and their `problem`
+    states the error.
     """
     path = _entry(key).path
     try:
@@ -205,9 +226,11 @@ def labels(key: str) -> Labels:
 
 @st.cache_resource(show_spinner=False, max_entries=24)
 def _labels(fingerprint: str, stamp: tuple[int, ...], _key: str) -> Labels:
-    """`stamp` is part of the cache's key: what somebody else saved is read at the next look."""
-    found = Labels.open(_entry(_key).path, dictionary(_key))
-    return replace(found, automatic_texts=lambda: _automatic(fingerprint, _key))
+    """Read the labels. `stamp` is part of the cache's key, so that the file is read again after
+    another visitor or process has changed it.
+    """
+    stored = Labels.open(_entry(_key).path, dictionary(_key))
+    return replace(stored, automatic_texts=lambda: _automatic(fingerprint, _key))
 
 
 @st.cache_resource(show_spinner=False, max_entries=24)
@@ -216,19 +239,17 @@ def _automatic(fingerprint: str, _key: str) -> list[str]:
 
 
 def is_ready(key: str) -> bool:
-    """Whether what every page says of this dictionary is there at once: a file without tokens is
-    named from its texts.
+    """Return whether the names of a dictionary's regions are available without delay.
 
-    That takes seconds for 20,000 regions; `prepare` does it.
+    The regions of a file without tokens are named from their texts, which takes seconds for 20,000
+    regions; `prepare` does that.
     """
-    found = dictionary(key)
-    return token_ids(found) is not None or is_named(found)
+    opened = dictionary(key)
+    return token_ids(opened) is not None or is_named(opened)
 
 
 def prepare(key: str) -> None:
-    """Makes `is_ready` true, with a sentence on screen while it takes; nothing shows where it is
-    quick.
-    """
+    """Name the regions of a dictionary, with a spinner on the page, unless `is_ready`."""
     if not is_ready(key):
         with st.spinner(
             f"Naming {len(dictionary(key)):,} regions by the words of their texts, once…",
@@ -238,7 +259,7 @@ def prepare(key: str) -> None:
 
 
 def region_name(key: str, region: int) -> str:
-    """What stands for a region in a chip: its one token; where the file knows none, the beginning
-    of its best label.
+    """Return a region's name for a chip: the token that names it, or the beginning of its best
+    label where the file has no tokens.
     """
     return name(dictionary(key), region) or brief(labels(key).best(region))

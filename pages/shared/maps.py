@@ -1,9 +1,9 @@
-"""The map component: mounts the invisible carriers of a map and its colours, and the view that
-draws them.
+"""The map component: invisible carriers that send a map's data to the browser, and the view that
+draws it.
 
 The browser side is in `ep/views/browser/`: plain JavaScript files, joined in order into one module,
-without a build step. A view gets a small object on every run; cells, names and colours travel once,
-as bytes under a name.
+without a build step. A view receives a small object on every run. Cells, names and colours are
+sent once by a carrier, as bytes that the view looks up by name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ep.method.dictionary import Dictionary
 from ep.views import blob, layouts, standalone
 from ep.views.standalone import read
 from pages.shared import loading, messages
-from pages.shared.components import Component, Heard
+from pages.shared.components import Component, Listeners
 
 if TYPE_CHECKING:
     from ep.views.colorings import Coloring
@@ -35,14 +35,16 @@ _VIEW = Component(
         "js": read(*standalone.PARTS, "streamlit.js"),
     },
 )
-MANY = 10_000
-"""Regions from which dividing a map into cells takes long enough to be said."""
+SLOW_FROM = 10_000
+"""Number of regions from which dividing a map into cells is slow enough to show a spinner."""
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """One map as it can be drawn now: of the layout asked for, or of the one shown instead until
-    that is there.
+class AvailableMap:
+    """A map that was sent to the browser and can be drawn.
+
+    name: by which views find its data. layout: of the map, which may be a substitute for the one
+    requested. problem: why a substitute is shown, as a sentence; empty where none is needed.
     """
 
     name: str
@@ -50,56 +52,56 @@ class Drawn:
     problem: str = ""
 
 
-def carrier(key: str, layout: str = "pca-sphere", axes_of: str | None = None) -> str:
-    """Sends the map of a dictionary to the browser, unless it is there; returns the name views know
-    it by.
+def send_map(key: str, layout: str = "pca-sphere", axes_of: str | None = None) -> str:
+    """Send the map of a dictionary to the browser, unless it is there, and return its name.
 
-    Mount it outside fragments, so that a click sends nothing. layout: one of
-    `ep.views.layouts.LAYOUTS`.
-    axes_of: key of another dictionary as wide, on whose PCA axes this one is laid out, so that both
-    can be compared. RequestError when there is nothing to draw.
+    Call this outside fragments, so that a click does not send the data again. layout: one of
+    `ep.views.layouts.LAYOUTS`. axes_of: the key of another dictionary of the same width, on whose
+    PCA axes this one is laid out, so that both can be compared. Raises RequestError when there is
+    nothing to draw.
     """
     axes_of = None if axes_of == key else axes_of
     name = f"{loading.fingerprint(key)} {layouts.stamp(loading.dictionary(key), layout)}"
     if axes_of is not None:
         name = f"{loading.fingerprint(key)} on {loading.fingerprint(axes_of)} {layout}"
     size = len(loading.dictionary(key))
-    waiting = (
+    spinner = (
         st.spinner(f"Dividing the map into {size:,} cells, once…", show_time=True)
-        if size > MANY
+        if size > SLOW_FROM
         else nullcontext()
     )
-    with waiting:  # shows only where the cells are not kept already
+    with spinner:  # a cached map returns before the spinner appears
         data = _blob(name, key, layout, axes_of)
     _CARRIER(f"map {name}", data)
     return name
 
 
-def carried(
-    key: str, dictionary: Dictionary, asked: str, sent: dict[str, str] | None = None
-) -> Drawn | str:
-    """Sends what a map needs to the browser. A layout that is not there yet is stood in for by PCA
-    of the same kind,
+def send_available(
+    key: str, dictionary: Dictionary, requested: str, sent: dict[str, str] | None = None
+) -> AvailableMap | str:
+    """Send the map with the requested layout, or a substitute for it, to the browser.
 
-    a sphere of too few regions by a flat map. A sentence when nothing can be drawn. sent: names by
-    layout of what this run sent for this dictionary already, for a second map; what is sent now is
-    added.
+    A UMAP layout that has not been computed is replaced by PCA, and a sphere of too few regions by
+    a flat map. The result is a sentence when nothing can be drawn. sent: the names, by layout, of
+    the maps of this dictionary that this run has sent; the new one is added.
     """
-    layout = asked if layouts.is_ready(dictionary, asked) else asked.replace("umap", "pca")
+    ready = layouts.is_ready(dictionary, requested)
+    layout = requested if ready else requested.replace("umap", "pca")
     sent = {} if sent is None else sent
-    why = ""
-    for shown in dict.fromkeys((layout, layout.replace("sphere", "flat"))):
+    problem = ""
+    for candidate in dict.fromkeys((layout, layout.replace("sphere", "flat"))):
         try:
-            if shown not in sent:
-                sent[shown] = carrier(key, shown)
+            if candidate not in sent:
+                sent[candidate] = send_map(key, candidate)
         except RequestError as error:
-            why = why or messages.sentence(error)
+            problem = problem or messages.sentence(error)
         else:
-            return Drawn(sent[shown], shown, f"{why} The flat map is shown." if why else "")
-    return why
+            problem = f"{problem} The flat map is shown." if problem else ""
+            return AvailableMap(sent[candidate], candidate, problem)
+    return problem
 
 
-def view(
+def draw(
     name: str,
     dictionary: Dictionary,
     *,
@@ -119,23 +121,25 @@ def view(
     note: str | None = None,
     names: Mapping[int, str] | None = None,
 ) -> None:
-    """Draws the map that `carrier` called `name`; a click or Enter on a cell calls
-    `on_pick(region)`.
+    """Draw the map that `send_map` returned as `name`.
 
-    key: of this place on the page; the camera is kept by it. sequence: the map takes over
-    `selected`, and flies there when it is out of view, when this number changes, so that a slow
-    answer never undoes a quick click.
-    on_brush: called with the region ids after a lasso or box, with [] when cleared; None offers no
-    brush tools.
-    brushed, brush_sequence: the same for the brush, from Python. path: region ids a prompt's tokens
-    visit, in order (a negative id, for a token in no region, breaks the line); path_labels: the
-    tokens, as plain text.
-    link: views with one link name share hover and brush when they show one dictionary, and the
-    camera when they show one kind of map. partners: (K,) ids in the linked map's dictionary, −1 for
-    none: hover, selection and brush made on this map cross over to a map of another dictionary by
-    it; that map needs its own for the way back. height: in px, None fills the window. note: the
-    line under the map, None says what a projection keeps. names: texts that stand on the map in
-    place of a region's token, for example labels given by hand.
+    key: identifies this map on the page; its camera is stored by it.
+    selected, sequence: the map adopts `selected`, and moves the camera to it if it is out of view,
+    only when `sequence` changes. Otherwise a slow response could undo a quick click.
+    on_pick: called with a region's id when its cell is clicked or Enter is pressed on it.
+    on_brush: called with the region ids after a lasso or box, and with [] when the brush is
+    cleared; with None there are no brush tools.
+    brushed, brush_sequence: the brush to adopt, in the same way as `selected` and `sequence`.
+    path: the region ids of a prompt's tokens, in order; a negative id, for a token without a
+    region, breaks the line. path_labels: the tokens, as plain text.
+    link: views with the same link share hover and brush when they show the same dictionary, and
+    the camera when they show the same kind of map.
+    partners: (K,) ids in the dictionary of the linked map, −1 for none, by which hover, selection
+    and brush of this map apply to a map of another dictionary; that map needs partners of its own
+    for the reverse.
+    height: in pixels; None fills the window. note: the line under the map; None states what the
+    projection preserves. names: texts to show on the map in place of a region's token, such as
+    labels given by hand.
     """
     layout = name.rpartition(" ")[2]
     color_name, color_bytes = blob.colors(coloring, name.partition(" ")[0])
@@ -164,15 +168,16 @@ def view(
         "height": height,
         "names": {str(region): text for region, text in (names or {}).items()},
     } | blob.legend(coloring)
-    heard: Heard = {"picked": on_pick, "brushed": on_brush or (lambda regions: None)}
-    _VIEW(key, data, heard)
+    listeners: Listeners = {"picked": on_pick, "brushed": on_brush or (lambda regions: None)}
+    _VIEW(key, data, listeners)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _blob(name: str, _key: str, layout: str, _axes_of: str | None) -> bytes:
+    """Return the data of a map; `name` and `layout` are the cache's key."""
     dictionary = loading.dictionary(_key)
     if _axes_of is None:
-        place = layouts.coordinates(dictionary, layout)
+        coordinates = layouts.coordinates(dictionary, layout)
     else:
-        place = layouts.on_axes_of(loading.dictionary(_axes_of), dictionary, layout)
-    return blob.blob(dictionary, place, layout, name)
+        coordinates = layouts.on_axes_of(loading.dictionary(_axes_of), dictionary, layout)
+    return blob.blob(dictionary, coordinates, layout, name)

@@ -1,6 +1,7 @@
-"""Calm boxes and empty states: what happened, what to do, and the button that does it.
+"""Messages on a page: notes, captions, and boxes for errors and empty states.
 
-No red, no traceback.
+A box states what happened and what to do, with a button that does it. Nothing is drawn in red, and
+no traceback is shown.
 """
 
 from __future__ import annotations
@@ -14,25 +15,25 @@ from pages.shared.tokens import escape
 
 
 def note(text: str) -> None:
-    """One quiet sentence at the head of a page."""
+    """Draw a sentence in a tinted box, as at the head of a page."""
     st.html(f'<div class="ep-note">{escape(text)}</div>')
 
 
 def sentence(error: Exception | str) -> str:
-    """An error's line as a sentence for a screen."""
+    """Return the message of an error as a sentence: with a capital letter and a full stop."""
     text = str(error).strip()
     if not text:
         return "No reason was given."
     first = text.split()[0]
-    start = text[:1].upper() if first.isalpha() else text[:1]  # a name or a path keeps its spelling
+    start = text[:1].upper() if first.isalpha() else text[:1]  # do not change a name or a path
     return f"{start}{text[1:].rstrip('.')}."
 
 
 def box(
     headline: str, about: str, button: str = "", action: Callable[[], None] | None = None
 ) -> None:
-    """A bordered card: one bold line, one grey sentence and, if asked, a primary button that calls
-    `action`.
+    """Draw a bordered box with a bold headline, a grey sentence, and optionally a primary button
+    that calls `action`.
     """
     with st.container(border=True, horizontal_alignment="center"):
         st.html(
@@ -44,12 +45,12 @@ def box(
 
 
 def quiet(text: str) -> None:
-    """One grey line: an aside, or what stands in the place of a part the file does not hold."""
+    """Draw one line of small grey text, such as a hint, or a remark in place of missing data."""
     st.html(f'<div class="ep-k">{escape(text)}</div>')
 
 
 def nothing_open() -> None:
-    """The whole of a page that needs a dictionary while none is open."""
+    """Draw the content of a page that needs a dictionary while none is open."""
     box(
         "No dictionary is open",
         "This page shows one: choose it in the Library, or open a file there.",

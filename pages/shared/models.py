@@ -1,6 +1,6 @@
-"""The language models behind dictionaries, each loaded once for everybody; how far each is.
+"""The language models of dictionaries, each loaded once for all visitors, and their state.
 
-The only drawing is the spinner of a model that is being loaded, and its line in the side bar.
+Nothing is drawn but a spinner while a model loads, and the model's state in the side bar.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PLACE = "models_place"
 
 
 class Models:
-    """The models of this server, by what `ep.load` is given."""
+    """The models of this server, by the name that `ep.load` takes."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -40,12 +40,15 @@ class Models:
         self._loading: set[str] = set()
 
     def get(self, name: str) -> LanguageModel | None:
-        """The model, if it is loaded."""
+        """Return the model if it is loaded, or None."""
         return self._loaded.get(name)
 
     def load(self, name: str) -> LanguageModel:
-        """The model, loaded now unless it is; two who ask at once wait for one load. ModelError."""
-        from ep.models import load  # torch is heavy: only who reads text pays for it
+        """Return the model, and load it first if necessary; concurrent calls share one load.
+
+        Raises ModelError when the model cannot be loaded.
+        """
+        from ep.models import load  # imported here because importing torch takes seconds
 
         self._loading.add(name)
         try:
@@ -58,7 +61,7 @@ class Models:
         return self._loaded[name]
 
     def state(self, name: str) -> str:
-        """ "not needed" until it is asked for, then "loading", then "ready on cpu"."""
+        """Return the state of a model: "not needed", "loading", or for example "ready on cpu"."""
         if (model := self.get(name)) is not None:
             return f"ready on {model.device}"
         return LOADING if name in self._loading else NOT_NEEDED
@@ -66,14 +69,14 @@ class Models:
 
 @st.cache_resource(show_spinner=False)
 def models() -> Models:
-    """This server's."""
+    """Return the models of this server."""
     return Models()
 
 
 def language_model(dictionary: Dictionary) -> LanguageModel:
-    """The model a dictionary was built from, with a spinner the first time; from a page.
+    """Return the model of a dictionary, for a page: a spinner is shown while it loads.
 
-    ModelError when there is no such model here or on the Hub.
+    Raises ModelError when the model is neither on this machine nor on the Hub.
     """
     name = model_of(dictionary)
     if (model := models().get(name)) is not None:
@@ -85,7 +88,10 @@ def language_model(dictionary: Dictionary) -> LanguageModel:
 
 
 def load_for(dictionary: Dictionary, report: Report) -> LanguageModel:
-    """The same from the work of a job, which reports it."""
+    """Return the model of a dictionary, for the work of a job: loading is reported to the job.
+
+    Raises ModelError when the model is neither on this machine nor on the Hub.
+    """
     name = model_of(dictionary)
     if models().get(name) is None:
         report("loading the language model", None)
@@ -93,7 +99,7 @@ def load_for(dictionary: Dictionary, report: Report) -> LanguageModel:
 
 
 def state(dictionary: Dictionary) -> str:
-    """How far a dictionary's model is, in a few words; "not here" when it is gone."""
+    """Return the state of a dictionary's model in a few words; "not here" if it cannot be found."""
     try:
         return models().state(model_of(dictionary))
     except ModelError:
@@ -101,13 +107,13 @@ def state(dictionary: Dictionary) -> str:
 
 
 def is_ready(dictionary: Dictionary) -> bool:
-    """Whether a dictionary's model is loaded."""
+    """Return whether a dictionary's model is loaded."""
     return state(dictionary).startswith("ready")
 
 
-def is_here(dictionary: Dictionary | Entry) -> bool:
-    """Whether the model can be loaded without asking a network: a folder here, or in the Hub's
-    cache.
+def is_local(dictionary: Dictionary | Entry) -> bool:
+    """Return whether the model can be loaded without a network: from a folder on this machine, or
+    from the cache of the Hub.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -119,34 +125,36 @@ def is_here(dictionary: Dictionary | Entry) -> bool:
 
 
 def estimate(dictionary: Dictionary, seconds: float) -> str:
-    """How long work of a dictionary's model takes, in a sentence or two. seconds: once it is
-    loaded.
+    """Return how long work with a dictionary's model takes, in a sentence or two.
+
+    seconds: the estimate for the work itself, without loading the model.
     """
     if is_ready(dictionary):
-        return f"It takes {estimates.spoken(seconds)}."
-    if is_here(dictionary):
+        return f"It takes {estimates.duration_text(seconds)}."
+    if is_local(dictionary):
         total = estimates.loading_model(dictionary) + seconds
-        return f"The model is loaded first. It takes {estimates.spoken(total)}."
+        return f"The model is loaded first. It takes {estimates.duration_text(total)}."
     return "The model is downloaded first, which may take minutes."
 
 
 def place_state(dictionary: Dictionary) -> None:
-    """Makes room for the model's line, in the side bar, and draws it."""
+    """Create the placeholder for the model's state in the side bar, and draw the state there."""
     st.session_state[_PLACE] = st.empty()
     show_state(dictionary)
 
 
 def show_state(dictionary: Dictionary) -> None:
-    """Draws the model's line as it is now into its place, if there is one.
+    """Draw the current state of the model into its placeholder, if there is one.
 
-    A fragment that runs alone cannot draw there: the next run of the whole page does.
+    Streamlit does not let a fragment that reruns alone draw into the side bar; the state is then
+    updated by the next run of the page.
     """
-    place, text = st.session_state.get(_PLACE), state(dictionary)
-    if place is None:
+    placeholder, text = st.session_state.get(_PLACE), state(dictionary)
+    if placeholder is None:
         return
     dot = f'<span class="ep-sw" style="--c:{COLORS.get(text, READY)};margin:0"></span>'
     with suppress(StreamlitInvalidLayoutContextError):
-        place.html(
+        placeholder.html(
             '<hr class="ep-hr"><div class="ep-k" style="margin-bottom:.3em">Model</div>'
             f'<div class="ep-row">{dot}<span>{escape(text)}</span></div>'
         )

@@ -1,7 +1,7 @@
-"""One prompt read by the model of a dictionary, and what the dictionary and its siblings at other
-layers say of it.
+"""Readings: a prompt run through the model of a dictionary, and its tokens assigned to regions of
+the dictionary and of its siblings at other layers.
 
-Knows the shelf and the model; draws nothing but the spinner of a model that is being loaded.
+A reading that takes long starts only after the visitor has confirmed it.
 """
 
 from __future__ import annotations
@@ -25,32 +25,33 @@ from pages.shared.jobs import AT_ONCE_S
 from pages.shared.store import Store
 
 LONGEST = 1024
-"""Tokens read at most; what is cut is said."""
+"""Tokens read at most; pages report a text that was cut."""
 MOST_READINGS = 24
 CHARACTERS_A_TOKEN, TEMPLATE_TOKENS = 3.5, 20
-"""Guesses, for how long a reading takes."""
-_ASKED = "reading_asked"
+"""Guesses, for the estimate of how long a reading takes."""
+_CONFIRMED = "reading_asked"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be read: a text, or one user turn (with a system message, if any) through the chat
-    template.
-    """
+    """A text to read, or a user turn (with a system message, if any) for the chat template."""
 
     text: str
     chat: bool = False
     system: str = ""
 
     def messages(self) -> list[dict[str, str]]:
+        """Return the messages of a chat request."""
         system = [{"role": "system", "content": self.system}] if self.system.strip() else []
         return [*system, {"role": "user", "content": self.text}]
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A reading by the open dictionary, and the same tokens at the family's other layers, where
-    there are any.
+    """A reading by one dictionary, and the regions of the same tokens at the family's layers.
+
+    path: what `ep.views.prompt.path` returns for `layers`. foreign_tokenizer: whether the model's
+    tokenizer is not the one that the dictionary was built with.
     """
 
     reading: view.Reading
@@ -59,97 +60,99 @@ class Result:
     foreign_tokenizer: bool
 
 
-def reading_of(key: str, dictionary: Dictionary, request: Request) -> Result | None:
-    """The reading of a request by the dictionary with this key.
+def reading_or_offer(key: str, dictionary: Dictionary, request: Request) -> Result | None:
+    """Return the reading of a request by the dictionary with this key.
 
-    Where it is not at hand there is a button that asks for it, beside how long it takes, and None.
-    ModelError when the model is missing or another's.
+    Where it is not available, return None and draw a button that confirms it, beside an estimate
+    of the time. Raises ModelError when the model is missing or not that of the dictionary.
     """
-    results = at_hand(key, dictionary, request)
+    results = available(key, dictionary, request)
     if results is None:
         _offer(key, dictionary, request)
         return None
     return results[0]
 
 
-def at_hand(key: str, dictionary: Dictionary, *requests: Request) -> tuple[Result, ...] | None:
-    """The readings of these requests, or None where they are not all at hand; draws no offer.
+def available(key: str, dictionary: Dictionary, *requests: Request) -> tuple[Result, ...] | None:
+    """Return the readings of these requests, or None where they are not all available.
 
-    At hand is what is known, what this visitor asked for (`ask`), and what takes no longer than a
-    moment. ModelError when the model is missing or another's.
+    A reading is available when it is stored, when this visitor has confirmed it (`confirm`), or
+    when it takes at most `AT_ONCE_S`; it is then made here if necessary. Raises ModelError when
+    the model is missing or not that of the dictionary.
     """
     names = {request: _name(key, request) for request in requests}
-    results = {r: _known(key, dictionary, r) for r in names}
-    asked: set[str] = st.session_state.get(_ASKED, set())
+    results = {request: _stored(key, dictionary, request) for request in names}
+    confirmed: set[str] = st.session_state.get(_CONFIRMED, set())
     missing = [request for request, result in results.items() if result is None]
-    unasked = [request for request in missing if names[request] not in asked]
+    unconfirmed = [request for request in missing if names[request] not in confirmed]
     if missing:
-        model_of(dictionary)  # one that is gone is said before a button is offered
-    if unasked and _seconds(dictionary, *unasked) > AT_ONCE_S:
+        model_of(dictionary)  # raises for a missing model, before a button is offered
+    if unconfirmed and _seconds(dictionary, *unconfirmed) > AT_ONCE_S:
         return None
     for request in missing:
         results[request] = readings().put(names[request], read_request(key, dictionary, request))
-        asked.discard(names[request])
+        confirmed.discard(names[request])
     return tuple(result for r in requests if (result := results[r]) is not None)
 
 
-def ask(key: str, *requests: Request) -> None:
-    """Says that the visitor wants these readings, however long they take; for callbacks and
-    forms.
+def confirm(key: str, *requests: Request) -> None:
+    """Record, from a callback or form, that the visitor wants these readings however long they
+    take.
     """
-    asked: set[str] = st.session_state.setdefault(_ASKED, set())
-    asked.update(_name(key, request) for request in requests)
+    confirmed: set[str] = st.session_state.setdefault(_CONFIRMED, set())
+    confirmed.update(_name(key, request) for request in requests)
 
 
 @st.cache_resource(show_spinner=False)
 def readings() -> Store:
-    """The newest readings, for all visitors."""
+    """Return the store of the newest readings, which all visitors share."""
     return Store(MOST_READINGS)
 
 
-def _known(key: str, dictionary: Dictionary, request: Request) -> Result | None:
-    """A reading made before, or bundled with the demo."""
+def _stored(key: str, dictionary: Dictionary, request: Request) -> Result | None:
+    """Return a reading that was made before or is bundled with the demo, or None."""
     name = _name(key, request)
-    known: Result | None = readings().get(name)
-    if known is None and (known := _stored(key, dictionary, request)) is not None:
-        readings().put(name, known)
-    return known
+    result: Result | None = readings().get(name)
+    if result is None and (result := _bundled(key, dictionary, request)) is not None:
+        readings().put(name, result)
+    return result
 
 
 def _name(key: str, request: Request) -> str:
-    """What the store calls the reading of a request by the dictionary as its file is now."""
+    """Return the key in `readings` of a request to a dictionary, as its file is now."""
     text = repr((loading.fingerprint(key), request)).encode("utf-8", "replace")
     return blake2b(text, digest_size=12).hexdigest()
 
 
 def _seconds(dictionary: Dictionary, *requests: Request) -> float:
-    """How long readings take, the loading of their model included."""
+    """Return the seconds that readings take, the loading of their model included."""
     load = 0.0 if models.is_ready(dictionary) else estimates.loading_model(dictionary)
-    tokens = token_count(*(request.text for request in requests))
+    tokens = estimated_tokens(*(request.text for request in requests))
     return load + estimates.reading(dictionary, tokens)
 
 
-def token_count(*texts: str) -> float:
-    """About how many tokens are read of these texts, each as a chat turn."""
+def estimated_tokens(*texts: str) -> float:
+    """Return an estimate of how many tokens are read of these texts, each as a chat turn."""
     counts = (len(text) / CHARACTERS_A_TOKEN + TEMPLATE_TOKENS for text in texts)
     return sum(min(LONGEST, count) for count in counts)
 
 
 def seconds_until(key: str, dictionary: Dictionary, request: Request) -> float:
-    """How long until a reading is here: 0 where it is known, or this visitor asked for it."""
-    asked = st.session_state.get(_ASKED, set())
-    if _known(key, dictionary, request) is not None or _name(key, request) in asked:
+    """Return the seconds that a reading takes: 0 if it is stored or this visitor confirmed it."""
+    confirmed = st.session_state.get(_CONFIRMED, set())
+    if _stored(key, dictionary, request) is not None or _name(key, request) in confirmed:
         return 0.0
     return _seconds(dictionary, request)
 
 
 def estimate(dictionary: Dictionary, *requests: Request) -> str:
-    """How long these readings take, in a sentence or two."""
-    tokens = token_count(*(request.text for request in requests))
+    """Return how long these readings take, in a sentence or two."""
+    tokens = estimated_tokens(*(request.text for request in requests))
     return models.estimate(dictionary, estimates.reading(dictionary, tokens))
 
 
 def _offer(key: str, dictionary: Dictionary, request: Request) -> None:
+    """Draw a button that confirms a reading, beside an estimate of the time."""
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
         messages.quiet(estimate(dictionary, request))
         st.button(
@@ -157,13 +160,16 @@ def _offer(key: str, dictionary: Dictionary, request: Request) -> None:
             icon=":material/play_arrow:",
             type="primary",
             key=f"reading_ask {_name(key, request)}",
-            on_click=ask,
+            on_click=confirm,
             args=(key, request),
         )
 
 
 def read_request(key: str, dictionary: Dictionary, request: Request) -> Result:
-    """The reading itself, made now."""
+    """Return the reading of a request, which is made now.
+
+    Raises ModelError when the model is missing or not that of the dictionary.
+    """
     model = models.language_model(dictionary)
     if model.width != dictionary.width or dictionary.layer is None:
         raise ModelError(
@@ -173,13 +179,13 @@ def read_request(key: str, dictionary: Dictionary, request: Request) -> Result:
     siblings = _siblings(key, dictionary)
     layers = [layer for layer in siblings if layer < model.n_layers or layer == dictionary.layer]
     prompt = request.messages() if request.chat else request.text
-    with estimates.rates().measured(f"read {model_of(dictionary)}", token_count(request.text)):
+    with estimates.rates().measured(f"read {model_of(dictionary)}", estimated_tokens(request.text)):
         activations = read_prompt(model, prompt, layers, LONGEST)
     return _result(dictionary, siblings, activations)
 
 
-def _stored(key: str, dictionary: Dictionary, request: Request) -> Result | None:
-    """The reading of one of the demo's examples, whose activations are bundled; else None."""
+def _bundled(key: str, dictionary: Dictionary, request: Request) -> Result | None:
+    """Return the reading of one of the demo's examples, whose activations are bundled, or None."""
     if not loading.is_demo(dictionary) or request.system:
         return None
     example = Example(Path(model_of(dictionary)).name, request.text, request.chat)
@@ -197,8 +203,8 @@ def _examples() -> dict[Example, PromptActivations]:
 def _result(
     dictionary: Dictionary, siblings: dict[int, Dictionary], activations: PromptActivations
 ) -> Result:
-    """What the dictionary and its siblings make of a prompt's activations."""
-    assert dictionary.layer is not None  # or nothing could have been read
+    """Return the result for a prompt's activations, with its regions at the siblings' layers."""
+    assert dictionary.layer is not None  # activations can only be read at a known layer
     reading = view.reading(
         dictionary,
         activations.tokens,
@@ -218,8 +224,8 @@ def _result(
 
 
 def _siblings(key: str, dictionary: Dictionary) -> dict[int, Dictionary]:
-    """The family's dictionaries of this percentile and width by layer, this one among them; a
-    damaged sibling is left out.
+    """Return the dictionaries of the family with this percentile and width by layer, this one
+    included; damaged ones are left out.
     """
     entry = loading.find(key)
     siblings = {} if dictionary.layer is None else {dictionary.layer: dictionary}

@@ -1,22 +1,23 @@
-// A text box that sends what is typed while it is typed. data: { value, echo, placeholder, label }
-// Every text sent has a number; Python answers with the number it saw last (echo). As long as it lags behind the box,
-// the box is right and what Python says is old: no letter typed during a rerun is lost, and the caret never moves.
+// A text box that sends its text while the visitor types. data: { value, echo, placeholder, label }
+// Every message has a number, and Python returns the number of the last one it received (echo). While that number is
+// smaller than the box's own, Python's value is out of date and is ignored: no letter typed during a rerun is lost, and
+// the caret does not move.
 
 const PAUSE_MS = 150;
 const boxes = new WeakMap();
 
 const create = (parentElement, first) => {
   const root = parentElement.querySelector(".search");
-  const box = { root, input: root.querySelector("input"), clear: root.querySelector("button"), number: first, timer: 0, said: null };
+  const box = { root, input: root.querySelector("input"), clear: root.querySelector("button"), number: first, timer: 0, sent: null };
   const show = () => (box.clear.hidden = box.input.value === "");
   box.show = show;
   box.send = () => {
     clearTimeout(box.timer);
     box.timer = 0;
-    if (box.input.value === box.said) return;
-    box.said = box.input.value;
+    if (box.input.value === box.sent) return;
+    box.sent = box.input.value;
     box.number += 1;
-    box.post({ text: box.said, number: box.number });
+    box.post({ text: box.sent, number: box.number });
   };
   const empty = () => {
     box.input.value = "";
@@ -52,9 +53,9 @@ export default function ({ parentElement, data, setStateValue }) {
   box.input.placeholder = data.placeholder;
   box.input.setAttribute("aria-label", data.label);
   const settled = box.timer === 0 && data.echo >= box.number;
-  if (box.said === null || (settled && data.value.trim() !== box.input.value.trim())) {
-    box.input.value = data.value; // the page opened with it, or changed it by itself
-    box.said = data.value;
+  if (box.sent === null || (settled && data.value.trim() !== box.input.value.trim())) {
+    box.input.value = data.value; // the initial value, or one that the page has set
+    box.sent = data.value;
   }
   box.number = Math.max(box.number, data.echo);
   box.show();

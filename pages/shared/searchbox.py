@@ -1,7 +1,7 @@
-"""A search box that sends its text while one types, and never takes a letter back.
+"""A search box that sends its text while the visitor types.
 
-The browser side is `searchbox.js` and `searchbox.css`. Inside a fragment only the fragment runs
-again. Knows nothing of what is searched.
+Letters typed while the page reruns are never lost. The browser side is `searchbox.js` and
+`searchbox.css`. Inside a fragment, only the fragment reruns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import streamlit as st
 from pages.shared.components import Component
 
 LONGEST = 4000
-"""Characters taken from the box; a pasted text may be a whole paragraph."""
+"""Characters used of the text in the box; a pasted text may be a whole paragraph."""
 _HTML = """<div class="search" role="search">
 <svg viewBox="0 0 24 24" stroke-width="2" aria-hidden="true">
 <circle cx="10" cy="10" r="6"/><path d="M15 15l5 5"/></svg>
@@ -33,31 +33,31 @@ def searchbox(
     height: int | Literal["content"] = "content",
     label: str = "Search",
 ) -> str:
-    """Draws the box and returns its text as it is now, at most `LONGEST` characters.
+    """Draw the box and return its current text, at most `LONGEST` characters.
 
-    value: what the box holds at first; a later change of it changes the box. A page may keep the
-    text itself (then give what `on_change` said) or rely on what is returned. on_change: called
-    with the text before the page or the fragment runs again. Text is sent 150 ms after the last
-    key, at once on Enter; Escape empties the box.
+    value: the text at first; when it changes later, the box changes to it. A page may store the
+    text itself (and then pass the text that `on_change` received) or use the return value.
+    on_change: called with the text before the page or the fragment reruns. The text is sent 150 ms
+    after the last key, or immediately on Enter; Escape clears the box.
     """
-    typed = (st.session_state.get(key) or {}).get("typed") or {}
-    echo, last = int(typed.get("number", 0)), st.session_state.get(f"{key} drawn")
-    if not typed or last is None:
-        text = _text(typed) if typed else value
-    elif echo != last.echo:
-        text = _text(typed)
+    message = (st.session_state.get(key) or {}).get("typed") or {}
+    echo, previous = int(message.get("number", 0)), st.session_state.get(f"{key} drawn")
+    if not message or previous is None:
+        text = _text(message) if message else value
+    elif echo != previous.echo:
+        text = _text(message)
     else:
-        text = last.text if value == last.value else value
-    st.session_state[f"{key} drawn"] = _Drawn(value, text, echo)
+        text = previous.text if value == previous.value else value
+    st.session_state[f"{key} drawn"] = _Previous(value, text, echo)
     data = {"value": text, "echo": echo, "placeholder": placeholder, "label": label}
-    tell = on_change or (lambda text: None)
-    _BOX(key, data, {"typed": lambda typed: tell(_text(typed))}, height=height)
+    listener = on_change or (lambda text: None)
+    _BOX(key, data, {"typed": lambda message: listener(_text(message))}, height=height)
     return text
 
 
-class _Drawn(NamedTuple):
-    """How the box was drawn last: what the page asked for, what it held, and the number of the text
-    seen.
+class _Previous(NamedTuple):
+    """The box in the previous run: the page's `value`, the text in the box, and the number of the
+    last message from the browser.
     """
 
     value: str
@@ -65,5 +65,5 @@ class _Drawn(NamedTuple):
     echo: int
 
 
-def _text(typed: dict[str, Any]) -> str:
-    return str(typed.get("text", ""))[:LONGEST]
+def _text(message: dict[str, Any]) -> str:
+    return str(message.get("text", ""))[:LONGEST]

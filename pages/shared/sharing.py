@@ -1,8 +1,7 @@
-"""One quiet row on every page: its tables as files, the code that makes the view, the link that
-restores it.
+"""The row of every page that exports its tables, shows its code, and copies its link.
 
-Files are made when they are asked for, never before. Knows the open dictionary, whose provenance
-goes into every file.
+Files are generated when their download is clicked, never before. Every table contains the
+provenance of the open dictionary.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ FILES = {
     "saelens.zip": "SAELens directory (ZIP)",
     "neuronpedia-features.json": "Neuronpedia features (JSON)",
 }
-"""What ready-made files are called; others by their file names."""
+"""The names, on screen, of files that are not tables; others appear by their file names."""
 Tables = Mapping[str, Callable[[], pa.Table]]
 Files = Mapping[str, Callable[[], bytes]]
 
 
 def bar(key: str, tables: Tables | None = None, code: str = "", files: Files | None = None) -> None:
-    """Draws the row: "Export", "Show the code", "Copy link"; what is empty is left out.
+    """Draw the row with "Export", "Show the code" and "Copy link", without those that are empty.
 
-    key: of this bar, unique over all pages. tables: by the name a reader sees, plain words of ours;
-    each function is called when its download is clicked, outside the page's run: it must know all
-    it needs, and no `st`. code: Python that runs as shown. files: ready-made downloads by file
-    name.
+    key: of this row, unique among all pages. tables: functions by the name of their table on
+    screen, which must not contain text from files. A function is called when its download is
+    clicked, outside the page's run, so it must not use `st`. code: Python that runs as shown.
+    files: functions that return other downloads, by file name.
     """
     with st.container(
         horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="medium"
@@ -58,20 +57,23 @@ def bar(key: str, tables: Tables | None = None, code: str = "", files: Files | N
 
 
 def _export(key: str, tables: Tables, files: Files) -> None:
-    found = state.open_now()
+    """Draw the download buttons, in the popover."""
+    opened = state.opened_or_none()
     if tables:
-        chosen = next(iter(tables))
+        title = next(iter(tables))
         if len(tables) > 1:
-            chosen = st.radio("Table", list(tables), key=f"{key} table") or chosen
+            title = st.radio("Table", list(tables), key=f"{key} table") or title
         else:
-            messages.quiet(chosen)
-        about = export.provenance(found.dictionary, table=chosen) if found else {"table": chosen}
+            messages.quiet(title)
+        provenance = (
+            export.provenance(opened.dictionary, table=title) if opened else {"table": title}
+        )
         with st.container(horizontal=True, gap="small"):
             for name, kind in export.FORMATS.items():
                 st.download_button(
                     kind.title,
-                    partial(_made, tables[chosen], name, about),
-                    file_name=export.file_name(about, name),
+                    partial(_table_bytes, tables[title], name, provenance),
+                    file_name=export.file_name(provenance, name),
                     mime=kind.mime,
                     key=f"{key} {name}",
                     on_click="ignore",
@@ -83,11 +85,14 @@ def _export(key: str, tables: Tables, files: Files) -> None:
         )
 
 
-def _made(table: Callable[[], pa.Table], name: str, about: Mapping[str, Any]) -> bytes:
-    return export.write(table(), name, about)
+def _table_bytes(
+    make: Callable[[], pa.Table], format_: str, provenance: Mapping[str, Any]
+) -> bytes:
+    return export.write(make(), format_, provenance)
 
 
 def _code(code: str) -> None:
+    """Draw the code, in the popover."""
     messages.quiet("Python that gives what this page shows; run it where EP Explorer is installed.")
     st.code(code, language="python", width=620)
 

@@ -1,11 +1,11 @@
-"""One selection (dictionary, region, second region, prompt) through all pages, and each page's own
-settings, mirrored in the URL.
+"""The state of a session: the selection that all pages share (dictionary, region, second region,
+prompt) and the settings of each page, both mirrored in the URL.
 
-The URL wins at the start of every run, so a link restores the view; navigation drops it, and then
-the session wins and writes it back. Widgets lose their state between pages: the canonical values
-live in the session under keys of our own. A page's *settings* are a frozen dataclass of its own
-(`pages.shared.links`); a link carries the selection and the settings of the page it leads to, and
-no other page's. Knows nothing of what is drawn.
+At the start of every run the URL takes precedence over the session, so a link restores its view.
+Navigation clears the URL; the session is then used, and written back to the URL. Streamlit discards
+the values of widgets when the visitor changes the page, so the session holds them under keys of its
+own. The *settings* of a page are a frozen dataclass (`pages.shared.links`). A link contains the
+selection and the settings of the page it leads to, and those of no other page.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from ep.views.tables import opening_region
 from pages.shared import links, loading
 
 PARAMETERS = {"dictionary": "d", "region": "r", "second": "b", "prompt": "q"}
-"""Each part of the selection and its name in the URL."""
+"""The name of each part of the selection in the URL."""
 S = TypeVar("S")
 _SELECTION, _SETTINGS = "state_selection", "state_settings"
-_ARRIVED, _SHOWN = "state_arrived", "state_shown"
-_NOTES, _TAKEN, _TURN = "state_notes", "state_notes_taken", "state_turn"
+_QUERY, _PAGE_SETTINGS = "state_arrived", "state_shown"
+_NOTES, _DRAWN_NOTES, _SCHEDULED = "state_notes", "state_notes_taken", "state_turn"
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is being looked at.
+    """The selection of a session.
 
-    dictionary: key on the shelf, None when nothing could be opened. region: id of the selected
-    region, None only with no dictionary. second: id of the region held as B, or None. prompt: the
-    text on the Prompt page, or None.
+    dictionary: its key on the shelf, or None when nothing could be opened. region: the id of the
+    selected region; None only without a dictionary. second: the id of the second region, B on the
+    Between page, or None. prompt: the text on the Prompt page, or None.
     """
 
     dictionary: str | None = None
@@ -46,7 +46,7 @@ class Selection:
 
 
 class Opened(NamedTuple):
-    """The open dictionary, its key on the shelf, and what is selected in it."""
+    """The open dictionary, its key on the shelf, and the rest of the selection."""
 
     key: str
     dictionary: Dictionary
@@ -56,38 +56,41 @@ class Opened(NamedTuple):
 
 
 class NothingOpen(RequestError):
-    """A page needs a dictionary and none is open; `pages.shared.frame` draws the way to one."""
+    """Raised when a page needs a dictionary and none is open; `pages.shared.frame` handles it."""
 
 
 def current() -> Selection:
-    """The selection of this session."""
+    """Return the selection of this session."""
     return st.session_state.get(_SELECTION, Selection())
 
 
 def opened() -> Opened:
-    """The open dictionary and what is selected in it. NothingOpen when there is none."""
-    found = open_now()
-    if found is None:
+    """Return the open dictionary and the selection. Raises NothingOpen when there is none."""
+    result = opened_or_none()
+    if result is None:
         raise NothingOpen("no dictionary is open: choose one in the Library")
-    return found
+    return result
 
 
-def open_now() -> Opened | None:
-    """The same, or None when nothing is open."""
-    now = current()
-    if now.dictionary is None or now.region is None:
+def opened_or_none() -> Opened | None:
+    """Return the open dictionary and the selection, or None when no dictionary is open."""
+    selection = current()
+    if selection.dictionary is None or selection.region is None:
         return None
-    dictionary = loading.dictionary(now.dictionary)
-    return Opened(now.dictionary, dictionary, now.region, now.second, now.prompt)
+    dictionary = loading.dictionary(selection.dictionary)
+    return Opened(
+        selection.dictionary, dictionary, selection.region, selection.second, selection.prompt
+    )
 
 
-def change(**parts: Any) -> Selection:
-    """Replaces parts of the selection, in the session and in the URL; call it from callbacks, pages
-    and fragments.
+def update_selection(**parts: Any) -> Selection:
+    """Replace parts of the selection in the session and in the URL, and return the selection.
+
+    May be called from callbacks, pages and fragments.
     """
     new = replace(current(), **parts)
     st.session_state[_SELECTION] = new
-    mirror()
+    write_url()
     return new
 
 
@@ -95,30 +98,30 @@ def change(**parts: Any) -> Selection:
 
 
 def settings(kind: type[S]) -> S:
-    """The settings of this class as link and session say; from here on they are in this page's
-    link.
+    """Return the settings of this class, and include them in this page's link from now on.
 
-    kind: a frozen dataclass made of the fields of `pages.shared.links`.
+    Parameters in the URL take precedence over the session. kind: a frozen dataclass whose fields
+    are made by `pages.shared.links`.
     """
-    kept: dict[str, Any] = st.session_state.setdefault(_SETTINGS, {})
-    name, shown = _name(kind), st.session_state.setdefault(_SHOWN, {})
-    if name not in shown:
-        shown[name] = kind
-        arrived = st.session_state.get(_ARRIVED, {})
-        kept[name] = links.codec(kind).parse(arrived, kept.get(name))
-    return kept[name]  # type: ignore[no-any-return]
+    stored: dict[str, Any] = st.session_state.setdefault(_SETTINGS, {})
+    name, on_page = _name(kind), st.session_state.setdefault(_PAGE_SETTINGS, {})
+    if name not in on_page:
+        on_page[name] = kind
+        query = st.session_state.get(_QUERY, {})
+        stored[name] = links.codec(kind).parse(query, stored.get(name))
+    return stored[name]  # type: ignore[no-any-return]
 
 
-def keep(kind: type[S], /, **parts: Any) -> S:
-    """Replaces parts of a page's settings, in the session and in the URL; returns them."""
-    return put(replace(settings(kind), **parts))  # type: ignore[type-var]
+def update_settings(kind: type[S], /, **parts: Any) -> S:
+    """Replace parts of a page's settings in the session and in the URL, and return the settings."""
+    return put_settings(replace(settings(kind), **parts))  # type: ignore[type-var]
 
 
-def put(value: S) -> S:
-    """Keeps a page's settings as they are given, in the session and in the URL."""
+def put_settings(value: S) -> S:
+    """Store a page's settings in the session and in the URL, and return them."""
     settings(type(value))
     st.session_state[_SETTINGS][_name(type(value))] = value
-    mirror()
+    write_url()
     return value
 
 
@@ -130,36 +133,36 @@ def _name(kind: type[Any]) -> str:
 
 
 def select_region(region: int) -> None:
-    """Selects a region of the open dictionary everywhere; an id it does not have leaves a note and
-    changes nothing.
-    """
-    found = open_now()
-    if found is None:
+    """Select a region of the open dictionary; an id that does not exist leaves a note instead."""
+    open_ = opened_or_none()
+    if open_ is None:
         return
     try:
-        change(region=found.dictionary.check(int(region)))
+        update_selection(region=open_.dictionary.check(int(region)))
     except EPError as error:
         note(str(error))
 
 
 def open_dictionary(key: str, region: int | None = None) -> None:
-    """Opens the dictionary with this key. A damaged file leaves a note, and what was open stays
-    open.
+    """Open the dictionary with this key; a damaged file leaves a note and changes nothing.
 
-    region: the region to select; by default the one nearest to the region selected so far when both
-    dictionaries are of one family and layer (one space, one centre), else the dictionary's opening
-    region.
+    region: the region to select. The default is the region nearest to the one selected before, if
+    both dictionaries are of the same family and layer and therefore share space and centre, and
+    otherwise the dictionary's opening region.
     """
-    change(**_opening(key, region))
+    update_selection(**_selection_of(key, region))
 
 
-def _opening(key: str, region: int | None = None) -> dict[str, Any]:
-    """The parts of the selection that open a dictionary; none, and a note, where it is damaged."""
+def _selection_of(key: str, region: int | None = None) -> dict[str, Any]:
+    """Return the parts of the selection that open a dictionary.
+
+    They are empty, and a note is left, where the file is damaged.
+    """
     try:
         new = loading.dictionary(key)
-        before = open_now()
-        if region is None and before is not None:
-            region = _carried(before, new)
+        previous = opened_or_none()
+        if region is None and previous is not None:
+            region = _nearest_region(previous, new)
         region = opening_region(new) if region is None else new.check(region)
     except EPError as error:
         note(str(error))
@@ -168,31 +171,33 @@ def _opening(key: str, region: int | None = None) -> dict[str, Any]:
 
 
 def goto(page: str, **parts: Any) -> NoReturn:
-    """Turns to a page with the selection (changed by `parts`) in its URL. Not for callbacks."""
+    """Switch to a page, with parts of the selection changed. Not for callbacks."""
     new = replace(current(), **parts)
     st.session_state[_SELECTION] = new
-    st.switch_page(f"pages/{page}/page.py", query_params=_selected(new))
+    st.switch_page(f"pages/{page}/page.py", query_params=_selection_query(new))
 
 
 def forward(page: str) -> NoReturn:
-    """Turns to a page with everything that is in the URL, its settings too. Not for callbacks."""
-    query = st.session_state.get(_ARRIVED, {}) | _selected(current())
+    """Switch to a page with all parameters of the current URL. Not for callbacks."""
+    query = st.session_state.get(_QUERY, {}) | _selection_query(current())
     st.switch_page(f"pages/{page}/page.py", query_params=query)
 
 
-def turn(page: str = "", **parts: Any) -> None:
-    """From a callback: the run that follows turns to this page, with parts of the selection
-    changed; without a page it draws the whole page anew, where a fragment alone would run.
+def schedule(page: str = "", **parts: Any) -> None:
+    """Make the next run switch to a page with parts of the selection changed, or rerun in full.
+
+    For callbacks, in which Streamlit can neither switch pages nor rerun. Without a page, the whole
+    page reruns even if the callback belongs to a fragment, which would otherwise rerun alone.
     """
-    st.session_state[_TURN] = (page, parts)
+    st.session_state[_SCHEDULED] = (page, parts)
 
 
-def take_turn(in_fragment: bool) -> None:
-    """Does what `turn` asked for, where a run or a fragment begins."""
-    asked: tuple[str, dict[str, Any]] | None = st.session_state.pop(_TURN, None)
-    if asked is None:
+def run_scheduled(in_fragment: bool) -> None:
+    """Do what `schedule` requested; called at the start of a page or fragment."""
+    scheduled: tuple[str, dict[str, Any]] | None = st.session_state.pop(_SCHEDULED, None)
+    if scheduled is None:
         return
-    page, parts = asked
+    page, parts = scheduled
     if page:
         goto(page, **parts)
     if in_fragment:
@@ -200,19 +205,20 @@ def take_turn(in_fragment: bool) -> None:
 
 
 def note(text: str) -> None:
-    """Leaves one sentence for the head of the page that is drawn next."""
+    """Leave a sentence for the head of the next page that is drawn."""
     st.session_state.setdefault(_NOTES, []).append(text)
 
 
 def take_notes() -> list[str]:
-    """The sentences left since the last call."""
-    st.session_state[_TAKEN] = st.session_state.pop(_NOTES, [])
-    return st.session_state[_TAKEN]
+    """Return the sentences left since the last call, and clear them."""
+    st.session_state[_DRAWN_NOTES] = st.session_state.pop(_NOTES, [])
+    return st.session_state[_DRAWN_NOTES]
 
 
 def rerun() -> NoReturn:
-    """Starts the page again without losing what its head had just said."""
-    st.session_state[_NOTES] = st.session_state.pop(_TAKEN, []) + st.session_state.get(_NOTES, [])
+    """Rerun the page and show the notes of its head again, since this run's head is discarded."""
+    notes = st.session_state.pop(_DRAWN_NOTES, [])
+    st.session_state[_NOTES] = notes + st.session_state.get(_NOTES, [])
     st.rerun()
 
 
@@ -220,43 +226,46 @@ def rerun() -> NoReturn:
 
 
 def synchronise() -> None:
-    """Brings URL and session together at the start of a run; what the URL has wrong becomes a note,
+    """Read the URL into the session at the start of a run; an invalid part of it becomes a note,
     never an error.
     """
     query = st.query_params.to_dict()
-    asked = {name: query.pop(short, None) for name, short in PARAMETERS.items()}
-    st.session_state[_ARRIVED], st.session_state[_SHOWN] = query, {}
-    if asked["dictionary"] and loading.find(asked["dictionary"]) is None:
-        note(_unknown(asked["dictionary"]))
-        asked |= {"dictionary": None, "region": None, "second": None}
-    key = asked["dictionary"] or current().dictionary
+    linked = {name: query.pop(short, None) for name, short in PARAMETERS.items()}
+    st.session_state[_QUERY], st.session_state[_PAGE_SETTINGS] = query, {}
+    if linked["dictionary"] and loading.find_linked(linked["dictionary"]) is None:
+        note(_unknown(linked["dictionary"]))
+        linked |= {"dictionary": None, "region": None, "second": None}
+    key = linked["dictionary"] or current().dictionary
     if loading.find(key) is None:
-        key = first.key if (first := loading.opening()) else None
+        key = entry.key if (entry := loading.default_entry()) else None
     if key != current().dictionary:
         _select(dictionary=None, region=None, second=None)
-        _select(**({} if key is None else _opening(key)))
-    if (found := open_now()) is not None:
+        _select(**({} if key is None else _selection_of(key)))
+    if (open_ := opened_or_none()) is not None:
         for name in ("region", "second"):
-            _select(**{name: _region(found.dictionary, asked[name], getattr(found, name))})
-    _select(prompt=asked["prompt"] or current().prompt)
+            _select(**{name: _region(open_.dictionary, linked[name], getattr(open_, name))})
+    _select(prompt=linked["prompt"] or current().prompt)
 
 
 def _select(**parts: Any) -> None:
-    """Changes the selection while the page is not there yet whose settings the URL holds."""
+    """Replace parts of the selection without writing the URL.
+
+    The page has not read its settings from the URL yet, so writing it would remove them.
+    """
     st.session_state[_SELECTION] = replace(current(), **parts)
 
 
-def mirror() -> None:
-    """Writes the selection and the settings of this page into the URL."""
-    kept, query = st.session_state.get(_SETTINGS, {}), _selected(current())
-    for name, kind in st.session_state.get(_SHOWN, {}).items():
-        query |= links.codec(kind).query(kept[name])
+def write_url() -> None:
+    """Write the selection and the settings of this page to the URL."""
+    stored, query = st.session_state.get(_SETTINGS, {}), _selection_query(current())
+    for name, kind in st.session_state.get(_PAGE_SETTINGS, {}).items():
+        query |= links.codec(kind).query(stored[name])
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
 
 
-def _selected(selection: Selection) -> dict[str, str]:
-    """The selection as URL parameters; a prompt that is too long is left out."""
+def _selection_query(selection: Selection) -> dict[str, str]:
+    """Return the selection as URL parameters, without a prompt that is too long."""
     parts = {name: getattr(selection, name) for name in PARAMETERS}
     if parts["prompt"] and len(parts["prompt"]) > links.LONGEST:
         parts["prompt"] = None
@@ -264,46 +273,48 @@ def _selected(selection: Selection) -> dict[str, str]:
 
 
 def _unknown(key: str) -> str:
-    """Why a link's dictionary cannot be opened, and what is shown instead."""
+    """Return why the dictionary of a link cannot be opened, and what is shown instead."""
     instead = "Another one is shown: choose in the side bar."
     broken = next((entry for entry in loading.shelf().broken if entry.key == key), None)
     if broken is not None:
         return f"That file cannot be read ({broken.error}). {instead}"
     if (published := resolve_key(key)) is not None:
-        named = f"{published.short}, layer {published.layer}, p = {published.percentile}"
+        name = f"{published.short}, layer {published.layer}, p = {published.percentile}"
         return (
-            f"{named} is a published dictionary that is not here yet: get it in the Library. "
+            f"{name} is a published dictionary that is not here yet: get it in the Library. "
             "Another one is shown."
         )
     return f"No dictionary called {key[:80]!r} is on the shelf. {instead}"
 
 
-def _region(dictionary: Dictionary, asked: str | None, otherwise: int | None) -> int | None:
-    """The region a URL asks for, or the other one with a note."""
-    if not asked:
-        return otherwise
-    if (region := links.whole_number(asked, len(dictionary))) is not None:
-        return region
-    known = f"this dictionary has regions 0 to {len(dictionary) - 1:,}"
-    instead = "" if otherwise is None else f" Region {otherwise} is shown instead."
-    note(f"Region {asked[:20]!r} does not exist: {known}.{instead}")
-    return otherwise
-
-
-def _carried(before: Opened, new: Dictionary) -> int | None:
-    """The new dictionary's region nearest to the old selected exemplar; None when the spaces
-    differ.
+def _region(dictionary: Dictionary, linked: str | None, default: int | None) -> int | None:
+    """Return the region in a URL; without one the default, and with an invalid one the default and
+    a note.
     """
-    old = before.dictionary
+    if not linked:
+        return default
+    if (region := links.parse_integer(linked, len(dictionary))) is not None:
+        return region
+    valid = f"this dictionary has regions 0 to {len(dictionary) - 1:,}"
+    instead = "" if default is None else f" Region {default} is shown instead."
+    note(f"Region {linked[:20]!r} does not exist: {valid}.{instead}")
+    return default
+
+
+def _nearest_region(previous: Opened, new: Dictionary) -> int | None:
+    """Return the region of the new dictionary nearest to the exemplar selected before, and leave a
+    note; None when the dictionaries differ in family, layer or width.
+    """
+    old = previous.dictionary
     same = [old.info.get(name) == new.info.get(name) for name in ("family", "layer")]
     if not all(same) or old.info.get("family") is None or old.width != new.width:
         return None
-    cosine = new.exemplars @ old.row("exemplars", before.region)
+    cosine = new.exemplars @ old.row("exemplars", previous.region)
     region = int(np.argmax(cosine))
     distance = max(0.0, 1.0 - float(cosine[region]))
-    at = "the same exemplar" if distance < 5e-4 else f"cosine distance {distance:.2f}"
+    relation = "the same exemplar" if distance < 5e-4 else f"cosine distance {distance:.2f}"
     note(
-        f"Region {before.region} at p = {old.percentile} became region {region} here, "
-        f"the nearest ({at})."
+        f"Region {previous.region} at p = {old.percentile} became region {region} here, "
+        f"the nearest ({relation})."
     )
     return region

@@ -1,4 +1,4 @@
-"""A bounded store that many threads may use: what has not been asked for longest goes first."""
+"""A bounded, thread-safe store that drops the least recently used values."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 
 
 class Store:
-    """Values by key, at most `most` of them. None is no value."""
+    """Values by key, at most `max_size` of them. None is not stored."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
         self._values: OrderedDict[str, Any] = OrderedDict()
         self._lock = Lock()
 
     def get(self, key: str) -> Any:
-        """The value of a key, None when there is none."""
+        """Return the value of a key, or None."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
             return self._values.get(key)
 
     def put(self, key: str, value: Any) -> Any:
-        """Keeps a value, and returns it."""
+        """Store a value, and return it."""
         with self._lock:
             if value is not None:
                 self._values[key] = value
                 self._values.move_to_end(key)
-            while len(self._values) > self._most:
+            while len(self._values) > self._max_size:
                 self._values.popitem(last=False)
         return value
 

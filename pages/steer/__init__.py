@@ -1,1 +1,1 @@
-"""The Steer page: `page` draws it, the other modules are its parts."""
+"""The Steer page: `page` draws it from the parts in the other modules."""

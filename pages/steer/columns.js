@@ -1,6 +1,7 @@
-// Four columns of text while it is written. All text enters through textContent; colours come from our own palette.
-// data: { columns: [{ name, about, color, explain, tokens: [[text, isNew, title]], writing, note, strong,
-//         facts: [[value, label, title]], strip: [[color, strength, title, region]] }] }
+// Four columns of text while it is written. All text is set through textContent; colours come from
+// our own palette.
+// data: { columns: [{ name, about, color, explain, tokens: [[text, isNew, title]], writing, note,
+//         strong, facts: [[value, label, title]], strip: [[color, strength, title, region]] }] }
 
 const make = (tag, className, text = "", title = "") => {
   const element = document.createElement(tag);
@@ -33,7 +34,8 @@ const build = (root, count) => {
   });
 };
 
-// Tokens that are there already keep their elements, so that neither hover nor a selection is lost while more come.
+// Tokens already on the page keep their elements, so that hover and text selection survive while
+// more tokens arrive.
 const write = (part, column) => {
   const same = part.drawn.every(([text], i) => column.tokens[i]?.[0] === text);
   if (!same || !part.drawn.length || !column.tokens.length) {
@@ -83,7 +85,7 @@ const foot = (part, column, pick) => {
   if (held >= 0) part.strip.children[held]?.focus();
 };
 
-// A strip is one stop of the Tab key; arrows go from cell to cell, Enter and Space pick.
+// The Tab key stops once at a strip; arrow keys move between its cells, Enter and Space pick one.
 const walk = (event) => {
   const cell = event.target;
   const cells = [...cell.parentElement.children];

@@ -1,8 +1,7 @@
-"""The four columns of a steering run, drawn by one component: before it, while it is written, and
-measured.
+"""The four columns of a steering run: before it, while it is written, and measured.
 
-The browser side is `columns.js` and `columns.css`; texts of the model reach the page as
-`textContent` only.
+One component draws them, with `columns.js` and `columns.css` in the browser. Texts of the model
+reach the page as `textContent` only.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _COLUMNS = Component.beside(__file__, "columns", '<div class="stream"></div>')
 Status = Literal["explained", "writing", "stopped", "done"]
 MINUS = "\N{MINUS SIGN}"
 COLORS = ("#8a93a6", "#65c6b0", "#5199e5", "#c370aa")
-EXPLAINED = (
+EXPLANATIONS = (
     "The model's own answer, untouched. The other three columns start from the same prompt and the "
     "same seed.",
     "The same with the region's direction taken out of the residual stream: what the model does "
@@ -50,18 +49,22 @@ def columns(
     on_pick: Callable[[int], None],
     ended: Sequence[bool] = (),
 ) -> None:
-    """Draws the columns. status: "explained" where nothing was run yet.
+    """Draw the columns.
 
-    on_pick: called with the region of a cell of a strip that was clicked.
+    status: "explained" where nothing has been run yet.
+    on_pick: called with the region of a clicked cell of a strip.
+    ended: for each column, whether its text is finished.
     """
     done = list(ended) or [False] * len(continuations)
-    # a text that goes on refuses nothing
-    judged = setting.chat or any(one.behaves for one in continuations)
+    # a text that is merely continued cannot be said to refuse
+    has_verdict = setting.chat or any(continuation.behaves for continuation in continuations)
     rows = enumerate(zip(continuations, abouts(setting), strict=True))
     data = {
         "columns": [
-            _column(dictionary, one, about, continuations[0], n, status, done[n], judged)
-            for n, (one, about) in rows
+            _column(
+                dictionary, continuation, about, continuations[0], n, status, done[n], has_verdict
+            )
+            for n, (continuation, about) in rows
         ]
     }
     _COLUMNS(key, data, {"picked": lambda region: on_pick(int(region))})
@@ -75,8 +78,9 @@ def _column(
     number: int,
     status: Status,
     ended: bool,
-    judged: bool,
+    has_verdict: bool,
 ) -> dict[str, Any]:
+    """Return what the browser draws of one column."""
     changed = (
         [False] * len(column.tokens) if number == 0 else differing(default.tokens, column.tokens)
     )
@@ -89,10 +93,10 @@ def _column(
         "name": column.name,
         "about": about,
         "color": COLORS[number],
-        "explain": EXPLAINED[number] if status == "explained" else "(nothing was written)",
+        "explain": EXPLANATIONS[number] if status == "explained" else "(nothing was written)",
         "tokens": tokens,
         "writing": status == "writing" and not ended,
-        "note": _note(column, status, judged),
+        "note": _note(column, status, has_verdict),
         "strong": column.ending == "not finite",
         "facts": _facts(column, number),
         "strip": _strip(dictionary, column, names),
@@ -100,21 +104,22 @@ def _column(
 
 
 def _hint(column: Continuation, i: int, names: dict[int, str]) -> str:
+    """Return the tooltip of the token at index i."""
     value = column.logprob[i]
-    said = f"{label(column.tokens[i])} · log-probability {value:.2f} ({100 * exp(value):.1f} %)"
+    text = f"{label(column.tokens[i])} · log-probability {value:.2f} ({100 * exp(value):.1f} %)"
     if not column.regions:
-        return said
-    return f"{said} · {names[column.regions[i]]} at {column.distances[i]:.2f}"
+        return text
+    return f"{text} · {names[column.regions[i]]} at {column.distances[i]:.2f}"
 
 
-def _note(column: Continuation, status: Status, judged: bool) -> str:
+def _note(column: Continuation, status: Status, has_verdict: bool) -> str:
     if column.ending:
         n = len(column.ids)
-        said = ENDINGS.get(column.ending) or f"stopped after {n} token{'s' if n != 1 else ''}"
+        text = ENDINGS.get(column.ending) or f"stopped after {n} token{'s' if n != 1 else ''}"
         return (
-            said
-            if column.behaves is None or not column.ids or not judged
-            else f"{_verdict(column)} · {said}"
+            text
+            if column.behaves is None or not column.ids or not has_verdict
+            else f"{_verdict(column)} · {text}"
         )
     return "stopped" if status == "stopped" else ""
 
@@ -126,7 +131,7 @@ def _verdict(column: Continuation) -> str:
 def _facts(column: Continuation, number: int) -> list[list[str]]:
     if column.mean_logprob is None:
         return []
-    reads = column.fluency
+    fluency = column.fluency
     facts = [
         [
             "log-prob",
@@ -135,13 +140,13 @@ def _facts(column: Continuation, number: int) -> list[list[str]]:
         ],
         [
             "repetition",
-            f"{1 - reads.distinct:.2f}",
+            f"{1 - fluency.distinct:.2f}",
             "share of words said before; the most frequent run of four words occurs "
-            f"{reads.repeated} times",
+            f"{fluency.repeated} times",
         ],
         [
             "zipped",
-            f"{reads.compressed:.2f}",
+            f"{fluency.compressed:.2f}",
             "size after compression; far below that of the default: it repeats",
         ],
     ]
@@ -152,7 +157,7 @@ def _facts(column: Continuation, number: int) -> list[list[str]]:
             "the default's text"
         )
         facts.append(["KL", "—" if number == 0 else kl, about])
-    return [[value.replace("-", MINUS), said, about] for said, value, about in facts]
+    return [[value.replace("-", MINUS), text, about] for text, value, about in facts]
 
 
 def _strip(dictionary: Dictionary, column: Continuation, names: dict[int, str]) -> list[list[Any]]:

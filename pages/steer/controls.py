@@ -1,7 +1,6 @@
-"""The card of controls on the Steer page: what is sent, what is done to it, how strongly, and the
-buttons.
+"""The card of controls on the Steer page: the prompt, the regions, the strength and the buttons.
 
-Every control writes into the setting, and the card draws what the setting says.
+Every control changes the setting, and the card draws the setting.
 """
 
 from __future__ import annotations
@@ -15,22 +14,28 @@ from ep.models.interventions import PUSHING
 from ep.studies.steering import Setting, Sweep
 from pages.shared import estimates, models, tokens
 from pages.steer import more, regions, settings, sweep, worker
-from pages.steer.regions import part, row
+from pages.steer.regions import part_widget, row
 
-FOLLOWING = "steer_following"
-"""The switch that makes a run of every change."""
+FOLLOW_KEY = "steer_following"
+"""Widget key of the switch that starts a run at every change."""
 LONGEST_PROMPT = 20_000
 WIDEST_MARKED = 20.0
+"""Longest range of the slider that still has marks."""
 NEAREST_MARKS = 13.0
-"""Marks of the slider closer than this, in percent of its length, would run into each other."""
+"""Least distance of two marks under the slider, in percent of its length, so that they do not
+overlap.
+"""
 FAR_END = 52.0
-"""So much of its length the words at the far end take, at most."""
+"""Most room that the words at the far end take, in percent of the slider's length."""
 
 
-def card(key: str, dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> None:
-    """Draws the card. swept: the sweep of this setting, whose marks the slider shows."""
+def card(key: str, dictionary: Dictionary, setting: Setting, result: Sweep | None) -> None:
+    """Draw the card.
+
+    result: the sweep of this setting, whose marks the slider shows; None without one.
+    """
     with st.container(border=True, gap="xsmall", height="stretch"):
-        part(
+        part_widget(
             st.text_area,
             "steer_prompt",
             "User message" if setting.chat else "Text",
@@ -41,16 +46,16 @@ def card(key: str, dictionary: Dictionary, setting: Setting, swept: Sweep | None
             placeholder="Type a request" if setting.chat else "Type the beginning of a text",
             label_visibility="collapsed",
         )
-        regions.what(dictionary, setting)
-        regions.where(dictionary, setting)
-        _strength(key, dictionary, setting, swept)
+        regions.draw_regions(dictionary, setting)
+        regions.draw_scope(dictionary, setting)
+        _strength(key, dictionary, setting, result)
         _buttons(dictionary, setting)
 
 
 # -- how strongly ----------------------------------------------------------------------------------
 
 
-def _strength(key: str, dictionary: Dictionary, setting: Setting, swept: Sweep | None) -> None:
+def _strength(key: str, dictionary: Dictionary, setting: Setting, result: Sweep | None) -> None:
     norm = f"in units of the layer's typical norm ({dictionary.typical_norm:.3g})"
     unit = norm if setting.mode in PUSHING else "the share that is projected out"
     with st.container(
@@ -62,16 +67,16 @@ def _strength(key: str, dictionary: Dictionary, setting: Setting, swept: Sweep |
         )
         st.toggle(
             "Run as it moves",
-            key=FOLLOWING,
+            key=FOLLOW_KEY,
             help="writes anew whenever a control changes, once a run was made",
         )
-    own = settings.default_of(key, setting.regions, setting.basis, setting.mode)
+    own = settings.default_strength_of(key, setting.regions, setting.basis, setting.mode)
     strength = setting.strength or 0.0
     low, high = 0.0, sweep.strengths_of(key, setting)[-1]
     if not low <= strength <= high:
         low, high = min(low, float(int(strength - 1))), max(high, float(int(strength + 1)))
     with st.container(gap=None):
-        part(
+        part_widget(
             st.slider,
             "steer_strength",
             "Strength",
@@ -83,51 +88,57 @@ def _strength(key: str, dictionary: Dictionary, setting: Setting, swept: Sweep |
             format="%.2f",
             label_visibility="collapsed",
         )
-        st.html(_ruler(low, high, own, swept))
+        st.html(_ruler(low, high, own, result))
 
 
-def _ruler(low: float, high: float, own: float, swept: Sweep | None) -> str:
-    """Marks under the slider: the default, where an effect begins, and where answers stop being
-    coherent. own: the default without a sweep.
+def _ruler(low: float, high: float, own: float, result: Sweep | None) -> str:
+    """Return the marks under the slider as HTML: the default, the first effect, and incoherence.
+
+    own: the default strength without a sweep.
     """
     if high - low > WIDEST_MARKED:
         return '<div class="ep-ruler"></div>'
 
-    def at(value: float) -> float:
+    def percent(value: float) -> float:
         return 100 * (value - low) / (high - low)
 
-    default = swept.default(own) if swept else own
+    default = result.default(own) if result else own
     marks = [(default, f"{default:.2f} default")]
-    begins = swept.first_effect if swept else None
-    if begins is not None and abs(at(begins) - at(default)) > NEAREST_MARKS:
-        marks.append((begins, "first effect"))
-    drawn = [
-        f'<i style="left:{at(v):.2f}%"></i><span style="left:{at(v):.2f}%">{text}</span>'
+    first_effect = result.first_effect if result else None
+    if first_effect is not None and abs(percent(first_effect) - percent(default)) > NEAREST_MARKS:
+        marks.append((first_effect, "first effect"))
+    spans = [
+        f'<i style="left:{percent(v):.2f}%"></i><span style="left:{percent(v):.2f}%">{text}</span>'
         for v, text in marks
     ]
-    end = _end(at, high, swept, max(at(v) for v, _ in marks))
-    return f'<div class="ep-ruler">{"".join(drawn)}{end}</div>'
+    end = _far_end(percent, high, result, max(percent(v) for v, _ in marks))
+    return f'<div class="ep-ruler">{"".join(spans)}{end}</div>'
 
 
-def _end(at: Callable[[float], float], high: float, swept: Sweep | None, last: float) -> str:
-    """The words at the far end: the zone in which answers are not coherent, that there is none, or
-    that nobody knows.
+def _far_end(
+    percent: Callable[[float], float], high: float, result: Sweep | None, last: float
+) -> str:
+    """Return the words at the far end of the slider as HTML.
 
-    last: where the last mark stands, in percent; the words keep clear of it.
+    They name the range in which answers are not coherent, or state that there is none or that it is
+    unknown.
+
+    percent: maps a strength to a position in percent.
+    last: position of the last mark, in percent; the words keep clear of it.
     """
-    start = None if swept is None else swept.degenerates
+    start = None if result is None else result.degenerates
     if start is None or start >= high:
-        said = (
+        text = (
             "a sweep finds where it degenerates"
-            if swept is None
+            if result is None
             else "no strength up to here degenerates"
         )
-        return f'<span style="right:0;transform:none">{said}</span>' if last < 100 - FAR_END else ""
-    middle = (at(start) + 100) / 2
-    words = f'<span style="left:{max(middle, last + NEAREST_MARKS):.2f}%">degenerates here</span>'
+        return f'<span style="right:0;transform:none">{text}</span>' if last < 100 - FAR_END else ""
+    middle = (percent(start) + 100) / 2
+    label = f'<span style="left:{max(middle, last + NEAREST_MARKS):.2f}%">degenerates here</span>'
     return (
         '<div class="z" '
-        f'style="left:{at(start):.2f}%"></div>{words if last + NEAREST_MARKS < 92 else ""}'
+        f'style="left:{percent(start):.2f}%"></div>{label if last + NEAREST_MARKS < 92 else ""}'
     )
 
 
@@ -141,9 +152,9 @@ def _buttons(dictionary: Dictionary, setting: Setting) -> None:
             type="primary",
             icon=":material/play_arrow:",
             key="steer_generate",
-            on_click=worker.want,
+            on_click=worker.request,
             shortcut="Ctrl+Enter",
-            help=_takes(dictionary, setting),
+            help=_duration_text(dictionary, setting),
         )
         st.button(
             "Stop",
@@ -155,10 +166,10 @@ def _buttons(dictionary: Dictionary, setting: Setting) -> None:
         more.popover(dictionary, setting)
 
 
-def _takes(dictionary: Dictionary, setting: Setting) -> str:
-    """How long a run takes, the loading of the model apart."""
-    written = estimates.spoken(estimates.writing(dictionary, 4, setting.tokens))
+def _duration_text(dictionary: Dictionary, setting: Setting) -> str:
+    """Return how long a run takes, with the time to load the model stated separately."""
+    written = estimates.duration_text(estimates.writing(dictionary, 4, setting.tokens))
     if models.is_ready(dictionary):
         return f"takes {written}"
-    load = estimates.spoken(estimates.loading_model(dictionary))
+    load = estimates.duration_text(estimates.loading_model(dictionary))
     return f"takes {written}, once the model is loaded ({load})"

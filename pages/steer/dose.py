@@ -1,7 +1,6 @@
-"""The card of dose and response on the Steer page: the curve of a setting, its prompts and its
-judge.
+"""The card of dose and response on the Steer page: the curve of a setting, its prompts, its judge.
 
-The judge is that of the Behaviour page: one choice for both. Runs nothing itself.
+The judge is the one of the Behaviour page, so there is one choice for both. Runs nothing itself.
 """
 
 from __future__ import annotations
@@ -15,28 +14,29 @@ from ep.studies.steering import Sweep
 from ep.views import figures_dose
 from pages.shared import estimates, frame, jobs, messages, state, tokens
 from pages.shared.chart import chart
-from pages.shared.controls import mirrored
-from pages.shared.judge import ENDPOINT, PATTERN, PHRASES, Chosen, judge, judge_popover
+from pages.shared.controls import value_widget
+from pages.shared.judge import ENDPOINT, PATTERN, PHRASES, JudgeChoice, chosen_judge, judge_popover
 from pages.steer import sweep
 from pages.steer.sweep import COUNT, LINES, MOST_PROMPTS, PROMPTS, Plan
 
 KINDS = (PHRASES, PATTERN, ENDPOINT)
 
 
-def chosen() -> tuple[Chosen | None, str]:
-    """The judge of answers; None and why, where the one that is set cannot be."""
+def current_judge() -> tuple[JudgeChoice | None, str]:
+    """Return the judge of answers; where the chosen one cannot be used, None and the reason."""
     try:
-        return judge(), ""
+        return chosen_judge(), ""
     except EPError as error:
         return None, messages.sentence(error)
 
 
 def card(plan: Plan, dictionary: Dictionary, strength: float, problem: str) -> None:
-    """The curve of this setting; without one, what it would show and the button that makes it.
+    """Draw the curve of this setting; without one, what it would show and the button that computes
+    it.
 
-    problem: why there is no judge, in one sentence, if there is none.
+    problem: the reason, in one sentence, if there is no judge.
     """
-    job, result = jobs.mine(plan.name), sweep.result(plan)
+    job, result = jobs.own_job(plan.name), sweep.result(plan)
     with st.container(border=True, gap="xsmall", height="stretch"):
         _heading(plan)
         if result is not None:
@@ -44,7 +44,7 @@ def card(plan: Plan, dictionary: Dictionary, strength: float, problem: str) -> N
         elif job is not None and job.state != "done":
             jobs.watch(plan.name, framed=False)
         else:
-            _invitation(plan, dictionary, problem)
+            _offer(plan, dictionary, problem)
 
 
 def _curve(plan: Plan, result: Sweep, strength: float) -> None:
@@ -71,13 +71,13 @@ def _heading(plan: Plan) -> None:
         with st.container(horizontal=True, gap="xsmall", width="content"):
             with st.popover("Prompts", icon=":material/list:", key="steer_sweep_prompts"):
                 _prompts()
-            judge_popover(plan.chosen.name if plan.chosen else "not set", KINDS)
+            judge_popover(plan.judge.name if plan.judge else "not set", KINDS)
 
 
 def _prompts() -> None:
-    """The visitor's own prompts and how many are used; they are in the session, in no link."""
+    """Draw the boxes for a visitor's own prompts and their number; only the session keeps them."""
     messages.quiet("One prompt a line; without any, the demo's own where there are some.")
-    mirrored(
+    value_widget(
         st.text_area,
         "steer_sweep_lines_box",
         "Prompts of your own",
@@ -87,7 +87,7 @@ def _prompts() -> None:
         height=150,
         max_chars=60_000,
     )
-    mirrored(
+    value_widget(
         st.number_input,
         "steer_sweep_count_box",
         f"Prompts of a sweep, at most {MOST_PROMPTS}",
@@ -99,7 +99,7 @@ def _prompts() -> None:
     )
 
 
-def _invitation(plan: Plan, dictionary: Dictionary, problem: str) -> None:
+def _offer(plan: Plan, dictionary: Dictionary, problem: str) -> None:
     ready = bool(plan.prompts) and not problem
     if problem:
         text = f"No judge of answers: {problem} Set it under Judge."
@@ -109,7 +109,7 @@ def _invitation(plan: Plan, dictionary: Dictionary, problem: str) -> None:
             "beside a random push."
         )
     else:
-        takes = estimates.spoken(sweep.seconds(plan, dictionary))
+        takes = estimates.duration_text(sweep.seconds(plan, dictionary))
         text = (
             f"{len(plan.prompts)} {plan.about} at {len(plan.strengths)} strengths up to "
             f"{plan.strengths[-1]:g}, each beside a random direction: {plan.answers:,} short "
@@ -125,13 +125,13 @@ def _invitation(plan: Plan, dictionary: Dictionary, problem: str) -> None:
                 "Sweep strengths",
                 icon=":material/ssid_chart:",
                 key="steer_sweep",
-                on_click=_begin,
+                on_click=_start,
                 args=(plan, dictionary),
             )
 
 
-def _begin(plan: Plan, dictionary: Dictionary) -> None:
+def _start(plan: Plan, dictionary: Dictionary) -> None:
     try:
-        sweep.begin(plan, dictionary)
+        sweep.start(plan, dictionary)
     except EPError as error:
         state.note(messages.sentence(error))

@@ -1,7 +1,6 @@
-"""What a steering run can be taken away as: tables, JSON, and its direction for other tools.
+"""The exports of a steering run: tables, JSON, and its direction for other tools.
 
-Functions here run when a download is clicked, outside the page's run: they know all they need, and
-no `st`.
+These functions run when a download is clicked, outside the run of the page. They need no Streamlit.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from ep.views.steering import as_json
 
 
 def tables(columns: Sequence[Continuation]) -> dict[str, Callable[[], pa.Table]]:
-    """The tokens of a run, by the name a reader sees; none before there is a run."""
+    """Return the table of the tokens of a run by its title; empty before there is a run."""
     return (
         {"Tokens of this run": partial(_tokens, columns)}
         if any(column.ids for column in columns)
@@ -36,23 +35,23 @@ def tables(columns: Sequence[Continuation]) -> dict[str, Callable[[], pa.Table]]
 def files(
     dictionary: Dictionary, setting: Setting, columns: Sequence[Continuation]
 ) -> Mapping[str, Callable[[], bytes]]:
-    """Downloads by file name: the whole run as JSON, and the direction at this strength.
+    """Return the downloads by file name: the whole run as JSON, and the direction at this strength.
 
-    The formats of other tools hold the direction of one region; of several there is the array of
-    their directions.
+    The formats of other tools hold the direction of one region. For several regions there is only
+    the array of their directions.
     """
     stem = "-".join(("region", *map(str, setting.regions)))
-    made: dict[str, Callable[[], bytes]] = {}
+    downloads: dict[str, Callable[[], bytes]] = {}
     if any(column.ids for column in columns):
-        made["steering-run.json"] = partial(_run, dictionary, setting, columns)
-    made[f"{stem}-direction.npz"] = partial(_npz, dictionary, setting)
+        downloads["steering-run.json"] = partial(_run_json, dictionary, setting, columns)
+    downloads[f"{stem}-direction.npz"] = partial(_npz, dictionary, setting)
     if len(setting.regions) > 1:
-        return made
+        return downloads
     if dictionary.layer:
-        made[f"{stem}-control-vector.gguf"] = partial(_gguf, dictionary, setting)
+        downloads[f"{stem}-control-vector.gguf"] = partial(_gguf, dictionary, setting)
     if dictionary.width <= neuronpedia.WIDEST_VECTOR:
-        made[f"{stem}-neuronpedia.json"] = partial(_neuronpedia, dictionary, setting)
-    return made
+        downloads[f"{stem}-neuronpedia.json"] = partial(_neuronpedia, dictionary, setting)
+    return downloads
 
 
 def _tokens(columns: Sequence[Continuation]) -> pa.Table:
@@ -70,32 +69,34 @@ def _tokens(columns: Sequence[Continuation]) -> pa.Table:
     )
 
 
-def _run(dictionary: Dictionary, setting: Setting, columns: Sequence[Continuation]) -> bytes:
-    about = export.provenance(dictionary, table="Steering run")
+def _run_json(dictionary: Dictionary, setting: Setting, columns: Sequence[Continuation]) -> bytes:
+    provenance = export.provenance(dictionary, table="Steering run")
     return json.dumps(
-        {"provenance": about, **as_json(dictionary, setting, columns)}, indent=1
+        {"provenance": provenance, **as_json(dictionary, setting, columns)}, indent=1
     ).encode()
 
 
 def _npz(dictionary: Dictionary, setting: Setting) -> bytes:
-    """direction (m, d) unit rows, push (d,) unit, strength, typical_norm, layer, and provenance as
-    JSON.
+    """Return the direction as a numpy archive.
+
+    Its arrays are direction (m, d) unit rows, push (d,) unit, regions (m,), center (d,), strength,
+    typical_norm, layer, and provenance as JSON.
     """
-    out = io.BytesIO()
-    one = of_regions(dictionary, "ablate", setting.regions, basis=setting.basis)
-    about = json.dumps(export.provenance(dictionary, table="Direction", setting=setting.mode))
+    buffer = io.BytesIO()
+    intervention = of_regions(dictionary, "ablate", setting.regions, basis=setting.basis)
+    provenance = json.dumps(export.provenance(dictionary, table="Direction", setting=setting.mode))
     np.savez(
-        out,
-        direction=one.directions,
-        push=one.push,
+        buffer,
+        direction=intervention.directions,
+        push=intervention.push,
         regions=np.array(setting.regions, np.int64),
         center=np.asarray(dictionary.center, np.float32),
         strength=np.float64(setting.strength_on(dictionary)),
         typical_norm=np.float64(dictionary.typical_norm),
         layer=np.int64(dictionary.layer or 0),
-        provenance=np.array(about),
+        provenance=np.array(provenance),
     )
-    return out.getvalue()
+    return buffer.getvalue()
 
 
 def _gguf(dictionary: Dictionary, setting: Setting) -> bytes:

@@ -1,7 +1,6 @@
-"""How a prompt is sent and its answer written: turn or text, system message, tokens, seed,
-temperature, layers.
+"""The popover of further settings: turn or text, system message, tokens, seed, temperature, layers.
 
-Every control writes into the URL, and is drawn from what the URL says.
+Every control changes the setting, and is drawn from it.
 """
 
 from __future__ import annotations
@@ -18,30 +17,32 @@ from ep.studies.steering.run import token_texts
 from ep.studies.steering.setting import encoded
 from ep.text import label
 from pages.shared import frame, messages, models, tokens
-from pages.shared.controls import mirrored
-from pages.steer.regions import part
+from pages.shared.controls import value_widget
+from pages.steer.regions import part_widget
 from pages.steer.settings import MOST_SEED, MOST_SYSTEM, change
 
 TEXT, CHAT_TURN = "Text", "Chat turn"
 
 
 def popover(dictionary: Dictionary, setting: Setting) -> None:
-    """What there is besides, behind one line that says it."""
+    """Draw the popover, whose button summarizes its settings."""
     with st.popover(_summary(dictionary, setting), type="tertiary", key="steer_more"):
-        _sent(dictionary, setting)
+        _sending(dictionary, setting)
         _numbers(setting)
 
 
 def _summary(dictionary: Dictionary, setting: Setting) -> str:
-    heat = "greedy" if setting.temperature == 0 else f"temperature {setting.temperature:g}"
+    sampling = "greedy" if setting.temperature == 0 else f"temperature {setting.temperature:g}"
     layers = setting.layers or str(dictionary.info.get("layer"))
-    shown = label(layers) if all(c in "0123456789,- al" for c in layers) else "?"
+    layer_text = label(layers) if all(c in "0123456789,- al" for c in layers) else "?"
     kind = "chat" if setting.chat else "text"
-    return f"seed {setting.seed} · {setting.tokens} tokens · {heat} · layer {shown} · {kind}"
+    return (
+        f"seed {setting.seed} · {setting.tokens} tokens · {sampling} · layer {layer_text} · {kind}"
+    )
 
 
-def _sent(dictionary: Dictionary, setting: Setting) -> None:
-    mirrored(
+def _sending(dictionary: Dictionary, setting: Setting) -> None:
+    value_widget(
         st.segmented_control,
         "steer_kind",
         "Send as",
@@ -96,12 +97,12 @@ def _numbers(setting: Setting) -> None:
 
 
 def _field(widget: Any, title: str, name: str, value: Any, **options: Any) -> None:
-    part(widget, f"steer_{name}_exact", title, name, value, **options)
+    part_widget(widget, f"steer_{name}_exact", title, name, value, **options)
 
 
 @frame.fragment
 def _template(dictionary: Dictionary, setting: Setting) -> None:
-    """The prompt exactly as the model gets it, its template faint; shown when asked for."""
+    """Draw the prompt exactly as the model receives it, with its template faint, on request."""
     if not st.toggle("Show it as it is sent", key="steer_template"):
         return
     if not models.is_ready(dictionary):
@@ -116,7 +117,7 @@ def _template(dictionary: Dictionary, setting: Setting) -> None:
     pieces = token_texts(model, prompt.ids)
     parts = [
         f'<span class="{"ep-faint" if template else ""}">'
-        f"{tokens.running([piece], breaks=True)}</span>"
+        f"{tokens.running_text([piece], breaks=True)}</span>"
         for piece, template in zip(pieces, prompt.is_template, strict=True)
     ]
     st.html(f'<div style="max-width:36em;max-height:12em;overflow:auto">{"".join(parts)}</div>')

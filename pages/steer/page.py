@@ -1,5 +1,5 @@
-"""Steer: one prompt and one seed four times, with a region taken out, pushed towards, and a random
-push as control.
+"""Steer: one prompt and seed four times: unchanged, a region ablated, steered, and a random
+control.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ep.views.steering import listed
 from pages.shared import frame, messages, models, sharing, state, tokens
 from pages.steer import controls, dose, examples, files, runs, settings, sweep, worker
 from pages.steer.columns import Status, columns
-from pages.steer.runs import Shown
+from pages.steer.runs import RunView
 
 LOOK_EVERY_S = 0.25
 WIDTHS = (14, 11)
-ASKED: dict[Mode, str] = {
+REQUESTED: dict[Mode, str] = {
     "add": "the same length is asked for at each",
     "ablate": "asked for: the share of how far the stream lies from the reference point along the "
     "regions",
@@ -29,86 +29,87 @@ ASKED: dict[Mode, str] = {
     "regions",
     "clamp": "asked for: the way from the stream's coordinate to the one it is held at",
 }
-"""What length each mode asks for at a position."""
+"""The length that each mode requests at a position, in words."""
 
 
 def show() -> None:
-    if state.open_now() is None:
-        frame.page("Steer", "The same prompt and seed four times, with and without a region.")
+    """Draw the page."""
+    if state.opened_or_none() is None:
+        frame.page_head("Steer", "The same prompt and seed four times, with and without a region.")
     key, dictionary = state.opened()[:2]
     setting = settings.setting()
-    runs.settle()
-    frame.page("Steer", _sentence(setting))
-    judge, problem = dose.chosen()
+    runs.keep_finished()
+    frame.page_head("Steer", _sentence(setting))
+    judge, problem = dose.current_judge()
     plan = sweep.plan(key, dictionary, setting, judge)
     left, right = st.columns(WIDTHS, gap="medium")
     with left:
         controls.card(key, dictionary, setting, sweep.result(plan))
     with right:
         dose.card(plan, dictionary, setting.strength or 0.0, problem)
-    start, share = st.columns(WIDTHS, gap="medium", vertical_alignment="center")
-    with start:
-        examples.row()
-    with share:
-        _share(key, dictionary, setting)
-    if worker.is_wanted() or _is_followed(key, setting):
+    left, right = st.columns(WIDTHS, gap="medium", vertical_alignment="center")
+    with left:
+        examples.draw()
+    with right:
+        _exports(key, dictionary, setting)
+    if worker.is_requested() or _must_follow(key, setting):
         _run(key, dictionary, setting)
     _columns(key, dictionary, setting)
-    runs.table()
+    runs.draw_history()
 
 
 def _sentence(setting: Setting) -> str:
-    several = len(setting.regions) > 1
-    regions = f"region{'s' if several else ''} {listed(setting.regions)}"
-    it = "between them" if several else "towards it"
-    what = {
-        "add": f"pushed {it}, and pushed as far in a random direction",
+    is_span = len(setting.regions) > 1
+    regions = f"region{'s' if is_span else ''} {listed(setting.regions)}"
+    target = "between them" if is_span else "towards it"
+    action = {
+        "add": f"pushed {target}, and pushed as far in a random direction",
         "ablate": "taken out as set below, and a random direction taken out",
         "swap": "swapped for another, and a random direction swapped",
         "clamp": "held along it, and held along a random direction",
     }[setting.mode]
-    return f"The same prompt and seed four times: untouched, {regions} taken out, {what}."
+    return f"The same prompt and seed four times: untouched, {regions} taken out, {action}."
 
 
-def _share(key: str, dictionary: Dictionary, now: Setting) -> None:
-    shown = runs.shown(key, now) or Shown(now, (), False)
+def _exports(key: str, dictionary: Dictionary, setting: Setting) -> None:
+    view = runs.view(key, setting) or RunView(setting, (), False)
     sharing.bar(
         "steer",
-        files.tables(shown.continuations),
-        snippets.steer(dictionary, now),
-        files.files(dictionary, shown.setting, shown.continuations),
+        files.tables(view.continuations),
+        snippets.steer(dictionary, setting),
+        files.files(dictionary, view.setting, view.continuations),
     )
 
 
 # -- running ---------------------------------------------------------------------------------------
 
 
-def _is_followed(key: str, setting: Setting) -> bool:
-    """Whether the columns are to follow the controls, and show another setting."""
-    if not st.session_state.get(controls.FOLLOWING):
+def _must_follow(key: str, setting: Setting) -> bool:
+    """Return whether the columns are set to follow the controls but show another setting."""
+    if not st.session_state.get(controls.FOLLOW_KEY):
         return False
-    shown = runs.shown(key, setting)
-    return shown is not None and shown.setting != setting
+    view = runs.view(key, setting)
+    return view is not None and view.setting != setting
 
 
 def _run(key: str, dictionary: Dictionary, setting: Setting) -> None:
-    """Starts the run, or says why there is none and what to do.
+    """Start the run, or draw why it cannot be run and what to do.
 
-    The wish stands until the model is there: another control may start the page again while it is
-    loaded.
+    The request stands until the model is loaded, because another control may rerun the page
+    meanwhile.
     """
     settings.put(setting)
     try:
         model = models.language_model(dictionary)
-        worker.begin(key, dictionary, model, setting)
+        worker.start(key, dictionary, model, setting)
     except EPError as error:
-        worker.want(False)
-        _refused(error, setting)
+        worker.request(False)
+        _draw_refusal(error, setting)
         return
     state.rerun()
 
 
-def _refused(error: EPError, setting: Setting) -> None:
+def _draw_refusal(error: EPError, setting: Setting) -> None:
     messages.box("This run cannot be made", messages.sentence(error))
     with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
         if setting.chat and "template" in str(error):
@@ -117,10 +118,10 @@ def _refused(error: EPError, setting: Setting) -> None:
 
 
 def _columns(key: str, dictionary: Dictionary, setting: Setting) -> None:
-    """The four columns, looked at again and again while they are written."""
+    """Draw the four columns, and redraw them at intervals while they are written."""
     running = worker.running()
-    drawn = frame.fragment(_draw, LOOK_EVERY_S if running else None)
-    drawn(key, dictionary, setting, running)
+    fragment = frame.fragment(_draw, LOOK_EVERY_S if running else None)
+    fragment(key, dictionary, setting, running)
 
 
 def _draw(key: str, dictionary: Dictionary, setting: Setting, was_running: bool) -> None:
@@ -129,23 +130,25 @@ def _draw(key: str, dictionary: Dictionary, setting: Setting, was_running: bool)
         live.look()
     if was_running and not worker.running():
         state.rerun()
-    shown = runs.shown(key, setting)
-    if shown is None:
+    view = runs.view(key, setting)
+    if view is None:
         columns("steer_columns", dictionary, setting, UNWRITTEN, "explained", _pick)
         return
-    how, problem = worker.outcome()
-    status: Status = "done" if shown.is_measured else "writing" if how == "running" else "stopped"
+    run_state, problem = worker.outcome()
+    status: Status = (
+        "done" if view.is_measured else "writing" if run_state == "running" else "stopped"
+    )
     ended = live.progress.ended if live is not None else ()
-    columns("steer_columns", dictionary, shown.setting, shown.continuations, status, _pick, ended)
-    _line(dictionary, shown, status, problem)
+    columns("steer_columns", dictionary, view.setting, view.continuations, status, _pick, ended)
+    _last_line(dictionary, view, status, problem)
 
 
 def _pick(region: int) -> None:
-    state.turn("region", region=region)
+    state.schedule("region", region=region)
 
 
-def _line(dictionary: Dictionary, shown: Shown, status: Status, problem: str) -> None:
-    """The last line: the queue, what went wrong, or the proof that the interventions acted."""
+def _last_line(dictionary: Dictionary, view: RunView, status: Status, problem: str) -> None:
+    """Draw the last line: the queue, an error, or the proof that the interventions acted."""
     live = worker.current()
     if problem:
         messages.note(f"The run ended early. {problem} What was written stays; the model is free.")
@@ -156,23 +159,25 @@ def _line(dictionary: Dictionary, shown: Shown, status: Status, problem: str) ->
     elif status == "stopped":
         messages.quiet("Stopped before anything was measured; the model is free.")
     else:
-        st.html(_proof(dictionary, shown.setting, shown.continuations))
+        st.html(_proof(dictionary, view.setting, view.continuations))
 
 
-def _proof(dictionary: Dictionary, setting: Setting, four: tuple[Continuation, ...]) -> str:
-    """The measured change beside the one asked for, and how far a run came that was stopped."""
-    r, steered = dictionary.typical_norm, four[2]
-    default, ablated, _, control = (_length(one.moved, r) for one in four)
-    acted = steered.moved is None or steered.moved > 0 or not steered.touched
-    dot = "#498267" if acted else "#bd5f2b"
-    moved, asked = _length(steered.moved, r), _length(steered.requested, r)
-    text = f"Measured change of the residual: {moved} of {asked} asked for"
-    text += "" if acted else ": nothing was changed"
-    stopped = [len(one.ids) for one in four if one.ending == "cancelled"]
+def _proof(
+    dictionary: Dictionary, setting: Setting, continuations: tuple[Continuation, ...]
+) -> str:
+    """Return, as HTML, the measured and the requested change, and how far a stopped run got."""
+    r, steered = dictionary.typical_norm, continuations[2]
+    default, ablated, _, control = (_length(column.moved, r) for column in continuations)
+    has_acted = steered.moved is None or steered.moved > 0 or not steered.touched
+    dot = "#498267" if has_acted else "#bd5f2b"
+    moved, requested = _length(steered.moved, r), _length(steered.requested, r)
+    text = f"Measured change of the residual: {moved} of {requested} asked for"
+    text += "" if has_acted else ": nothing was changed"
+    stopped = [len(column.ids) for column in continuations if column.ending == "cancelled"]
     ending = f"stopped after {max(stopped):,} tokens, the model is free; " if stopped else ""
     rest = (
         f"{ending}mean of {steered.touched:,} touched positions in the steered column "
-        f"({ASKED[setting.mode]}); "
+        f"({REQUESTED[setting.mode]}); "
         f"{control} in the control, {ablated} in the ablated, {default} in the default; "
         f"r = {r:.1f}"
     )

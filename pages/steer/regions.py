@@ -1,7 +1,6 @@
-"""Which regions are steered along, how, on which tokens and about which point: two rows of the
-Steer page's card.
+"""Two rows of the Steer page's card: the regions and the mode; the tokens and the reference point.
 
-Every control writes into the URL, and is drawn from what the URL says.
+Every control changes the setting, and is drawn from it.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from ep.views.palette import region_color
 from ep.views.tables import name
 from pages.shared import frame, loading, messages, state, tokens
 from pages.shared.chips import Chip, chips
-from pages.shared.controls import mirrored
-from pages.shared.links import whole_number
+from pages.shared.controls import value_widget
+from pages.shared.links import parse_integer
 from pages.steer import settings
 from pages.steer.settings import change
 
@@ -48,29 +47,38 @@ TOGETHER: dict[Mode, str] = {
     "swap": "swapped as one span",
     "clamp": "held between them, the rest of their span taken out",
 }
-"""What is done along several regions at once."""
-MOST_FOUND = 12
+"""What each mode does with several regions at once, in words."""
+MOST_HITS = 12
 
 
 def row() -> Any:
-    """Small things side by side."""
+    """Return a container for small things side by side."""
     return st.container(horizontal=True, gap="small", vertical_alignment="center")
 
 
-def part(
-    widget: Callable[..., Any], key: str, title: str, part: str, value: Any, *args: Any, **how: Any
+def part_widget(
+    widget: Callable[..., Any],
+    key: str,
+    title: str,
+    name: str,
+    value: Any,
+    *args: Any,
+    **options: Any,
 ) -> None:
-    """A widget for one part of the setting, by its name in `ep.Setting`; see `mirrored`."""
-    mirrored(widget, key, title, value, lambda new: change(**{part: new}), *args, **how)
+    """Draw a widget for one part of the setting; see `value_widget`.
+
+    name: of the part in `ep.Setting`.
+    """
+    value_widget(widget, key, title, value, lambda new: change(**{name: new}), *args, **options)
 
 
-def words(key: str, part_: str, value: str, names: Mapping[Any, str], title: str) -> None:
-    """One of several words; the chosen one becomes that part of the setting."""
-    part(
+def choice(key: str, name_: str, value: str, names: Mapping[Any, str], title: str) -> None:
+    """Draw a choice among words for one part of the setting."""
+    part_widget(
         st.segmented_control,
         key,
         title,
-        part_,
+        name_,
         value,
         list(names),
         format_func=names.__getitem__,
@@ -80,8 +88,8 @@ def words(key: str, part_: str, value: str, names: Mapping[Any, str], title: str
     )
 
 
-def what(dictionary: Dictionary, setting: Setting) -> None:
-    """The regions, and what is done along them."""
+def draw_regions(dictionary: Dictionary, setting: Setting) -> None:
+    """Draw the regions and the mode."""
     with row():
         first = setting.regions[0]
         color = region_color(dictionary, first)
@@ -91,7 +99,7 @@ def what(dictionary: Dictionary, setting: Setting) -> None:
             f'<span class="ep-num ep-faint">{first}</span></div>',
             width="content",
         )
-        words("steer_mode", "mode", setting.mode, MODE_NAMES, "Mode")
+        choice("steer_mode", "mode", setting.mode, MODE_NAMES, "Mode")
         with st.popover(
             "Another region", icon=":material/add:", type="tertiary", key="steer_another"
         ):
@@ -123,7 +131,9 @@ def _leave_out(region: int) -> None:
 
 @frame.fragment
 def _picker(key: str, dictionary: Dictionary) -> None:
-    """Regions by id or text; a click steers along it, or adds it to the span."""
+    """Draw a search for regions by id or text; a click steers along a region, or adds it to the
+    span.
+    """
     add = st.toggle(
         "Beside the ones chosen",
         key="steer_pick_add",
@@ -135,9 +145,9 @@ def _picker(key: str, dictionary: Dictionary) -> None:
     if not query:
         messages.quiet("Type an id, a token or a part of a label.")
         return
-    typed = whole_number(query, len(dictionary))
+    typed = parse_integer(query, len(dictionary))
     hits = loading.search_index(key).find(query, loading.labels(key).texts()).regions
-    ids = list(dict.fromkeys([*([] if typed is None else [typed]), *hits[:MOST_FOUND].tolist()]))
+    ids = list(dict.fromkeys([*([] if typed is None else [typed]), *hits[:MOST_HITS].tolist()]))
     if not ids:
         messages.quiet("No region has that.")
         return
@@ -148,16 +158,16 @@ def _picker(key: str, dictionary: Dictionary) -> None:
 
 
 def _picked(region: int, add: bool) -> None:
-    before = settings.setting().regions if add else ()
-    change(regions=tuple(dict.fromkeys([*before, region]))[:MOST_REGIONS])
-    state.turn()
+    previous = settings.setting().regions if add else ()
+    change(regions=tuple(dict.fromkeys([*previous, region]))[:MOST_REGIONS])
+    state.schedule()
 
 
-def where(dictionary: Dictionary, setting: Setting) -> None:
-    """On which tokens, about which point, and what a swap puts back."""
+def draw_scope(dictionary: Dictionary, setting: Setting) -> None:
+    """Draw the tokens and the reference point, and for a swap the region that replaces."""
     with row():
         st.html('<span class="ep-k">at</span>', width="content")
-        words("steer_scope", "scope", setting.scope, SCOPE_NAMES, "Scope")
+        choice("steer_scope", "scope", setting.scope, SCOPE_NAMES, "Scope")
         if setting.mode != "add":
             _reference(dictionary, setting)
         if setting.mode == "swap":
@@ -166,10 +176,12 @@ def where(dictionary: Dictionary, setting: Setting) -> None:
 
 
 def _reference(dictionary: Dictionary, setting: Setting) -> None:
-    """The point an ablation is about: the centre, the origin, or a region's mean."""
+    """Draw the choice of the reference point of an ablation: the centre, the origin, or a region's
+    mean.
+    """
     st.html('<span class="ep-k">about</span>', width="content")
     reference = setting.reference
-    mirrored(
+    value_widget(
         st.selectbox,
         "steer_point",
         "Reference point",
@@ -185,8 +197,11 @@ def _reference(dictionary: Dictionary, setting: Setting) -> None:
 
 
 def _region_box(dictionary: Dictionary, key: str, name_: str, value: int | None) -> None:
-    """A small box for a region's id, and its chip."""
-    mirrored(
+    """Draw a small box for a region's id, and its chip.
+
+    name_: the part of the setting.
+    """
+    value_widget(
         st.text_input,
         key,
         "Region id",
@@ -202,7 +217,7 @@ def _region_box(dictionary: Dictionary, key: str, name_: str, value: int | None)
 
 
 def _typed(size: int, name_: str, text: str) -> None:
-    region = whole_number(text, size)
+    region = parse_integer(text, size)
     if region is None:
         state.note(f"{text[:20]!r} is not a region id: type a whole number below {size:,}.")
     else:

@@ -1,6 +1,4 @@
-"""The runs of a session: kept when they are measured, listed newest first, and shown again with
-their setting.
-"""
+"""The runs of a session: stored once they are measured, listed, and shown again."""
 
 from __future__ import annotations
 
@@ -17,20 +15,24 @@ from pages.shared import state, tokens
 from pages.steer import settings, worker
 from pages.steer.regions import MODE_NAMES
 
-MOST_KEPT = 12
+MOST_RUNS = 12
 _HISTORY, _SHOWN = "steer_kept", "steer_shown"
 
 
 @dataclass(frozen=True)
-class Past:
-    """A measured run. key: of its dictionary. at: seconds since the epoch."""
+class PastRun:
+    """A measured run.
+
+    key: of its dictionary.
+    at: when it was kept, in seconds since the epoch.
+    """
 
     key: str
     run: Run
     at: float = field(default_factory=time)
 
 
-class Shown(NamedTuple):
+class RunView(NamedTuple):
     """What the columns show: a setting, its texts, and whether they are measured."""
 
     setting: Setting
@@ -38,25 +40,23 @@ class Shown(NamedTuple):
     is_measured: bool
 
 
-def history() -> list[Past]:
-    """The last runs of this session, newest first."""
+def history() -> list[PastRun]:
+    """Return the last runs of this session, newest first."""
     return st.session_state.setdefault(_HISTORY, [])
 
 
-def settle() -> None:
-    """Keeps this visitor's run once it is measured and something was written; call it when the page
-    is drawn.
-    """
+def keep_finished() -> None:
+    """Keep this visitor's run once it is measured and has text. Call it when the page is drawn."""
     live = worker.current()
     run = None if live is None else live.run
     if live is None or run is None or any(past.run is run for past in history()):
         return
     if any(one.ids for one in run.continuations):
-        st.session_state[_HISTORY] = [Past(live.key, run), *history()][:MOST_KEPT]
+        st.session_state[_HISTORY] = [PastRun(live.key, run), *history()][:MOST_RUNS]
 
 
-def restore(past: Past) -> None:
-    """Shows a past run again, with its setting."""
+def restore(past: PastRun) -> None:
+    """Show a past run again, with its setting."""
     worker.drop()
     st.session_state[_SHOWN] = past
     if past.key != state.current().dictionary:
@@ -64,24 +64,26 @@ def restore(past: Past) -> None:
     settings.put(past.run.setting)
 
 
-def shown(key: str, now: Setting) -> Shown | None:
-    """What the columns show of the dictionary with this key: this visitor's run, else one that was
-    chosen from the history, else what somebody has made of the present setting.
+def view(key: str, setting: Setting) -> RunView | None:
+    """Return what the columns show of the dictionary with this key; None for nothing.
+
+    This is the visitor's own run, else one selected from the history, else a run of this setting
+    that another visitor made.
     """
     live = worker.current()
     if live is not None and live.key == key:
         if live.run is not None:
-            return Shown(live.setting, live.run.continuations, True)
-        return Shown(live.setting, live.progress.continuations, False)
-    past: Past | None = st.session_state.get(_SHOWN)
+            return RunView(live.setting, live.run.continuations, True)
+        return RunView(live.setting, live.progress.continuations, False)
+    past: PastRun | None = st.session_state.get(_SHOWN)
     if live is None and past is not None and past.key == key:
-        return Shown(past.run.setting, past.run.continuations, True)
-    run = worker.known(key, now) if live is None else None
-    return None if run is None else Shown(run.setting, run.continuations, True)
+        return RunView(past.run.setting, past.run.continuations, True)
+    run = worker.finished(key, setting) if live is None else None
+    return None if run is None else RunView(run.setting, run.continuations, True)
 
 
-def table() -> None:
-    """The runs as a table, once there are two; a click shows one again."""
+def draw_history() -> None:
+    """Draw the runs as a table once there are two; a click shows one again."""
     runs = history()
     if len(runs) < 2:
         return
@@ -112,15 +114,15 @@ def table() -> None:
         state.rerun()
 
 
-def _rows(runs: list[Past]) -> pd.DataFrame:
-    setting = [past.run.setting for past in runs]
+def _rows(runs: list[PastRun]) -> pd.DataFrame:
+    run_settings = [past.run.setting for past in runs]
     texts = [[one.text.replace("\n", " ")[:200] for one in past.run.continuations] for past in runs]
     return pd.DataFrame(
         {
-            "mode": [MODE_NAMES[one.mode] for one in setting],
-            "regions": [", ".join(map(str, one.regions)) for one in setting],
-            "strength": [one.strength for one in setting],
-            "prompt": [label(one.prompt).replace("·", " ") for one in setting],
+            "mode": [MODE_NAMES[one.mode] for one in run_settings],
+            "regions": [", ".join(map(str, one.regions)) for one in run_settings],
+            "strength": [one.strength for one in run_settings],
+            "prompt": [label(one.prompt).replace("·", " ") for one in run_settings],
             "default": [row[0] for row in texts],
             "steered": [row[2] for row in texts],
         }

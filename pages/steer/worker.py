@@ -1,8 +1,8 @@
-"""Steering runs: one worker each that writes and measures while the page looks on.
+"""Steering runs: a worker for each, which writes and measures while the page shows the progress.
 
-A run belongs to one visitor. It waits for its turn at the model, stops when it is asked to, and
-ends by itself when it is abandoned: nobody has looked at it for a while and the visitor's browser
-is gone. A run that was written to its end serves everyone. Workers never call Streamlit.
+A run belongs to one visitor. It waits for its turn at the model, stops on request, and ends by
+itself when it is abandoned: nobody has looked at it for a while and the visitor's browser is gone.
+A run that was written to its end serves all visitors. Workers never call Streamlit.
 """
 
 from __future__ import annotations
@@ -27,15 +27,19 @@ if TYPE_CHECKING:
     from ep.models import LanguageModel
 
 GONE_AFTER_S = 10.0
-_LIVE, _WANTED = "steer_live", "steer_wanted"
+_LIVE, _REQUESTED = "steer_live", "steer_wanted"
 
 
-class Live:
-    """One run as its worker writes it and its page reads it.
+class LiveRun:
+    """One run, written by its worker and read by its page.
 
-    key: of the dictionary. ahead: runs that come first; None once it has its turn. progress: the
-    texts so far. run: the finished run, None until it is measured. stopping: whether it was asked
-    to end where it is; it is measured as far as it came.
+    key: of the dictionary.
+    session: of the visitor's browser.
+    ahead: number of runs before it in the queue; None once it has its turn.
+    progress: the texts so far.
+    run: the finished run; None until it is measured.
+    stopping: whether it was asked to stop; it is then measured as far as it got.
+    seen: when the page last looked at it, on the monotonic clock.
     """
 
     def __init__(self, key: str, setting: Setting, session: str) -> None:
@@ -48,7 +52,7 @@ class Live:
         self.seen = monotonic()
 
     def look(self) -> None:
-        """Says that somebody is looking."""
+        """Note that the page looks at this run."""
         self.seen = monotonic()
 
     @property
@@ -57,23 +61,23 @@ class Live:
         return monotonic() - self.seen > GONE_AFTER_S and not is_connected(self.session)
 
 
-def current() -> Live | None:
-    """This visitor's last run, running or ended."""
+def current() -> LiveRun | None:
+    """Return this visitor's last run, running or ended."""
     return st.session_state.get(_LIVE)
 
 
 def running() -> bool:
-    """Whether this visitor's run is waiting or being written."""
+    """Return whether this visitor's run is waiting or being written."""
     return (job := _job()) is not None and job.state == "running"
 
 
 def _job() -> jobs.Job | None:
     live = current()
-    return None if live is None else jobs.mine(live.job_key)
+    return None if live is None else jobs.own_job(live.job_key)
 
 
 def stop() -> None:
-    """Asks this visitor's run to end where it is and be measured; asked twice, it ends without."""
+    """Ask this visitor's run to stop and be measured; a second call ends it without measuring."""
     live, job = current(), _job()
     if live is not None and job is not None:
         if live.stopping:
@@ -82,72 +86,73 @@ def stop() -> None:
 
 
 def drop() -> None:
-    """Ends this visitor's run, if there is one, and lets it go."""
+    """End this visitor's run, if there is one, and forget it."""
     if (live := current()) is not None:
         jobs.leave(live.job_key)
     st.session_state[_LIVE] = None
 
 
 def outcome() -> tuple[str, str]:
-    """How this visitor's run ended: ("running" | "done" | "failed" | "cancelled" | "", a sentence
-    where it failed).
+    """Return the state of this visitor's run, and a sentence where it failed.
+
+    The state is "running", "done", "failed" or "cancelled", or empty without a run.
     """
     job = _job()
     return ("", "") if job is None else (job.state, job.error)
 
 
-def want(run: bool = True) -> None:
-    """Notes that this visitor wants a run; `begin` takes the note away."""
-    st.session_state[_WANTED] = run
+def request(run: bool = True) -> None:
+    """Note that this visitor requests a run; `start` clears the note."""
+    st.session_state[_REQUESTED] = run
 
 
-def is_wanted() -> bool:
-    """Whether a run is wanted that has not begun."""
-    return bool(st.session_state.get(_WANTED))
+def is_requested() -> bool:
+    """Return whether a run is requested that has not started."""
+    return bool(st.session_state.get(_REQUESTED))
 
 
-def known(key: str, setting: Setting) -> Run | None:
-    """The run of this setting that somebody has made to its end, if it is still kept."""
-    run: Run | None = jobs.result(_name(key, setting))
+def finished(key: str, setting: Setting) -> Run | None:
+    """Return a run of this setting that any visitor has made to its end, if it is still stored."""
+    run: Run | None = jobs.result(_result_key(key, setting))
     return run
 
 
-def _name(key: str, setting: Setting) -> str:
+def _result_key(key: str, setting: Setting) -> str:
     text = repr((loading.fingerprint(key), setting)).encode("utf-8", "replace")
     return f"steering run {blake2b(text, digest_size=12).hexdigest()}"
 
 
-def begin(key: str, dictionary: Dictionary, model: LanguageModel, setting: Setting) -> None:
-    """Starts a run of the dictionary with this key, after dropping the one before.
+def start(key: str, dictionary: Dictionary, model: LanguageModel, setting: Setting) -> None:
+    """Start a run of the dictionary with this key, after dropping the one before.
 
-    What is wrong raises its error here, before anything is queued.
+    A setting that cannot be run raises its error here, before anything is queued.
     """
-    live = Live(key, setting, session())
+    live = LiveRun(key, setting, session())
     steps = steer(dictionary, model, setting, stopped=lambda: live.stopping)
-    want(False)
+    request(False)
     drop()
     st.session_state[_LIVE] = live
-    work = partial(_write, live, steps, model, _name(key, setting), visitor())
+    work = partial(_write, live, steps, model, _result_key(key, setting), visitor())
     jobs.start(live.job_key, "Steering", work)
 
 
 def _write(
-    live: Live,
+    live: LiveRun,
     steps: Iterator[Progress | Run],
     model: LanguageModel,
-    name: str,
-    who: str,
+    result_key: str,
+    visitor_id: str,
     job: jobs.Job,
 ) -> None:
-    """The worker: waits for the turn, writes, measures what was written."""
+    """Do the work of the job: wait for the turn, write, and measure what was written."""
 
-    def ahead(n: int) -> None:
+    def report_ahead(n: int) -> None:
         live.ahead = n
         if live.stopping:
             job.cancel()
         _check(live, job, "waiting")
 
-    with model.turns.take(who, ahead), closing(steps):  # type: ignore[type-var]
+    with model.turns.take(visitor_id, report_ahead), closing(steps):  # type: ignore[type-var]
         live.ahead = None
         for step in steps:
             if isinstance(step, Run):
@@ -156,11 +161,14 @@ def _write(
                 live.progress = step
                 _check(live, job, "writing")
     if live.run is not None and not live.stopping:
-        jobs.keep(name, live.run)
+        jobs.put_result(result_key, live.run)
 
 
-def _check(live: Live, job: jobs.Job, doing: str) -> None:
-    """Reports how far the work is; raises when it was stopped or abandoned."""
+def _check(live: LiveRun, job: jobs.Job, doing: str) -> None:
+    """Report how far the work is.
+
+    Raises Cancelled when it was stopped or abandoned.
+    """
     if live.abandoned:
         job.cancel()
     job.report(doing, len(live.progress.continuations[0].ids) / MOST_TOKENS)

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ep.method.dictionary import Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.source import MemorySource
 from ep.views import colorings, flat, standalone
 from tests.browser.conftest import App
 from tests.fixtures.dictionaries import synthetic

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ep.errors import ConfigError
-from ep.method.dictionary import Basis, Dictionary, Excerpt, TokenScore
+from ep.method.dictionary import Basis, Dictionary
+from ep.method.region import Excerpt, TokenScore
 
 # Limits of the requests: dimensions of a vector, its default strength, features in a batch, a
 # feature's index, logits of a feature, characters of an explanation, tokens of an activation.

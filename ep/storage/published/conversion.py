@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from ep.errors import DictionaryFileError
-from ep.method.dictionary import BANDS, Dictionary, MemorySource
+from ep.method.dictionary import Dictionary
+from ep.method.region import BANDS
+from ep.method.source import MemorySource
 from ep.method.surroundings import surround
 from ep.storage.published.layout import Event, Published, PublishedRegion
 from ep.storage.published.metadata import describe

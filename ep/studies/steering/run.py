@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ep.method.dictionary import Dictionary, split_text
+from ep.method.dictionary import Dictionary
 from ep.models import LanguageModel, read
 from ep.models.answering import surprise
 from ep.models.divergence import divergence
 from ep.models.generation import Row, Step, Written, generate
 from ep.studies.judging import Fluency, Judge, Phrases, fluency
 from ep.studies.steering.setting import Setting, checked, rows
+from ep.text import split_text
 
 COLUMNS = ("Default", "Ablated", "Steered", "Control")
 """Names of the four continuations."""
