@@ -26,7 +26,7 @@ from pages.atlas.table import brush_text, listed_ids
 from pages.shared import jobs, loading, models, state
 from pages.shared.links import codec
 from tests.fixtures.dictionaries import synthetic
-from tests.fixtures.pages import APP, Visit, said
+from tests.fixtures.pages import APP, Visit, said, url
 
 
 @pytest.fixture(autouse=True)
@@ -42,13 +42,6 @@ def library(own_shelf: Path) -> Path:
     save(synthetic(3, 16, family="tiny"), own_shelf / "t.ep.h5")
     (own_shelf / "x.ep.h5").write_bytes(b"not a dictionary")
     return own_shelf
-
-
-def url(app: AppTest) -> dict[str, str]:
-    return {
-        name: value[0] if isinstance(value, list) else value
-        for name, value in app.query_params.items()
-    }
 
 
 def views(app: AppTest) -> list[dict[str, Any]]:

@@ -4,10 +4,8 @@ one after another.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Event, Thread
-from time import monotonic, sleep
 
 import numpy as np
 import pytest
@@ -19,13 +17,7 @@ from ep.models.interventions import of_regions
 from ep.models.turns import Turns
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = monotonic() + 20
-    while not true():
-        assert monotonic() < deadline
-        sleep(0.005)
+from tests.fixtures.waiting import until
 
 
 def queue(turns: Turns, visitors: str) -> list[str]:

@@ -5,10 +5,8 @@ visitor does not see another's work.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -22,7 +20,8 @@ from pages.shared import estimates, jobs, loading, models, reading
 from pages.shared.jobs import Job
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
-from tests.fixtures.pages import said, show, well
+from tests.fixtures.pages import button_keys, said, show, url, well
+from tests.fixtures.waiting import until
 
 KEY, TEXT = "read/2/4", "Could you tell me how the cat sat on the mat?"
 
@@ -50,23 +49,6 @@ def told(app: AppTest) -> dict[str, Any]:
     return dict(json.loads(views[0]))
 
 
-def url(app: AppTest) -> dict[str, str]:
-    """The link as it is now."""
-    values = app.query_params.items()
-    return {name: value[0] if isinstance(value, list) else value for name, value in values}
-
-
-def keys(app: AppTest) -> list[str]:
-    return [str(button.key) for button in app.button]
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = monotonic() + 60
-    while not true():
-        assert monotonic() < deadline
-        sleep(0.01)
-
-
 def nothing_was_started() -> bool:
     is_needed = models.state(loading.dictionary(KEY)) != models.NOT_NEEDED
     return not (is_needed or len(reading.readings()) or jobs.board().jobs())
@@ -82,10 +64,12 @@ def test_a_hostile_link_is_a_calm_page_and_keeps_nothing_of_it(wild: str) -> Non
 
 def test_a_query_too_long_for_a_link_is_looked_for_and_stays_out_of_it() -> None:
     app = show("atlas", KEY, find="9" * 5000)
-    assert "No region has" in well(app) and not [key for key in keys(app) if key == "atlas_go"]
+    assert "No region has" in well(app) and not [
+        key for key in button_keys(app) if key == "atlas_go"
+    ]
     assert len(url(app)["find"]) == 1500
-    assert "atlas_go" in keys(show("atlas", KEY, find="region 007"))
-    assert "atlas_go" not in keys(show("atlas", KEY, find="60"))
+    assert "atlas_go" in button_keys(show("atlas", KEY, find="region 007"))
+    assert "atlas_go" not in button_keys(show("atlas", KEY, find="60"))
 
 
 # -- what the model reads --------------------------------------------------------------------------
@@ -95,11 +79,11 @@ def test_a_link_to_a_search_by_meaning_reads_nothing_until_it_is_clicked() -> No
     app = show("atlas", KEY, find=TEXT, by="meaning")
     page = well(app)
     assert "The model is loaded first. It takes " in page and "by meaning" not in page
-    assert {"atlas_meaning", "atlas_words"} <= set(keys(app)) and nothing_was_started()
+    assert {"atlas_meaning", "atlas_words"} <= set(button_keys(app)) and nothing_was_started()
     assert len(app.session_state["atlas_listed"]) == 60
     app.button(key="atlas_meaning").click().run()
     assert "regions by meaning: within θ" in well(app)
-    assert models.is_ready(loading.dictionary(KEY)) and keys(app).count("atlas_meaning") == 0
+    assert models.is_ready(loading.dictionary(KEY)) and button_keys(app).count("atlas_meaning") == 0
     assert "regions by meaning: within θ" in well(show("atlas", KEY, find=TEXT, by="meaning"))
     app.button(key="atlas_words").click().run()
     assert "by" not in app.query_params and ("No region has" in said(app) or " by " in said(app))
@@ -107,7 +91,7 @@ def test_a_link_to_a_search_by_meaning_reads_nothing_until_it_is_clicked() -> No
 
 def test_a_search_by_meaning_is_a_click_away_from_words_nobody_has() -> None:
     app = show("atlas", KEY, find=TEXT)
-    assert "atlas_meaning" in keys(app) and nothing_was_started()
+    assert "atlas_meaning" in button_keys(app) and nothing_was_started()
     app.button(key="atlas_meaning").click().run()
     assert models.is_ready(loading.dictionary(KEY)) and url(app)["by"] == "meaning"
     assert "The model is loaded first" not in well(app)
@@ -119,10 +103,10 @@ def test_without_its_model_a_text_is_still_looked_for_by_its_words(shelf: Path) 
     app = show("atlas", "far/2/4", find=TEXT, by="meaning")
     assert "cannot be read here" not in well(app)
     app.button(key="atlas_meaning").click().run()
-    assert "only its words can be looked for" in said(app) and "atlas_words" in keys(app)
+    assert "only its words can be looked for" in said(app) and "atlas_words" in button_keys(app)
     app = show("atlas", "other/2/4", find=TEXT, by="meaning")
     app.button(key="atlas_meaning").click().run()
-    assert "another tokenizer" in said(app) and "atlas_words" in keys(app)
+    assert "another tokenizer" in said(app) and "atlas_words" in button_keys(app)
 
 
 def test_a_link_to_a_prompts_path_reads_nothing_until_it_is_clicked() -> None:
@@ -204,11 +188,11 @@ def test_a_stranger_sees_neither_cancel_nor_failure_of_a_umap() -> None:
     job = jobs.board().start(umap_key(), "UMAP", work, "somebody")
     try:
         app = show("atlas", KEY, layout="umap-flat")
-        assert "atlas_compute umap-flat" in keys(app) and "stands in" in well(app)
-        assert not [key for key in keys(app) if key.startswith("job_")]
+        assert "atlas_compute umap-flat" in button_keys(app) and "stands in" in well(app)
+        assert not [key for key in button_keys(app) if key.startswith("job_")]
     finally:
         go.set()
     until(lambda: job.state == "failed")
     app.run()
     assert "nothing came of it" not in said(app)
-    assert not [key for key in keys(app) if key.startswith("job_")]
+    assert not [key for key in button_keys(app) if key.startswith("job_")]

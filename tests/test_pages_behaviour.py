@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from time import monotonic, sleep
@@ -27,6 +27,7 @@ from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.endpoint import Seen, completion, send, serving, waits
 from tests.fixtures.pages import shelved, show, well
+from tests.fixtures.waiting import until
 
 pytestmark = pytest.mark.slow
 STORED = Path(__file__).resolve().parents[1] / "data/demo/behaviour.json"
@@ -88,13 +89,6 @@ def finished(at: AppTest) -> str:
     """What the page says once no job is at work."""
     until(lambda: all(job.state != "running" for job in jobs.board().jobs()))
     return well(at.run())
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = monotonic() + 120
-    while not true():
-        assert monotonic() < deadline
-        sleep(0.05)
 
 
 def job_buttons(at: AppTest) -> list[str]:

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Event
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -20,6 +19,7 @@ from ep.models.turns import Turns
 from pages.shared import jobs
 from pages.shared.jobs import MAX_ENDED, MAX_RESULTS, Board, Job
 from tests.fixtures.pages import said
+from tests.fixtures.waiting import until
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,13 +27,6 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture
 def board() -> Board:
     return Board()
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = monotonic() + 10
-    while not true():
-        assert monotonic() < deadline
-        sleep(0.005)
 
 
 def test_the_result_is_kept_under_its_key_for_everyone(board: Board) -> None:

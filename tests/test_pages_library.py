@@ -5,10 +5,9 @@ complete.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -23,8 +22,9 @@ from pages.library import intake, publishing
 from pages.shared import jobs, loading, models, state
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
-from tests.fixtures.pages import go, said, well
+from tests.fixtures.pages import button_keys, go, said, well
 from tests.fixtures.published import library, pickled, without_tokens
+from tests.fixtures.waiting import until
 
 
 @pytest.fixture
@@ -153,17 +153,6 @@ def test_progress_inside_a_card_has_no_box_of_its_own(shelf: Path) -> None:
 # -- work beside the page --------------------------------------------------------------------------
 
 
-def keys(app: AppTest) -> list[str]:
-    return [str(button.key) for button in app.button]
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = monotonic() + 60
-    while not true():
-        assert monotonic() < deadline
-        sleep(0.01)
-
-
 def read(app: AppTest, path: Path | str) -> AppTest:
     """Opens a file by its path."""
     app.text_input(key="library_path").set_value(str(path))
@@ -218,10 +207,12 @@ def test_a_failure_and_a_cancel_are_for_who_asked(pickle: Path) -> None:
     app, stranger = go("library"), go("library")
     read(app, pickle)
     until(lambda: not jobs.is_running(f"read {pickle}"))
-    assert f"job_close read {pickle}" in keys(app.run()) and "gemma-x_layer3.pkl" in well(app)
-    assert not [key for key in keys(stranger.run()) if key.startswith("job_")]
+    assert f"job_close read {pickle}" in button_keys(app.run()) and "gemma-x_layer3.pkl" in well(
+        app
+    )
+    assert not [key for key in button_keys(stranger.run()) if key.startswith("job_")]
     app.button(key=f"job_close read {pickle}").click().run()
-    assert not [key for key in keys(app) if key.startswith("job_")]
+    assert not [key for key in button_keys(app) if key.startswith("job_")]
 
 
 def test_a_strangers_download_can_be_joined_and_not_cancelled(
@@ -233,10 +224,10 @@ def test_a_strangers_download_can_be_joined_and_not_cancelled(
     job = jobs.board().start(key, "Getting one", lambda job: may_end.wait(60), "somebody")
     try:
         app = go("library")
-        assert not [name for name in keys(app) if name.startswith("job_")]
+        assert not [name for name in button_keys(app) if name.startswith("job_")]
         assert not app.button(key=f"library_get {published.key}").disabled
         app.button(key=f"library_get {published.key}").click().run()
-        assert jobs.board().get(key) is job and f"job_cancel {key}" in keys(app)
+        assert jobs.board().get(key) is job and f"job_cancel {key}" in button_keys(app)
         assert app.button(key=f"library_get {published.key}").disabled
         app.button(key=f"job_cancel {key}").click().run()
         assert not job.cancelling, "somebody else still waits for it"

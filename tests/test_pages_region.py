@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
-from time import monotonic, sleep
 
 import pytest
 import streamlit as st
@@ -20,7 +19,8 @@ from pages.shared.chips import Chip
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.endpoint import Behaviour, fails, good_reader, serving
-from tests.fixtures.pages import Visit, said, show, well
+from tests.fixtures.pages import Visit, button_keys, said, show, well
+from tests.fixtures.waiting import until
 
 KEY = "one/2/4"
 
@@ -31,17 +31,6 @@ def shelf(own_shelf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = str(tiny.gemma(tmp_path_factory.mktemp("models") / "gemma"))
     save(synthetic(60, 32, model=model, layer=2, family="one"), own_shelf / "one.ep.h5")
     return own_shelf
-
-
-def keys(app: AppTest) -> list[str]:
-    return [str(button.key) for button in app.button]
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = monotonic() + 60
-    while not true():
-        assert monotonic() < deadline
-        sleep(0.01)
 
 
 # -- ids and ways ----------------------------------------------------------------------------------
@@ -138,9 +127,9 @@ def test_labels_come_for_everyone_and_the_work_is_seen_by_who_asked() -> None:
         app, other = show("region", KEY, r="20"), show("region", KEY, r="20")
         assert not server.seen and not jobs.board().jobs()
         ask(app, server.url)
-        assert any(key.startswith("job_cancel") for key in keys(app)), said(app)[-2000:]
+        assert any(key.startswith("job_cancel") for key in button_keys(app)), said(app)[-2000:]
         other.run()
-        assert not any(key.startswith("job_") for key in keys(other)) and well(other)
+        assert not any(key.startswith("job_") for key in button_keys(other)) and well(other)
         go.set()
         until(lambda: not at_work())
         app.run()
@@ -158,8 +147,8 @@ def test_a_failure_is_for_who_asked_and_both_may_ask_at_once() -> None:
         app, other = show("region", KEY, r="20"), show("region", KEY, r="21")
         ask(app, server.url)
         until(lambda: not at_work())
-        assert "job_close" in " ".join(keys(app.run())) and well(app.run())
-        assert not any(key.startswith("job_") for key in keys(other.run()))
+        assert "job_close" in " ".join(button_keys(app.run())) and well(app.run())
+        assert not any(key.startswith("job_") for key in button_keys(other.run()))
     with serving(good_reader) as server:
         ask(other, server.url)
         until(lambda: not at_work())

@@ -21,7 +21,8 @@ from ep.views import figures_dose
 from pages.shared import jobs
 from pages.steer import controls
 from tests.fixtures.endpoint import Seen, completion, send, serving
-from tests.fixtures.steering import asked, model_of, shelf, until, well
+from tests.fixtures.steering import asked, model_of, shelf, well
+from tests.fixtures.waiting import until
 
 pytestmark = pytest.mark.slow
 

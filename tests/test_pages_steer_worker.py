@@ -16,7 +16,8 @@ import ep
 from ep.studies.steering import Continuation, Setting
 from pages.shared import jobs, loading
 from pages.steer import worker
-from tests.fixtures.steering import LONG, alone, model_of, shelf, until
+from tests.fixtures.steering import LONG, alone, model_of, shelf
+from tests.fixtures.waiting import until
 
 pytestmark = pytest.mark.slow
 
