@@ -56,7 +56,7 @@ class _Reading:
 
     tokens: the token ids of each passage, by passage id.
     distance: (E,) of the activation at each excerpt to the exemplar; NaN where there is no token.
-    typical_norm: the mean of ‖x − c‖ over all activations.
+    typical_norm: the median of ‖x − c‖ over all activations.
     """
 
     tokens: Mapping[int, np.ndarray]
@@ -160,7 +160,7 @@ def _read(
     texts = (_Text(int(i), dictionary.passage(int(i))[0]) for i in ids)
     tokens: dict[int, np.ndarray] = {}
     distance = np.full(len(passage), np.nan, np.float32)
-    norms, n_read = 0.0, 0
+    norms = []
     bos = model.tokens.bos is not None
     for batch in model.tokens.batches(texts, PASSAGES_AT_ONCE, model.context - bos):
         for number, row_ids, mask in zip(batch.passage, batch.ids, batch.mask, strict=True):
@@ -168,7 +168,7 @@ def _read(
         harvested = harvest(model, batch, [layer])
         shifted = harvested.x[layer] - dictionary.center
         length = np.linalg.norm(shifted, axis=1)
-        norms, n_read = norms + float(length.sum(dtype=np.float64)), n_read + len(length)
+        norms.append(length)
         row_of = {
             (int(p), int(t)): n
             for n, (p, t) in enumerate(
@@ -184,7 +184,7 @@ def _read(
                 cosine = float(shifted[row] @ exemplars[region[excerpt]]) / max(length[row], 1e-12)
                 distance[excerpt] = min(2.0, max(0.0, 1.0 - cosine))
         report(len(tokens) / max(1, len(ids)))
-    return _Reading(tokens, distance, norms / max(1, n_read))
+    return _Reading(tokens, distance, float(np.median(np.concatenate(norms))) if norms else 0.0)
 
 
 def _with_tokens(

@@ -55,10 +55,20 @@ def test_paper_threshold_is_the_mean_of_each_batch_percentile(stream, size):
     assert found.n_batches == len(cut(stream, size))
 
 
-def test_typical_norm_is_the_mean_distance_from_the_center(stream):
-    found = calibrate(cut(stream, 300))
+@pytest.mark.parametrize("size", [7, 300, 10_000])
+def test_typical_norm_is_the_median_distance_from_the_center_for_any_batches(stream, size):
+    found = calibrate(cut(stream, size))
     norms = np.linalg.norm(stream.astype(float) - found.center, axis=1)
-    assert found.typical_norm == pytest.approx(norms.mean(), rel=1e-5)
+    assert found.typical_norm == pytest.approx(np.median(norms), rel=1e-5)
+
+
+def test_a_few_massive_activations_hardly_move_the_typical_norm(stream):
+    """One position in 500 with 300 times the norm, as at attention sinks of large models."""
+    thresholds = Thresholds(np.zeros(stream.shape[1]), (4,))
+    thresholds.update(stream)
+    before = thresholds.typical_norm
+    thresholds.update(300 * stream[:: len(stream) // 4][:4])
+    assert thresholds.typical_norm == pytest.approx(before, rel=0.02)
 
 
 @pytest.mark.parametrize("every_pair", [False, True])

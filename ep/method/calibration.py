@@ -39,7 +39,8 @@ class Calibration:
     n_activations: number of activations measured.
     n_batches: number of batches they came in.
     protocol: "paper" or "global".
-    typical_norm: mean of ‖x − c‖, in the units of x.
+    typical_norm: median of ‖x − c‖, in the units of x. A mean would be pulled up several times by
+        the few massive activations of large models.
     """
 
     center: np.ndarray
@@ -179,7 +180,7 @@ class Thresholds:
         self.protocol = protocol
         self.n_activations = self.n_batches = 0
         self._seed = seed
-        self._norms = 0.0
+        self._norms: list[np.ndarray] = []  # ‖x − c‖ of every activation, 4 bytes each
         self._sums = np.zeros(len(self.percentiles))
         self._measured = 0  # batches with at least one pair, whose percentiles `_sums` adds up
         self._keys = np.empty(0, np.uint64)
@@ -193,8 +194,9 @@ class Thresholds:
         rows = directions(x, self.center)
         if not len(rows):
             return
-        # û·(x − c) is ‖x − c‖, accumulated in float64
-        self._norms += float(np.einsum("nd,nd->", rows, x - self.center, dtype=np.float64))
+        # û·(x − c) is ‖x − c‖
+        norms = np.einsum("nd,nd->n", rows, x - self.center, dtype=np.float64)
+        self._norms.append(norms.astype(np.float32))
         if self.protocol == "global":
             self._sample(rows)
         elif len(rows) > 1:
@@ -218,8 +220,8 @@ class Thresholds:
 
     @property
     def typical_norm(self) -> float:
-        """The mean of ‖x − c‖ over the activations so far, in the units of x."""
-        return self._norms / max(1, self.n_activations)
+        """The median of ‖x − c‖ over the activations so far, in the units of x; 0 without any."""
+        return float(np.median(np.concatenate(self._norms))) if self._norms else 0.0
 
     def thresholds(self) -> dict[float, float]:
         """Return {percentile: θ}.

@@ -142,7 +142,7 @@ class Dictionary:
 
     @property
     def typical_norm(self) -> float:
-        """r, the mean distance of an activation from the centre and the unit of steering strength.
+        """r, the median distance of an activation from the centre: the unit of steering strength.
 
         Where it is not recorded (published files) ‖c‖ is used instead, or 1 if the centre is the
         origin.
