@@ -20,11 +20,14 @@ from ep.method.geometry import cosine_distance, directions
 from ep.method.nearest import nearest_exemplar
 from ep.method.region import BANDS, LENSES, SCALARS, Excerpt, Region, TokenScore
 from ep.method.source import Source
+from ep.method.template import template_edges
 from ep.text import split_text
 
 Basis = Literal["exemplar", "mean"]
 """Which direction represents a region: its exemplar, or the mean of its arrival members."""
 BASES: tuple[Basis, ...] = get_args(Basis)
+TEMPLATE_PASSAGES = 64
+"""Passages among which the tokens of a chat template are looked for."""
 ASSIGN_CHUNK_BYTES = 64 * 2**20
 """Memory for the distances of one block of activations."""
 
@@ -262,6 +265,13 @@ class Dictionary:
         ids, pieces = self.source.read("vocabulary_ids"), self.source.read("vocabulary_pieces")
         return dict(zip(ids.tolist(), pieces.tolist(), strict=True))
 
+    @cached_property
+    def _template(self) -> tuple[int, int]:
+        """How many first and last tokens of the passages belong to a chat template."""
+        ids = self.column("passage_ids")
+        step = max(1, len(ids) // TEMPLATE_PASSAGES)
+        return template_edges([self.passage(int(passage)) for passage in ids[::step]])
+
     def piece(self, token: int) -> str:
         """Return the text of a token id.
 
@@ -341,4 +351,7 @@ class Dictionary:
                 f"an excerpt refers to token {position} of passage {passage}, which has "
                 f"{len(pieces)} tokens"
             )
-        return Excerpt(passage, position, pieces, distance, band, agrees=agrees)
+        head, tail = self._template
+        start, stop = head, len(pieces) - tail
+        content = None if start <= position < stop or start >= stop else (start, stop)
+        return Excerpt(passage, position, pieces, distance, band, agrees=agrees, content=content)

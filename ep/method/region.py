@@ -52,6 +52,9 @@ class Excerpt:
     is_plain: True where the passage is stored without tokens.
     agrees: whether the model that completed a published file found the activation at that distance;
         None where no model checked it.
+    content: the first and one past the last piece of what the passage says inside a chat template;
+        None unless the marked token belongs to that template, as in dictionaries of the last token
+        of prompts.
     """
 
     passage: int
@@ -61,6 +64,7 @@ class Excerpt:
     band: str
     is_plain: bool = False
     agrees: bool | None = None
+    content: tuple[int, int] | None = None
 
     @property
     def marked(self) -> int | None:

@@ -14,6 +14,8 @@ from ep.method.region import BANDS, Excerpt
 
 LEFT_CHARACTERS = 110
 RIGHT_CHARACTERS = 150
+OMITTED = " … "
+"""Stands for the tokens of a chat template that are left out."""
 
 
 class Row(NamedTuple):
@@ -37,9 +39,16 @@ class Row(NamedTuple):
 
 
 def aligned(excerpt: Excerpt) -> Row:
-    """The excerpt with as much context as fits on one line, in whole pieces around the token."""
+    """The excerpt with as much context as fits on one line, in whole pieces around the token.
+
+    For a token of a chat template the context is what the passage says, without the template.
+    """
     if excerpt.marked is None:
         return _row(excerpt, (), _words(excerpt.pieces))
+    if excerpt.content is not None:
+        words = excerpt.pieces[slice(*excerpt.content)]
+        left = _within(reversed(words), LEFT_CHARACTERS + RIGHT_CHARACTERS)[::-1]
+        return _row(excerpt, (*left, OMITTED), ())
     before, after = excerpt.pieces[: excerpt.marked], excerpt.pieces[excerpt.marked + 1 :]
     left = _within(reversed(before), LEFT_CHARACTERS)[::-1]
     return _row(excerpt, left, _within(after, RIGHT_CHARACTERS))

@@ -142,7 +142,9 @@ def aligned(rows: Iterable[Row], color: str) -> str:
         f'<span class="r">{_marked(r, color)}{running_text(r.right)}</span>'
         for r in rows
     )
-    return f'<div class="ep-kwic">{"".join(lines)}</div>'
+    # where nothing follows the tokens, as at the ends of prompts, the text before has all the width
+    name = "ep-kwic" if any(r.right for r in rows) else "ep-kwic ep-ends"
+    return f'<div class="{name}">{"".join(lines)}</div>'
 
 
 def full_text(rows: Iterable[Row], color: str) -> str:
