@@ -148,11 +148,13 @@ def _in_context(excerpt: Any) -> str:
     An excerpt without token ids has no marked token; its line is the beginning of the text.
     """
     from ep.text import label
+    from ep.views.excerpts import aligned
 
     if excerpt.marked is None:
         return f"{label(''.join(excerpt.pieces)[:72])} (token {excerpt.position})"
-    before = "".join(excerpt.pieces[: excerpt.marked])[-40:]
-    after = "".join(excerpt.pieces[excerpt.marked + 1 :])[:30]
+    row = aligned(excerpt)
+    after = "".join(row.right)[:30]
+    before = "".join(row.left)[-(40 if after else 70) :]
     return f"{before and label(before)}[{label(excerpt.token)}]{after and label(after)}"
 
 
