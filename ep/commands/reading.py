@@ -154,7 +154,7 @@ def _in_context(excerpt: Any) -> str:
         return f"{label(''.join(excerpt.pieces)[:72])} (token {excerpt.position})"
     row = aligned(excerpt)
     after = "".join(row.right)[:30]
-    before = "".join(row.left)[-(40 if after else 70) :]
+    before = "".join(row.left)[-(40 if after else 48) :]
     return f"{before and label(before)}[{label(excerpt.token)}]{after and label(after)}"
 
 
