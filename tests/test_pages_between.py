@@ -123,6 +123,19 @@ def test_a_dictionary_without_siblings_or_text_is_drawn(
     )
 
 
+def test_anchors_with_nothing_in_common_are_said_to_be_and_nearer_ones_offered(
+    keys: dict[str, str],
+) -> None:
+    vectors = loading.dictionary(keys["p4"]).mean_directions
+    b = int(np.argmin(vectors @ vectors[3]))
+    at = show("between", keys["p4"], r="3", b=str(b))
+    assert "A and B have too little in common" in well(at)
+    nearer = study.alike(vectors, 3)
+    assert nearer and b not in nearer
+    again = show("between", keys["p4"], r="3", b=str(nearer[0]))
+    assert "too little in common" not in well(again)
+
+
 def test_two_regions_have_nothing_between(keys: dict[str, str]) -> None:
     assert "Nothing can lie between" in well(show("between", keys["tiny"], r="0"))
 

@@ -54,6 +54,26 @@ def test_equal_distances_are_not_between() -> None:
     assert not {7, 8} & set(study.between(vectors, 0, 1).regions.tolist())
 
 
+def test_between_two_regions_that_point_apart_means_nothing() -> None:
+    vectors = rows(300, 12)
+    for a, b in np.random.default_rng(1).integers(0, 300, (200, 2)).tolist():
+        if a != b:
+            found = study.between(vectors, a, b)
+            share = len(found) / (len(vectors) - 2)
+            assert found.is_meaningful == (found.distance < 1 and share <= 0.5)
+            assert found.is_meaningful == study.between(vectors, b, a).is_meaningful
+
+
+@pytest.mark.parametrize("a", [0, 17])
+def test_offered_regions_are_the_nearest_with_some_between(a: int) -> None:
+    vectors = rows(300, 12)
+    offered = study.alike(vectors, a, n=3, among=299)
+    order = [b for b in np.argsort(-(vectors @ vectors[a])).tolist() if b != a]
+    fitting = [b for b in order if 0 < len(definition(vectors, a, b)) <= 149]
+    assert offered == fitting[:3]
+    assert all(study.between(vectors, a, b).is_meaningful for b in offered)
+
+
 def test_exchanging_a_and_b_exchanges_the_names_only() -> None:
     vectors = rows(300, 12)
     for a, b in ((0, 1), (17, 250)):

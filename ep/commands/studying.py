@@ -68,6 +68,8 @@ def between(arguments: argparse.Namespace) -> None:
 
 
 def _print_between(arguments: argparse.Namespace, dictionary: Any, result: Any) -> None:
+    from ep.studies.between import alike
+
     listed = slice(None, arguments.limit or None)
     rows: list[dict[str, Any]] = [
         {
@@ -90,12 +92,25 @@ def _print_between(arguments: argparse.Namespace, dictionary: Any, result: Any) 
         misses = [{"region": k, "excess": excess} for k, excess in result.misses]
         print(
             json.dumps(
-                {**facts, "total": len(result), "between": rows, "nearest_misses": misses}, indent=1
+                {
+                    **facts,
+                    "total": len(result),
+                    "meaningful": result.is_meaningful,
+                    "between": rows,
+                    "nearest_misses": misses,
+                },
+                indent=1,
             )
         )
         return
     cosine = f"cosine {1 - result.distance:.3f}"
     print(f"{len(result):,} regions lie between {result.a} and {result.b} ({cosine})")
+    if not result.is_meaningful:
+        others = alike(dictionary.basis(arguments.basis), result.a)
+        print(
+            f"these two have too little in common for that to mean anything; nearest regions with "
+            f"some between them and {result.a}: {', '.join(map(str, others)) or 'none'}"
+        )
     if not rows:
         near = ", ".join(f"{k} (by {excess:.3f})" for k, excess in result.misses)
         print(f"the nearest misses: {near or 'there is no other region'}")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,9 @@ IDENTICAL = 1 - 1e-4
 """Smallest cosine at which two exemplars are the same activation (protocol 11.4)."""
 MISSES = 3
 """Number of regions listed that come nearest to lying between."""
+MOST_SHARE, FEW = 0.5, 8
+"""Of very unlike regions most of a dictionary lies between: then more than this share of it, and
+more than a few regions."""
 MOST_LISTED = 32
 """Neighbours listed for each region; the graphs of every k up to this use the same lists."""
 LEAST_K, DEFAULT_K, MOST_K = 2, 3, 10
@@ -49,6 +53,7 @@ class Between:
     from_a, to_b: (m,) their distances d(A,C) and d(C,B).
     misses: up to three pairs (id, excess) of the regions that come nearest to lying between, where
         the excess is max(d(A,C), d(C,B)) − d(A,B), at least 0.
+    size: K, the number of regions of the dictionary.
     """
 
     a: int
@@ -58,9 +63,20 @@ class Between:
     from_a: Float32[np.ndarray, " m"]
     to_b: Float32[np.ndarray, " m"]
     misses: tuple[tuple[int, float], ...]
+    size: int
 
     def __len__(self) -> int:
         return len(self.regions)
+
+    @property
+    def is_meaningful(self) -> bool:
+        """Whether A and B are alike enough for "between" to tell regions apart.
+
+        Regions that point away from each other (cosine at most 0) have nothing in common for others
+        to lie between, and nearly every region is nearer to both than they are to each other.
+        """
+        most = max(FEW, MOST_SHARE * (self.size - 2))
+        return self.distance < 1 and len(self) <= most
 
 
 def between(vectors: Float32[np.ndarray, "K d"], a: int, b: int) -> Between:
@@ -98,7 +114,20 @@ def between(vectors: Float32[np.ndarray, "K d"], a: int, b: int) -> Between:
         from_a=both[regions, int(a == last)],
         to_b=both[regions, int(b == last)],
         misses=_misses(larger - apart, inside, (a, b)),
+        size=len(vectors),
     )
+
+
+def alike(vectors: Float32[np.ndarray, "K d"], a: int, n: int = 3, among: int = 64) -> list[int]:
+    """Return up to n regions nearest to A of which "between A and it" is meaningful and not empty.
+
+    vectors: (K, d) unit rows of one basis. among: number of nearest regions considered, nearest
+    first.
+    """
+    nearest = np.argsort(-(vectors @ vectors[a]), kind="stable")
+    candidates = nearest[nearest != a][:among].tolist()
+    fitting = (b for b in candidates if (x := between(vectors, a, b)).is_meaningful and len(x))
+    return list(islice(fitting, n))
 
 
 def _exact(

@@ -21,7 +21,7 @@ SHOWN = 8
 """Cards in a column before "and N more" (protocol 11.1)."""
 TOKENS = 3
 EXCERPTS = 3
-MISSED, SAME, MEANT = "miss", "same", "between"
+MISSED, SAME, MEANT, APART = "miss", "same", "between", "apart"
 """Kinds of a column, see `Column`."""
 
 
@@ -70,7 +70,8 @@ class Column:
         dictionary where they were chosen.
     cosine: between A and B.
     kind: "between", "path", "miss" (no region lies between; `steps` are the nearest misses), "same"
-        (A and B are one region here) or "apart" (there is no path).
+        (A and B are one region here) or "apart" (there is no path, or A and B are too unlike for
+        anything to lie between them).
     steps: the first of the regions, in order.
     total: number of regions between or on the path.
     result: the result in one short line.
@@ -143,6 +144,9 @@ def lens_column(
     if pair.a == pair.b:
         return column(kind=SAME, steps=(), total=0, result="A and B are one region here")
     between = study.between(dictionary.basis(basis), pair.a, pair.b)
+    if not between.is_meaningful:
+        count = f"{len(between):,} of {len(dictionary) - 2:,} would count"
+        return column(kind=APART, steps=(), total=0, result=f"too unlike: {count}")
     if len(between):
         steps = tuple(_steps(between, make, shown))
         return column(
@@ -180,7 +184,7 @@ def path_column(
         hint = (
             f"k = {least} joins them" if least else f"not even k = {study.MOST_LISTED} joins them"
         )
-        return column(kind="apart", steps=(), total=0, result=f"no path at k = {k}; {hint}")
+        return column(kind=APART, steps=(), total=0, result=f"no path at k = {k}; {hint}")
     hops = f"{path.hops} hop{'s' if path.hops != 1 else ''}"
     return column(
         kind="path", steps=tuple(_chain(path, make)), total=max(0, path.hops - 1), result=hops

@@ -142,6 +142,25 @@ def examples(key: str, dictionary: Dictionary, basis: Basis) -> None:
         chips(items, "anchors_examples", lambda i: _set_anchors(*pairs[i]))
 
 
+def alternatives(key: str, dictionary: Dictionary, a: int, basis: Basis) -> None:
+    """Draw chips of the regions nearest to A that others do lie between; a click makes one B."""
+    text = (
+        "A and B have too little in common: nearly every region is nearer to both than they are to "
+        "each other. Nearest regions with some between them and A:"
+    )
+    regions = study.alike(dictionary.basis(basis), a)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        messages.quiet(text if regions else "A has too little in common with every other region.")
+        chips(
+            [
+                Chip(b, name(key, dictionary, b, basis), region_color(dictionary, b), 0.24)
+                for b in regions
+            ],
+            "anchors_alternatives",
+            lambda b: _set_anchors(a, b),
+        )
+
+
 def _short(key: str, dictionary: Dictionary, region: int, basis: Basis) -> str:
     """Return the shortened name of a region."""
     return name(key, dictionary, region, basis).strip()[:14] or str(region)

@@ -105,6 +105,8 @@ def _figure(key: str, dictionary: Dictionary, ends: tuple[int, int], settings: S
     picked = _picked_card(columns, open_column)
     with st.container(border=True, gap="xsmall"):
         neighbourhood.figure(columns, key, "between_figure", _pick, _open_list, picked)
+        if open_column.kind == view.APART and not lists:
+            anchors.alternatives(key, dictionary, ends[0], basis)
         messages.quiet(_caption(columns, basis, list(lists.values())))
     _details(ladder, pairs, picked, basis)
     if settings.view == "lens":
