@@ -426,7 +426,8 @@ def test_the_command_says_what_is_not_in_the_dictionaries(
     assert lines[0] == "1 of 62 rows have no text and were left out"
     assert lines[1].startswith("1 of 62 rows cannot be used and were left out; the first: c.jsonl")
     assert "1 of 60 passages were cut to 128 tokens: " in lines[2]
-    assert "% of the text" in lines[2]
+    assert " % of the tokens read are not in the dictionaries" in lines[2]
+    assert ".txt" not in lines[2]
     assert main(["info", captured.out.splitlines()[0]]) == 0
     shown = capsys.readouterr().out
     assert "c.jsonl line 41" in shown

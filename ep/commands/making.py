@@ -78,11 +78,11 @@ def build(arguments: argparse.Namespace) -> None:
                 )
     for path in progress.files:
         print(path)
-    for line in _losses(progress):
+    for line in _losses(progress, config):
         print(line, file=sys.stderr)
 
 
-def _losses(progress: Progress) -> Iterator[str]:
+def _losses(progress: Progress, config: BuildConfig) -> Iterator[str]:
     """What is not in the dictionaries although it is in the text, a line for each kind."""
     counts, left_out = progress.counts, progress.left_out
     if left_out.empty:
@@ -93,11 +93,13 @@ def _losses(progress: Progress) -> Iterator[str]:
             f"the first: {left_out.first}"
         )
     if counts.truncated:
+        share = f"{100 * counts.cut_share:.1f} %"
+        hint = ""
+        if any(str(source).lower().endswith(".txt") for source in config.text):
+            hint = "; in a .txt, blank lines separate passages, and without any every line is one"
         yield (
             f"{counts.truncated:,} of {counts.passages:,} passages were cut to {progress.context} "
-            f"tokens: {counts.cut_share:.0%} of the text that was read is not in the dictionaries; "
-            "use a larger --context or shorter passages (in a .txt, blank lines separate passages, "
-            "and without any every line is one)"
+            f"tokens: {share} of the tokens read are not in the dictionaries{hint}"
         )
 
 
