@@ -1,6 +1,6 @@
 """The build of dictionaries from start to finish: a model and a text in, `.ep.h5` files out.
 
-    1 open the model and the text
+    1 open the model and the text, and read the text once for what cannot be used
     2 calibrate: measure the centre and θ
     3 stream: found the regions
     4 assign: stream again, to the finished regions (Voronoi members, rivals, excerpts)
@@ -17,18 +17,18 @@ The module is not called `build` because `ep.build` is the function.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ep.config import BuildConfig
-from ep.corpus import Corpus, Passage
+from ep.config import CONTEXT, BuildConfig
+from ep.corpus import Corpus, Passage, Survey
 from ep.describing import Describer
 from ep.errors import CorpusError
 from ep.method.calibration import Calibration, CenterSum, Thresholds
@@ -41,22 +41,53 @@ from ep.storage.checkpoint import Checkpoint, prepare_folder
 
 if TYPE_CHECKING:
     from ep.models import Harvest, LanguageModel
+    from ep.models.tokens import TokenBatch
 
 CHECKPOINT_SECONDS = 300
 Key = tuple[int, float]
 T = TypeVar("T")
 
 
+@dataclass
+class Counts:
+    """What one pass over the text has read.
+
+    passages: all passages, those without tokens included.
+    truncated: passages that were cut to the context.
+    tokens: tokens up to the context, BOS included.
+    cut: tokens beyond the context, which are in no dictionary.
+    """
+
+    passages: int = 0
+    truncated: int = 0
+    tokens: int = 0
+    cut: int = 0
+
+    def add(self, batch: TokenBatch) -> None:
+        """Count a batch."""
+        self.passages += batch.n_passages
+        self.truncated += int(batch.truncated.sum())
+        self.tokens += batch.n_tokens
+        self.cut += batch.n_cut
+
+    @property
+    def cut_share(self) -> float:
+        """Share of the tokens of all passages that is beyond the context."""
+        return self.cut / max(1, self.tokens + self.cut)
+
+
 @dataclass(frozen=True)
 class Progress:
     """The progress of a build.
 
-    stage: "calibrate", "stream", "assign", "write" or "done".
-    done: activations processed in this stage, or files written in stages "write" and "done".
+    stage: "read", "calibrate", "stream", "assign", "write" or "done".
+    done: rows of text read in stage "read", files written in stages "write" and "done", otherwise
+        activations processed in this stage.
     total: what `done` will reach; None when the build runs to the end of the text.
     regions: number of regions K so far, by (layer, percentile).
-    truncated: passages read in this stage that were cut to the context; the rest of each is not in
-        the dictionary.
+    counts: what was read in this stage, and how much of it was cut to the context.
+    left_out: what the text holds that is in no passage; see `Survey`.
+    context: tokens read of each passage; 0 before the model is open.
     files: the files written so far.
     """
 
@@ -64,7 +95,9 @@ class Progress:
     done: int
     total: int | None = None
     regions: Mapping[Key, int] = field(default_factory=dict)
-    truncated: int = 0
+    counts: Counts = field(default_factory=lambda: Counts())
+    left_out: Survey = field(default_factory=Survey)
+    context: int = 0
     files: tuple[Path, ...] = ()
 
 
@@ -78,6 +111,7 @@ def build(config: BuildConfig, resume: bool = False) -> Generator[Progress, None
     InputError before any work is done that would be lost.
     """
     job = Job.open(config, resume)  # 1
+    yield from job.read()
     try:
         yield from job.calibrate()  # 2
         yield from job.stream()  # 3
@@ -97,13 +131,14 @@ class Job:
     def __init__(self, config: BuildConfig, model: LanguageModel, corpus: Corpus) -> None:
         self.config = config
         self.model = model
+        self.context = config.context or CONTEXT
         self.corpus = corpus
+        self.survey = Survey()
         self.corpus_digest = corpus.digest()
         self.checkpoint = Checkpoint(config.out, config.deciding() | {"corpus": self.corpus_digest})
         self.calibrations: dict[int, Calibration] = {}
         self.drafts: dict[Key, Draft] = {}
-        self.passages_read = {"stream": 0, "assign": 0}  # in each pass over the corpus
-        self.truncated = {"stream": 0, "assign": 0}
+        self.counts = {"stream": Counts(), "assign": Counts()}  # of each pass over the corpus
         self.started = monotonic()
         self.workers = ThreadPoolExecutor(os.cpu_count() or 1)
 
@@ -111,7 +146,7 @@ class Job:
     def open(cls, config: BuildConfig, resume: bool) -> Job:
         """Phase 1: open the text and the model; when resuming, restore the saved state."""
         corpus = Corpus(config.text, config.seed, config.field_name, config.chat)
-        if next(iter(corpus), None) is None:
+        if corpus.is_empty():
             raise CorpusError(
                 f"{', '.join(config.text)} contains no text: expected at least one passage"
             )
@@ -120,12 +155,25 @@ class Job:
 
         model = load(config.model, config.device, config.dtype, config.revision)
         model.check_layers(config.layers)
-        job = cls(config, model, corpus)
+        longest = model.context - (model.tokens.bos is not None)
+        job = cls(config.fitted(longest), model, corpus)
         if resume:
             job.restore()
         return job
 
     # -- phases ------------------------------------------------------------------------------------
+
+    def read(self) -> Iterator[Progress]:
+        """Phase 1: count the rows that cannot be used; CorpusError where they are too many."""
+
+        def refusal(passage: Passage) -> str:
+            why = self.model.tokens.refusal(passage.messages) if passage.messages else ""
+            return why and f"cannot be read: {why}"
+
+        for survey in self.corpus.survey(refusal):
+            self.survey = survey
+            yield Progress("read", survey.rows, left_out=survey, context=self.context)
+        self.survey.check()
 
     def calibrate(self) -> Iterator[Progress]:
         """Phase 2: measure the centre of each layer, then θ of each percentile.
@@ -161,7 +209,7 @@ class Job:
         unfinished = {key: draft for key, draft in self.drafts.items() if draft.stop_reason is None}
         for harvest, events in self._pass("stream") if unfinished else ():
             self._feed(Draft.stream, unfinished, harvest, events)
-            yield self._progress("stream", self.config.tokens)
+            yield self._progress("stream", self._streamed(), self.config.tokens)
             unfinished = {
                 key: draft for key, draft in unfinished.items() if draft.stop_reason is None
             }
@@ -193,7 +241,7 @@ class Job:
                     self.drafts[layer, finer].nest(
                         regions[layer, finer], {p: regions[layer, p] for p in above}, events
                     )
-            yield self._progress("assign", self._streamed())
+            yield self._progress("assign", self._assigned(), self._streamed())
             if self._assigned() >= self._streamed():
                 break
 
@@ -203,33 +251,28 @@ class Job:
         describer = Describer(
             self.config, self.model, self.corpus, self.corpus_digest, self.calibrations
         )
-        regions = {key: len(draft) for key, draft in self.drafts.items()}
         passages = describer.passages(self.drafts)
+        total = len(self.drafts)
         for (layer, percentile), draft in self.drafts.items():
-            yield Progress(
-                "write",
-                len(files),
-                len(self.drafts),
-                regions,
-                self.truncated["stream"],
-                tuple(files),
-            )
+            yield self._progress("write", len(files), total, tuple(files))
             wall_time = monotonic() - self.started
-            counts = {
-                "passages": self.passages_read["stream"],
-                "truncated": self.truncated["stream"],
-            }
             dictionary = describer.dictionary(
-                layer, percentile, draft, passages, counts, wall_time, complete
+                layer, percentile, draft, passages, self._provenance(), wall_time, complete
             )
             path = self.config.folder / self.config.file_name(layer, percentile)
             save(dictionary, path)
             files.append(path)
         if complete:
             self.checkpoint.remove()
-        yield Progress(
-            "done", len(files), len(files), regions, self.truncated["stream"], tuple(files)
-        )
+        yield self._progress("done", total, total, tuple(files))
+
+    def _provenance(self) -> dict[str, Any]:
+        """What was read of the text, and what was left out of it."""
+        counts = self.counts["stream"]
+        facts: dict[str, Any] = {"passages": counts.passages, "truncated": counts.truncated}
+        if counts.cut:
+            facts["cut_share"] = round(counts.cut_share, 4)
+        return facts | self.survey.left_out()
 
     # -- interrupting and resuming -----------------------------------------------------------------
 
@@ -245,8 +288,11 @@ class Job:
 
         A resumed build gives the same files as one that was never stopped.
         """
-        arrays = {f"read.{name}": np.array(count) for name, count in self.passages_read.items()}
-        arrays |= {f"truncated.{name}": np.array(count) for name, count in self.truncated.items()}
+        arrays = {
+            f"counts.{stage}.{name}": np.array(count)
+            for stage, counts in self.counts.items()
+            for name, count in asdict(counts).items()
+        }
         for layer, calibration in self.calibrations.items():
             arrays |= {
                 f"calibration.{layer}.{name}": array for name, array in calibration.state().items()
@@ -272,8 +318,9 @@ class Job:
                 if name.startswith(prefix)
             }
 
-        self.passages_read = {name: int(count) for name, count in part("read.").items()}
-        self.truncated = {name: int(count) for name, count in part("truncated.").items()}
+        for stage in self.counts:
+            counts = {name: int(count) for name, count in part(f"counts.{stage}.").items()}
+            self.counts[stage] = Counts(**counts)
         self._begin(
             {
                 layer: Calibration.from_state(part(f"calibration.{layer}."))
@@ -294,7 +341,7 @@ class Job:
             (layer, percentile): Draft(
                 calibrations[layer].thresholds[percentile],
                 width=self.model.width,
-                context=config.context,
+                context=self.context,
                 rule=rule,
                 seed=config.seed,
                 rival_budget=config.rival_budget,
@@ -305,18 +352,15 @@ class Job:
             for percentile in config.percentiles
         }
 
-    def _harvests(self, passages: Iterable[Passage]) -> Iterator[tuple[int, int, Harvest]]:
-        """For each batch: its number of passages, how many of them were truncated, its harvest."""
+    def _harvests(self, start: int = 0) -> Iterator[tuple[TokenBatch, Harvest]]:
+        """The batches of the text from passage `start` of the stream, and their harvests."""
         from ep.models import harvest
 
         config = self.config
-        for batch in self.model.tokens.batches(passages, config.batch, config.context):
-            truncated = int(batch.truncated.sum())
-            yield (
-                len(batch.passage),
-                truncated,
-                harvest(self.model, batch, config.layers, config.positions),
-            )
+        accepted = (passage for passage in self.corpus if passage.id not in self.survey.refused)
+        passages = islice(accepted, start, None)
+        for batch in self.model.tokens.batches(passages, config.batch, self.context):
+            yield batch, harvest(self.model, batch, config.layers, config.positions)
 
     def _head(self) -> Iterator[tuple[int, dict[int, np.ndarray]]]:
         """For each calibration batch: the number of activations so far, and the batch by layer.
@@ -326,7 +370,7 @@ class Job:
         batch size, so the last batch is cut at the budget.
         """
         done, budget = 0, self.config.calibration
-        for _, _, harvest in self._harvests(self.corpus):
+        for _, harvest in self._harvests():
             rows = (
                 len(harvest)
                 if self.config.protocol == "paper"
@@ -341,11 +385,8 @@ class Job:
         """The rest of one pass over the corpus, saving the state every CHECKPOINT_SECONDS."""
         index = self._streamed() if name == "stream" else self._assigned()
         last = monotonic()
-        for passages, truncated, harvest in self._harvests(
-            islice(self.corpus, self.passages_read[name], None)
-        ):
-            self.passages_read[name] += passages
-            self.truncated[name] += truncated
+        for batch, harvest in self._harvests(self.counts[name].passages):
+            self.counts[name].add(batch)
             yield harvest, harvest.events.starting_at(index)
             index += len(harvest)
             if monotonic() - last > CHECKPOINT_SECONDS:
@@ -373,10 +414,12 @@ class Job:
         }
         return {key: future.result() for key, future in futures.items()}
 
-    def _progress(self, stage: str, total: int | None) -> Progress:
-        done = self._streamed() if stage == "stream" else self._assigned()
+    def _progress(
+        self, stage: str, done: int, total: int | None, files: tuple[Path, ...] = ()
+    ) -> Progress:
         regions = {key: len(draft) for key, draft in self.drafts.items()}
-        return Progress(stage, done, total, regions, self.truncated[stage])
+        counts = replace(self.counts["assign" if stage == "assign" else "stream"])
+        return Progress(stage, done, total, regions, counts, self.survey, self.context, files)
 
     def _streamed(self) -> int:
         return max((draft.n_seen for draft in self.drafts.values()), default=0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,6 +15,9 @@ from ep.errors import ConfigError
 
 PERCENTILES = (1.0, 2.0, 4.0, 8.0, 10.0)
 """The default percentiles p, those of the paper."""
+
+CONTEXT = 128
+"""The default context in tokens, for models that can read as much."""
 
 RIVAL_BUDGET = 1e13
 """The default of `BuildConfig.rival_budget`, in multiply-adds."""
@@ -83,10 +86,11 @@ class BuildConfig:
         "activations to stream, exact for any batch size; without it, the whole text", None
     )
 
-    context: int = setting(
-        "tokens read of each passage, not counting BOS; longer passages are cut, "
-        "and their number is reported",
-        128,
+    context: int | None = setting(
+        "tokens read of each passage, not counting BOS; longer passages are cut, and how much of "
+        f"the text that is will be reported (default {CONTEXT}, or all that the model can read if "
+        "that is less)",
+        None,
     )
 
     positions: TokenPositions = setting(
@@ -178,6 +182,19 @@ class BuildConfig:
             if key not in ("out", "text", "title", "extra", "device", "rival_budget")
         }
 
+    def fitted(self, longest: int) -> BuildConfig:
+        """Return these settings with a context that a model can read.
+
+        longest: tokens that the model can read of one passage, not counting BOS. Raises ConfigError
+            for a larger context.
+        """
+        if self.context is not None and self.context > longest:
+            raise ConfigError(
+                f"context is {self.context}: {self.model_name} can read {longest} tokens of a "
+                "passage, not counting BOS; choose at most that"
+            )
+        return replace(self, context=self.context or min(CONTEXT, longest))
+
     def coarser(self, percentile: float) -> tuple[float, ...]:
         """The larger percentiles of this build in rising order; empty for the largest."""
         return tuple(p for p in self.percentiles if p > percentile)
@@ -228,7 +245,10 @@ def _check(config: BuildConfig) -> None:
             config.tokens is None or config.tokens >= 1,
             f"tokens is {config.tokens}: expected at least 1, or none",
         ),
-        (config.context >= 2, f"context is {config.context}: expected at least 2 tokens"),
+        (
+            config.context is None or config.context >= 2,
+            f"context is {config.context}: expected at least 2 tokens",
+        ),
         (
             config.positions in get_args(TokenPositions),
             f"positions is {config.positions!r}: expected {_alternatives(TokenPositions)}",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ep.config import BuildConfig
+from ep.config import CONTEXT, BuildConfig
 from ep.corpus import Corpus
 from ep.method.calibration import Calibration
 from ep.method.dictionary import Dictionary
@@ -68,7 +68,7 @@ class Describer:
         selected = (passage for passage in self.corpus if passage.id in needed)
         tokens = self.model.tokens
         token_ids: dict[int, np.ndarray] = {}
-        for batch in tokens.batches(selected, self.config.batch, self.config.context):
+        for batch in tokens.batches(selected, self.config.batch, self.config.context or CONTEXT):
             for passage, ids, mask in zip(batch.passage, batch.ids, batch.mask, strict=True):
                 token_ids[int(passage)] = np.asarray(ids)[np.asarray(mask)].astype(np.int32)
         return token_ids
@@ -79,7 +79,7 @@ class Describer:
         percentile: float,
         draft: Draft,
         passages: Passages,
-        counts: Mapping[str, int],
+        counts: Mapping[str, Any],
         wall_time: float,
         complete: bool,
     ) -> Dictionary:
@@ -111,7 +111,7 @@ class Describer:
         layer: int,
         percentile: float,
         draft: Draft,
-        counts: Mapping[str, int],
+        counts: Mapping[str, Any],
         wall_time: float,
         complete: bool,
     ) -> dict[str, Any]:

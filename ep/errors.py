@@ -7,6 +7,7 @@ EPError
 │   ├── ConfigError           a setting is out of range or contradicts another
 │   ├── CorpusError           text that is missing, empty, too short or unreadable
 │   ├── ModelError            not a model, an unknown layer, a mismatch with a dictionary
+│   │   └── ChatError             chat messages that the model's template cannot render
 │   ├── ActivationError       NaN, infinite or wrongly shaped activations
 │   ├── DictionaryFileError   a damaged, foreign or newer file
 │   ├── UnknownRegion         a region id that the dictionary does not have
@@ -41,6 +42,13 @@ class CorpusError(InputError):
 
 class ModelError(InputError):
     """Not a model, a layer the model does not have, or a model that does not fit the dictionary."""
+
+
+class ChatError(ModelError):
+    """Chat messages that the model's template refuses, or renders so that they cannot be located.
+
+    Other messages may be fine.
+    """
 
 
 class ActivationError(InputError):

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from ep.building import Progress, build
 from ep.config import BuildConfig
-from ep.corpus import SUFFIXES, Corpus
+from ep.corpus import Corpus
 from ep.errors import CorpusError, EPError, RequestError
 from ep.method.dictionary import Dictionary
 from ep.models import model_of
 from ep.storage import open as open_dictionary
 from ep.studies.matching import same_setting
+from ep.textfiles import SUFFIXES
 
 HIDDEN = ".other-seeds"
 """The folder for these builds inside a folder of dictionaries; shelves skip hidden folders."""
@@ -28,6 +29,7 @@ PARENTS = 4
 MOST_REGIONS = 20_000
 """Larger dictionaries are not built again: pairing them would take more than minutes."""
 STAGES = {
+    "read": (0.0, 0.0),
     "calibrate": (0.0, 0.55),
     "stream": (0.55, 0.2),
     "assign": (0.75, 0.2),

@@ -63,6 +63,12 @@ def plain(text: str) -> str:
     return "".join(c if c == "\n" else _visible(c, spaces=False)[0] for c in text)
 
 
+def one_line(text: str, longest: int = 160) -> str:
+    """Return a foreign text as one line of at most `longest` characters, for messages."""
+    line = plain(" ".join(text[: 4 * longest].split()))
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
 def shorten(token: str, longest: int = LONGEST) -> str:
     """Return the token, or its beginning and end around the number of characters left out."""
     if len(token) <= longest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 import ep
 from ep.building import Progress, build
+from ep.cli import main
 from ep.config import BuildConfig
 from ep.errors import ConfigError, CorpusError, ModelError, StorageError
 from ep.storage.checkpoint import NAME
@@ -286,3 +288,147 @@ def test_a_full_disk_loses_nothing(
     monkeypatch.undo()
     assert {ep.digest(path) for path in config.folder.glob("*.ep.h5")} == set(before)
     assert not list(config.folder.glob("*.partial"))
+
+
+# -- text that cannot be used ----------------------------------------------------------------------
+
+
+def chats(path: Path, n: int, *odd: int) -> str:
+    """n chats, those at `odd` with a system turn, which Gemma's template refuses."""
+    generator = random.Random(1)
+    rows = []
+    for number in range(n):
+        turns = [("user", " ".join(generator.choices(WORDS, k=6))), ("assistant", "Fine.")]
+        turns = [("system", "Be kind."), *turns] if number in odd else turns
+        rows.append({"messages": [{"role": role, "content": text} for role, text in turns]})
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return str(path)
+
+
+def test_unusable_rows_are_left_out_and_named_and_a_clean_text_says_nothing(
+    settings: Callable[..., BuildConfig], tmp_path: Path
+) -> None:
+    """The same is read as of the text without these rows."""
+    path = Path(chats(tmp_path / "c.jsonl", 60, 40))
+    lines = path.read_text().splitlines()
+    clean = tmp_path / "clean.jsonl"
+    clean.write_text("\n".join(line for n, line in enumerate(lines) if n != 40))
+    lines[45:45] = ['{"text": null}', '{"body": "x"}']
+    path.write_text("\n".join(lines))
+    last = finished(settings("odd", text=(str(path),)))
+    plain = finished(settings("clean", text=(str(clean),)))
+    assert (last.left_out.rows, last.left_out.empty, last.left_out.unusable) == (62, 1, 2)
+    odd, other = ep.open(last.files[0]), ep.open(plain.files[0])
+    assert odd.info["corpus"]["unusable"] == 2
+    assert odd.info["corpus"]["empty"] == 1
+    first = odd.info["corpus"]["first_unusable"]
+    assert first.startswith("c.jsonl line 41 cannot be read: the chat template refuses")
+    assert "System role not supported" in first
+    assert set(other.info["corpus"]) == {"name", "digest", "passages", "truncated"}
+    assert odd.info["corpus"]["passages"] == other.info["corpus"]["passages"] == 59
+    assert odd.info["n_activations"] == other.info["n_activations"]
+    assert last.counts == plain.counts
+
+
+def test_too_many_unusable_chats_are_refused_before_the_model_works(
+    settings: Callable[..., BuildConfig], tmp_path: Path
+) -> None:
+    config = settings(text=(chats(tmp_path / "c.jsonl", 60, *range(7, 60, 2)),))
+    stages = []
+    with pytest.raises(CorpusError, match=r"27 of 60 .* c.jsonl line 8 .*System role"):
+        for progress in build(config):
+            stages.append(progress.stage)
+    assert set(stages) == {"read"}
+    assert not list(config.folder.iterdir())
+
+
+def test_a_build_with_refused_chats_resumes_without_a_trace(
+    settings: Callable[..., BuildConfig], tmp_path: Path
+) -> None:
+    text = (chats(tmp_path / "c.jsonl", 150, 3, 70, 71, 149),)
+    whole = digests(finished(settings("whole", text=text)))
+    config = settings("cut", text=text)
+    steps = build(config)
+    for _ in range(3):
+        next(p for p in steps if p.stage == "stream")
+    steps.close()
+    assert digests(finished(config, resume=True)) == whole
+
+
+def test_passages_without_tokens_do_not_shift_a_resumed_build(
+    settings: Callable[..., BuildConfig], tmp_path: Path
+) -> None:
+    """This tokenizer adds no BOS, and the normaliser takes all of some texts away."""
+    from tokenizers import Tokenizer, normalizers
+
+    qwen = tiny.qwen(tmp_path / "qwen")
+    tokenizer = Tokenizer.from_file(str(qwen / "tokenizer.json"))
+    tokenizer.normalizer = normalizers.Replace("#", "")
+    tokenizer.save(str(qwen / "tokenizer.json"))
+    generator = random.Random(2)
+    texts = [" ".join(generator.choices(WORDS, k=8)) if n % 3 else "###" for n in range(150)]
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(texts))
+    changes: dict[str, Any] = {"text": (str(path),), "model": str(qwen), "layers": (1,)}
+    last = finished(settings("whole", **changes))
+    assert last.counts.passages == 150
+    config = settings("cut", **changes)
+    steps = build(config)
+    for _ in range(3):
+        next(p for p in steps if p.stage == "stream")
+    steps.close()
+    assert digests(finished(config, resume=True)) == digests(last)
+
+
+# -- the context -----------------------------------------------------------------------------------
+
+
+def test_a_context_beyond_the_models_is_refused_at_once_and_the_default_fits(
+    settings: Callable[..., BuildConfig], text: str, tmp_path: Path
+) -> None:
+    """GPT-2 here reads 128 tokens with BOS, Qwen 128 without one."""
+    gpt2, qwen = str(tiny.gpt2(tmp_path / "gpt2")), str(tiny.qwen(tmp_path / "qwen"))
+    long = tmp_path / "long.json"
+    long.write_text(json.dumps([" ".join(WORDS * 40), *json.loads(Path(text).read_text())]))
+    for model, longest in ((gpt2, 127), (qwen, 128)):
+        config = settings("out", model=model, layers=(1,), text=(str(long),))
+        with pytest.raises(ConfigError, match=f"context is {longest + 1}: .* {longest} tokens"):
+            next(build(replace(config, context=longest + 1)))
+        last = finished(config)
+        assert last.context == ep.open(last.files[0]).info["context"] == longest
+        assert digests(last) == digests(finished(replace(config, context=longest)))
+
+
+def test_how_much_of_the_text_was_cut_is_counted(
+    settings: Callable[..., BuildConfig], text: str, model: str
+) -> None:
+    last = finished(settings(context=5))
+    tokens = ep.load(model).tokens
+    lengths = [len(tokens.encode(passage)) for passage in json.loads(Path(text).read_text())]
+    counts = last.counts
+    assert counts.truncated == sum(length > 6 for length in lengths)
+    assert counts.tokens == sum(min(length, 6) for length in lengths)
+    assert counts.tokens + counts.cut == sum(lengths)
+    corpus = ep.open(last.files[0]).info["corpus"]
+    assert corpus["cut_share"] == pytest.approx(counts.cut / sum(lengths), abs=1e-4)
+    assert corpus["truncated"] == counts.truncated
+
+
+def test_the_command_says_what_is_not_in_the_dictionaries(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(chats(tmp_path / "c.jsonl", 60, 40))
+    path.write_text(path.read_text() + '\n{"text": null}\n{"text": "' + "cat " * 300 + '"}')
+    out = str(tmp_path / "out")
+    assert main(["build", model, "--text", str(path), "--layer", "1", "--out", out]) == 0
+    captured = capsys.readouterr()
+    lines = captured.err.replace("\r", "\n").strip().splitlines()[-3:]
+    assert lines[0] == "1 of 62 rows have no text and were left out"
+    assert lines[1].startswith("1 of 62 rows cannot be used and were left out; the first: c.jsonl")
+    assert "1 of 60 passages were cut to 128 tokens: " in lines[2]
+    assert " % of the tokens read are not in the dictionaries" in lines[2]
+    assert ".txt" not in lines[2]
+    assert main(["info", captured.out.splitlines()[0]]) == 0
+    shown = capsys.readouterr().out
+    assert "c.jsonl line 41" in shown
+    assert "corpus cut_share" in shown

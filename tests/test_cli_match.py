@@ -196,6 +196,11 @@ def test_inputs_relate_the_demo_models_and_a_model_with_itself_returns_everythin
         "How do I bake a cake?\nThe capital of France is Paris.\nAnna has 12 apples and gets 5 "
         "more.\n"
     )
+    rows = [json.dumps({"text": line}) for line in texts.read_text().splitlines() * 4]
+    (tmp_path / "texts.jsonl").write_text("\n".join([*rows, '{"body": "x"}']))
+    code, _, err = run(capsys, TUNED, BASE, "--texts", str(tmp_path / "texts.jsonl"))
+    assert code == 0
+    assert "1 of 13 rows cannot be used and are left out; the first: texts.jsonl line 13" in err
     code, out, _ = run(capsys, TUNED, BASE, "--texts", str(texts), "--json")
     facts = json.loads(out)
     assert code == 0

@@ -41,6 +41,15 @@ def test_contradictions_name_their_setting(name: str, value: Any) -> None:
         config(**{name: value})
 
 
+def test_the_context_is_what_was_asked_for_or_what_the_model_can_read() -> None:
+    assert config().fitted(8_191).context == 128
+    assert config().fitted(64).context == 64
+    assert config(context=500).fitted(500).context == 500
+    assert config(context=64).fitted(500).context == 64
+    with pytest.raises(ConfigError, match="context is 500: m can read 499 tokens"):
+        config(context=500).fitted(499)
+
+
 def test_settings_are_plain_json_and_ladders_are_sorted_sets() -> None:
     made = config(percentiles=(4, 1, 4), layers=[3, 1, 3])
     assert made.percentiles == (1.0, 4.0)

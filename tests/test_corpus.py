@@ -4,14 +4,16 @@ one clear line.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from ep import corpus as corpus_module
-from ep.corpus import Corpus, Passage
+from ep.corpus import MOST_UNUSABLE, Corpus, Passage, Survey
 from ep.errors import CorpusError
 
 TEXTS = ["The cat sat.", "Two\nlines", 'Commas, "quotes" and ünïcode', "x" * 300]
@@ -117,3 +119,201 @@ def test_an_empty_folder_says_so(tmp_path: Path) -> None:
         Corpus([tmp_path])
     with pytest.raises(CorpusError, match="no text was given"):
         Corpus([])
+
+
+# -- rows that cannot be used ----------------------------------------------------------------------
+
+GOOD = {"text": "some text"}
+CHAT = [{"role": "user", "content": "Hi"}]
+EMPTY = [{"text": None}, {"text": ""}, {"text": " "}, {"messages": []}, {"messages": None}, None]
+UNUSABLE = [
+    ({"body": "x"}, "has no 'text', only"),
+    ({"text": 7}, "holds a int"),
+    ({"messages": [{"role": "user", "content": None}]}, "is not a chat"),
+    ([1], "is a JSON list"),
+]
+
+
+def written(path: Path, rows: list[object]) -> Path:
+    """Rows as a file of JSON lines, or as a JSON list."""
+    lines = [json.dumps(row) for row in rows]
+    path.write_text(f"[{','.join(lines)}]" if path.suffix == ".json" else "\n".join(lines))
+    return path
+
+
+def surveyed(corpus: Corpus, **changes: Any) -> Survey:
+    return list(corpus.survey(**changes))[-1]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json"])
+@pytest.mark.parametrize("row", EMPTY)
+def test_a_row_without_text_is_left_out_and_counted_wherever_it_is(
+    tmp_path: Path, row: object, kind: str
+) -> None:
+    for rows in ([GOOD, GOOD, row], [row, GOOD, GOOD], [row, row, row, GOOD, GOOD]):
+        corpus = Corpus([written(tmp_path / f"t.{kind}", rows)], seed=None)
+        found = surveyed(corpus)
+        found.check()
+        assert (found.rows, found.empty, found.unusable) == (len(rows), len(rows) - 2, 0)
+        assert [p.id for p in corpus] == [n for n, r in enumerate(rows) if r is GOOD]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json"])
+@pytest.mark.parametrize(("row", "says"), UNUSABLE)
+def test_a_row_of_another_kind_ends_a_text_at_its_start_and_is_counted_later(
+    tmp_path: Path, row: object, says: str, kind: str
+) -> None:
+    name, place = f"t.{kind}", "line 21" if kind == "jsonl" else "item 21"
+    corpus = Corpus([written(tmp_path / name, [*[GOOD] * 20, row, GOOD])], seed=None)
+    found = surveyed(corpus)
+    found.check()
+    assert (found.rows, found.empty, found.unusable) == (22, 0, 1)
+    assert found.first.startswith(f"{name} {place} {says}")
+    assert found.left_out() == {"unusable": 1, "first_unusable": found.first}
+    assert [p.id for p in corpus] == [*range(20), 21]
+    for first in ([], [{"text": None}]):
+        corpus = Corpus([written(tmp_path / name, [*first, row, *[GOOD] * 20])])
+        for reading in (corpus, corpus.survey()):
+            with pytest.raises(CorpusError, match=f"{name} .* {says}"):
+                list(reading)
+
+
+def test_a_broken_line_of_jsonl_is_counted_like_any_other_unusable_row(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.jsonl", [GOOD] * 20)
+    path.write_text(path.read_text() + '\n{"text": "cut of')
+    found = surveyed(Corpus([path]))
+    assert (found.rows, found.unusable) == (21, 1)
+    assert found.first.startswith("t.jsonl line 21 is not JSON")
+
+
+def test_a_text_with_too_many_unusable_rows_is_refused_and_empty_ones_do_not_matter(
+    tmp_path: Path,
+) -> None:
+    def check(bad: int, good: int, empty: int) -> None:
+        rows = [*[GOOD] * good, *[{"body": "x"}] * bad, *[{"text": ""}] * empty]
+        surveyed(Corpus([written(tmp_path / "t.jsonl", rows)])).check()
+
+    limit = int(MOST_UNUSABLE * 100)
+    check(limit, 100 - limit, 0)
+    check(0, 1, 100)
+    for empty in (0, 100):
+        with pytest.raises(CorpusError, match=f"{limit + 1} of 100 .* 10%.* t.jsonl line ") as e:
+            check(limit + 1, 99 - limit, empty)
+        assert "\n" not in str(e.value)
+
+
+def test_passages_that_the_reader_refuses_are_counted_and_named(tmp_path: Path) -> None:
+    rows: list[object] = [{"messages": CHAT}] * 12
+    corpus = Corpus([written(tmp_path / "c.jsonl", rows)])
+    found = surveyed(corpus, refusal=lambda p: "is \x1b[31m odd\n" * 99 if p.id == 7 else "")
+    assert (found.unusable, found.refused) == (1, {7})
+    assert found.first.startswith("c.jsonl line 8 is ")
+    assert found.first.isprintable()
+    assert len(found.first) <= 300
+
+
+def test_nulls_of_tables_are_empty_texts(tmp_path: Path) -> None:
+    texts = pd.DataFrame({"text": ["a", None, "b"]})
+    texts.to_parquet(tmp_path / "t.parquet")
+    texts.to_csv(tmp_path / "t.csv", index=False)
+    chats = pd.DataFrame({"messages": [CHAT, None, CHAT]})
+    chats.to_parquet(tmp_path / "c.parquet")
+    (tmp_path / "nan.jsonl").write_text('{"text": "a"}\n{"text": NaN}\n{"text": "b"}')
+    for name in ("t.parquet", "t.csv", "c.parquet", "nan.jsonl"):
+        corpus = Corpus([tmp_path / name], seed=None)
+        assert [p.id for p in corpus] == [0, 2], name
+        assert surveyed(corpus).empty == 1
+
+
+def test_a_null_text_beside_a_chat_leaves_the_chat(tmp_path: Path) -> None:
+    path = written(tmp_path / "c.jsonl", [{"text": None, "messages": CHAT}])
+    assert [p.messages for p in Corpus([path])] == [tuple(CHAT)]
+
+
+# -- folders and .txt ------------------------------------------------------------------------------
+
+
+def test_the_side_files_of_a_folder_are_not_its_text(tmp_path: Path) -> None:
+    text = tmp_path / "data" / "train.jsonl"
+    text.parent.mkdir()
+    written(text, [GOOD])
+    alone = Corpus([tmp_path])
+    for name in (
+        "README.txt",
+        "LICENSE.txt",
+        "dataset_infos.json",
+        "data/dataset_info.json",
+        "data/state.json",
+        "dataset_dict.json",
+        ".hidden.txt",
+        ".ipynb_checkpoints/train-checkpoint.jsonl",
+        "data/.cache/deep/x.json",
+        "__MACOSX/data/._train.jsonl",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"{\xff}")
+    assert Corpus([tmp_path]).files == alone.files == (text,)
+    assert Corpus([tmp_path]).digest() == Corpus([text]).digest()
+
+
+def test_a_hidden_folder_or_a_side_file_that_is_named_is_read(tmp_path: Path) -> None:
+    hidden = tmp_path / ".cache" / "x"
+    hidden.mkdir(parents=True)
+    written(hidden / "t.jsonl", [GOOD])
+    (tmp_path / "README.txt").write_text("read me")
+    assert len(list(Corpus([hidden]))) == 1
+    assert [p.text for p in Corpus([tmp_path / "README.txt"])] == ["read me"]
+
+
+def test_linked_folders_are_read_once_each_and_never_in_circles(tmp_path: Path) -> None:
+    root, other = tmp_path / "root", tmp_path / "other"
+    (root / "own").mkdir(parents=True)
+    other.mkdir()
+    (root / "own" / "a.txt").write_text("a")
+    (other / "b.txt").write_text("b")
+    (root / "again").symlink_to(root / "own")
+    (root / "circle").symlink_to(root)
+    (root / "gone").symlink_to(tmp_path / "nowhere")
+    (root / "linked").symlink_to(other)
+    (root / "twice").symlink_to(other)
+    files = Corpus([root], seed=None).files
+    assert files == (root / "linked" / "b.txt", root / "own" / "a.txt")
+
+
+def test_a_txt_without_blank_lines_has_a_passage_on_every_line(tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    for content, passages in {
+        "one\ntwo\r\nthree": ["one", "two", "three"],
+        "\n\none\n two \n\n": ["one", " two "],
+        "one\ntwo\n\nthree\n": ["one\ntwo", "three"],
+        "one": ["one"],
+        "one\n\n": ["one"],
+    }.items():
+        path.write_bytes(content.encode())
+        assert [p.text for p in Corpus([path], seed=None)] == passages
+
+
+def test_the_digest_tells_lines_from_one_passage_and_leaves_other_texts_as_they_were(
+    tmp_path: Path,
+) -> None:
+    """Versions that read such a file as one passage recorded the plain digest of its bytes."""
+
+    def as_bytes(path: Path) -> str:
+        return hashlib.sha256(hashlib.sha256(path.read_bytes()).digest()).hexdigest()
+
+    for name, content, is_changed in (
+        ("lines.txt", "one\ntwo", True),
+        ("blocks.txt", "one\n\ntwo\nthree", False),
+        ("single.txt", "one\n", False),
+        ("t.jsonl", '"one"\n"two"', False),
+    ):
+        path = tmp_path / name
+        path.write_text(content)
+        assert (Corpus([path]).digest() != as_bytes(path)) == is_changed, name
+
+
+def test_csv_may_be_separated_by_semicolons_or_tabs(tmp_path: Path) -> None:
+    for sign in ",;\t":
+        (tmp_path / "t.csv").write_text(f'id{sign}text\n1{sign}"a, b; c"\n2{sign}d\n')
+        assert [p.text for p in Corpus([tmp_path / "t.csv"], seed=None)] == ["a, b; c", "d"]

@@ -22,8 +22,9 @@ MODULES = sorted(
     for path in ROOT.glob("ep/**/*.py")
 )
 FLOORS = (
-    ("ep.errors", "ep.extras", "ep.shapes"),
-    ("ep.config", "ep.corpus", "ep.progress", "ep.text"),
+    ("ep.errors", "ep.extras", "ep.shapes", "ep.text"),
+    ("ep.config", "ep.progress", "ep.textfiles"),
+    ("ep.corpus",),
     ("ep.method",),
     ("ep.models", "ep.storage"),
     ("ep.studies",),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
-from ep.errors import ModelError
+from ep.errors import ChatError, ModelError
 from ep.models import LanguageModel, Tokens, load
 from tests.fixtures import tiny
 
@@ -134,6 +134,17 @@ def test_passages_without_tokens_are_left_out(models: dict[str, LanguageModel]) 
     assert list(tokens.batches([Text(0, "")])) == []
 
 
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_batches_count_every_passage_and_every_token_cut(tokens: Tokens, size: int) -> None:
+    """A passage without tokens is in no batch (Qwen adds no BOS), but it was read all the same."""
+    texts = ["", "", *tiny.TEXTS[:4], "", *tiny.TEXTS[4:]]
+    batches = list(tokens.batches([Text(n, text) for n, text in enumerate(texts)], size, 5))
+    lengths = [len(tokens.encode(text)) for text in texts]
+    assert sum(batch.n_passages for batch in batches) == len(texts)
+    assert sum(batch.n_tokens + batch.n_cut for batch in batches) == sum(lengths)
+    assert batches[0].n_passages >= min(size, len(texts))
+
+
 @pytest.mark.parametrize("name", ["gemma", "qwen"])
 @pytest.mark.parametrize("add_generation_prompt", [False, True])
 def test_chat_is_the_template_with_one_bos(
@@ -175,9 +186,73 @@ def test_templates_that_print_contents_twice_stripped_or_not(
     assert joined(tokens, content) == "a]b a]b "
 
 
+BRANCHES = {
+    "before": "{% if '?' in m.content %}[question] {% endif %}{{ m.content }}",
+    "after": "{{ m.content | trim }}{% if '?' in m.content %} [question]{% endif %}",
+    "long": "{{ m.content }}{% if m.content | length > 9 %} [long]{% endif %}",
+    "thought": "{{ m.content.split('</think>')[-1] }}",
+    "refusal": "{% if '?' in m.content %}{{ raise_exception('no questions') }}{% endif %}"
+    "{{ m.content }}",
+    "start": "{% if m.content.startswith('Why') %}[why] {% endif %}{{ m.content }}",
+    "upper": "{{ m.content | upper }}",
+}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+@pytest.mark.parametrize(
+    "content", ["a", "Why? ", " a longer one", "<think>b?</think>c", "x|\n<y>"]
+)
+def test_a_template_that_changes_with_contents_is_located_or_refused(
+    models: dict[str, LanguageModel], name: str, content: str
+) -> None:
+    """What counts as content is the message's own text, never the template's."""
+    tokens = Tokens(AutoTokenizer.from_pretrained(models["qwen"].name))
+    tokens.tokenizer.chat_template = (
+        "{% for m in messages %}<{{ m.role }}>" + BRANCHES[name] + "|\n{% endfor %}"
+    )
+    messages = [{"role": "user", "content": content}, {"role": "assistant", "content": "a"}] * 2
+    reason = tokens.refusal(messages)
+    if name in ("before", "after", "thought"):
+        assert reason == ""
+    if name == "refusal":
+        assert ("no questions" in reason) == ("?" in content)
+    if reason:
+        with pytest.raises(ChatError):
+            tokens.chat(messages)
+        return
+    ids, is_template = tokens.chat(messages)
+    assert joined(tokens, ids) == tokens.tokenizer.apply_chat_template(messages, tokenize=False)
+    found = joined(tokens, [id for id, own in zip(ids, is_template, strict=True) if not own])
+    own = content.split("</think>")[-1] if name == "thought" else content
+    assert found == ((own.strip() if name == "after" else own) + "a") * 2
+
+
+@pytest.mark.parametrize("name", ["gemma", "qwen"])
+def test_contents_that_look_like_marks_or_like_the_template_are_located(
+    name: str, models: dict[str, LanguageModel]
+) -> None:
+    tokens = models[name].tokens
+    for content in ("xQ0Qx", "xQ1Qx xQ0Qx", f"xQ{'9' * 5_000}Qx", "assistant\n", ""):
+        messages = [{"role": "user", "content": content}, {"role": "assistant", "content": "b"}]
+        assert tokens.refusal(messages) == ""
+        ids, is_template = tokens.chat(messages)
+        found = [id for id, own in zip(ids, is_template, strict=True) if not own]
+        assert joined(tokens, found) == (content.strip() if name == "gemma" else content) + "b"
+
+
+def test_what_a_template_says_is_one_short_line(models: dict[str, LanguageModel]) -> None:
+    tokens = Tokens(AutoTokenizer.from_pretrained(models["qwen"].name))
+    tokens.tokenizer.chat_template = "{{ raise_exception('\\x1b[31m a\\nb' * 500) }}"
+    reason = tokens.refusal(CHAT)
+    assert reason.isprintable()
+    assert len(reason) < 300
+
+
 def test_chats_that_cannot_be_rendered(models: dict[str, LanguageModel]) -> None:
     with pytest.raises(ModelError, match="no chat template"):
         models["gpt2"].tokens.chat(CHAT)
+    with pytest.raises(ModelError, match="no chat template"):
+        models["gpt2"].tokens.refusal(CHAT)
     with pytest.raises(ModelError, match="System role not supported"):
         models["gemma"].tokens.chat([{"role": "system", "content": "x"}])
     tokens = Tokens(AutoTokenizer.from_pretrained(models["qwen"].name))

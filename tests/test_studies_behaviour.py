@@ -30,7 +30,7 @@ from ep.studies.behaviour import (
 )
 from ep.studies.experiment import quality_of
 from ep.studies.judging import Pattern, Phrases, agreement, fluency
-from ep.studies.prompts import read_prompts
+from ep.studies.prompts import columns, read_prompts
 from ep.studies.quality import Answer, QualityCheck, quality_check
 from ep.studies.rates import Rate
 from tests.fixtures.dictionaries import synthetic
@@ -228,7 +228,7 @@ def test_prompts_come_from_csv_and_jsonl_alike(tmp_path: Path) -> None:
         (b"", "p.csv", "no column"),
         (b"prompt,label\n", "p.csv", "no prompts"),
         (b"prompt,label\na,perhaps\n", "p.csv", "label 'perhaps' is unknown"),
-        (b"\xff\xfe", "p.csv", "UTF-8"),
+        (b"prompt\n\xff", "p.csv", "not UTF-8 text .byte 7.: save it as UTF-8"),
         (b"[1]\n", "p.jsonl", "not a JSON object"),
         (b"{\n", "p.jsonl", "line 1, is not JSON"),
         (b'{"prompt": "' + b"x" * 20_001 + b'"}', "p.jsonl", "20,001 characters"),
@@ -237,6 +237,19 @@ def test_prompts_come_from_csv_and_jsonl_alike(tmp_path: Path) -> None:
 def test_a_prompt_file_that_is_none_says_why(data: bytes, name: str, message: str) -> None:
     with pytest.raises(CorpusError, match=message):
         read_prompts(data, name)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_prompt_files_of_any_size_as_spreadsheets_write_them(encoding: str, sign: str) -> None:
+    """The file is longer than any block it might be read in, and no block ends between letters."""
+    rows = [f"Как мне испечь пирог {n}?{sign}{n % 2}" for n in range(3_000)]
+    data = "\n".join([f"prompt{sign}label", f"a{sign}1", *rows]).encode(encoding)
+    assert columns(data, "p.csv") == ["prompt", "label"]
+    prompts = read_prompts(data, "p.csv")
+    assert len(prompts) == 3_001
+    assert prompts.texts[-1] == "Как мне испечь пирог 2999?"
+    assert prompts.labelled
 
 
 # -- the demo --------------------------------------------------------------------------------------

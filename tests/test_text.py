@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 
 from ep.method.region import Excerpt
-from ep.text import LONGEST, label, plain, segments, shorten
+from ep.text import LONGEST, label, one_line, plain, segments, shorten
 from ep.views import excerpts
 from tests.fixtures.dictionaries import HOSTILE
 
@@ -66,6 +66,15 @@ def test_long_tokens_are_cut_and_say_how_much(length: int) -> None:
 
 def _excerpt(position: int = 60, distance: float = 0.2, band: str = "near") -> Excerpt:
     return Excerpt(7, position, tuple(f" w{i}" for i in range(200)), distance, band)
+
+
+@pytest.mark.parametrize("token", ODD)
+def test_one_line_is_one_printable_line_of_bounded_length(token: str) -> None:
+    for text in (token, f"a{token}b" * 99):
+        line = one_line(text, 40)
+        assert len(line) <= 40
+        assert not [c for c in line if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs")]
+    assert one_line(" two \n words ") == "two words"
 
 
 def test_a_full_excerpt_is_the_whole_passage_in_order() -> None:

@@ -8,11 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ep.commands.options import add_command, add_settings, parsed_settings
 from ep.config import BuildConfig
 from ep.errors import EPError
+
+if TYPE_CHECKING:
+    from ep.building import Progress
 
 
 def add(subparsers: Any) -> None:
@@ -75,10 +78,28 @@ def build(arguments: argparse.Namespace) -> None:
                 )
     for path in progress.files:
         print(path)
-    if progress.truncated:
-        print(
-            f"{progress.truncated:,} passages were cut to {config.context} tokens",
-            file=sys.stderr,
+    for line in _losses(progress, config):
+        print(line, file=sys.stderr)
+
+
+def _losses(progress: Progress, config: BuildConfig) -> Iterator[str]:
+    """What is not in the dictionaries although it is in the text, a line for each kind."""
+    counts, left_out = progress.counts, progress.left_out
+    if left_out.empty:
+        yield f"{left_out.empty:,} of {left_out.rows:,} rows have no text and were left out"
+    if left_out.unusable:
+        yield (
+            f"{left_out.unusable:,} of {left_out.rows:,} rows cannot be used and were left out; "
+            f"the first: {left_out.first}"
+        )
+    if counts.truncated:
+        share = f"{100 * counts.cut_share:.1f} %"
+        hint = ""
+        if any(str(source).lower().endswith(".txt") for source in config.text):
+            hint = "; in a .txt, blank lines separate passages, and without any every line is one"
+        yield (
+            f"{counts.truncated:,} of {counts.passages:,} passages were cut to {progress.context} "
+            f"tokens: {share} of the tokens read are not in the dictionaries{hint}"
         )
 
 
@@ -131,7 +152,7 @@ def _progress_bar() -> Iterator[Callable[[Any], None]]:
             if bar is not None:
                 bar.close()
             stage = progress.stage
-            unit = " files" if stage == "write" else " activations"
+            unit = {"read": " rows", "write": " files"}.get(stage, " activations")
             bar = (
                 None
                 if stage == "done"

@@ -279,7 +279,16 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
 
     texts: list[str] = []
     if arguments.texts != "-":
-        texts = [passage.text for passage in Corpus((arguments.texts,), seed=None) if passage.text]
+        corpus = Corpus((arguments.texts,), seed=None)
+        *_, survey = corpus.survey()
+        survey.check()
+        if survey.unusable:
+            print(
+                f"ep: {survey.unusable:,} of {survey.rows:,} rows cannot be used and are left out; "
+                f"the first: {survey.first}",
+                file=sys.stderr,
+            )
+        texts = [passage.text for passage in corpus if passage.text]
         if not texts:
             raise InputError(
                 f"{arguments.texts} contains no plain text: give .txt, .jsonl or .csv with texts"

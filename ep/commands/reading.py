@@ -62,6 +62,7 @@ def add(subparsers: Any) -> None:
 def info(arguments: argparse.Namespace) -> None:
     """Print the size and the provenance of a dictionary."""
     from ep import storage
+    from ep.text import one_line
 
     if arguments.check:
         storage.check(arguments.file)
@@ -73,7 +74,11 @@ def info(arguments: argparse.Namespace) -> None:
         print(json.dumps(facts, indent=1))
         return
     for name, value in facts.items():
-        print(f"{name:18} {_plain(value)}")
+        if name == "corpus" and isinstance(value, dict):
+            for part, fact in value.items():
+                print(f"{one_line(f'corpus {part}'):18} {one_line(_plain(fact), 400)}")
+        else:
+            print(f"{name:18} {_plain(value)}")
 
 
 def regions(arguments: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from ep.errors import ModelError
+from ep.errors import ChatError, ModelError
 from ep.models.chat import Message, render
 from ep.models.pieces import Pieces
 from ep.shapes import Bool, Int64
@@ -74,6 +74,10 @@ class TokenBatch:
     """Passage ids."""
     truncated: Bool[np.ndarray, " b"]
     """Whether the passage was longer than the context."""
+    n_cut: int = 0
+    """Number of tokens beyond the context, which are not in the batch."""
+    n_passages: int = 0
+    """Number of passages read since the batch before, those without any token included."""
 
     @property
     def n_tokens(self) -> int:
@@ -109,11 +113,7 @@ class Tokens:
         role names, turn marks, the opening of the reply). Raises ModelError where the tokenizer has
         no template or refuses the roles.
         """
-        text, contents = render(self.tokenizer, messages, add_generation_prompt)
-        if not self.tokenizer.is_fast:
-            raise ModelError(
-                "this tokenizer has no character offsets, which chats need; give plain text"
-            )
+        text, contents = self._rendered(messages, add_generation_prompt)
         encoded = self.tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
@@ -126,6 +126,17 @@ class Tokens:
         added = len(ids) - len(starts)
         is_template = [True] * max(added, 0) + (~is_content[max(-added, 0) :]).tolist()
         return ids, is_template
+
+    def refusal(self, messages: Sequence[Message]) -> str:
+        """Return why the template cannot render the messages of a passage; "" where it can.
+
+        Raises ModelError where the tokenizer cannot read any chat.
+        """
+        try:
+            self._rendered(messages, opens_reply(messages))
+        except ChatError as error:
+            return str(error)
+        return ""
 
     def bos_only(self, ids: Sequence[int]) -> list[bool]:
         """Return which tokens of an encoded plain text are not text: its BOS, if there is one."""
@@ -167,28 +178,30 @@ class Tokens:
 
         Passages with messages are rendered with the chat template. If the last turn is the user's,
         the opening of the reply follows, whose last token is the "final" position. Passages without
-        any token are left out.
+        any token are left out. Raises the errors of `chat`.
         """
-        stream = iter(passages)
+        stream, n_passages = iter(passages), 0
         while group := list(islice(stream, batch_size)):
             plain = iter(
                 self._encode_all([passage.text for passage in group if not passage.messages])
             )
+            n_passages += len(group)
             rows = []
             for passage in group:
                 if passage.messages:
-                    ids, template = self.chat(
-                        passage.messages, passage.messages[-1]["role"] == "user"
-                    )
+                    ids, template = self.chat(passage.messages, opens_reply(passage.messages))
                 else:
                     ids = next(plain)
                     template = self.bos_only(ids)
                 if ids:
                     rows.append((passage.id, ids, template))
             if rows:
-                yield self._padded(rows, context + (self.bos is not None))
+                yield self._padded(rows, context + (self.bos is not None), n_passages)
+                n_passages = 0
 
-    def _padded(self, rows: list[tuple[int, list[int], list[bool]]], limit: int) -> TokenBatch:
+    def _padded(
+        self, rows: list[tuple[int, list[int], list[bool]]], limit: int, n_passages: int
+    ) -> TokenBatch:
         """Return rows (passage id, token ids, template flags) as a batch, cut to `limit` tokens."""
         width = min(limit, max(len(ids) for _, ids, _ in rows))
         batch = TokenBatch(
@@ -197,6 +210,8 @@ class Tokens:
             keep=np.zeros((len(rows), width), dtype=bool),
             passage=np.array([passage for passage, _, _ in rows], dtype=np.int64),
             truncated=np.array([len(ids) > limit for _, ids, _ in rows], dtype=bool),
+            n_cut=sum(max(0, len(ids) - limit) for _, ids, _ in rows),
+            n_passages=n_passages,
         )
         for row, (_, ids, is_template) in enumerate(rows):
             length = min(len(ids), limit)
@@ -204,6 +219,16 @@ class Tokens:
             batch.mask[row, :length] = True
             batch.keep[row, :length] = np.logical_not(is_template[:length])
         return batch
+
+    def _rendered(
+        self, messages: Sequence[Message], add_generation_prompt: bool
+    ) -> tuple[str, list[range]]:
+        """Return rendered messages and the spans of their contents, see `render`."""
+        if not self.tokenizer.is_fast:
+            raise ModelError(
+                "this tokenizer has no character offsets, which chats need; give plain text"
+            )
+        return render(self.tokenizer, messages, add_generation_prompt)
 
     def _encode_all(self, texts: list[str]) -> list[list[int]]:
         """Return the token ids of each text, each with its BOS."""
@@ -223,3 +248,8 @@ class Tokens:
             return list(ids)
         first = next((n for n, id in enumerate(ids) if id != self.bos), len(ids))
         return [self.bos, *ids[first:]]
+
+
+def opens_reply(messages: Sequence[Message]) -> bool:
+    """Return whether a chat is read with the opening of a reply: its last turn is the user's."""
+    return messages[-1]["role"] == "user"

@@ -20,11 +20,11 @@ from ep.errors import ConfigError, StorageError
 
 NAME = ".ep-build.npz"
 """The name of the state's file."""
-VERSION = 2
+VERSION = 3
 """The version of the state.
 
-Version 2 counts rivals and coarser regions; continuing from a state without those counts would lose
-members.
+Version 2 counts rivals and coarser regions; version 3 counts passages without tokens, and tokens
+that were cut. Continuing from a state without those counts would lose members or repeat passages.
 """
 
 

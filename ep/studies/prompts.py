@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ep.errors import CorpusError
+from ep.textfiles import separator
 
 MOST_PROMPTS = 20_000
 """Most prompts of one file."""
@@ -70,7 +72,8 @@ def read_prompts(
 ) -> Prompts:
     """Return the prompts of a file, or of a file's bytes.
 
-    source: path of a CSV, JSONL or NDJSON file, or its bytes.
+    source: path of a CSV, JSONL or NDJSON file, or its bytes. The columns of a CSV file may be
+        separated by commas, semicolons or tabs.
     name: the file name that goes with the bytes; its ending decides the format.
     text, label: names of the columns (keys).
     yes: label values that mean "the behaviour is expected"; all others then mean that it is not. By
@@ -122,9 +125,7 @@ def columns(data: bytes, name: str) -> list[str]:
     """
     if name.lower().endswith((".jsonl", ".ndjson")):
         return [str(key) for key in next(_jsonl(data, name), {})]
-    return list(
-        csv.DictReader(io.StringIO(_text(data[:100_000], name), newline="")).fieldnames or []
-    )
+    return list(_table(data, name).fieldnames or [])
 
 
 def _read(path: Path) -> tuple[bytes, str]:
@@ -136,16 +137,31 @@ def _read(path: Path) -> tuple[bytes, str]:
 
 
 def _text(data: bytes, shown: str) -> str:
-    """Decode UTF-8, with or without a byte-order mark."""
+    """Decode UTF-8, with or without a byte-order mark, or UTF-16 with one, as Excel writes it."""
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{shown} is not UTF-8 text: save it as UTF-8") from error
+        raise CorpusError(
+            f"{shown} is not UTF-8 text (byte {error.start:,}): save it as UTF-8"
+        ) from error
+
+
+def _table(data: bytes, shown: str) -> csv.DictReader[str]:
+    """Return the reader of a CSV file, after its header."""
+    text = _text(data, shown)
+    header = text.partition("\n")[0]
+    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator(header))
+    try:
+        table.fieldnames  # noqa: B018 - reads the header
+    except csv.Error as error:
+        raise CorpusError(f"{shown} is not a readable CSV file: {error}") from error
+    return table
 
 
 def _csv(data: bytes, shown: str, text: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a CSV file by column name."""
-    reader = csv.DictReader(io.StringIO(_text(data, shown), newline=""))
+    reader = _table(data, shown)
     if text not in (reader.fieldnames or ()):
         names = ", ".join(map(repr, (reader.fieldnames or [])[:8])) or "no columns"
         raise CorpusError(f"{shown} has no column {text!r}: it has {names}")
