@@ -27,17 +27,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from ep import existing
 from ep.config import BuildConfig
 from ep.corpus import Corpus, Passage
-from ep.describing import Describer
+from ep.describing import Describer, family
 from ep.errors import CorpusError
 from ep.method.calibration import Calibration, CenterSum, Thresholds
 from ep.method.draft import Draft
 from ep.method.geometry import directions
 from ep.method.members import Events
 from ep.method.saturation import StopRule
-from ep.storage import save
 from ep.storage.checkpoint import Checkpoint, prepare_folder
+from ep.storage.replacing import save_over
 
 if TYPE_CHECKING:
     from ep.models import Harvest, LanguageModel
@@ -58,6 +59,7 @@ class Progress:
     truncated: passages read in this stage that were cut to the context; the rest of each is not in
         the dictionary.
     files: the files written so far.
+    set_aside: label files of replaced dictionaries with other regions, under their new names.
     """
 
     stage: str
@@ -66,9 +68,12 @@ class Progress:
     regions: Mapping[Key, int] = field(default_factory=dict)
     truncated: int = 0
     files: tuple[Path, ...] = ()
+    set_aside: tuple[Path, ...] = ()
 
 
-def build(config: BuildConfig, resume: bool = False) -> Generator[Progress, None, None]:
+def build(
+    config: BuildConfig, resume: bool = False, replace: bool = False
+) -> Generator[Progress, None, None]:
     """Build every dictionary of `config`, yielding the progress after each batch.
 
     The last progress has stage "done" and names all files. Closing the generator stops the build
@@ -76,8 +81,11 @@ def build(config: BuildConfig, resume: bool = False) -> Generator[Progress, None
     dictionaries are written. With resume=True the build continues from that state and ends with the
     same files as a build that was never stopped. Input that cannot be used raises a subclass of
     InputError before any work is done that would be lost.
+
+    A build of other settings, text or model that already has a file of the same name, or is
+    unfinished in the same folder, is refused with ConfigError; with replace=True it is replaced.
     """
-    job = Job.open(config, resume)  # 1
+    job = Job.open(config, resume, replace)  # 1
     try:
         yield from job.calibrate()  # 2
         yield from job.stream()  # 3
@@ -94,11 +102,13 @@ def build(config: BuildConfig, resume: bool = False) -> Generator[Progress, None
 class Job:
     """The state of one build, with one method for each phase."""
 
-    def __init__(self, config: BuildConfig, model: LanguageModel, corpus: Corpus) -> None:
+    def __init__(
+        self, config: BuildConfig, model: LanguageModel, corpus: Corpus, corpus_digest: str
+    ) -> None:
         self.config = config
         self.model = model
         self.corpus = corpus
-        self.corpus_digest = corpus.digest()
+        self.corpus_digest = corpus_digest
         self.checkpoint = Checkpoint(config.out, config.deciding() | {"corpus": self.corpus_digest})
         self.calibrations: dict[int, Calibration] = {}
         self.drafts: dict[Key, Draft] = {}
@@ -108,19 +118,29 @@ class Job:
         self.workers = ThreadPoolExecutor(os.cpu_count() or 1)
 
     @classmethod
-    def open(cls, config: BuildConfig, resume: bool) -> Job:
-        """Phase 1: open the text and the model; when resuming, restore the saved state."""
+    def open(cls, config: BuildConfig, resume: bool, replace: bool) -> Job:
+        """Phase 1: open the text and the model; when resuming, restore the saved state.
+
+        Without `replace`, what is in the output folder must be of the same build.
+        """
         corpus = Corpus(config.text, config.seed, config.field_name, config.chat)
         if next(iter(corpus), None) is None:
             raise CorpusError(
                 f"{', '.join(config.text)} contains no text: expected at least one passage"
             )
         prepare_folder(config.folder)
+        digest = corpus.digest()
+        if not replace:
+            existing.refuse_other_files(config, digest)
+            if not resume:
+                existing.refuse_other_state(config.folder)
         from ep.models import load
 
         model = load(config.model, config.device, config.dtype, config.revision)
         model.check_layers(config.layers)
-        job = cls(config, model, corpus)
+        if not replace:
+            existing.refuse_other_family(config, family(config, model, digest))
+        job = cls(config, model, corpus, digest)
         if resume:
             job.restore()
         return job
@@ -133,14 +153,15 @@ class Job:
         Both are measured on the head of the stream (protocol 1.1, 1.2), which is read twice: θ is a
         percentile of distances between directions from the finished centre.
         """
-        config, total = self.config, 2 * self.config.calibration
+        config, total = self.config, 0
         if self.drafts:
             return
         sums = {layer: CenterSum(self.model.width) for layer in config.layers}
         for done, x in self._head():
             for layer, layer_sum in sums.items():
                 layer_sum.update(x[layer])
-            yield Progress("calibrate", min(done, config.calibration), total)
+            total = 2 * done
+            yield Progress("calibrate", done)  # the text may have fewer than `calibration`
         thresholds = {
             layer: Thresholds(layer_sum.center(), config.percentiles, config.protocol, config.seed)
             for layer, layer_sum in sums.items()
@@ -148,7 +169,7 @@ class Job:
         for done, x in self._head():
             for layer, layer_thresholds in thresholds.items():
                 layer_thresholds.update(x[layer])
-            yield Progress("calibrate", config.calibration + min(done, config.calibration), total)
+            yield Progress("calibrate", total // 2 + done, total)
         self._begin(
             {
                 layer: layer_thresholds.calibration()
@@ -200,6 +221,7 @@ class Job:
     def write(self, complete: bool = True) -> Iterator[Progress]:
         """Phases 5 and 6: describe the regions of each draft and write its file."""
         files: list[Path] = []
+        set_aside: list[Path] = []
         describer = Describer(
             self.config, self.model, self.corpus, self.corpus_digest, self.calibrations
         )
@@ -214,6 +236,9 @@ class Job:
                 self.truncated["stream"],
                 tuple(files),
             )
+            path = self.config.folder / self.config.file_name(layer, percentile)
+            if not complete and existing.is_finished(path):
+                continue  # a part never replaces a whole; the state is saved
             wall_time = monotonic() - self.started
             counts = {
                 "passages": self.passages_read["stream"],
@@ -222,14 +247,13 @@ class Job:
             dictionary = describer.dictionary(
                 layer, percentile, draft, passages, counts, wall_time, complete
             )
-            path = self.config.folder / self.config.file_name(layer, percentile)
-            save(dictionary, path)
+            if (moved := save_over(dictionary, path)) is not None:
+                set_aside.append(moved)
             files.append(path)
         if complete:
             self.checkpoint.remove()
-        yield Progress(
-            "done", len(files), len(files), regions, self.truncated["stream"], tuple(files)
-        )
+        done, truncated = len(files), self.truncated["stream"]
+        yield Progress("done", done, done, regions, truncated, tuple(files), tuple(set_aside))
 
     # -- interrupting and resuming -----------------------------------------------------------------
 

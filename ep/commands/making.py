@@ -45,6 +45,12 @@ def _build_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="continue the unfinished build in --out"
     )
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="replace files and unfinished builds of other settings in --out; without it, they are "
+        "left and the build is refused",
+    )
 
 
 def app(arguments: argparse.Namespace) -> None:
@@ -64,7 +70,7 @@ def build(arguments: argparse.Namespace) -> None:
     from ep.building import build
 
     config = BuildConfig(**parsed_settings(arguments, BuildConfig))
-    steps = build(config, resume=arguments.resume)
+    steps = build(config, arguments.resume, arguments.replace)
     with _deferred_interrupt() as is_interrupted, _progress_bar() as show:
         for progress in steps:
             show(progress)
@@ -75,6 +81,8 @@ def build(arguments: argparse.Namespace) -> None:
                 )
     for path in progress.files:
         print(path)
+    for moved in progress.set_aside:
+        print(f"ep: labels of the replaced dictionary are now in {moved}", file=sys.stderr)
     if progress.truncated:
         print(
             f"{progress.truncated:,} passages were cut to {config.context} tokens",

@@ -76,12 +76,12 @@ class Checkpoint:
             version = int(arrays.pop("version", np.array(1)))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ConfigError(
-                f"{self.path} is damaged: delete it and start the build again"
+                f"{self.path} is damaged: start the build again, with --replace instead of --resume"
             ) from error
         if version != VERSION:
             raise ConfigError(
                 f"the unfinished build in {self.folder} was stored by another version of this "
-                "program and cannot be continued: run without --resume"
+                "program and cannot be continued: give --replace instead of --resume to start again"
             )
         settings = json.loads(self.settings)
         differing = sorted(

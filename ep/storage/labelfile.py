@@ -81,6 +81,17 @@ def read(path: Path, about: Mapping[str, Any]) -> tuple[Edit, ...]:
         ) from error
 
 
+def owner(path: Path) -> str | None:
+    """Return the identity of the dictionary whose labels a file holds; None if it states none."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    stated = content.get("dictionary") if isinstance(content, dict) else None
+    exemplars = stated.get("exemplars") if isinstance(stated, dict) else None
+    return exemplars if isinstance(exemplars, str) else None
+
+
 def _parse(data: bytes, about: Mapping[str, Any]) -> tuple[Edit, ...]:
     """Return the edits in the bytes of a file, or raise RequestError with what is wrong."""
     try:
