@@ -182,9 +182,12 @@ def _region_json(region: Any) -> dict[str, Any]:
 
 
 def assign(arguments: argparse.Namespace) -> None:
-    """Print the region of every token of a prompt, read with the dictionary's own model."""
+    """Print the region of every token of a prompt, read with the dictionary's own model.
+
+    A character split over several tokens is printed with the first of them.
+    """
     from ep import models, storage
-    from ep.text import label
+    from ep.text import label, split_text
 
     dictionary = storage.open(arguments.file)
     model = models.load(arguments.model or models.model_of(dictionary))
@@ -193,11 +196,12 @@ def assign(arguments: argparse.Namespace) -> None:
         raise InputError("the prompt is empty: give some text")
     turn = [{"role": "user", "content": arguments.prompt}]
     prompt = model.encode_prompt(turn if arguments.chat else arguments.prompt)
+    tokens = split_text([model.tokens.piece(token) for token in prompt.ids])
     regions, distances, _ = dictionary.assign(models.read(model, prompt.ids, [layer])[layer])
     rows: list[dict[str, Any]] = [
         {
             "position": position,
-            "token": model.tokens.piece(token).decode("utf-8", "replace"),
+            "token": token,
             "region": int(region),
             "distance": float(distance),
             "within": bool(distance <= dictionary.threshold),
@@ -205,7 +209,7 @@ def assign(arguments: argparse.Namespace) -> None:
             "template": template,
         }
         for position, (token, template, region, distance) in enumerate(
-            zip(prompt.ids, prompt.is_template, regions, distances, strict=True)
+            zip(tokens, prompt.is_template, regions, distances, strict=True)
         )
     ]
     if prompt.truncated:

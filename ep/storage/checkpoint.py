@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ep.errors import ConfigError, StorageError
+from ep.storage.output import discard
 
 NAME = ".ep-build.npz"
 """The name of the state's file."""
@@ -56,7 +57,7 @@ class Checkpoint:
                 os.fsync(file.fileno())
             partial.replace(self.path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            discard(partial)
             raise StorageError(
                 f"the state of the build could not be stored in {self.folder} ({error.strerror})"
             ) from error

@@ -22,6 +22,7 @@ from ep.method.dictionary import Dictionary
 from ep.storage.content import Content, checksum
 from ep.storage.edits import Edit, check, clean
 from ep.storage.file import printable
+from ep.storage.output import discard
 from ep.storage.schema import ARRAYS
 from ep.storage.sidecar import write_bytes
 
@@ -195,7 +196,7 @@ def locked(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.unlink(missing_ok=True)
+        discard(lock)
         os.close(handle)
 
 
