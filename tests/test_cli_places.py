@@ -14,6 +14,7 @@ import h5py
 import pytest
 
 import ep
+from ep.cli import main
 from ep.errors import DictionaryFileError, StorageError
 from ep.storage import sidecar
 from tests.fixtures.commands import ROOT
@@ -90,6 +91,15 @@ class ReadOnly(type(Path())):
 def test_cleaning_up_never_hides_why_a_write_failed(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"x\.csv cannot be written: Read-only"):
         sidecar.write_bytes(ReadOnly(tmp_path / "x.csv"), b"1")
+
+
+def test_an_export_beside_labels_that_cannot_be_used_says_so(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sidecar.beside(file, sidecar.LABELS).write_text("{}")
+    for more in (["--to", "csv"], ["--to", "html"], ["--to", "neuronpedia"]):
+        assert main(["export", file, *more, "--out", str(tmp_path / "x")]) == 0
+        assert "d.ep.labels.json cannot be used" in capsys.readouterr().err
 
 
 def test_a_pipe_gets_the_bytes_themselves(tmp_path: Path) -> None:
