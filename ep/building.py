@@ -74,7 +74,7 @@ class Progress:
 def build(
     config: BuildConfig, resume: bool = False, replace: bool = False
 ) -> Generator[Progress, None, None]:
-    """Build every dictionary of `config`, yielding the progress after each batch.
+    """Build every dictionary of `config`, yielding the progress before a stage and after a batch.
 
     The last progress has stage "done" and names all files. Closing the generator stops the build
     between two batches: its state is saved in the output folder, and incomplete but usable
@@ -156,6 +156,7 @@ class Job:
         config, total = self.config, 0
         if self.drafts:
             return
+        yield Progress("calibrate", 0)
         sums = {layer: CenterSum(self.model.width) for layer in config.layers}
         for done, x in self._head():
             for layer, layer_sum in sums.items():
@@ -180,6 +181,8 @@ class Job:
     def stream(self) -> Iterator[Progress]:
         """Phase 3: feed each batch to every draft whose stopping rule is not met yet."""
         unfinished = {key: draft for key, draft in self.drafts.items() if draft.stop_reason is None}
+        if unfinished:
+            yield self._progress("stream", self.config.tokens)
         for harvest, events in self._pass("stream") if unfinished else ():
             self._feed(Draft.stream, unfinished, harvest, events)
             yield self._progress("stream", self.config.tokens)
@@ -199,6 +202,7 @@ class Job:
         """Phase 4: assign the same activations to the nearest exemplars of the finished drafts."""
         if self._assigned() >= self._streamed():
             return
+        yield self._progress("assign", self._streamed())
         coarser = {key: self.config.coarser(key[1]) for key in self.drafts}
         # A coarser draft may have stopped earlier in the stream than a finer one. It assigns the
         # finer one's activations all the same, so that every member gets a coarser region.

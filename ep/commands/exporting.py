@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ep.commands import interop
 from ep.commands.options import add_command, usable_labels
+from ep.commands.progress import on_stderr
 from ep.errors import ConfigError
 from ep.method.dictionary import BASES
 
@@ -85,7 +86,10 @@ def run(arguments: Arguments) -> None:
     from ep import storage
 
     dictionary = storage.open(arguments.file)
-    print(TARGETS[arguments.to].write(dictionary, arguments))
+    with on_stderr() as progress:
+        progress.stage(f"exporting {arguments.file} to {arguments.to}")
+        path = TARGETS[arguments.to].write(dictionary, arguments)
+    print(path)
 
 
 def _table(kind: str) -> Callable[[Any, Arguments], Path]:
