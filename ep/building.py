@@ -16,10 +16,11 @@ The module is not called `build` because `ep.build` is the function.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from time import monotonic
@@ -27,17 +28,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ep import existing
 from ep.config import CONTEXT, BuildConfig
 from ep.corpus import Corpus, Passage, Survey
-from ep.describing import Describer
+from ep.describing import Describer, family
 from ep.errors import CorpusError
 from ep.method.calibration import Calibration, CenterSum, Thresholds
 from ep.method.draft import Draft
 from ep.method.geometry import directions
 from ep.method.members import Events
 from ep.method.saturation import StopRule
-from ep.storage import save
 from ep.storage.checkpoint import Checkpoint, prepare_folder
+from ep.storage.replacing import save_over
 
 if TYPE_CHECKING:
     from ep.models import Harvest, LanguageModel
@@ -89,6 +91,7 @@ class Progress:
     left_out: what the text holds that is in no passage; see `Survey`.
     context: tokens read of each passage; 0 before the model is open.
     files: the files written so far.
+    set_aside: label files of replaced dictionaries with other regions, under their new names.
     """
 
     stage: str
@@ -99,18 +102,24 @@ class Progress:
     left_out: Survey = field(default_factory=Survey)
     context: int = 0
     files: tuple[Path, ...] = ()
+    set_aside: tuple[Path, ...] = ()
 
 
-def build(config: BuildConfig, resume: bool = False) -> Generator[Progress, None, None]:
-    """Build every dictionary of `config`, yielding the progress after each batch.
+def build(
+    config: BuildConfig, resume: bool = False, replace: bool = False
+) -> Generator[Progress, None, None]:
+    """Build every dictionary of `config`, yielding the progress before a stage and after a batch.
 
     The last progress has stage "done" and names all files. Closing the generator stops the build
     between two batches: its state is saved in the output folder, and incomplete but usable
     dictionaries are written. With resume=True the build continues from that state and ends with the
     same files as a build that was never stopped. Input that cannot be used raises a subclass of
     InputError before any work is done that would be lost.
+
+    A build of other settings, text or model that already has a file of the same name, or is
+    unfinished in the same folder, is refused with ConfigError; with replace=True it is replaced.
     """
-    job = Job.open(config, resume)  # 1
+    job = Job.open(config, resume, replace)  # 1
     yield from job.read()
     try:
         yield from job.calibrate()  # 2
@@ -128,13 +137,15 @@ def build(config: BuildConfig, resume: bool = False) -> Generator[Progress, None
 class Job:
     """The state of one build, with one method for each phase."""
 
-    def __init__(self, config: BuildConfig, model: LanguageModel, corpus: Corpus) -> None:
+    def __init__(
+        self, config: BuildConfig, model: LanguageModel, corpus: Corpus, corpus_digest: str
+    ) -> None:
         self.config = config
         self.model = model
         self.context = config.context or CONTEXT
         self.corpus = corpus
         self.survey = Survey()
-        self.corpus_digest = corpus.digest()
+        self.corpus_digest = corpus_digest
         self.checkpoint = Checkpoint(config.out, config.deciding() | {"corpus": self.corpus_digest})
         self.calibrations: dict[int, Calibration] = {}
         self.drafts: dict[Key, Draft] = {}
@@ -143,20 +154,31 @@ class Job:
         self.workers = ThreadPoolExecutor(os.cpu_count() or 1)
 
     @classmethod
-    def open(cls, config: BuildConfig, resume: bool) -> Job:
-        """Phase 1: open the text and the model; when resuming, restore the saved state."""
+    def open(cls, config: BuildConfig, resume: bool, replace: bool) -> Job:
+        """Phase 1: open the text and the model; when resuming, restore the saved state.
+
+        Without `replace`, what is in the output folder must be of the same build.
+        """
         corpus = Corpus(config.text, config.seed, config.field_name, config.chat)
         if corpus.is_empty():
             raise CorpusError(
                 f"{', '.join(config.text)} contains no text: expected at least one passage"
             )
         prepare_folder(config.folder)
+        digest = corpus.digest()
+        if not replace:
+            existing.refuse_other_files(config, digest)
+            if not resume:
+                existing.refuse_other_state(config.folder)
         from ep.models import load
 
         model = load(config.model, config.device, config.dtype, config.revision)
         model.check_layers(config.layers)
         longest = model.context - (model.tokens.bos is not None)
-        job = cls(config.fitted(longest), model, corpus)
+        config = config.fitted(longest)
+        if not replace:
+            existing.refuse_other_family(config, family(config, model, digest))
+        job = cls(config, model, corpus, digest)
         if resume:
             job.restore()
         return job
@@ -181,14 +203,16 @@ class Job:
         Both are measured on the head of the stream (protocol 1.1, 1.2), which is read twice: θ is a
         percentile of distances between directions from the finished centre.
         """
-        config, total = self.config, 2 * self.config.calibration
+        config, total = self.config, 0
         if self.drafts:
             return
+        yield Progress("calibrate", 0)
         sums = {layer: CenterSum(self.model.width) for layer in config.layers}
         for done, x in self._head():
             for layer, layer_sum in sums.items():
                 layer_sum.update(x[layer])
-            yield Progress("calibrate", min(done, config.calibration), total)
+            total = 2 * done
+            yield Progress("calibrate", done)  # the text may have fewer than `calibration`
         thresholds = {
             layer: Thresholds(layer_sum.center(), config.percentiles, config.protocol, config.seed)
             for layer, layer_sum in sums.items()
@@ -196,7 +220,7 @@ class Job:
         for done, x in self._head():
             for layer, layer_thresholds in thresholds.items():
                 layer_thresholds.update(x[layer])
-            yield Progress("calibrate", config.calibration + min(done, config.calibration), total)
+            yield Progress("calibrate", total // 2 + done, total)
         self._begin(
             {
                 layer: layer_thresholds.calibration()
@@ -207,6 +231,8 @@ class Job:
     def stream(self) -> Iterator[Progress]:
         """Phase 3: feed each batch to every draft whose stopping rule is not met yet."""
         unfinished = {key: draft for key, draft in self.drafts.items() if draft.stop_reason is None}
+        if unfinished:
+            yield self._progress("stream", self._streamed(), self.config.tokens)
         for harvest, events in self._pass("stream") if unfinished else ():
             self._feed(Draft.stream, unfinished, harvest, events)
             yield self._progress("stream", self._streamed(), self.config.tokens)
@@ -226,6 +252,7 @@ class Job:
         """Phase 4: assign the same activations to the nearest exemplars of the finished drafts."""
         if self._assigned() >= self._streamed():
             return
+        yield self._progress("assign", self._assigned(), self._streamed())
         coarser = {key: self.config.coarser(key[1]) for key in self.drafts}
         # A coarser draft may have stopped earlier in the stream than a finer one. It assigns the
         # finer one's activations all the same, so that every member gets a coarser region.
@@ -248,6 +275,7 @@ class Job:
     def write(self, complete: bool = True) -> Iterator[Progress]:
         """Phases 5 and 6: describe the regions of each draft and write its file."""
         files: list[Path] = []
+        set_aside: list[Path] = []
         describer = Describer(
             self.config, self.model, self.corpus, self.corpus_digest, self.calibrations
         )
@@ -255,16 +283,20 @@ class Job:
         total = len(self.drafts)
         for (layer, percentile), draft in self.drafts.items():
             yield self._progress("write", len(files), total, tuple(files))
+            path = self.config.folder / self.config.file_name(layer, percentile)
+            if not complete and existing.is_finished(path):
+                continue  # a part never replaces a whole; the state is saved
             wall_time = monotonic() - self.started
             dictionary = describer.dictionary(
                 layer, percentile, draft, passages, self._provenance(), wall_time, complete
             )
-            path = self.config.folder / self.config.file_name(layer, percentile)
-            save(dictionary, path)
+            if (moved := save_over(dictionary, path)) is not None:
+                set_aside.append(moved)
             files.append(path)
         if complete:
             self.checkpoint.remove()
-        yield self._progress("done", total, total, tuple(files))
+        last = self._progress("done", len(files), len(files), tuple(files))
+        yield dataclasses.replace(last, set_aside=tuple(set_aside))
 
     def _provenance(self) -> dict[str, Any]:
         """What was read of the text, and what was left out of it."""
@@ -418,7 +450,7 @@ class Job:
         self, stage: str, done: int, total: int | None, files: tuple[Path, ...] = ()
     ) -> Progress:
         regions = {key: len(draft) for key, draft in self.drafts.items()}
-        counts = replace(self.counts["assign" if stage == "assign" else "stream"])
+        counts = dataclasses.replace(self.counts["assign" if stage == "assign" else "stream"])
         return Progress(stage, done, total, regions, counts, self.survey, self.context, files)
 
     def _streamed(self) -> int:

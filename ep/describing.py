@@ -119,8 +119,8 @@ class Describer:
         homes = draft.homes.percentiles if draft.homes else ()
         return {
             "title": config.title or f"{config.model_name} on {_names(config.text)}",
-            "family": self._family(),
-            "model": _portable(config.model, config.folder),
+            "family": family(self.config, self.model, self.corpus_digest),
+            "model": portable(config.model, config.folder),
             "model_name": config.model_name,
             "model_revision": config.revision,
             "tokenizer_hash": self.model.digest,
@@ -155,22 +155,17 @@ class Describer:
             **config.extra,
         }
 
-    def _family(self) -> str:
-        """Return the id that the files of one build share.
 
-        Layers and percentiles do not affect it, so files that are added later join the family.
-        """
-        settings = {
-            k: v
-            for k, v in self.config.deciding().items()
-            if k not in ("layers", "percentiles", "model")
-        }
-        settings |= {
-            "model": self.config.model_name,
-            "tokenizer": self.model.digest,
-            "corpus": self.corpus_digest,
-        }
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+def family(config: BuildConfig, model: LanguageModel, corpus_digest: str) -> str:
+    """Return the id that the files of one build share.
+
+    Layers and percentiles do not affect it, so files that are added later join the family.
+    """
+    settings = {
+        k: v for k, v in config.deciding().items() if k not in ("layers", "percentiles", "model")
+    }
+    settings |= {"model": config.model_name, "tokenizer": model.digest, "corpus": corpus_digest}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 _NOT_TOKENS = ("passage_ids", "plain_ids", "nearest_ids", "rival_ids", "coarser_ids", "farther_ids")
@@ -202,7 +197,7 @@ def _names(text: Iterable[str]) -> str:
     return ", ".join(Path(source).name for source in text)
 
 
-def _portable(model: str, folder: Path) -> str:
+def portable(model: str, folder: Path) -> str:
     """Return a Hub name as it is, and a local path relative to the dictionary's folder.
 
     Model and dictionary can then be moved together.

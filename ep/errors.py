@@ -9,7 +9,7 @@ EPError
 │   ├── ModelError            not a model, an unknown layer, a mismatch with a dictionary
 │   │   └── ChatError             chat messages that the model's template cannot render
 │   ├── ActivationError       NaN, infinite or wrongly shaped activations
-│   ├── DictionaryFileError   a damaged, foreign or newer file
+│   ├── DictionaryFileError   a damaged, foreign or newer file, or one in use
 │   ├── UnknownRegion         a region id that the dictionary does not have
 │   └── RequestError          a request that this dictionary, text or model cannot answer
 └── FailureError          the input was fine, but the work failed (exit code 1)
@@ -56,7 +56,7 @@ class ActivationError(InputError):
 
 
 class DictionaryFileError(InputError):
-    """A file that is damaged, foreign, or written by a newer version."""
+    """A file that is damaged, foreign, in use, or written by a newer version."""
 
 
 class UnknownRegion(InputError):

@@ -5,6 +5,8 @@ Reading stored dictionaries needs only numpy, scipy and h5py; everything else is
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 EXTRA_OF = {
     "torch": "model",
     "transformer_lens": "model",
@@ -15,7 +17,6 @@ EXTRA_OF = {
     "sklearn": "model",
     "threadpoolctl": "model",
     "pyarrow": "model",
-    "tqdm": "model",
     "huggingface_hub": "interop",
     "safetensors": "interop",
     "gguf": "interop",
@@ -25,6 +26,12 @@ EXTRA_OF = {
     "umap": "app",
 }
 """The extra that installs a library, by the library's import name."""
+
+
+def require(library: str) -> None:
+    """Raise ModuleNotFoundError now if a library that will be needed later is not installed."""
+    if find_spec(library) is None:
+        raise ModuleNotFoundError(f"No module named {library!r}", name=library)
 
 
 def advice(error: ModuleNotFoundError) -> str | None:

@@ -114,9 +114,10 @@ def settings(dictionary: Dictionary, out: Path, seed: int | None = None) -> Buil
 def rebuild(config: BuildConfig) -> Generator[Progress, None, None]:
     """Build the dictionary of `settings`, yielding the progress of `ep.build`.
 
-    If the generator is closed or fails before the build is done, the output folder is removed.
+    If the generator is closed or fails before the build is done, the output folder is removed. The
+    folder is of this build alone, so what an earlier attempt left in it is replaced.
     """
-    steps, done = build(config), False
+    steps, done = build(config, replace=True), False
     try:
         for progress in steps:
             done = progress.stage == "done"

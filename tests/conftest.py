@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from tests.fixtures.pages import Visit
 
 
+@pytest.fixture(autouse=True)
+def quiet_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No command prints progress because the machine is slow; tests of progress ask for it."""
+    from ep.commands import progress
+
+    monkeypatch.setattr(progress, "PATIENCE_S", 1e9)
+
+
 @pytest.fixture
 def own_shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder that is all the explorer knows, and nothing kept from other tests."""

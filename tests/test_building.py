@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 import ep
+import ep.storage.edits
+import ep.storage.labels
 from ep.building import Progress, build
 from ep.cli import main
 from ep.config import BuildConfig
@@ -107,7 +109,7 @@ def test_interrupted_and_resumed_equals_never_stopped(
     steps = build(config)
     seen = 0
     for progress in steps:
-        seen += progress.stage == stage
+        seen += progress.stage == stage and progress.done > 0
         if seen == 3:
             break
     steps.close()
@@ -242,7 +244,7 @@ def test_resuming_what_is_not_there_or_not_the_same_is_refused(
         finished(settings("none"), resume=True)
     config = settings("cut")
     steps = build(config)
-    next(p for p in steps if p.stage == "stream")
+    next(p for p in steps if p.stage == "stream" and p.done)
     steps.close()
     with pytest.raises(ConfigError, match="seed"):
         finished(settings("cut", seed=5), resume=True)
@@ -432,3 +434,85 @@ def test_the_command_says_what_is_not_in_the_dictionaries(
     shown = capsys.readouterr().out
     assert "c.jsonl line 41" in shown
     assert "corpus cut_share" in shown
+
+
+def test_a_file_of_other_settings_or_text_is_refused_until_it_is_replaced(
+    settings: Callable[..., BuildConfig], tmp_path: Path
+) -> None:
+    """Whatever a build is asked for, a file that states something else is left as it is; the same
+    build may run again.
+    """
+    config = settings()
+    first = finished(config)
+    path = first.files[0]
+    before, labels = digests(first), ep.storage.labels.Labels.open(path)
+    labels.save(ep.storage.edits.label(0, "by hand"))
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps([" ".join(WORDS[i % 9 :: 1 + i % 4]) for i in range(80)]))
+    for changes in (
+        {"text": (str(other),)},
+        {"seed": 1},
+        {"batch": 8},
+        {"tokens": 100},
+        {"calibration": 100},
+        {"percentiles": (2.0,)},
+    ):
+        with pytest.raises(ConfigError, match=f"{path.name} exists.*--out.*--replace"):
+            finished(settings(**changes))
+    assert [ep.digest(path) for path in first.files] == before
+    assert digests(finished(config)) == before
+    assert ep.storage.labels.Labels.open(path).best(0) == "by hand"
+    replaced = list(build(settings(text=(str(other),)), replace=True))[-1]
+    assert digests(replaced) != before
+    aside = replaced.set_aside[0]
+    assert "by hand" in aside.read_text()
+    assert ep.storage.labels.Labels.open(path).problem == ""
+
+
+def test_a_file_that_cannot_be_read_is_not_replaced(settings: Callable[..., BuildConfig]) -> None:
+    config = settings()
+    config.folder.mkdir()
+    path = config.folder / config.file_name(1, 2.0)
+    path.write_bytes(b"something else")
+    with pytest.raises(ConfigError, match=f"{path.name}.*--replace"):
+        finished(config)
+    assert path.read_bytes() == b"something else"
+
+
+def test_an_unfinished_build_is_resumed_or_replaced_and_its_labels_go_on(
+    settings: Callable[..., BuildConfig],
+) -> None:
+    config = settings()
+    steps = build(config)
+    for progress in steps:
+        if progress.stage == "stream" and progress.done > 100:
+            break
+    steps.close()
+    path = config.folder / config.file_name(1, 2.0)
+    part = ep.open(path)
+    ep.storage.labels.Labels.open(path).save(ep.storage.edits.label(0, "by hand"))
+    for again in (config, settings(layers=(3,))):
+        with pytest.raises(ConfigError, match="unfinished build.*--resume.*--replace"):
+            finished(again)
+    done = finished(config, resume=True)
+    assert len(ep.open(path)) > len(part)
+    assert done.set_aside == ()
+    assert ep.storage.labels.Labels.open(path).best(0) == "by hand"
+
+
+def test_a_part_never_replaces_a_whole(settings: Callable[..., BuildConfig]) -> None:
+    config = settings()
+    whole = digests(finished(config))
+    steps = build(config)
+    next(p for p in steps if p.stage == "stream" and p.done)
+    steps.close()
+    assert all(ep.open(path).info["complete"] for path in config.folder.glob("*.ep.h5"))
+    assert digests(finished(config, resume=True)) == whole
+
+
+@pytest.mark.parametrize("calibration", [100, 10**6])
+def test_no_stage_promises_more_than_the_text_has(
+    settings: Callable[..., BuildConfig], calibration: int
+) -> None:
+    last = {p.stage: p for p in build(settings(calibration=calibration))}
+    assert all(p.total in (None, p.done) for name, p in last.items() if name != "write")

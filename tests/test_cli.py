@@ -103,6 +103,22 @@ def test_assign_reads_a_prompt_with_the_dictionarys_own_model(
     assert "distance" in output(capsys, "assign", path, "--prompt", "the cat", "--chat")
 
 
+def test_assign_prints_a_character_of_several_tokens_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = str(tiny.gpt2(tmp_path / "m"))
+    dictionary = synthetic(size=9, width=32, layer=1, percentile=2.0)
+    dictionary.info["tokenizer_hash"] = ep.load(model).digest
+    ep.save(dictionary, file := tmp_path / "d.ep.h5")
+    prompt = "bird 🦜 東西 سلام"
+    arguments = ("assign", str(file), "--model", model, "--prompt", prompt)
+    rows = json.loads(output(capsys, *arguments, "--json"))
+    assert len(rows) > len(prompt)
+    assert "".join(row["token"] for row in rows).endswith(prompt)
+    table = output(capsys, *arguments)
+    assert all(table.count(character) == 1 for character in "🦜東西")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

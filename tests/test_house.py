@@ -30,6 +30,7 @@ FLOORS = (
     ("ep.studies",),
     ("ep.views",),
     ("ep.describing",),
+    ("ep.existing",),
     ("ep.building",),
     ("ep.comparing", "ep.completing", "ep.reseeding"),
     ("ep.demo", "ep.serving"),

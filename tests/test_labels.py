@@ -374,6 +374,68 @@ def test_edits_of_a_later_version_are_kept_and_have_no_effect(path: Path) -> Non
     assert Labels.open(path).edits[2] == content["edits"][2]
 
 
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3),
+    lambda parts: st.lists(parts, max_size=2) | st.dictionaries(st.text(max_size=3), parts),
+    max_leaves=4,
+)
+FIELDS = sorted({name for rules in edits.RULES.values() for part in rules for name in part})
+
+
+@given(st.data())
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_what_an_edit_of_its_kind_does_not_have_has_no_effect_and_is_kept(
+    path: Path, data: st.DataObject
+) -> None:
+    """Any value under any name that the rules do not know, in an edit, beside the edits, and in the
+    description of the dictionary.
+    """
+    file = beside(path, LABELS)
+    file.unlink(missing_ok=True)
+    content = _stored(path)
+    Labels.open(path).save(
+        edits.describe("a", "n"), edits.note(1, "n"), edits.drop("b"), edits.undo(4)
+    )
+    plain, content = Labels.open(path), json.loads(file.read_text())
+    for edit in content["edits"]:
+        known = {name for part in edits.RULES[edit["do"]] for name in part}
+        names = [name for name in FIELDS if name not in known] + ["colour"]
+        edit |= data.draw(st.dictionaries(st.sampled_from(names), ANY_JSON, max_size=3))
+    stray = data.draw(ANY_JSON)
+    content["dictionary"]["colour"] = content["colour"] = stray
+    file.write_text(json.dumps(content))
+    found = Labels.open(path)
+    assert (found.problem, said(found)) == ("", said(plain))
+    for place in ({"region": 1}, {"region": 0}, {"name": "a"}, {"name": "x"}):
+        found_last, plain_last = found.last(**place), plain.last(**place)
+        assert (found_last and found_last["id"]) == (plain_last and plain_last["id"])
+    found.save(edits.note(2, "n"))
+    written = json.loads(file.read_text())
+    assert written["edits"][:-1] == content["edits"]
+    assert written["colour"] == written["dictionary"]["colour"] == stray
+
+
+@given(st.data())
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_value_anywhere_is_read_or_named_in_a_sentence(path: Path, data: st.DataObject) -> None:
+    file = beside(path, LABELS)
+    file.unlink(missing_ok=True)
+    content = _stored(path)
+    edit = data.draw(st.sampled_from([*content["edits"], content["dictionary"], content]))
+    edit[data.draw(st.sampled_from(sorted(edit)))] = data.draw(ANY_JSON)
+    file.write_text(before := json.dumps(content))
+    found = Labels.open(path)
+    assert found.problem or said(found)
+    if found.problem:
+        with pytest.raises(EPError):
+            found.save(edits.note(2, "n"))
+        assert file.read_text() == before
+
+
 def test_every_error_is_of_the_family() -> None:
     for wrong in (None, 7, {}, {"do": 3}, {"do": "label"}, {"do": "undo", "edit": "x"}):
         with pytest.raises(EPError):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from ep.commands.options import add_command
+from ep.commands.progress import Printer, on_stderr
 from ep.errors import RequestError
 from ep.method.dictionary import BASES
 from ep.models.interventions import REMOVING
@@ -150,10 +150,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def behaviour(arguments: argparse.Namespace) -> None:
     """Run the whole study: the table of regions, the trial, and its repeats."""
-    from ep import models, storage
+    from ep import storage
     from ep.storage.sidecar import write_bytes
-    from ep.studies import experiment
-    from ep.studies.behaviour import BEHAVING_SHARE
     from ep.views import behaviour as plain
     from ep.views import behaviour_html as markup
 
@@ -162,26 +160,8 @@ def behaviour(arguments: argparse.Namespace) -> None:
     held, judge = _hold(arguments), _judge(arguments)
     dictionary = storage.open(arguments.file)
     _check_layer(arguments, dictionary)
-    model = models.load(arguments.model or models.model_of(dictionary))
-    layer = models.check_fits(model, dictionary)
-    tokens, by_labels = arguments.tokens or experiment.TOKENS, arguments.judge == "label"
-    observed = experiment.observe(
-        model, held.choice, layer, None if by_labels else judge, tokens, _report
-    )
-    regions = experiment.place(dictionary, observed)
-    bench = experiment.Bench(model, held, judge, tokens, arguments.basis)
-    choice = plain.choice(observed, held, regions, by_labels, _judge_name(arguments))
-    trial = plain.trial(
-        bench.attempt(regions, arguments.region, arguments.mode, report=_report), held, judge
-    )
-    share = BEHAVING_SHARE if arguments.share is None else arguments.share
-    repeats = [
-        plain.trial(repeat, held, judge, 0)
-        for repeat in experiment.repeat(
-            bench, observed, arguments.seeds, arguments.percentile, share, report=_report
-        )
-    ]
-    _report("", None)
+    with on_stderr() as progress:
+        choice, trial, repeats = _study(arguments, dictionary, held, judge, progress)
     if arguments.report:
         page = markup.report(
             choice,
@@ -194,6 +174,41 @@ def behaviour(arguments: argparse.Namespace) -> None:
         print(json.dumps({"choice": choice, "trial": trial, "streams": repeats}, indent=1))
         return
     _print(choice, trial, repeats, arguments.limit)
+
+
+def _study(
+    arguments: argparse.Namespace, dictionary: Any, held: Any, judge: Any, progress: Printer
+) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+    """The choice of a region, its trial on held-out prompts, and the repeats, as plain values."""
+    from ep import models
+    from ep.studies import experiment
+    from ep.studies.behaviour import BEHAVING_SHARE
+    from ep.views import behaviour as plain
+
+    name = arguments.model or models.model_of(dictionary)
+    progress.stage(f"loading {name}")
+    model = models.load(name)
+    layer = models.check_fits(model, dictionary)
+    tokens, by_labels = arguments.tokens or experiment.TOKENS, arguments.judge == "label"
+    progress.stage("choosing the region")
+    observed = experiment.observe(
+        model, held.choice, layer, None if by_labels else judge, tokens, progress
+    )
+    regions = experiment.place(dictionary, observed)
+    bench = experiment.Bench(model, held, judge, tokens, arguments.basis)
+    choice = plain.choice(observed, held, regions, by_labels, _judge_name(arguments))
+    progress.stage("trying it on held-out prompts")
+    attempt = bench.attempt(regions, arguments.region, arguments.mode, report=progress)
+    trial = plain.trial(attempt, held, judge)
+    share = BEHAVING_SHARE if arguments.share is None else arguments.share
+    progress.stage("repeating it on other orders of the stream")
+    repeats = [
+        plain.trial(repeat, held, judge, 0)
+        for repeat in experiment.repeat(
+            bench, observed, arguments.seeds, arguments.percentile, share, report=progress
+        )
+    ]
+    return choice, trial, repeats
 
 
 def _hold(arguments: argparse.Namespace) -> Any:
@@ -242,12 +257,6 @@ def _check_layer(arguments: argparse.Namespace, dictionary: Any) -> None:
         raise RequestError(
             f"the dictionary is of layer {layer} and --layer is {arguments.layer}: give another one"
         )
-
-
-def _report(message: str, _share: float | None) -> None:
-    """Show the progress on one line of stderr, if that is a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{message}", end="", file=sys.stderr, flush=True)
 
 
 # -- printing --------------------------------------------------------------------------------------

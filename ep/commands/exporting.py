@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ep.commands import interop
-from ep.commands.options import add_command
+from ep.commands.options import add_command, usable_labels
+from ep.commands.progress import on_stderr
 from ep.errors import ConfigError
 from ep.method.dictionary import BASES
 
@@ -85,19 +86,21 @@ def run(arguments: Arguments) -> None:
     from ep import storage
 
     dictionary = storage.open(arguments.file)
-    print(TARGETS[arguments.to].write(dictionary, arguments))
+    with on_stderr() as progress:
+        progress.stage(f"exporting {arguments.file} to {arguments.to}")
+        path = TARGETS[arguments.to].write(dictionary, arguments)
+    print(path)
 
 
 def _table(kind: str) -> Callable[[Any, Arguments], Path]:
     """The function that writes a table as csv, parquet or json."""
 
     def write(dictionary: Any, arguments: Arguments) -> Path:
-        from ep.storage.labels import Labels
         from ep.views import export, full
 
         if arguments.table == "regions":
             ids = None if arguments.region is None else [dictionary.check(arguments.region)]
-            table = full.regions(dictionary, ids, Labels.open(arguments.file, dictionary))
+            table = full.regions(dictionary, ids, usable_labels(arguments.file, dictionary))
         elif arguments.region is None:
             raise ConfigError(
                 f"the table of {arguments.table} is about one region: name it with --region ID"
@@ -112,10 +115,9 @@ def _table(kind: str) -> Callable[[Any, Arguments], Path]:
 
 
 def _html(dictionary: Any, arguments: Arguments) -> Path:
-    from ep.storage.labels import Labels
     from ep.views import colorings, layouts, standalone
 
-    labels = Labels.open(arguments.file, dictionary)
+    labels = usable_labels(arguments.file, dictionary)
     names = [column.name for column in colorings.columns(dictionary, labels)]
     if arguments.layout not in layouts.LAYOUTS:
         raise ConfigError(

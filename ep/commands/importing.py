@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ep.commands.options import add_command
-from ep.commands.publishing import progress_on_stderr
+from ep.commands.progress import on_stderr
 
 
 def add(subparsers: Any) -> None:
@@ -49,7 +49,8 @@ def add(subparsers: Any) -> None:
 
 def import_(arguments: argparse.Namespace) -> None:
     """Convert a published file, downloading it if need be, and print the path of the result."""
-    with progress_on_stderr() as progress:
+    with on_stderr() as progress:
+        progress.stage(f"importing {arguments.source}")
         if arguments.source.startswith("hub:"):
             from ep.storage.hub import import_published
 
@@ -67,8 +68,11 @@ def complete(arguments: argparse.Namespace) -> None:
     from ep.completing import complete
 
     dictionary = storage.open(arguments.file)
-    model = models.load(arguments.model or models.model_of(dictionary))
-    with progress_on_stderr() as progress:
+    name = arguments.model or models.model_of(dictionary)
+    with on_stderr() as progress:
+        progress.stage(f"loading {name}")
+        model = models.load(name)
+        progress.stage(f"completing {arguments.file}")
         path = complete(arguments.file, model, progress)
     check = storage.open(path).info.get("completed") or {}
     if check:

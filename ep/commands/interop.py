@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ep.commands.options import usable_labels
 from ep.errors import ConfigError
 
 Arguments = argparse.Namespace
@@ -22,10 +23,9 @@ def saelens(dictionary: Any, arguments: Arguments) -> Path:
 def neuronpedia(dictionary: Any, arguments: Arguments) -> Path:
     """Write one region's vector with --region, else the upload requests of all regions."""
     from ep.storage.interop import neuronpedia, packed
-    from ep.storage.labels import Labels
     from ep.storage.sidecar import write_bytes
 
-    labels = Labels.open(arguments.file, dictionary)
+    labels = usable_labels(arguments.file, dictionary)
     model = arguments.model_id or packed.model_id(dictionary)
     if arguments.region is None:
         ids, source = range(len(dictionary)), packed.source(dictionary)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ep.commands.options import add_command
+from ep.commands.progress import on_stderr
 from ep.errors import InputError
 
 KEY = "EP_ENDPOINT_KEY"
@@ -127,18 +128,12 @@ def _by_model(
 
     endpoint = Endpoint(arguments.endpoint, arguments.model, os.environ.get(KEY, ""))
     outcome = Outcome(labels)
-    last = ""
-
-    def report(message: str, share: float | None) -> None:
-        nonlocal last
-        if message != last:
-            last = message
-            print(f"ep: {message}", file=sys.stderr)
-
     look_alikes, control = not arguments.no_look_alikes, not arguments.no_control
-    label_regions(
-        outcome, dictionary, regions, endpoint, arguments.by, look_alikes, control, report
-    )
+    with on_stderr() as progress:
+        progress.stage("labelling")
+        label_regions(
+            outcome, dictionary, regions, endpoint, arguments.by, look_alikes, control, progress
+        )
     print(f"ep: {outcome.summary()}", file=sys.stderr)
     return outcome.labels
 

@@ -7,12 +7,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ep.commands.options import add_command, add_settings, parsed_settings
+from ep.commands.progress import Printer, on_stderr
 from ep.config import BuildConfig
 from ep.errors import EPError
+from ep.extras import require
 
 if TYPE_CHECKING:
     from ep.building import Progress
@@ -48,6 +51,12 @@ def _build_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="continue the unfinished build in --out"
     )
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="replace files and unfinished builds of other settings in --out; without it, they are "
+        "left and the build is refused",
+    )
 
 
 def app(arguments: argparse.Namespace) -> None:
@@ -63,21 +72,28 @@ def app(arguments: argparse.Namespace) -> None:
 
 
 def build(arguments: argparse.Namespace) -> None:
-    """Build dictionaries; progress is drawn on stderr, the written paths are printed to stdout."""
+    """Build dictionaries; progress is printed to stderr, the written paths to stdout."""
     from ep.building import build
 
+    require("torch")
     config = BuildConfig(**parsed_settings(arguments, BuildConfig))
-    steps = build(config, resume=arguments.resume)
-    with _deferred_interrupt() as is_interrupted, _progress_bar() as show:
+    steps = build(config, arguments.resume, arguments.replace)
+    stage = "opening the text and the model"
+    with on_stderr() as printer, _deferred_interrupt(printer) as is_interrupted:
+        printer.stage(stage)
         for progress in steps:
-            show(progress)
+            printer.patience = 0.0  # past the refusals: every stage is worth a line in the log
+            show = printer if progress.stage == stage else partial(printer.stage, progress.stage)
+            stage = progress.stage
+            if stage != "done":
+                show(*_state(progress))
             if is_interrupted() and progress.stage != "done":
                 steps.close()
-                raise InterruptedBuild(
-                    f"interrupted: the state is saved in {config.out}; continue with --resume"
-                )
+                raise InterruptedBuild(_interruption(config.folder))
     for path in progress.files:
         print(path)
+    for moved in progress.set_aside:
+        print(f"ep: labels of the replaced dictionary are now in {moved}", file=sys.stderr)
     for line in _losses(progress, config):
         print(line, file=sys.stderr)
 
@@ -103,8 +119,16 @@ def _losses(progress: Progress, config: BuildConfig) -> Iterator[str]:
         )
 
 
+def _interruption(folder: Path) -> str:
+    from ep.storage.checkpoint import NAME
+
+    if (folder / NAME).exists():
+        return f"interrupted: the state is saved in {folder}; continue with --resume"
+    return "interrupted before the first regions: nothing was written; run the same command again"
+
+
 class InterruptedBuild(EPError):
-    """Ctrl-C was pressed during a build, and the state was saved."""
+    """Ctrl-C was pressed during a build; what there was of a state was saved."""
 
     exit_code = 130
 
@@ -113,11 +137,13 @@ def demo(arguments: argparse.Namespace) -> None:
     """Rebuild the bundled demo."""
     from ep.demo.recipe import make
 
-    make(Path(arguments.out), say=lambda text: print(text, flush=True))
+    with on_stderr() as printer:
+        printer.stage("making the demo")
+        make(Path(arguments.out), printer.say)
 
 
 @contextmanager
-def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
+def _deferred_interrupt(printer: Printer) -> Iterator[Callable[[], bool]]:
     """Yield a function that returns whether Ctrl-C was pressed; pressed again, it interrupts."""
     interrupted = False
 
@@ -126,10 +152,7 @@ def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
         if interrupted:
             raise KeyboardInterrupt
         interrupted = True
-        print(
-            "\nep: stopping after this batch; press Ctrl-C again to stop immediately and lose it",
-            file=sys.stderr,
-        )
+        printer.say("stopping after this batch; press Ctrl-C again to stop immediately and lose it")
 
     previous = signal.signal(signal.SIGINT, on_interrupt)
     try:
@@ -138,37 +161,12 @@ def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, previous)
 
 
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[Any], None]]:
-    """Yield a function that draws the progress of a build on stderr, with one bar per stage."""
-    from tqdm import tqdm
-
-    bar: tqdm | None = None
-    stage = ""
-
-    def show(progress: Any) -> None:
-        nonlocal bar, stage
-        if progress.stage != stage:
-            if bar is not None:
-                bar.close()
-            stage = progress.stage
-            unit = {"read": " rows", "write": " files"}.get(stage, " activations")
-            bar = (
-                None
-                if stage == "done"
-                else tqdm(total=progress.total, desc=stage, unit=unit, unit_scale=stage != "write")
-            )
-        if bar is not None:
-            bar.n = progress.done
-            regions = " ".join(
-                f"L{layer}p{p:g}:{k:,}" for (layer, p), k in progress.regions.items()
-            )
-            bar.set_postfix_str(
-                regions if len(regions) < 60 else f"{sum(progress.regions.values()):,} regions"
-            )
-
-    try:
-        yield show
-    finally:
-        if bar is not None:
-            bar.close()
+def _state(progress: Progress) -> tuple[str, float | None]:
+    """How far a build is, in words and as a share; without regions if they do not fit on a line."""
+    unit = {"read": "rows", "write": "files"}.get(progress.stage, "activations")
+    total = f" of {progress.total:,}" if progress.total else ""
+    regions = " ".join(f"L{layer}p{p:g}:{k:,}" for (layer, p), k in progress.regions.items())
+    if len(regions) >= 60:
+        regions = f"{sum(progress.regions.values()):,} regions"
+    message = f"{progress.done:,}{total} {unit}{', ' if regions else ''}{regions}"
+    return message, progress.done / progress.total if progress.total else None

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ep.commands.options import add_command
+from ep.commands.progress import Printer, on_stderr
 from ep.errors import EPError, InputError, RequestError
 from ep.method.dictionary import BASES
 
 BUILT = ""
 """The value of `--null` without a file: find or build dictionaries with another seed."""
-CLEAR_LINE = "\r\x1b[K"
-"""Moves a terminal's cursor to the start of the line and clears it."""
 
 
 def add(subparsers: Any) -> None:
@@ -104,11 +103,15 @@ def _by_directions(arguments: argparse.Namespace, a: Any, b: Any) -> None:
         raise InputError(
             f"{Path(arguments.report).name} is not a kind of report: name it .html or .csv"
         )
-    result = study.match(a, b, arguments.basis, centre)
-    null_a, null_b = (
-        None if other is None else study.null(dictionary, other, arguments.basis, centre)
-        for dictionary, other in zip((a, b), _other_seeds(arguments, a, b), strict=True)
-    )
+    with on_stderr() as progress:
+        progress.stage("matching A and B")
+        result = study.match(a, b, arguments.basis, centre, progress.to_share)
+        others = _other_seeds(arguments, a, b, progress)
+        progress.stage("matching with another seed")
+        null_a, null_b = (
+            None if other is None else study.null(dictionary, other, arguments.basis, centre)
+            for dictionary, other in zip((a, b), others, strict=True)
+        )
     nulls = (null_a, null_b)
     summary = study.summary(result, arguments.cutoff, study.levels(nulls))
     if arguments.report:
@@ -119,7 +122,7 @@ def _by_directions(arguments: argparse.Namespace, a: Any, b: Any) -> None:
     _print(arguments, a, b, result, summary, nulls)
 
 
-def _other_seeds(arguments: argparse.Namespace, a: Any, b: Any) -> list[Any]:
+def _other_seeds(arguments: argparse.Namespace, a: Any, b: Any, progress: Printer) -> list[Any]:
     """For A and for B, a dictionary of the same setting and another seed; None where there is none.
 
     Raises InputError for a file of --null that is neither.
@@ -146,11 +149,11 @@ def _other_seeds(arguments: argparse.Namespace, a: Any, b: Any) -> list[Any]:
     if BUILT in (arguments.null or ()):
         for side, d in enumerate((a, b)):
             if others[side] is None:
-                others[side] = _found_or_built(d, "AB"[side], Path(arguments.library))
+                others[side] = _found_or_built(d, "AB"[side], Path(arguments.library), progress)
     return others
 
 
-def _found_or_built(dictionary: Any, letter: str, library: Path) -> Any:
+def _found_or_built(dictionary: Any, letter: str, library: Path, progress: Printer) -> Any:
     """Find a dictionary with another seed near the file or in the library, else build one.
 
     If that is impossible, the reason is printed to stderr and the result is None.
@@ -164,17 +167,14 @@ def _found_or_built(dictionary: Any, letter: str, library: Path) -> Any:
     try:
         config = reseeding.settings(dictionary, library)
     except EPError as error:
-        print(f"ep: no null for {letter}: {error}", file=sys.stderr)
+        progress.say(f"no null for {letter}: {error}")
         return None
+    progress.stage(f"building {letter} again, seed {config.seed}")
     with closing(reseeding.rebuild(config)) as steps:
-        for progress in steps:
-            state = f"{progress.stage} {reseeding.share(progress):.0%}"
-            if sys.stderr.isatty():
-                line = f"building {letter} again, seed {config.seed}: {state}"
-                print(f"{CLEAR_LINE}{line}", end="", file=sys.stderr, flush=True)
-    start = CLEAR_LINE if sys.stderr.isatty() else ""
-    print(f"{start}ep: {letter} again, seed {config.seed}, in {config.out}", file=sys.stderr)
-    return storage.open(progress.files[0])
+        for step in steps:
+            progress(step.stage, reseeding.share(step))
+    progress.say(f"{letter} again, seed {config.seed}, in {config.out}")
+    return storage.open(step.files[0])
 
 
 def _facts(result: Any, summary: Any, nulls: Any) -> dict[str, Any]:
@@ -294,10 +294,14 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
                 f"{arguments.texts} contains no plain text: give .txt, .jsonl or .csv with texts"
             )
     loaded = []
-    for d in (a, b):
-        loaded.append(models.load(models.model_of(d)))
-        models.check_fits(loaded[-1], d)
-    result = comparing.shared((a, b), (loaded[0], loaded[1]), lambda share: None, texts)
+    with on_stderr() as progress:
+        for d in (a, b):
+            name = models.model_of(d)
+            progress.stage(f"loading {name}")
+            loaded.append(models.load(name))
+            models.check_fits(loaded[-1], d)
+        progress.stage("reading the texts with both models")
+        result = comparing.shared((a, b), (loaded[0], loaded[1]), progress.to_share, texts)
     trip, table = result.trip, result.together
     facts: dict[str, Any] = {
         "texts": result.texts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields
 from types import UnionType
@@ -22,6 +23,16 @@ def add_command(subparsers: Any, name: str, about: str, run: Handler) -> argpars
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def usable_labels(file: str, dictionary: Any) -> Any:
+    """Return the `Labels` beside a dictionary; a line on stderr says why there are none, if so."""
+    from ep.storage.labels import Labels
+
+    labels = Labels.open(file, dictionary)
+    if labels.problem:
+        print(f"ep: without labels: {labels.problem}", file=sys.stderr)
+    return labels
 
 
 def add_settings(parser: argparse.ArgumentParser, settings: type) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from ep.commands.options import add_command
-from ep.progress import Report
+from ep.commands.progress import on_stderr
 
 
 def add(subparsers: Any) -> None:
@@ -73,7 +71,8 @@ def push(arguments: argparse.Namespace) -> None:
     """Publish dictionaries and print the address of the commit."""
     from ep.storage.hub import push
 
-    with progress_on_stderr() as progress:
+    with on_stderr() as progress:
+        progress.stage(f"publishing {arguments.repository}")
         pushed = push(
             arguments.source,
             arguments.repository,
@@ -99,21 +98,3 @@ def push(arguments: argparse.Namespace) -> None:
         )
     else:
         print(pushed.url)
-
-
-@contextmanager
-def progress_on_stderr() -> Iterator[Report]:
-    """Yield a report that draws a progress bar on stderr, if that is a terminal."""
-    from tqdm import tqdm
-
-    bar_format = "{percentage:3.0f} %|{bar:24}| {desc}"
-    disable = not sys.stderr.isatty()
-    with tqdm(
-        total=1.0, bar_format=bar_format, file=sys.stderr, leave=False, disable=disable
-    ) as bar:
-
-        def show(message: str, share: float | None = None) -> None:
-            bar.n = bar.n if share is None else share
-            bar.set_description_str(message)
-
-        yield show

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from ep.commands.options import add_command
+from ep.commands.progress import on_stderr
 from ep.errors import InputError
 
 
@@ -64,12 +65,14 @@ def info(arguments: argparse.Namespace) -> None:
     from ep import storage
     from ep.text import one_line
 
-    if arguments.check:
-        storage.check(arguments.file)
-    dictionary = storage.open(arguments.file)
-    facts = {"regions": len(dictionary), "width": dictionary.width, **dictionary.info}
-    if arguments.digest:
-        facts["digest"] = storage.digest(dictionary)
+    with on_stderr() as progress:
+        progress.stage(f"reading {arguments.file}")
+        if arguments.check:
+            storage.check(arguments.file)
+        dictionary = storage.open(arguments.file)
+        facts = {"regions": len(dictionary), "width": dictionary.width, **dictionary.info}
+        if arguments.digest:
+            facts["digest"] = storage.digest(dictionary)
     if arguments.json:
         print(json.dumps(facts, indent=1))
         return
@@ -88,12 +91,11 @@ def regions(arguments: argparse.Namespace) -> None:
     from ep.views.search import Index
 
     dictionary = storage.open(arguments.file)
-    everything = range(len(dictionary))
-    chosen = (
-        Index(dictionary).find(arguments.find).regions.tolist()
-        if arguments.find
-        else list(everything)
-    )
+    chosen = list(range(len(dictionary)))
+    if arguments.find:
+        with on_stderr() as progress:
+            progress.stage(f"searching {arguments.file}")
+            chosen = Index(dictionary).find(arguments.find).regions.tolist()
     column, descending = SORTS[arguments.sort]
     if column in dictionary:
         values = dictionary.column(column)
@@ -189,22 +191,30 @@ def _region_json(region: Any) -> dict[str, Any]:
 
 
 def assign(arguments: argparse.Namespace) -> None:
-    """Print the region of every token of a prompt, read with the dictionary's own model."""
+    """Print the region of every token of a prompt, read with the dictionary's own model.
+
+    A character split over several tokens is printed with the first of them.
+    """
     from ep import models, storage
-    from ep.text import label
+    from ep.text import label, split_text
 
     dictionary = storage.open(arguments.file)
-    model = models.load(arguments.model or models.model_of(dictionary))
-    layer = models.check_fits(model, dictionary)
     if not arguments.prompt.strip():
         raise InputError("the prompt is empty: give some text")
-    turn = [{"role": "user", "content": arguments.prompt}]
-    prompt = model.encode_prompt(turn if arguments.chat else arguments.prompt)
-    regions, distances, _ = dictionary.assign(models.read(model, prompt.ids, [layer])[layer])
+    name = arguments.model or models.model_of(dictionary)
+    with on_stderr() as progress:
+        progress.stage(f"loading {name}")
+        model = models.load(name)
+        layer = models.check_fits(model, dictionary)
+        progress.stage("reading the prompt")
+        turn = [{"role": "user", "content": arguments.prompt}]
+        prompt = model.encode_prompt(turn if arguments.chat else arguments.prompt)
+        tokens = split_text([model.tokens.piece(token) for token in prompt.ids])
+        regions, distances, _ = dictionary.assign(models.read(model, prompt.ids, [layer])[layer])
     rows: list[dict[str, Any]] = [
         {
             "position": position,
-            "token": model.tokens.piece(token).decode("utf-8", "replace"),
+            "token": token,
             "region": int(region),
             "distance": float(distance),
             "within": bool(distance <= dictionary.threshold),
@@ -212,7 +222,7 @@ def assign(arguments: argparse.Namespace) -> None:
             "template": template,
         }
         for position, (token, template, region, distance) in enumerate(
-            zip(prompt.ids, prompt.is_template, regions, distances, strict=True)
+            zip(tokens, prompt.is_template, regions, distances, strict=True)
         )
     ]
     if prompt.truncated:

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ep.commands.options import add_command
+from ep.commands.progress import on_stderr
 from ep.errors import InputError
 from ep.method.dictionary import BASES
 from ep.models.interventions import MODES, SCOPES
@@ -76,8 +77,12 @@ def steer(arguments: argparse.Namespace) -> None:
 
     dictionary, setting = storage.open(arguments.file), _setting(arguments)
     steering.checked(setting, dictionary)  # before the model is loaded
-    model = models.load(arguments.model or models.model_of(dictionary))
-    run = steering.finished(steering.steer(dictionary, model, setting))
+    name = arguments.model or models.model_of(dictionary)
+    with on_stderr() as progress:
+        progress.stage(f"loading {name}")
+        model = models.load(name)
+        progress.stage("generating")
+        run = steering.finished(steering.steer(dictionary, model, setting))
     if arguments.json:
         print(json.dumps(view.as_json(dictionary, run.setting, run.continuations), indent=1))
         return

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from ep.commands.options import add_command
+from ep.commands.progress import on_stderr
 from ep.method.dictionary import BASES
 
 
@@ -50,16 +51,20 @@ def between(arguments: argparse.Namespace) -> None:
     dictionary = storage.open(arguments.file)
     a, b = dictionary.check(arguments.a), dictionary.check(arguments.b)
     if not arguments.path:
-        return _print_between(
-            arguments, dictionary, study.between(dictionary.basis(arguments.basis), a, b)
-        )
+        with on_stderr() as progress:
+            progress.stage(f"looking between {a} and {b}")
+            result = study.between(dictionary.basis(arguments.basis), a, b)
+        return _print_between(arguments, dictionary, result)
     if not 1 <= arguments.k <= study.MOST_LISTED:
         raise RequestError(f"k is {arguments.k}: expected 1 to {study.MOST_LISTED} neighbours")
     if a == b:
         raise RequestError(f"A and B are both region {a}: choose two different regions")
-    vectors = dictionary.basis(arguments.basis)
-    neighbours = study.neighbours(vectors)
-    path = study.path(vectors, neighbours, a, b, arguments.k, arguments.weighted)
+    with on_stderr() as progress:
+        progress.stage("finding the neighbours of every region")
+        vectors = dictionary.basis(arguments.basis)
+        neighbours = study.neighbours(vectors)
+        progress.stage(f"looking for a path from {a} to {b}")
+        path = study.path(vectors, neighbours, a, b, arguments.k, arguments.weighted)
     if path is None:
         least = study.connecting_k(neighbours, a, b)
         advice = f"use -k {least}" if least else f"none does up to k = {study.MOST_LISTED}"

@@ -54,7 +54,7 @@ def make(out: Path, say: Callable[[str], None]) -> None:
     """
     for config in configs(out):
         regions = []
-        for progress in build(config):
+        for progress in build(config, replace=True):
             regions = [
                 f"layer {layer} p {p:g}: {k:,}" for (layer, p), k in progress.regions.items()
             ]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ep.errors import ConfigError, StorageError
+from ep.storage.output import discard
 
 NAME = ".ep-build.npz"
 """The name of the state's file."""
@@ -56,7 +57,7 @@ class Checkpoint:
                 os.fsync(file.fileno())
             partial.replace(self.path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            discard(partial)
             raise StorageError(
                 f"the state of the build could not be stored in {self.folder} ({error.strerror})"
             ) from error
@@ -76,12 +77,12 @@ class Checkpoint:
             version = int(arrays.pop("version", np.array(1)))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ConfigError(
-                f"{self.path} is damaged: delete it and start the build again"
+                f"{self.path} is damaged: start the build again, with --replace instead of --resume"
             ) from error
         if version != VERSION:
             raise ConfigError(
                 f"the unfinished build in {self.folder} was stored by another version of this "
-                "program and cannot be continued: run without --resume"
+                "program and cannot be continued: give --replace instead of --resume to start again"
             )
         settings = json.loads(self.settings)
         differing = sorted(

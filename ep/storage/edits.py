@@ -146,7 +146,8 @@ def check(edit: Any, regions: int) -> Edit:
     """Return a cleaned edit if it can be applied to a dictionary of so many regions.
 
     Edits of a kind that this version does not know are returned unchanged: they are stored and have
-    no effect. Raises RequestError for any other edit that cannot be applied.
+    no effect. So are fields that an edit of its kind does not have, whatever their values. Raises
+    RequestError for any other edit that cannot be applied.
 
     edit: the edit, of any type.
     regions: number of regions of the dictionary, K.
@@ -157,14 +158,16 @@ def check(edit: Any, regions: int) -> Edit:
     if rules is None:
         return edit
     required, optional = rules
-    for field, rule in (required | optional).items():
+    rules_by_field = required | optional
+    for field, rule in rules_by_field.items():
         if field not in edit:
             if field in required:
                 raise RequestError(f"the edit {edit['do']!r} has no {field!r}")
             continue
         if (fault := rule(edit[field])) is not None:
             raise RequestError(f"{field!r} {fault}")
-    for k in (edit["region"],) if "region" in edit else edit.get("regions", ()):
+    named = edit["regions"] if "regions" in rules_by_field else ()
+    for k in (edit["region"],) if "region" in rules_by_field else named:
         if not 0 <= k < regions:
             raise RequestError(
                 f"region {k} does not exist: this dictionary has regions 0 to {regions - 1}"

@@ -21,6 +21,7 @@ from ep.method.dictionary import Dictionary
 from ep.storage import structure
 from ep.storage.checks import verify
 from ep.storage.content import Content, checksum, combine
+from ep.storage.faults import DAMAGE, fault, first_line, is_locked
 from ep.storage.provenance import decode
 from ep.storage.schema import ARRAYS
 
@@ -32,9 +33,6 @@ CHUNK_CACHE_BYTES = 256 * 2**10
 
 A page that shows one region needs one chunk of each.
 """
-
-DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, SystemError)
-"""What h5py raises when the bytes of a file make no sense."""
 
 
 class FileSource:
@@ -102,7 +100,7 @@ class FileSource:
             return stored[start:stop]
         except DAMAGE as error:
             raise DictionaryFileError(
-                f"{printable(self.path)}: {name} cannot be read ({_first_line(error)}): "
+                f"{printable(self.path)}: {name} cannot be read ({first_line(error)}): "
                 f"{structure.RESAVE}"
             ) from error
 
@@ -177,17 +175,7 @@ def _h5(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r", locking=False, rdcc_nbytes=CHUNK_CACHE_BYTES)
     except DAMAGE as error:
-        message = (
-            "the file is cut short"
-            if "truncated" in str(error)
-            else f"the file is damaged ({_first_line(error)})"
-        )
-        raise DictionaryFileError(f"{message}: {structure.RESAVE}") from error
-
-
-def _first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, at most 100 characters."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:100]
+        raise DictionaryFileError(fault(path, error)) from error
 
 
 def _checksums(data: bytes) -> Mapping[str, str]:
@@ -230,11 +218,8 @@ def _open_checked(path: Path, thorough: bool) -> tuple[FileSource, dict[str, Any
 
 def _with_path(path: Path, error: BaseException) -> DictionaryFileError:
     """Return an error whose message is one line that starts with the path."""
-    text = (
-        str(error)
-        if isinstance(error, DictionaryFileError)
-        else f"the file is damaged ({_first_line(error)})"
-    )
+    is_ours = isinstance(error, DictionaryFileError) and not is_locked(path)
+    text = str(error) if is_ours else fault(path, error)
     name = printable(path)
     return DictionaryFileError(text if text.startswith(name) else f"{name}: {text}")
 

@@ -22,6 +22,7 @@ from ep.method.dictionary import Dictionary
 from ep.storage.content import Content, checksum
 from ep.storage.edits import Edit, check, clean
 from ep.storage.file import printable
+from ep.storage.output import discard
 from ep.storage.schema import ARRAYS
 from ep.storage.sidecar import write_bytes
 
@@ -79,6 +80,27 @@ def read(path: Path, about: Mapping[str, Any]) -> tuple[Edit, ...]:
             f"{printable(path.name)} cannot be used ({reason}): it is left as it is; move it away "
             "to start again"
         ) from error
+
+
+def owner(path: Path) -> str | None:
+    """Return the identity of the dictionary whose labels a file holds; None if it states none."""
+    exemplars = _owner(_content(path)).get("exemplars")
+    return exemplars if isinstance(exemplars, str) else None
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """Return what is in a file, unchecked; empty if it is not there or not an object."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _owner(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a file's description of its dictionary; empty if there is none."""
+    stated = content.get("dictionary")
+    return stated if isinstance(stated, dict) else {}
 
 
 def _parse(data: bytes, about: Mapping[str, Any]) -> tuple[Edit, ...]:
@@ -139,14 +161,17 @@ def _finite(number: str) -> float:
 def write(path: Path, about: Mapping[str, Any], edits: Sequence[Edit]) -> None:
     """Replace a label file; the lock of `locked` must be held.
 
-    Each edit is one line, so that files can be read and compared by eye. Raises StorageError, with
-    the file unchanged, if the disk is full or read-only or the file would become too large.
+    Each edit is one line, so that files can be read and compared by eye. Entries of the file that
+    this version does not know are kept. Raises StorageError, with the file unchanged, if the disk
+    is full or read-only or the file would become too large.
 
     path: the label file.
     about: the description of its dictionary.
     edits: all edits, oldest first.
     """
-    head = {"format": FORMAT, "version": VERSION, "dictionary": about}
+    head = _content(path)
+    head |= {"format": FORMAT, "version": VERSION, "dictionary": {**_owner(head), **about}}
+    head.pop("edits", None)
     try:
         lines = ",\n  ".join(
             json.dumps(edit, ensure_ascii=False, allow_nan=False) for edit in edits
@@ -184,7 +209,7 @@ def locked(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.unlink(missing_ok=True)
+        discard(lock)
         os.close(handle)
 
 

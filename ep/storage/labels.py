@@ -18,7 +18,17 @@ from typing import Any
 from ep.errors import DictionaryFileError
 from ep.method.dictionary import Dictionary
 from ep.storage import labelfile
-from ep.storage.edits import AUTOMATIC, HAND, LONGEST, LONGEST_NAME, PUBLISHED, Edit, check, clean
+from ep.storage.edits import (
+    AUTOMATIC,
+    HAND,
+    LONGEST,
+    LONGEST_NAME,
+    PUBLISHED,
+    RULES,
+    Edit,
+    check,
+    clean,
+)
 from ep.storage.file import open as open_dictionary
 from ep.storage.sidecar import LABELS, beside
 
@@ -192,8 +202,9 @@ class Labels:
         name: consider edits of the list with this name only.
         """
         for edit in reversed(self.standing):
-            matches = (region is None or edit.get("region") == region) and (
-                name is None or edit.get("list") == name
+            required, _ = RULES[edit["do"]]  # a field that its kind does not have means nothing
+            matches = (region is None or ("region" in required and edit["region"] == region)) and (
+                name is None or ("list" in required and edit["list"] == name)
             )
             if matches:
                 return edit

@@ -24,7 +24,7 @@ from ep.errors import DictionaryFileError, StorageError
 from ep.method.dictionary import Dictionary
 from ep.shapes import Float32
 from ep.storage import structure
-from ep.storage.file import DAMAGE
+from ep.storage.faults import DAMAGE
 from ep.storage.labelfile import identity
 from ep.storage.sidecar import MAPS, beside, write_bytes
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ep.errors import StorageError
+from ep.storage.output import discard, writing
 from ep.storage.schema import SUFFIX
 
 LABELS, MAPS = "labels.json", "maps.h5"
@@ -28,17 +28,21 @@ def beside(dictionary: str | os.PathLike[str], kind: str) -> Path:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file in one rename, or leave it unchanged.
+    """Replace a file in one rename, or leave it unchanged; a device or pipe is written directly.
 
-    Raises StorageError if the disk is full or read-only.
+    Raises StorageError if the place is full, read-only, missing or a folder.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(f"{path.name} cannot be written: {error.strerror or error}") from error
+    with writing(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(data)
+            return
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError:
+            discard(temporary)
+            raise

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +16,7 @@ import pyarrow as pa
 from ep.method.dictionary import Dictionary
 from ep.models.interventions import of_regions
 from ep.storage.interop import gguf, neuronpedia
+from ep.storage.output import temporary_folder
 from ep.studies.steering import Continuation, Setting
 from ep.views import export
 from ep.views.steering import as_json
@@ -101,8 +100,8 @@ def _npz(dictionary: Dictionary, setting: Setting) -> bytes:
 
 def _gguf(dictionary: Dictionary, setting: Setting) -> bytes:
     region, strength = setting.regions[0], setting.strength_on(dictionary)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "direction.gguf"
+    with temporary_folder() as folder:
+        path = folder / "direction.gguf"
         return gguf.write(dictionary, region, path, setting.basis, strength).read_bytes()
 
 

@@ -19,6 +19,7 @@ from ep.progress import Report, silent
 from ep.storage.file import check
 from ep.storage.hub.catalogue import KNOWN_REVISION, LICENCE, REPOSITORY, Published, lookup
 from ep.storage.hub.remote import Hub, Listing, owner_and_name
+from ep.storage.output import discard
 from ep.storage.schema import SUFFIX
 
 DOWNLOADS = ".downloads"
@@ -102,7 +103,7 @@ def get(
             check(downloaded)
         _move(downloaded, target)
     finally:
-        downloaded.unlink(missing_ok=True)
+        discard(downloaded)
         _remove_if_empty(folder)
     return target
 
@@ -158,7 +159,7 @@ def _convert(published: Published, target: Path, report: Report, hub: Hub, keep:
         convert(pickle, target, metadata=metadata, progress=steps.convert, origin=origin)
     for path in (metadata, None if keep else pickle):
         if path is not None:
-            path.unlink(missing_ok=True)
+            discard(path)
     _remove_if_empty(folder)
     return target
 

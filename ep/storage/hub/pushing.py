@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from ep.storage.file import check
 from ep.storage.hub.card import INDEX, MAX_INDEX_BYTES, card, index, read_index
 from ep.storage.hub.refusals import refusals
 from ep.storage.hub.remote import Hub, Listing, owner_and_name
+from ep.storage.output import temporary_folder
 from ep.storage.schema import SUFFIX
 from ep.storage.shelf import Entry, Shelf
 from ep.storage.writing import save
@@ -85,10 +85,8 @@ def push(
             "such as mit or cc-by-4.0"
         )
     entries = chosen(Path(source), family)
-    with tempfile.TemporaryDirectory(prefix="ep-push-") as name:
-        staged = [
-            _stage(entry, path, Path(name), report) for entry, path in _paths(entries).items()
-        ]
+    with temporary_folder("ep-push-") as folder:
+        staged = [_stage(entry, path, folder, report) for entry, path in _paths(entries).items()]
         rows = [file.row for file in staged]
         cleaned = {file.row["path"]: file.cleaned for file in staged if file.cleaned}
         files = tuple(row["path"] for row in rows)
@@ -302,7 +300,7 @@ def _existing(hub: Hub, before: Listing) -> tuple[bool, list[dict[str, Any]]]:
         return before.find(README) is not None, []
     if (index_file.size or 0) > MAX_INDEX_BYTES:
         return False, []
-    with tempfile.TemporaryDirectory(prefix="ep-push-") as folder, suppress(EPError):
-        path, _ = hub.download(before.repository, INDEX, before.revision, Path(folder))
+    with temporary_folder("ep-push-") as folder, suppress(EPError):
+        path, _ = hub.download(before.repository, INDEX, before.revision, folder)
         return False, [row for row in read_index(path.read_bytes()) if before.find(row["path"])]
     return False, []

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ep.errors import StorageError
+from ep.storage.output import writing
 
 
 @contextmanager
@@ -18,14 +19,13 @@ def whole_folder(target: Path) -> Iterator[Path]:
     If the block raises, the folder is removed. Raises StorageError when `target` is a file or a
     folder that is not empty, or when it cannot be written.
     """
-    if target.is_dir() and any(target.iterdir()) or target.is_file():
-        raise StorageError(f"{target} exists already: name a new folder, or remove it first")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        temporary.replace(target)
-    except OSError as error:
-        raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with writing(target):
+        if target.is_dir() and any(target.iterdir()) or target.is_file():
+            raise StorageError(f"{target} exists already: name a new folder, or remove it first")
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+        try:
+            temporary.mkdir(parents=True)
+            yield temporary
+            temporary.replace(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ep.errors import ConfigError, StorageError
+from ep.errors import ConfigError
 from ep.method.dictionary import Basis, Dictionary
+from ep.storage.output import discard, writing
 
 ARCHITECTURE = "controlvector"
 
@@ -47,25 +48,25 @@ def write(
     direction = strength * dictionary.typical_norm * dictionary.basis(basis)[k].astype(np.float64)
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        writer = GGUFWriter(str(partial), ARCHITECTURE)
-        writer.add_string(
-            f"{ARCHITECTURE}.model_hint", model_hint or str(dictionary.info.get("model_name") or "")
-        )
-        writer.add_uint32(f"{ARCHITECTURE}.layer_count", 1)
-        writer.add_string("ep.title", str(dictionary.info.get("title") or ""))
-        writer.add_string("ep.basis", basis)
-        writer.add_uint32("ep.region", k)
-        writer.add_float32("ep.strength", strength)
-        writer.add_float32("ep.typical_norm", dictionary.typical_norm)
-        writer.add_tensor(f"direction.{layer}", direction.astype(np.float32))
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
-        partial.replace(target)
-    except OSError as error:
-        raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with writing(target):
+        try:
+            writer = GGUFWriter(str(partial), ARCHITECTURE)
+            writer.add_string(
+                f"{ARCHITECTURE}.model_hint",
+                model_hint or str(dictionary.info.get("model_name") or ""),
+            )
+            writer.add_uint32(f"{ARCHITECTURE}.layer_count", 1)
+            writer.add_string("ep.title", str(dictionary.info.get("title") or ""))
+            writer.add_string("ep.basis", basis)
+            writer.add_uint32("ep.region", k)
+            writer.add_float32("ep.strength", strength)
+            writer.add_float32("ep.typical_norm", dictionary.typical_norm)
+            writer.add_tensor(f"direction.{layer}", direction.astype(np.float32))
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            writer.write_tensors_to_file()
+            writer.close()
+            partial.replace(target)
+        finally:
+            discard(partial)
     return target

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 
 from ep.method.dictionary import Dictionary
 from ep.storage.interop import gguf, neuronpedia, saelens
+from ep.storage.output import temporary_folder
 
 
 def control_vector(dictionary: Dictionary, region: int) -> bytes:
     """Return one region's direction as a GGUF control vector; errors as `gguf.write`."""
-    with tempfile.TemporaryDirectory() as folder:
-        return gguf.write(dictionary, region, Path(folder) / "direction.gguf").read_bytes()
+    with temporary_folder() as folder:
+        return gguf.write(dictionary, region, folder / "direction.gguf").read_bytes()
 
 
 def vector(dictionary: Dictionary, region: int, label: str = "") -> bytes:
@@ -40,10 +39,10 @@ def autoencoder(dictionary: Dictionary) -> bytes:
     """
     packed = io.BytesIO()
     with (
-        tempfile.TemporaryDirectory() as parent,
+        temporary_folder() as parent,
         zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive,
     ):
-        folder = saelens.write(dictionary, Path(parent) / "sae")
+        folder = saelens.write(dictionary, parent / "sae")
         for path in sorted(folder.iterdir()):
             archive.write(path, f"sae/{path.name}")
     return packed.getvalue()

@@ -36,7 +36,7 @@ def write(
     Raises ConfigError for another k, KeyError for another basis, and StorageError when the folder
     cannot be written or is not empty.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     if not 1 <= k <= len(dictionary):
         raise ConfigError(
@@ -50,7 +50,8 @@ def write(
         "b_dec": np.ascontiguousarray(dictionary.center, np.float32),
     }
     with whole_folder(Path(folder)) as temporary:
-        save_file(weights, temporary / WEIGHTS)
+        # save_file would hide the system's error number
+        (temporary / WEIGHTS).write_bytes(save(weights))
         (temporary / CONFIG).write_text(json.dumps(config(dictionary, basis, k), indent=1))
     return Path(folder)
 

@@ -1,0 +1,68 @@
+"""Saving a dictionary where there may be another one, without losing the labels of either.
+
+Labels belong to the exemplars of one dictionary. Those of a replaced dictionary stay in use if its
+regions are the first ones of the new dictionary, as those of an interrupted build are of the
+resumed one; otherwise their file is renamed and nothing in it changes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ep.errors import DictionaryFileError
+from ep.method.dictionary import Dictionary
+from ep.storage import labelfile
+from ep.storage.file import open as open_dictionary
+from ep.storage.sidecar import LABELS, beside
+from ep.storage.writing import save
+
+
+def save_over(dictionary: Dictionary, path: Path) -> Path | None:
+    """Save a dictionary; return where the label file of the replaced one is now, if it was renamed.
+
+    Errors as `save` and, if there is a label file, as `labelfile.locked`; the label file is then
+    unchanged.
+    """
+    labels = beside(path, LABELS)
+    if not labels.exists():
+        save(dictionary, path)
+        return None
+    with labelfile.locked(labels):
+        earlier = _opened(path)
+        save(dictionary, path)
+        about = labelfile.about(dictionary)
+        if labelfile.owner(labels) in (None, about["exemplars"]):
+            return None
+        if earlier is not None and _continues(dictionary, earlier):
+            try:
+                label_edits = labelfile.read(labels, labelfile.about(earlier))
+            except DictionaryFileError:
+                pass
+            else:
+                labelfile.write(labels, about, label_edits)
+                return None
+        return labels.rename(_free_name(path))
+
+
+def _opened(path: Path) -> Dictionary | None:
+    """Return the dictionary in a file; None if there is none that can be read."""
+    try:
+        return open_dictionary(path)
+    except DictionaryFileError:
+        return None
+
+
+def _continues(dictionary: Dictionary, earlier: Dictionary) -> bool:
+    """Return whether region ids of `earlier` mean the same in `dictionary`."""
+    first = dictionary.source.read("exemplars", 0, len(earlier))
+    return np.array_equal(first, earlier.source.read("exemplars"))
+
+
+def _free_name(path: Path) -> Path:
+    """Return an unused path for a label file that is set aside."""
+    number = 1
+    while (free := beside(path, f"labels.old-{number}.json")).exists():
+        number += 1
+    return free
