@@ -17,7 +17,7 @@ import ep
 from ep.cli import main
 from ep.errors import DictionaryFileError, StorageError
 from ep.storage import sidecar
-from tests.fixtures.commands import ROOT
+from tests.fixtures.commands import ROOT, refused
 from tests.fixtures.dictionaries import synthetic
 
 EXPORTS = (
@@ -100,6 +100,26 @@ def test_an_export_beside_labels_that_cannot_be_used_says_so(
     for more in (["--to", "csv"], ["--to", "html"], ["--to", "neuronpedia"]):
         assert main(["export", file, *more, "--out", str(tmp_path / "x")]) == 0
         assert "d.ep.labels.json cannot be used" in capsys.readouterr().err
+
+
+def test_no_export_takes_the_place_of_a_dictionary(
+    file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Path(file).read_bytes()
+    commands = [["export", file, *more, "--out", file] for more in EXPORTS]
+    commands += [["match", file, file, "--report", file]]
+    commands += [["behaviour", file, "--prompts", "none.csv", "--report", file]]
+    for arguments in commands:
+        assert "name of a dictionary" in refused(capsys, 2, *arguments)
+    assert Path(file).read_bytes() == before
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_study(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = str(tmp_path / "none" / "x.html")
+    arguments = ("behaviour", file, "--prompts", "none.csv", "--report", nowhere)
+    assert "there is no folder" in refused(capsys, 2, *arguments)
 
 
 def test_a_pipe_gets_the_bytes_themselves(tmp_path: Path) -> None:

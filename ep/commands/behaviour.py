@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
-from ep.commands.options import add_command
+from ep.commands.options import add_command, report_path
 from ep.commands.progress import Printer, on_stderr
 from ep.errors import RequestError
 from ep.method.dictionary import BASES
@@ -157,19 +156,20 @@ def behaviour(arguments: argparse.Namespace) -> None:
 
     if not 0 <= arguments.seeds <= 100:
         raise RequestError(f"seeds is {arguments.seeds}: expected 0 to 100")
+    report = report_path(arguments.report) if arguments.report else None
     held, judge = _hold(arguments), _judge(arguments)
     dictionary = storage.open(arguments.file)
     _check_layer(arguments, dictionary)
     with on_stderr() as progress:
         choice, trial, repeats = _study(arguments, dictionary, held, judge, progress)
-    if arguments.report:
+    if report is not None:
         page = markup.report(
             choice,
             trial,
             [repeats],
             [plain.summary(choice), *plain.sentences(trial, choice["held"])],
         )
-        write_bytes(Path(arguments.report), page.encode())
+        write_bytes(report, page.encode())
     if arguments.json:
         print(json.dumps({"choice": choice, "trial": trial, "streams": repeats}, indent=1))
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ep.commands import interop
-from ep.commands.options import add_command, usable_labels
+from ep.commands.options import add_command, output_path, usable_labels
 from ep.commands.progress import on_stderr
 from ep.errors import ConfigError
 from ep.method.dictionary import BASES
@@ -138,7 +138,7 @@ def _write(arguments: Arguments, name: str, data: bytes) -> Path:
     """Write `data` to --out, or to a file called `name` in that folder or beside the dictionary."""
     from ep.storage.sidecar import write_bytes
 
-    path = Path(arguments.out) if arguments.out else Path(arguments.file).with_name(name)
+    path = output_path(arguments.out) if arguments.out else Path(arguments.file).with_name(name)
     if path.is_dir():
         path = path / name
     if not path.parent.is_dir():

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ep.commands.options import usable_labels
+from ep.commands.options import output_path, usable_labels
 from ep.errors import ConfigError
 
 Arguments = argparse.Namespace
@@ -60,6 +60,6 @@ def gguf(dictionary: Any, arguments: Arguments) -> Path:
 def _out(arguments: Arguments, ending: str) -> Path:
     """The path of --out, or the dictionary's path with another ending."""
     if arguments.out:
-        return Path(arguments.out)
+        return output_path(arguments.out)
     file = Path(arguments.file)
     return file.with_name(file.name.removesuffix(".ep.h5") + ending)

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ep.commands.options import add_command
+from ep.commands.options import add_command, report_path
 from ep.commands.progress import Printer, on_stderr
 from ep.errors import EPError, InputError, RequestError
 from ep.method.dictionary import BASES
@@ -99,7 +99,7 @@ def _by_directions(arguments: argparse.Namespace, a: Any, b: Any) -> None:
     from ep.studies import matching as study
 
     centre = arguments.centre.lower()
-    if arguments.report and Path(arguments.report).suffix.lower() not in (".html", ".csv"):
+    if arguments.report and report_path(arguments.report).suffix.lower() not in (".html", ".csv"):
         raise InputError(
             f"{Path(arguments.report).name} is not a kind of report: name it .html or .csv"
         )

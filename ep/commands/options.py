@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from ep.errors import ConfigError, StorageError
 
 Handler = Callable[[argparse.Namespace], None]
 
@@ -33,6 +37,30 @@ def usable_labels(file: str, dictionary: Any) -> Any:
     if labels.problem:
         print(f"ep: without labels: {labels.problem}", file=sys.stderr)
     return labels
+
+
+def output_path(text: str) -> Path:
+    """Return the path that an option names; raise ConfigError for the name of a dictionary.
+
+    Only builds, imports and completions write dictionaries: an export would destroy one.
+    """
+    if text.endswith(".ep.h5"):
+        raise ConfigError(f"{text} is the name of a dictionary: give the output another ending")
+    return Path(text)
+
+
+def report_path(text: str) -> Path:
+    """Return the path of a report, checked before the long work that it reports.
+
+    Raises ConfigError as `output_path` and without its folder, and StorageError for a folder that
+    cannot be written.
+    """
+    path = output_path(text)
+    if not path.parent.is_dir():
+        raise ConfigError(f"there is no folder {path.parent}: create it, or name another report")
+    if not os.access(path.parent, os.W_OK) and not (path.exists() and not path.is_file()):
+        raise StorageError(f"{path.name} cannot be written: {path.parent} permits no changes")
+    return path
 
 
 def add_settings(parser: argparse.ArgumentParser, settings: type) -> None:

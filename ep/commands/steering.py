@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ep.commands.options import add_command
-from ep.commands.progress import on_stderr
+from ep.commands.progress import Printer, on_stderr
 from ep.errors import InputError
 from ep.method.dictionary import BASES
 from ep.models.interventions import MODES, SCOPES
@@ -82,12 +83,20 @@ def steer(arguments: argparse.Namespace) -> None:
         progress.stage(f"loading {name}")
         model = models.load(name)
         progress.stage("generating")
-        run = steering.finished(steering.steer(dictionary, model, setting))
+        steps = steering.steer(dictionary, model, setting)
+        run = steering.finished(_counted(steps, setting.tokens, progress))
     if arguments.json:
         print(json.dumps(view.as_json(dictionary, run.setting, run.continuations), indent=1))
         return
     for continuation, about in zip(run.continuations, view.abouts(run.setting), strict=True):
         _print(continuation, about, dictionary)
+
+
+def _counted(steps: Iterable[Any], tokens: int, progress: Printer) -> Iterator[Any]:
+    """Pass the steps of a run on, one for each token, and print how many there were."""
+    for done, step in enumerate(steps):
+        progress(f"{done:,} of at most {tokens:,} tokens", min(1.0, done / tokens))
+        yield step
 
 
 def _setting(arguments: argparse.Namespace) -> Setting:
