@@ -235,10 +235,14 @@ def lenses(
 
 
 def _lens_arrays(name: str, lens: Lens) -> dict[str, np.ndarray]:
+    """Return the arrays of a lens; a vocabulary of fewer tokens than they hold is padded."""
+    missing = ((0, 0), (0, LENS_TOKENS - lens.up_ids.shape[1]))
     return {
-        f"lens_{name}_{end}_{part}": getattr(lens, f"{end}_{part}")
+        f"lens_{name}_{end}_{part}": np.pad(
+            getattr(lens, f"{end}_{part}"), missing, constant_values=none
+        )
         for end in ("up", "down")
-        for part in ("ids", "values")
+        for part, none in (("ids", -1), ("values", 0))
     }
 
 
@@ -251,7 +255,8 @@ def name_groups(
     named by fragments.
     """
     groups, lens = arrays["neighbourhood"], arrays["lens_exemplar_up_ids"][:, :NAMING_TOKENS]
-    words = [token for token in np.unique(lens).tolist() if _is_word(_piece(model, token))]
+    tokens = np.unique(lens[lens >= 0]).tolist()
+    words = [token for token in tokens if _is_word(_piece(model, token))]
     by_word = group_names(groups, weight, np.where(np.isin(lens, words), lens, -1))
     by_any = group_names(groups, weight, lens)
     # Rows are padded with -1: one that starts with it found no whole word.

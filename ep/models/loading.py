@@ -18,12 +18,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+import numpy as np
+
 from ep.config import Dtype
 from ep.errors import ModelError
 from ep.models.chat import Message
+from ep.models.readout import readout
 from ep.models.source import ModelSource, find
 from ep.models.tokens import Prompt, Tokens
 from ep.models.turns import Turns
+from ep.models.weights import check_files, check_finite, check_vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +96,19 @@ class LanguageModel:
                     f"{self.name} has no layer {layer}: it has layers 0 to {self.n_layers - 1}"
                 )
 
+    def check_ids(self, ids: Any) -> None:
+        """Raise ModelError for token ids, an array or a sequence, that have no embedding.
+
+        They come from special tokens of the tokenizer that the model was not given.
+        """
+        last, rows = int(np.max(ids, initial=0)), _embedding_rows(self.bridge.original_model)
+        if last >= rows:
+            token = self.tokens.piece(last).decode("utf-8", "replace")
+            raise ModelError(
+                f"{self.name} has no embedding of the token {token!r} (id {last:,} of {rows:,}): "
+                "leave it out of the text"
+            )
+
     def encode_prompt(self, prompt: str | Sequence[Message]) -> Prompt:
         """Return the tokens of one prompt.
 
@@ -130,6 +147,7 @@ def load(
     for anything that is not a loadable causal language model with a tokenizer.
     """
     source = find(name_or_path, revision)
+    check_files(source.directory, name_or_path)
     chosen_device = _device(device)
     with _load_lock, _short_errors(name_or_path), _log_captured() as messages:
         config = _config(source, name_or_path)
@@ -138,6 +156,9 @@ def load(
         bridge = _bridge(source, chosen_device, chosen_dtype)
     _check_causal(bridge, name_or_path)
     _check_complete(messages, name_or_path)
+    check_vocabulary(tokenizer, _embedding_rows(bridge.original_model), name_or_path)
+    check_finite(bridge.original_model, name_or_path)
+    unembedding = readout(bridge, name_or_path).unembedding
     bridge.eval()
     for parameter in bridge.original_model.parameters():
         parameter.requires_grad_(False)
@@ -147,7 +168,7 @@ def load(
         width=bridge.cfg.d_model,
         n_layers=bridge.cfg.n_layers,
         context=bridge.cfg.n_ctx,
-        vocabulary_size=bridge.unembed.original_component.weight.shape[0],
+        vocabulary_size=unembedding.shape[0],
         device=chosen_device,
         dtype=chosen_dtype,
         reason=reason,
@@ -260,6 +281,11 @@ def _check_causal(bridge: Any, name: str) -> None:
         )
 
 
+def _embedding_rows(model: Any) -> int:
+    """Return the number of tokens that a transformers model has embeddings of."""
+    return int(model.get_input_embeddings().weight.shape[0])
+
+
 def _forward_options(model: Any) -> dict[str, bool]:
     """Return those arguments that the architecture's forward accepts, all switched off."""
     parameters = inspect.signature(model.forward).parameters
@@ -322,14 +348,22 @@ def _short_errors(name: str) -> Iterator[None]:
     They arise from damaged files and from files of other kinds.
     """
     from safetensors import SafetensorError
+    from torch._weights_only_unpickler import UnpicklingError
 
     try:
         yield
+    except UnpicklingError as error:
+        raise ModelError(
+            f"{name} has pickled weights that are damaged or hold more than tensors, which are not "
+            "read: give the model as safetensors"
+        ) from error
     except (
         OSError,
+        EOFError,
         ValueError,
         RuntimeError,
-        KeyError,
+        LookupError,
+        AttributeError,
         TypeError,
         ImportError,
         SafetensorError,
