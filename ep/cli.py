@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from ep.commands import (
     behaviour,
+    caching,
     exporting,
     importing,
     labelling,
@@ -36,6 +37,7 @@ MODULES = (
     steering,
     behaviour,
     exporting,
+    caching,
 )
 """The modules that add the commands, in the order of `ep --help`."""
 

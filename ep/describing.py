@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ep.config import BuildConfig
+from ep.config import BuildConfig, is_model_path
 from ep.corpus import Corpus
 from ep.method.calibration import Calibration
 from ep.method.dictionary import Dictionary
@@ -117,6 +117,7 @@ class Describer:
     ) -> dict[str, Any]:
         config, calibration = self.config, self.calibrations[layer]
         homes = draft.homes.percentiles if draft.homes else ()
+        quantization = self.model.quantization
         return {
             "title": config.title or f"{config.model_name} on {_names(config.text)}",
             "family": self._family(),
@@ -152,6 +153,7 @@ class Describer:
             | {name: version_of(name) for name in PACKAGES},
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "wall_time_s": round(wall_time, 2),
+            **({"quantization": quantization} if quantization else {}),
             **config.extra,
         }
 
@@ -207,7 +209,7 @@ def _portable(model: str, folder: Path) -> str:
 
     Model and dictionary can then be moved together.
     """
-    if not Path(model).is_dir():
+    if not is_model_path(model):
         return model
     return Path(os.path.relpath(Path(model).resolve(), folder.resolve())).as_posix()
 
