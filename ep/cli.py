@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from ep.commands import (
     behaviour,
+    caching,
     exporting,
     importing,
     labelling,
@@ -39,6 +40,7 @@ MODULES = (
     steering,
     behaviour,
     exporting,
+    caching,
 )
 """The modules that add the commands, in the order of `ep --help`."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ep.config import model_name
 from ep.describing import lenses, name_groups, stored_passages, token_texts, vocabulary
 from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
@@ -99,7 +100,7 @@ def complete(
         )
         arrays, agreement = _with_tokens(arrays, reading)
         info |= {
-            "completed": {"model": _model_name(model), "dtype": model.dtype, **agreement},
+            "completed": {"model": model_name(model.name), "dtype": model.dtype, **agreement},
             "typical_norm": reading.typical_norm,
         }
     report("computing the lens of every direction", 0.9)
@@ -127,11 +128,6 @@ def _check_hook(dictionary: Dictionary, model: LanguageModel) -> None:
             f"this dictionary was built at {hook}: models are read only at "
             f"{model.hook_name(int(layer))}"
         )
-
-
-def _model_name(model: LanguageModel) -> str:
-    """The Hub name, or the name of a local model's folder, whose path is private."""
-    return Path(model.name).resolve().name if Path(model.name).is_dir() else model.name
 
 
 def _of_vocabulary(name: str) -> bool:

@@ -39,6 +39,24 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 """The dtype a model runs in; "auto" is that of the checkpoint where the device supports it."""
 
 
+GGUF = ".gguf"
+"""The extension of a file that holds a whole model, as llama.cpp reads it."""
+
+
+def is_model_path(model: str | Path) -> bool:
+    """Return whether a model is local: the path of a directory or of a GGUF file that exists."""
+    path = Path(model)
+    return path.is_dir() or (path.suffix.lower() == GGUF and path.is_file())
+
+
+def model_name(model: str) -> str:
+    """Return a model's Hub name, or the name of its directory or GGUF file without the path."""
+    if not is_model_path(model):
+        return model
+    path = Path(model).resolve()
+    return path.name if path.is_dir() else path.stem
+
+
 def setting(help: str, default: Any = MISSING, flag: str = "", metavar: str | None = None) -> Any:
     """Return a dataclass field that is also an option of `ep build`.
 
@@ -61,7 +79,7 @@ class BuildConfig:
     Raises ConfigError for a value that is out of range or contradicts another.
     """
 
-    model: str = setting("Hub name or local directory of the model")
+    model: str = setting("Hub name, local directory or .gguf file of the model")
 
     text: Sequence[str] = setting("file or folder of text; repeatable", metavar="FILE")
 
@@ -206,8 +224,8 @@ class BuildConfig:
 
     @property
     def model_name(self) -> str:
-        """The model's Hub name, or the name of its folder without the path."""
-        return Path(self.model).resolve().name if Path(self.model).is_dir() else self.model
+        """The model's Hub name, or the name of its folder or file without the path."""
+        return model_name(self.model)
 
     def file_name(self, layer: int, percentile: float) -> str:
         """The file name for one layer and percentile, such as tuned-L4-p2.ep.h5."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ep.config import CONTEXT, BuildConfig
+from ep.config import CONTEXT, BuildConfig, is_model_path
 from ep.corpus import Corpus
 from ep.method.calibration import Calibration
 from ep.method.dictionary import Dictionary
@@ -117,6 +117,7 @@ class Describer:
     ) -> dict[str, Any]:
         config, calibration = self.config, self.calibrations[layer]
         homes = draft.homes.percentiles if draft.homes else ()
+        quantization = self.model.quantization
         return {
             "title": config.title or f"{config.model_name} on {_names(config.text)}",
             "family": family(self.config, self.model, self.corpus_digest),
@@ -152,6 +153,7 @@ class Describer:
             | {name: version_of(name) for name in PACKAGES},
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "wall_time_s": round(wall_time, 2),
+            **({"quantization": quantization} if quantization else {}),
             **config.extra,
         }
 
@@ -202,7 +204,7 @@ def portable(model: str, folder: Path) -> str:
 
     Model and dictionary can then be moved together.
     """
-    if not Path(model).is_dir():
+    if not is_model_path(model):
         return model
     return Path(os.path.relpath(Path(model).resolve(), folder.resolve())).as_posix()
 
@@ -230,10 +232,14 @@ def lenses(
 
 
 def _lens_arrays(name: str, lens: Lens) -> dict[str, np.ndarray]:
+    """Return the arrays of a lens; a vocabulary of fewer tokens than they hold is padded."""
+    missing = ((0, 0), (0, LENS_TOKENS - lens.up_ids.shape[1]))
     return {
-        f"lens_{name}_{end}_{part}": getattr(lens, f"{end}_{part}")
+        f"lens_{name}_{end}_{part}": np.pad(
+            getattr(lens, f"{end}_{part}"), missing, constant_values=none
+        )
         for end in ("up", "down")
-        for part in ("ids", "values")
+        for part, none in (("ids", -1), ("values", 0))
     }
 
 
@@ -246,7 +252,8 @@ def name_groups(
     named by fragments.
     """
     groups, lens = arrays["neighbourhood"], arrays["lens_exemplar_up_ids"][:, :NAMING_TOKENS]
-    words = [token for token in np.unique(lens).tolist() if _is_word(_piece(model, token))]
+    tokens = np.unique(lens[lens >= 0]).tolist()
+    words = [token for token in tokens if _is_word(_piece(model, token))]
     by_word = group_names(groups, weight, np.where(np.isin(lens, words), lens, -1))
     by_any = group_names(groups, weight, lens)
     # Rows are padded with -1: one that starts with it found no whole word.

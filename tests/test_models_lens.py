@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from ep.errors import ModelError
-from ep.models import LanguageModel, lens, load, logit_lens, shift_lens
+from ep.models import LanguageModel, lens, load, logit_lens, read, shift_lens
 from tests.fixtures import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,3 +99,17 @@ def test_no_directions_and_wrong_widths(model: LanguageModel) -> None:
     assert nothing.up_ids.shape == (0, 12)
     with pytest.raises(ModelError, match=f"width is {model.width}"):
         logit_lens(model, np.zeros((2, model.width + 1), dtype=np.float32))
+
+
+@pytest.mark.parametrize("has_norm", [False, True])
+def test_a_projection_before_the_unembedding_belongs_to_the_lens(
+    has_norm: bool, tmp_path: Path
+) -> None:
+    """What the lens says of the last block's output is what the model itself predicts."""
+    model = load(str(tiny.opt(tmp_path, has_norm)), device="cpu")
+    ids = model.tokens.encode("The cat sat on the mat.")
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    with torch.inference_mode():
+        logits = plain(torch.tensor([ids])).logits[0].numpy()
+    x = read(model, ids, [model.n_layers - 1])[model.n_layers - 1]
+    check(logit_lens(model, x, k=7), logits, 7)

@@ -75,6 +75,7 @@ def harvest(
     """
     model.check_layers(layers)
     _check_context(model, batch.ids.shape[1])
+    model.check_ids(batch.ids)
     selected = _selected(batch, positions)
     row, position = np.nonzero(selected)
     x = {layer: np.empty((len(row), model.width), dtype=np.float32) for layer in layers}
@@ -111,6 +112,7 @@ def read(
     _check_context(model, len(ids))
     if not len(ids):
         raise ModelError("the prompt has no tokens; give at least one character of text")
+    model.check_ids(ids)
     row = np.asarray(ids, dtype=np.int64)[None]
     everywhere = np.ones(row.shape, dtype=bool)
     x = _residuals(model, row, everywhere, layers, everywhere)

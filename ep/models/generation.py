@@ -8,6 +8,7 @@ always removed.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -290,6 +291,7 @@ def _check(model: LanguageModel, rows: Sequence[Row]) -> None:
     """Raise an error for rows that cannot be run, before any of them is."""
     if not 1 <= len(rows) <= MOST_ROWS:
         raise ConfigError(f"{len(rows)} rows were asked for: expected 1 to {MOST_ROWS}")
+    _check_cache(model)
     for row in rows:
         if not row.ids:
             raise ModelError("the prompt has no tokens: give at least one character of text")
@@ -298,6 +300,7 @@ def _check(model: LanguageModel, rows: Sequence[Row]) -> None:
                 f"the prompt has {len(row.ids):,} tokens and {model.name} has a context of "
                 f"{model.context:,}: shorten the prompt to leave room for an answer"
             )
+        model.check_ids(row.ids)
         for one in row.interventions:
             model.check_layers(one.layers)
             if one.directions.shape[1] != model.width:
@@ -305,3 +308,16 @@ def _check(model: LanguageModel, rows: Sequence[Row]) -> None:
                     f"the direction has {one.directions.shape[1]:,} dimensions and {model.name} "
                     f"has {model.width:,}: it belongs to another model"
                 )
+
+
+def _check_cache(model: LanguageModel) -> None:
+    """Raise ModelError unless the model's forward pass takes a key-value cache.
+
+    State-space and recurrent models keep a state of another kind.
+    """
+    plain = model.bridge.original_model
+    if "past_key_values" not in inspect.signature(plain.forward).parameters:
+        raise ModelError(
+            f"{model.name} is a {type(plain).__name__}, which has no key-value cache: its "
+            "dictionaries can be built and read, and its prompts cannot be continued or steered"
+        )

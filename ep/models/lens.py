@@ -2,8 +2,9 @@
 
 The paper's rule (protocol 5.1) is scores = final_norm(v) · W_U of the UNIT, CENTRED direction v
 itself; the centre is not added back. The final norm is the model's own with all its weights
-(RMSNorm, Gemma's (1 + w), or LayerNorm, which also removes the mean of v and adds its bias). W_U is
-unprocessed, without unembedding bias, logit soft-cap or logit scale.
+(RMSNorm, Gemma's (1 + w), or LayerNorm, which also removes the mean of v and adds its bias). Where
+a model projects to another width before its unembedding, so does the lens. W_U is unprocessed,
+without unembedding bias, logit soft-cap or logit scale.
 
 The alternative (protocol 5.3) is the shift lens(c + r·v) − lens(c): the change in scores when a
 typical activation moves along v. The bias of a LayerNorm cancels in it. Everything is computed in
@@ -19,6 +20,7 @@ import numpy as np
 
 from ep.errors import ModelError
 from ep.models.loading import LanguageModel
+from ep.models.readout import readout
 from ep.shapes import Float32, Int32
 
 _SCORES_AT_ONCE = 1 << 26  # float32 scores in memory at a time: 256 MB
@@ -71,7 +73,7 @@ def shift_lens(
 
 
 def _normed(model: LanguageModel, x: Float32[np.ndarray, "m d"]) -> Any:
-    """Apply the model's final norm, if it has one, to each row in float32."""
+    """Apply the model's final norm and projection, where it has them, to each row in float32."""
     import torch
 
     if x.shape[1] != model.width:
@@ -80,19 +82,18 @@ def _normed(model: LanguageModel, x: Float32[np.ndarray, "m d"]) -> Any:
             f"{model.width}"
         )
     rows = torch.tensor(np.asarray(x), dtype=torch.float32, device=model.device)
-    norm = getattr(model.bridge, "ln_final", None)
-    return rows if norm is None else copy.deepcopy(norm.original_component).float()(rows)
+    norm, projection, _ = readout(model.bridge, model.name)
+    for module in (norm, projection):
+        if module is not None:
+            rows = copy.deepcopy(module).float()(rows)
+    return rows
 
 
 def _extremes(model: LanguageModel, states: Any, k: int) -> Lens:
-    """Return the k highest and lowest scores of states (m, d) · W_U, in bounded memory."""
+    """Return the k highest and lowest scores of states (m, ·) · W_U, in bounded memory."""
     import torch
 
-    unembedding = model.bridge.unembed.original_component.weight
-    if unembedding.shape[1] != model.width:
-        raise ModelError(
-            f"{model.name} has a projection before its unembedding; the lens needs one without"
-        )
+    unembedding = readout(model.bridge, model.name).unembedding
     k = min(k, model.vocabulary_size)
     rows_at_once = max(1, _SCORES_AT_ONCE // min(_COLUMNS_AT_ONCE, model.vocabulary_size))
     parts = [_part_extremes(part, unembedding, k) for part in torch.split(states, rows_at_once)]

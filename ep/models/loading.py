@@ -11,19 +11,24 @@ those of plain transformers and the lens uses the real final norm and unembeddin
 from __future__ import annotations
 
 import inspect
-import logging
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, get_args
+
+import numpy as np
 
 from ep.config import Dtype
 from ep.errors import ModelError
+from ep.models import gguf
 from ep.models.chat import Message
-from ep.models.source import ModelSource, find
+from ep.models.readout import readout
+from ep.models.reports import check_complete, check_supported, log_captured, short_errors
+from ep.models.source import find
 from ep.models.tokens import Prompt, Tokens
 from ep.models.turns import Turns
+from ep.models.weights import check_files, check_finite, check_vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +39,11 @@ class LanguageModel:
     """
 
     name: str
-    """The name it was loaded by: a Hub name or a directory."""
+    """The name it was loaded by: a Hub name, a directory or a GGUF file."""
     revision: str | None
-    """The Hub commit of the files; None for a local directory."""
+    """The Hub commit of the files; None for local ones."""
+    quantization: str | None
+    """How the weights of a GGUF file are quantised, such as "Q4_K_M"; None for other files."""
     width: int
     """d, the width of the residual stream."""
     n_layers: int
@@ -92,6 +99,19 @@ class LanguageModel:
                     f"{self.name} has no layer {layer}: it has layers 0 to {self.n_layers - 1}"
                 )
 
+    def check_ids(self, ids: Any) -> None:
+        """Raise ModelError for token ids, an array or a sequence, that have no embedding.
+
+        They come from special tokens of the tokenizer that the model was not given.
+        """
+        last, rows = int(np.max(ids, initial=0)), _embedding_rows(self.bridge.original_model)
+        if last >= rows:
+            token = self.tokens.piece(last).decode("utf-8", "replace")
+            raise ModelError(
+                f"{self.name} has no embedding of the token {token!r} (id {last:,} of {rows:,}): "
+                "leave it out of the text"
+            )
+
     def encode_prompt(self, prompt: str | Sequence[Message]) -> Prompt:
         """Return the tokens of one prompt.
 
@@ -119,35 +139,45 @@ leave it in that state.
 def load(
     name_or_path: str, device: str = "auto", dtype: str = "auto", revision: str | None = None
 ) -> LanguageModel:
-    """Load a causal language model by Hub name or from a local directory.
+    """Load a causal language model by Hub name, from a local directory or from a GGUF file.
 
     device: "auto" takes cuda, then mps, then cpu; or one by name, such as "cuda:1".
     dtype: "auto" takes float32 on the CPU and the checkpoint's own dtype on a GPU; or "float32",
         "bfloat16", "float16".
-    revision: a Hub branch, tag or commit; ignored for a directory.
+    revision: a Hub branch, tag or commit; ignored for local files.
+
+    The weights of a GGUF file are dequantised, once, see `ep.models.gguf`.
 
     Models are loaded one at a time within the process. Raises ModelError with a message of one line
     for anything that is not a loadable causal language model with a tokenizer.
     """
     source = find(name_or_path, revision)
     chosen_device = _device(device)
-    with _load_lock, _short_errors(name_or_path), _log_captured() as messages:
-        config = _config(source, name_or_path)
-        chosen_dtype, reason = _dtype(dtype, chosen_device, config)
-        tokenizer = _tokenizer(source)
-        bridge = _bridge(source, chosen_device, chosen_dtype)
+    with _load_lock:
+        converted = gguf.converted(source.gguf, name_or_path) if source.gguf else None
+        directory = converted.directory if converted else source.directory
+        check_files(directory, name_or_path)
+        with short_errors(name_or_path), log_captured() as messages:
+            config = _config(directory, name_or_path)
+            chosen_dtype, reason = _dtype(dtype, chosen_device, config)
+            tokenizer = _tokenizer(directory)
+            bridge = _bridge(directory, chosen_device, chosen_dtype)
     _check_causal(bridge, name_or_path)
-    _check_complete(messages, name_or_path)
+    check_complete(messages, name_or_path)
+    check_vocabulary(tokenizer, _embedding_rows(bridge.original_model), name_or_path)
+    check_finite(bridge.original_model, name_or_path)
+    unembedding = readout(bridge, name_or_path).unembedding
     bridge.eval()
     for parameter in bridge.original_model.parameters():
         parameter.requires_grad_(False)
     return LanguageModel(
         name=name_or_path,
         revision=source.revision,
+        quantization=converted.quantization if converted else None,
         width=bridge.cfg.d_model,
         n_layers=bridge.cfg.n_layers,
         context=bridge.cfg.n_ctx,
-        vocabulary_size=bridge.unembed.original_component.weight.shape[0],
+        vocabulary_size=unembedding.shape[0],
         device=chosen_device,
         dtype=chosen_dtype,
         reason=reason,
@@ -204,42 +234,31 @@ def _dtype(requested: str, device: str, config: Any) -> tuple[str, str]:
     return stored, f"{stored} on {device}: the checkpoint's own."
 
 
-def _config(source: ModelSource, name: str) -> Any:
+def _config(directory: Path, name: str) -> Any:
     """Read the config; ModelError where TransformerLens does not support the architecture."""
-    from transformer_lens.model_bridge.sources._hf_format import (
-        determine_architecture_from_hf_config,
-    )
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(source.directory, trust_remote_code=False)
-    try:
-        determine_architecture_from_hf_config(config)
-    except ValueError as error:
-        architecture = ", ".join(getattr(config, "architectures", None) or ()) or getattr(
-            config, "model_type", "unknown"
-        )
-        raise ModelError(
-            f"{name} is a {architecture}: TransformerLens does not support this architecture"
-        ) from error
+    config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+    check_supported(config, name)
     return config
 
 
-def _tokenizer(source: ModelSource) -> Any:
+def _tokenizer(directory: Path) -> Any:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(source.directory, trust_remote_code=False)
+    return AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
 
 
-def _bridge(source: ModelSource, device: str, dtype: str) -> Any:
+def _bridge(directory: Path, device: str, dtype: str) -> Any:
     import torch
     from transformer_lens.model_bridge import TransformerBridge
 
     # The bridge changes its tokenizer (missing pad and BOS become EOS), so it gets its own copy.
     return TransformerBridge.boot_transformers(
-        str(source.directory),
+        str(directory),
         device=device,
         dtype=getattr(torch, dtype),
-        tokenizer=_tokenizer(source),
+        tokenizer=_tokenizer(directory),
     )
 
 
@@ -260,88 +279,14 @@ def _check_causal(bridge: Any, name: str) -> None:
         )
 
 
+def _embedding_rows(model: Any) -> int:
+    """Return the number of tokens that a transformers model has embeddings of."""
+    return int(model.get_input_embeddings().weight.shape[0])
+
+
 def _forward_options(model: Any) -> dict[str, bool]:
     """Return those arguments that the architecture's forward accepts, all switched off."""
     parameters = inspect.signature(model.forward).parameters
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     names = ("use_cache", "output_attentions")
     return {name: False for name in names if open_ended or name in parameters}
-
-
-def _check_complete(messages: list[str], name: str) -> None:
-    """Raise ModelError for a checkpoint that lacks weights.
-
-    transformers fills them with random numbers and only logs a table of them.
-    """
-    rows = [line.split("|") for message in messages for line in message.splitlines()]
-    missing = [row[0].strip() for row in rows if "MISSING" in "".join(row[1:2])]
-    if missing:
-        raise ModelError(
-            f"{name} lacks weights that its config.json requires, such as {missing[0]}"
-        )
-
-
-@contextmanager
-def _log_captured() -> Iterator[list[str]]:
-    """Collect what transformers would print while it loads (warnings) and hide its progress bars.
-
-    The previous settings are restored afterwards. Callers show their own progress.
-    """
-    # its first import sets the level of the logger that is captured here
-    import transformer_lens.model_bridge  # noqa: F401
-    from transformers.utils import logging as hf_logging
-
-    class Collect(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            messages.append(record.getMessage())
-
-    messages: list[str] = []
-    collect, logger = Collect(), logging.getLogger("transformers")
-    bars, level, propagate, handlers = (
-        hf_logging.is_progress_bar_enabled(),
-        logger.level,
-        logger.propagate,
-        logger.handlers[:],
-    )
-    hf_logging.disable_progress_bar()
-    logger.handlers[:], logger.propagate = [collect], False
-    logger.setLevel(logging.WARNING)
-    try:
-        yield messages
-    finally:
-        logger.handlers[:], logger.propagate = handlers, propagate
-        logger.setLevel(level)
-        if bars:
-            hf_logging.enable_progress_bar()
-
-
-@contextmanager
-def _short_errors(name: str) -> Iterator[None]:
-    """Turn errors of the libraries into a ModelError that names the model, in one line.
-
-    They arise from damaged files and from files of other kinds.
-    """
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-        KeyError,
-        TypeError,
-        ImportError,
-        SafetensorError,
-    ) as error:
-        raise ModelError(f"{name} cannot be loaded: {_first_line(error)}") from error
-
-
-def _first_line(error: BaseException) -> str:
-    """Return the first line of an error, shortened to fit one line of our own."""
-    text = str(error).strip()
-    if isinstance(error, KeyError):
-        return f"its files lack the entry {text}"
-    if "ignore_mismatched_sizes" in text:
-        return "its weights do not have the shapes that its config.json states"
-    return text.splitlines()[0].split(". ")[0][:200] if text else type(error).__name__

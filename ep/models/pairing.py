@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ep.config import is_model_path
 from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
 from ep.models.loading import LanguageModel
 
 
 def model_of(dictionary: Dictionary) -> str:
-    """Return what to pass to `load` for a dictionary's own model: a directory or a Hub name.
+    """Return what to pass to `load` for a dictionary's own model: a path or a Hub name.
 
-    Raises ModelError when the dictionary names no model, or names a directory that no longer
-    exists.
+    Raises ModelError when the dictionary names no model, or names a path that no longer exists.
     """
     return named_in(dictionary.info, dictionary.path)
 
@@ -36,7 +36,7 @@ def named_in(info: Mapping[str, Any], file: Path | None) -> str:
             "this dictionary does not say which model it was built from: give it with "
             "`ep assign --model`"
         )
-    if file is not None and (beside := (file.resolve().parent / name).resolve()).is_dir():
+    if file is not None and is_model_path(beside := (file.resolve().parent / name).resolve()):
         return str(beside)
     if name.startswith((".", "/")):
         raise ModelError(

@@ -1,4 +1,4 @@
-"""The files of a model: a local directory, or a Hub repository in the local cache.
+"""The files of a model: a local directory, a GGUF file, or a Hub repository in the local cache.
 
 Only this module uses the network. Everything after it works on a directory, so a model that is
 local or cached never waits for the Hub. The content of the files is left to `loading.py`.
@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ep.config import GGUF
 from ep.errors import ModelError
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -30,19 +31,22 @@ class ModelSource:
     """A model's files on this machine."""
 
     directory: Path
-    """The directory of config.json, the weights and the tokenizer."""
+    """The directory of config.json, the weights and the tokenizer; or of the GGUF file."""
     revision: str | None
-    """The Hub commit of the files; None for a local directory."""
+    """The Hub commit of the files; None for local ones."""
+    gguf: Path | None = None
+    """The GGUF file that holds all of the model; None where there are weights of another kind."""
 
 
 def find(name_or_path: str, revision: str | None = None) -> ModelSource:
-    """Return the files of a model: a local directory, or a Hub repository, cached or downloaded.
+    """Return the files of a model: a local one, or a Hub repository, cached or downloaded.
 
-    name_or_path: path of a directory, or a Hub name.
+    name_or_path: path of a directory or of a GGUF file, or a Hub name. A directory without other
+        weights may hold one GGUF file.
     revision: a Hub branch, tag or commit.
 
-    Raises ModelError, in one line, for anything that is not a model directory, and for a Hub model
-    that is unknown, gated or out of reach.
+    Raises ModelError, in one line, for anything that is not a model, for a directory with several
+    GGUF files, and for a Hub model that is unknown, gated or out of reach.
     """
     path = Path(name_or_path).expanduser()
     if not name_or_path.strip():
@@ -50,15 +54,20 @@ def find(name_or_path: str, revision: str | None = None) -> ModelSource:
             "no model was named; give a model directory or a Hub name such as google/gemma-2-2b"
         )
     if path.is_dir():
+        if not _has_weights(path) and (gguf := _only_gguf(path, name_or_path)):
+            return ModelSource(path, None, gguf)
         return ModelSource(_checked(path, name_or_path), None)
     if path.exists():
+        if path.suffix.lower() == GGUF:
+            return ModelSource(path.parent, None, path)
         raise ModelError(
-            f"{name_or_path} is a file; expected a model directory or a Hub name (owner/model)"
+            f"{name_or_path} is a file; expected a model directory, a {GGUF} file or a Hub name "
+            "(owner/model)"
         )
     if _looks_local(name_or_path, path):
         raise ModelError(
-            f"no such directory: {name_or_path}; expected a model directory or a Hub name "
-            "(owner/model)"
+            f"no such directory or file: {name_or_path}; expected a model directory, a {GGUF} file "
+            "or a Hub name (owner/model)"
         )
     cached = _cached(name_or_path, revision)
     directory = cached or _downloaded(name_or_path, revision)
@@ -70,9 +79,19 @@ def _looks_local(name: str, path: Path) -> bool:
 
     Such a name is refused immediately, without a request to the Hub.
     """
-    if not _HUB_NAME.fullmatch(name):
+    if not _HUB_NAME.fullmatch(name) or path.suffix.lower() == GGUF:
         return True
     return "/" in name and Path(path.parts[0]).is_dir()
+
+
+def _only_gguf(directory: Path, name: str) -> Path | None:
+    """Return the GGUF file of a directory, None without one; ModelError if there are several."""
+    files = sorted(path for path in directory.iterdir() if path.suffix.lower() == GGUF)
+    if len(files) > 1:
+        names = ", ".join(path.name for path in files[:8])
+        more = f" and {len(files) - 8} more" if len(files) > 8 else ""
+        raise ModelError(f"{name} holds {len(files)} GGUF files: name one of them ({names}{more})")
+    return files[0] if files else None
 
 
 def _checked(directory: Path, name: str) -> Path:
@@ -84,7 +103,8 @@ def _checked(directory: Path, name: str) -> Path:
         )
     if not _has_weights(directory):
         raise ModelError(
-            f"{name} has a config.json but no weights (expected *.safetensors or *.bin beside it)"
+            f"{name} has a config.json but no weights (expected *.safetensors, *.bin or one "
+            f"*{GGUF} beside it)"
         )
     if not any(any(directory.glob(pattern)) for pattern in _TOKENIZER_FILES):
         raise ModelError(

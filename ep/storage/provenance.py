@@ -120,8 +120,8 @@ def _step(value: Any) -> bool:
 
 
 _TEXTS = (
-    "model model_revision tokenizer_hash hook positions protocol stop_reason family title "
-    "device dtype created"
+    "model model_revision quantization tokenizer_hash hook positions protocol stop_reason family "
+    "title device dtype created"
 )
 _WHOLES = "layer seed context n_calibration n_activations n_tokens"
 KINDS = (

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ep.comparing import Models
+from ep.config import is_model_path
 from ep.errors import EPError, ModelError
 from ep.method.dictionary import Dictionary
 from ep.models import LanguageModel, check_fits, model_of
@@ -154,7 +155,7 @@ def _model_folder(name: str) -> Path | None:
     """Return the folder of a model's files: a local directory, or one in the Hub's cache."""
     from huggingface_hub import try_to_load_from_cache
 
-    if not name or Path(name).is_dir():
+    if not name or is_model_path(name):
         return Path(name) if name else None
     try:
         cached = try_to_load_from_cache(name, "tokenizer_config.json")

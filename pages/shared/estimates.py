@@ -18,6 +18,7 @@ from time import perf_counter
 import numpy as np
 import streamlit as st
 
+from ep.config import is_model_path
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.models import model_of
@@ -125,8 +126,10 @@ def _model_bytes(dictionary: Dictionary) -> float:
     """Return the size of the model's weights in bytes, which is taken as two per parameter; a
     guess for a model that is not on this machine.
     """
-    folder = Path(_model_name(dictionary))
-    if not folder.is_dir():
+    path = Path(_model_name(dictionary))
+    if not is_model_path(path):
         return DEFAULT_MODEL_BYTES
-    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    if path.is_file():  # a GGUF file, most of which take about half a byte for each parameter
+        return 4.0 * path.stat().st_size
+    size = sum(weights.stat().st_size for weights in path.glob("*.safetensors"))
     return float(size) or DEFAULT_MODEL_BYTES

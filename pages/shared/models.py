@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from html import escape
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.errors import StreamlitInvalidLayoutContextError
 
+from ep.config import is_model_path
 from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
 from ep.models import model_of
@@ -119,7 +119,7 @@ def is_local(dictionary: Dictionary | Entry) -> bool:
 
     try:
         name = named_in(dictionary.info, dictionary.path)
-        return Path(name).is_dir() or isinstance(try_to_load_from_cache(name, "config.json"), str)
+        return is_model_path(name) or isinstance(try_to_load_from_cache(name, "config.json"), str)
     except (ModelError, ValueError):  # no model named, or a name the Hub could not have
         return False
 
