@@ -156,6 +156,29 @@ def contrast(
     return z
 
 
+def apart(
+    group: Integer[np.ndarray, " K"],
+    ids: Integer[np.ndarray, "K m"],
+    counts: Num[np.ndarray, "K m"],
+) -> tuple[Int64[np.ndarray, " v"], Float64[np.ndarray, "G v"]]:
+    """Return how far the frequency of each token in a group exceeds that in all other groups.
+
+    group: (K,) group of each region.
+    ids, counts: (K, m) tokens of each region and how often each occurs; −1 for none.
+
+    The result is (token ids (v,), z (G, v)), in standard errors as in `contrast`.
+    """
+    vocabulary, column = np.unique(ids[ids >= 0], return_inverse=True)
+    groups = np.broadcast_to(group[:, None], ids.shape)[ids >= 0]
+    inside = np.zeros((int(group.max(initial=-1)) + 1, len(vocabulary)))
+    np.add.at(inside, (groups, column), counts[ids >= 0])
+    frequency, total = inside.sum(axis=0), inside.sum(axis=1)
+    prior = PRIOR * frequency / max(1.0, frequency.sum()) + 0.01
+    outside = frequency - inside
+    z = _log_odds(inside, total, outside, total.sum() - total, np.broadcast_to(prior, inside.shape))
+    return vocabulary.astype(np.int64), np.where(inside > 0, z, -np.inf)
+
+
 def _log_odds(
     counts: Float64[np.ndarray, "k m"],
     total: Float64[np.ndarray, " k"],

@@ -19,7 +19,7 @@ from ep.method.dictionary import Dictionary
 from ep.shapes import Bool, Int64
 from ep.studies.contrasting import HEADS, Slot, Spelling, nearest_of, slot_of, slots
 from ep.studies.wording import context, words
-from ep.text import segments, shorten
+from ep.text import plain, segments, shorten
 
 SIDE_SHARE, LEAST_SIDE_SHARE = 0.25, 0.1
 """Smallest share of members that the token that follows must have; the one in front needs twice as
@@ -27,6 +27,8 @@ much. The second share is for regions that would otherwise have the label of ano
 """
 LONGEST_TOKEN = 24
 """Most characters of a quoted token."""
+LONGEST_STORED = 2000
+"""Bytes of a label that are stored and read, far more than a label has."""
 WORDED = "texts with "
 """Beginning of the label of a region whose texts are known but not their tokens."""
 _cache: WeakKeyDictionary[Dictionary, tuple[str, ...]] = WeakKeyDictionary()
@@ -40,18 +42,41 @@ def automatic(dictionary: Dictionary, regions: Sequence[int] | None = None) -> l
     tokens and next tokens (the ten most frequent of each) and from the tokens in front in the
     excerpts, each compared with the pooled members of the region's nearest regions.
 
-    The first call names all regions, which may take seconds for 20,000 regions known by their texts
-    alone. The labels are cached for the life of the dictionary.
+    A file that stores names is read; for others the first call names all regions, which may take
+    seconds for 20,000 of them. The labels are cached for the life of the dictionary.
     """
     with _lock:  # a second caller waits for the first and then finds the names in the cache
         if (names := _cache.get(dictionary)) is None:
-            names = _cache[dictionary] = tuple(_names(dictionary))
+            names = _cache[dictionary] = tuple(_stored(dictionary) or compute(dictionary))
     return list(names) if regions is None else [names[dictionary.check(k)] for k in regions]
 
 
 def is_named(dictionary: Dictionary) -> bool:
-    """Return whether the labels are in the cache, so that `automatic` returns immediately."""
-    return dictionary in _cache
+    """Return whether the labels are stored or in the cache, so that `automatic` is immediate."""
+    return dictionary in _cache or "name_offsets" in dictionary
+
+
+def _stored(dictionary: Dictionary) -> list[str]:
+    """Return the labels that the file stores, as one short line each; none where it has none."""
+    if "name_offsets" not in dictionary:
+        return []
+    text = dictionary.column("name_bytes").tobytes()
+    offsets = dictionary.column("name_offsets").tolist()
+    lines = [
+        text[start : min(stop, start + LONGEST_STORED)].decode("utf-8", "replace")
+        for start, stop in zip(offsets, offsets[1:], strict=False)
+    ]
+    return [
+        (line if line.isprintable() else " ".join(plain(line).split())) or numbered(k)
+        for k, line in enumerate(lines)
+    ]
+
+
+def as_arrays(names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return labels as the arrays that a file stores, see `docs/format.md`."""
+    texts = [name.encode()[:LONGEST_STORED] for name in names]
+    offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    return {"name_offsets": offsets, "name_bytes": np.frombuffer(b"".join(texts), np.uint8)}
 
 
 def numbered(region: int) -> str:
@@ -67,8 +92,8 @@ def is_numbered(name: str) -> bool:
 # -- the words -------------------------------------------------------------------------------------
 
 
-def _names(dictionary: Dictionary) -> list[str]:
-    """Return the labels of all regions."""
+def compute(dictionary: Dictionary) -> list[str]:
+    """Compute the labels of all regions, whether the file stores some or not."""
     filled, quote = slots(dictionary), _Quotes(dictionary)
     none = np.full((len(dictionary), 1), -1, np.int64)
     heads = none
