@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ep.config import model_name
-from ep.describing import lenses, name_groups, stored_passages, token_texts, vocabulary
+from ep.describing import lenses, stored_passages, vocabulary
 from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
 from ep.method.source import MemorySource
@@ -25,6 +25,7 @@ from ep.progress import Report, silent
 from ep.storage.file import open as open_dictionary
 from ep.storage.schema import ARRAYS
 from ep.storage.writing import save
+from ep.studies.names import with_names
 
 if TYPE_CHECKING:
     from ep.models import LanguageModel
@@ -68,7 +69,7 @@ class _Reading:
 def complete(
     path: str | os.PathLike[str], model: LanguageModel, progress: Report | None = None
 ) -> Path:
-    """Add tokens, lens and group names to a dictionary without token ids, and replace its file.
+    """Add tokens, lens and names to a dictionary without token ids, and replace its file.
 
     path: the `.ep.h5` file, which is replaced in one step. A dictionary that has token ids and a
         lens is left as it is, so completing twice changes nothing.
@@ -105,17 +106,24 @@ def complete(
         }
     report("computing the lens of every direction", 0.9)
     arrays |= lenses(model, arrays, _step_length(info, arrays["center"]))
-    names: list[list[int]] = []
-    if "neighbourhood" in arrays:
-        names = name_groups(model, arrays, arrays.get("count_arrival", np.ones(len(dictionary))))
-        info["group_names"] = token_texts(model, names)
-    arrays |= vocabulary(model, arrays, names)
+    arrays |= vocabulary(model, arrays)
     info |= {
         "tokenizer_hash": model.digest,
         "model_revision": info.get("model_revision") or model.revision,
     }
     report("writing", 0.98)
-    return save(Dictionary(MemorySource(arrays), info, len(dictionary)), target)
+    return save(with_names(Dictionary(MemorySource(arrays), info, len(dictionary))), target)
+
+
+def add_names(path: str | os.PathLike[str]) -> Path:
+    """Compute the automatic names of a dictionary's regions and groups, and store them in its file.
+
+    path: the `.ep.h5` file, which is replaced in one step. Names that it has already are computed
+        again; nothing else changes. Raises DictionaryFileError and StorageError as `ep.open` and
+        `ep.save`.
+    """
+    target = Path(path)
+    return save(with_names(open_dictionary(target)), target)
 
 
 def _check_hook(dictionary: Dictionary, model: LanguageModel) -> None:

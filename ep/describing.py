@@ -23,15 +23,14 @@ from ep.method.calibration import Calibration
 from ep.method.dictionary import Dictionary
 from ep.method.draft import Draft
 from ep.method.source import MemorySource
-from ep.method.surroundings import group_names, surround
+from ep.method.surroundings import surround
+from ep.studies.names import with_names
 
 if TYPE_CHECKING:
     from ep.models import LanguageModel, Lens
 
 LENS_TOKENS = 12
 """Tokens stored at each end of a lens."""
-NAMING_TOKENS = 4
-"""Tokens at the top of a region's lens that may name its group."""
 PACKAGES = ("torch", "transformers", "transformer_lens", "numpy")
 """Packages whose versions go into the provenance."""
 Passages = Mapping[int, np.ndarray]
@@ -96,13 +95,11 @@ class Describer:
         weight = arrays.get("count_voronoi", arrays["count_arrival"])
         surroundings, variance_kept = surround(arrays["exemplars"], weight, self.config.seed)
         arrays |= surroundings
-        names = name_groups(self.model, arrays, weight)
         arrays |= stored_passages(_referenced(arrays), passages)
-        arrays |= vocabulary(self.model, arrays, names)
+        arrays |= vocabulary(self.model, arrays)
         info = self._info(layer, percentile, draft, counts, wall_time, complete)
         info["variance_kept"] = variance_kept
-        info["group_names"] = token_texts(self.model, names)
-        return Dictionary(MemorySource(arrays), info, len(draft))
+        return with_names(Dictionary(MemorySource(arrays), info, len(draft)))
 
     # -- provenance --------------------------------------------------------------------------------
 
@@ -243,44 +240,13 @@ def _lens_arrays(name: str, lens: Lens) -> dict[str, np.ndarray]:
     }
 
 
-def name_groups(
-    model: LanguageModel, arrays: Mapping[str, np.ndarray], weight: np.ndarray
-) -> list[list[int]]:
-    """Choose the tokens that name each group of regions, as a list of token ids per group.
-
-    Whole words are preferred, since fragments of words make poor names; a group without any is
-    named by fragments.
-    """
-    groups, lens = arrays["neighbourhood"], arrays["lens_exemplar_up_ids"][:, :NAMING_TOKENS]
-    tokens = np.unique(lens[lens >= 0]).tolist()
-    words = [token for token in tokens if _is_word(_piece(model, token))]
-    by_word = group_names(groups, weight, np.where(np.isin(lens, words), lens, -1))
-    by_any = group_names(groups, weight, lens)
-    # Rows are padded with -1: one that starts with it found no whole word.
-    return [
-        [int(t) for t in (word_row if word_row[0] >= 0 else any_row) if t >= 0]
-        for word_row, any_row in zip(by_word, by_any, strict=True)
-    ]
-
-
-def token_texts(model: LanguageModel, tokens: list[list[int]]) -> list[list[str]]:
-    """Return lists of token ids as lists of the tokens' texts."""
-    return [[_piece(model, token) for token in row] for row in tokens]
-
-
-def vocabulary(
-    model: LanguageModel, arrays: Mapping[str, np.ndarray], names: list[list[int]]
-) -> dict[str, np.ndarray]:
-    """Return the vocabulary arrays: every token id in `arrays` and `names`, with its bytes."""
+def vocabulary(model: LanguageModel, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the vocabulary arrays: every token id in `arrays`, with its bytes."""
     used = [
         array for name, array in arrays.items() if name.endswith("_ids") and name not in _NOT_TOKENS
     ]
     used += [arrays[name] for name in ("passage_tokens", "founder_token") if name in arrays]
-    ids = np.unique(
-        np.concatenate(
-            [np.ravel(array).astype(np.int64) for array in [*used, np.array(sum(names, []))]]
-        )
-    )
+    ids = np.unique(np.concatenate([np.ravel(array).astype(np.int64) for array in used]))
     ids = ids[ids >= 0].astype(np.int32)
     pieces = np.empty(len(ids), object)
     pieces[:] = [model.tokens.piece(int(token)) for token in ids]
@@ -296,13 +262,3 @@ def stored_passages(ids: np.ndarray, passages: Passages) -> dict[str, np.ndarray
         "passage_offsets": offsets,
         "passage_tokens": np.concatenate(tokens),
     }
-
-
-def _piece(model: LanguageModel, token: int) -> str:
-    return model.tokens.piece(int(token)).decode("utf-8", "replace")
-
-
-def _is_word(piece: str) -> bool:
-    """Whether a token is a space followed by two letters or more, so that it begins a word."""
-    word = piece.strip()
-    return word.isalpha() and len(word) > 1 and piece != word

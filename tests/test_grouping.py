@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ep.method.dictionary import Dictionary
-from ep.method.source import MemorySource
+from ep.method.source import AddedSource, MemorySource
 from ep.studies import grouping, naming, wording
 from ep.views import colorings, tables
 from tests.fixtures.dictionaries import synthetic
@@ -93,8 +93,27 @@ def test_a_legend_never_says_only_a_number(make: Any) -> None:
         == int(bare.column("neighbourhood").max()) + 1
     )
     assert all(line.name and not line.name.removeprefix("group ").isdigit() for line in legend)
-    # stored ones win
-    assert tables.group_names(full)[0].startswith(tables.map_name(full.info["group_names"][0][0]))
+
+
+def test_stored_names_count_where_the_file_stores_names_of_regions_too() -> None:
+    full = synthetic(120, 16)
+    n_groups = int(full.column("neighbourhood").max()) + 1
+    full.info["group_names"] = [[f" word{g}"] for g in range(n_groups)]
+    assert not any("word" in name for name in tables.group_names(full))  # of an older version
+    source = AddedSource(full.source, naming.as_arrays(naming.automatic(full)))
+    current = Dictionary(source, full.info, 120)
+    assert tables.group_names(current) == [f"word{g}" for g in range(n_groups)]
+
+
+def test_members_tokens_name_a_group_by_what_the_others_have_less_often() -> None:
+    dictionary = synthetic(120, 16)
+    group, ids = dictionary.column("neighbourhood"), dictionary.column("token_ids")
+    counts = np.where(ids >= 0, dictionary.column("token_counts"), 0).astype(float)
+    for g, names in enumerate(grouping.compute(dictionary)):
+        token = next(i for i in np.unique(ids) if i >= 0 and dictionary.piece(int(i)) == names[0])
+        own, other = counts[group == g], counts[group != g]
+        share = own[ids[group == g] == token].sum() / own.sum()
+        assert share > other[ids[group != g] == token].sum() / other.sum()
 
 
 def test_texts_are_read_once_for_names_of_regions_and_groups(

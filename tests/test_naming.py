@@ -14,15 +14,14 @@ import ep
 from ep.errors import UnknownRegion
 from ep.method.dictionary import Dictionary
 from ep.method.source import MemorySource
+from ep.studies.contrasting import contrast
 from ep.studies.naming import (
     LONGEST_TOKEN,
     automatic,
-    contrast,
     is_numbered,
     numbered,
 )
 from ep.studies.rates import balanced, wilson
-from ep.views.tables import brief
 from tests.fixtures.dictionaries import synthetic
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo" / "dictionaries"
@@ -59,6 +58,47 @@ def test_what_tells_a_region_from_its_neighbours_is_clear_and_what_they_share_is
     assert z[0, 1] > 4 and z[0, 1] > z[0, 0] and z[0, 1] > z[0, 2] and abs(z[0, 0]) < 1.96
     alone = contrast(ids[:1], counts[:1], np.full((1, 2), -1))
     assert np.isfinite(alone).all()
+
+
+def counted(vocabulary: list[str], *rows: dict[str, int]) -> Dictionary:
+    """A dictionary with these members' tokens and counts, one row a region, all neighbours."""
+    size, ids = len(rows), np.full((len(rows), 10), -1, np.int32)
+    counts = np.zeros((size, 10), np.uint32)
+    for k, row in enumerate(rows):
+        ids[k, : len(row)] = [vocabulary.index(token) for token in row]
+        counts[k, : len(row)] = list(row.values())
+    nearest = np.array([[j for j in range(size) if j != k] for k in range(size)], np.int32)
+    pieces = np.empty(len(vocabulary), object)
+    pieces[:] = [token.encode() for token in vocabulary]
+    arrays = {
+        "exemplars": np.eye(size, dtype=np.float32),
+        "nearest_ids": nearest,
+        "token_ids": ids,
+        "token_counts": counts,
+        "count_voronoi": np.array([2 * sum(row.values()) for row in rows]),
+        "vocabulary_ids": np.arange(len(vocabulary)),
+        "vocabulary_pieces": pieces,
+    }
+    return Dictionary(MemorySource(arrays), {"threshold": 0.5}, size)
+
+
+def test_a_label_leaves_out_what_the_neighbours_have_more_often_and_what_is_said_twice() -> None:
+    found = counted(
+        [" of", " than", " Than", " to", " as"],
+        {" of": 20, " than": 18, " Than": 16, " as": 15},
+        {" of": 90, " to": 10},
+        {" of": 95, " to": 5},
+    )
+    assert automatic(found)[0] == '" than" / " as"'
+
+
+def test_members_of_many_tokens_are_named_by_whole_words() -> None:
+    found = counted(
+        ["ias", "on", " tulip", " rose", " oak", " tax"],
+        {"ias": 9, "on": 8, " tulip": 5, " rose": 4, " oak": 4},
+        {" tax": 10},
+    )
+    assert automatic(found)[0] == '" tulip" / " rose" / " oak"'
 
 
 def test_fewer_arrays_give_labels_all_the_same() -> None:
@@ -141,5 +181,5 @@ def test_an_interval_holds_its_value_and_narrows_with_n() -> None:
 
 
 def test_a_number_is_known_as_no_name() -> None:
-    assert is_numbered(numbered(7)) and is_numbered(brief(numbered(4826)))
+    assert is_numbered(numbered(7)) and is_numbered(numbered(4826).replace(" ", "\u2002"))
     assert not any(map(is_numbered, ("", "region", "region of boats", '"region" / "7"', "17")))

@@ -80,7 +80,7 @@ def test_hostile_text_adds_no_tag_and_ends_no_script() -> None:
     assert hostile.tags == tame.tags
     data = json.loads(hostile.kept["data"])
     assert data["path_labels"] == more["path_labels"] and data["names"] == {
-        "4": "</script><img src=x>"
+        "4": ["</script><img…", "</script><img src=x>"]
     }
     head, _ = unpack(b64decode(hostile.kept["map"]))
     # kept as text, shown by textContent

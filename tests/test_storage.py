@@ -25,6 +25,7 @@ from ep.method.source import MemorySource
 from ep.storage import file as file_module
 from ep.storage import writing
 from ep.storage.schema import ARRAYS, BLOCK_BYTES
+from ep.studies.names import with_names
 from tests.fixtures.dictionaries import synthetic
 
 PUBLISHED = ("plain_ids", "plain_offsets", "plain_bytes", "excerpt_agrees")
@@ -85,7 +86,8 @@ def test_a_region_reads_the_same_from_memory_and_file(tmp_path):
 
 
 def test_rows_of_the_file_are_slices_of_the_whole(tmp_path):
-    opened = storage.open(storage.save(synthetic(300, 32), tmp_path / "x.ep.h5"))
+    named = with_names(synthetic(300, 32))
+    opened = storage.open(storage.save(named, tmp_path / "x.ep.h5"))
     for name in NAMES:
         whole = opened.source.read(name)
         for start, stop in [
@@ -164,10 +166,11 @@ def test_provenance_survives_as_json(tmp_path):
 def test_the_size_law(tmp_path, width):
     """At most 2.5·K·d·4 bytes beside the text and the fixed cost of HDF5's own structure."""
     size = 1000
-    path = storage.save(synthetic(size, width), tmp_path / "x.ep.h5")
+    path = storage.save(with_names(synthetic(size, width)), tmp_path / "x.ep.h5")
     with h5py.File(path, locking=False) as file:
         groups = [
-            file[name] for name in ("text", "excerpts", "lens", "lens_shift", "rivals", "coarser")
+            file[name]
+            for name in ("text", "names", "excerpts", "lens", "lens_shift", "rivals", "coarser")
         ]
         text = sum(node.id.get_storage_size() for group in groups for node in group.values())
         counted = ("token_ids", "token_counts", "next_ids", "next_counts")

@@ -19,6 +19,7 @@ from ep import storage
 from ep.errors import DictionaryFileError
 from ep.storage.file import header, printable
 from ep.storage.schema import ARRAYS
+from ep.studies.names import with_names
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.published import without_tokens
 
@@ -28,7 +29,7 @@ SIZE, WIDTH = 60, 16
 @pytest.fixture(scope="module")
 def good(tmp_path_factory) -> bytes:
     return storage.save(
-        synthetic(SIZE, WIDTH), tmp_path_factory.mktemp("good") / "x.ep.h5"
+        with_names(synthetic(SIZE, WIDTH)), tmp_path_factory.mktemp("good") / "x.ep.h5"
     ).read_bytes()
 
 

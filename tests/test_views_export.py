@@ -121,7 +121,9 @@ def test_a_file_that_holds_vectors_only_still_has_a_table() -> None:
     d = synthetic(5, 8)
     arrays = {name: d.source.read(name) for name in ("center", "exemplars", "mean_directions")}
     bare = Dictionary(MemorySource(arrays), d.info, 5)
-    assert full.regions(bare).to_pylist() == [{"region": k} for k in range(5)]
+    assert full.regions(bare).to_pylist() == [
+        {"region": k, "name": f"region {k}"} for k in range(5)
+    ]
     assert (
         full.excerpts(bare, 0).num_rows
         == full.nearest(bare, 0).num_rows

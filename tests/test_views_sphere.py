@@ -10,6 +10,7 @@ import pytest
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.method.source import MemorySource
+from ep.studies.names import LONGEST_SHORT, name, short
 from ep.views import blob, colorings, layouts, sphere, tables
 from tests.fixtures.blobs import unpack
 from tests.fixtures.dictionaries import synthetic
@@ -70,20 +71,21 @@ def test_the_blob_says_what_the_dictionary_says(layout: str) -> None:
     np.testing.assert_array_equal(arrays["groups"], dictionary.column("neighbourhood"))
     assert sorted(arrays["ranking"]) == list(range(80))
     for k in (0, 7, 79):
-        assert texts["words"][arrays["names"][k]] == tables.map_name(tables.name(dictionary, k))
+        assert texts["words"][arrays["names"][k]] == short(name(dictionary, k))
+        assert texts["words"][arrays["wholes"][k]] == name(dictionary, k)
         tips = [texts["words"][i] for i in arrays["tips"][3 * k : 3 * k + 3]]
         assert tips == tables.lens_tokens(dictionary, [k], 3)[0]
 
 
 def test_colours_travel_by_themselves_and_equal_ones_have_one_name() -> None:
     dictionary = synthetic(80, 16)
-    for name in ("neighbourhood", "members"):
-        coloring = colorings.coloring(dictionary, name)
+    for column in ("neighbourhood", "members"):
+        coloring = colorings.coloring(dictionary, column)
         named, packed = blob.colors(coloring, "file")
         head, arrays = unpack(packed)
         assert (
             head["id"] == named
-            and named == blob.colors(colorings.coloring(dictionary, name), "file")[0]
+            and named == blob.colors(colorings.coloring(dictionary, column), "file")[0]
         )
         np.testing.assert_array_equal(arrays["light"].reshape(-1, 3), coloring.light)
         np.testing.assert_array_equal(
@@ -106,7 +108,7 @@ def test_hostile_names_stay_short_and_on_one_line() -> None:
     head, arrays = unpack(blob.blob(dictionary, dictionary.column("map_pca"), "pca-sphere", "h"))
     for place in arrays["names"]:
         text = head["texts"]["words"][place]
-        assert 0 < len(text) <= blob.LONGEST_NAME
+        assert 0 < len(text) <= LONGEST_SHORT
         assert not set(text) & set("\n\t\0\u202e\u200f")
 
 

@@ -47,8 +47,8 @@ def test_a_file_without_lens_or_counts_gives_fewer_columns() -> None:
     bare = Dictionary(
         MemorySource({n: full.source.read(n) for n in ("center", "exemplars")}), full.info, 20
     )
-    assert list(tables.columns(bare, np.arange(20))) == ["region", "lens"]
-    assert tables.name(bare, 3) == "" and tables.group_names(bare) == ["regions"]
+    assert list(tables.columns(bare, np.arange(20))) == ["region", "name", "lens"]
+    assert tables.cells(bare, [3]) == ["region 3"] and tables.group_names(bare) == ["regions"]
     assert tables.opening_region(bare) in range(20)
 
 
@@ -63,7 +63,7 @@ def test_without_a_lens_the_members_tokens_speak() -> None:
         "vocabulary_pieces",
     )
     bare = Dictionary(MemorySource({n: full.source.read(n) for n in names}), full.info, 20)
-    assert tables.name(bare, 4) == full.region(4).tokens[0].token
+    assert full.region(4).tokens[0].token.strip() in tables.cells(bare, [4])[0]
 
 
 def test_names_on_the_map_are_never_empty_and_show_whitespace() -> None:
@@ -92,7 +92,7 @@ def test_the_opening_region_is_a_frequented_one_named_by_a_word() -> None:
         k = tables.opening_region(dictionary)
         assert dictionary.column("count_voronoi")[k] > np.median(dictionary.column("count_voronoi"))
         assert (
-            tables.name(dictionary, k).strip().isalpha()
+            tables.cells(dictionary, [k])[0].split()[0].isalpha()
             and dictionary.column("neighbourhood")[k] > 0
         )
 
@@ -103,17 +103,9 @@ def test_no_region_no_opening() -> None:
         tables.opening_region(nothing)
 
 
-def test_labels_come_with_their_source() -> None:
+def test_a_label_by_hand_is_the_name_in_the_table() -> None:
     dictionary = synthetic(20, 8)
-    labels = Labels(
-        Path("x.ep.h5"), 20, {}, automatic_texts=lambda: [f"automatic {k}" for k in range(20)]
-    )
-    labels = labels.after(edits.label(7, "by hand"))
+    labels = Labels(Path("x.ep.h5"), 20, {}).after(edits.label(7, "by hand"))
     table = tables.columns(dictionary, np.array([7, 3]), labels)
-    assert table["label"] == ["by hand", "automatic 3"] and table["label_source"] == [
-        "hand",
-        "automatic",
-    ]
-    assert list(tables.columns(dictionary, np.array([7]))) == [
-        c for c in table if not c.startswith("label")
-    ]
+    assert table["name"] == ["by hand", *tables.cells(dictionary, [3])]
+    assert list(tables.columns(dictionary, np.array([7]))) == list(table)

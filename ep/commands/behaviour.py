@@ -265,12 +265,13 @@ def _check_layer(arguments: argparse.Namespace, dictionary: Any) -> None:
 def _print(
     choice: dict[str, Any], trial: dict[str, Any], repeats: list[dict[str, Any]], limit: int
 ) -> None:
+    from ep.studies.names import short
     from ep.studies.rates import Rate
     from ep.views import behaviour as plain
 
     print(plain.summary(choice))
     numbers = f"{'prompts':>8} {'rate':>5} {'95 %':>13} {'share':>6} {'lift':>6}"
-    print(f"{'':>2} {'region':>7} {numbers}  lens of the exemplar")
+    print(f"{'':>2} {'region':>7} {numbers}  {'name':24} lens tokens")
     for row in choice["regions"][: limit or None]:
         rate = Rate(*row["rate"])
         low, high = rate.interval or (0.0, 1.0)
@@ -279,7 +280,8 @@ def _print(
             f"{rate.n:>8,} {rate.value:>5.2f} {low:>5.2f} to {high:>4.2f} "
             f"{row['share']:>6.2f} {row['lift']:>6.2f}"
         )
-        print(f"{mark:>2} {row['region']:>7} {numbers}  {' '.join(row['lens'])}")
+        called = f"{short(row['name'], 24):24} {' '.join(row['lens'])}"
+        print(f"{mark:>2} {row['region']:>7} {numbers}  {called}")
     print("* candidate: at least 5 prompts, of which at least 30 % show the behaviour")
     if trial["region"] is None:
         print("\nno region is a candidate: nothing was ablated")

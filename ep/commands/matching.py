@@ -219,6 +219,7 @@ def _print(
     arguments: argparse.Namespace, a: Any, b: Any, result: Any, summary: Any, nulls: Any
 ) -> None:
     from ep.studies import matching as study
+    from ep.studies.names import short
     from ep.text import label
     from ep.views import matching as view
 
@@ -238,16 +239,27 @@ def _print(
         of_nulls = "".join(f" {view.share(counts[kind]):>18}" for _, counts in null_counts)
         shares = f"{of_a.hits:>7,} {view.share(of_a):>18} {of_b.hits:>7,} {view.share(of_b):>18}"
         print(f"{('only' if kind == study.ONLY else view.words(kind)):10} {shares}{of_nulls}")
-    table = view.pairs(a, b, result, summary.cutoff, nulls)
+    table = view.pairs(a, b, result, summary.cutoff, nulls, _names(arguments, a, b))
     rows = table.slice(0, arguments.limit or None).to_pylist()
-    print(f"\n{'A':>6} {'B':>6} {'cosine':>7} {'d / θ':>6}  {'verdict':10} lens of A | lens of B")
+    head = f"{'A':>6} {'B':>6} {'cosine':>7} {'d / θ':>6}  {'verdict':10}"
+    print(f"\n{head} {'name of A':24} {'name of B':24} lens of A | lens of B")
     for row in rows:
         ids = f"{_number(row['region_a'], '6')} {_number(row['region_b'], '6')}"
         numbers = f"{_number(row['cosine'], '7.3f')} {_number(row['distance_in_theta_a'], '6.2f')}"
         lens = " | ".join(
             " ".join(label(t) for t in (row[f"lens_{side}"] or [])[:4]) for side in "ab"
         )
-        print(f"{ids} {numbers}  {row['verdict_a'] or row['verdict_b']:10} {lens}")
+        called = " ".join(f"{short(row[f'name_{side}'] or '–', 24):24}" for side in "ab")
+        print(f"{ids} {numbers}  {row['verdict_a'] or row['verdict_b']:10} {called} {lens}")
+
+
+def _names(arguments: argparse.Namespace, a: Any, b: Any) -> tuple[list[str], list[str]]:
+    """The names of all regions of A and of B, with the labels beside their files."""
+    from ep.storage.labels import Labels
+    from ep.views.tables import cells
+
+    opened = [Labels.open(file, d) for file, d in ((arguments.a, a), (arguments.b, b))]
+    return cells(a, labels=opened[0]), cells(b, labels=opened[1])
 
 
 def _number(value: Any, form: str) -> str:
@@ -268,7 +280,8 @@ def _report(arguments: argparse.Namespace, a: Any, b: Any, result: Any, nulls: A
         provenance = export.provenance(
             a, table="pairs", matched_with=Path(arguments.b).name, basis=result.basis
         )
-        data = export.write(view.pairs(a, b, result, arguments.cutoff, nulls), "csv", provenance)
+        rows = view.pairs(a, b, result, arguments.cutoff, nulls, _names(arguments, a, b))
+        data = export.write(rows, "csv", provenance)
     write_bytes(out, data)
 
 

@@ -87,6 +87,8 @@ def info(arguments: argparse.Namespace) -> None:
 def regions(arguments: argparse.Namespace) -> None:
     """Print a table of regions."""
     from ep import storage
+    from ep.storage.labels import Labels
+    from ep.studies.names import names
     from ep.text import label
     from ep.views.search import Index
 
@@ -100,15 +102,17 @@ def regions(arguments: argparse.Namespace) -> None:
     if column in dictionary:
         values = dictionary.column(column)
         chosen.sort(key=lambda k: values[k], reverse=descending)
-    rows = [_region_row(dictionary, k) for k in chosen[: arguments.limit or None]]
+    chosen = chosen[: arguments.limit or None]
+    called = names(dictionary, chosen, Labels.open(arguments.file, dictionary))
+    rows = [_region_row(dictionary, k, name) for k, name in zip(chosen, called, strict=True)]
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return
-    print(f"{'region':>7} {'voronoi':>9} {'arrival':>9} {'coherence':>9}  lens of the exemplar")
+    print(f"{'region':>7} {'voronoi':>9} {'arrival':>9} {'coherence':>9}  {_NAME} lens tokens")
     for row in rows:
         lens = " ".join(label(token) for token in row["lens"][:6])
         counts = f"{_count(row['count_voronoi'])} {_count(row['count_arrival'])}"
-        print(f"{row['region']:>7} {counts} {row['coherence']:>9.2f}  {lens}")
+        print(f"{row['region']:>7} {counts} {row['coherence']:>9.2f}  {_cell(row['name'])} {lens}")
 
 
 # Choice of --sort: the column, and whether it is sorted in falling order.
@@ -121,29 +125,32 @@ SORTS = {
 }
 
 
-def _region_row(dictionary: Any, k: int) -> dict[str, Any]:
+def _region_row(dictionary: Any, k: int, name: str) -> dict[str, Any]:
     names = ("count_voronoi", "count_arrival", "coherence", "mean_distance")
     row = {
         name: dictionary.column(name)[k].item() if name in dictionary else None for name in names
     }
-    return {"region": k, **row, "lens": [score.token for score in dictionary.lens(k)]}
+    return {"region": k, "name": name, **row, "lens": [score.token for score in dictionary.lens(k)]}
 
 
 def region(arguments: argparse.Namespace) -> None:
     """Print everything that is stored about one region."""
     from ep import storage
+    from ep.storage.labels import Labels
+    from ep.studies.names import name, one_line
     from ep.text import label
 
     dictionary = storage.open(arguments.file)
     region = dictionary.region(arguments.id)
+    called = name(dictionary, region.id, Labels.open(arguments.file, dictionary))
     if arguments.json:
-        print(json.dumps(_region_json(region), indent=1))
+        print(json.dumps(_region_json(region, called), indent=1))
         return
-    print(f"region {region.id} of {len(dictionary):,}")
-    for name, value in region.columns.items():
-        print(f"{name:22} {_plain(value)}")
-    for name, scores in region.lens.items():
-        print(f"{name:22} {' '.join(label(score.token) for score in scores)}")
+    print(f"region {region.id} of {len(dictionary):,}: {one_line(called)}")
+    for column, value in region.columns.items():
+        print(f"{column:22} {_plain(value)}")
+    for lens, scores in region.lens.items():
+        print(f"{f'lens {lens}':22} {' '.join(label(score.token) for score in scores)}")
     print(f"{'nearest':22} {' '.join(f'{k} ({d:.2f})' for k, d in region.nearest)}")
     for excerpt in ([region.founder] if region.founder else []) + list(region.excerpts):
         print(f"{excerpt.band:8} {excerpt.distance:.3f}  {_in_context(excerpt)}")
@@ -165,13 +172,14 @@ def _in_context(excerpt: Any) -> str:
     return f"{before and label(before)}[{label(excerpt.token)}]{after and label(after)}"
 
 
-def _region_json(region: Any) -> dict[str, Any]:
+def _region_json(region: Any, name: str) -> dict[str, Any]:
     excerpts = ([region.founder] if region.founder else []) + list(region.excerpts)
     return {
         "region": region.id,
-        **{name: value.item() for name, value in region.columns.items()},
+        "name": name,
+        **{column: value.item() for column, value in region.columns.items()},
         "lens": {
-            name: [[s.token, s.value] for s in scores] for name, scores in region.lens.items()
+            lens: [[s.token, s.value] for s in scores] for lens, scores in region.lens.items()
         },
         "tokens": [[s.token, int(s.value)] for s in region.tokens],
         "next_tokens": [[s.token, int(s.value)] for s in region.next_tokens],
@@ -196,6 +204,8 @@ def assign(arguments: argparse.Namespace) -> None:
     A character split over several tokens is printed with the first of them.
     """
     from ep import models, storage
+    from ep.storage.labels import Labels
+    from ep.studies.names import names
     from ep.text import label, split_text
 
     dictionary = storage.open(arguments.file)
@@ -211,6 +221,7 @@ def assign(arguments: argparse.Namespace) -> None:
         prompt = model.encode_prompt(turn if arguments.chat else arguments.prompt)
         tokens = split_text([model.tokens.piece(token) for token in prompt.ids])
         regions, distances, _ = dictionary.assign(models.read(model, prompt.ids, [layer])[layer])
+        all_names = names(dictionary, regions, Labels.open(arguments.file, dictionary))
     rows: list[dict[str, Any]] = [
         {
             "position": position,
@@ -218,11 +229,12 @@ def assign(arguments: argparse.Namespace) -> None:
             "region": int(region),
             "distance": float(distance),
             "within": bool(distance <= dictionary.threshold),
+            "name": called,
             "lens": [score.token for score in dictionary.lens(int(region))],
             "template": template,
         }
-        for position, (token, template, region, distance) in enumerate(
-            zip(tokens, prompt.is_template, regions, distances, strict=True)
+        for position, (token, template, region, distance, called) in enumerate(
+            zip(tokens, prompt.is_template, regions, distances, all_names, strict=True)
         )
     ]
     if prompt.truncated:
@@ -233,17 +245,29 @@ def assign(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return
-    heading = f"lens of the exemplar (θ = {dictionary.threshold:.3f})"
+    heading = f"{_NAME} lens tokens (θ = {dictionary.threshold:.3f})"
     print(f"{'token':<18} {'region':>7} {'distance':>8}  {heading}")
     for row in rows:
         lens = " ".join(label(token) for token in row["lens"][:5])
         beyond = " " if row["within"] else "*"
         print(
-            f"{label(row['token']):<18} {row['region']:>7} {row['distance']:>7.3f}{beyond}  {lens}"
+            f"{label(row['token']):<18} {row['region']:>7} {row['distance']:>7.3f}{beyond}  "
+            f"{_cell(row['name'])} {lens}"
         )
 
 
 # -- printing --------------------------------------------------------------------------------------
+
+
+_NAME = f"{'name':<30}"
+"""Heading of the column of `_cell`."""
+
+
+def _cell(name: str) -> str:
+    """A region's name in a column of 30 characters."""
+    from ep.studies.names import short
+
+    return f"{short(name, 30):<30}"
 
 
 def _plain(value: Any) -> str:

@@ -74,6 +74,7 @@ def between(arguments: argparse.Namespace) -> None:
 
 def _print_between(arguments: argparse.Namespace, dictionary: Any, result: Any) -> None:
     from ep.studies.between import alike
+    from ep.studies.names import short
 
     listed = slice(None, arguments.limit or None)
     rows: list[dict[str, Any]] = [
@@ -81,6 +82,7 @@ def _print_between(arguments: argparse.Namespace, dictionary: Any, result: Any) 
             "region": int(k),
             "cosine_a": 1 - float(x),
             "cosine_b": 1 - float(y),
+            "name": _name(dictionary, int(k), arguments),
             "lens": _lens(dictionary, int(k), arguments),
         }
         for k, x, y in zip(
@@ -120,17 +122,24 @@ def _print_between(arguments: argparse.Namespace, dictionary: Any, result: Any) 
         near = ", ".join(f"{k} (by {excess:.3f})" for k, excess in result.misses)
         print(f"the nearest misses: {near or 'there is no other region'}")
         return
-    print(f"{'region':>7} {'cos A':>7} {'cos B':>7}  lens of the {arguments.basis}")
+    print(f"{'region':>7} {'cos A':>7} {'cos B':>7}  {'name':24} lens of the {arguments.basis}")
     for row in rows:
         print(
             f"{row['region']:>7} {row['cosine_a']:>7.3f} {row['cosine_b']:>7.3f}  "
-            f"{_words(row['lens'])}"
+            f"{short(row['name'], 24):24} {_words(row['lens'])}"
         )
 
 
 def _print_path(arguments: argparse.Namespace, dictionary: Any, path: Any) -> None:
+    from ep.studies.names import short
+
     rows: list[dict[str, Any]] = [
-        {"region": k, "lens": _lens(dictionary, k, arguments)} for k in path.regions
+        {
+            "region": k,
+            "name": _name(dictionary, k, arguments),
+            "lens": _lens(dictionary, k, arguments),
+        }
+        for k in path.regions
     ]
     if arguments.json:
         print(
@@ -150,8 +159,15 @@ def _print_path(arguments: argparse.Namespace, dictionary: Any, path: Any) -> No
     for row, cosine in zip(rows, (None, *path.cosines), strict=True):
         print(
             f"{'' if cosine is None else format(cosine, '.3f'):>7} {row['region']:>7}  "
-            f"{_words(row['lens'])}"
+            f"{short(row['name'], 24):24} {_words(row['lens'])}"
         )
+
+
+def _name(dictionary: Any, region: int, arguments: argparse.Namespace) -> str:
+    from ep.storage.labels import Labels
+    from ep.studies.names import name
+
+    return name(dictionary, region, Labels.open(arguments.file, dictionary))
 
 
 def _lens(dictionary: Any, region: int, arguments: argparse.Namespace) -> list[str]:

@@ -36,3 +36,22 @@ class MemorySource:
     def read(self, name: str, start: int | None = None, stop: int | None = None) -> np.ndarray:
         """Return the array called `name`, or its rows start to stop, as a read-only view."""
         return self._arrays[name][start:stop]
+
+
+class AddedSource:
+    """A source with further arrays, which take the place of its own of the same name.
+
+    source: where all other arrays come from.
+    arrays: the further arrays by name.
+    """
+
+    def __init__(self, source: Source, arrays: Mapping[str, np.ndarray]) -> None:
+        self._source, self._added = source, MemorySource(arrays)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._added or name in self._source
+
+    def read(self, name: str, start: int | None = None, stop: int | None = None) -> np.ndarray:
+        """Return the array called `name`, or its rows start to stop."""
+        source = self._added if name in self._added else self._source
+        return source.read(name, start, stop)

@@ -16,7 +16,7 @@ import numpy as np
 from ep.errors import DictionaryFileError
 from ep.method.source import Source
 from ep.storage.provenance import canonical
-from ep.storage.schema import ARRAYS, BLOCK_BYTES, Array
+from ep.storage.schema import ARRAYS, BLOCK_BYTES, DERIVED, Array
 
 COUNTED = (
     ("P", "passage_ids"),
@@ -24,6 +24,7 @@ COUNTED = (
     ("B", "vocabulary_bytes"),
     ("Q", "plain_ids"),
     ("C", "plain_bytes"),
+    ("N", "name_bytes"),
 )
 """Sizes that are the length of an array."""
 
@@ -156,8 +157,9 @@ def checksum(content: Content, array: Array) -> str:
 def combine(checksums: Mapping[str, str], info: Mapping[str, Any]) -> str:
     """Return the digest of a dictionary.
 
-    checksums: SHA-256 of each array, by name.
+    checksums: SHA-256 of each array, by name; those of `DERIVED` are left out.
     info: the provenance; entries that differ between equal builds are left out.
     """
-    listing = json.dumps(dict(checksums), sort_keys=True, separators=(",", ":"))
+    kept = {name: value for name, value in checksums.items() if name not in DERIVED}
+    listing = json.dumps(kept, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(listing.encode() + b"\n" + canonical(info)).hexdigest()

@@ -26,8 +26,8 @@ class Array:
     group: the HDF5 group it lies in.
     dtype: its dtype, little-endian.
     shape: numbers, or sizes by letter: K regions, d width, E excerpts, P passages, T their tokens,
-        V vocabulary entries, B their bytes, Q passages without tokens, C their bytes. A letter with
-        "+1" marks an offsets array.
+        V vocabulary entries, B their bytes, Q passages without tokens, C their bytes, N bytes of
+        names. A letter with "+1" marks an offsets array.
     rule: what its values must satisfy; see `ep.storage.checks`.
     """
 
@@ -113,6 +113,8 @@ text        plain_bytes            u1  C      free
 text        vocabulary_ids         i4  V      rising
 text        vocabulary_offsets     i8  V+1    offsets:B
 text        vocabulary_bytes       u1  B      free
+names       name_offsets           i8  K+1    offsets:N
+names       name_bytes             u1  N      free
 excerpts    excerpt_offsets        i8  K+1    offsets:E
 excerpts    excerpt_passage        i8  E      free
 excerpts    excerpt_position       i4  E      count
@@ -131,6 +133,9 @@ def _array(line: str) -> Array:
 
 ARRAYS: dict[str, Array] = {array.name: array for array in map(_array, _TABLE.strip().splitlines())}
 """All arrays by name, in the order in which they are written."""
+
+DERIVED = ("name_offsets", "name_bytes")
+"""Arrays that follow from the others; the digest leaves them out."""
 
 REQUIRED = ("center", "exemplars", "mean_directions")
 """Arrays that every dictionary has."""
@@ -152,6 +157,7 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
     ("vocabulary_ids", "vocabulary_offsets", "vocabulary_bytes"),
     ("passage_ids", "passage_offsets", "passage_tokens"),
     ("plain_ids", "plain_offsets", "plain_bytes"),
+    ("name_offsets", "name_bytes"),
     ("excerpt_offsets", "excerpt_passage", "excerpt_position", "excerpt_distance", "excerpt_band"),
 )
 """Arrays that have no meaning without each other: a file has all of a group or none."""

@@ -26,7 +26,7 @@ from ep.studies.quality import USUAL, QualityCheck
 from ep.studies.rates import Rate
 from ep.views import palette
 from ep.views.colorings import Coloring, Ramp
-from ep.views.tables import lens_tokens
+from ep.views.tables import cells, lens_tokens
 
 VERSION = 1
 WORKS = -0.5
@@ -89,6 +89,7 @@ def choice(
                 "share": round(one.share, 4),
                 "lift": round(one.lift, 3),
                 "candidate": one.region in candidate_ids,
+                "name": cells(regions.dictionary, [one.region])[0],
                 "lens": lens_tokens(regions.dictionary, [one.region], 3)[0],
             }
             for one in regions.scored
@@ -275,7 +276,8 @@ def region_table(regions: Sequence[Plain]) -> pa.Table:
         head = {"region": one["region"], "n": rate.n, "behaving": rate.hits, "rate": rate.value}
         rows.append(
             {**head, "low": low, "high": high, "share": one["share"], "lift": one["lift"]}
-            | {"candidate": one["candidate"], "lens": " ".join(one["lens"])}
+            | {"candidate": one["candidate"], "name": one.get("name", "")}
+            | {"lens": " ".join(one["lens"])}
         )
     return pa.Table.from_pylist(rows)
 

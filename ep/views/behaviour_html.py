@@ -179,6 +179,7 @@ def regions(rows: Sequence[Plain]) -> str:
         low, high = rate.interval or (0.0, 1.0)
         cells = [
             str(one["region"]),
+            one.get("name", ""),  # runs stored by older versions have none
             " ".join(one["lens"]),
             f"{rate.n:,}",
             f"{rate.hits / rate.n:.2f}",
@@ -186,7 +187,17 @@ def regions(rows: Sequence[Plain]) -> str:
         cells += [f"{low:.2f} to {high:.2f}", f"{one['share']:.0%}", f"{one['lift']:.2f}"]
         cells.append("candidate" if one["candidate"] else "")
         lines.append("<tr>" + "".join(f"<td>{_safe(cell)}</td>" for cell in cells) + "</tr>")
-    heads = ("Region", "Lens", "Prompts", "Rate", "95 % interval", "Share", "Lift", "")
+    heads = (
+        "Region",
+        "Name",
+        "Lens tokens",
+        "Prompts",
+        "Rate",
+        "95 % interval",
+        "Share",
+        "Lift",
+        "",
+    )
     return (
         f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(lines)}</table>"
     )

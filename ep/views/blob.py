@@ -16,14 +16,13 @@ import numpy as np
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
-from ep.studies.naming import automatic
+from ep.studies.names import names, one_line, short
 from ep.text import label
 from ep.views import flat, layouts, palette, sphere, tables
 
 if TYPE_CHECKING:
     from ep.views.colorings import Coloring
 
-LONGEST_NAME = 18
 TIPS = 3
 """Tokens of a region in its hover text."""
 QUANTUM = 32767
@@ -79,7 +78,7 @@ def blob(dictionary: Dictionary, coordinates: np.ndarray, layout: str, name: str
     coherence = (
         dictionary.column("coherence") if "coherence" in dictionary else np.full(size, np.nan)
     )
-    words, names, tips = _words(dictionary)
+    words, shorts, wholes, tips = _words(dictionary)
     arrays = {
         "centers": cells.centers.ravel().astype("<f4"),
         "vertices": vertices.ravel(),
@@ -91,7 +90,8 @@ def blob(dictionary: Dictionary, coordinates: np.ndarray, layout: str, name: str
         "members": np.minimum(counted, NONE).astype("<u4"),
         "coherence": coherence.astype("<f4"),
         "groups": groups.astype("u1"),
-        "names": names.astype("<u4"),
+        "names": shorts.astype("<u4"),
+        "wholes": wholes.astype("<u4"),
         "tips": tips.astype("<u4").ravel(),
     }
     if isinstance(cells, flat.Cells):
@@ -99,6 +99,7 @@ def blob(dictionary: Dictionary, coordinates: np.ndarray, layout: str, name: str
     texts = {
         "kind": map_kind,
         "words": words,
+        "tipsKind": "lens" if "lens_exemplar_up_ids" in dictionary else "tokens",
         "palette": palette.group_colors(dictionary),
         "membersKind": kind_of_members,
     }
@@ -130,6 +131,14 @@ def partners(regions: np.ndarray, of: str) -> tuple[str, bytes]:
     array = np.where(ids >= 0, ids, NONE).astype("<u4")
     name = f"{of} partners {blake2b(array.tobytes(), digest_size=6).hexdigest()}"
     return name, pack(name, {"partners": array}, {})
+
+
+def named(labels: Mapping[int, str] | None) -> dict[str, list[str]]:
+    """Names that replace those in a map's blob: the short and the whole one of each region.
+
+    labels: by region, such as labels given by hand.
+    """
+    return {str(k): [short(text), one_line(text)] for k, text in (labels or {}).items()}
 
 
 def legend(coloring: Coloring) -> dict[str, Any]:
@@ -198,23 +207,19 @@ def pack(name: str, arrays: Mapping[str, np.ndarray], texts: Mapping[str, Any]) 
     return len(head).to_bytes(4, "little") + head + bytes(body)
 
 
-def _words(dictionary: Dictionary) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The distinct texts of a map, and indices into them: names (K,) and hover tokens (K, TIPS).
+def _words(dictionary: Dictionary) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """The distinct texts of a map, and indices into them.
+
+    These are short names (K,), whole names (K,) and tokens (K, TIPS) for the hover text.
 
     An index is NONE where a region has no such token.
     """
     texts: dict[str, int] = {}
-    first = _first_tokens(dictionary)
-    names = _indices(
-        first,
-        texts,
-        lambda token: _short(tables.map_name(dictionary.piece(token) if token >= 0 else "")),
+    called = names(dictionary)
+    wholes, shorts = (
+        np.array([texts.setdefault(form(text), len(texts)) for text in called], np.uint32)
+        for form in (one_line, short)
     )
-    if (nameless := np.flatnonzero(first < 0)).size:
-        labels = automatic(dictionary, nameless.tolist())
-        names[nameless] = [
-            texts.setdefault(_short(tables.brief(label)), len(texts)) for label in labels
-        ]
     ids = tables.token_ids(dictionary)
     if ids is None:
         tips = np.full((len(dictionary), TIPS), NONE, np.uint32)
@@ -224,17 +229,7 @@ def _words(dictionary: Dictionary) -> tuple[list[str], np.ndarray, np.ndarray]:
         tips = _indices(
             shown, texts, lambda token: label(dictionary.piece(token)) if token >= 0 else None
         )
-    return list(texts), names, tips
-
-
-def _first_tokens(dictionary: Dictionary) -> np.ndarray:
-    """(K,) id of the token that names each region, as in `tables.name`; -1 for none."""
-    first = np.full(len(dictionary), -1, np.int64)
-    for column in ("token_ids", "lens_exemplar_up_ids"):
-        if column in dictionary:
-            ids = dictionary.column(column)[:, 0]
-            first = np.where(ids >= 0, ids, first)
-    return first
+    return list(texts), shorts, wholes, tips
 
 
 def _indices(ids: np.ndarray, texts: dict[str, int], text_of: Any) -> np.ndarray:
@@ -246,7 +241,3 @@ def _indices(ids: np.ndarray, texts: dict[str, int], text_of: Any) -> np.ndarray
     words: Sequence[str | None] = [text_of(int(token)) for token in distinct]
     indices = [NONE if text is None else texts.setdefault(text, len(texts)) for text in words]
     return np.array(indices, np.uint32)[inverse].reshape(ids.shape)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"

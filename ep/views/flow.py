@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ep.method.dictionary import Dictionary
+from ep.studies.names import name, one_line, short
 from ep.studies.resolution import OTHERS, REST, Flow, Level, Node
-from ep.text import label
 from ep.views.palette import OTHER, region_color
-from ep.views.tables import name
 
 KNOWN = {
     "counted": "counted while building",
@@ -31,8 +30,8 @@ def picture(
 
     flow: the followed region, see `ep.studies.resolution.follow`.
     ladder: the dictionaries of its levels, from coarse to fine.
-    called: gives the name of (level, region) for a region that has no token in its file; by default
-        its number is the name.
+    called: gives the name of (level, region) where labels of people are known; by default it is the
+        name by the file alone.
 
     A column has a title, a description and its nodes from top to bottom. A node's id is its level
     and region, such as "2:117", and links refer to it. A `share` is of the followed region's
@@ -83,18 +82,20 @@ def node_name(
 ) -> str:
     """The name of a node as one line of plain text of at most 14 characters.
 
-    It is the region's lens token, else the name that `called` gives or the region's number. The
-    nodes that stand for merged or unrecorded regions say so.
+    called: as in `picture`. The nodes that stand for merged or unrecorded regions say so.
     """
     if node.region == OTHERS:
         return f"{node.merged:,} other{'s' if node.merged > 1 else ''}"
     if node.region == REST:
         return "not recorded"
-    token = name(dictionary, node.region)
-    text = label(token)
-    if not token:
-        text = called(node.level, node.region) if called else f"region {node.region}"
-    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+    return short(_whole_name(dictionary, node, called), LONGEST_NAME)
+
+
+def _whole_name(
+    dictionary: Dictionary, node: Node, called: Callable[[int, int], str] | None
+) -> str:
+    """The whole name of a node that is a region."""
+    return called(node.level, node.region) if called else name(dictionary, node.region)
 
 
 def _node(
@@ -110,6 +111,7 @@ def _node(
         f"{amount(node.members, exact)} of its {flow.members:,} members, {percent(node.share)}"
     ]
     if is_region:
+        lines.append(one_line(_whole_name(dictionary, node, called)))
         lines.append(f"region {node.region} has {node.total:,} members in all")
         if node.region == level.carried:
             lines.append(

@@ -15,6 +15,7 @@ import pyarrow as pa
 from ep.method.dictionary import Dictionary
 from ep.method.region import LENSES, SCALARS
 from ep.storage.labels import Labels
+from ep.studies.names import names
 from ep.views.export import table
 from ep.views.prompt import Reading
 from ep.views.tables import group_names
@@ -28,20 +29,20 @@ def regions(
     ids: Sequence[int] | np.ndarray | None = None,
     labels: Labels | None = None,
 ) -> pa.Table:
-    """One row per region: every stored column, and its tokens and lenses with their values.
+    """One row per region: its name, every stored column, its tokens and lenses with their values.
 
     ids: the regions in the order of the rows; None for all.
     labels: adds label, label_source, label_score (null where it was not measured) and note.
     """
     rows = np.arange(len(dictionary)) if ids is None else np.asarray(ids, np.int64)
-    columns: dict[str, object] = {"region": rows}
+    columns: dict[str, object] = {"region": rows, "name": names(dictionary, rows, labels)}
     if labels is not None:
         columns |= _labels(labels, rows)
     columns |= {name: dictionary.column(name)[rows] for name in SCALARS if name in dictionary}
     if "neighbourhood" in dictionary:
-        names = np.array(group_names(dictionary), object)
-        columns["group"] = names[
-            np.minimum(dictionary.column("neighbourhood")[rows], len(names) - 1)
+        groups = np.array(group_names(dictionary), object)
+        columns["group"] = groups[
+            np.minimum(dictionary.column("neighbourhood")[rows], len(groups) - 1)
         ]
     words = _Words(dictionary)
     for name, counted in (("token", "counts"), ("next", "counts")):
@@ -87,11 +88,13 @@ def excerpts(dictionary: Dictionary, region: int) -> pa.Table:
 def nearest(dictionary: Dictionary, region: int) -> pa.Table:
     """One row per nearest region of a region.
 
-    Columns: region, neighbour, distance (cosine), the member counts and the first lens tokens.
+    Columns: region, neighbour, name, distance (cosine), the member counts and the first
+    lens tokens.
     """
     near = dictionary.region(region).nearest
     ids = np.array([k for k, _ in near], np.int64)
     columns: dict[str, object] = {"region": np.full(len(ids), region), "neighbour": ids}
+    columns["name"] = names(dictionary, ids)
     columns["distance"] = np.array([d for _, d in near], np.float64)
     for name in ("count_arrival", "count_voronoi"):
         if name in dictionary:

@@ -6,6 +6,7 @@ Streamlit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -20,7 +21,7 @@ from ep.text import label, plain
 from ep.views import palette
 from ep.views.colorings import Coloring, Entry, Ramp
 from ep.views.export import table
-from ep.views.tables import lens_tokens
+from ep.views.tables import cells, lens_tokens
 
 COLORS = {PERSISTED: "#65c6b0", MOVED: "#edd362", ONLY: "#f38d65"}
 THERE = "#c370aa"
@@ -73,18 +74,25 @@ def name(dictionary: Dictionary) -> str:
 
 
 def pairs(
-    a: Dictionary, b: Dictionary, match: Match, cutoff: float, nulls: Nulls = NO_NULLS
+    a: Dictionary,
+    b: Dictionary,
+    match: Match,
+    cutoff: float,
+    nulls: Nulls = NO_NULLS,
+    names: Sequence[Sequence[str]] | None = None,
 ) -> pa.Table:
     """One row per region of A with its one-to-one partner, then one per region of B without one.
 
     match: the matching.
     cutoff: the cosine from which a pair persists.
     nulls: each side matched with another seed of itself, or None.
+    names: the names of all regions of A and of B; by default those by the files alone.
 
-    Every row has the verdicts, the ids, the cosine of the pair, its distance in units of either
-    side's θ, the nearest region of the other side with its cosine, the members and the first lens
-    tokens. another_seed_a and another_seed_b are the cosine of the region of A, or of B, with its
-    partner in another seed of its own dictionary. Values that do not exist are null or NaN.
+    Every row has the verdicts, the ids, the names, the cosine of the pair, its distance in units
+    of either side's θ, the nearest region of the other side with its cosine, the members and the
+    first lens tokens. another_seed_a and another_seed_b are the cosine of the region of A, or of B,
+    with its partner in another seed of its own dictionary. Values that do not exist are null or
+    NaN.
     """
     near = study.levels(nulls) or (cutoff, cutoff)
     kinds = [
@@ -103,11 +111,14 @@ def pairs(
         np.full(len(side), np.nan) if null is None else null.match.a.cosine.astype(np.float64)
         for side, null in zip((match.a, match.b), nulls, strict=True)
     ]
+    called = names or (cells(a), cells(b))
     columns: dict[str, Any] = {
         "verdict_a": [None if k < 0 else words(int(kinds[0][k])) for k in ids_a],
         "verdict_b": [None if k < 0 else words(int(kinds[1][k]), True) for k in ids_b],
         "region_a": _ids(ids_a),
+        "name_a": _texts(called[0], ids_a),
         "region_b": _ids(ids_b),
+        "name_b": _texts(called[1], ids_b),
         "cosine": cosine,
         "distance_in_theta_a": (1 - cosine) / a.threshold,
         "distance_in_theta_b": (1 - cosine) / b.threshold,
@@ -132,6 +143,11 @@ def _ids(values: np.ndarray) -> pa.Array:
 def _take(values: np.ndarray, ids: np.ndarray, missing: float = -1) -> np.ndarray:
     """The values at the given ids, and `missing` where the id is negative."""
     return np.where(ids >= 0, values[np.maximum(ids, 0)], missing)
+
+
+def _texts(texts: Sequence[str], ids: np.ndarray) -> pa.Array:
+    """The text of each region; null where the id is negative."""
+    return pa.array([texts[k] if k >= 0 else None for k in ids.tolist()], pa.string())
 
 
 def _lens(dictionary: Dictionary, regions: np.ndarray) -> pa.Array:
@@ -180,7 +196,8 @@ def report(
         f"<p>{escape(method(match))}</p><p>{escape(result_sentence(match, counted, nulls))}</p>"
         f"{_verdict_table(counted, nulls)}"
         f"<h2>Distances</h2>{_distance_table(match, nulls)}"
-        "<h2>Pairs</h2><table><tr><th>verdict<th class=n>A<th>lens<th class=n>B<th>lens"
+        "<h2>Pairs</h2><table><tr><th>verdict<th class=n>A<th>name<th>lens"
+        "<th class=n>B<th>name<th>lens"
         "<th class=n>cosine<th class=n>distance, θ of A<th class=n>distance, θ of B</tr>"
         f"{shown}</table>{cut}</html>\n"
     )
@@ -301,14 +318,19 @@ def _report_row(row: dict[str, Any]) -> str:
     def tokens(lens: list[str] | None) -> str:
         return " ".join(f"<code>{escape(label(token))}</code>" for token in (lens or [])[:4])
 
+    def called(name: str | None) -> str:
+        return escape(plain(name or "–"))
+
     def number(value: Any, form: str) -> str:
         return "–" if value is None or np.isnan(value) else format(value, form)
 
     verdict = row["verdict_a"] or row["verdict_b"]
     return (
         f"<tr><td>{escape(verdict)}"
-        f"<td class=n>{number(row['region_a'], 'd')}<td>{tokens(row['lens_a'])}"
-        f"<td class=n>{number(row['region_b'], 'd')}<td>{tokens(row['lens_b'])}"
+        f"<td class=n>{number(row['region_a'], 'd')}<td>{called(row['name_a'])}"
+        f"<td>{tokens(row['lens_a'])}"
+        f"<td class=n>{number(row['region_b'], 'd')}<td>{called(row['name_b'])}"
+        f"<td>{tokens(row['lens_b'])}"
         f"<td class=n>{number(row['cosine'], '.3f')}"
         f"<td class=n>{number(row['distance_in_theta_a'], '.2f')}"
         f"<td class=n>{number(row['distance_in_theta_b'], '.2f')}</tr>"

@@ -14,6 +14,7 @@ from functools import partial
 from ep.method.dictionary import Basis, Dictionary
 from ep.studies import between as study
 from ep.studies.between import Between, Counterpart, Path
+from ep.studies.names import name
 from ep.views import excerpts
 from ep.views.palette import region_color
 
@@ -29,19 +30,19 @@ MISSED, SAME, MEANT, APART = "miss", "same", "between", "apart"
 class Card:
     """One region of the figure.
 
+    name: its whole name.
     tokens: its first lens tokens on the basis.
     color: "#rrggbb".
     members: number of members.
     excerpts: its nearest excerpts as rows.
-    label: its label, shown in place of tokens where the file has none; empty without a label.
     """
 
     region: int
+    name: str
     tokens: tuple[str, ...]
     color: str
     members: int
     excerpts: tuple[excerpts.Row, ...]
-    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,15 @@ Maker = Callable[[int], Card]
 
 
 def card(dictionary: Dictionary, region: int, basis: Basis) -> Card:
-    """The card of one region, with its lens on the given basis and its nearest excerpts."""
+    """The card of one region, with its lens on the given basis and its nearest excerpts.
+
+    Its name is the one by the file alone; code that knows labels of people replaces it.
+    """
     near = [excerpts.aligned(e) for e in dictionary.excerpts(region) if e.band == "near"][:EXCERPTS]
     lens = dictionary.lens(region, f"{basis}_up") or dictionary.lens(region)
     return Card(
         region=region,
+        name=name(dictionary, region),
         tokens=tuple(score.token for score in lens[:TOKENS]),
         color=region_color(dictionary, region),
         members=int(dictionary.members[region]),

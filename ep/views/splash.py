@@ -18,8 +18,9 @@ import numpy as np
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.shapes import Float64, Int64
+from ep.studies.names import name, names, one_line, short
 from ep.text import plain, segments
-from ep.views import excerpts, layouts, palette, sphere, standalone, tables
+from ep.views import excerpts, layouts, palette, sphere, standalone
 from ep.views.excerpts import Row
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def html(
     picture = (
         _no_picture()
         if cells is None or turned is None
-        else _picture(dictionary, chosen, cells, turned)
+        else _picture(dictionary, chosen, cells, turned, names(dictionary, labels=labels))
     )
     cards = "".join(_card(dictionary, k, n + 1, labels) for n, k in enumerate(chosen))
     title = _title(dictionary)
@@ -107,7 +108,8 @@ def choose(
     by_size = np.argsort(-count, kind="stable")
     is_front = np.ones(size, bool) if front is None else front
     large = by_size[is_front[by_size]][: max(48, size // 30)]
-    named = np.array([k for k in large.tolist() if _is_word(tables.name(dictionary, k))], np.int64)
+    called = zip(large.tolist(), names(dictionary, large), strict=True)
+    named = np.array([k for k, text in called if _is_word(short(text).split()[0])], np.int64)
     chosen = [region]
     for pool in (np.asarray(brushed, np.int64), named, by_size):
         _spread(dictionary, chosen, pool)
@@ -173,8 +175,12 @@ def _picture(
     chosen: Sequence[int],
     cells: sphere.Cells,
     turned: Float64[np.ndarray, "K 3"],
+    called: Sequence[str],
 ) -> str:
-    """The sphere as SVG, with the chosen regions ringed and numbered, and with names."""
+    """The sphere as SVG, with the chosen regions ringed and numbered, and with names.
+
+    called: (K,) the names of all regions.
+    """
     vertices = cells.vertices @ _rotation(cells.centers[chosen[0]].astype(np.float64)).T
     colors = palette.map_colors(dictionary)
     starts = np.concatenate([[0], np.cumsum(cells.counts.astype(np.int64))])
@@ -192,7 +198,7 @@ def _picture(
     )
     marks, taken = _marks(chosen, turned)
     ranking = np.argsort(-(dictionary.members**0.35 * cells.areas), kind="stable")
-    names = _names(dictionary, ranking, turned, taken)
+    written = _names(called, ranking, turned, taken)
     return (
         f'<svg viewBox="-{SIZE / 2:.0f} -{SIZE / 2:.0f} {SIZE:.0f} {SIZE:.0f}" role="img" '
         'aria-label="Regions as cells on a sphere"><defs>'
@@ -204,7 +210,7 @@ def _picture(
         '<stop offset="1" stop-color="#fff" stop-opacity=".62"/></radialGradient></defs>'
         f'<g class="cells">{polygons}</g><circle r="{_RADIUS:.0f}" fill="url(#light)"/>'
         f'<circle r="{_RADIUS:.0f}" fill="url(#limb)"/>'
-        f'{rings}<g class="names">{names}</g>{marks}</svg>'
+        f'{rings}<g class="names">{written}</g>{marks}</svg>'
     )
 
 
@@ -262,20 +268,21 @@ def _marks(
 
 
 def _names(
-    dictionary: Dictionary,
+    called: Sequence[str],
     ranking: np.ndarray,
     turned: np.ndarray,
     taken: list[tuple[float, float, float, float]],
 ) -> str:
     """The names of the largest cells in front as SVG, without overlaps and without repeats.
 
+    called: (K,) the names of all regions.
     ranking: ids of all regions, the most prominent first.
     taken: boxes that names must avoid; the names' own boxes are appended.
     """
     out: list[str] = []
     written: set[str] = set()
     for k in ranking[turned[ranking, 2] > 0.55].tolist():
-        text = tables.map_name(tables.name(dictionary, k))[:18]
+        text = short(called[k])
         if text in written or len(out) >= NAMES_SHOWN:
             continue
         x, y = float(turned[k, 0]) * _RADIUS, -float(turned[k, 1]) * _RADIUS
@@ -313,8 +320,7 @@ def _card(dictionary: Dictionary, region: int, number: int, labels: Labels | Non
     """The card of one region. number: the one that marks it on the sphere."""
     lens = [token for token, _ in dictionary.lens(region)[:LENS_SHOWN]]
     tokens = lens or [token for token, _ in dictionary.region(region).tokens[:LENS_SHOWN]]
-    stored = labels.stored(region) if labels is not None else ()
-    label = _text(stored[0].text) if stored else ""
+    called = _text(one_line(name(dictionary, region, labels)))
     count = f"N = {dictionary.members[region]:,}" if dictionary.members_column else ""
     near = excerpts.by_band(dictionary.excerpts(region)).get("near", ())
     rows = "".join(_excerpt(excerpts.aligned(e)) for e in near[:EXCERPTS_SHOWN])
@@ -322,7 +328,7 @@ def _card(dictionary: Dictionary, region: int, number: int, labels: Labels | Non
     return (
         f'<article class="card" style="--c:{color}"><h2><i>{number}</i>Region {region}'
         f"<small>{count}</small></h2>"
-        + (f'<p class="label">{label}</p>' if label else "")
+        + f'<p class="label">{called}</p>'
         + f'<p class="chips">{chips}</p>{rows}</article>\n'
     )
 

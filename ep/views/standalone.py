@@ -88,7 +88,7 @@ def html(
         "link": None,
         "partners": None,
         "height": None,
-        "names": {str(k): text for k, text in (names or {}).items()},
+        "names": blob.named(names),
         "note": blob.note(dictionary, layout) if note is None else note,
         "file": file_name(dictionary, layout, coloring),
         "title": title(dictionary),

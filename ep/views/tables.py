@@ -15,14 +15,12 @@ import numpy as np
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.storage.labels import Labels
-from ep.studies.grouping import AROUND, of_groups
-from ep.studies.naming import WORDED
+from ep.studies.grouping import AROUND, FOLLOWS, NO_REGION, of_groups
+from ep.studies.names import LONGEST_CELL, names, short
 from ep.text import label
 
 LENS_SHOWN = 4
 """Lens tokens of a region in a table."""
-LONGEST_BRIEF = 22
-"""Characters of a shortened label."""
 NAMELESS = "▯"
 """Stands for an empty token on the map."""
 
@@ -50,24 +48,13 @@ def lens_tokens(
     return [[label(dictionary.piece(token)) for token in row if token >= 0] for row in rows]
 
 
-def name(dictionary: Dictionary, region: int) -> str:
-    """The text of the token that names a region; empty if the file has neither lens nor tokens."""
-    for column in ("lens_exemplar_up_ids", "token_ids"):
-        if column in dictionary and (token := int(dictionary.row(column, region)[0])) >= 0:
-            return dictionary.piece(token)
-    return ""
-
-
-def brief(text: str) -> str:
-    """A label shortened to stand in for a token, where a region has none.
-
-    text: the label; the introduction `WORDED` of automatic labels is left out.
-
-    Spaces become en spaces, because an ordinary space in a token would be shown as a visible mark.
-    """
-    words = " ".join(text.removeprefix(WORDED).split())
-    short = words if len(words) <= LONGEST_BRIEF else f"{words[: LONGEST_BRIEF - 1].rstrip()}…"
-    return short.replace(" ", "\N{EN SPACE}")
+def cells(
+    dictionary: Dictionary,
+    regions: Sequence[int] | np.ndarray | None = None,
+    labels: Labels | None = None,
+) -> list[str]:
+    """The names of regions, of all by default, in the form for a table's cells."""
+    return [short(text, LONGEST_CELL) for text in names(dictionary, regions, labels)]
 
 
 def model_name(info: Mapping[str, Any], otherwise: str = "unknown model") -> str:
@@ -87,22 +74,28 @@ def map_name(token: str) -> str:
 def group_names(dictionary: Dictionary, n: int = 2) -> list[str]:
     """The neighbourhoods' names, made of their first n tokens; ["regions"] if the file has none.
 
-    Names that the file does not store are computed, see `ep.studies.grouping`.
+    Groups that would have one name have more of their tokens in it, or their number.
     """
-    stored = dictionary.info.get("group_names") or []
+    groups = of_groups(dictionary)
     if "neighbourhood" not in dictionary:
         return ["regions"]
-    count = int(dictionary.column("neighbourhood").max()) + 1 if len(dictionary) else 0
-    tokens = [list(stored[i])[:n] if i < len(stored) else [] for i in range(count)]
-    if not all(tokens):
-        computed = of_groups(dictionary)
-        tokens = [group or list(computed[i])[:n] for i, group in enumerate(tokens)]
-    return [" · ".join(_plain_name(str(t)) for t in group) for group in tokens]
+    names = [_group_name(group, n) for group in groups]
+    names = [
+        _group_name(group, len(group)) if names.count(name) > 1 else name
+        for name, group in zip(names, groups, strict=True)
+    ]
+    return [
+        f"{name} ({g})" if names.count(name) > 1 and name != NO_REGION else name
+        for g, name in enumerate(names)
+    ]
 
 
-def _plain_name(token: str) -> str:
-    """A token as on the map; a computed name that is not a token is left as it is."""
-    return token if token.startswith(AROUND) else map_name(token)
+def _group_name(parts: Sequence[str], n: int) -> str:
+    """A group's name of its first n tokens and of the one that follows, on one line."""
+    tokens = [part for part in parts if not part.startswith(FOLLOWS)][:n]
+    follows = [part.removeprefix(FOLLOWS) for part in parts if part.startswith(FOLLOWS)]
+    text = " / ".join(token if token.startswith(AROUND) else map_name(token) for token in tokens)
+    return " ".join([text, *(FOLLOWS + map_name(token) for token in follows)])
 
 
 def opening_region(dictionary: Dictionary) -> int:
@@ -120,9 +113,17 @@ def opening_region(dictionary: Dictionary) -> int:
             score = score + weight * np.minimum(values, 1)
     best = np.argsort(-score, kind="stable")[:64].tolist()
     return next(
-        (k for k in best if len(word := name(dictionary, k).strip()) > 3 and word.isalpha()),
+        (k for k in best if len(word := _token(dictionary, k).strip()) > 3 and word.isalpha()),
         best[0],
     )
+
+
+def _token(dictionary: Dictionary, region: int) -> str:
+    """The members' most frequent token, or else the first lens token; empty without both."""
+    for column in ("token_ids", "lens_exemplar_up_ids"):
+        if column in dictionary and (token := int(dictionary.row(column, region)[0])) >= 0:
+            return dictionary.piece(token)
+    return ""
 
 
 def columns(
@@ -131,8 +132,7 @@ def columns(
     """Columns by name for a table of the given regions, in their order.
 
     region: int ids.
-    label, label_source: the best label of each region and its source, empty without one; only with
-        `labels`.
+    name: the name of each region, as in `ep.studies.names`; `labels` adds those of people.
     lens: lists of token texts.
     members, arrival: int counts of Voronoi and arrival members.
     coherence: in [0, 1].
@@ -141,11 +141,7 @@ def columns(
     Columns whose arrays the file does not have are left out.
     """
     regions = np.asarray(regions, np.int64)
-    table: dict[str, Any] = {"region": regions}
-    if labels is not None:
-        texts, sources = labels.texts(), labels.sources()
-        table["label"] = [texts.get(k, "") for k in regions.tolist()]
-        table["label_source"] = [sources.get(k, "") for k in regions.tolist()]
+    table: dict[str, Any] = {"region": regions, "name": cells(dictionary, regions, labels)}
     table["lens"] = lens_tokens(dictionary, regions)
     for shown, stored in (
         ("members", "count_voronoi"),

@@ -17,8 +17,8 @@ NO_TOKENS = (
 )
 
 
-def card(dictionary: Dictionary, region: int, label: str = "") -> None:
-    """Draw the card of a region. label: its best label, or an empty text."""
+def card(dictionary: Dictionary, region: int, name: str) -> None:
+    """Draw the card of a region. name: its whole name; empty where it is only a number."""
     color = palette.region_color(dictionary, region)
     group = tables.group_names(dictionary)[palette.group_of(dictionary, region)]
     lens = [token for token, _ in dictionary.lens(region)[:LENS_SHOWN]]
@@ -39,8 +39,9 @@ def card(dictionary: Dictionary, region: int, label: str = "") -> None:
         st.html(
             '<div class="ep-split"><div class="ep-clip"><span class="ep-sw" '
             f'style="--c:{color}"></span>'
-            f'<b class="ep-card-name">Region {region}</b> <span class="ep-k">&nbsp;'
-            f"{tokens.escape(label or group)}</span></div>"
+            f'<b class="ep-card-name" title="{tokens.escape(name)}">Region {region}</b> '
+            f'<span class="ep-k">&nbsp;'
+            f"{tokens.escape(name or group)}</span></div>"
             f'<span class="ep-k" style="white-space:nowrap">{about}</span></div>'
             + chips
             + '<div class="ep-gap"></div>'

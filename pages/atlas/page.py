@@ -15,13 +15,13 @@ from ep.method.dictionary import Dictionary
 from ep.storage.interop import packed
 from ep.storage.labels import Labels
 from ep.studies.naming import is_numbered
-from ep.views import full, snippets, splash, standalone, tables
+from ep.views import full, snippets, splash, standalone
 from pages.atlas import drawing, memory, route, search, tools, umap
 from pages.atlas.card import card
 from pages.atlas.route import Route
 from pages.atlas.settings import Settings
 from pages.atlas.table import table
-from pages.shared import frame, labelling, maps, messages, sharing, state
+from pages.shared import frame, labelling, loading, maps, messages, sharing, state
 
 NOTHING_OPEN = "Every region of a dictionary as a cell on one sphere."
 TWO_HIGH = 500
@@ -76,11 +76,11 @@ def _body(map_results: list[maps.AvailableMap | str], prompt_route: Route) -> No
     if len(map_results) > 1:
         below = st.columns(2, gap="medium")
         with below[0]:
-            _card(dictionary, opened.region, labels)
+            _card(opened.key, dictionary, opened.region)
         rows = below[1].container(height=330, border=False, gap="small")
     else:
         with right, st.container(height="stretch", gap="small"):
-            _card(dictionary, opened.region, labels)  # first, so that a click shows it soonest
+            _card(opened.key, dictionary, opened.region)  # first, so that a click shows it soonest
             rows = st.container(height="stretch", gap="small")
     frame.show_selected()
     with left:
@@ -110,13 +110,10 @@ def _draw(
         drawing.draw(map_result, place, key, dictionary, labels, prompt_route, height)
 
 
-def _card(dictionary: Dictionary, region: int, labels: Labels) -> None:
-    """Draw the card of the selected region with its best label."""
-    stored = labels.stored(region)
-    label = stored[0].text if stored else ""
-    if not stored and tables.token_ids(dictionary) is None:
-        label = labels.automatic(region)
-    card(dictionary, region, "" if is_numbered(label) else label)
+def _card(key: str, dictionary: Dictionary, region: int) -> None:
+    """Draw the card of the selected region with its name."""
+    name = loading.whole_name(key, region)
+    card(dictionary, region, "" if is_numbered(name) else name)
 
 
 # -- export ----------------------------------------------------------------------------------------

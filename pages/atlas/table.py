@@ -11,7 +11,7 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.storage import edits
 from ep.storage.labels import Labels
-from ep.studies.naming import WORDED, is_numbered
+from ep.studies.naming import is_numbered
 from ep.views import palette, tables
 from ep.views.search import Hits
 from pages.atlas import memory, search
@@ -22,7 +22,7 @@ from pages.shared.lists import lists_panel
 from pages.shared.searchbox import searchbox
 
 LEFT_OUT = ("arrival", "mean_distance")
-"""Columns omitted to make room for labels beside lens tokens; the Region page and the exports have
+"""Columns omitted to make room for names beside lens tokens; the Region page and the exports have
 them.
 """
 MOST_ROWS = 10_000
@@ -32,8 +32,10 @@ brush and exports use all regions.
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
     "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
-    "label": st.column_config.TextColumn(
-        "Label", width=100, help="By hand, by a model, or published with the file"
+    "name": st.column_config.TextColumn(
+        "Name",
+        width=120,
+        help="A label by hand or by a model, else what sets its members' tokens apart",
     ),
     "lens": st.column_config.ListColumn("Lens tokens", width=118),
     "members": st.column_config.NumberColumn(
@@ -69,8 +71,8 @@ _COLUMNS: dict[str, Any] = {
 }
 
 
-_WIDE_LABEL = st.column_config.TextColumn(
-    "Label", width=200, help="Of people, a model or the author; else words its excerpts share"
+_WIDE_NAME = st.column_config.TextColumn(
+    "Name", width=200, help="A label of people, a model or the author; else words of its texts"
 )
 
 
@@ -97,9 +99,7 @@ def table(key: str, dictionary: Dictionary, labels: Labels) -> np.ndarray:
         on_select=_on_select,
         selection_mode="single-cell",
         key=memory.table_key(),
-        column_config=_COLUMNS
-        if "lens" in rows.column_names
-        else _COLUMNS | {"label": _WIDE_LABEL},
+        column_config=_COLUMNS if "lens" in rows.column_names else _COLUMNS | {"name": _WIDE_NAME},
         placeholder="–",
     )
     if len(ids) > MOST_ROWS:
@@ -260,12 +260,11 @@ def _all_rows(fingerprint: str, revision: int, _key: str, _labels: Labels) -> pa
     dictionary = loading.dictionary(_key)
     colors = palette.region_colors(dictionary)
     icons = {color: tokens.hexagon(color) for color in set(colors)}
-    columns = tables.columns(dictionary, np.arange(len(dictionary)))
+    columns = tables.columns(dictionary, np.arange(len(dictionary)), _labels)
     has_tokens = tables.token_ids(dictionary) is not None
-    texts = _labels.texts(automatic=not has_tokens).items()
-    names = {k: text.removeprefix(WORDED) for k, text in texts if not is_numbered(text)}
-    label = {"label": [names.get(k) for k in range(len(dictionary))]} if names else {}
-    for name in LEFT_OUT if has_tokens and names else () if has_tokens else ("lens",):
+    columns["name"] = [None if is_numbered(text) else text for text in columns["name"]]
+    for name in LEFT_OUT if has_tokens else ("lens",):
         columns.pop(name, None)
-    icon = [icons[color] for color in colors]
-    return pa.table({"color": icon, "region": columns.pop("region")} | label | columns)
+    if not any(columns["name"]):
+        del columns["name"]
+    return pa.table({"color": [icons[color] for color in colors]} | columns)

@@ -15,7 +15,7 @@ from ep.views import behaviour as plain
 from ep.views import palette
 from ep.views.behaviour import Plain
 from pages.behaviour.runs import Run
-from pages.shared import maps, messages, state, tokens
+from pages.shared import loading, maps, messages, state, tokens
 
 MAP, TABLE = "behaviour_map", "behaviour_table"
 MAP_HEIGHT = 376
@@ -26,7 +26,8 @@ _COLUMNS: dict[str, Any] = {
         "#", width=28, help="Candidates: 5 prompts or more, 30 % of them behave so"
     ),
     "region": st.column_config.NumberColumn("Region", width=52, format="%d"),
-    "lens": st.column_config.ListColumn("Lens tokens", width=104),
+    "name": st.column_config.TextColumn("Name", width=120),
+    "lens": st.column_config.ListColumn("Lens tokens", width=88),
     "n": st.column_config.NumberColumn(
         "Prompts", width=52, help="Prompts whose last token falls in this region"
     ),
@@ -131,6 +132,7 @@ def table_rows(regions: list[Plain], dictionary: Dictionary) -> dict[str, list[A
         "color": [tokens.hexagon(color) for color in colors],
         "rank": [number if one["candidate"] else None for number, one in enumerate(ordered, 1)],
         "region": [one["region"] for one in ordered],
+        "name": loading.cells(dictionary, [one["region"] for one in ordered]),
         "lens": [one["lens"] for one in ordered],
         "n": [rate.n for rate in rates],
         "rate": [rate.value for rate in rates],

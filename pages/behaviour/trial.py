@@ -13,7 +13,7 @@ from ep.views.behaviour import Plain
 from pages.behaviour import durations, work
 from pages.behaviour.runs import Plan, Run
 from pages.behaviour.settings import Settings
-from pages.shared import messages, state, tokens
+from pages.shared import loading, messages, state, tokens
 
 MOST_PROMPTS = 40
 """Prompts that are listed; more are in the export."""
@@ -28,12 +28,12 @@ def arms_card(run: Run) -> None:
         if trial is None or not trial["arms"]:
             _nothing(run)
             return
-        chip = " ".join(_lens(run, trial["region"]))
+        name = loading.whole_name(run.key, trial["region"])
         hits, n = trial["rate"]
         st.html(
             tokens.heading(
                 f"Region {trial['region']} taken out, on held-out prompts",
-                f"{chip} · {n:,} prompts, {hits / n:.0%} show it",
+                f"{name} · {n:,} prompts, {hits / n:.0%} show it",
             )
         )
         st.html(markup.arms(trial["arms"]))
@@ -52,10 +52,6 @@ def _nothing(run: Run) -> None:
             "behaviour. "
             "Another layer or percentile may have one."
         )
-
-
-def _lens(run: Run, region: int) -> list[str]:
-    return next((one["lens"] for one in run.choice["regions"] if one["region"] == region), [])
 
 
 def texts_card(run: Run, height: int) -> None:

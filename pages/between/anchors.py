@@ -13,12 +13,15 @@ import streamlit as st
 
 from ep.method.dictionary import Basis, Dictionary
 from ep.studies import between as study
+from ep.studies.names import short
 from ep.views.palette import region_color
 from pages.shared import frame, loading, messages, state, tokens
 from pages.shared.chips import Chip, chips
 from pages.shared.searchbox import searchbox
 
 MATCHES_SHOWN = 16
+LONGEST_OF_TWO = 12
+"""Characters of a name in a chip with two."""
 PAIRS = 5
 MAX_MULTIPLY_ADDS = 2e10
 """The most that may be computed for examples before the page is drawn: about two seconds."""
@@ -37,18 +40,10 @@ def _partner(fingerprint: str, _key: str, region: int, basis: Basis) -> int | No
     return study.partner(loading.dictionary(_key), region, coarser, basis)
 
 
-def name(key: str, dictionary: Dictionary, region: int, basis: Basis) -> str:
-    """Return the first lens token of a region on a basis, or its usual name where there is none."""
-    lens = dictionary.lens(region, f"{basis}_up")
-    if lens:
-        return lens[0].token
-    return loading.region_name(key, region)
-
-
-def row(key: str, dictionary: Dictionary, a: int, b: int, basis: Basis, chosen: bool) -> None:
+def row(key: str, dictionary: Dictionary, a: int, b: int, chosen: bool) -> None:
     """Draw the row with both anchors. chosen: whether B is in the selection."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        _anchor("A", key, dictionary, a, basis)
+        _anchor("A", key, dictionary, a)
         st.button(
             "",
             icon=":material/swap_horiz:",
@@ -57,7 +52,7 @@ def row(key: str, dictionary: Dictionary, a: int, b: int, basis: Basis, chosen: 
             on_click=_set_anchors,
             args=(b, a),
         )
-        _anchor("B", key, dictionary, b, basis)
+        _anchor("B", key, dictionary, b)
         if not chosen:
             coarser = next(iter(loading.ladder(key))) != key
             reason = (
@@ -72,11 +67,13 @@ def _set_anchors(a: int, b: int) -> None:
     state.update_selection(region=a, second=b)
 
 
-def _anchor(letter: str, key: str, dictionary: Dictionary, region: int, basis: Basis) -> None:
+def _anchor(letter: str, key: str, dictionary: Dictionary, region: int) -> None:
     """Draw one anchor, with a popover that replaces it. letter: "A" or "B"."""
     color = region_color(dictionary, region)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
-        chip = tokens.chip(name(key, dictionary, region, basis), color, 0.4)
+        chip = tokens.chip(
+            loading.region_name(key, region), color, 0.4, loading.whole_name(key, region)
+        )
         st.html(f'<div class="ep-row"><b>{letter}</b>{chip}</div>', width="content")
         with st.popover(
             f"{region}",
@@ -84,11 +81,11 @@ def _anchor(letter: str, key: str, dictionary: Dictionary, region: int, basis: B
             help=f"Choose another region as {letter}",
             width="content",
         ):
-            _search(letter, key, dictionary, basis)
+            _search(letter, key, dictionary)
 
 
 @frame.fragment
-def _search(letter: str, key: str, dictionary: Dictionary, basis: Basis) -> None:
+def _search(letter: str, key: str, dictionary: Dictionary) -> None:
     """Draw the search for another region as this anchor."""
     with st.container(width=420):
         text = searchbox(
@@ -106,9 +103,7 @@ def _search(letter: str, key: str, dictionary: Dictionary, basis: Basis) -> None
             messages.quiet("No region holds that: try another word, or an id.")
             return
         items = [
-            Chip(
-                k, name(key, dictionary, k, basis), region_color(dictionary, k), 0.24, before=str(k)
-            )
+            Chip(k, loading.region_name(key, k), region_color(dictionary, k), 0.24, before=str(k))
             for k in matches
         ]
         chips(items, f"anchors_found_{letter}", lambda k: _replace_anchor(letter, k))
@@ -133,7 +128,7 @@ def examples(key: str, dictionary: Dictionary, basis: Basis) -> None:
         items = [
             Chip(
                 i,
-                f"{_short(key, dictionary, a, basis)}–{_short(key, dictionary, b, basis)}",
+                f"{_briefest(key, a)}{loading.EN_SPACE}–{loading.EN_SPACE}{_briefest(key, b)}",
                 region_color(dictionary, a),
                 0.14,
             )
@@ -153,7 +148,7 @@ def alternatives(key: str, dictionary: Dictionary, a: int, basis: Basis) -> None
         messages.quiet(text if regions else "A has too little in common with every other region.")
         chips(
             [
-                Chip(b, name(key, dictionary, b, basis), region_color(dictionary, b), 0.24)
+                Chip(b, loading.region_name(key, b), region_color(dictionary, b), 0.24)
                 for b in regions
             ],
             "anchors_alternatives",
@@ -161,9 +156,9 @@ def alternatives(key: str, dictionary: Dictionary, a: int, basis: Basis) -> None
         )
 
 
-def _short(key: str, dictionary: Dictionary, region: int, basis: Basis) -> str:
-    """Return the shortened name of a region."""
-    return name(key, dictionary, region, basis).strip()[:14] or str(region)
+def _briefest(key: str, region: int) -> str:
+    """Return the beginning of a region's name, for one of two in a chip."""
+    return short(loading.whole_name(key, region), LONGEST_OF_TWO).replace(" ", loading.EN_SPACE)
 
 
 @st.cache_data(show_spinner=False, max_entries=200)

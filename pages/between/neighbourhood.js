@@ -20,11 +20,11 @@ const card = (item, column, name, picked) => {
   const box = make("div", "card");
   box.setAttribute("role", "button");
   box.tabIndex = 0;
-  box.setAttribute("aria-label", `region ${item.region}`);
+  box.setAttribute("aria-label", `region ${item.region}, ${item.name}`);
   box.style.setProperty("--c", item.color);
   if (picked[0] === key && picked[1] === item.region) box.classList.add("on");
   if (name) box.append(make("b", "name", name));
-  item.tokens.slice(0, column.current ? 3 : 1).forEach((parts) => box.append(token(parts)));
+  box.append(make("span", "token", item.name));
   box.item = item;
   box.value = { key, region: item.region };
   return box;
@@ -92,6 +92,7 @@ const show = (pop, box) => {
   const head = make("div", "head");
   head.append(make("b", "", `Region ${item.region}`), make("span", "", item.members));
   const lens = make("div", "lens");
+  if (item.tokens.length) lens.append(make("small", "", "lens"));
   item.tokens.forEach((parts) => lens.append(token(parts)));
   const rows = item.excerpts.map((runs) => {
     const row = make("div", "excerpt");
@@ -100,8 +101,7 @@ const show = (pop, box) => {
   });
   const about = [item.carried, item.excess, item.before && `cos with A ${item.before}, with B ${item.after}`];
   if (!item.excerpts.length) rows.push(make("div", "quiet", "No excerpts in this file."));
-  const label = item.label ? [make("div", "label", item.label)] : [];
-  pop.replaceChildren(head, ...label, lens, ...rows, make("div", "quiet", about.filter(Boolean).join(" · ") || "Click for more."));
+  pop.replaceChildren(head, make("div", "label", item.whole), lens, ...rows, make("div", "quiet", about.filter(Boolean).join(" · ") || "Click for more."));
   pop.style.setProperty("--c", item.color);
   pop.hidden = false;
   const at = box.getBoundingClientRect();

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ep.studies.between import Counterpart
-from ep.text import plain, segments
+from ep.studies.names import one_line, short
+from ep.text import segments
 from ep.views.excerpts import Row
 from ep.views.neighbourhood import Card, Column, Step
 from pages.shared.components import Component
@@ -18,6 +19,8 @@ from pages.shared.components import Component
 _FIGURE = Component.beside(
     __file__, "neighbourhood", '<div class="figure"></div><div class="pop" hidden></div>'
 )
+LONGEST_NAME = 40
+"""Characters of a name on a card, which shows as many as it has room for."""
 LEFT, RIGHT = 44, 56
 """Characters of an excerpt before and after its marked token, in the card shown on hover."""
 
@@ -75,10 +78,11 @@ def _step(step: Step) -> dict[str, Any]:
 def _card(card: Card) -> dict[str, Any]:
     return {
         "region": card.region,
+        "name": short(card.name, LONGEST_NAME),
+        "whole": one_line(card.name),
         "tokens": [_parts(token) for token in card.tokens],
         "color": card.color,
         "members": f"{card.members:,} members",
-        "label": plain(card.label),
         "excerpts": [_row(row) for row in card.excerpts],
     }
 

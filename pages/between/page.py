@@ -14,11 +14,11 @@ import streamlit as st
 
 from ep.method.dictionary import Basis, Dictionary
 from ep.studies import between as study
-from ep.studies.naming import numbered
+from ep.studies.names import short
 from ep.views import neighbourhood as view
 from ep.views import snippets
-from ep.views.palette import region_color
-from ep.views.tables import brief, lens_tokens
+from ep.views.palette import OTHER, region_color
+from ep.views.tables import lens_tokens
 from pages.between import anchors, neighbour_lists, neighbourhood
 from pages.between.neighbour_lists import Lists
 from pages.between.settings import VIEWS, WAYS, Settings, View
@@ -52,7 +52,7 @@ def show() -> None:
             "It takes three regions; this dictionary has fewer: open a finer one.",
         )
         return
-    anchors.row(key, dictionary, a, b, settings.basis, chosen)
+    anchors.row(key, dictionary, a, b, chosen)
     anchors.examples(key, dictionary, settings.basis)
     _controls(settings)
     _figure(key, dictionary, (a, b), settings)
@@ -115,21 +115,14 @@ def _figure(key: str, dictionary: Dictionary, ends: tuple[int, int], settings: S
 
 
 def _card(key: str, basis: Basis, region: int) -> view.Card:
-    """Return the card of a region with its current label, which also replaces missing tokens."""
+    """Return the card of a region with its current name."""
     card = _unlabelled_card(loading.fingerprint(key), key, basis, region)
-    labels = loading.labels(key)
-    stored = labels.stored(region)
-    label = stored[0].text if stored else "" if card.tokens else labels.automatic(region)
-    return (
-        replace(card, label=label)
-        if card.tokens
-        else replace(card, tokens=(brief(label or numbered(region)),))
-    )
+    return replace(card, name=loading.whole_name(key, region))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4000)
 def _unlabelled_card(fingerprint: str, _key: str, basis: Basis, region: int) -> view.Card:
-    """Return a card without its label; labels may change, so the cache does not include them."""
+    """Return a card without the labels of people, which may change and are not in the cache."""
     return view.card(loading.dictionary(_key), region, basis)
 
 
@@ -215,7 +208,10 @@ def _details(
             )
             st.html(
                 f'<div class="ep-row"><b>Region {region}</b>'
-                + "".join(tokens.chip(token, card.color, 0.3) for token in card.tokens)
+                + tokens.chip(
+                    short(card.name).replace(" ", loading.EN_SPACE), card.color, 0.3, card.name
+                )
+                + (f'<span class="ep-k">lens</span>{lens}' if (lens := _lens(card)) else "")
                 + f'<span class="ep-k ep-num">{percentile}{card.members:,} members · cosine '
                 f"{cosines}</span></div>"
             )
@@ -238,6 +234,11 @@ def _details(
             messages.quiet("This file holds no excerpts of this region.")
 
 
+def _lens(card: view.Card) -> str:
+    """Return the lens tokens of a card as small chips of HTML."""
+    return "".join(tokens.chip(token, OTHER, 0.14) for token in card.tokens)
+
+
 def _make_anchor(letter: str, key: str, region: int, other: int) -> None:
     """Make a region of a dictionary A or B, and open that dictionary.
 
@@ -252,13 +253,14 @@ def _make_anchor(letter: str, key: str, region: int, other: int) -> None:
 
 
 def table(dictionary: Dictionary, pair: view.Pair, basis: Basis) -> pa.Table:
-    """Return all regions between the anchors, the closest to both first: region, lens tokens,
-    cosines with A and B, and members.
+    """Return all regions between the anchors, the closest to both first: region, name, lens
+    tokens, cosines with A and B, and members.
     """
     between = study.between(dictionary.basis(basis), pair.a, pair.b)
     return pa.table(
         {
             "region": between.regions,
+            "name": loading.cells(dictionary, between.regions),
             "lens": pa.array(lens_tokens(dictionary, between.regions), pa.list_(pa.string())),
             "cosine_a": 1 - between.from_a,
             "cosine_b": 1 - between.to_b,
@@ -307,7 +309,8 @@ def _columns() -> dict[str, Any]:
     return {
         "group": st.column_config.TextColumn("", width=26),
         "region": number("Region", width=70),
-        "lens": st.column_config.ListColumn("Lens tokens", width=520),
+        "name": st.column_config.TextColumn("Name", width=260),
+        "lens": st.column_config.ListColumn("Lens tokens", width=260),
         "cosine_a": number("cos A", format="%.3f", width=70),
         "cosine_b": number("cos B", format="%.3f", width=70),
         "members": number("Members", width=90),

@@ -1,4 +1,4 @@
-"""What characterizes a region on either side of a comparison: lens tokens, excerpts, positions."""
+"""What a region is on either side of a comparison: name, lens tokens, excerpts, positions."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from ep.method.dictionary import Dictionary
 from ep.method.region import Region
 from ep.views import excerpts, figures
 from ep.views.palette import region_color
-from pages.shared import frame, messages, tokens
+from pages.shared import frame, loading, messages, tokens
 from pages.shared.chart import chart
 
 EXCERPTS, LENS = 5, 6
 
 
 def draw(dictionary: Dictionary, region: Region, tint: str, key: str) -> None:
-    """Draw the lens tokens, the excerpts and the positions of a region, as far as the file has
-    them.
+    """Draw the name, the lens tokens, the excerpts and the positions of a region, as far as
+    the file has them.
 
     tint: colour of the chart of positions.
     key: its widget key.
     """
     color = region_color(dictionary, region.id)
+    name = tokens.escape(loading.cells(dictionary, [region.id])[0])
+    st.html(f'<div class="ep-row"><b>{name}</b></div>')
     lens = region.lens.get("mean_up") or region.lens.get("exemplar_up") or region.tokens
     if lens:
-        st.html(tokens.chips([score.token for score in lens[:LENS]], color))
+        chips = tokens.chips([score.token for score in lens[:LENS]], color)
+        st.html(f'<div class="ep-k">{"Lens tokens" if region.lens else "Tokens"}</div>{chips}')
     rows = [excerpts.aligned(excerpt) for excerpt in region.excerpts[:EXCERPTS]]
     if rows:
         st.html(tokens.aligned(rows, color))

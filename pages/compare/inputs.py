@@ -22,15 +22,17 @@ from ep.views.export import table
 from ep.views.tables import lens_tokens
 from pages.compare import both_models
 from pages.compare.comparison import Comparison
-from pages.shared import messages, sharing, tokens
+from pages.shared import loading, messages, sharing, tokens
 from pages.shared.jobs import Job
 
 MOST_ROWS = 5000
 _COLUMNS = {
     "region_a": st.column_config.NumberColumn("A", width=56, format="%d"),
-    "lens_a": st.column_config.ListColumn("Lens of A", width=170),
+    "name_a": st.column_config.TextColumn("Name of A", width=150),
+    "lens_a": st.column_config.ListColumn("Lens of A", width=120),
     "region_b": st.column_config.NumberColumn("B", width=56, format="%d"),
-    "lens_b": st.column_config.ListColumn("Lens of B", width=170),
+    "name_b": st.column_config.TextColumn("Name of B", width=150),
+    "lens_b": st.column_config.ListColumn("Lens of B", width=120),
     "shared": st.column_config.NumberColumn(
         "Shared", width=70, format="localized", help="Positions in both"
     ),
@@ -212,8 +214,10 @@ def shared_table(a: Dictionary, b: Dictionary, shared: Shared) -> pa.Table:
     return table(
         {
             "region_a": together.a,
+            "name_a": _names(a, together.a),
             "lens_a": _lens(a, together.a),
             "region_b": together.b,
+            "name_b": _names(b, together.b),
             "lens_b": _lens(b, together.b),
             "shared": together.both,
             "share_of_a": together.both / together.of_a[together.a],
@@ -222,6 +226,12 @@ def shared_table(a: Dictionary, b: Dictionary, shared: Shared) -> pa.Table:
             "mutual": together.mutual,
         }
     )
+
+
+def _names(dictionary: Dictionary, regions: np.ndarray) -> pa.Array:
+    """Return the name of each region."""
+    ids, rows = np.unique(regions, return_inverse=True)
+    return pa.array(loading.cells(dictionary, ids), pa.string()).take(pa.array(rows))
 
 
 def _lens(dictionary: Dictionary, regions: np.ndarray) -> pa.Array:

@@ -15,16 +15,18 @@ from ep.views import matching as view
 from pages.compare import selection
 from pages.compare.comparison import Comparison
 from pages.compare.settings import KINDS, Kind, Settings
-from pages.shared import messages, state
+from pages.shared import loading, messages, state
 from pages.shared.controls import setting_choice
 
 _TABLE = "compare_table"
 _COLUMNS: dict[str, Any] = {
     "verdict": st.column_config.TextColumn("Verdict", width=82),
     "region_a": st.column_config.NumberColumn("A", width=52, format="%d"),
-    "lens_a": st.column_config.ListColumn("Lens of A", width=138),
+    "name_a": st.column_config.TextColumn("Name of A", width=124),
+    "lens_a": st.column_config.ListColumn("Lens of A", width=96),
     "region_b": st.column_config.NumberColumn("B", width=52, format="%d"),
-    "lens_b": st.column_config.ListColumn("Lens of B", width=138),
+    "name_b": st.column_config.TextColumn("Name of B", width=124),
+    "lens_b": st.column_config.ListColumn("Lens of B", width=96),
     "cosine": st.column_config.ProgressColumn(
         "Cosine",
         width=86,
@@ -47,7 +49,8 @@ _COLUMNS: dict[str, Any] = {
 
 def draw(comparison: Comparison, match: Match, summary: Summary, nulls: Nulls) -> None:
     """Draw the table and the choice of verdicts above it. Call it inside a fragment."""
-    stamp = f"{comparison.stamp} {summary.levels}"
+    revisions = [loading.labels(key).revision for key in comparison.keys]
+    stamp = f"{comparison.stamp} {summary.levels} {revisions}"
     all_rows = _rows(stamp, comparison.cutoff, *comparison.dictionaries, match, nulls)
     rows = _of_kind(all_rows, state.settings(Settings).kind)
     with st.container(border=True, gap="small"):
@@ -73,9 +76,9 @@ def _rows(
 ) -> pa.Table:
     """Return all rows.
 
-    stamp: identifies the match and the levels of the nulls in the cache.
+    stamp: identifies the match, the levels of the nulls and the labels in the cache.
     """
-    return view.pairs(_a, _b, _match, cutoff, _nulls)
+    return view.pairs(_a, _b, _match, cutoff, _nulls, (loading.cells(_a), loading.cells(_b)))
 
 
 def _of_kind(rows: pa.Table, kind: Kind) -> pa.Table:

@@ -20,7 +20,7 @@ from ep.views.tables import lens_tokens
 from pages.compare.alignment import Alignment, align, mismatched
 from pages.compare.comparison import Comparison
 from pages.compare.settings import Settings
-from pages.shared import frame, messages, state, tokens
+from pages.shared import frame, loading, messages, state, tokens
 from pages.shared.chips import Chip, chips
 
 NOT_PARTNERS, PARTNERS, NO_MATCH = 0.62, 0.12, 0.3
@@ -162,7 +162,10 @@ def _token(letter: str, dictionary: Dictionary, reading: Reading, at: int) -> No
         f"{reading.distance[at]:.2f}{beyond}</span></div>"
     )
     color = region_colors(dictionary, np.array([region]))[0]
-    st.html(tokens.chips(lens_tokens(dictionary, np.array([region]))[0][:6], color))
+    called = loading.cells(dictionary, [region])[0].replace(" ", loading.EN_SPACE)
+    lens = tokens.chips(lens_tokens(dictionary, [region])[0][:6], OTHER, 0.14)
+    name = tokens.chip(called, color, 0.35)
+    st.html(f'<div class="ep-row">{name}<span class="ep-k">lens</span></div>{lens}')
 
 
 def _partner(match: Match, readings: Readings, selected: tuple[int, int]) -> None:
@@ -187,10 +190,12 @@ _COLUMNS = {
     "token": st.column_config.TextColumn("Token", width=110),
     "token_b": st.column_config.TextColumn("Token of B", width=110),
     "a": st.column_config.NumberColumn("A", width=56, format="%d"),
-    "lens_a": st.column_config.ListColumn("Lens of A", width=150),
+    "name_a": st.column_config.TextColumn("Name of A", width=140),
+    "lens_a": st.column_config.ListColumn("Lens of A", width=110),
     "distance_a": st.column_config.NumberColumn("Distance, θ of A", width=92, format="%.2f"),
     "b": st.column_config.NumberColumn("B", width=56, format="%d"),
-    "lens_b": st.column_config.ListColumn("Lens of B", width=150),
+    "name_b": st.column_config.TextColumn("Name of B", width=140),
+    "lens_b": st.column_config.ListColumn("Lens of B", width=110),
     "distance_b": st.column_config.NumberColumn("Distance, θ of B", width=92, format="%.2f"),
     "relation": st.column_config.TextColumn("The two regions", width=128),
 }
@@ -201,8 +206,8 @@ def rows(
 ) -> pa.Table:
     """Return a table with one row per shared place.
 
-    Its columns are the token (of A, and of B where they differ), both regions with their lens
-    tokens, the distances in θ, and the relation.
+    Its columns are the token (of A, and of B where they differ), both regions with their names
+    and lens tokens, the distances in θ, and the relation.
     """
     first, second = readings
     regions_a, regions_b = first.region[alignment.tokens_a], second.region[alignment.tokens_b]
@@ -210,9 +215,11 @@ def rows(
         "token": [label(first.tokens[i]) for i in alignment.tokens_a],
         "token_b": [label(second.tokens[i]) for i in alignment.tokens_b],
         "a": regions_a,
+        "name_a": loading.cells(pair[0], regions_a),
         "lens_a": [row[:LENS] for row in lens_tokens(pair[0], regions_a)],
         "distance_a": first.distance[alignment.tokens_a] / pair[0].threshold,
         "b": regions_b,
+        "name_b": loading.cells(pair[1], regions_b),
         "lens_b": [row[:LENS] for row in lens_tokens(pair[1], regions_b)],
         "distance_b": second.distance[alignment.tokens_b] / pair[1].threshold,
     }

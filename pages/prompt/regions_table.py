@@ -9,7 +9,7 @@ from ep.method.dictionary import Dictionary
 from ep.views import prompt as view
 from ep.views.palette import region_colors
 from ep.views.tables import lens_tokens
-from pages.shared import state, tokens
+from pages.shared import loading, state, tokens
 
 ROW_HEIGHT, MAX_HEIGHT = 28, 296
 """Height of a row, and the largest height of the table, in pixels."""
@@ -29,6 +29,7 @@ def regions_table(dictionary: Dictionary, reading: view.Reading) -> None:
             {
                 "group": "⬢",
                 "region": columns["region"],
+                "name": loading.cells(dictionary, columns["region"]),
                 "lens": lens_tokens(dictionary, columns["region"], 2),
                 "tokens": columns["tokens"],
                 "distance": columns["distance"],
@@ -46,7 +47,8 @@ def regions_table(dictionary: Dictionary, reading: view.Reading) -> None:
             column_config={
                 "group": st.column_config.TextColumn("", width=26),
                 "region": st.column_config.NumberColumn("Region", width=54),
-                "lens": st.column_config.ListColumn("Lens tokens", width=104),
+                "name": st.column_config.TextColumn("Name", width=112),
+                "lens": st.column_config.ListColumn("Lens tokens", width=88),
                 "tokens": st.column_config.NumberColumn(
                     "n", width=28, help="tokens of this text in the region"
                 ),

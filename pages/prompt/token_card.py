@@ -42,7 +42,8 @@ def token_card(
         _nearest(key, dictionary, reading, readout, i)
         lens = [score.token for score in dictionary.lens(region)[:LENS_SHOWN]]
         if lens:
-            st.html(tokens.chips(lens, region_color(dictionary, region), 0.26))
+            chips = tokens.chips(lens, region_color(dictionary, region), 0.26)
+            st.html(f'<div class="ep-k">Lens tokens of region {region}</div>{chips}')
         if st.button(f"Open region {region}", type="primary", key="prompt_open"):
             state.goto("region", region=region)
 

@@ -85,6 +85,7 @@ def _items(key: str, dictionary: Dictionary, region: Region, group: str) -> list
 
 def _chip(key: str, dictionary: Dictionary, region: int, after: str, title: str) -> Chip:
     name = loading.region_name(key, region)
+    title = f"{loading.whole_name(key, region)} · {title}"
     before = "" if is_numbered(name) else str(region)
     color = region_color(dictionary, region)
     return Chip(region, name, color, 0.24, before=before, after=after, title=title)

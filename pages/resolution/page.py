@@ -117,7 +117,7 @@ def _picture(key: str, ladder: Ladder, flow: study.Flow) -> None:
     with st.container(border=True, gap="small"):
         st.html(
             f'<div class="ep-band ep-flush"><b>Where the members of region {flow.region} lie</b>'
-            f"{tokens.chip(name, color, 0.4)}"
+            f"{tokens.chip(name, color, 0.4, loading.whole_name(key, flow.region))}"
             f"<span>height: share of its {flow.members:,} members</span></div>"
         )
         if not flow.members:
@@ -134,7 +134,7 @@ def _picture(key: str, ladder: Ladder, flow: study.Flow) -> None:
             view.picture(
                 flow,
                 list(ladder.values()),
-                lambda level, region: loading.region_name(keys[level], region),
+                lambda level, region: loading.whole_name(keys[level], region),
             ),
             "resolution_flow",
             lambda level, region: state.open_dictionary(keys[level], region),

@@ -223,7 +223,7 @@ def _rung(key: str, dictionary: Dictionary, rung: study.Rung) -> None:
             region_color(dictionary, k),
             0.34,
             before=str(k),
-            title=f"region {k} at p = {rung.percentile:g}: open it",
+            title=f"{loading.whole_name(key, k)} · region {k} at p = {rung.percentile:g}: open it",
             on=not rung.apart,
         )
         for k in dict.fromkeys(regions)

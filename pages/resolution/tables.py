@@ -14,11 +14,11 @@ import streamlit as st
 
 from ep.method.dictionary import Dictionary
 from ep.studies import resolution as study
-from ep.text import label
+from ep.studies.names import short
 from ep.views import flow as view
 from ep.views.palette import OTHER, region_color
-from ep.views.tables import lens_tokens, name
-from pages.shared import state, tokens
+from ep.views.tables import lens_tokens
+from pages.shared import loading, state, tokens
 
 ROW, HIGHEST = 29, 553
 """Height of one row and most height of a table, in pixels."""
@@ -30,6 +30,7 @@ class _ExemplarRow(TypedDict):
     p: float
     group: str
     region: int
+    name: str
     lens: list[str]
     reached: str
     near: list[str]
@@ -42,6 +43,7 @@ class _MemberRow(TypedDict):
     p: float
     group: str
     region: str
+    name: str
     lens: list[str]
     members: str | int
     share: float
@@ -65,7 +67,7 @@ def exemplar_table(ladder: Mapping[str, Dictionary], flow: study.Flow) -> None:
         row = _table(
             "resolution_exemplar",
             rows,
-            _with_lens(rows, "p", "group", "region", "lens", "reached", "near"),
+            _with_lens(rows, "p", "group", "region", "name", "lens", "reached", "near"),
             {
                 **_first_columns(),
                 "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
@@ -84,11 +86,13 @@ def _exemplar_row(dictionary: Dictionary, level: study.Level) -> _ExemplarRow:
     near: list[str] = []
     if "nearest_ids" in dictionary:
         ids = [int(i) for i in dictionary.row("nearest_ids", k)[:3] if i >= 0]
-        near = [f"{i} {label(token)}" if (token := name(dictionary, i)) else str(i) for i in ids]
+        called = loading.cells(dictionary, ids)
+        near = [f"{i} {short(text)}" for i, text in zip(ids, called, strict=True)]
     return {
         "p": level.percentile,
         "group": "⬢",
         "region": k,
+        "name": loading.cells(dictionary, [k])[0],
         "lens": lens_tokens(dictionary, [k], 2)[0],
         "reached": "same" if level.same else f"{level.cosine:.2f}",
         "near": near,
@@ -115,7 +119,7 @@ def members_table(ladder: Mapping[str, Dictionary], flow: study.Flow) -> None:
         row = _table(
             "resolution_members",
             rows,
-            _with_lens(rows, "p", "group", "region", "lens", "members", "share", "total"),
+            _with_lens(rows, "p", "group", "region", "name", "lens", "members", "share", "total"),
             _first_columns() | _member_columns(estimated),
         )
     if row is not None and rows[row]["id"] >= 0:
@@ -131,6 +135,7 @@ def _member_row(
         "p": level.percentile,
         "group": "⬢",
         "region": str(node.region) if is_region else f"+ {node.merged:,}",
+        "name": loading.cells(dictionary, [node.region])[0] if is_region else "",
         "lens": lens_tokens(dictionary, [node.region], 2)[0] if is_region else [],
         "members": amount if estimated else round(node.members),
         "share": 100 * node.share,
@@ -169,6 +174,7 @@ def _first_columns() -> dict[str, Any]:
     return {
         "p": st.column_config.NumberColumn("p", width=32, format="%g"),
         "group": st.column_config.TextColumn("", width=26),
+        "name": st.column_config.TextColumn("Name", width=104),
         "lens": st.column_config.ListColumn("Lens", width=72),
     }
 

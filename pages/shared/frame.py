@@ -228,7 +228,7 @@ def show_selected() -> None:
     # run: the side bar does not wait for it
     chip = ""
     if loading.is_ready(key) and not is_numbered(name := loading.region_name(key, region)):
-        chip = tokens.chip(name, color, 0.35)
+        chip = tokens.chip(name, color, 0.35, loading.whole_name(key, region))
     placeholder.html(
         '<div class="ep-k" style="margin-bottom:.35em">Selected region</div><div class="ep-row">'
         f'{chip}<span class="ep-num ep-fixed">'

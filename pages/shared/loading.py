@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
 from math import log
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 
 from ep.errors import DictionaryFileError, EPError, RequestError
@@ -21,16 +23,21 @@ from ep.method.dictionary import Dictionary
 from ep.storage import Entry, Shelf
 from ep.storage.labels import Labels
 from ep.storage.sidecar import LABELS, beside
+from ep.studies import names
 from ep.studies.naming import automatic, is_named
 from ep.text import segments
+from ep.views import tables
 from ep.views.search import Index
-from ep.views.tables import brief, model_name, name, token_ids
+from ep.views.tables import model_name
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "data" / "demo"
 LIBRARY = ROOT / "data" / "library"
+EN_SPACE = "\N{EN SPACE}"
 RESCAN_S = 5.0
 """How long a listing of the folders is cached."""
+QUICK_TO_NAME = 5000
+"""Regions with tokens that are named in less than a second."""
 PREFERRED_SIZE = 1200
 """Regions of the dictionary that is opened by default: enough for a map that is easy to read."""
 
@@ -241,25 +248,43 @@ def _automatic(fingerprint: str, _key: str) -> list[str]:
 def is_ready(key: str) -> bool:
     """Return whether the names of a dictionary's regions are available without delay.
 
-    The regions of a file without tokens are named from their texts, which takes seconds for 20,000
-    regions; `prepare` does that.
+    A file without stored names has them computed, which takes seconds for 20,000 regions; `prepare`
+    does that.
     """
     opened = dictionary(key)
-    return token_ids(opened) is not None or is_named(opened)
+    is_quick = len(opened) <= QUICK_TO_NAME and "token_ids" in opened
+    return is_quick or is_named(opened)
 
 
 def prepare(key: str) -> None:
     """Name the regions of a dictionary, with a spinner on the page, unless `is_ready`."""
     if not is_ready(key):
         with st.spinner(
-            f"Naming {len(dictionary(key)):,} regions by the words of their texts, once…",
+            f"Naming {len(dictionary(key)):,} regions by what sets their texts apart, once…",
             show_time=True,
         ):
             automatic(dictionary(key))
 
 
 def region_name(key: str, region: int) -> str:
-    """Return a region's name for a chip: the token that names it, or the beginning of its best
-    label where the file has no tokens.
+    """Return the short name of a region, for a chip.
+
+    Its spaces are en spaces, because a chip shows an ordinary space of a token as a visible mark.
     """
-    return name(dictionary(key), region) or brief(labels(key).best(region))
+    return names.short(whole_name(key, region)).replace(" ", EN_SPACE)
+
+
+def whole_name(key: str, region: int) -> str:
+    """Return the name of a region on one line, for a tooltip."""
+    return names.one_line(names.name(dictionary(key), region, labels(key)))
+
+
+def cells(opened: Dictionary, regions: Sequence[int] | np.ndarray | None = None) -> list[str]:
+    """Return the names of regions, of all by default, for the cells of a table."""
+    return tables.cells(opened, regions, labels_of(opened))
+
+
+def labels_of(opened: Dictionary) -> Labels | None:
+    """Return the labels of an open dictionary; None for one that is not on the shelf."""
+    key = next((entry.key for entry in entries() if entry.path == opened.path), None)
+    return None if key is None else labels(key)

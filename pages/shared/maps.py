@@ -166,7 +166,7 @@ def draw(
         "link": link,
         "partners": partner_name,
         "height": height,
-        "names": {str(region): text for region, text in (names or {}).items()},
+        "names": blob.named(names),
     } | blob.legend(coloring)
     listeners: Listeners = {"picked": on_pick, "brushed": on_brush or (lambda regions: None)}
     _VIEW(key, data, listeners)

@@ -16,7 +16,7 @@ from ep.text import label, plain
 from ep.views.palette import OTHER, region_colors
 from ep.views.prompt import STRONGEST, WEAKEST
 from ep.views.steering import abouts, differing
-from ep.views.tables import name
+from pages.shared import loading
 from pages.shared.components import Component
 
 _COLUMNS = Component.beside(__file__, "columns", '<div class="stream"></div>')
@@ -84,7 +84,9 @@ def _column(
     changed = (
         [False] * len(column.tokens) if number == 0 else differing(default.tokens, column.tokens)
     )
-    names = {k: f"region {k} {label(name(dictionary, k))}" for k in set(column.regions)}
+    ids = sorted(set(column.regions))
+    called = zip(ids, loading.cells(dictionary, ids), strict=True)
+    names = {k: f"region {k} {text}" for k, text in called}
     tokens = [
         [plain(token), int(new), _hint(column, i, names)]
         for i, (token, new) in enumerate(zip(column.tokens, changed, strict=True))

@@ -12,9 +12,9 @@ import streamlit as st
 
 from ep.method.dictionary import Dictionary
 from ep.models.interventions import Mode, Scope
+from ep.studies.names import short
 from ep.studies.steering import MOST_REGIONS, Setting
 from ep.views.palette import region_color
-from ep.views.tables import name
 from pages.shared import frame, loading, messages, state, tokens
 from pages.shared.chips import Chip, chips
 from pages.shared.controls import value_widget
@@ -95,7 +95,7 @@ def draw_regions(dictionary: Dictionary, setting: Setting) -> None:
         color = region_color(dictionary, first)
         st.html(
             f'<div class="ep-row"><span class="ep-k">{BEFORE[setting.mode]}</span>'
-            f"{tokens.chip(name(dictionary, first), color, 0.4)}"
+            f"{_chip(dictionary, first, color, 0.4)}"
             f'<span class="ep-num ep-faint">{first}</span></div>',
             width="content",
         )
@@ -108,11 +108,22 @@ def draw_regions(dictionary: Dictionary, setting: Setting) -> None:
             _others(dictionary, setting)
 
 
+def _name(dictionary: Dictionary, region: int) -> str:
+    """Return the short name of a region, for a chip."""
+    return short(loading.cells(dictionary, [region])[0]).replace(" ", loading.EN_SPACE)
+
+
+def _chip(dictionary: Dictionary, region: int, color: str, strength: float) -> str:
+    """Return a region's name as a chip of HTML, with the whole name as tooltip."""
+    title = loading.cells(dictionary, [region])[0]
+    return tokens.chip(_name(dictionary, region), color, strength, title)
+
+
 def _others(dictionary: Dictionary, setting: Setting) -> None:
     items = [
         Chip(
             k,
-            name(dictionary, k),
+            _name(dictionary, k),
             region_color(dictionary, k),
             0.4,
             before="+",
@@ -152,7 +163,7 @@ def _picker(key: str, dictionary: Dictionary) -> None:
         messages.quiet("No region has that.")
         return
     items = [
-        Chip(k, name(dictionary, k), region_color(dictionary, k), 0.35, after=str(k)) for k in ids
+        Chip(k, _name(dictionary, k), region_color(dictionary, k), 0.35, after=str(k)) for k in ids
     ]
     chips(items, "steer_picked", lambda k: _picked(k, add))
 
@@ -213,7 +224,7 @@ def _region_box(dictionary: Dictionary, key: str, name_: str, value: int | None)
     )
     if value is not None:
         color = region_color(dictionary, value)
-        st.html(tokens.chip(name(dictionary, value), color, 0.35), width="content")
+        st.html(_chip(dictionary, value, color, 0.35), width="content")
 
 
 def _typed(size: int, name_: str, text: str) -> None:

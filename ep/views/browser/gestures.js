@@ -209,16 +209,16 @@ Object.assign(View.prototype, {
   },
 
   describe(k, spot) {
-    const { words, tips, members, membersKind, coherence } = this.blob;
+    const { words, tips, tipsKind, members, membersKind, coherence } = this.blob;
     const [swatch, title, facts] = this.tip.children;
     const own = this.colors ? [0, 1, 2].map((i) => this.colors[3 * k + i]) : [0, 0, 0];
     swatch.style.background = `rgb(${own.join()})`;
     const telling = [...tips.subarray(3 * k, 3 * k + 3)].filter((i) => i !== NONE).map((i) => words[i]);
-    const name = this.names[k] === undefined ? [] : [this.names[k]];
-    title.textContent = [k, ...name, ...telling].join("  ");
+    title.textContent = `${k}  ${this.wholeNameOf(k)}`;
     const noun = members[k] === 1 ? "member" : "members";
     const parts = membersKind ? [`${members[k].toLocaleString("en")} ${noun} (${membersKind})`] : [];
     if (Number.isFinite(coherence[k])) parts.push(`coherence ${coherence[k].toFixed(2)}`);
+    if (telling.length) parts.push(`${tipsKind} ${telling.join(" ")}`);
     facts.textContent = parts.join(" · ");
     const tokens = spot && spot.tokens.slice(0, 6).map((i) => `${i + 1} ${this.pathLabels[i] ?? ""}`).join("   ");
     this.find(".tip .way").textContent = tokens ? tokens + (spot.tokens.length > 6 ? " …" : "") : "";

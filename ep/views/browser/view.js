@@ -51,8 +51,9 @@ class View {
     return true;
   }
 
-  // The name of a region on the map: a name that Python sent, or else its token.
-  nameOf = (k) => this.names[k] ?? this.blob.words[this.blob.names[k]];
+  // The name of a region, short for the map and whole for its tip: one that Python sent, or else the file's.
+  nameOf = (k) => this.names[k]?.[0] ?? this.blob.words[this.blob.names[k]];
+  wholeNameOf = (k) => this.names[k]?.[1] ?? this.blob.words[this.blob.wholes[k]];
 
   setColors(blob) {
     if (this.colorBlob === blob) return;
