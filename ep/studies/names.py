@@ -24,7 +24,7 @@ LONGEST_CELL = 60
 """Characters of a name in a table, whose columns show as much as they have room for."""
 LONGEST_LINE = 240
 """Characters of a whole name where it is shown on hover."""
-_JOINED = re.compile(r"(?<=\")( / | → | after |, lens |, in texts with | )(?=\")")
+_JOINED = re.compile(r"(?<=\")( / | → | after | before |, lens |, in texts with | )(?=\")")
 """What stands between the quoted tokens of an automatic label."""
 
 
