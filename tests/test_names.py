@@ -56,6 +56,7 @@ def test_a_published_label_names_where_nobody_has_labelled() -> None:
         ("the moment a refusal begins", "the moment a…"),
         ("two lines\nof a label", "two lines of a…"),
         ("region 1234", "region 1234"),
+        ("music / work / garden", "music / work…"),
     ],
 )
 def test_a_short_name_ends_between_tokens_or_words(whole: str, expected: str) -> None:
@@ -127,3 +128,12 @@ def test_a_built_dictionary_has_the_names_of_its_regions_and_groups(tmp_path: Pa
     dictionary = ep.open(built(tmp_path))
     assert "name_offsets" in dictionary and automatic(dictionary) == compute(dictionary)
     assert dictionary.info["group_names"] == grouping.compute(dictionary)
+
+
+def test_the_demos_files_store_the_names_they_would_get_now() -> None:
+    files = sorted((Path(__file__).parents[1] / "data" / "demo" / "dictionaries").rglob("*.ep.h5"))
+    assert len(files) > 20
+    for path in files:
+        dictionary = ep.open(path)
+        assert is_named(dictionary) and automatic(dictionary) == compute(dictionary), path.name
+        assert dictionary.info["group_names"] == grouping.compute(dictionary), path.name

@@ -61,10 +61,11 @@ def compute(dictionary: Dictionary) -> list[list[str]]:
     names: list[list[str]] = [[] for _ in range(int(group.max()) + 1)]
     if "token_ids" in dictionary:
         names = _by_tokens(dictionary)
-    if not any(names) and (source := _vocabulary(dictionary)) is not None:
+    if not all(names) and (source := _vocabulary(dictionary)) is not None:
         ids, spell = source
         chosen = group_names(group, weight, ids)
-        names = [[spell(token) for token in row if token >= 0] for row in chosen.tolist()]
+        others = [[spell(token) for token in row if token >= 0] for row in chosen.tolist()]
+        names = [name or other for name, other in zip(names, others, strict=True)]
     return names
 
 
@@ -123,8 +124,10 @@ def _clearest(
 ) -> list[list[str]]:
     """Return up to n tokens that each group clearly has more often than the others.
 
-    ids, counts: (K, m) tokens of each region and how often each occurs; −1 for none. words: use
-    whole words only. Tokens that differ in case and surrounding spaces only count as one.
+    ids, counts: (K, m) tokens of each region and how often each occurs; −1 for none.
+    words: use whole words only, and the first one even where none is clear.
+
+    Tokens that differ in case and surrounding spaces only count as one.
     """
     if words:
         spelling = Spelling.of(dictionary, ids)
@@ -134,7 +137,8 @@ def _clearest(
     for row in z:
         texts: dict[str, str] = {}
         for place in np.argsort(-row, kind="stable")[: 4 * n].tolist():
-            if row[place] >= CLEAR:
+            is_last_hope = words and not texts and np.isfinite(row[place])
+            if row[place] >= CLEAR or is_last_hope:
                 piece = dictionary.piece(int(vocabulary[place]))
                 texts.setdefault(piece.strip(" ").lower() or piece, piece)
         names.append(list(texts.values())[:n])

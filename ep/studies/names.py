@@ -24,7 +24,7 @@ LONGEST_CELL = 60
 """Characters of a name in a table, whose columns show as much as they have room for."""
 LONGEST_LINE = 240
 """Characters of a whole name where it is shown on hover."""
-_JOINED = re.compile(r"(?<=\")( / | → | after |, lens |, in texts with | )(?=\")")
+_JOINED = re.compile(r"(?<=\")( / | → | after | before |, lens |, in texts with | )(?=\")")
 """What stands between the quoted tokens of an automatic label."""
 
 
@@ -83,7 +83,7 @@ def short(name: str, longest: int = LONGEST_SHORT) -> str:
     if len(text) > longest:
         return _cut(text, longest)
     for joint, token in zip(parts[1::2], parts[2::2], strict=True):
-        more = text + _JOINTS.get(joint, " / ") + _bare(token)
+        more = text + (joint if joint.strip() else " / ") + _bare(token)
         if len(more) > longest or (len(more) == longest and token is not parts[-1]):
             return text if len(text) == longest else f"{text}…"
         text = more
@@ -93,10 +93,6 @@ def short(name: str, longest: int = LONGEST_SHORT) -> str:
 def one_line(name: str) -> str:
     """Return a whole name as one line, with control characters visible, for a tooltip."""
     return _cut(" ".join(plain(name[: 4 * LONGEST_LINE]).split()), LONGEST_LINE)
-
-
-_JOINTS = {" → ": " → ", " after ": " after ", ", in texts with ": " in ", ", lens ": ", lens "}
-"""How a short name writes what stands between tokens."""
 
 
 def _bare(token: str) -> str:
@@ -110,5 +106,5 @@ def _cut(text: str, longest: int) -> str:
         return text
     head = text[: longest - 1]
     words = head.rpartition(" ")[0]
-    kept = words if not text[longest - 1].isspace() and len(words) > longest // 2 else head
-    return f"{kept.rstrip()}…"
+    kept = words if not text[longest - 1].isspace() and len(words) > longest // 3 else head
+    return f"{kept.rstrip(' /→') or kept}…"

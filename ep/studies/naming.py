@@ -2,13 +2,15 @@
 
 They need no key, model or network. A label says where its tokens come from: `" am" → " sorry"` is a
 token of the region's members and the one that follows it, `"ance" after " bal"` has the one in
-front, `lens " Paris"` is a token that the exemplar promotes, `in texts with " bomb"` has a token of
-the text before, and `texts with "harbour"` a word of texts that are stored without tokens. Where a
-file lacks some of these, the others are used; where it has none, the label is the region's number.
+front, `in texts with " bomb"` has a token of the text before, and so has `" bomb" before "?"`.
+`lens " Paris"` is a token that the exemplar promotes, and `texts with "harbour"` a word of texts
+that are stored without tokens. Where a file lacks some of these, the others are used; where it has
+none, the label is the region's number.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from threading import Lock
 from weakref import WeakKeyDictionary
@@ -21,6 +23,11 @@ from ep.studies.contrasting import HEADS, Slot, Spelling, nearest_of, slot_of, s
 from ep.studies.wording import context, words
 from ep.text import plain, segments, shorten
 
+USUAL_SHARE = 0.1
+"""A label that more than this share of all regions would have says little of each.
+
+It then comes after the words of the text before, as in a dictionary of last tokens.
+"""
 SIDE_SHARE, LEAST_SIDE_SHARE = 0.25, 0.1
 """Smallest share of members that the token that follows must have; the one in front needs twice as
 much. The second share is for regions that would otherwise have the label of another.
@@ -221,8 +228,11 @@ def _with_context(dictionary: Dictionary, names: list[str], quote: _Quotes) -> l
     # whole words say more of a text than pieces, punctuation and the marks of a chat's turns
     slot = slot_of(ids, counts, np.maximum(1, counts.max(axis=1)), nearest)
     clearest = slot.clearest(spelling.is_word[spelling.row(ids)]).tolist()
-    result = []
+    result, frequency = [], Counter(names)
     for name, tokens, is_shared in zip(names, clearest, shared.tolist(), strict=True):
         quoted = " / ".join(quote(token) for token in tokens if token >= 0)
-        result.append(f"{name}, in texts with {quoted}" if is_shared and quoted else name)
+        if is_shared and quoted:
+            is_usual = frequency[name] > USUAL_SHARE * len(names)
+            name = f"{quoted} before {name}" if is_usual else f"{name}, in texts with {quoted}"
+        result.append(name)
     return result

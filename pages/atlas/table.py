@@ -34,10 +34,10 @@ _COLUMNS: dict[str, Any] = {
     "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
     "name": st.column_config.TextColumn(
         "Name",
-        width=120,
+        width=114,
         help="A label by hand or by a model, else what sets its members' tokens apart",
     ),
-    "lens": st.column_config.ListColumn("Lens tokens", width=118),
+    "lens": st.column_config.ListColumn("Lens tokens", width=104),
     "members": st.column_config.NumberColumn(
         "Members",
         width=58,

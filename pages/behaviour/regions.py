@@ -26,8 +26,7 @@ _COLUMNS: dict[str, Any] = {
         "#", width=28, help="Candidates: 5 prompts or more, 30 % of them behave so"
     ),
     "region": st.column_config.NumberColumn("Region", width=52, format="%d"),
-    "name": st.column_config.TextColumn("Name", width=120),
-    "lens": st.column_config.ListColumn("Lens tokens", width=88),
+    "name": st.column_config.TextColumn("Name", width=104),
     "n": st.column_config.NumberColumn(
         "Prompts", width=52, help="Prompts whose last token falls in this region"
     ),
@@ -47,6 +46,7 @@ _COLUMNS: dict[str, Any] = {
     "lift": st.column_config.NumberColumn(
         "Lift", width=40, format="%.2f", help="Its rate over that of all prompts"
     ),
+    "lens": st.column_config.ListColumn("Lens tokens", width=88),
 }
 
 
@@ -133,7 +133,6 @@ def table_rows(regions: list[Plain], dictionary: Dictionary) -> dict[str, list[A
         "rank": [number if one["candidate"] else None for number, one in enumerate(ordered, 1)],
         "region": [one["region"] for one in ordered],
         "name": loading.cells(dictionary, [one["region"] for one in ordered]),
-        "lens": [one["lens"] for one in ordered],
         "n": [rate.n for rate in rates],
         "rate": [rate.value for rate in rates],
         "interval": [
@@ -141,6 +140,7 @@ def table_rows(regions: list[Plain], dictionary: Dictionary) -> dict[str, list[A
         ],
         "share": [100 * one["share"] for one in ordered],
         "lift": [one["lift"] for one in ordered],
+        "lens": [one["lens"] for one in ordered],
     }
 
 

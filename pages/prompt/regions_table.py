@@ -30,9 +30,9 @@ def regions_table(dictionary: Dictionary, reading: view.Reading) -> None:
                 "group": "⬢",
                 "region": columns["region"],
                 "name": loading.cells(dictionary, columns["region"]),
-                "lens": lens_tokens(dictionary, columns["region"], 2),
                 "tokens": columns["tokens"],
                 "distance": columns["distance"],
+                "lens": lens_tokens(dictionary, columns["region"], 2),
             }
         )
         colors = [f"color:{color}" for color in region_colors(dictionary, columns["region"])]
@@ -47,7 +47,7 @@ def regions_table(dictionary: Dictionary, reading: view.Reading) -> None:
             column_config={
                 "group": st.column_config.TextColumn("", width=26),
                 "region": st.column_config.NumberColumn("Region", width=54),
-                "name": st.column_config.TextColumn("Name", width=112),
+                "name": st.column_config.TextColumn("Name", width=104),
                 "lens": st.column_config.ListColumn("Lens tokens", width=88),
                 "tokens": st.column_config.NumberColumn(
                     "n", width=28, help="tokens of this text in the region"

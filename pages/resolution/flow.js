@@ -62,6 +62,10 @@ const ribbons = (links, places, scale) => {
   });
 };
 
+// A name cut between its tokens to at most `most` characters.
+const cut = (name, most) =>
+  name.length <= most ? name : `${name.slice(0, most - 1).replace(/ \/ [^/]*$|[ /→…]+$/, "")}…`;
+
 const drawNode = ({ node, x, y, tall }, room) => {
   const kind = ["node", node.region === null ? "" : "own", node.followed ? "followed" : "", node.quiet ? "quiet" : ""];
   const group = make("g", { class: kind.join(" ").trim() });
@@ -74,7 +78,7 @@ const drawNode = ({ node, x, y, tall }, room) => {
   group.append(make("rect", { x, y, width: BAR, height: tall, rx: 2.5, fill: node.color, class: "bar" }));
   const text = make("text", { x: x + BAR + 5, y: middle + 4 });
   const fits = Math.max(3, Math.floor((room - BAR - 20 - 6.6 * String(node.region).length) / 6.7));
-  const name = node.quiet || node.name.length <= fits ? node.name : node.name.slice(0, fits - 1) + "…";
+  const name = node.quiet ? node.name : cut(node.name, fits);
   const long = 10 + 6.7 * (name.length + (node.region === null ? 0 : String(node.region).length + 1));
   // an invisible area of a fixed height, so that thin bars can be clicked too
   group.append(make("rect", { x, y: middle - 8, width: BAR + long, height: 16, class: "hit" }));

@@ -17,7 +17,6 @@ from ep.studies import resolution as study
 from ep.studies.names import short
 from ep.views import flow as view
 from ep.views.palette import OTHER, region_color
-from ep.views.tables import lens_tokens
 from pages.shared import loading, state, tokens
 
 ROW, HIGHEST = 29, 553
@@ -31,7 +30,6 @@ class _ExemplarRow(TypedDict):
     group: str
     region: int
     name: str
-    lens: list[str]
     reached: str
     near: list[str]
     color: str
@@ -44,7 +42,6 @@ class _MemberRow(TypedDict):
     group: str
     region: str
     name: str
-    lens: list[str]
     members: str | int
     share: float
     total: int
@@ -67,14 +64,14 @@ def exemplar_table(ladder: Mapping[str, Dictionary], flow: study.Flow) -> None:
         row = _table(
             "resolution_exemplar",
             rows,
-            _with_lens(rows, "p", "group", "region", "name", "lens", "reached", "near"),
+            ["p", "group", "region", "name", "reached", "near"],
             {
                 **_first_columns(),
                 "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
                 "reached": st.column_config.TextColumn(
                     "Cosine", width=48, help="with the followed exemplar"
                 ),
-                "near": st.column_config.ListColumn("Nearest regions", width=112),
+                "near": st.column_config.ListColumn("Nearest regions", width=104),
             },
         )
     if row is not None:
@@ -93,7 +90,6 @@ def _exemplar_row(dictionary: Dictionary, level: study.Level) -> _ExemplarRow:
         "group": "⬢",
         "region": k,
         "name": loading.cells(dictionary, [k])[0],
-        "lens": lens_tokens(dictionary, [k], 2)[0],
         "reached": "same" if level.same else f"{level.cosine:.2f}",
         "near": near,
         "color": region_color(dictionary, k),
@@ -119,7 +115,7 @@ def members_table(ladder: Mapping[str, Dictionary], flow: study.Flow) -> None:
         row = _table(
             "resolution_members",
             rows,
-            _with_lens(rows, "p", "group", "region", "name", "lens", "members", "share", "total"),
+            ["p", "group", "region", "name", "members", "share", "total"],
             _first_columns() | _member_columns(estimated),
         )
     if row is not None and rows[row]["id"] >= 0:
@@ -136,7 +132,6 @@ def _member_row(
         "group": "⬢",
         "region": str(node.region) if is_region else f"+ {node.merged:,}",
         "name": loading.cells(dictionary, [node.region])[0] if is_region else "",
-        "lens": lens_tokens(dictionary, [node.region], 2)[0] if is_region else [],
         "members": amount if estimated else round(node.members),
         "share": 100 * node.share,
         "total": node.total,
@@ -153,14 +148,14 @@ def _member_columns(estimated: bool) -> dict[str, Any]:
         else partial(st.column_config.NumberColumn, format="localized")
     )
     return {
-        "region": st.column_config.TextColumn("Region", width=52),
+        "region": st.column_config.TextColumn("Region", width=46),
         "members": members_column("Here", width=44, help="of the followed region's members"),
         "share": st.column_config.ProgressColumn(
-            "Share", width=76, min_value=0, max_value=100, format="%.1f %%", color=OTHER
+            "Share", width=64, min_value=0, max_value=100, format="%.1f %%", color=OTHER
         ),
         "total": st.column_config.NumberColumn(
             "Of",
-            width=46,
+            width=42,
             format="localized",
             help="members of the region itself, wherever they come from",
         ),
@@ -172,16 +167,10 @@ def _member_columns(estimated: bool) -> dict[str, Any]:
 
 def _first_columns() -> dict[str, Any]:
     return {
-        "p": st.column_config.NumberColumn("p", width=32, format="%g"),
-        "group": st.column_config.TextColumn("", width=26),
-        "name": st.column_config.TextColumn("Name", width=104),
-        "lens": st.column_config.ListColumn("Lens", width=72),
+        "p": st.column_config.NumberColumn("p", width=28, format="%g"),
+        "group": st.column_config.TextColumn("", width=24),
+        "name": st.column_config.TextColumn("Name", width=92),
     }
-
-
-def _with_lens(rows: Sequence[_ExemplarRow] | Sequence[_MemberRow], *columns: str) -> list[str]:
-    """Return the columns in order, without lens tokens where no file has them."""
-    return [column for column in columns if column != "lens" or any(row["lens"] for row in rows)]
 
 
 def _table(
