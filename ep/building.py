@@ -37,7 +37,7 @@ from ep.method.geometry import directions
 from ep.method.members import Events
 from ep.method.saturation import StopRule
 from ep.storage import save
-from ep.storage.checkpoint import Checkpoint, prepare_folder
+from ep.storage.checkpoint import WEIGHTS, Checkpoint, prepare_folder
 
 if TYPE_CHECKING:
     from ep.models import Harvest, LanguageModel
@@ -99,7 +99,8 @@ class Job:
         self.model = model
         self.corpus = corpus
         self.corpus_digest = corpus.digest()
-        self.checkpoint = Checkpoint(config.out, config.deciding() | {"corpus": self.corpus_digest})
+        inputs = {"corpus": self.corpus_digest, WEIGHTS: model.fingerprint}
+        self.checkpoint = Checkpoint(config.out, config.deciding() | inputs)
         self.calibrations: dict[int, Calibration] = {}
         self.drafts: dict[Key, Draft] = {}
         self.passages_read = {"stream": 0, "assign": 0}  # in each pass over the corpus

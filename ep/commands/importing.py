@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ep.commands.options import add_command
+from ep.commands.options import add_command, say_other_weights
 from ep.commands.publishing import progress_on_stderr
 
 
@@ -43,7 +43,7 @@ def add(subparsers: Any) -> None:
     complete_parser.add_argument(
         "--model",
         default=None,
-        help="Hub name or folder of the model (default: as stated in the file)",
+        help="Hub name, folder or .gguf file of the model (default: as stated in the file)",
     )
 
 
@@ -68,6 +68,7 @@ def complete(arguments: argparse.Namespace) -> None:
 
     dictionary = storage.open(arguments.file)
     model = models.load(arguments.model or models.model_of(dictionary))
+    say_other_weights(model, dictionary)
     with progress_on_stderr() as progress:
         path = complete(arguments.file, model, progress)
     check = storage.open(path).info.get("completed") or {}

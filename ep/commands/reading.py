@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from ep.commands.options import add_command
+from ep.commands.options import add_command, say_other_weights
 from ep.errors import InputError
 
 
@@ -55,7 +55,7 @@ def add(subparsers: Any) -> None:
     assign_parser.add_argument(
         "--model",
         default=None,
-        help="Hub name or folder of the model (default: as stated in the file)",
+        help="Hub name, folder or .gguf file of the model (default: as stated in the file)",
     )
 
 
@@ -189,6 +189,7 @@ def assign(arguments: argparse.Namespace) -> None:
     dictionary = storage.open(arguments.file)
     model = models.load(arguments.model or models.model_of(dictionary))
     layer = models.check_fits(model, dictionary)
+    say_other_weights(model, dictionary)
     if not arguments.prompt.strip():
         raise InputError("the prompt is empty: give some text")
     turn = [{"role": "user", "content": arguments.prompt}]

@@ -7,7 +7,7 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from ep.commands.options import add_command
+from ep.commands.options import add_command, say_other_weights
 from ep.errors import InputError
 from ep.method.dictionary import BASES
 from ep.models.interventions import MODES, SCOPES
@@ -64,7 +64,10 @@ def add(subparsers: Any) -> None:
     )
     option("--temperature", type=float, default=0.0, help="0 is greedy (the default)")
     option("--seed", type=int, default=0, help="seed of sampling and of the random control")
-    option("--model", help="Hub name or folder of the model (default: as stated in the file)")
+    option(
+        "--model",
+        help="Hub name, folder or .gguf file of the model (default: as stated in the file)",
+    )
     option("--json", action="store_true", help="print JSON")
 
 
@@ -77,6 +80,7 @@ def steer(arguments: argparse.Namespace) -> None:
     dictionary, setting = storage.open(arguments.file), _setting(arguments)
     steering.checked(setting, dictionary)  # before the model is loaded
     model = models.load(arguments.model or models.model_of(dictionary))
+    say_other_weights(model, dictionary)
     run = steering.finished(steering.steer(dictionary, model, setting))
     if arguments.json:
         print(json.dumps(view.as_json(dictionary, run.setting, run.continuations), indent=1))

@@ -26,6 +26,8 @@ VERSION = 2
 Version 2 counts rivals and coarser regions; continuing from a state without those counts would lose
 members.
 """
+WEIGHTS = "weights of the model"
+"""The setting that is the fingerprint of the model; states of earlier versions may lack it."""
 
 
 class Checkpoint:
@@ -84,6 +86,8 @@ class Checkpoint:
                 "program and cannot be continued: run without --resume"
             )
         settings = json.loads(self.settings)
+        if WEIGHTS not in stored:
+            settings.pop(WEIGHTS, None)
         differing = sorted(
             key for key in stored.keys() | settings.keys() if stored.get(key) != settings.get(key)
         )
