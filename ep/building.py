@@ -38,7 +38,7 @@ from ep.method.draft import Draft
 from ep.method.geometry import directions
 from ep.method.members import Events
 from ep.method.saturation import StopRule
-from ep.storage.checkpoint import Checkpoint, prepare_folder
+from ep.storage.checkpoint import WEIGHTS, Checkpoint, prepare_folder
 from ep.storage.replacing import save_over
 
 if TYPE_CHECKING:
@@ -146,7 +146,8 @@ class Job:
         self.corpus = corpus
         self.survey = Survey()
         self.corpus_digest = corpus_digest
-        self.checkpoint = Checkpoint(config.out, config.deciding() | {"corpus": self.corpus_digest})
+        inputs = {"corpus": corpus_digest, WEIGHTS: model.fingerprint}
+        self.checkpoint = Checkpoint(config.out, config.deciding() | inputs)
         self.calibrations: dict[int, Calibration] = {}
         self.drafts: dict[Key, Draft] = {}
         self.counts = {"stream": Counts(), "assign": Counts()}  # of each pass over the corpus

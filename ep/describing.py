@@ -122,6 +122,7 @@ class Describer:
             "model_name": config.model_name,
             "model_revision": config.revision,
             "tokenizer_hash": self.model.digest,
+            "weights": self.model.fingerprint,
             "layer": layer,
             "hook": f"blocks.{layer}.hook_resid_post",
             "width": self.model.width,

@@ -38,6 +38,15 @@ def keys(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[dict
         "second": synthetic(
             60, 32, seed=1, model=str(model), layer=2, family="whole", title="whole"
         ),
+        "retrained": synthetic(
+            60,
+            32,
+            model=str(model),
+            layer=1,
+            family="retrained",
+            title="retrained",
+            weights="0" * 64,
+        ),
         "narrow": synthetic(20, 16, model=str(model), family="narrow", title="narrow"),
         "foreign": synthetic(20, 16, model="nobody/has-this", family="foreign", title="foreign"),
         "hostile": synthetic(30, 16, hostile=True, family="hostile"),
@@ -275,6 +284,15 @@ def test_a_refused_chat_turn_can_be_read_as_plain_text(keys: dict[str, str]) -> 
     assert "This text cannot be read here" in said(at)
     at.button(key="prompt_refused_text").click().run()
     assert "Regions in this text" in well(at) and at.query_params["as"] == "text"
+
+
+def test_a_model_with_other_weights_is_said_and_one_without_record_is_not(
+    keys: dict[str, str],
+) -> None:
+    text = "The cat sat on the mat."
+    page = well(opened(keys["retrained"], q=text))
+    assert "he weights of gemma are not those of" in page and "Regions in this text" in page
+    assert "weights" not in well(opened(keys["first"], q=text))
 
 
 @pytest.mark.parametrize(

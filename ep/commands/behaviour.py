@@ -33,7 +33,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--model",
         default=None,
-        help="Hub name or folder of the model (default: as stated in the file)",
+        help="Hub name, folder or .gguf file of the model (default: as stated in the file)",
     )
     _add_output(parser)
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ep.commands.options import add_command
+from ep.commands.options import add_command, say_other_weights
 from ep.commands.progress import on_stderr
 
 
@@ -43,7 +43,7 @@ def add(subparsers: Any) -> None:
     complete_parser.add_argument(
         "--model",
         default=None,
-        help="Hub name or folder of the model (default: as stated in the file)",
+        help="Hub name, folder or .gguf file of the model (default: as stated in the file)",
     )
 
 
@@ -72,6 +72,7 @@ def complete(arguments: argparse.Namespace) -> None:
     with on_stderr() as progress:
         progress.stage(f"loading {name}")
         model = models.load(name)
+        say_other_weights(model, dictionary)
         progress.stage(f"completing {arguments.file}")
         path = complete(arguments.file, model, progress)
     check = storage.open(path).info.get("completed") or {}

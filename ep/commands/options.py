@@ -9,7 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from ep.method.dictionary import Dictionary
+    from ep.models import LanguageModel
 
 from ep.errors import ConfigError, StorageError
 
@@ -96,6 +100,14 @@ def parsed_settings(arguments: argparse.Namespace, settings: type) -> dict[str, 
     """
     values = {field.name: getattr(arguments, field.name) for field in _documented_fields(settings)}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def say_other_weights(model: LanguageModel, dictionary: Dictionary) -> None:
+    """Print one line on stderr if a dictionary was built on other weights than the model's."""
+    from ep.models import other_weights
+
+    if line := other_weights(model, dictionary):
+        print(f"ep: {line}", file=sys.stderr)
 
 
 def _documented_fields(settings: type) -> list[Field[Any]]:

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from ep.commands.options import add_command
+from ep.commands.options import add_command, say_other_weights
 from ep.commands.progress import on_stderr
 from ep.errors import InputError
 
@@ -56,7 +56,7 @@ def add(subparsers: Any) -> None:
     assign_parser.add_argument(
         "--model",
         default=None,
-        help="Hub name or folder of the model (default: as stated in the file)",
+        help="Hub name, folder or .gguf file of the model (default: as stated in the file)",
     )
 
 
@@ -216,6 +216,7 @@ def assign(arguments: argparse.Namespace) -> None:
         progress.stage(f"loading {name}")
         model = models.load(name)
         layer = models.check_fits(model, dictionary)
+        say_other_weights(model, dictionary)
         progress.stage("reading the prompt")
         turn = [{"role": "user", "content": arguments.prompt}]
         prompt = model.encode_prompt(turn if arguments.chat else arguments.prompt)

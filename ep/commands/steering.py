@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from ep.commands.options import add_command
+from ep.commands.options import add_command, say_other_weights
 from ep.commands.progress import Printer, on_stderr
 from ep.errors import InputError
 from ep.method.dictionary import BASES
@@ -66,7 +66,10 @@ def add(subparsers: Any) -> None:
     )
     option("--temperature", type=float, default=0.0, help="0 is greedy (the default)")
     option("--seed", type=int, default=0, help="seed of sampling and of the random control")
-    option("--model", help="Hub name or folder of the model (default: as stated in the file)")
+    option(
+        "--model",
+        help="Hub name, folder or .gguf file of the model (default: as stated in the file)",
+    )
     option("--json", action="store_true", help="print JSON")
 
 
@@ -82,6 +85,7 @@ def steer(arguments: argparse.Namespace) -> None:
     with on_stderr() as progress:
         progress.stage(f"loading {name}")
         model = models.load(name)
+        say_other_weights(model, dictionary)
         progress.stage("generating")
         steps = steering.steer(dictionary, model, setting)
         run = steering.finished(_counted(steps, setting.tokens, progress))

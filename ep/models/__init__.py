@@ -7,7 +7,7 @@ so importing the package is cheap.
 from ep.models.activations import Harvest, harvest, read
 from ep.models.lens import Lens, logit_lens, shift_lens
 from ep.models.loading import LanguageModel, load
-from ep.models.pairing import check_fits, model_of
+from ep.models.pairing import check_fits, model_of, other_weights
 from ep.models.tokens import Prompt, TokenBatch, Tokens
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "load",
     "logit_lens",
     "model_of",
+    "other_weights",
     "read",
     "shift_lens",
 ]

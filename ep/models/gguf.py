@@ -22,6 +22,7 @@ from typing import Any
 from ep.errors import ModelError
 from ep.models import conversions
 from ep.models.conversions import Conversion
+from ep.models.fingerprint import samples
 from ep.models.reports import check_complete, check_supported, log_captured, short_errors
 
 _MAGIC = b"GGUF"
@@ -77,9 +78,7 @@ def _key(file: Path) -> str:
     facts = (status.st_size, status.st_mtime_ns, *versions)
     sha = hashlib.sha256(repr(facts).encode())
     with file.open("rb") as opened:
-        for sample in range(_SAMPLES):
-            opened.seek(sample * max(0, status.st_size - _SAMPLE_BYTES) // (_SAMPLES - 1))
-            sha.update(opened.read(_SAMPLE_BYTES))
+        sha.update(samples(opened, 0, status.st_size, _SAMPLES, _SAMPLE_BYTES))
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-.")[:80] or "model"
     return f"{stem}-{sha.hexdigest()[:16]}"
 

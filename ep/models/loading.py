@@ -23,6 +23,7 @@ from ep.config import Dtype
 from ep.errors import ModelError
 from ep.models import gguf
 from ep.models.chat import Message
+from ep.models.fingerprint import fingerprint
 from ep.models.readout import readout
 from ep.models.reports import check_complete, check_supported, log_captured, short_errors
 from ep.models.source import find
@@ -42,6 +43,8 @@ class LanguageModel:
     """The name it was loaded by: a Hub name, a directory or a GGUF file."""
     revision: str | None
     """The Hub commit of the files; None for local ones."""
+    fingerprint: str
+    """Hash of the config and of samples of the weights, see `ep.models.fingerprint`."""
     quantization: str | None
     """How the weights of a GGUF file are quantised, such as "Q4_K_M"; None for other files."""
     width: int
@@ -159,6 +162,7 @@ def load(
         check_files(directory, name_or_path)
         with short_errors(name_or_path), log_captured() as messages:
             config = _config(directory, name_or_path)
+            weights = fingerprint(directory, name_or_path)
             chosen_dtype, reason = _dtype(dtype, chosen_device, config)
             tokenizer = _tokenizer(directory)
             bridge = _bridge(directory, chosen_device, chosen_dtype)
@@ -173,6 +177,7 @@ def load(
     return LanguageModel(
         name=name_or_path,
         revision=source.revision,
+        fingerprint=weights,
         quantization=converted.quantization if converted else None,
         width=bridge.cfg.d_model,
         n_layers=bridge.cfg.n_layers,

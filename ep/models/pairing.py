@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ep.config import is_model_path
+from ep.config import is_model_path, model_name
 from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
 from ep.models.loading import LanguageModel
@@ -44,6 +44,22 @@ def named_in(info: Mapping[str, Any], file: Path | None) -> str:
             "`ep assign --model`"
         )
     return name
+
+
+def other_weights(model: LanguageModel, dictionary: Dictionary) -> str | None:
+    """Return one line that says that a dictionary was built on other weights than the model's.
+
+    None where they are the same, or where the file does not say what its own were.
+    """
+    info = dictionary.info
+    if not info.get("weights") or info["weights"] == model.fingerprint:
+        return None
+    name = model_name(model.name)
+    own = info.get("model_name") or info.get("model") or "a model that is not named"
+    return (
+        f"the weights of {name} are not those of {own}, on which this dictionary was built: "
+        "regions and distances may differ from those of its own model"
+    )
 
 
 def check_fits(model: LanguageModel, dictionary: Dictionary) -> int:

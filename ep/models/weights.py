@@ -25,7 +25,7 @@ def check_files(directory: Path, name: str) -> None:
     These are pointers of Git LFS, and safetensors files that are missing or shorter than they say.
     Only headers are read, and only of files that transformers would read too.
     """
-    weights = _weight_files(directory, name)
+    weights = weight_files(directory, name)
     for path in (*directory.glob("*.json"), *directory.glob("*.model"), *weights):
         with path.open("rb") as file:
             if file.read(len(_LFS)) == _LFS:
@@ -38,7 +38,7 @@ def check_files(directory: Path, name: str) -> None:
             _check_length(path, name)
 
 
-def _weight_files(directory: Path, name: str) -> list[Path]:
+def weight_files(directory: Path, name: str) -> list[Path]:
     """Return the weight files of a directory; ModelError if its index names a missing one."""
     single, index = (directory / f"model.safetensors{end}" for end in ("", ".index.json"))
     if single.is_file():

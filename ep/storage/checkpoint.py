@@ -27,6 +27,8 @@ VERSION = 3
 Version 2 counts rivals and coarser regions; version 3 counts passages without tokens, and tokens
 that were cut. Continuing from a state without those counts would lose members or repeat passages.
 """
+WEIGHTS = "weights of the model"
+"""The setting that is the fingerprint of the model; states of earlier versions may lack it."""
 
 
 class Checkpoint:
@@ -85,6 +87,8 @@ class Checkpoint:
                 "program and cannot be continued: give --replace instead of --resume to start again"
             )
         settings = json.loads(self.settings)
+        if WEIGHTS not in stored:
+            settings.pop(WEIGHTS, None)
         differing = sorted(
             key for key in stored.keys() | settings.keys() if stored.get(key) != settings.get(key)
         )

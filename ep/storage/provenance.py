@@ -11,8 +11,11 @@ import numpy as np
 
 from ep.errors import DictionaryFileError
 
-VOLATILE = ("created", "wall_time_s", "versions", "device")
-"""Entries that differ between two equal builds; the digest leaves them out."""
+VOLATILE = ("created", "wall_time_s", "versions", "device", "weights")
+"""Entries that may differ between two equal builds; the digest leaves them out.
+
+A model that is saved again in another dtype has other `weights`, and may give the same numbers.
+"""
 
 MAX_BYTES = 16 * 2**20
 """The largest provenance that is read."""
@@ -120,8 +123,8 @@ def _step(value: Any) -> bool:
 
 
 _TEXTS = (
-    "model model_revision quantization tokenizer_hash hook positions protocol stop_reason family "
-    "title device dtype created"
+    "model model_revision quantization tokenizer_hash weights hook positions protocol stop_reason "
+    "family title device dtype created"
 )
 _WHOLES = "layer seed context n_calibration n_activations n_tokens"
 KINDS = (

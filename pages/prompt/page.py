@@ -174,6 +174,8 @@ def _warnings(result: Result, dictionary: Dictionary) -> None:
             "The model's tokenizer is not the one this dictionary was built with: tokens may "
             "differ."
         )
+    if result.other_weights:
+        messages.note(messages.sentence(result.other_weights))
     if dictionary.info.get("positions") == "final":
         messages.note(
             "This dictionary was built on the last token of each passage only: trust the last "

@@ -17,6 +17,7 @@ from ep.config import is_model_path
 from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
 from ep.models import model_of
+from ep.models import other_weights as weights_note
 from ep.models.pairing import named_in
 from ep.progress import Report
 from ep.storage import Entry
@@ -109,6 +110,15 @@ def state(dictionary: Dictionary) -> str:
 def is_ready(dictionary: Dictionary) -> bool:
     """Return whether a dictionary's model is loaded."""
     return state(dictionary).startswith("ready")
+
+
+def other_weights(dictionary: Dictionary) -> str | None:
+    """Return what `ep.models.other_weights` says of the loaded model; None where none is loaded."""
+    try:
+        model = models().get(model_of(dictionary))
+    except ModelError:
+        return None
+    return None if model is None else weights_note(model, dictionary)
 
 
 def is_local(dictionary: Dictionary | Entry) -> bool:

@@ -7,7 +7,7 @@ A reading that takes long starts only after the visitor has confirmed it.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import streamlit as st
 from ep.demo.examples import Example, stored
 from ep.errors import EPError, ModelError
 from ep.method.dictionary import Dictionary
-from ep.models import model_of
+from ep.models import model_of, other_weights
 from ep.models.prompts import PromptActivations, read_prompt
 from ep.views import prompt as view
 from pages.shared import estimates, loading, messages, models
@@ -51,13 +51,15 @@ class Result:
     """A reading by one dictionary, and the regions of the same tokens at the family's layers.
 
     path: what `ep.views.prompt.path` returns for `layers`. foreign_tokenizer: whether the model's
-    tokenizer is not the one that the dictionary was built with.
+    tokenizer is not the one that the dictionary was built with. other_weights: what to say where
+    its weights are not; None where they are, or that is not known.
     """
 
     reading: view.Reading
     layers: tuple[int, ...]
     path: np.ndarray
     foreign_tokenizer: bool
+    other_weights: str | None = None
 
 
 def reading_or_offer(key: str, dictionary: Dictionary, request: Request) -> Result | None:
@@ -181,7 +183,8 @@ def read_request(key: str, dictionary: Dictionary, request: Request) -> Result:
     prompt = request.messages() if request.chat else request.text
     with estimates.rates().measured(f"read {model_of(dictionary)}", estimated_tokens(request.text)):
         activations = read_prompt(model, prompt, layers, LONGEST)
-    return _result(dictionary, siblings, activations)
+    result = _result(dictionary, siblings, activations)
+    return replace(result, other_weights=other_weights(model, dictionary))
 
 
 def _bundled(key: str, dictionary: Dictionary, request: Request) -> Result | None:
