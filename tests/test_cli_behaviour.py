@@ -267,4 +267,5 @@ def test_a_file_without_rows_is_named(folder: Path) -> None:
     ]
     assert columns(b"", "x.csv") == [] and columns(b"", "x.jsonl") == []
     with pytest.raises(CorpusError, match="UTF-8"):
-        columns(b"\xff\xfe", "x.csv")
+        columns(b"a,b\n\xff,2\n", "x.csv")
+    assert columns("a,b\n1,2\n".encode("utf-16"), "x.csv") == ["a", "b"]
