@@ -61,7 +61,7 @@ def test_two_texts_part_and_a_chip_leads_on(app: App, page: Page) -> None:
     page.goto(link)  # the link restores both texts
     expect(page.get_by_text("Their cosine about the centre")).to_be_visible()
     chip = page.locator('[title$=": open it"]').last
-    region = chip.get_attribute("title").split()[1]
+    region = re.search(r"region (\d+) at p", chip.get_attribute("title")).group(1)
     chip.click()
     expect(page.get_by_text(f"Where the members of region {region} lie")).to_be_visible()
     page.wait_for_url(re.compile(rf"[?&]r={region}(&|$)"))
