@@ -285,27 +285,30 @@ def _report(arguments: argparse.Namespace, a: Any, b: Any, result: Any, nulls: A
     write_bytes(out, data)
 
 
+def _plain_texts(path: str) -> list[str]:
+    """The plain texts of a file or folder; says on stderr how many rows are left out, and why."""
+    from ep.corpus import Corpus
+
+    corpus = Corpus((path,), seed=None)
+    *_, survey = corpus.survey()
+    survey.check()
+    if survey.unusable:
+        print(
+            f"ep: {survey.unusable:,} of {survey.rows:,} rows cannot be used and are left out; "
+            f"the first: {survey.first}",
+            file=sys.stderr,
+        )
+    texts = [passage.text for passage in corpus if passage.text]
+    if not texts:
+        raise InputError(f"{path} contains no plain text: give .txt, .jsonl or .csv with texts")
+    return texts
+
+
 def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
     from ep import comparing, models
-    from ep.corpus import Corpus
     from ep.views import matching as view
 
-    texts: list[str] = []
-    if arguments.texts != "-":
-        corpus = Corpus((arguments.texts,), seed=None)
-        *_, survey = corpus.survey()
-        survey.check()
-        if survey.unusable:
-            print(
-                f"ep: {survey.unusable:,} of {survey.rows:,} rows cannot be used and are left out; "
-                f"the first: {survey.first}",
-                file=sys.stderr,
-            )
-        texts = [passage.text for passage in corpus if passage.text]
-        if not texts:
-            raise InputError(
-                f"{arguments.texts} contains no plain text: give .txt, .jsonl or .csv with texts"
-            )
+    texts = [] if arguments.texts == "-" else _plain_texts(arguments.texts)
     loaded = []
     with on_stderr() as progress:
         for d in (a, b):
