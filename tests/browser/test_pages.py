@@ -108,8 +108,9 @@ def test_a_prompt_is_read_token_by_token_and_leads_to_a_region(app: App, page: P
     token = page.get_by_role("button", name=re.compile("house")).first
     expect(token).to_be_visible()
     token.click()
-    # the card has taken the token over
+    # the card has taken the token over, and no part of it still shows the token before
     expect(page.locator(".ep-band", has_text="house")).to_be_visible()
+    expect(page.locator("[data-stale='true']")).to_have_count(0)
     button = page.get_by_role("button", name=re.compile(r"Open region \d+"))
     expect(button).to_be_visible()
     region = re.search(r"\d+", button.inner_text()).group(0)
