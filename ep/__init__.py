@@ -22,7 +22,7 @@ _HOMES = {
     "save": "ep.storage",
     "digest": "ep.storage",
     "build": "ep.building",
-    "Progress": "ep.building",
+    "Progress": "ep.reporting",
     "BuildConfig": "ep.config",
     "Corpus": "ep.corpus",
     "Passage": "ep.corpus",

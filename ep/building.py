@@ -20,8 +20,6 @@ import dataclasses
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,7 +28,7 @@ import numpy as np
 
 from ep import existing
 from ep.config import CONTEXT, BuildConfig
-from ep.corpus import Corpus, Passage, Survey
+from ep.corpus import Corpus
 from ep.describing import Describer, family
 from ep.errors import CorpusError
 from ep.method.calibration import Calibration, CenterSum, Thresholds
@@ -38,71 +36,17 @@ from ep.method.draft import Draft
 from ep.method.geometry import directions
 from ep.method.members import Events
 from ep.method.saturation import StopRule
+from ep.reporting import Counts, Key, Progress
+from ep.resuming import calibrations_in, counts_in, draft_name, packed, part
 from ep.storage.checkpoint import WEIGHTS, Checkpoint, prepare_folder
 from ep.storage.replacing import save_over
+from ep.streaming import Stream
 
 if TYPE_CHECKING:
     from ep.models import Harvest, LanguageModel
-    from ep.models.tokens import TokenBatch
 
 CHECKPOINT_SECONDS = 300
-Key = tuple[int, float]
 T = TypeVar("T")
-
-
-@dataclass
-class Counts:
-    """What one pass over the text has read.
-
-    passages: all passages, those without tokens included.
-    truncated: passages that were cut to the context.
-    tokens: tokens up to the context, BOS included.
-    cut: tokens beyond the context, which are in no dictionary.
-    """
-
-    passages: int = 0
-    truncated: int = 0
-    tokens: int = 0
-    cut: int = 0
-
-    def add(self, batch: TokenBatch) -> None:
-        """Count a batch."""
-        self.passages += batch.n_passages
-        self.truncated += int(batch.truncated.sum())
-        self.tokens += batch.n_tokens
-        self.cut += batch.n_cut
-
-    @property
-    def cut_share(self) -> float:
-        """Share of the tokens of all passages that is beyond the context."""
-        return self.cut / max(1, self.tokens + self.cut)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The progress of a build.
-
-    stage: "read", "calibrate", "stream", "assign", "write" or "done".
-    done: rows of text read in stage "read", files written in stages "write" and "done", otherwise
-        activations processed in this stage.
-    total: what `done` will reach; None when the build runs to the end of the text.
-    regions: number of regions K so far, by (layer, percentile).
-    counts: what was read in this stage, and how much of it was cut to the context.
-    left_out: what the text holds that is in no passage; see `Survey`.
-    context: tokens read of each passage; 0 before the model is open.
-    files: the files written so far.
-    set_aside: label files of replaced dictionaries with other regions, under their new names.
-    """
-
-    stage: str
-    done: int
-    total: int | None = None
-    regions: Mapping[Key, int] = field(default_factory=dict)
-    counts: Counts = field(default_factory=lambda: Counts())
-    left_out: Survey = field(default_factory=Survey)
-    context: int = 0
-    files: tuple[Path, ...] = ()
-    set_aside: tuple[Path, ...] = ()
 
 
 def build(
@@ -144,7 +88,7 @@ class Job:
         self.model = model
         self.context = config.context or CONTEXT
         self.corpus = corpus
-        self.survey = Survey()
+        self.source = Stream(config, model, corpus, self.context)
         self.corpus_digest = corpus_digest
         inputs = {"corpus": corpus_digest, WEIGHTS: model.fingerprint}
         self.checkpoint = Checkpoint(config.out, config.deciding() | inputs)
@@ -188,15 +132,8 @@ class Job:
 
     def read(self) -> Iterator[Progress]:
         """Phase 1: count the rows that cannot be used; CorpusError where they are too many."""
-
-        def refusal(passage: Passage) -> str:
-            why = self.model.tokens.refusal(passage.messages) if passage.messages else ""
-            return why and f"cannot be read: {why}"
-
-        for survey in self.corpus.survey(refusal):
-            self.survey = survey
+        for survey in self.source.read():
             yield Progress("read", survey.rows, left_out=survey, context=self.context)
-        self.survey.check()
 
     def calibrate(self) -> Iterator[Progress]:
         """Phase 2: measure the centre of each layer, then θ of each percentile.
@@ -209,7 +146,7 @@ class Job:
             return
         yield Progress("calibrate", 0)
         sums = {layer: CenterSum(self.model.width) for layer in config.layers}
-        for done, x in self._head():
+        for done, x in self.source.head():
             for layer, layer_sum in sums.items():
                 layer_sum.update(x[layer])
             total = 2 * done
@@ -218,7 +155,7 @@ class Job:
             layer: Thresholds(layer_sum.center(), config.percentiles, config.protocol, config.seed)
             for layer, layer_sum in sums.items()
         }
-        for done, x in self._head():
+        for done, x in self.source.head():
             for layer, layer_thresholds in thresholds.items():
                 layer_thresholds.update(x[layer])
             yield Progress("calibrate", total // 2 + done, total)
@@ -301,11 +238,7 @@ class Job:
 
     def _provenance(self) -> dict[str, Any]:
         """What was read of the text, and what was left out of it."""
-        counts = self.counts["stream"]
-        facts: dict[str, Any] = {"passages": counts.passages, "truncated": counts.truncated}
-        if counts.cut:
-            facts["cut_share"] = round(counts.cut_share, 4)
-        return facts | self.survey.left_out()
+        return self.counts["stream"].facts() | self.source.survey.left_out()
 
     # -- interrupting and resuming -----------------------------------------------------------------
 
@@ -321,21 +254,7 @@ class Job:
 
         A resumed build gives the same files as one that was never stopped.
         """
-        arrays = {
-            f"counts.{stage}.{name}": np.array(count)
-            for stage, counts in self.counts.items()
-            for name, count in asdict(counts).items()
-        }
-        for layer, calibration in self.calibrations.items():
-            arrays |= {
-                f"calibration.{layer}.{name}": array for name, array in calibration.state().items()
-            }
-        for (layer, percentile), draft in self.drafts.items():
-            arrays |= {
-                f"draft.{layer}.{percentile!r}.{name}": array
-                for name, array in draft.state().items()
-            }
-        self.checkpoint.save(arrays)
+        self.checkpoint.save(packed(self.counts, self.calibrations, self.drafts))
 
     def restore(self) -> None:
         """Restore the saved state.
@@ -343,25 +262,10 @@ class Job:
         Raises ConfigError when there is none, or when it belongs to other settings.
         """
         arrays = self.checkpoint.load()
-
-        def part(prefix: str) -> dict[str, np.ndarray]:
-            return {
-                name[len(prefix) :]: array
-                for name, array in arrays.items()
-                if name.startswith(prefix)
-            }
-
-        for stage in self.counts:
-            counts = {name: int(count) for name, count in part(f"counts.{stage}.").items()}
-            self.counts[stage] = Counts(**counts)
-        self._begin(
-            {
-                layer: Calibration.from_state(part(f"calibration.{layer}."))
-                for layer in self.config.layers
-            },
-        )
-        for (layer, percentile), draft in self.drafts.items():
-            draft.restore(part(f"draft.{layer}.{percentile!r}."))
+        self.counts = counts_in(arrays)
+        self._begin(calibrations_in(arrays))
+        for key, draft in self.drafts.items():
+            draft.restore(part(arrays, draft_name(key)))
 
     # -- parts -------------------------------------------------------------------------------------
 
@@ -385,40 +289,11 @@ class Job:
             for percentile in config.percentiles
         }
 
-    def _harvests(self, start: int = 0) -> Iterator[tuple[TokenBatch, Harvest]]:
-        """The batches of the text from passage `start` of the stream, and their harvests."""
-        from ep.models import harvest
-
-        config = self.config
-        accepted = (passage for passage in self.corpus if passage.id not in self.survey.refused)
-        passages = islice(accepted, start, None)
-        for batch in self.model.tokens.batches(passages, config.batch, self.context):
-            yield batch, harvest(self.model, batch, config.layers, config.positions)
-
-    def _head(self) -> Iterator[tuple[int, dict[int, np.ndarray]]]:
-        """For each calibration batch: the number of activations so far, and the batch by layer.
-
-        Each call reads the text from its start (W1). Under protocol "paper" θ is a mean over whole
-        batches, so the last batch is not cut. Under protocol "global" θ must not depend on the
-        batch size, so the last batch is cut at the budget.
-        """
-        done, budget = 0, self.config.calibration
-        for _, harvest in self._harvests():
-            rows = (
-                len(harvest)
-                if self.config.protocol == "paper"
-                else min(len(harvest), budget - done)
-            )
-            done += rows
-            yield done, {layer: x[:rows] for layer, x in harvest.x.items()}
-            if done >= budget:
-                return
-
     def _pass(self, name: str) -> Iterator[tuple[Harvest, Events]]:
         """The rest of one pass over the corpus, saving the state every CHECKPOINT_SECONDS."""
         index = self._streamed() if name == "stream" else self._assigned()
         last = monotonic()
-        for batch, harvest in self._harvests(self.counts[name].passages):
+        for batch, harvest in self.source.batches(self.counts[name].passages):
             self.counts[name].add(batch)
             yield harvest, harvest.events.starting_at(index)
             index += len(harvest)
@@ -452,7 +327,9 @@ class Job:
     ) -> Progress:
         regions = {key: len(draft) for key, draft in self.drafts.items()}
         counts = dataclasses.replace(self.counts["assign" if stage == "assign" else "stream"])
-        return Progress(stage, done, total, regions, counts, self.survey, self.context, files)
+        return Progress(
+            stage, done, total, regions, counts, self.source.survey, self.context, files
+        )
 
     def _streamed(self) -> int:
         return max((draft.n_seen for draft in self.drafts.values()), default=0)

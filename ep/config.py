@@ -247,7 +247,19 @@ def _alternatives(choices: Any) -> str:
 
 def _check(config: BuildConfig) -> None:
     """Raise ConfigError for the first setting that is out of range or contradicts another."""
-    rules: Sequence[tuple[bool, str]] = (
+    for rules in (_of_the_files, _of_the_reading, _of_the_calibration, _of_the_stopping):
+        for is_valid, message in rules(config):
+            if not is_valid:
+                raise ConfigError(message)
+
+
+Rules = Sequence[tuple[bool, str]]
+"""Whether each rule is kept, and what to say where it is not."""
+
+
+def _of_the_files(config: BuildConfig) -> Rules:
+    """Which files a build reads and writes."""
+    return (
         (bool(config.text), "text is empty: name at least one file or folder"),
         (bool(config.layers), "layers is empty: name at least one layer"),
         (
@@ -259,6 +271,12 @@ def _check(config: BuildConfig) -> None:
             all(0 < p < 100 for p in config.percentiles),
             f"percentiles is {list(config.percentiles)}: all must be strictly between 0 and 100",
         ),
+    )
+
+
+def _of_the_reading(config: BuildConfig) -> Rules:
+    """Which activations it reads."""
+    return (
         (
             config.tokens is None or config.tokens >= 1,
             f"tokens is {config.tokens}: expected at least 1, or none",
@@ -271,6 +289,12 @@ def _check(config: BuildConfig) -> None:
             config.positions in get_args(TokenPositions),
             f"positions is {config.positions!r}: expected {_alternatives(TokenPositions)}",
         ),
+    )
+
+
+def _of_the_calibration(config: BuildConfig) -> Rules:
+    """How centre and θ are measured, and what is measured of the members."""
+    return (
         (
             config.protocol in get_args(CalibrationProtocol),
             f"protocol is {config.protocol!r}: expected {_alternatives(CalibrationProtocol)}",
@@ -284,6 +308,16 @@ def _check(config: BuildConfig) -> None:
             config.protocol == "global" or config.positions == "all" or config.batch >= 2,
             "batch is 1 with positions 'final': protocol 'paper' needs at least 2 passages",
         ),
+        (
+            0 <= config.rival_budget < float("inf"),
+            f"rival_budget is {config.rival_budget}: expected a finite number from 0",
+        ),
+    )
+
+
+def _of_the_stopping(config: BuildConfig) -> Rules:
+    """When the stream stops."""
+    return (
         (
             config.stop_rate is None or 0 < config.stop_rate < 1,
             f"stop_rate is {config.stop_rate}: expected a rate strictly between 0 and 1",
@@ -300,14 +334,7 @@ def _check(config: BuildConfig) -> None:
             "best; use a larger window",
         ),
         (
-            0 <= config.rival_budget < float("inf"),
-            f"rival_budget is {config.rival_budget}: expected a finite number from 0",
-        ),
-        (
             config.quiet_batches is None or config.quiet_batches >= 1,
             f"quiet_batches is {config.quiet_batches}: expected at least 1, or none",
         ),
     )
-    for is_valid, message in rules:
-        if not is_valid:
-            raise ConfigError(message)

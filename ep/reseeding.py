@@ -12,12 +12,13 @@ from collections.abc import Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ep.building import Progress, build
+from ep.building import build
 from ep.config import BuildConfig
 from ep.corpus import Corpus
 from ep.errors import CorpusError, EPError, RequestError
 from ep.method.dictionary import Dictionary
 from ep.models import model_of
+from ep.reporting import Progress
 from ep.storage import open as open_dictionary
 from ep.studies.matching import same_setting
 from ep.textfiles import SUFFIXES

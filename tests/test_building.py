@@ -15,29 +15,13 @@ import pytest
 import ep
 import ep.storage.edits
 import ep.storage.labels
-from ep.building import Progress, build
+from ep.building import build
 from ep.cli import main
 from ep.config import BuildConfig
 from ep.errors import ConfigError, CorpusError, ModelError, StorageError
+from ep.reporting import Progress
 from ep.storage.checkpoint import NAME
 from tests.fixtures import tiny
-
-WORDS = (
-    "cat",
-    "sat",
-    "bird",
-    "sang",
-    "old",
-    "garden",
-    "child",
-    "moon",
-    "two",
-    "three",
-    "five",
-    "door",
-    "said",
-    "small",
-)
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +31,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory) -> str:
-    generator = random.Random(0)
-    texts = [" ".join(generator.choices(WORDS, k=generator.randint(3, 14))) for _ in range(150)]
     path = tmp_path_factory.mktemp("text") / "t.json"
-    path.write_text(json.dumps(texts))
+    path.write_text(json.dumps(tiny.passages(150)))
     return str(path)
 
 
@@ -300,7 +282,7 @@ def chats(path: Path, n: int, *odd: int) -> str:
     generator = random.Random(1)
     rows = []
     for number in range(n):
-        turns = [("user", " ".join(generator.choices(WORDS, k=6))), ("assistant", "Fine.")]
+        turns = [("user", " ".join(generator.choices(tiny.WORDS, k=6))), ("assistant", "Fine.")]
         turns = [("system", "Be kind."), *turns] if number in odd else turns
         rows.append({"messages": [{"role": role, "content": text} for role, text in turns]})
     path.write_text("\n".join(map(json.dumps, rows)))
@@ -368,7 +350,7 @@ def test_passages_without_tokens_do_not_shift_a_resumed_build(
     tokenizer.normalizer = normalizers.Replace("#", "")
     tokenizer.save(str(qwen / "tokenizer.json"))
     generator = random.Random(2)
-    texts = [" ".join(generator.choices(WORDS, k=8)) if n % 3 else "###" for n in range(150)]
+    texts = [" ".join(generator.choices(tiny.WORDS, k=8)) if n % 3 else "###" for n in range(150)]
     path = tmp_path / "t.json"
     path.write_text(json.dumps(texts))
     changes: dict[str, Any] = {"text": (str(path),), "model": str(qwen), "layers": (1,)}
@@ -391,7 +373,7 @@ def test_a_context_beyond_the_models_is_refused_at_once_and_the_default_fits(
     """GPT-2 here reads 128 tokens with BOS, Qwen 128 without one."""
     gpt2, qwen = str(tiny.gpt2(tmp_path / "gpt2")), str(tiny.qwen(tmp_path / "qwen"))
     long = tmp_path / "long.json"
-    long.write_text(json.dumps([" ".join(WORDS * 40), *json.loads(Path(text).read_text())]))
+    long.write_text(json.dumps([" ".join(tiny.WORDS * 40), *json.loads(Path(text).read_text())]))
     for model, longest in ((gpt2, 127), (qwen, 128)):
         config = settings("out", model=model, layers=(1,), text=(str(long),))
         with pytest.raises(ConfigError, match=f"context is {longest + 1}: .* {longest} tokens"):
@@ -448,7 +430,7 @@ def test_a_file_of_other_settings_or_text_is_refused_until_it_is_replaced(
     before, labels = digests(first), ep.storage.labels.Labels.open(path)
     labels.save(ep.storage.edits.label(0, "by hand"))
     other = tmp_path / "other.json"
-    other.write_text(json.dumps([" ".join(WORDS[i % 9 :: 1 + i % 4]) for i in range(80)]))
+    other.write_text(json.dumps([" ".join(tiny.WORDS[i % 9 :: 1 + i % 4]) for i in range(80)]))
     for changes in (
         {"text": (str(other),)},
         {"seed": 1},

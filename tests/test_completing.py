@@ -5,7 +5,6 @@ by excerpt.
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
 import numpy as np
@@ -24,20 +23,6 @@ from ep.storage.published import convert
 from tests.fixtures import tiny
 from tests.fixtures.published import library, pickled, write
 
-WORDS = (
-    "cat",
-    "sat",
-    "bird",
-    "sang",
-    "old",
-    "garden",
-    "child",
-    "moon",
-    "two",
-    "three",
-    "five",
-    "door",
-)
 LENSES = [f"lens_{name}_ids" for name in ("exemplar_up", "mean_down", "exemplar_shift_up")]
 
 
@@ -49,9 +34,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
 @pytest.fixture(scope="module")
 def original(model: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> Dictionary:
     """A dictionary built here, which knows its tokens."""
-    folder, generator = tmp_path_factory.mktemp("built"), random.Random(0)
-    texts = [" ".join(generator.choices(WORDS, k=generator.randint(3, 14))) for _ in range(120)]
-    (folder / "t.json").write_text(json.dumps(texts))
+    folder = tmp_path_factory.mktemp("built")
+    (folder / "t.json").write_text(json.dumps(tiny.passages(120)))
     config = BuildConfig(
         model=model.name,
         text=(str(folder / "t.json"),),

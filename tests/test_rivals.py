@@ -5,7 +5,6 @@ they add up.
 from __future__ import annotations
 
 import json
-import random
 from collections import Counter
 from pathlib import Path
 
@@ -249,24 +248,7 @@ def test_a_coarser_draft_that_stopped_early_still_answers_for_the_finer_ones_mem
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> BuildConfig:
     folder = tmp_path_factory.mktemp("build")
-    generator = random.Random(1)
-    words = (
-        "cat",
-        "sat",
-        "bird",
-        "sang",
-        "old",
-        "garden",
-        "child",
-        "moon",
-        "two",
-        "three",
-        "door",
-        "said",
-        "small",
-    )
-    texts = [" ".join(generator.choices(words, k=generator.randint(3, 14))) for _ in range(120)]
-    (folder / "t.json").write_text(json.dumps(texts))
+    (folder / "t.json").write_text(json.dumps(tiny.passages(120, seed=1)))
     return BuildConfig(
         model=str(tiny.gemma(folder / "gemma")),
         text=(str(folder / "t.json"),),

@@ -18,7 +18,7 @@ from ep.errors import EPError
 from ep.extras import require
 
 if TYPE_CHECKING:
-    from ep.building import Progress
+    from ep.reporting import Progress
 
 
 def add(subparsers: Any) -> None:
