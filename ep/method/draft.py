@@ -18,6 +18,7 @@ from ep.method.leaders import Leaders
 from ep.method.members import ArrivalMembers, Events, VoronoiMembers
 from ep.method.rivals import Rivals, share_within
 from ep.method.saturation import StopRule
+from ep.method.sieve import LeftOut, Sifted
 
 GROWTH_POINTS = 256
 """Largest number of points of the growth curve."""
@@ -64,6 +65,8 @@ class Draft:
         Finer drafts that streamed more need these regions; see `nest`.
         """
         self.stop_reason: str | None = None
+        self.left_out = LeftOut()
+        """What the stream held beside the activations that were streamed; see `sieve.py`."""
         self.growth: list[tuple[int, int]] = []
         self._quiet_batches = 0
         self._founders: dict[str, list[np.ndarray]] = {name: [] for name in FOUNDER}
@@ -97,6 +100,14 @@ class Draft:
             self.stop_reason = self.rule.reason(
                 self.n_seen, self.leaders.founded_at, self._quiet_batches
             )
+
+    def leave_out(self, batch: Sifted, streamed: int) -> None:
+        """Count what a batch left out, up to the last activation that was streamed of it.
+
+        streamed: how many of the batch's activations `stream` has taken.
+        """
+        read = batch if self.stop_reason is None else batch.until(streamed)
+        self.left_out = LeftOut(*(a + b for a, b in zip(self.left_out, read.left_out, strict=True)))
 
     def _cluster(self, rows: np.ndarray, events: Events) -> None:
         assignment = self.leaders.partial_fit(rows)
@@ -194,6 +205,7 @@ class Draft:
         }
         state |= {f"founders.{name}": _joined(arrays) for name, arrays in self._founders.items()}
         state["growth"] = np.array(self.growth, np.int64).reshape(-1, 2)
+        state["left_out"] = np.array(self.left_out)
         state["quiet"] = np.array(self._quiet_batches)
         state["stop_reason"] = np.array(self.stop_reason or "")
         return state
@@ -215,6 +227,7 @@ class Draft:
         self.homes = Homes.from_state(part("homes")) if part("homes") else None
         self._founders = {name: [part("founders")[name]] for name in FOUNDER}
         self.growth = [(int(n), int(k)) for n, k in state["growth"]]
+        self.left_out = LeftOut(*state["left_out"].tolist())
         self._quiet_batches = int(state["quiet"])
         self.stop_reason = str(state["stop_reason"]) or None
 
