@@ -33,7 +33,7 @@ from ep.corpus import Corpus
 from ep.describing import Describer, family
 from ep.errors import CorpusError
 from ep.method.calibration import Calibration
-from ep.method.draft import Draft
+from ep.method.draft import Draft, Drafts
 from ep.method.geometry import directions
 from ep.method.members import Events
 from ep.method.outliers import Measured
@@ -97,7 +97,7 @@ class Job:
         self.checkpoint = Checkpoint(config.out, config.deciding() | inputs)
         self.calibrations: dict[int, Calibration] = {}
         self.measured: dict[int, Measured] = {}
-        self.drafts: dict[Key, Draft] = {}
+        self.drafts = Drafts()
         self.counts = {"stream": Counts(), "assign": Counts()}  # of each pass over the corpus
         self.started = monotonic()
         self.workers = ThreadPoolExecutor(os.cpu_count() or 1)
@@ -146,18 +146,16 @@ class Job:
 
     def stream(self) -> Iterator[Progress]:
         """Phase 3: feed each batch to every draft whose stopping rule is not met yet."""
-        unfinished = {key: draft for key, draft in self.drafts.items() if draft.stop_reason is None}
+        unfinished = self.drafts.unfinished()
         if unfinished:
-            yield self._progress("stream", self._streamed(), self.config.tokens)
+            yield self._progress("stream", self.drafts.streamed(), self.config.tokens)
         for parts in self._pass("stream") if unfinished else ():
             before = {key: draft.n_seen for key, draft in unfinished.items()}
             self._feed(Draft.stream, unfinished, parts)
             for key, draft in unfinished.items():
                 draft.leave_out(parts[key[0]], draft.n_seen - before[key])
-            yield self._progress("stream", self._streamed(), self.config.tokens)
-            unfinished = {
-                key: draft for key, draft in unfinished.items() if draft.stop_reason is None
-            }
+            yield self._progress("stream", self.drafts.streamed(), self.config.tokens)
+            unfinished = self.drafts.unfinished()
             if not unfinished:
                 break
         for draft in unfinished.values():
@@ -165,9 +163,9 @@ class Job:
 
     def assign(self) -> Iterator[Progress]:
         """Phase 4: assign the same activations to the nearest exemplars of the finished drafts."""
-        if self._all_assigned():
+        if self.drafts.are_assigned():
             return
-        yield self._progress("assign", self._assigned(), self._streamed())
+        yield self._progress("assign", self.drafts.assigned(), self.drafts.streamed())
         coarser = {key: self.config.coarser(key[1]) for key in self.drafts}
         # A coarser draft may have stopped earlier in the stream than a finer one. It assigns the
         # finer one's activations all the same, so that every member gets a coarser region.
@@ -185,8 +183,8 @@ class Job:
                         {p: regions[layer, p] for p in above},
                         parts[layer].events,
                     )
-            yield self._progress("assign", self._assigned(), self._streamed())
-            if self._all_assigned():
+            yield self._progress("assign", self.drafts.assigned(), self.drafts.streamed())
+            if self.drafts.are_assigned():
                 break
 
     def write(self, complete: bool = True) -> Iterator[Progress]:
@@ -228,7 +226,7 @@ class Job:
 
     def save_unfinished(self) -> None:
         """Save the state, and write the drafts so far as incomplete but usable dictionaries."""
-        if self._streamed():
+        if self.drafts.streamed():
             self.save_state()
             for _ in self.write(complete=False):
                 pass
@@ -259,24 +257,22 @@ class Job:
         rule = StopRule(config.tokens, config.stop_rate, config.stop_window, config.quiet_batches)
         self.calibrations, self.measured = calibrations, measured
         self.source.sieves = {layer: of_layer.sieve for layer, of_layer in measured.items()}
-        self.drafts = {
-            (layer, percentile): Draft(
-                calibrations[layer].thresholds[percentile],
-                width=self.model.width,
-                context=self.context,
-                rule=rule,
-                seed=config.seed,
-                rival_budget=config.rival_budget,
-                # mps has no float64
-                device=self.model.device if self.model.device.startswith("cuda") else "cpu",
-            )
-            for layer in config.layers
-            for percentile in config.percentiles
-        }
+        for layer in config.layers:
+            for percentile in config.percentiles:
+                self.drafts[layer, percentile] = Draft(
+                    calibrations[layer].thresholds[percentile],
+                    width=self.model.width,
+                    context=self.context,
+                    rule=rule,
+                    seed=config.seed,
+                    rival_budget=config.rival_budget,
+                    # mps has no float64
+                    device=self.model.device if self.model.device.startswith("cuda") else "cpu",
+                )
 
     def _pass(self, name: str) -> Iterator[dict[int, Sifted]]:
         """The rest of one pass over the corpus, saving the state every CHECKPOINT_SECONDS."""
-        count = self._streamed if name == "stream" else self._assigned
+        count = self.drafts.streamed if name == "stream" else self.drafts.assigned
         index = {layer: count(layer) for layer in self.config.layers}
         last = monotonic()
         for batch, harvest in self.source.batches(self.counts[name].passages):
@@ -325,16 +321,3 @@ class Job:
             measured=self.measured,
             not_kept={key: draft.left_out for key, draft in self.drafts.items()},
         )
-
-    def _streamed(self, layer: int | None = None) -> int:
-        return max((draft.n_seen for draft in self._of(layer)), default=0)
-
-    def _assigned(self, layer: int | None = None) -> int:
-        return max((draft.voronoi.n_seen for draft in self._of(layer)), default=0)
-
-    def _all_assigned(self) -> bool:
-        return all(self._assigned(n) >= self._streamed(n) for n in self.config.layers)
-
-    def _of(self, layer: int | None) -> list[Draft]:
-        """The drafts of one layer, or of all."""
-        return [draft for (own, _), draft in self.drafts.items() if layer in (own, None)]

@@ -1,7 +1,7 @@
-"""One dictionary under construction: one layer and one percentile of a build.
+"""Dictionaries under construction, one for each layer and percentile of a build.
 
-It combines the parts of the method: leaders, arrival members, the stopping rule, Voronoi members,
-their rivals and the coarser regions. All drafts of a build read the same stream.
+A draft combines the parts of the method: leaders, arrival members, the stopping rule, Voronoi
+members, their rivals and the coarser regions. All drafts of a build read the same stream.
 """
 
 from __future__ import annotations
@@ -234,3 +234,29 @@ class Draft:
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+class Drafts(dict[tuple[int, float], Draft]):
+    """The drafts of one build by layer and percentile, which one stream feeds.
+
+    Layers may differ in what is left out of the stream, so their numbers of activations may differ.
+    """
+
+    def unfinished(self) -> dict[tuple[int, float], Draft]:
+        """The drafts whose stopping rule is not met yet."""
+        return {key: draft for key, draft in self.items() if draft.stop_reason is None}
+
+    def streamed(self, layer: int | None = None) -> int:
+        """Activations streamed to the draft that has the most, of one layer or of all."""
+        return max((draft.n_seen for draft in self._of(layer)), default=0)
+
+    def assigned(self, layer: int | None = None) -> int:
+        """The same for the second pass."""
+        return max((draft.voronoi.n_seen for draft in self._of(layer)), default=0)
+
+    def are_assigned(self) -> bool:
+        """Return whether the second pass has reached all that was streamed, in every layer."""
+        return all(self.assigned(layer) >= self.streamed(layer) for layer, _ in self)
+
+    def _of(self, layer: int | None) -> list[Draft]:
+        return [draft for (own, _), draft in self.items() if layer in (own, None)]

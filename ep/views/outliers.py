@@ -80,9 +80,9 @@ def dominated(info: Mapping[str, Any]) -> str:
         return ""
     dimension, directions, variance = found
     return (
-        f"dimension {dimension:.0f} alone makes {directions:.0%} of all directions and "
-        f"{variance:.0%} of the variance, so cosine distances are in large part distances along "
-        f"it: {ADVICE}"
+        f"dimension {dimension:.0f} alone makes {100 * directions:.0f} % of all directions and "
+        f"{100 * variance:.0f} % of the variance, so cosine distances are in large part distances "
+        f"along it: {ADVICE}"
     )
 
 
