@@ -99,7 +99,9 @@ def final(
             final_token.separate(last[:n], labels[0], last[n:], labels[1], len(dictionary))
         )
         both_read.append(read)
-        regions.append(region)
+        # what a build left out is in no region, but the last token is what is asked about
+        counts = _inside(dictionary, model, read) | (read.back == 0)
+        regions.append(np.where(counts, region, -1))
     a, b = separations
     leads = int(b.auroc > a.auroc)
     compared, cosine = _compared_regions((a.region, b.region), leads, match)
@@ -197,8 +199,7 @@ def shared(pair: Pair, models: Models, report: ShareReport, texts: Sequence[str]
         )
         both.append(dictionary.assign(read.x).region)
         text_of.append(read.text)
-        sieve = sieve_of(dictionary.info, model.tokens.bos is not None)
-        inside.append(sieve.reasons(read.x, read.position) == 0)
+        inside.append(_inside(dictionary, model, read))
     n_read = len(both[0]), len(both[1])
     first = second = np.arange(len(both[0]))
     if by == ENDS:
@@ -300,6 +301,12 @@ def _stored(pair: Pair, models: Models) -> list[list[list[int]]]:
 def _retokenized(model: LanguageModel, other: LanguageModel, ids: list[int]) -> list[int]:
     """The token ids that `other` gives the text that `ids` are in `model`."""
     return ids if model.digest == other.digest else recut(model, other, ids)
+
+
+def _inside(dictionary: Dictionary, model: LanguageModel, read: Positions) -> np.ndarray:
+    """(t,) True at the positions that the build of a dictionary would have kept."""
+    sieve = sieve_of(dictionary.info, model.tokens.bos is not None)
+    return sieve.reasons(read.x, read.position) == 0
 
 
 def _layer(dictionary: Dictionary) -> int:

@@ -373,9 +373,7 @@ def test_words_name_what_is_large() -> None:
     assert massive.endswith("up to 108 times")
     assert first == "20 (2.0 %) are the first token of a passage, 20 of them massive"
     assert out == "left out of the build: the first token of every passage (20 activations)"
-    assert dominated.startswith(
-        "dimension 163 alone makes 30 % of all directions and 66 % of the"
-    )
+    assert dominated.startswith("dimension 163 alone makes 30 % of all directions and 66 % of the")
     plain = {"layer": 3, "norms": norms | {"massive": 0, "first_massive": 0}}
     told = outliers.of_family([info, info, plain])
     assert [line.split(":")[0] for line in told] == [
