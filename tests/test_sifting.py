@@ -329,8 +329,8 @@ def test_info_and_build_say_what_was_found_and_left_out(
     )
     assert main(["info", printed.out.strip()]) == 0
     told = capsys.readouterr().out
-    assert "no massive activations: the largest norm of" in told
-    assert "are the first token of a passage, none of them massive" in told
+    assert "no massive activations: the largest norm is" in told
+    assert "are the first token of a passage" in told
     assert "norms above 1.1 times the median (" in told
 
 
@@ -367,26 +367,23 @@ def test_words_name_what_is_large() -> None:
         "n_activations": 980,
     }
     massive, first, out, dominated = outliers.lines(info)
-    assert massive.startswith(
-        "21 of 1,000 activations (2.1 %) are massive: their norm is more than 5"
+    assert massive == (
+        "21 of 1,000 activations (2.1 %) are massive, with a norm of more than 5 and up to 108 "
+        "times the median; 20 of them are first tokens"
     )
-    assert massive.endswith("up to 108 times")
-    assert first == "20 (2.0 %) are the first token of a passage, 20 of them massive"
+    assert first == "20 of 1,000 activations (2.0 %) are the first token of a passage"
     assert out == "left out of the build: the first token of every passage (20 activations)"
     assert dominated.startswith("dimension 163 alone makes 30 % of all directions and 66 % of the")
+    assert outliers.LEAVE_OUT in dominated
+    assert outliers.LEAVE_OUT not in outliers.dominated(info | {"norm_cap": 5.0})
+    small = {"dimension": 1, "directions": 0.2, "variance": 1}
+    assert not outliers.dominated(info | {"largest_dimension": small})
     plain = {"layer": 3, "norms": norms | {"massive": 0, "first_massive": 0}}
-    told = outliers.of_family([info, info, plain])
-    assert [line.split(":")[0] for line in told] == [
+    told = [line.split(":")[0] for line in outliers.of_family([info, info, plain])]
+    assert told == [
         "layer 9",
-        "layer 3",
+        "no massive activations at layer 3",
         "layer 9",
-        "layer 3",
-        "layer 9",
+        first,
         "left out of the build",
     ]
-    assert (
-        outliers.lines(
-            info | {"largest_dimension": {"dimension": 1, "directions": 0.2, "variance": 1}}
-        )[-1]
-        == out
-    )

@@ -21,6 +21,8 @@ remarkable, and 0.25 to 0.41 at layers 1, 5 and 9 of Gemma-3-270M, where one is 
 """
 ADVICE = "another layer may be more even"
 """What to do where one dimension is large."""
+LEAVE_OUT = "massive activations may be the cause, and --norm-cap 5 leaves them out"
+"""What to do first where there are massive activations, which pull the centre towards them."""
 
 
 def lines(info: Mapping[str, Any]) -> list[str]:
@@ -34,30 +36,28 @@ def lines(info: Mapping[str, Any]) -> list[str]:
 
 def massive(info: Mapping[str, Any]) -> str:
     """How many activations have a norm far above the median, or how large the largest is."""
-    if (norms := _numbers(info.get("norms"), "n", "massive", "median", "largest")) is None:
+    names = ("n", "massive", "first_massive", "median", "largest")
+    if (norms := _numbers(info.get("norms"), *names)) is None:
         return ""
-    n, count, median, largest = norms
-    times = _times(info)
+    n, count, both, median, largest = norms
     ratio = largest / median if median else math.inf
     if not count:
-        return (
-            f"no massive activations: the largest norm of {n:,.0f} is {ratio:.1f} times the median"
-        )
+        return f"no massive activations: the largest norm is {ratio:.1f} times the median"
     return (
-        f"{count:,.0f} of {n:,.0f} activations ({share(count, n)}) are massive: their norm is more "
-        f"than {times:g} times the median, and up to {ratio:,.0f} times"
+        f"{count:,.0f} of {n:,.0f} activations ({share(count, n)}) are massive, with a norm of "
+        f"more than {_times(info):g} and up to {ratio:,.0f} times the median; {both:,.0f} of them "
+        "are first tokens"
     )
 
 
 def first(info: Mapping[str, Any]) -> str:
-    """How many activations are the first token of their passage, and how many of these massive."""
-    if (norms := _numbers(info.get("norms"), "n", "first", "first_massive")) is None:
+    """How many activations are the first token of their passage."""
+    if (norms := _numbers(info.get("norms"), "n", "first")) is None or not norms[1]:
         return ""
-    n, count, both = norms
-    if not count:
-        return ""
-    which = f"{both:,.0f} of them massive" if both else "none of them massive"
-    return f"{count:,.0f} ({share(count, n)}) are the first token of a passage, {which}"
+    n, count = norms
+    return (
+        f"{count:,.0f} of {n:,.0f} activations ({share(count, n)}) are the first token of a passage"
+    )
 
 
 def left_out(info: Mapping[str, Any]) -> str:
@@ -79,10 +79,13 @@ def dominated(info: Mapping[str, Any]) -> str:
     if found is None or found[1] <= LARGE:
         return ""
     dimension, directions, variance = found
+    norms = _numbers(info.get("norms"), "massive")
+    is_capped = _number(info.get("norm_cap")) is not None
+    advice = ADVICE if is_capped or not norms or not norms[0] else f"{LEAVE_OUT}, or {ADVICE}"
     return (
         f"dimension {dimension:.0f} alone makes {100 * directions:.0f} % of all directions and "
         f"{100 * variance:.0f} % of the variance, so cosine distances are in large part distances "
-        f"along it: {ADVICE}"
+        f"along it: {advice}"
     )
 
 
@@ -117,23 +120,17 @@ def of_family(infos: Sequence[Mapping[str, Any]]) -> list[str]:
     layers = {info.get("layer"): info for info in infos if massive(info)}
     if not layers:
         return []
-    found = [
-        f"layer {layer}: {massive(info)}" for layer, info in layers.items() if _has_massive(info)
-    ]
-    without = [f"{layer}" for layer, info in layers.items() if not _has_massive(info)]
-    if without:
-        times = _times(next(iter(layers.values())))
+    with_massive = {
+        n: info for n, info in layers.items() if _numbers(info["norms"], "massive") != [0]
+    }
+    found = [f"layer {n}: {massive(info)}" for n, info in with_massive.items()]
+    if without := [f"{n}" for n in layers if n not in with_massive]:
+        one = next(iter(layers.values()))
         plural = "s" if len(without) > 1 else ""
         found.append(
-            f"layer{plural} {', '.join(without)}: no massive activations, with a norm of more than "
-            f"{times:g} times the median"
+            f"no massive activations at layer{plural} {', '.join(without)}: no norm is more than "
+            f"{_times(one):g} times the median"
         )
-    for tell in (first, dominated):
-        told = {layer: tell(info) for layer, info in layers.items()}
-        found += [f"layer {layer}: {line}" for layer, line in told.items() if line]
+    found += [f"layer {n}: {line}" for n, info in layers.items() if (line := dominated(info))]
     longest = max(infos, key=lambda info: _number(info.get("n_activations")) or 0)
-    return found + [line for line in [left_out(longest)] if line]
-
-
-def _has_massive(info: Mapping[str, Any]) -> bool:
-    return bool(_numbers(info.get("norms"), "massive") not in (None, [0.0]))
+    return found + [line for line in (first(longest), left_out(longest)) if line]

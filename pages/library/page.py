@@ -75,8 +75,8 @@ def _family(number: int, family: Family) -> None:
                 f'{tokens.heading(loading.title(family.id), about)}<div class="ep-gap"></div>'
                 f"{tokens.facts(*_facts(family))}"
             )
-            for line in outliers.of_family([entry.info for entry in family.entries]):
-                messages.quiet(messages.sentence(line))
+            if told := outliers.of_family([entry.info for entry in family.entries]):
+                messages.quiet(" ".join(messages.sentence(line) for line in told))
         with button, st.container(horizontal_alignment="right"):
             if st.button(
                 "Go to it" if is_open else "Open",
