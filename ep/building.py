@@ -27,23 +27,26 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ep import existing
+from ep.calibrating import calibrate
 from ep.config import CONTEXT, BuildConfig
 from ep.corpus import Corpus
 from ep.describing import Describer, family
 from ep.errors import CorpusError
-from ep.method.calibration import Calibration, CenterSum, Thresholds
-from ep.method.draft import Draft
+from ep.method.calibration import Calibration
+from ep.method.draft import Draft, Drafts
 from ep.method.geometry import directions
 from ep.method.members import Events
+from ep.method.outliers import Measured
 from ep.method.saturation import StopRule
+from ep.method.sieve import Sifted
 from ep.reporting import Counts, Key, Progress
-from ep.resuming import calibrations_in, counts_in, draft_name, packed, part
+from ep.resuming import calibrations_in, counts_in, draft_name, measured_in, packed, part
 from ep.storage.checkpoint import WEIGHTS, Checkpoint, prepare_folder
 from ep.storage.replacing import save_over
 from ep.streaming import Stream
 
 if TYPE_CHECKING:
-    from ep.models import Harvest, LanguageModel
+    from ep.models import LanguageModel
 
 CHECKPOINT_SECONDS = 300
 T = TypeVar("T")
@@ -93,7 +96,8 @@ class Job:
         inputs = {"corpus": corpus_digest, WEIGHTS: model.fingerprint}
         self.checkpoint = Checkpoint(config.out, config.deciding() | inputs)
         self.calibrations: dict[int, Calibration] = {}
-        self.drafts: dict[Key, Draft] = {}
+        self.measured: dict[int, Measured] = {}
+        self.drafts = Drafts()
         self.counts = {"stream": Counts(), "assign": Counts()}  # of each pass over the corpus
         self.started = monotonic()
         self.workers = ThreadPoolExecutor(os.cpu_count() or 1)
@@ -136,61 +140,32 @@ class Job:
             yield Progress("read", survey.rows, left_out=survey, context=self.context)
 
     def calibrate(self) -> Iterator[Progress]:
-        """Phase 2: measure the centre of each layer, then θ of each percentile.
-
-        Both are measured on the head of the stream (protocol 1.1, 1.2), which is read twice: θ is a
-        percentile of distances between directions from the finished centre.
-        """
-        config, total = self.config, 0
-        if self.drafts:
-            return
-        yield Progress("calibrate", 0)
-        sums = {layer: CenterSum(self.model.width) for layer in config.layers}
-        for done, x in self.source.head():
-            for layer, layer_sum in sums.items():
-                layer_sum.update(x[layer])
-            total = 2 * done
-            yield Progress("calibrate", done)  # the text may have fewer than `calibration`
-        thresholds = {
-            layer: Thresholds(layer_sum.center(), config.percentiles, config.protocol, config.seed)
-            for layer, layer_sum in sums.items()
-        }
-        for done, x in self.source.head():
-            for layer, layer_thresholds in thresholds.items():
-                layer_thresholds.update(x[layer])
-            yield Progress("calibrate", total // 2 + done, total)
-        self._begin(
-            {
-                layer: layer_thresholds.calibration()
-                for layer, layer_thresholds in thresholds.items()
-            }
-        )
+        """Phase 2: measure the head of the stream."""
+        if not self.drafts:
+            self._begin(*(yield from calibrate(self.source)))
 
     def stream(self) -> Iterator[Progress]:
         """Phase 3: feed each batch to every draft whose stopping rule is not met yet."""
-        unfinished = {key: draft for key, draft in self.drafts.items() if draft.stop_reason is None}
+        unfinished = self.drafts.unfinished()
         if unfinished:
-            yield self._progress("stream", self._streamed(), self.config.tokens)
-        for harvest, events in self._pass("stream") if unfinished else ():
-            self._feed(Draft.stream, unfinished, harvest, events)
-            yield self._progress("stream", self._streamed(), self.config.tokens)
-            unfinished = {
-                key: draft for key, draft in unfinished.items() if draft.stop_reason is None
-            }
+            yield self._progress("stream", self.drafts.streamed(), self.config.tokens)
+        for parts in self._pass("stream") if unfinished else ():
+            before = {key: draft.n_seen for key, draft in unfinished.items()}
+            self._feed(Draft.stream, unfinished, parts)
+            for key, draft in unfinished.items():
+                draft.leave_out(parts[key[0]], draft.n_seen - before[key])
+            yield self._progress("stream", self.drafts.streamed(), self.config.tokens)
+            unfinished = self.drafts.unfinished()
             if not unfinished:
                 break
         for draft in unfinished.values():
             draft.stop_reason = "end of text"
-        if not self._streamed():
-            raise CorpusError(
-                "the text gave no activations: no passage has tokens beside BOS and template"
-            )
 
     def assign(self) -> Iterator[Progress]:
         """Phase 4: assign the same activations to the nearest exemplars of the finished drafts."""
-        if self._assigned() >= self._streamed():
+        if self.drafts.are_assigned():
             return
-        yield self._progress("assign", self._assigned(), self._streamed())
+        yield self._progress("assign", self.drafts.assigned(), self.drafts.streamed())
         coarser = {key: self.config.coarser(key[1]) for key in self.drafts}
         # A coarser draft may have stopped earlier in the stream than a finer one. It assigns the
         # finer one's activations all the same, so that every member gets a coarser region.
@@ -199,15 +174,17 @@ class Job:
                 self.drafts[layer, p].reach = max(
                     self.drafts[layer, p].reach, self.drafts[layer, finer].n_seen
                 )
-        for harvest, events in self._pass("assign"):
-            regions = self._feed(Draft.reassign, self.drafts, harvest, events)
+        for parts in self._pass("assign"):
+            regions = self._feed(Draft.reassign, self.drafts, parts)
             for (layer, finer), above in coarser.items():
                 if above:
                     self.drafts[layer, finer].nest(
-                        regions[layer, finer], {p: regions[layer, p] for p in above}, events
+                        regions[layer, finer],
+                        {p: regions[layer, p] for p in above},
+                        parts[layer].events,
                     )
-            yield self._progress("assign", self._assigned(), self._streamed())
-            if self._assigned() >= self._streamed():
+            yield self._progress("assign", self.drafts.assigned(), self.drafts.streamed())
+            if self.drafts.are_assigned():
                 break
 
     def write(self, complete: bool = True) -> Iterator[Progress]:
@@ -215,7 +192,12 @@ class Job:
         files: list[Path] = []
         set_aside: list[Path] = []
         describer = Describer(
-            self.config, self.model, self.corpus, self.corpus_digest, self.calibrations
+            self.config,
+            self.model,
+            self.corpus,
+            self.corpus_digest,
+            self.calibrations,
+            self.measured,
         )
         passages = describer.passages(self.drafts)
         total = len(self.drafts)
@@ -244,7 +226,7 @@ class Job:
 
     def save_unfinished(self) -> None:
         """Save the state, and write the drafts so far as incomplete but usable dictionaries."""
-        if self._streamed():
+        if self.drafts.streamed():
             self.save_state()
             for _ in self.write(complete=False):
                 pass
@@ -254,7 +236,7 @@ class Job:
 
         A resumed build gives the same files as one that was never stopped.
         """
-        self.checkpoint.save(packed(self.counts, self.calibrations, self.drafts))
+        self.checkpoint.save(packed(self.counts, self.calibrations, self.measured, self.drafts))
 
     def restore(self) -> None:
         """Restore the saved state.
@@ -263,40 +245,41 @@ class Job:
         """
         arrays = self.checkpoint.load()
         self.counts = counts_in(arrays)
-        self._begin(calibrations_in(arrays))
+        self._begin(calibrations_in(arrays), measured_in(arrays))
         for key, draft in self.drafts.items():
             draft.restore(part(arrays, draft_name(key)))
 
     # -- parts -------------------------------------------------------------------------------------
 
-    def _begin(self, calibrations: dict[int, Calibration]) -> None:
+    def _begin(self, calibrations: dict[int, Calibration], measured: dict[int, Measured]) -> None:
         """Create an empty draft for every layer and percentile."""
         config = self.config
         rule = StopRule(config.tokens, config.stop_rate, config.stop_window, config.quiet_batches)
-        self.calibrations = calibrations
-        self.drafts = {
-            (layer, percentile): Draft(
-                calibrations[layer].thresholds[percentile],
-                width=self.model.width,
-                context=self.context,
-                rule=rule,
-                seed=config.seed,
-                rival_budget=config.rival_budget,
-                # mps has no float64
-                device=self.model.device if self.model.device.startswith("cuda") else "cpu",
-            )
-            for layer in config.layers
-            for percentile in config.percentiles
-        }
+        self.calibrations, self.measured = calibrations, measured
+        self.source.sieves = {layer: of_layer.sieve for layer, of_layer in measured.items()}
+        for layer in config.layers:
+            for percentile in config.percentiles:
+                self.drafts[layer, percentile] = Draft(
+                    calibrations[layer].thresholds[percentile],
+                    width=self.model.width,
+                    context=self.context,
+                    rule=rule,
+                    seed=config.seed,
+                    rival_budget=config.rival_budget,
+                    # mps has no float64
+                    device=self.model.device if self.model.device.startswith("cuda") else "cpu",
+                )
 
-    def _pass(self, name: str) -> Iterator[tuple[Harvest, Events]]:
+    def _pass(self, name: str) -> Iterator[dict[int, Sifted]]:
         """The rest of one pass over the corpus, saving the state every CHECKPOINT_SECONDS."""
-        index = self._streamed() if name == "stream" else self._assigned()
+        count = self.drafts.streamed if name == "stream" else self.drafts.assigned
+        index = {layer: count(layer) for layer in self.config.layers}
         last = monotonic()
         for batch, harvest in self.source.batches(self.counts[name].passages):
             self.counts[name].add(batch)
-            yield harvest, harvest.events.starting_at(index)
-            index += len(harvest)
+            parts = self.source.sifted(harvest)
+            yield {layer: part.starting_at(index[layer]) for layer, part in parts.items()}
+            index = {layer: index[layer] + len(part) for layer, part in parts.items()}
             if monotonic() - last > CHECKPOINT_SECONDS:
                 self.save_state()
                 last = monotonic()
@@ -305,8 +288,7 @@ class Job:
         self,
         step: Callable[[Draft, np.ndarray, Events], T],
         drafts: Mapping[Key, Draft],
-        harvest: Harvest,
-        events: Events,
+        parts: Mapping[int, Sifted],
     ) -> dict[Key, T]:
         """Call `step` with one batch on every draft, in parallel: the drafts are independent.
 
@@ -314,10 +296,10 @@ class Job:
         """
         layers = {layer for layer, _ in drafts}
         rows = {
-            layer: directions(harvest.x[layer], self.calibrations[layer].center) for layer in layers
+            layer: directions(parts[layer].x, self.calibrations[layer].center) for layer in layers
         }
         futures = {
-            key: self.workers.submit(step, draft, rows[key[0]], events)
+            key: self.workers.submit(step, draft, rows[key[0]], parts[key[0]].events)
             for key, draft in drafts.items()
         }
         return {key: future.result() for key, future in futures.items()}
@@ -328,11 +310,14 @@ class Job:
         regions = {key: len(draft) for key, draft in self.drafts.items()}
         counts = dataclasses.replace(self.counts["assign" if stage == "assign" else "stream"])
         return Progress(
-            stage, done, total, regions, counts, self.source.survey, self.context, files
+            stage,
+            done,
+            total,
+            regions,
+            counts,
+            self.source.survey,
+            self.context,
+            files,
+            measured=self.measured,
+            not_kept={key: draft.left_out for key, draft in self.drafts.items()},
         )
-
-    def _streamed(self) -> int:
-        return max((draft.n_seen for draft in self.drafts.values()), default=0)
-
-    def _assigned(self) -> int:
-        return max((draft.voronoi.n_seen for draft in self.drafts.values()), default=0)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
+from ep.method.sieve import sieve_of
 from ep.models import LanguageModel
 from ep.models.together import Positions, pieces, positions, recut, turns
 from ep.studies import final_token, inputs
@@ -98,7 +99,9 @@ def final(
             final_token.separate(last[:n], labels[0], last[n:], labels[1], len(dictionary))
         )
         both_read.append(read)
-        regions.append(region)
+        # what a build left out is in no region, but the last token is what is asked about
+        counts = _inside(dictionary, model, read) | (read.back == 0)
+        regions.append(np.where(counts, region, -1))
     a, b = separations
     leads = int(b.auroc > a.auroc)
     compared, cosine = _compared_regions((a.region, b.region), leads, match)
@@ -172,7 +175,8 @@ def shared(pair: Pair, models: Models, report: ShareReport, texts: Sequence[str]
 
     With one tokenizer, all positions are compared. With two, those at which a token of both models
     ends, because there both have read the same text. When a dictionary was built on last tokens,
-    only the last position of each text is compared. Raises RequestError when there is no text.
+    only the last position of each text is compared. Positions that one of the builds left out are
+    not compared. Raises RequestError when there is no text.
     """
     by = TOKENS if models[0].digest == models[1].digest else ENDS
     if any(d.info.get("positions") == "final" for d in pair):
@@ -184,7 +188,7 @@ def shared(pair: Pair, models: Models, report: ShareReport, texts: Sequence[str]
     )
     if not rows[0]:
         raise RequestError("neither file stores passages with tokens: give texts to read")
-    both, text_of = [], []
+    both, text_of, inside = [], [], []
     for side, (dictionary, model) in enumerate(zip(pair, models, strict=True)):
         read = positions(
             model,
@@ -195,10 +199,13 @@ def shared(pair: Pair, models: Models, report: ShareReport, texts: Sequence[str]
         )
         both.append(dictionary.assign(read.x).region)
         text_of.append(read.text)
+        inside.append(_inside(dictionary, model, read))
     n_read = len(both[0]), len(both[1])
+    first = second = np.arange(len(both[0]))
     if by == ENDS:
         first, second = _meeting(models, rows, text_of)
-        both = [both[0][first], both[1][second]]
+    kept = inside[0][first] & inside[1][second]  # what one build left out has no region there
+    both = [both[0][first[kept]], both[1][second[kept]]]
     table = inputs.co_assignment(both[0], both[1], (len(pair[0]), len(pair[1])))
     trip = _round_trip(pair, models, _part(report, 0.5, 0.5))
     return Shared(table, trip, len(rows[0]), by, n_read)
@@ -294,6 +301,12 @@ def _stored(pair: Pair, models: Models) -> list[list[list[int]]]:
 def _retokenized(model: LanguageModel, other: LanguageModel, ids: list[int]) -> list[int]:
     """The token ids that `other` gives the text that `ids` are in `model`."""
     return ids if model.digest == other.digest else recut(model, other, ids)
+
+
+def _inside(dictionary: Dictionary, model: LanguageModel, read: Positions) -> np.ndarray:
+    """(t,) True at the positions that the build of a dictionary would have kept."""
+    sieve = sieve_of(dictionary.info, model.tokens.bos is not None)
+    return sieve.reasons(read.x, read.position) == 0
 
 
 def _layer(dictionary: Dictionary) -> int:

@@ -6,7 +6,7 @@ The options of `ep build` and the provenance inside a file are made from it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -38,6 +38,12 @@ sample of the whole stream.
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 """The dtype a model runs in; "auto" is that of the checkpoint where the device supports it."""
 
+
+LATER: Mapping[str, Any] = {"skip_first": 0, "norm_cap": None}
+"""Settings that earlier versions did not have, with the value at which they change nothing.
+
+At that value they do not enter what decides a build, so that earlier files stay in its family.
+"""
 
 GGUF = ".gguf"
 """The extension of a file that holds a whole model, as llama.cpp reads it."""
@@ -113,6 +119,20 @@ class BuildConfig:
 
     positions: TokenPositions = setting(
         "all tokens, or only the final one of each passage; never BOS or the chat template", "all"
+    )
+
+    skip_first: int = setting(
+        "leave out the first N tokens of every passage, not counting BOS: in many models the first "
+        "is an attention sink",
+        0,
+        metavar="N",
+    )
+
+    norm_cap: float | None = setting(
+        "leave out activations whose norm is more than R times the median of the calibration (‖x‖, "
+        "before centring); the head of the stream is then read once more",
+        None,
+        metavar="R",
     )
 
     chat: bool = setting(
@@ -198,7 +218,13 @@ class BuildConfig:
             key: value
             for key, value in self.as_dict().items()
             if key not in ("out", "text", "title", "extra", "device", "rival_budget")
+            and (key, value) not in LATER.items()
         }
+
+    def sifting(self) -> dict[str, Any]:
+        """The settings that leave activations out, as entries of the provenance; empty without."""
+        settings = {"skip_first": self.skip_first, "norm_cap": self.norm_cap}
+        return {name: value for name, value in settings.items() if value}
 
     def fitted(self, longest: int) -> BuildConfig:
         """Return these settings with a context that a model can read.
@@ -211,7 +237,13 @@ class BuildConfig:
                 f"context is {self.context}: {self.model_name} can read {longest} tokens of a "
                 "passage, not counting BOS; choose at most that"
             )
-        return replace(self, context=self.context or min(CONTEXT, longest))
+        fitted = replace(self, context=self.context or min(CONTEXT, longest))
+        if self.skip_first >= (fitted.context or 0):
+            raise ConfigError(
+                f"skip_first is {self.skip_first}: nothing remains of passages of "
+                f"{fitted.context} tokens; choose a smaller number, or a larger context"
+            )
+        return fitted
 
     def coarser(self, percentile: float) -> tuple[float, ...]:
         """The larger percentiles of this build in rising order; empty for the largest."""
@@ -284,6 +316,14 @@ def _of_the_reading(config: BuildConfig) -> Rules:
         (
             config.context is None or config.context >= 2,
             f"context is {config.context}: expected at least 2 tokens",
+        ),
+        (
+            config.skip_first >= 0,
+            f"skip_first is {config.skip_first}: expected a number of tokens from 0",
+        ),
+        (
+            config.norm_cap is None or 1 < config.norm_cap < float("inf"),
+            f"norm_cap is {config.norm_cap}: expected more than 1 times the median norm, or none",
         ),
         (
             config.positions in get_args(TokenPositions),

@@ -22,6 +22,7 @@ from ep.corpus import Corpus
 from ep.method.calibration import Calibration
 from ep.method.dictionary import Dictionary
 from ep.method.draft import Draft
+from ep.method.outliers import Measured
 from ep.method.source import MemorySource
 from ep.method.surroundings import surround
 from ep.studies.names import with_names
@@ -41,7 +42,7 @@ class Describer:
     """Turns the drafts of one build into dictionaries.
 
     corpus_digest: `corpus.digest()`, which is slow to compute.
-    calibrations: the calibration of each layer.
+    calibrations, measured: the calibration of each layer, and what else was measured of it.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class Describer:
         corpus: Corpus,
         corpus_digest: str,
         calibrations: Mapping[int, Calibration],
+        measured: Mapping[int, Measured],
     ) -> None:
         self.config = config
         self.model = model
         self.corpus = corpus
         self.corpus_digest = corpus_digest
         self.calibrations = calibrations
+        self.measured = measured
 
     def passages(self, drafts: Mapping[Any, Draft]) -> dict[int, np.ndarray]:
         """Return the token ids of every passage that an excerpt or a founder of a draft refers to.
@@ -152,6 +155,9 @@ class Describer:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "wall_time_s": round(wall_time, 2),
             **({"quantization": quantization} if quantization else {}),
+            **self.measured[layer].facts(),
+            **config.sifting(),
+            **({"left_out": draft.left_out._asdict()} if config.sifting() else {}),
             **config.extra,
         }
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ep.config import BuildConfig
+from ep.config import LATER, BuildConfig
 from ep.describing import portable
 from ep.errors import ConfigError, DictionaryFileError
 from ep.storage.checkpoint import NAME
@@ -97,10 +97,15 @@ def _differing(
             for name in ("positions", "context", "chat", "protocol", "batch", "seed")
         },
     }
+    expected |= {**LATER, **config.sifting()}
     if config.context is None:
         del expected["context"]  # the model decides it; `refuse_other_family` compares it
     expected |= {name: config.extra[name] for name in expected.keys() & config.extra.keys()}
-    names = [name.replace("_", " ") for name, value in expected.items() if info.get(name) != value]
+    names = [
+        name.replace("_", " ")
+        for name, value in expected.items()
+        if info.get(name, LATER.get(name)) != value
+    ]
     corpus = info.get("corpus")
     if not isinstance(corpus, dict) or corpus.get("digest") != corpus_digest:
         names.insert(0, "text")

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ep.corpus import Survey
+from ep.method.outliers import Measured
+from ep.method.sieve import LeftOut
 
 if TYPE_CHECKING:
     from ep.models.tokens import TokenBatch
@@ -65,6 +67,8 @@ class Progress:
     context: tokens read of each passage; 0 before the model is open.
     files: the files written so far.
     set_aside: label files of replaced dictionaries with other regions, under their new names.
+    measured: what was measured of each layer, once it is.
+    not_kept: how many activations the settings left out of each dictionary's stream so far.
     """
 
     stage: str
@@ -76,3 +80,5 @@ class Progress:
     context: int = 0
     files: tuple[Path, ...] = ()
     set_aside: tuple[Path, ...] = ()
+    measured: Mapping[int, Measured] = field(default_factory=dict)
+    not_kept: Mapping[Key, LeftOut] = field(default_factory=dict)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ep.method.calibration import Calibration
 from ep.method.draft import Draft
+from ep.method.outliers import Measured
 from ep.reporting import Counts, Key
 
 Arrays = Mapping[str, np.ndarray]
@@ -21,12 +22,13 @@ Arrays = Mapping[str, np.ndarray]
 def packed(
     counts: Mapping[str, Counts],
     calibrations: Mapping[int, Calibration],
+    measured: Mapping[int, Measured],
     drafts: Mapping[Key, Draft],
 ) -> dict[str, np.ndarray]:
     """Return the state as arrays.
 
     counts: what each pass over the text has read, by stage.
-    calibrations: of each layer.
+    calibrations, measured: of each layer.
     drafts: by layer and percentile.
     """
     arrays: dict[str, np.ndarray] = {}
@@ -35,6 +37,8 @@ def packed(
         arrays |= _named(f"counts.{stage}.", state)
     for layer, calibration in calibrations.items():
         arrays |= _named(f"calibration.{layer}.", calibration.state())
+    for layer, of_layer in measured.items():
+        arrays |= _named(f"measured.{layer}.", of_layer.state())
     for key, draft in drafts.items():
         arrays |= _named(draft_name(key), draft.state())
     return arrays
@@ -68,8 +72,19 @@ def counts_in(arrays: Arrays) -> dict[str, Counts]:
 
 def calibrations_in(arrays: Arrays) -> dict[int, Calibration]:
     """Return the calibration of each layer."""
-    layers = {int(name.split(".")[0]) for name in part(arrays, "calibration.")}
     return {
         layer: Calibration.from_state(part(arrays, f"calibration.{layer}."))
-        for layer in sorted(layers)
+        for layer in _layers(arrays, "calibration.")
     }
+
+
+def measured_in(arrays: Arrays) -> dict[int, Measured]:
+    """Return what was measured of each layer, and what is left out of it."""
+    return {
+        layer: Measured.from_state(part(arrays, f"measured.{layer}."))
+        for layer in _layers(arrays, "measured.")
+    }
+
+
+def _layers(arrays: Arrays, prefix: str) -> list[int]:
+    return sorted({int(name.split(".")[0]) for name in part(arrays, prefix)})

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ep.config import BuildConfig
 from ep.corpus import Corpus, Passage, Survey
+from ep.errors import CorpusError
+from ep.method.outliers import Norms, Outliers
+from ep.method.sieve import Sieve, Sifted, first_kept
 
 if TYPE_CHECKING:
     from ep.models import Harvest, LanguageModel
@@ -31,6 +33,12 @@ class Stream:
         self.context = context
         self.survey = Survey()
         """What the text holds; `read` fills it in."""
+        self.bos = int(model.tokens.bos is not None)
+        start = first_kept(config.skip_first, bool(self.bos))
+        self.sieves = dict.fromkeys(config.layers, Sieve(start))
+        """What is left out of each layer; `limit_norms` completes it where there is a cap."""
+        self.outliers: dict[int, Outliers] = {}
+        """What is unlike the rest of each layer; the first `head` fills it in."""
 
     def read(self) -> Iterator[Survey]:
         """Count the rows that cannot be used, yielding the counts so far.
@@ -57,21 +65,58 @@ class Stream:
         for batch in self.model.tokens.batches(passages, config.batch, self.context):
             yield batch, harvest(self.model, batch, config.layers, config.positions)
 
-    def head(self) -> Iterator[tuple[int, dict[int, np.ndarray]]]:
+    def sifted(self, harvest: Harvest) -> dict[int, Sifted]:
+        """What is kept of a harvest, by layer."""
+        return {layer: self.sieves[layer].sift(x, harvest.events) for layer, x in harvest.x.items()}
+
+    def head(self) -> Iterator[tuple[int, dict[int, Sifted]]]:
         """For each calibration batch: the number of activations so far, and the batch by layer.
 
         Each call reads the text from its start (W1). Under protocol "paper" θ is a mean over whole
         batches, so the last batch is not cut. Under protocol "global" θ must not depend on the
         batch size, so the last batch is cut at the budget.
         """
-        done, budget = 0, self.config.calibration
+        done = dict.fromkeys(self.config.layers, 0)  # layers may differ in what is left out
+        budget = self.config.calibration
+        norms = {layer: Norms(sieve.start, self.bos) for layer, sieve in self.sieves.items()}
         for _, harvest in self.batches():
-            rows = (
-                len(harvest)
-                if self.config.protocol == "paper"
-                else min(len(harvest), budget - done)
+            parts = {}
+            for layer, part in self.sifted(harvest).items():
+                missing = budget - done[layer]
+                if missing > 0:
+                    parts[layer] = part if self.config.protocol == "paper" else part.until(missing)
+                    done[layer] += len(parts[layer])
+                    norms[layer].update(parts[layer])
+            yield min(done.values()), parts
+            if min(done.values()) >= budget:
+                break
+        if not self.outliers:
+            self.outliers = {layer: norms_of.outliers() for layer, norms_of in norms.items()}
+        self._check(min(done.values()))
+
+    def limit_norms(self) -> Iterator[int]:
+        """Read the head for the median norm of each layer, and leave out what is above the cap.
+
+        Yields the number of activations so far; without a cap it reads nothing.
+        """
+        if self.config.norm_cap is None:
+            return
+        for done, _ in self.head():
+            yield done
+        self.sieves = {
+            layer: replace(sieve, limit=self.config.norm_cap * self.outliers[layer].median)
+            for layer, sieve in self.sieves.items()
+        }
+
+    def _check(self, n: int) -> None:
+        """Raise CorpusError where no activation is kept; n: of the layer with the fewest."""
+        if n:
+            return
+        if self.config.skip_first and any(one.n for one in self.outliers.values()):
+            raise CorpusError(
+                f"nothing is left: --skip-first {self.config.skip_first} leaves out every token "
+                "that could be read; choose a smaller number, or longer passages"
             )
-            done += rows
-            yield done, {layer: x[:rows] for layer, x in harvest.x.items()}
-            if done >= budget:
-                return
+        raise CorpusError(
+            "the text gave no activations: no passage has tokens beside BOS and template"
+        )

@@ -32,6 +32,7 @@ FLOORS = (
     ("ep.describing",),
     ("ep.existing", "ep.reporting"),
     ("ep.resuming", "ep.streaming"),
+    ("ep.calibrating",),
     ("ep.building",),
     ("ep.comparing", "ep.completing", "ep.reseeding"),
     ("ep.demo", "ep.serving"),

@@ -21,6 +21,7 @@ from ep.cli import main
 from ep.errors import ModelError, StorageError
 from ep.models import LanguageModel, conversions, load, read
 from ep.models.generation import Row, Sampling, generate
+from ep.models.reports import check_supported
 from tests.fixtures import gguf_files, tiny
 from tests.fixtures.builds import built
 from tests.fixtures.commands import output
@@ -284,3 +285,13 @@ def test_a_real_file_is_built_read_and_steered(
     run = list(ep.steer(dictionary, model, setting))[-1]
     assert [len(continuation.text) > 0 for continuation in run.continuations] == [True] * 4
     conversions.empty()  # half a gigabyte
+
+
+def test_a_config_without_an_architecture_has_the_one_that_loads_its_type() -> None:
+    from transformers import Gemma3TextConfig, GPT2Config
+
+    gemma, gpt2 = Gemma3TextConfig(), GPT2Config(architectures=["GPT2LMHeadModel"])
+    check_supported(gemma, "a GGUF file of Gemma-3")
+    check_supported(gpt2, "a folder")
+    assert gemma.architectures == ["Gemma3ForCausalLM"]
+    assert gpt2.architectures == ["GPT2LMHeadModel"]

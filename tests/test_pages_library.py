@@ -73,6 +73,28 @@ def test_one_that_is_here_opens_and_shows_both_counts(shelf: Path) -> None:
     assert not app.button(key=f"library_open_pub {published.key}").disabled
 
 
+@pytest.mark.slow
+def test_a_card_says_what_is_unlike_the_rest_and_what_was_left_out(shelf: Path) -> None:
+    measured = {"n": 5000, "first": 40, "massive": 41, "first_massive": 40, "times": 5.0}
+    dictionary = synthetic(
+        size=12,
+        layer=20,
+        family="with-sinks",
+        norms=measured | {"median": 2.0, "largest": 216.0},
+        largest_dimension={"dimension": 163, "directions": 0.31, "variance": 0.66},
+        skip_first=1,
+        left_out={"first": 80, "norm": 0},
+    )
+    ep.save(dictionary, shelf / "x.ep.h5")
+    loading.refresh()
+    app = opened()
+    assert not app.exception
+    text = said(app)
+    assert "Layer 20: 41 of 5,000 activations (0.8 %) are massive" in text
+    assert "Layer 20: dimension 163 alone makes 31 % of all directions" in text
+    assert "Left out of the build: the first token of every passage (80 activations)." in text
+
+
 def test_sizes_are_the_hubs_once_it_was_asked() -> None:
     published = PUBLISHED[0]
     listing = Listing(REPOSITORY, "0" * 40, (RemoteFile(published.path, 5_912_000_000, None),))

@@ -16,6 +16,7 @@ from ep.commands.progress import Printer, on_stderr
 from ep.config import BuildConfig
 from ep.errors import EPError
 from ep.extras import require
+from ep.views import outliers
 
 if TYPE_CHECKING:
     from ep.reporting import Progress
@@ -78,7 +79,7 @@ def build(arguments: argparse.Namespace) -> None:
     require("torch")
     config = BuildConfig(**parsed_settings(arguments, BuildConfig))
     steps = build(config, arguments.resume, arguments.replace)
-    stage = "opening the text and the model"
+    stage, is_told = "opening the text and the model", False
     with on_stderr() as printer, _deferred_interrupt(printer) as is_interrupted:
         printer.stage(stage)
         for progress in steps:
@@ -87,6 +88,10 @@ def build(arguments: argparse.Namespace) -> None:
             stage = progress.stage
             if stage != "done":
                 show(*_state(progress))
+            if progress.measured and not is_told:
+                is_told = True  # before the long work, which another choice may spare
+                for line in _remarks(progress):
+                    printer.say(line)
             if is_interrupted() and progress.stage != "done":
                 steps.close()
                 raise InterruptedBuild(_interruption(config.folder))
@@ -101,6 +106,10 @@ def build(arguments: argparse.Namespace) -> None:
 def _losses(progress: Progress, config: BuildConfig) -> Iterator[str]:
     """What is not in the dictionaries although it is in the text, a line for each kind."""
     counts, left_out = progress.counts, progress.left_out
+    for layer in config.layers if config.sifting() else ():
+        most = max(out for (own, _), out in progress.not_kept.items() if own == layer)
+        line = outliers.left_out({"left_out": most._asdict(), **config.sifting()})
+        yield f"layer {layer}: {line}"
     if left_out.empty:
         yield f"{left_out.empty:,} of {left_out.rows:,} rows have no text and were left out"
     if left_out.unusable:
@@ -117,6 +126,16 @@ def _losses(progress: Progress, config: BuildConfig) -> Iterator[str]:
             f"{counts.truncated:,} of {counts.passages:,} passages were cut to {progress.context} "
             f"tokens: {share} of the tokens read are not in the dictionaries{hint}"
         )
+
+
+def _remarks(progress: Progress) -> Iterator[str]:
+    """What is unlike the rest in a layer, where that is worth a line before the stream."""
+    for layer, measured in progress.measured.items():
+        facts = measured.facts()
+        lines = [outliers.massive(facts)] if measured.outliers.massive else []
+        for line in [*lines, outliers.dominated(facts)]:
+            if line:
+                yield f"layer {layer}: {line}"
 
 
 def _interruption(folder: Path) -> str:

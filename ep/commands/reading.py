@@ -64,6 +64,7 @@ def info(arguments: argparse.Namespace) -> None:
     """Print the size and the provenance of a dictionary."""
     from ep import storage
     from ep.text import one_line
+    from ep.views import outliers
 
     with on_stderr() as progress:
         progress.stage(f"reading {arguments.file}")
@@ -82,6 +83,8 @@ def info(arguments: argparse.Namespace) -> None:
                 print(f"{one_line(f'corpus {part}'):18} {one_line(_plain(fact), 400)}")
         else:
             print(f"{name:18} {_plain(value)}")
+    for line in outliers.lines(dictionary.info):
+        print(one_line(line, 400))
 
 
 def regions(arguments: argparse.Namespace) -> None:
@@ -203,7 +206,10 @@ def assign(arguments: argparse.Namespace) -> None:
 
     A character split over several tokens is printed with the first of them.
     """
+    import numpy as np
+
     from ep import models, storage
+    from ep.method.sieve import left_out
     from ep.storage.labels import Labels
     from ep.studies.names import names
     from ep.text import label, split_text
@@ -221,7 +227,10 @@ def assign(arguments: argparse.Namespace) -> None:
         turn = [{"role": "user", "content": arguments.prompt}]
         prompt = model.encode_prompt(turn if arguments.chat else arguments.prompt)
         tokens = split_text([model.tokens.piece(token) for token in prompt.ids])
-        regions, distances, _ = dictionary.assign(models.read(model, prompt.ids, [layer])[layer])
+        x = models.read(model, prompt.ids, [layer])[layer]
+        regions, distances, _ = dictionary.assign(x)
+        is_bos = np.array(model.tokens.bos_only(prompt.ids), bool)
+        outside = left_out(dictionary.info, x, is_bos)
         all_names = names(dictionary, regions, Labels.open(arguments.file, dictionary))
     rows: list[dict[str, Any]] = [
         {
@@ -233,14 +242,22 @@ def assign(arguments: argparse.Namespace) -> None:
             "name": called,
             "lens": [score.token for score in dictionary.lens(int(region))],
             "template": template,
+            "outside": bool(is_outside),
         }
-        for position, (token, template, region, distance, called) in enumerate(
-            zip(tokens, prompt.is_template, regions, distances, all_names, strict=True)
+        for position, (token, template, is_outside, region, distance, called) in enumerate(
+            zip(tokens, prompt.is_template, outside, regions, distances, all_names, strict=True)
         )
     ]
     if prompt.truncated:
         print(
             f"ep: the prompt was cut to the model's context of {model.context} tokens",
+            file=sys.stderr,
+        )
+    if skipped := int((outside & ~is_bos).sum()):
+        tokens_are = "1 token is" if skipped == 1 else f"{skipped:,} tokens are"
+        print(
+            f"ep: {tokens_are} of a kind that the build left out (–); the region is the nearest "
+            "all the same",
             file=sys.stderr,
         )
     if arguments.json:
@@ -250,7 +267,8 @@ def assign(arguments: argparse.Namespace) -> None:
     print(f"{'token':<18} {'region':>7} {'distance':>8}  {heading}")
     for row in rows:
         lens = " ".join(label(token) for token in row["lens"][:5])
-        beyond = " " if row["within"] else "*"
+        is_skipped = row["outside"] and not is_bos[row["position"]]
+        beyond = "–" if is_skipped else " " if row["within"] else "*"
         print(
             f"{label(row['token']):<18} {row['region']:>7} {row['distance']:>7.3f}{beyond}  "
             f"{_cell(row['name'])} {lens}"

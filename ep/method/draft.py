@@ -1,7 +1,7 @@
-"""One dictionary under construction: one layer and one percentile of a build.
+"""Dictionaries under construction, one for each layer and percentile of a build.
 
-It combines the parts of the method: leaders, arrival members, the stopping rule, Voronoi members,
-their rivals and the coarser regions. All drafts of a build read the same stream.
+A draft combines the parts of the method: leaders, arrival members, the stopping rule, Voronoi
+members, their rivals and the coarser regions. All drafts of a build read the same stream.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ep.method.leaders import Leaders
 from ep.method.members import ArrivalMembers, Events, VoronoiMembers
 from ep.method.rivals import Rivals, share_within
 from ep.method.saturation import StopRule
+from ep.method.sieve import LeftOut, Sifted
 
 GROWTH_POINTS = 256
 """Largest number of points of the growth curve."""
@@ -64,6 +65,8 @@ class Draft:
         Finer drafts that streamed more need these regions; see `nest`.
         """
         self.stop_reason: str | None = None
+        self.left_out = LeftOut()
+        """What the stream held beside the activations that were streamed; see `sieve.py`."""
         self.growth: list[tuple[int, int]] = []
         self._quiet_batches = 0
         self._founders: dict[str, list[np.ndarray]] = {name: [] for name in FOUNDER}
@@ -97,6 +100,14 @@ class Draft:
             self.stop_reason = self.rule.reason(
                 self.n_seen, self.leaders.founded_at, self._quiet_batches
             )
+
+    def leave_out(self, batch: Sifted, streamed: int) -> None:
+        """Count what a batch left out, up to the last activation that was streamed of it.
+
+        streamed: how many of the batch's activations `stream` has taken.
+        """
+        read = batch if self.stop_reason is None else batch.until(streamed)
+        self.left_out = LeftOut(*(a + b for a, b in zip(self.left_out, read.left_out, strict=True)))
 
     def _cluster(self, rows: np.ndarray, events: Events) -> None:
         assignment = self.leaders.partial_fit(rows)
@@ -194,6 +205,7 @@ class Draft:
         }
         state |= {f"founders.{name}": _joined(arrays) for name, arrays in self._founders.items()}
         state["growth"] = np.array(self.growth, np.int64).reshape(-1, 2)
+        state["left_out"] = np.array(self.left_out)
         state["quiet"] = np.array(self._quiet_batches)
         state["stop_reason"] = np.array(self.stop_reason or "")
         return state
@@ -215,9 +227,36 @@ class Draft:
         self.homes = Homes.from_state(part("homes")) if part("homes") else None
         self._founders = {name: [part("founders")[name]] for name in FOUNDER}
         self.growth = [(int(n), int(k)) for n, k in state["growth"]]
+        self.left_out = LeftOut(*state["left_out"].tolist())
         self._quiet_batches = int(state["quiet"])
         self.stop_reason = str(state["stop_reason"]) or None
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+class Drafts(dict[tuple[int, float], Draft]):
+    """The drafts of one build by layer and percentile, which one stream feeds.
+
+    Layers may differ in what is left out of the stream, so their numbers of activations may differ.
+    """
+
+    def unfinished(self) -> dict[tuple[int, float], Draft]:
+        """The drafts whose stopping rule is not met yet."""
+        return {key: draft for key, draft in self.items() if draft.stop_reason is None}
+
+    def streamed(self, layer: int | None = None) -> int:
+        """Activations streamed to the draft that has the most, of one layer or of all."""
+        return max((draft.n_seen for draft in self._of(layer)), default=0)
+
+    def assigned(self, layer: int | None = None) -> int:
+        """The same for the second pass."""
+        return max((draft.voronoi.n_seen for draft in self._of(layer)), default=0)
+
+    def are_assigned(self) -> bool:
+        """Return whether the second pass has reached all that was streamed, in every layer."""
+        return all(self.assigned(layer) >= self.streamed(layer) for layer, _ in self)
+
+    def _of(self, layer: int | None) -> list[Draft]:
+        return [draft for (own, _), draft in self.items() if layer in (own, None)]

@@ -28,7 +28,7 @@ POSITION_BINS = 16
 
 @dataclass(frozen=True)
 class Events:
-    """The origins of n activations; a slice of events is events.
+    """The origins of n activations; a slice or a choice of events is events.
 
     passage: (n,) id of the passage.
     position: (n,) index in the model's input, where BOS is 0.
@@ -52,7 +52,11 @@ class Events:
         """Return the same events, `index` places further on in the stream."""
         return replace(self, index=self.index + index)
 
-    def __getitem__(self, part: slice) -> Events:
+    def numbered(self) -> Events:
+        """Return the same events with indices that count them from 0."""
+        return replace(self, index=np.arange(len(self)))
+
+    def __getitem__(self, part: slice | Int64[np.ndarray, " m"]) -> Events:
         return Events(*(getattr(self, field.name)[part] for field in fields(self)))
 
 

@@ -16,11 +16,18 @@ from ep.extras import advice
 
 
 def check_supported(config: Any, name: str) -> None:
-    """Raise ModelError for a config whose architecture TransformerLens does not support."""
+    """Raise ModelError for a config whose architecture TransformerLens does not support.
+
+    A config without an architecture, such as that of a GGUF file of Gemma-3, has the one with which
+    transformers loads its type of model.
+    """
     from transformer_lens.model_bridge.sources._hf_format import (
         determine_architecture_from_hf_config,
     )
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as LOADS
 
+    if not getattr(config, "architectures", None) and config.model_type in LOADS:
+        config.architectures = [LOADS[config.model_type]]
     try:
         determine_architecture_from_hf_config(config)
     except ValueError as error:

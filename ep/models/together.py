@@ -29,11 +29,13 @@ class Positions:
     x: (t, d) raw activations.
     text: (t,) index of the text that each position belongs to.
     back: (t,) number of tokens after the position in its text.
+    position: (t,) index in the model's input, where BOS is 0.
     """
 
     x: Float32[np.ndarray, "t d"]
     text: Int64[np.ndarray, " t"]
     back: Int64[np.ndarray, " t"]
+    position: Int64[np.ndarray, " t"]
 
     @property
     def last(self) -> Float32[np.ndarray, "n d"]:
@@ -66,11 +68,8 @@ def positions(
 
     Raises the errors of `harvest`.
     """
-    parts, texts, backs = (
-        [np.zeros((0, model.width), np.float32)],
-        [np.zeros(0, np.int64)],
-        [np.zeros(0, np.int64)],
-    )
+    parts = [np.zeros((0, model.width), np.float32)]
+    texts, backs, places = ([np.zeros(0, np.int64)] for _ in range(3))
     for start in range(0, len(rows), AT_ONCE):
         batch, lengths = _batch(
             model, [tuple(row)[: model.context] for row in rows[start : start + AT_ONCE]]
@@ -79,8 +78,9 @@ def positions(
         parts.append(harvested.x[layer])
         texts.append(harvested.events.passage + start)
         backs.append(lengths[harvested.events.passage] - 1 - harvested.events.position)
+        places.append(harvested.events.position.astype(np.int64))
         report(min(1.0, (start + AT_ONCE) / len(rows)))
-    return Positions(np.concatenate(parts), np.concatenate(texts), np.concatenate(backs))
+    return Positions(*(np.concatenate(rows_of) for rows_of in (parts, texts, backs, places)))
 
 
 def _batch(model: LanguageModel, rows: Sequence[Sequence[int]]) -> tuple[TokenBatch, np.ndarray]:

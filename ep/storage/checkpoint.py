@@ -21,11 +21,12 @@ from ep.storage.output import discard
 
 NAME = ".ep-build.npz"
 """The name of the state's file."""
-VERSION = 3
+VERSION = 4
 """The version of the state.
 
 Version 2 counts rivals and coarser regions; version 3 counts passages without tokens, and tokens
-that were cut. Continuing from a state without those counts would lose members or repeat passages.
+that were cut; version 4 holds what was measured of each layer and what is left out of it.
+Continuing from a state without those would lose members or repeat passages.
 """
 WEIGHTS = "weights of the model"
 """The setting that is the fingerprint of the model; states of earlier versions may lack it."""

@@ -40,6 +40,8 @@ SETTING = (
     "layer",
     "percentile",
     "positions",
+    "skip_first",
+    "norm_cap",
     "protocol",
     "n_activations",
     "context",

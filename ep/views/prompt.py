@@ -16,6 +16,7 @@ from ep.errors import ModelError
 from ep.method import readouts
 from ep.method.dictionary import Dictionary
 from ep.method.geometry import directions
+from ep.method.sieve import left_out
 from ep.shapes import Bool, Float, Int
 
 READOUTS = {
@@ -42,7 +43,8 @@ class Reading:
     """The t tokens of one prompt, assigned to the regions of one dictionary.
 
     tokens: their texts.
-    outside: (t,) True where the dictionary does not apply, at the beginning-of-sequence token.
+    outside: (t,) True where the dictionary does not apply: at the beginning-of-sequence token, and
+        at tokens that the build left out.
     template: (t,) True for tokens that come from a chat template.
     x: (t, d) raw activations.
     near_ids, near_distances: (t, m) the m ≤ 8 nearest regions, closest first, and their distances.
@@ -95,7 +97,8 @@ def reading(
 ) -> Reading:
     """Assign the tokens of a prompt to the regions of a dictionary.
 
-    tokens, x, outside, template, truncated: as in `Reading`.
+    tokens, x, template, truncated: as in `Reading`.
+    outside: (t,) True at the beginning-of-sequence token.
 
     Raises ModelError when the activations have another width than the dictionary.
     """
@@ -111,7 +114,7 @@ def reading(
     typical = float(dictionary.info.get("typical_norm") or np.nan)
     return Reading(
         tokens=tuple(tokens),
-        outside=np.asarray(outside, bool),
+        outside=left_out(dictionary.info, x, np.asarray(outside, bool)),
         template=np.asarray(template, bool),
         x=x,
         near_ids=near_ids,
@@ -121,6 +124,13 @@ def reading(
         norm=np.linalg.norm(x - dictionary.center, axis=1) / typical,
         truncated=truncated,
     )
+
+
+def why_outside(token: int) -> str:
+    """Return why a token is `outside`, as the end of a sentence that begins with "this token"."""
+    if token == 0:
+        return "begins every text and is not part of the dictionary"
+    return "was not part of the build: it left out the first tokens of a text or outsize norms"
 
 
 def _chunk(dictionary: Dictionary, x: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -284,7 +294,7 @@ def path(
     """(layers, t) int, the neighbourhood of each token's region at each layer.
 
     dictionaries: one per layer. x: per layer, (t, d) raw activations.
-    outside: (t,) True where the dictionaries do not apply.
+    outside: (t,) True at the beginning-of-sequence token.
 
     It is −1 for tokens beyond θ and −2 where the dictionaries do not apply.
     """
@@ -296,5 +306,6 @@ def path(
             -1,
             groups(dictionary)[assignment.region].astype(np.int64),
         )
-        rows.append(np.where(np.asarray(outside, bool), -2, row))
+        is_outside = left_out(dictionary.info, activations, np.asarray(outside, bool))
+        rows.append(np.where(is_outside, -2, row))
     return np.array(rows)

@@ -153,7 +153,7 @@ def _strip(
 def _token(letter: str, dictionary: Dictionary, reading: Reading, at: int) -> None:
     region = int(reading.region[at])
     if reading.outside[at]:
-        messages.quiet("This token begins every text and is not part of the dictionary.")
+        messages.quiet(f"This token {view.why_outside(at)}.")
         return
     beyond = ", beyond θ" if reading.distance[at] > dictionary.threshold else ""
     st.html(

@@ -12,6 +12,7 @@ import streamlit as st
 from ep.errors import EPError
 from ep.storage import Entry, Family
 from ep.storage.hub import in_bytes
+from ep.views import outliers
 from pages.library import arrivals, completing, intake, publishing, repositories
 from pages.shared import frame, jobs, loading, messages, state, tokens
 from pages.shared.jobs import Job
@@ -74,6 +75,8 @@ def _family(number: int, family: Family) -> None:
                 f'{tokens.heading(loading.title(family.id), about)}<div class="ep-gap"></div>'
                 f"{tokens.facts(*_facts(family))}"
             )
+            if told := outliers.of_family([entry.info for entry in family.entries]):
+                messages.quiet(" ".join(messages.sentence(line) for line in told))
         with button, st.container(horizontal_alignment="right"):
             if st.button(
                 "Go to it" if is_open else "Open",

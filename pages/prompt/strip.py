@@ -62,7 +62,7 @@ def strip(
 def _tooltip(reading: view.Reading, i: int) -> str:
     """Return the facts of token i as plain text."""
     if reading.outside[i]:
-        return f"token {i} · begins every text and is not part of the dictionary"
+        return f"token {i} · {view.why_outside(i)}"
     template = " · template" if reading.template[i] else ""
     return f"token {i} · region {reading.region[i]} · distance {reading.distance[i]:.2f}{template}"
 

@@ -29,9 +29,7 @@ def token_card(
             "<span>locked; click another to change</span></div>"
         )
         if reading.outside[i]:
-            messages.quiet(
-                "This token begins every text. The build leaves it out, so it has no region."
-            )
+            messages.quiet(f"This token {view.why_outside(i)}, so it has no region.")
             return
         st.html(tokens.facts(*_facts(dictionary, reading, readout, i)))
         if (distances := view.build_distances(dictionary)) is not None:

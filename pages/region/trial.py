@@ -14,7 +14,7 @@ from ep.method.dictionary import Dictionary
 from ep.method.geometry import directions
 from ep.method.region import Region
 from ep.views.palette import OTHER
-from ep.views.prompt import STRONGEST, WEAKEST, Reading
+from ep.views.prompt import STRONGEST, WEAKEST, Reading, why_outside
 from pages.shared import frame, messages, reading, tokens
 from pages.shared.chips import Chip, chips
 
@@ -129,7 +129,7 @@ def _summary(
 def _tooltip(read: Reading, distance: np.ndarray, i: int) -> str:
     """Return the facts of token i as plain text."""
     if read.outside[i]:
-        return f"token {i} · begins every text and is not part of the dictionary"
+        return f"token {i} · {why_outside(i)}"
     own = f"its region is {read.region[i]}, at {read.distance[i]:.2f}"
     return f"token {i} · distance {distance[i]:.2f} to this exemplar · {own}"
 

@@ -176,8 +176,8 @@ def _verdict(
 ) -> None:
     if any(text_reading.outside[i] for text_reading, i in zip(readings, chosen, strict=True)):
         messages.quiet(
-            "The token that begins every text is left out of the build and has no region: click "
-            "another."
+            "The build left out a chosen token, as it does the one that begins every text: it has "
+            "no region. Click another."
         )
         return
     a, b = (text_reading.x[i] for text_reading, i in zip(readings, chosen, strict=True))
