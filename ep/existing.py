@@ -101,6 +101,9 @@ def _differing(
         del expected["context"]  # the model decides it; `refuse_other_family` compares it
     expected |= {name: config.extra[name] for name in expected.keys() & config.extra.keys()}
     names = [name.replace("_", " ") for name, value in expected.items() if info.get(name) != value]
+    adapter = info.get("adapter") or {}
+    if adapter.get("path") != (config.adapter and portable(config.adapter, config.folder)):
+        names.append("adapter")
     corpus = info.get("corpus")
     if not isinstance(corpus, dict) or corpus.get("digest") != corpus_digest:
         names.insert(0, "text")

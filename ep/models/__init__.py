@@ -7,7 +7,7 @@ so importing the package is cheap.
 from ep.models.activations import Harvest, harvest, read
 from ep.models.lens import Lens, logit_lens, shift_lens
 from ep.models.loading import LanguageModel, load
-from ep.models.pairing import check_fits, model_of, other_weights
+from ep.models.pairing import base_of, check_fits, model_of, other_weights
 from ep.models.tokens import Prompt, TokenBatch, Tokens
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Prompt",
     "TokenBatch",
     "Tokens",
+    "base_of",
     "check_fits",
     "harvest",
     "load",

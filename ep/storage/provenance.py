@@ -134,7 +134,7 @@ KINDS = (
         ("percentile", "coarser_percentile", "typical_norm", "wall_time_s"), (_number, "a number")
     )
     | dict.fromkeys(("chat", "saturated", "complete"), (_flag, "true or false"))
-    | dict.fromkeys(("corpus", "versions"), (_object, "an object"))
+    | dict.fromkeys(("corpus", "versions", "adapter"), (_object, "an object"))
     | {
         "threshold": (_threshold, "a cosine distance between 0 and 2"),
         "group_names": (_list_of(_list_of(_text)), "lists of texts"),
