@@ -39,6 +39,8 @@ from ep.method.members import Events
 from ep.method.outliers import Measured
 from ep.method.saturation import StopRule
 from ep.method.sieve import Sifted
+from ep.models.adapters import read as read_adapter
+from ep.progress import Report, silent
 from ep.reporting import Counts, Key, Progress
 from ep.resuming import calibrations_in, counts_in, draft_name, measured_in, packed, part
 from ep.storage.checkpoint import WEIGHTS, Checkpoint, prepare_folder
@@ -53,7 +55,7 @@ T = TypeVar("T")
 
 
 def build(
-    config: BuildConfig, resume: bool = False, replace: bool = False
+    config: BuildConfig, resume: bool = False, replace: bool = False, report: Report = silent
 ) -> Generator[Progress, None, None]:
     """Build every dictionary of `config`, yielding the progress before a stage and after a batch.
 
@@ -65,8 +67,10 @@ def build(
 
     A build of other settings, text or model that already has a file of the same name, or is
     unfinished in the same folder, is refused with ConfigError; with replace=True it is replaced.
+
+    report: called before the first progress, while a GGUF file is converted, which takes long.
     """
-    job = Job.open(config, resume, replace)  # 1
+    job = Job.open(config, resume, replace, report)  # 1
     yield from job.read()
     try:
         yield from job.calibrate()  # 2
@@ -103,11 +107,13 @@ class Job:
         self.workers = ThreadPoolExecutor(os.cpu_count() or 1)
 
     @classmethod
-    def open(cls, config: BuildConfig, resume: bool, replace: bool) -> Job:
+    def open(cls, config: BuildConfig, resume: bool, replace: bool, report: Report = silent) -> Job:
         """Phase 1: open the text and the model; when resuming, restore the saved state.
 
         Without `replace`, what is in the output folder must be of the same build.
         """
+        if config.adapter:
+            read_adapter(config.adapter)  # its errors come before the text is read
         corpus = Corpus(config.text, config.seed, config.field_name, config.chat)
         if corpus.is_empty():
             raise CorpusError(
@@ -121,7 +127,9 @@ class Job:
                 existing.refuse_other_state(config.folder)
         from ep.models import load
 
-        model = load(config.model, config.device, config.dtype, config.revision)
+        model = load(
+            config.model, config.device, config.dtype, config.revision, config.adapter, report
+        )
         model.check_layers(config.layers)
         longest = model.context - (model.tokens.bos is not None)
         config = config.fitted(longest)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ep.config import model_name
 from ep.describing import lenses, stored_passages, vocabulary
 from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
@@ -101,7 +100,7 @@ def complete(
         )
         arrays, agreement = _with_tokens(arrays, reading)
         info |= {
-            "completed": {"model": model_name(model.name), "dtype": model.dtype, **agreement},
+            "completed": {"model": model.title, "dtype": model.dtype, **agreement},
             "typical_norm": reading.typical_norm,
         }
     report("computing the lens of every direction", 0.9)

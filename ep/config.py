@@ -39,7 +39,7 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 """The dtype a model runs in; "auto" is that of the checkpoint where the device supports it."""
 
 
-LATER: Mapping[str, Any] = {"skip_first": 0, "norm_cap": None}
+LATER: Mapping[str, Any] = {"skip_first": 0, "norm_cap": None, "adapter": None}
 """Settings that earlier versions did not have, with the value at which they change nothing.
 
 At that value they do not enter what decides a build, so that earlier files stay in its family.
@@ -55,8 +55,13 @@ def is_model_path(model: str | Path) -> bool:
     return path.is_dir() or (path.suffix.lower() == GGUF and path.is_file())
 
 
-def model_name(model: str) -> str:
-    """Return a model's Hub name, or the name of its directory or GGUF file without the path."""
+def model_name(model: str, adapter: str | Path | None = None) -> str:
+    """Return a model's Hub name, or the name of its directory or GGUF file without the path.
+
+    adapter: folder of an adapter, whose name follows.
+    """
+    if adapter:
+        return f"{model_name(model)} + {Path(adapter).expanduser().resolve().name}"
     if not is_model_path(model):
         return model
     path = Path(model).resolve()
@@ -188,6 +193,12 @@ class BuildConfig:
 
     revision: str | None = setting("the Hub revision of the model", None)
 
+    adapter: str | None = setting(
+        "folder of a LoRA adapter in peft's format, which is merged into the model",
+        None,
+        metavar="DIR",
+    )
+
     title: str = setting(
         "title of the dictionaries on screen; made from the names of model and text if empty", ""
     )
@@ -256,8 +267,11 @@ class BuildConfig:
 
     @property
     def model_name(self) -> str:
-        """The model's Hub name, or the name of its folder or file without the path."""
-        return model_name(self.model)
+        """The model's Hub name, or the name of its folder or file without the path.
+
+        That of an adapter follows.
+        """
+        return model_name(self.model, self.adapter)
 
     def file_name(self, layer: int, percentile: float) -> str:
         """The file name for one layer and percentile, such as tuned-L4-p2.ep.h5."""

@@ -158,6 +158,7 @@ class Describer:
             **self.measured[layer].facts(),
             **config.sifting(),
             **({"left_out": draft.left_out._asdict()} if config.sifting() else {}),
+            **adapter_facts(self.model, config.folder),
             **config.extra,
         }
 
@@ -168,7 +169,9 @@ def family(config: BuildConfig, model: LanguageModel, corpus_digest: str) -> str
     Layers and percentiles do not affect it, so files that are added later join the family.
     """
     settings = {
-        k: v for k, v in config.deciding().items() if k not in ("layers", "percentiles", "model")
+        k: v
+        for k, v in config.deciding().items()
+        if k not in ("layers", "percentiles", "model", "adapter")  # model_name has both names
     }
     settings |= {"model": config.model_name, "tokenizer": model.digest, "corpus": corpus_digest}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
@@ -211,6 +214,16 @@ def portable(model: str, folder: Path) -> str:
     if not is_model_path(model):
         return model
     return Path(os.path.relpath(Path(model).resolve(), folder.resolve())).as_posix()
+
+
+def adapter_facts(model: LanguageModel, folder: Path) -> dict[str, Any]:
+    """Return the provenance of a model's adapter; empty for a model without one.
+
+    folder: that of the dictionary.
+    """
+    if model.adapter is None:
+        return {}
+    return {"adapter": model.adapter.facts(portable(str(model.adapter.folder), folder))}
 
 
 # -- arrays that are computed with the model -------------------------------------------------------

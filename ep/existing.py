@@ -98,13 +98,13 @@ def _differing(
         },
     }
     expected |= {**LATER, **config.sifting()}
+    expected["adapter"] = config.adapter and portable(config.adapter, config.folder)
     if config.context is None:
         del expected["context"]  # the model decides it; `refuse_other_family` compares it
     expected |= {name: config.extra[name] for name in expected.keys() & config.extra.keys()}
+    stated = {**LATER, **info, "adapter": (info.get("adapter") or {}).get("path")}
     names = [
-        name.replace("_", " ")
-        for name, value in expected.items()
-        if info.get(name, LATER.get(name)) != value
+        name.replace("_", " ") for name, value in expected.items() if stated.get(name) != value
     ]
     corpus = info.get("corpus")
     if not isinstance(corpus, dict) or corpus.get("digest") != corpus_digest:

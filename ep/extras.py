@@ -13,6 +13,7 @@ EXTRA_OF = {
     "transformers": "model",
     "tokenizers": "model",
     "jinja2": "model",
+    "peft": "model",
     "numba": "model",
     "sklearn": "model",
     "threadpoolctl": "model",

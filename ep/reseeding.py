@@ -18,6 +18,7 @@ from ep.corpus import Corpus
 from ep.errors import CorpusError, EPError, RequestError
 from ep.method.dictionary import Dictionary
 from ep.models import model_of
+from ep.models.adapters import parts
 from ep.reporting import Progress
 from ep.storage import open as open_dictionary
 from ep.studies.matching import same_setting
@@ -92,7 +93,7 @@ def settings(dictionary: Dictionary, out: Path, seed: int | None = None) -> Buil
     ]:
         raise RequestError(f"the file does not state how it was built: no {', '.join(missing)}")
     seed = int(info.get("seed") or 0) + 1 if seed is None else seed
-    model, text = model_of(dictionary), text_of(dictionary)
+    (model, adapter), text = parts(model_of(dictionary)), text_of(dictionary)
     name = f"{info.get('family') or 'build'}-L{info['layer']}-p{info['percentile']:g}-seed{seed}"
     return BuildConfig(
         model=model,
@@ -110,6 +111,7 @@ def settings(dictionary: Dictionary, out: Path, seed: int | None = None) -> Buil
         calibration=int(info.get("n_calibration") or info["n_activations"]),
         batch=int(info.get("batch") or 128),
         seed=seed,
+        adapter=adapter,
         title=f"{info.get('title') or 'Build'} · seed {seed}",
     )
 

@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 import ep
 from ep.cli import main
 from ep.errors import ConfigError
-from ep.models import load, other_weights
+from ep.models import LanguageModel, load, other_weights
 from ep.models.fingerprint import fingerprint
+from ep.studies.judging import Phrases
 from tests.fixtures import tiny
 from tests.fixtures.builds import built
 
@@ -93,6 +94,24 @@ def test_commands_say_when_the_weights_are_others(
         assert main(command) == 0
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("ep: the weights of m are not those of m, on which this dictionary")
+
+
+def test_from_python_too_other_weights_are_said(tmp_path: Path) -> None:
+    """`ep.steer` and `ep.sweep` warn where the weights are others, and say nothing where not."""
+    dictionary = ep.open(built(tmp_path, make=tiny.gpt2))
+    setting = ep.Setting("The cat", regions=(0,), tokens=2)
+
+    def run(model: LanguageModel) -> None:
+        assert list(ep.steer(dictionary, model, setting))
+        ep.sweep(dictionary, model, setting, ["The cat", "A bird"], Phrases(("x",)), (0.5,))
+
+    run(load(ep.model_of(dictionary)))  # a warning is an error in these tests
+    trained(tmp_path / "models" / "m")
+    changed = load(ep.model_of(dictionary))
+    with pytest.warns(UserWarning) as said:
+        run(changed)
+    assert [str(w.message) for w in said] == [other_weights(changed, dictionary)] * 2
+    assert list(ep.steer(dictionary, changed, setting, warn=False))
 
 
 def test_a_file_without_fingerprint_says_nothing(tmp_path: Path) -> None:

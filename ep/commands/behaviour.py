@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from ep.commands.options import add_command, report_path
+from ep.commands.options import add_command, add_model, load_model, report_path
 from ep.commands.progress import Printer, on_stderr
 from ep.errors import RequestError
 from ep.method.dictionary import BASES
@@ -30,11 +30,7 @@ def add(subparsers: Any) -> None:
     _add_judge(parser)
     _add_trial(parser)
     parser.add_argument("--tokens", type=int, metavar="N", help="tokens of an answer at most")
-    parser.add_argument(
-        "--model",
-        default=None,
-        help="Hub name, folder or .gguf file of the model (default: as stated in the file)",
-    )
+    add_model(parser)
     _add_output(parser)
 
 
@@ -185,9 +181,7 @@ def _study(
     from ep.studies.behaviour import BEHAVING_SHARE
     from ep.views import behaviour as plain
 
-    name = arguments.model or models.model_of(dictionary)
-    progress.stage(f"loading {name}")
-    model = models.load(name)
+    model = load_model(arguments, dictionary, progress)
     layer = models.check_fits(model, dictionary)
     tokens, by_labels = arguments.tokens or experiment.TOKENS, arguments.judge == "label"
     progress.stage("choosing the region")

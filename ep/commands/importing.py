@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ep.commands.options import add_command, say_other_weights
+from ep.commands.options import add_command, add_model, load_model
 from ep.commands.progress import on_stderr
 
 
@@ -40,11 +40,7 @@ def add(subparsers: Any) -> None:
         complete,
     )
     complete_parser.add_argument("file", help="an .ep.h5 file made by `ep import`")
-    complete_parser.add_argument(
-        "--model",
-        default=None,
-        help="Hub name, folder or .gguf file of the model (default: as stated in the file)",
-    )
+    add_model(complete_parser)
 
 
 def import_(arguments: argparse.Namespace) -> None:
@@ -64,15 +60,12 @@ def import_(arguments: argparse.Namespace) -> None:
 
 def complete(arguments: argparse.Namespace) -> None:
     """Complete a converted dictionary in place; print how many excerpts agree to stderr."""
-    from ep import models, storage
+    from ep import storage
     from ep.completing import complete
 
     dictionary = storage.open(arguments.file)
-    name = arguments.model or models.model_of(dictionary)
     with on_stderr() as progress:
-        progress.stage(f"loading {name}")
-        model = models.load(name)
-        say_other_weights(model, dictionary)
+        model = load_model(arguments, dictionary, progress)
         progress.stage(f"completing {arguments.file}")
         path = complete(arguments.file, model, progress)
     check = storage.open(path).info.get("completed") or {}

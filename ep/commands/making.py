@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ep.commands.options import add_command, add_settings, parsed_settings
+from ep.commands.options import add_command, add_settings, parsed_settings, say_doubt
 from ep.commands.progress import Printer, on_stderr
 from ep.config import BuildConfig
 from ep.errors import EPError
@@ -78,9 +78,11 @@ def build(arguments: argparse.Namespace) -> None:
 
     require("torch")
     config = BuildConfig(**parsed_settings(arguments, BuildConfig))
-    steps = build(config, arguments.resume, arguments.replace)
+    if config.adapter:
+        say_doubt(config.adapter, config.model)
     stage, is_told = "opening the text and the model", False
     with on_stderr() as printer, _deferred_interrupt(printer) as is_interrupted:
+        steps = build(config, arguments.resume, arguments.replace, printer)
         printer.stage(stage)
         for progress in steps:
             printer.patience = 0.0  # past the refusals: every stage is worth a line in the log

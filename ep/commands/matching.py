@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ep.commands.options import add_command, report_path
+from ep.commands.options import add_command, report_path, say_other_weights
 from ep.commands.progress import Printer, on_stderr
 from ep.errors import EPError, InputError, RequestError
 from ep.method.dictionary import BASES
@@ -314,8 +314,9 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
         for d in (a, b):
             name = models.model_of(d)
             progress.stage(f"loading {name}")
-            loaded.append(models.load(name))
+            loaded.append(models.load(name, progress=progress))
             models.check_fits(loaded[-1], d)
+            say_other_weights(loaded[-1], d)
         progress.stage("reading the texts with both models")
         result = comparing.shared((a, b), (loaded[0], loaded[1]), progress.to_share, texts)
     trip, table = result.trip, result.together

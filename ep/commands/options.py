@@ -12,6 +12,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
+    from ep.commands.progress import Printer
     from ep.method.dictionary import Dictionary
     from ep.models import LanguageModel
 
@@ -100,6 +101,59 @@ def parsed_settings(arguments: argparse.Namespace, settings: type) -> dict[str, 
     """
     values = {field.name: getattr(arguments, field.name) for field in _documented_fields(settings)}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name another model than the dictionary's own, for `load_model`."""
+    parser.add_argument(
+        "--model",
+        default=None,
+        help="Hub name, folder or .gguf file of the model (default: as stated in the file)",
+    )
+    parser.add_argument(
+        "--adapter",
+        default=None,
+        metavar="DIR",
+        help="folder of a LoRA adapter to merge into the model (default: as stated in the file; "
+        "with --model, none)",
+    )
+
+
+def load_model(
+    arguments: argparse.Namespace, dictionary: Dictionary, progress: Printer
+) -> LanguageModel:
+    """Load the model of a dictionary, or the one that the options of `add_model` name.
+
+    One line on stderr says if it has other weights than those the dictionary was built on, and one
+    if the adapter given was trained on a model of another name. Errors as `ep.load` and
+    `ep.models.check_fits`.
+    """
+    from ep import models
+    from ep.models import adapters
+
+    named: adapters.Named = arguments.model or ""
+    if not named and arguments.adapter:
+        named = models.base_of(dictionary)
+    if arguments.adapter:
+        say_doubt(arguments.adapter, str(named))
+        named = adapters.Tuned(str(named), arguments.adapter)
+    named = named or models.model_of(dictionary)
+    progress.stage(f"loading {named}")
+    model = models.load(named, progress=progress)
+    models.check_fits(model, dictionary)
+    say_other_weights(model, dictionary)
+    return model
+
+
+def say_doubt(adapter: str, model: str) -> None:
+    """Print one line on stderr if an adapter was trained on a model of another name.
+
+    Errors as `ep.models.adapters.read`.
+    """
+    from ep.models import adapters
+
+    if line := adapters.read(adapter).doubt(model):
+        print(f"ep: {line}", file=sys.stderr)
 
 
 def say_other_weights(model: LanguageModel, dictionary: Dictionary) -> None:

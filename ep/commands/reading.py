@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from ep.commands.options import add_command, say_other_weights
+from ep.commands.options import add_command, add_model, load_model
 from ep.commands.progress import on_stderr
 from ep.errors import InputError
 
@@ -53,11 +53,7 @@ def add(subparsers: Any) -> None:
     region_parser.add_argument("id", type=int, help="the region's id")
     assign_parser.add_argument("--prompt", required=True, metavar="TEXT", help="the text to read")
     assign_parser.add_argument("--chat", action="store_true", help="treat the text as a user turn")
-    assign_parser.add_argument(
-        "--model",
-        default=None,
-        help="Hub name, folder or .gguf file of the model (default: as stated in the file)",
-    )
+    add_model(assign_parser)
 
 
 def info(arguments: argparse.Namespace) -> None:
@@ -217,12 +213,9 @@ def assign(arguments: argparse.Namespace) -> None:
     dictionary = storage.open(arguments.file)
     if not arguments.prompt.strip():
         raise InputError("the prompt is empty: give some text")
-    name = arguments.model or models.model_of(dictionary)
     with on_stderr() as progress:
-        progress.stage(f"loading {name}")
-        model = models.load(name)
+        model = load_model(arguments, dictionary, progress)
         layer = models.check_fits(model, dictionary)
-        say_other_weights(model, dictionary)
         progress.stage("reading the prompt")
         turn = [{"role": "user", "content": arguments.prompt}]
         prompt = model.encode_prompt(turn if arguments.chat else arguments.prompt)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from ep.commands.options import add_command, say_other_weights
+from ep.commands.options import add_command, add_model, load_model
 from ep.commands.progress import Printer, on_stderr
 from ep.errors import InputError
 from ep.method.dictionary import BASES
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def add(subparsers: Any) -> None:
     """Add `steer`."""
     about = "continue a prompt with a region ablated, steered towards, and a random control"
-    option = add_command(subparsers, "steer", about, steer).add_argument
+    parser = add_command(subparsers, "steer", about, steer)
+    option = parser.add_argument
     option("file", help="an .ep.h5 file")
     option(
         "id",
@@ -66,28 +67,22 @@ def add(subparsers: Any) -> None:
     )
     option("--temperature", type=float, default=0.0, help="0 is greedy (the default)")
     option("--seed", type=int, default=0, help="seed of sampling and of the random control")
-    option(
-        "--model",
-        help="Hub name, folder or .gguf file of the model (default: as stated in the file)",
-    )
+    add_model(parser)
     option("--json", action="store_true", help="print JSON")
 
 
 def steer(arguments: argparse.Namespace) -> None:
     """Generate the four continuations as one batch and print them with their measures."""
-    from ep import models, storage
+    from ep import storage
     from ep.studies import steering
     from ep.views import steering as view
 
     dictionary, setting = storage.open(arguments.file), _setting(arguments)
     steering.checked(setting, dictionary)  # before the model is loaded
-    name = arguments.model or models.model_of(dictionary)
     with on_stderr() as progress:
-        progress.stage(f"loading {name}")
-        model = models.load(name)
-        say_other_weights(model, dictionary)
+        model = load_model(arguments, dictionary, progress)
         progress.stage("generating")
-        steps = steering.steer(dictionary, model, setting)
+        steps = steering.steer(dictionary, model, setting, warn=False)
         run = steering.finished(_counted(steps, setting.tokens, progress))
     if arguments.json:
         print(json.dumps(view.as_json(dictionary, run.setting, run.continuations), indent=1))

@@ -10,7 +10,7 @@ from ep.models.jacobian_fit import fit_lens
 from ep.models.jacobian_store import find as find_lens
 from ep.models.lens import Lens, logit_lens, shift_lens
 from ep.models.loading import LanguageModel, load
-from ep.models.pairing import check_fits, model_of, other_weights
+from ep.models.pairing import base_of, check_fits, model_of, other_weights
 from ep.models.tokens import Prompt, TokenBatch, Tokens
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Prompt",
     "TokenBatch",
     "Tokens",
+    "base_of",
     "check_fits",
     "find_lens",
     "fit_lens",

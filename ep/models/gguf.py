@@ -12,9 +12,8 @@ import math
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,21 @@ from ep.models import conversions
 from ep.models.conversions import Conversion
 from ep.models.fingerprint import samples
 from ep.models.reports import check_complete, check_supported, log_captured, short_errors
+from ep.progress import Report, silent
 
 _MAGIC = b"GGUF"
 _PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
+_HEADER, _TOKENIZER, _WEIGHTS, _DEQUANTISED = 0.3, 0.4, 0.8, 0.9
+"""Shares of a conversion after which the header is read, the tokenizer, the names of the weights,
+and their numbers; then they are written."""
 _SAMPLES, _SAMPLE_BYTES = 256, 1 << 16  # 16 MB of a file tell it from others
 
 
-def converted(file: Path, name: str) -> Conversion:
+def converted(file: Path, name: str, report: Report = silent) -> Conversion:
     """Return the model of a GGUF file as a directory of safetensors, converted if it is not yet.
 
     name: how the model was named by the caller, for messages.
+    report: called while it is converted.
 
     Raises ModelError for a file that is no GGUF, is cut short or one part of several, has no
     tokenizer, or is of an architecture or a quantisation that cannot be read; StorageError where
@@ -42,11 +46,19 @@ def converted(file: Path, name: str) -> Conversion:
     _check_beginning(file, name)
     place = conversions.folder() / _key(file)
     if (found := conversions.find(place)) is None:
-        _convert(file, name, place)
+        _convert(file, name, place, report)
         found = conversions.find(place)
     if found is None:
         raise ModelError(f"{name}: its conversion {place} was removed meanwhile: try again")
     return found
+
+
+def is_converted(file: Path) -> bool:
+    """Return whether a GGUF file was converted before, so that its model loads in seconds."""
+    try:
+        return conversions.find(conversions.folder() / _key(file)) is not None
+    except OSError:
+        return False
 
 
 def _check_beginning(file: Path, name: str) -> None:
@@ -83,31 +95,41 @@ def _key(file: Path) -> str:
     return f"{stem}-{sha.hexdigest()[:16]}"
 
 
-def _convert(file: Path, name: str, place: Path) -> None:
-    """Write the model and the tokenizer of a GGUF file to the directory `place`."""
+def _convert(file: Path, name: str, place: Path, report: Report) -> None:
+    """Convert a GGUF file that can be read, to the directory `place`."""
+    report("reading the header of the GGUF file", 0.0)
+    reader = _reader(file, name)
+    with _shared(reader, report):
+        quantization = _checked(reader, file, name)
+        with _made(place.name) as directory, short_errors(name), log_captured() as messages:
+            _write(file, directory, report)
+            check_complete(messages, name)
+            note = {"source": file.name, "quantization": quantization}
+            with _writing():
+                conversions.finish(directory, place, note)
+
+
+def _write(file: Path, directory: Path, report: Report) -> None:
+    """Write the model and the tokenizer of a GGUF file to a directory, as transformers reads them.
+
+    Weights that the file lacks are random numbers: the log of transformers says so.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    quantization = _checked(file, name)
     origin = {"gguf_file": file.name, "trust_remote_code": False}
-    with (
-        _made(place.name) as directory,
-        short_errors(name),
-        log_captured() as messages,
-        _without_bar(),
-    ):
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, **origin)
-        model = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **origin)
-        check_complete(messages, name)
-        # what is saved is a plain model: a quantised one would be asked for its GGUF again
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config
-        model.hf_quantizer = None
-        with _writing():
-            model.save_pretrained(directory)
-            tokenizer.save_pretrained(directory)
-            note = {"source": file.name, "quantization": quantization}
-            conversions.finish(directory, place, note)
+    report("reading the tokenizer of the GGUF file", _HEADER)
+    tokenizer = AutoTokenizer.from_pretrained(file.parent, **origin)
+    report("reading the weights of the GGUF file", _TOKENIZER)
+    model = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **origin)
+    # what is saved is a plain model: a quantised one would be asked for its GGUF again
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.hf_quantizer = None
+    report("writing the dequantised model", _DEQUANTISED)
+    with _writing():
+        model.save_pretrained(directory)
+        tokenizer.save_pretrained(directory)
 
 
 @contextmanager
@@ -121,16 +143,38 @@ def _made(name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _without_bar() -> Iterator[None]:
-    """Hide the progress bar of the dequantisation, which no setting of transformers does."""
+def _shared(reader: Any, report: Report) -> Iterator[None]:
+    """Let transformers use a reader of the file, and report the tensors that it dequantises.
+
+    transformers would read the header, which takes seconds, once for each thing it wants of it, and
+    print a progress bar that no setting of its own hides.
+    """
+    import gguf as library
     from transformers import modeling_gguf_pytorch_utils as reading
 
-    bar = reading.tqdm
-    reading.tqdm = partial(bar, disable=True)
+    def counted(tensors: Iterable[Any], **_: Any) -> Iterator[Any]:
+        tensors = list(tensors)
+        for done, tensor in enumerate(tensors):
+            share = _WEIGHTS + (_DEQUANTISED - _WEIGHTS) * done / len(tensors)
+            report(f"dequantising the GGUF file, tensor {done + 1:,} of {len(tensors):,}", share)
+            yield tensor
+
+    with (
+        _patched(reading, "tqdm", counted),
+        _patched(library, "GGUFReader", lambda _file: reader),
+    ):
+        yield
+
+
+@contextmanager
+def _patched(module: Any, name: str, value: Any) -> Iterator[None]:
+    """Let a name of a module stand for another value for a while."""
+    before = getattr(module, name)
+    setattr(module, name, value)
     try:
         yield
     finally:
-        reading.tqdm = bar
+        setattr(module, name, before)
 
 
 @contextmanager
@@ -144,9 +188,8 @@ def _writing() -> Iterator[None]:
         raise conversions.not_written(error) from error
 
 
-def _checked(file: Path, name: str) -> str:
+def _checked(reader: Any, file: Path, name: str) -> str:
     """Return the quantisation of a GGUF file that can be converted; ModelError for any other."""
-    reader = _reader(file, name)
     _check_architecture(file, _field(reader, "general.architecture"), name)
     if "tokenizer.ggml.tokens" not in reader.fields:
         raise ModelError(f"{name} has no tokenizer inside: convert the model again with one")

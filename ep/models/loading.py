@@ -11,6 +11,7 @@ those of plain transformers and the lens uses the real final norm and unembeddin
 from __future__ import annotations
 
 import inspect
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,17 +20,21 @@ from typing import Any, get_args
 
 import numpy as np
 
-from ep.config import Dtype
+from ep.config import Dtype, model_name
 from ep.errors import ModelError
 from ep.models import gguf
+from ep.models.adapters import Adapter, Named, parts
+from ep.models.adapters import read as read_adapter
 from ep.models.chat import Message
 from ep.models.fingerprint import fingerprint
+from ep.models.merging import check_fits, merged
 from ep.models.readout import readout
 from ep.models.reports import check_complete, check_supported, log_captured, short_errors
 from ep.models.source import find
 from ep.models.tokens import Prompt, Tokens
 from ep.models.turns import Turns
 from ep.models.weights import check_files, check_finite, check_vocabulary
+from ep.progress import Report, silent
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +45,17 @@ class LanguageModel:
     """
 
     name: str
-    """The name it was loaded by: a Hub name, a directory or a GGUF file."""
+    """The name it was loaded by: a Hub name, a directory or a GGUF file; that of the base model,
+    where there is an adapter."""
     revision: str | None
     """The Hub commit of the files; None for local ones."""
     fingerprint: str
-    """Hash of the config and of samples of the weights, see `ep.models.fingerprint`."""
+    """Hash of the config and of samples of the weights, see `ep.models.fingerprint`; with an
+    adapter, of that and of the adapter's weights."""
     quantization: str | None
     """How the weights of a GGUF file are quantised, such as "Q4_K_M"; None for other files."""
+    adapter: Adapter | None
+    """The LoRA adapter that is merged into the weights; None for a model without one."""
     width: int
     """d, the width of the residual stream."""
     n_layers: int
@@ -75,6 +84,14 @@ class LanguageModel:
     lock: Any = field(default_factory=threading.RLock, repr=False)
     turns: Turns = field(default_factory=Turns, repr=False)
     """The queue in which visitors wait for their runs."""
+
+    @property
+    def title(self) -> str:
+        """What people call it: its Hub name, or that of its directory or file without the path.
+
+        The name of an adapter follows.
+        """
+        return model_name(self.name, self.adapter.folder if self.adapter else None)
 
     @property
     def digest(self) -> str:
@@ -140,24 +157,35 @@ leave it in that state.
 
 
 def load(
-    name_or_path: str, device: str = "auto", dtype: str = "auto", revision: str | None = None
+    name_or_path: Named,
+    device: str = "auto",
+    dtype: str = "auto",
+    revision: str | None = None,
+    adapter: str | os.PathLike[str] | None = None,
+    progress: Report = silent,
 ) -> LanguageModel:
     """Load a causal language model by Hub name, from a local directory or from a GGUF file.
 
+    name_or_path: or what `ep.model_of` returned, which may name an adapter too.
     device: "auto" takes cuda, then mps, then cpu; or one by name, such as "cuda:1".
     dtype: "auto" takes float32 on the CPU and the checkpoint's own dtype on a GPU; or "float32",
         "bfloat16", "float16".
     revision: a Hub branch, tag or commit; ignored for local files.
+    adapter: folder of a LoRA adapter in peft's format, which is merged into the weights.
+    progress: called while a GGUF file is converted, which takes long.
 
     The weights of a GGUF file are dequantised, once, see `ep.models.gguf`.
 
     Models are loaded one at a time within the process. Raises ModelError with a message of one line
     for anything that is not a loadable causal language model with a tokenizer.
     """
+    name_or_path, own_adapter = parts(name_or_path)
+    adapter = adapter or own_adapter
+    lora = read_adapter(adapter) if adapter else None
     source = find(name_or_path, revision)
     chosen_device = _device(device)
     with _load_lock:
-        converted = gguf.converted(source.gguf, name_or_path) if source.gguf else None
+        converted = gguf.converted(source.gguf, name_or_path, progress) if source.gguf else None
         directory = converted.directory if converted else source.directory
         check_files(directory, name_or_path)
         with short_errors(name_or_path), log_captured() as messages:
@@ -165,7 +193,10 @@ def load(
             weights = fingerprint(directory, name_or_path)
             chosen_dtype, reason = _dtype(dtype, chosen_device, config)
             tokenizer = _tokenizer(directory)
-            bridge = _bridge(directory, chosen_device, chosen_dtype)
+            tensors = check_fits(lora, config, name_or_path) if lora else {}
+            base = directory, chosen_device, chosen_dtype
+            model = merged(lora, tensors, *base, name_or_path) if lora else None
+            bridge = _bridge(*base, model)
     _check_causal(bridge, name_or_path)
     check_complete(messages, name_or_path)
     check_vocabulary(tokenizer, _embedding_rows(bridge.original_model), name_or_path)
@@ -177,8 +208,9 @@ def load(
     return LanguageModel(
         name=name_or_path,
         revision=source.revision,
-        fingerprint=weights,
+        fingerprint=lora.combined(weights) if lora else weights,
         quantization=converted.quantization if converted else None,
+        adapter=lora,
         width=bridge.cfg.d_model,
         n_layers=bridge.cfg.n_layers,
         context=bridge.cfg.n_ctx,
@@ -254,7 +286,8 @@ def _tokenizer(directory: Path) -> Any:
     return AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
 
 
-def _bridge(directory: Path, device: str, dtype: str) -> Any:
+def _bridge(directory: Path, device: str, dtype: str, model: Any = None) -> Any:
+    """Return the bridge of a model: of the one in a directory, or of one that is loaded."""
     import torch
     from transformer_lens.model_bridge import TransformerBridge
 
@@ -264,6 +297,7 @@ def _bridge(directory: Path, device: str, dtype: str) -> Any:
         device=device,
         dtype=getattr(torch, dtype),
         tokenizer=_tokenizer(directory),
+        hf_model=model,
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ep.config import GGUF
 from ep.errors import ModelError
+from ep.models.adapters import CONFIG as ADAPTER
 
 LENS_FILE = "ep-lens.safetensors"
 """The name of a Jacobian lens in its model's folder; the file holds no weights of the model."""
@@ -98,6 +99,11 @@ def _only_gguf(directory: Path, name: str) -> Path | None:
 
 def _checked(directory: Path, name: str) -> Path:
     """Return the directory; ModelError where it lacks the config, weights or a tokenizer."""
+    if (directory / ADAPTER).is_file():  # which transformers would merge without a word
+        beside = "beside the model: move it to a folder of its own, and give that"
+        alone = "and no model: give the model it was trained on, and this folder"
+        place = beside if (directory / "config.json").is_file() else alone
+        raise ModelError(f"{name} holds an adapter ({ADAPTER}) {place} with --adapter")
     if not (directory / "config.json").is_file():
         raise ModelError(
             f"{name} has no config.json: not a model directory (expected config.json, weights, "

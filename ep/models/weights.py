@@ -27,15 +27,20 @@ def check_files(directory: Path, name: str) -> None:
     """
     weights = weight_files(directory, name)
     for path in (*directory.glob("*.json"), *directory.glob("*.model"), *weights):
-        with path.open("rb") as file:
-            if file.read(len(_LFS)) == _LFS:
-                raise ModelError(
-                    f"{name}: {path.name} is a pointer of Git LFS, not the file itself: run "
-                    "`git lfs pull` in its folder, or download the model again"
-                )
+        check_pointer(path, name)
     for path in weights:
         if path.suffix == ".safetensors":
-            _check_length(path, name)
+            check_length(path, name)
+
+
+def check_pointer(path: Path, name: str) -> None:
+    """Raise ModelError for a file that is a pointer of Git LFS."""
+    with path.open("rb") as file:
+        if file.read(len(_LFS)) == _LFS:
+            raise ModelError(
+                f"{name}: {path.name} is a pointer of Git LFS, not the file itself: run "
+                "`git lfs pull` in its folder, or download it again"
+            )
 
 
 def weight_files(directory: Path, name: str) -> list[Path]:
@@ -59,7 +64,7 @@ def weight_files(directory: Path, name: str) -> list[Path]:
     return parts
 
 
-def _check_length(path: Path, name: str) -> None:
+def check_length(path: Path, name: str) -> None:
     """Raise ModelError unless a safetensors file is as long as its header says."""
     size = path.stat().st_size
     with path.open("rb") as file:

@@ -134,7 +134,8 @@ KINDS = (
     | dict.fromkeys(_NUMBERS.split(), (_number, "a number"))
     | dict.fromkeys(("chat", "saturated", "complete"), (_flag, "true or false"))
     | dict.fromkeys(
-        ("corpus", "versions", "norms", "largest_dimension", "left_out"), (_object, "an object")
+        ("corpus", "versions", "norms", "largest_dimension", "left_out", "adapter"),
+        (_object, "an object"),
     )
     | {
         "threshold": (_threshold, "a cosine distance between 0 and 2"),

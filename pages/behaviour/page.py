@@ -16,7 +16,7 @@ from pages.behaviour import durations, regions, seeds, trial, work
 from pages.behaviour.inputs import Inputs, current_inputs, draw_link_notice, settings_popover
 from pages.behaviour.prompts import prompts_popover
 from pages.behaviour.runs import Plan, Run, demo_run, run_of
-from pages.shared import frame, jobs, loading, maps, messages, sharing, state, tokens
+from pages.shared import frame, jobs, loading, maps, messages, models, sharing, state, tokens
 from pages.shared.judge import judge_popover
 from pages.shared.state import Opened
 
@@ -47,6 +47,8 @@ def show() -> None:
         return
     dictionary = loading.dictionary(run.key)
     _origin(run, dictionary, opened.key)
+    if not run.stored_on:
+        models.note_other_weights(dictionary)
     body, foot = st.container(), st.container()
     with foot:
         map_ = regions.send_map(run, dictionary)

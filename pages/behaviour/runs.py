@@ -17,6 +17,7 @@ from ep.demo.behaviour import FILE
 from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
 from ep.models import model_of
+from ep.models.adapters import Named
 from ep.studies import experiment
 from ep.studies.experiment import Observed, Placement
 from ep.views import behaviour as plain
@@ -40,8 +41,8 @@ class Plan:
     region: int | None
 
     @property
-    def model(self) -> str:
-        """The name by which the dictionary's model is loaded; empty where the model is gone."""
+    def model(self) -> Named:
+        """What the dictionary's model is loaded by; empty where the model is gone."""
         try:
             return model_of(self.dictionary)
         except ModelError:

@@ -13,6 +13,7 @@ from ep.config import is_model_path
 from ep.errors import EPError, ModelError
 from ep.method.dictionary import Dictionary
 from ep.models import LanguageModel, check_fits, model_of
+from ep.models.adapters import Named, parts
 from pages.compare.comparison import Comparison
 from pages.shared import estimates, jobs, messages, models
 from pages.shared.jobs import Job
@@ -40,7 +41,8 @@ def result_or_offer(
     button: label of the button.
     about: a sentence on what the work does.
     """
-    rate_name = " ".join(["read together", *map(_model_name, comparison.dictionaries)])
+    names = map(str, map(_model_name, comparison.dictionaries))
+    rate_name = " ".join(["read together", *names])
 
     def work(job: Job) -> T:
         both = load(comparison, job)
@@ -64,6 +66,8 @@ def result_or_offer(
     except EPError as error:
         messages.box("This cannot be read by both models", messages.sentence(error))
         return None
+    if result is not None:
+        models.note_other_weights(*comparison.dictionaries)
     return result
 
 
@@ -106,7 +110,7 @@ def report_missing(comparison: Comparison, headline: str, download: Callable[[],
     except ModelError as error:
         messages.box(headline, messages.sentence(error))
         return True
-    absent = [name for name, dictionary in names.items() if not models.is_local(dictionary)]
+    absent = [str(name) for name, dictionary in names.items() if not models.is_local(dictionary)]
     if absent:
         verb = "is" if len(absent) == 1 else "are"
         about = f"{' and '.join(absent)} {verb} not on this machine."
@@ -124,10 +128,11 @@ def without_chat_template(comparison: Comparison) -> str:
     are read.
     """
     names = {_model_name(d): _has_chat_template(_model_name(d)) for d in comparison.dictionaries}
-    return " and ".join(name.rsplit("/", 1)[-1] for name, has in names.items() if has is False)
+    lacking = [parts(name)[0] for name, has in names.items() if has is False]
+    return " and ".join(dict.fromkeys(name.rsplit("/", 1)[-1] for name in lacking))
 
 
-def _model_name(dictionary: Dictionary) -> str:
+def _model_name(dictionary: Dictionary) -> Named:
     """Return the name by which a dictionary's model is loaded; empty where the model is gone."""
     try:
         return model_of(dictionary)
@@ -135,11 +140,11 @@ def _model_name(dictionary: Dictionary) -> str:
         return ""
 
 
-def _has_chat_template(name: str) -> bool | None:
+def _has_chat_template(name: Named) -> bool | None:
     """Return whether a model has a chat template; None where that cannot be known here."""
     if (model := models.models().get(name)) is not None:
         return bool(getattr(model.tokenizer, "chat_template", None))
-    folder = _model_folder(name)
+    folder = _model_folder(parts(name)[0])
     if folder is None:
         return None
     if (folder / "chat_template.jinja").is_file():

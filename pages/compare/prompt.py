@@ -48,6 +48,7 @@ def show(comparison: Comparison, match: Match | None, exports: DeltaGenerator) -
     both_nulls = nulls.available(comparison) if match is not None else NO_NULLS
     with exports:
         _exports(comparison, match, readings, request)
+    models.note_other_weights(*comparison.dictionaries)
     strips.draw(comparison, match, both_nulls, readings)
 
 

@@ -18,13 +18,16 @@ from time import perf_counter
 import numpy as np
 import streamlit as st
 
-from ep.config import is_model_path
+from ep.config import GGUF, is_model_path
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
-from ep.models import model_of
+from ep.models import gguf, model_of
+from ep.models.adapters import Named, parts
 
 IMPORT_S, BYTES_PER_SECOND = 4.0, 3e8
 """Guesses: the time to import torch and its libraries, and the speed of reading weights."""
+CONVERTED_BYTES_PER_SECOND = 1e7
+"""A guess for how fast a GGUF file is converted, in bytes of 16-bit weights."""
 MIN_FORWARD_PASS_S = 0.015
 """A guess for a forward pass of a very small model, where overhead outweighs arithmetic."""
 DEFAULT_MODEL_BYTES = 2e9
@@ -96,7 +99,21 @@ def loading_model(dictionary: Dictionary) -> float:
     """Return the seconds that loading a dictionary's model takes, the import of torch included."""
     name = _model_name(dictionary)
     torch = 0.0 if "torch" in sys.modules else IMPORT_S
-    return torch + rates().get(f"load {name}", 1.0 + _model_bytes(dictionary) / BYTES_PER_SECOND)
+    guess = 1.0 + _model_bytes(dictionary) / BYTES_PER_SECOND
+    if converting(name):
+        guess += _model_bytes(dictionary) / CONVERTED_BYTES_PER_SECOND
+    return torch + rates().get(load_rate(name), guess)
+
+
+def load_rate(name: Named) -> str:
+    """Return the kind of work that loading a model is at present: with a conversion, or without."""
+    return f"load {name} converted anew" if converting(name) else f"load {name}"
+
+
+def converting(name: Named) -> bool:
+    """Return whether a model is in a GGUF file that must be converted before it is loaded."""
+    path = Path(parts(name)[0])
+    return path.suffix.lower() == GGUF and path.is_file() and not gguf.is_converted(path)
 
 
 def reading(dictionary: Dictionary, tokens: float) -> float:
@@ -114,8 +131,8 @@ def writing(dictionary: Dictionary, rows: int, tokens: int, batch_size: int = 64
     return batches * tokens * rates().get(f"write {_model_name(dictionary)} {full}", per_step)
 
 
-def _model_name(dictionary: Dictionary) -> str:
-    """Return the name of a dictionary's model; empty where it cannot be determined."""
+def _model_name(dictionary: Dictionary) -> Named:
+    """Return what a dictionary's model is loaded by; empty where it cannot be determined."""
     try:
         return model_of(dictionary)
     except EPError:
@@ -126,7 +143,7 @@ def _model_bytes(dictionary: Dictionary) -> float:
     """Return the size of the model's weights in bytes, which is taken as two per parameter; a
     guess for a model that is not on this machine.
     """
-    path = Path(_model_name(dictionary))
+    path = Path(parts(_model_name(dictionary))[0])
     if not is_model_path(path):
         return DEFAULT_MODEL_BYTES
     if path.is_file():  # a GGUF file, most of which take about half a byte for each parameter

@@ -18,10 +18,11 @@ from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
 from ep.models import model_of
 from ep.models import other_weights as weights_note
+from ep.models.adapters import Named, parts
 from ep.models.pairing import named_in
-from ep.progress import Report
+from ep.progress import Report, silent
 from ep.storage import Entry
-from pages.shared import estimates
+from pages.shared import estimates, messages
 
 if TYPE_CHECKING:
     from ep.models import LanguageModel
@@ -33,19 +34,21 @@ _PLACE = "models_place"
 
 
 class Models:
-    """The models of this server, by the name that `ep.load` takes."""
+    """The models of this server, by what `ep.load` takes: a name, or one with an adapter."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._loaded: dict[str, LanguageModel] = {}
-        self._loading: set[str] = set()
+        self._loaded: dict[Named, LanguageModel] = {}
+        self._loading: set[Named] = set()
 
-    def get(self, name: str) -> LanguageModel | None:
+    def get(self, name: Named) -> LanguageModel | None:
         """Return the model if it is loaded, or None."""
         return self._loaded.get(name)
 
-    def load(self, name: str) -> LanguageModel:
+    def load(self, name: Named, report: Report = silent) -> LanguageModel:
         """Return the model, and load it first if necessary; concurrent calls share one load.
+
+        report: called while a GGUF file is converted first, which takes long.
 
         Raises ModelError when the model cannot be loaded.
         """
@@ -55,13 +58,13 @@ class Models:
         try:
             with self._lock:
                 if name not in self._loaded:
-                    with estimates.rates().measured(f"load {name}"):
-                        self._loaded[name] = load(name)
+                    with estimates.rates().measured(estimates.load_rate(name)):
+                        self._loaded[name] = load(name, progress=report)
         finally:
             self._loading.discard(name)
         return self._loaded[name]
 
-    def state(self, name: str) -> str:
+    def state(self, name: Named) -> str:
         """Return the state of a model: "not needed", "loading", or for example "ready on cpu"."""
         if (model := self.get(name)) is not None:
             return f"ready on {model.device}"
@@ -82,8 +85,14 @@ def language_model(dictionary: Dictionary) -> LanguageModel:
     name = model_of(dictionary)
     if (model := models().get(name)) is not None:
         return model
+    place = st.empty()
+
+    def report(text: str, share: float | None) -> None:
+        place.progress(share or 0.0, text=text)
+
     with st.spinner("Loading the language model, once…", show_time=True):
-        model = models().load(name)
+        model = models().load(name, report)
+    place.empty()
     show_state(dictionary)
     return model
 
@@ -96,7 +105,7 @@ def load_for(dictionary: Dictionary, report: Report) -> LanguageModel:
     name = model_of(dictionary)
     if models().get(name) is None:
         report("loading the language model", None)
-    return models().load(name)
+    return models().load(name, report)
 
 
 def state(dictionary: Dictionary) -> str:
@@ -121,6 +130,13 @@ def other_weights(dictionary: Dictionary) -> str | None:
     return None if model is None else weights_note(model, dictionary)
 
 
+def note_other_weights(*dictionaries: Dictionary) -> None:
+    """Draw a line for each dictionary whose loaded model has other weights than it was built on."""
+    for line in dict.fromkeys(map(other_weights, dictionaries)):
+        if line is not None:
+            messages.note(messages.sentence(line))
+
+
 def is_local(dictionary: Dictionary | Entry) -> bool:
     """Return whether the model can be loaded without a network: from a folder on this machine, or
     from the cache of the Hub.
@@ -128,7 +144,7 @@ def is_local(dictionary: Dictionary | Entry) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     try:
-        name = named_in(dictionary.info, dictionary.path)
+        name, _ = parts(named_in(dictionary.info, dictionary.path))
         return is_model_path(name) or isinstance(try_to_load_from_cache(name, "config.json"), str)
     except (ModelError, ValueError):  # no model named, or a name the Hub could not have
         return False

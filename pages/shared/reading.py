@@ -18,6 +18,7 @@ from ep.demo.examples import Example, stored
 from ep.errors import EPError, ModelError
 from ep.method.dictionary import Dictionary
 from ep.models import model_of, other_weights
+from ep.models.adapters import parts
 from ep.models.prompts import PromptActivations, read_prompt
 from ep.views import prompt as view
 from pages.shared import estimates, loading, messages, models
@@ -191,7 +192,10 @@ def _bundled(key: str, dictionary: Dictionary, request: Request) -> Result | Non
     """Return the reading of one of the demo's examples, whose activations are bundled, or None."""
     if not loading.is_demo(dictionary) or request.system:
         return None
-    example = Example(Path(model_of(dictionary)).name, request.text, request.chat)
+    model, adapter = parts(model_of(dictionary))
+    if adapter is not None:
+        return None
+    example = Example(Path(model).name, request.text, request.chat)
     activations = _examples().get(example)
     if activations is None or dictionary.layer not in activations.x:
         return None

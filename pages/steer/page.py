@@ -139,8 +139,7 @@ def _draw(key: str, dictionary: Dictionary, setting: Setting, was_running: bool)
         "done" if view.is_measured else "writing" if run_state == "running" else "stopped"
     )
     ended = live.progress.ended if live is not None else ()
-    if line := models.other_weights(dictionary):
-        messages.note(messages.sentence(line))
+    models.note_other_weights(dictionary)
     columns("steer_columns", dictionary, view.setting, view.continuations, status, _pick, ended)
     _last_line(dictionary, view, status, problem)
 

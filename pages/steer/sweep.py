@@ -171,6 +171,7 @@ def _sweep(plan: Plan, dictionary: Dictionary, job: jobs.Job) -> Sweep:
         plan.strengths,
         job.report,
         _turn(job, model),
+        warn=False,
     )
 
 

@@ -128,7 +128,7 @@ def start(key: str, dictionary: Dictionary, model: LanguageModel, setting: Setti
     A setting that cannot be run raises its error here, before anything is queued.
     """
     live = LiveRun(key, setting, session())
-    steps = steer(dictionary, model, setting, stopped=lambda: live.stopping)
+    steps = steer(dictionary, model, setting, stopped=lambda: live.stopping, warn=False)
     request(False)
     drop()
     st.session_state[_LIVE] = live

@@ -16,6 +16,7 @@ from ep.models import LanguageModel, read
 from ep.models.answering import surprise
 from ep.models.divergence import divergence
 from ep.models.generation import Row, Step, Written, generate
+from ep.models.pairing import warn_other_weights
 from ep.studies.judging import Fluency, Judge, Phrases, fluency
 from ep.studies.steering.setting import Setting, checked, rows
 from ep.text import split_text
@@ -115,6 +116,7 @@ def steer(
     setting: Setting,
     judge: Judge | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    warn: bool = True,
 ) -> Generator[Progress | Run, None, None]:
     """Continue the setting's prompt four times, with one seed and as one batch.
 
@@ -123,12 +125,16 @@ def steer(
 
     judge: of the texts; by default whether they contain a phrase of refusal.
     stopped: called before each token; once it returns True, the run ends there and is measured.
+    warn: whether to warn of a model with other weights than the dictionary was built on; a command
+        or a page says it in its own way.
 
     Settings that cannot be run raise their error in this call, before the model runs: those of
     `checked`, `rows` and `generate`.
     """
     setting = checked(setting, dictionary)
     batch = rows(dictionary, model, setting)
+    if warn:
+        warn_other_weights(model, dictionary)
     return _written(dictionary, model, setting, batch, judge or Phrases(), stopped)
 
 

@@ -21,6 +21,7 @@ from ep.models import LanguageModel, check_fits
 from ep.models.answering import OWN, answers
 from ep.models.generation import Sampling
 from ep.models.interventions import PUSHING
+from ep.models.pairing import warn_other_weights
 from ep.progress import Report, silent
 from ep.studies.experiment import judge_in_advance, quality_of
 from ep.studies.judging import Judge, fluency
@@ -157,6 +158,7 @@ def sweep(
     strengths: Sequence[float] | None = None,
     report: Report = silent,
     turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+    warn: bool = True,
 ) -> Sweep:
     """Answer the prompts at every strength, along the setting's regions and a random direction.
 
@@ -168,11 +170,14 @@ def sweep(
     report: called with the progress; an exception it raises ends the work.
     turn: returns a context manager that is held around the answers of one strength of one arm, so
         that others may use the model in between.
+    warn: as in `steer`.
 
     Raises the errors of `changes` and `curve` before the model runs.
     """
     setting = checked(replace(setting, strength=1.0), dictionary)
     check_fits(model, dictionary)
+    if warn:
+        warn_other_weights(model, dictionary)
     changes(dictionary, setting, model.n_layers)
     tried = _checked_strengths(prompts, strengths or default_strengths(dictionary, setting))
     # the quality check, the unchanged model, and both arms at the other strengths
