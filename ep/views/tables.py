@@ -23,7 +23,7 @@ from ep.text import label
 
 LENS_SHOWN = 4
 """Lens tokens of a region in a table."""
-OPENING, CLEARNESS = 128, 3.0
+OPENING, CLEARNESS = 1024, 3.0
 """Regions among which the one that is selected at first is chosen, and the weight of its name."""
 ENOUGH = 200
 """Members of a region beyond which more of them count little for that."""
@@ -127,7 +127,7 @@ def opening_region(dictionary: Dictionary) -> int:
     telling = [sum(map(is_content, row)) if is_content(row[0]) else 0 for row in words]
     # three words that all say something are clearer than one, or than words that need a place
     clear = [
-        min(n, 3) / max(3, len(row)) - (is_placed(name) / 3)
+        min(n, 3) / 3 * n / len(row) - is_placed(name) / 3
         for n, row, name in zip(telling, words, called, strict=True)
     ]
     return best[int(np.argmax(score[best] + CLEARNESS * np.array(clear)))]
