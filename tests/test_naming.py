@@ -18,10 +18,12 @@ from ep.studies.contrasting import contrast
 from ep.studies.naming import (
     LONGEST_TOKEN,
     automatic,
+    compute,
     is_numbered,
     numbered,
 )
 from ep.studies.rates import balanced, wilson
+from ep.studies.whole_words import is_content, stem
 from tests.fixtures.dictionaries import synthetic
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo" / "dictionaries"
@@ -99,6 +101,47 @@ def test_members_of_many_tokens_are_named_by_whole_words() -> None:
         {" tax": 10},
     )
     assert automatic(found)[0] == '" tulip" / " rose" / " oak"'
+
+
+def test_pieces_become_the_words_to_which_they_belong_and_forms_of_a_word_count_once() -> None:
+    pieces = [" pet", "un", "ias", " and", " resulting", " resulted", " in", "."]
+    sentence = [0, 1, 2, 3, 0, 1, 2, 6, 4, 5, 7]
+    arrays = {
+        name: counted(pieces, {"ias": 9}, {" resulting": 5, " resulted": 4}).column(name)
+        for name in (
+            "exemplars",
+            "nearest_ids",
+            "token_ids",
+            "token_counts",
+            "count_voronoi",
+            "vocabulary_ids",
+            "vocabulary_pieces",
+        )
+    } | {
+        "passage_ids": np.array([7]),
+        "passage_offsets": np.array([0, len(sentence)]),
+        "passage_tokens": np.array(sentence, np.int32),
+        "excerpt_offsets": np.array([0, 2, 4]),
+        "excerpt_passage": np.array([7, 7, 7, 7]),
+        "excerpt_position": np.array([2, 6, 8, 9], np.int32),
+    }
+    names = automatic(Dictionary(MemorySource(arrays), {"threshold": 0.5}, 2))
+    assert [name.partition(" after ")[0] for name in names] == ['" petunias"', '" resulting"']
+
+
+@pytest.mark.parametrize(
+    ("forms", "other"),
+    [(("result", " Resulted", " resulting", "results"), "resist"), (("run", " running"), "rung")],
+)
+def test_the_forms_of_a_word_have_one_stem(forms: tuple[str, ...], other: str) -> None:
+    assert len({stem(form) for form in forms}) == 1 and stem(other) != stem(forms[0])
+
+
+def test_words_of_grammar_never_say_in_which_texts_a_region_occurs() -> None:
+    for path in ("all-tokens/tuned-L4-p2", "last-token/tuned-L4-final-p2"):
+        for name in compute(ep.open(DEMO / f"{path}.ep.h5")):
+            texts = name.partition("in texts with ")[2].partition(", lens")[0]
+            assert all(is_content(word.strip('"')) for word in texts.split(" / ") if word), name
 
 
 def test_fewer_arrays_give_labels_all_the_same() -> None:

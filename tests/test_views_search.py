@@ -9,6 +9,8 @@ import pytest
 
 from ep.method.dictionary import Dictionary
 from ep.method.source import MemorySource
+from ep.studies.names import names, short
+from ep.views.matches import LONGEST_NAME, matches
 from ep.views.passages import AFTER, BEFORE, fold
 from ep.views.search import EXCERPTS, LABEL, LENS, REASONS, Index
 from tests.fixtures.dictionaries import synthetic
@@ -176,3 +178,18 @@ def test_a_file_without_text_is_searched_by_id() -> None:
         MemorySource({n: full.source.read(n) for n in ("center", "exemplars")}), full.info, 20
     )
     assert Index(bare).find("7").regions.tolist() == [7] and len(Index(bare).find("cat")) == 0
+
+
+def test_the_first_hits_show_the_field_that_matched_and_the_words_around() -> None:
+    dictionary = synthetic(60, 16, seed=3)
+    index, seen = Index(dictionary), set()
+    for query in ("museum", "mus", "17", "bee"):
+        hits = index.find(query)
+        for match in matches(dictionary, hits, query, n=40):
+            assert match.field == REASONS[hits.reasons[hits.regions.tolist().index(match.region)]]
+            assert match.name == short(names(dictionary, [match.region])[0], LONGEST_NAME)
+            if match.field != "id":
+                assert match.match.lower() == query
+                assert "\n" not in match.before + match.after
+            seen.add(match.field)
+    assert len(seen) > 2

@@ -11,7 +11,6 @@ exchanging A and B exchanges only their roles.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +23,9 @@ from ep.method.dictionary import Basis, Dictionary
 from ep.method.nearest import pair_cosines, rounding_bound
 from ep.method.surroundings import nearest
 from ep.shapes import Float32, Float64, Int64
+from ep.studies.names import heads
+from ep.studies.naming import automatic, is_numbered
+from ep.studies.whole_words import is_content, stem
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -39,8 +41,6 @@ MOST_LISTED = 32
 """Neighbours listed for each region; the graphs of every k up to this use the same lists."""
 LEAST_K, DEFAULT_K, MOST_K = 2, 3, 10
 """Smallest, default and largest k of a graph that users may choose."""
-WORD = re.compile(r"[A-Za-z]{2,15}")
-"""A clean token of a decode (protocol 5.2)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,24 +193,13 @@ def counterpart(
     return Counterpart(best, float(np.clip(cosine[best], -1, 1)), same=False)
 
 
-def cleanliness(dictionary: Dictionary, basis: Basis = "exemplar") -> Float64[np.ndarray, " K"]:
-    """Return the share of clean tokens among the lens tokens of each region (protocol 5.2).
+def cleanliness(dictionary: Dictionary) -> Float64[np.ndarray, " K"]:
+    """Return the share of the words at the head of each region's name that have content.
 
-    A token is clean when it is 2 to 15 ASCII letters and nothing else. As in the protocol's
-    decodes, tokens are stripped, empty ones are dropped, and the first eight count. Zeros without a
-    lens.
+    Zeros for regions of which nothing but the number is known.
     """
-    name = f"lens_{basis}_up_ids"
-    if name not in dictionary:
-        return np.zeros(len(dictionary))
-    ids = dictionary.column(name)[:, :8]
-    tokens, place = np.unique(ids, return_inverse=True)
-    pieces = [dictionary.piece(int(token)).strip() if token >= 0 else "" for token in tokens]
-    clean = np.array([bool(WORD.fullmatch(piece)) for piece in pieces])[place].reshape(ids.shape)
-    nonempty = np.array([bool(piece) for piece in pieces])[place].reshape(ids.shape)
-    return np.asarray(
-        (clean & nonempty).sum(axis=1) / np.maximum(1, nonempty.sum(axis=1)), np.float64
-    )
+    rows = [[] if is_numbered(name) else heads(name) for name in automatic(dictionary)]
+    return np.array([sum(map(is_content, row)) / max(1, len(row)) for row in rows], np.float64)
 
 
 def anchor_pairs(
@@ -221,7 +210,7 @@ def anchor_pairs(
     listed: neighbours of every region.
     clean: (K,) from `cleanliness`.
 
-    The pairs with the cleanest decodes come first, then the closest. Each region is used once, so
+    The pairs with the clearest names come first, then the closest. Each region is used once, so
     that the pairs show different things.
     """
     row, column, distance = _edges(listed, k)
@@ -250,13 +239,13 @@ def partner(
     wanted: number of regions that should lie between the two.
     among: number of regions considered.
 
-    The nearest region is chosen that is named by another word, stays apart from A in all of
+    The nearest region is chosen whose name begins with another word, stays apart from A in all of
     `coarser`, and has `wanted` regions between. Where no region meets all of these, the last is
     given up first, then the second, then the first.
     """
-    vectors, word = dictionary.basis(basis), words(dictionary, basis)
+    vectors, word = dictionary.basis(basis), words(dictionary)
     distance = 1.0 - vectors @ vectors[a]
-    named = (np.char.str_len(word) > 3) & (word != word[a])
+    named = (np.char.str_len(word) > 2) & (word != word[a])
     near = np.lexsort((distance, ~named))
     near = near[near != a][:among]
     if not len(near):
@@ -271,22 +260,13 @@ def partner(
     return next((b for b in best if len(between(vectors, a, b)) >= wanted), best[0])
 
 
-def words(dictionary: Dictionary, basis: Basis = "exemplar") -> np.ndarray:
-    """Return the first lens token of each region in lower case, as an array (K,).
+def words(dictionary: Dictionary) -> np.ndarray:
+    """Return the stem of the first word of each region's name, as an array (K,).
 
-    The text is empty where the token does not begin a word or is not clean. A token begins a word
-    when it starts with a space, as in the usual tokenizers.
+    The text is empty where the name does not begin with a word that has content.
     """
-    name = f"lens_{basis}_up_ids"
-    if name not in dictionary:
-        return np.full(len(dictionary), "")
-    tokens, place = np.unique(dictionary.column(name)[:, 0], return_inverse=True)
-    pieces = [dictionary.piece(int(token)) if token >= 0 else "" for token in tokens]
-    beginnings = [
-        piece.strip().lower() if piece[:1] == " " and WORD.fullmatch(piece.strip()) else ""
-        for piece in pieces
-    ]
-    return np.array(beginnings)[place.ravel()]
+    first = [heads(name)[0] for name in automatic(dictionary)]
+    return np.array([stem(word) if is_content(word) else "" for word in first], str)
 
 
 def _nearest_rows(rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ but geometry it is named after its largest region, which can be looked up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from weakref import WeakKeyDictionary
 
@@ -16,9 +16,11 @@ import numpy as np
 
 from ep.method.dictionary import Dictionary
 from ep.method.surroundings import group_names
-from ep.shapes import Int64, Integer, Num
+from ep.shapes import Bool, Int64, Integer, Num
 from ep.storage.labels import published_in
-from ep.studies.contrasting import CLEAR, Spelling, apart
+from ep.studies.contrasting import CLEAR, FEW_PRIOR, apart, slots
+from ep.studies.heading import of_regions
+from ep.studies.whole_words import flags
 from ep.studies.wording import WORD, context, words
 
 AROUND = "group of region "
@@ -29,6 +31,8 @@ FOLLOWS = "→ "
 """Beginning of the last part of a name, the token that follows the members' tokens."""
 MOST_TOKENS, SHOWN = 10, 3
 """Tokens of a region that are used, and tokens in a name, at most."""
+TELLING = 0.5
+"""Smallest z of a word of regions' heads: these set their regions apart already."""
 
 _cache: WeakKeyDictionary[Dictionary, tuple[tuple[str, ...], ...]] = WeakKeyDictionary()
 _lock = Lock()
@@ -88,61 +92,114 @@ def _names(dictionary: Dictionary) -> tuple[tuple[str, ...], ...]:
 
 
 def _by_tokens(dictionary: Dictionary) -> list[list[str]]:
-    """Return the names of all groups from the counts of their members' tokens.
+    """Return the names of all groups from the heads of their regions' labels.
 
-    Groups whose members' tokens are alike, as in a dictionary of last tokens, are named by words of
-    the text before.
+    A group is named by words with content, by words of grammar, or by numbers and punctuation,
+    whichever most of its members are. In the last two cases it also has the token that follows more
+    often. Groups that would be named alike, as in a dictionary of last tokens, are named by words
+    of the text before.
     """
-    group = dictionary.column("neighbourhood").astype(np.int64)
-    counted = dictionary.column("token_ids"), dictionary.column("token_counts")
-    names = _clearest(dictionary, group, *counted, n=SHOWN)
+    heads = of_regions(dictionary, slots(dictionary)["token"])
+    texts = list(dict.fromkeys(text for row in heads.texts for text in row))
+    number = {text: i for i, text in enumerate(texts)}
+    ids = np.full(heads.worth.shape, -1)
+    for k, row in enumerate(heads.texts):
+        ids[k, : len(row)] = [number[text] for text in row]
+    counts = np.where(ids >= 0, heads.worth, 0)
+    group, kinds = dictionary.column("neighbourhood").astype(np.int64), _kinds(texts)
+    # a region counts as often as the root of its size, so that no single one names its group
+    counts = counts * np.sqrt(dictionary.members)[:, None]
+    mass = [
+        np.bincount(group, np.where(ids >= 0, counts * kind[ids], 0).sum(axis=1)) for kind in kinds
+    ]
+    kind_of = np.argmax(mass, axis=0).tolist()
+    by_kind = [
+        _clearest(group, texts, ids, counts, n=SHOWN, wanted=kind, clear=TELLING) for kind in kinds
+    ]
+    names = [by_kind[kind][g] for g, kind in enumerate(kind_of)]
     if "next_ids" in dictionary:
-        counted = dictionary.column("next_ids"), dictionary.column("next_counts")
-        after = _clearest(dictionary, group, *counted, n=1)
         names = [
-            [*row, *(FOLLOWS + text for text in follow)] if row else []
-            for row, follow in zip(names, after, strict=True)
+            [*row, *(FOLLOWS + text for text in follow)] if row and kind else row
+            for row, follow, kind in zip(names, _following(dictionary, group), kind_of, strict=True)
         ]
     if all(names) and len({tuple(row) for row in names}) == len(names):
         return names
-    if (read := context(dictionary, np.ones(len(dictionary), bool))) is None:
+    if (read := context(dictionary)) is None:
         return names
-    texts = _clearest(dictionary, group, *read, n=SHOWN, words=True)
+    others = _clearest(group, read[0], read[1], read[2], n=SHOWN)
     return [
         text if text and (not name or names.count(name) > 1) else name
-        for name, text in zip(names, texts, strict=True)
+        for name, text in zip(names, others, strict=True)
     ]
 
 
+def _kinds(texts: Sequence[str]) -> Bool[np.ndarray, "3 w"]:
+    """Return which texts are words with content, words of grammar, and numbers or punctuation."""
+    kinds = flags(texts)[1]
+    has_letters = np.array([any(map(str.isalpha, text)) for text in texts], bool)
+    is_broken = np.array(["\ufffd" in text for text in texts], bool)  # part of a character
+    return np.stack([kinds[1], kinds[0] & has_letters, kinds[0] & ~has_letters & ~is_broken])
+
+
+def _following(dictionary: Dictionary, group: Int64[np.ndarray, " K"]) -> list[list[str]]:
+    """Return the token that follows the members of each group clearly more often, or none."""
+    ids, counts = dictionary.column("next_ids"), dictionary.column("next_counts")
+    tokens = np.unique(ids[ids >= 0])
+    texts = [dictionary.piece(token) for token in tokens.tolist()]
+    places = np.where(ids >= 0, np.searchsorted(tokens, ids), -1).astype(np.int64)
+    return _clearest(group, texts, places, counts, n=1)
+
+
 def _clearest(
-    dictionary: Dictionary,
     group: Int64[np.ndarray, " K"],
+    texts: Sequence[str],
     ids: Integer[np.ndarray, "K m"],
     counts: Num[np.ndarray, "K m"],
     n: int,
-    words: bool = False,
+    wanted: Bool[np.ndarray, " w"] | None = None,
+    clear: float = CLEAR,
 ) -> list[list[str]]:
-    """Return up to n tokens that each group clearly has more often than the others.
+    """Return up to n texts that each group clearly has more often than the others.
 
-    ids, counts: (K, m) tokens of each region and how often each occurs; −1 for none.
-    words: use whole words only, and the first one even where none is clear.
+    ids, counts: (K, m) numbers of texts and how often each occurs in a region; −1 for none.
+    wanted: (w,) which texts may name; the first one does even where none is clear.
+    clear: smallest z of the others.
 
-    Tokens that differ in case and surrounding spaces only count as one.
+    Forms of one word count together, and the most frequent form is returned. The texts come from
+    different regions, so that a name shows the breadth of its group.
     """
-    if words:
-        spelling = Spelling.of(dictionary, ids)
-        ids = np.where(spelling.is_word[spelling.row(ids)], ids, -1)
-    vocabulary, z = apart(group, ids, counts)
+    stems = flags(texts)[0]
+    if wanted is not None:
+        ids = np.where((ids >= 0) & np.append(wanted, False)[ids], ids, -1)
+    listed = ids >= 0
+    frequency = np.bincount(ids[listed], counts[listed], len(texts))
+    shown = np.zeros(int(stems.max(initial=-1)) + 1, np.int64)
+    order = np.argsort(frequency, kind="stable")
+    shown[stems[order]] = order  # the last one written, the most frequent, stays
+    vocabulary, z = apart(group, np.where(listed, stems[ids], -1), counts, FEW_PRIOR)
+    owner = _owners(group, np.searchsorted(vocabulary, stems[ids]), np.where(listed, counts, 0))
     names = []
-    for row in z:
-        texts: dict[str, str] = {}
-        for place in np.argsort(-row, kind="stable")[: 4 * n].tolist():
-            is_last_hope = words and not texts and np.isfinite(row[place])
-            if row[place] >= CLEAR or is_last_hope:
-                piece = dictionary.piece(int(vocabulary[place]))
-                texts.setdefault(piece.strip(" ").lower() or piece, piece)
-        names.append(list(texts.values())[:n])
+    for g, row in enumerate(z):
+        chosen: list[int] = []
+        for i in np.argsort(-row, kind="stable")[: 8 * n].tolist():
+            is_first = wanted is not None and not chosen and np.isfinite(row[i])
+            is_new = owner[g, i] not in {owner[g, j] for j in chosen}
+            if is_new and len(chosen) < n and (row[i] >= clear or is_first):
+                chosen.append(i)
+        names.append([texts[i] for i in shown[vocabulary[chosen]].tolist()])
     return names
+
+
+def _owners(
+    group: Int64[np.ndarray, " K"], places: Int64[np.ndarray, "K m"], counts: Num[np.ndarray, "K m"]
+) -> Int64[np.ndarray, "G v"]:
+    """Return the region of each group in which a text is most frequent, −1 for none."""
+    owner = np.full((int(group.max(initial=-1)) + 1, int(places.max(initial=-1)) + 1), -1)
+    region, column = np.nonzero(counts)
+    order = np.argsort(counts[region, column], kind="stable")
+    region, column = region[order], column[order]
+    owner[group[region], places[region, column]] = region
+    return owner
 
 
 def _vocabulary(

@@ -26,6 +26,8 @@ LONGEST_LINE = 240
 """Characters of a whole name where it is shown on hover."""
 _JOINED = re.compile(r"(?<=\")( / | → | after | before |, lens |, in texts with | )(?=\")")
 """What stands between the quoted tokens of an automatic label."""
+_BESIDE = re.compile(r"(?<=\")( → | after | before |, lens |, in texts with )(?=\")")
+"""What stands between the head of an automatic label and what is around the members."""
 
 
 def names(
@@ -88,6 +90,17 @@ def short(name: str, longest: int = LONGEST_SHORT) -> str:
             return text if len(text) == longest else f"{text}…"
         text = more
     return text
+
+
+def heads(name: str) -> list[str]:
+    """Return the words at the head of an automatic label; of another label, the label itself."""
+    head = _BESIDE.split(name)[0]
+    return [word[1:-1] if word[:1] == word[-1:] == '"' else word for word in head.split(" / ")]
+
+
+def is_placed(name: str) -> bool:
+    """Return whether an automatic label also says what is around the members."""
+    return _BESIDE.search(name) is not None
 
 
 def one_line(name: str) -> str:

@@ -1,8 +1,8 @@
-"""Automatic labels: a few quoted tokens that set a region apart from its nearest regions.
+"""Automatic labels: a few quoted words that set a region apart from its nearest regions.
 
-They need no key, model or network. A label says where its tokens come from: `" am" → " sorry"` is a
-token of the region's members and the one that follows it, `"ance" after " bal"` has the one in
-front, `in texts with " bomb"` has a token of the text before, and so has `" bomb" before "?"`.
+They need no key, model or network. A label says where its words come from: `" am" → " sorry"` is a
+word that the region's members are and the token that follows it, `" the" after " of"` has the word
+in front. `in texts with "bomb"` has a word of the text before, and so has `"bomb" before "?"`.
 `lens " Paris"` is a token that the exemplar promotes, and `texts with "harbour"` a word of texts
 that are stored without tokens. Where a file lacks some of these, the others are used; where it has
 none, the label is the region's number.
@@ -11,15 +11,19 @@ none, the label is the region's number.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from threading import Lock
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ep.method.dictionary import Dictionary
-from ep.shapes import Bool, Int64
-from ep.studies.contrasting import HEADS, Slot, Spelling, nearest_of, slot_of, slots
+from ep.shapes import Bool
+from ep.studies.contrasting import CLEAR, FEW_PRIOR, Slot, nearest_of, slot_of, slots
+from ep.studies.heading import HEADS, Heads, of_regions
+from ep.studies.whole_words import of_passages
 from ep.studies.wording import context, words
 from ep.text import plain, segments, shorten
 
@@ -32,6 +36,12 @@ SIDE_SHARE, LEAST_SIDE_SHARE = 0.25, 0.1
 """Smallest share of members that the token that follows must have; the one in front needs twice as
 much. The second share is for regions that would otherwise have the label of another.
 """
+GRAMMAR_SHARE, DOMINANT_SIDE = 0.2, 0.5
+"""The same share for regions of grammar, numbers and punctuation, which what is around them tells
+apart; and the share from which it is named even where the nearest regions have it as often.
+"""
+TEXT_SHARE, TEXT_CLEAR = 0.3, CLEAR
+"""Share of a region's texts, and z, of a word that says in which texts such a region occurs."""
 LONGEST_TOKEN = 24
 """Most characters of a quoted token."""
 LONGEST_STORED = 2000
@@ -101,39 +111,83 @@ def is_numbered(name: str) -> bool:
 
 def compute(dictionary: Dictionary) -> list[str]:
     """Compute the labels of all regions, whether the file stores some or not."""
-    filled, quote = slots(dictionary), _Quotes(dictionary)
-    none = np.full((len(dictionary), 1), -1, np.int64)
-    heads = none
+    filled, size = slots(dictionary), len(dictionary)
+    heads = Heads([[]] * size, [[]] * size, np.zeros(size, bool), np.zeros((size, 0)))
     if "token" in filled:
-        heads = filled["token"].heads(Spelling.of(dictionary, filled["token"].ids))
-    names = _quoted(quote, heads, filled, SIDE_SHARE)
-    closer = _quoted(quote, heads, filled, LEAST_SIDE_SHARE)
-    names = _replaced(names, closer)
-    names = _with_context(dictionary, names, quote)
-    lens = none
+        heads = of_regions(dictionary, filled["token"])
+    around = _Around.of(dictionary, filled, heads.is_function)
+    names = around.labels(heads.texts)
+    names = _replaced(names, around.labels(heads.texts, closer=True))
+    names = _replaced(names, around.labels(heads.plain, closer=True))
+    names = _with_context(dictionary, names, heads.is_function)
+    lens: list[list[str]] = [[]] * size
     if "lens_exemplar_up_ids" in dictionary:
-        lens = dictionary.column("lens_exemplar_up_ids")[:, :HEADS].astype(np.int64)
-    names = _with_lens(names, lens.tolist(), quote)
+        rows = dictionary.column("lens_exemplar_up_ids")[:, :HEADS].tolist()
+        lens = [[dictionary.piece(token) for token in row if token >= 0] for row in rows]
+    names = _with_lens(names, lens)
     return [
         name or by_words or numbered(k)
         for k, (name, by_words) in enumerate(zip(names, _names_by_words(dictionary), strict=True))
     ]
 
 
-def _quoted(
-    quote: _Quotes, heads: Int64[np.ndarray, "K h"], filled: Mapping[str, Slot], least: float
-) -> list[str]:
-    """Return the labels of all regions from their tokens, empty where they have none.
+@dataclass(frozen=True, eq=False)
+class _Around:
+    """What precedes and follows the members of each region, as texts, the clearest first.
 
-    heads: (K, h) tokens at the head, −1 for none.
-    filled: the slots that the file has data for.
-    least: smallest share of members with the token that follows.
+    Usual texts and those that only regions with a shared label need, as (before, after) each.
     """
-    none = np.full(len(heads), -1, np.int64)
-    after = filled["next"].best(least) if "next" in filled else none
-    before = filled["before"].best(2 * least) if "before" in filled else none
-    parts = zip(heads.tolist(), after.tolist(), before.tolist(), strict=True)
-    return [quote.label(*one) for one in parts]
+
+    usual: tuple[list[list[str]], list[list[str]]]
+    closer: tuple[list[list[str]], list[list[str]]]
+
+    @classmethod
+    def of(
+        cls, dictionary: Dictionary, filled: Mapping[str, Slot], grammar: Bool[np.ndarray, " K"]
+    ) -> _Around:
+        """Return it for all regions.
+
+        filled: the slots that the file has data for. grammar: (K,) regions whose heads say little
+        without what is around them.
+        """
+        words = of_passages(dictionary)
+        spell = words.texts.__getitem__ if words is not None else dictionary.piece
+        before, after = filled.get("before"), filled.get("next")
+        if after is not None and words is not None and "token" in filled:
+            after = _without_endings(dictionary, after, filled["token"])
+
+        def texts(slot: Slot | None, spell: Callable[[int], str], share: float) -> list[list[str]]:
+            if slot is None:
+                return [[]] * len(grammar)
+            rows = slot.best(share)
+            rows = np.hstack([rows, np.full(rows.shape, -1)])
+            rows[grammar] = slot.best(GRAMMAR_SHARE, 2, always=DOMINANT_SIDE)[grammar]
+            return [[spell(token) for token in row if token >= 0] for row in rows.tolist()]
+
+        usual, closer = (
+            (texts(before, spell, 2 * share), texts(after, dictionary.piece, share))
+            for share in (SIDE_SHARE, LEAST_SIDE_SHARE)
+        )
+        return cls(usual, closer)
+
+    def labels(self, heads: list[list[str]], closer: bool = False) -> list[str]:
+        """Return the labels of all regions with these heads, empty for regions without."""
+        before, after = self.closer if closer else self.usual
+        return [_label(*one) for one in zip(heads, before, after, strict=True)]
+
+
+def _without_endings(dictionary: Dictionary, after: Slot, token: Slot) -> Slot:
+    """Return the tokens that follow without endings of the members' own words.
+
+    The whole words stand at the head of the label.
+    """
+    tokens = np.unique(np.append(np.append(after.ids, token.ids[:, 0]), -1))
+    pieces = [dictionary.piece(i) if i >= 0 else "" for i in tokens.tolist()]
+    begins = np.array([piece[:1].isalpha() for piece in pieces])
+    ends = np.array([piece[-1:].isalpha() for piece in pieces])
+    is_open = ends[np.searchsorted(tokens, token.ids[:, 0])][:, None]
+    is_ending = is_open & begins[np.searchsorted(tokens, after.ids)]
+    return replace(after, ids=np.where(is_ending, -1, after.ids))
 
 
 def _names_by_words(dictionary: Dictionary) -> list[str]:
@@ -152,32 +206,27 @@ def _names_by_words(dictionary: Dictionary) -> list[str]:
     ]
 
 
-class _Quotes:
-    """Token ids as quoted text on one line; each id is converted once."""
+@lru_cache(maxsize=1 << 16)
+def _quoted(text: str) -> str:
+    """Return a token or word in quotation marks, on one line."""
+    piece = shorten(text, LONGEST_TOKEN)
+    shown = "".join(part.text for part in segments(piece, spaces=not piece.strip(" ")))
+    return f'"{shown}"'
 
-    def __init__(self, dictionary: Dictionary) -> None:
-        self._dictionary = dictionary
-        self._cache: dict[int, str] = {}
 
-    def __call__(self, token: int) -> str:
-        if token not in self._cache:
-            piece = shorten(self._dictionary.piece(token), LONGEST_TOKEN)
-            text = "".join(segment.text for segment in segments(piece, spaces=not piece.strip(" ")))
-            self._cache[token] = f'"{text}"'
-        return self._cache[token]
+def _joined(texts: Sequence[str]) -> str:
+    """Return texts as `"a" / "b"`; those that look the same only once."""
+    return " / ".join(dict.fromkeys(map(_quoted, texts)))
 
-    def label(self, heads: list[int], after: int, before: int) -> str:
-        """Return the label of one region, empty when it has no heads.
 
-        heads: tokens at the head.
-        after, before: the token that follows and the one in front, −1 for none.
-        """
-        tokens = " / ".join(self(token) for token in heads if token >= 0)
-        if not tokens:
-            return ""
-        if before >= 0:
-            tokens = f"{tokens} after {self(before)}"
-        return f"{tokens} → {self(after)}" if after >= 0 else tokens
+def _label(heads: Sequence[str], before: Sequence[str], after: Sequence[str]) -> str:
+    """Return the label of one region, empty when it has no heads."""
+    if not heads:
+        return ""
+    name = _joined(heads)
+    if before:
+        name = f"{name} after {_joined(before)}"
+    return f"{name} → {_joined(after)}" if after else name
 
 
 def _shared(names: list[str]) -> Bool[np.ndarray, " K"]:
@@ -194,14 +243,14 @@ def _replaced(names: list[str], closer: list[str]) -> list[str]:
     return [new if one else name for name, new, one in zip(names, closer, shared, strict=True)]
 
 
-def _with_lens(names: list[str], lens: list[list[int]], quote: _Quotes) -> list[str]:
+def _with_lens(names: list[str], lens: list[list[str]]) -> list[str]:
     """Return the labels, with tokens that the exemplar promotes where nothing else is known.
 
     Labels that several regions share still get the first such token that is new.
     """
     result = []
     for name, promoted, shared in zip(names, lens, _shared(names).tolist(), strict=True):
-        quoted = [quote(token) for token in promoted if token >= 0]
+        quoted = list(map(_quoted, promoted))
         new = next((token for token in quoted if token not in name), "")
         if not name and quoted:
             name = f"lens {' '.join(quoted)}"
@@ -211,28 +260,27 @@ def _with_lens(names: list[str], lens: list[list[int]], quote: _Quotes) -> list[
     return result
 
 
-def _with_context(dictionary: Dictionary, names: list[str], quote: _Quotes) -> list[str]:
-    """Add to labels that are still shared one or two tokens of the text before.
+def _with_context(
+    dictionary: Dictionary, names: list[str], grammar: Bool[np.ndarray, " K"]
+) -> list[str]:
+    """Add to some labels one or two words of the text before that are more frequent than around.
 
-    These are tokens more frequent there than around.
+    They are the labels that are still shared, and those whose heads say little by themselves, where
+    such words are in many of the region's texts.
+
+    grammar: (K,) regions whose heads say little.
     """
-    shared, nearest = _shared(names), nearest_of(dictionary)
-    shared &= np.array([bool(name) for name in names], bool)
-    # the neighbours' texts are needed for comparison, whether their labels are shared or not
-    wanted = shared.copy()
-    wanted[nearest[shared][nearest[shared] >= 0]] = True
-    if not shared.any() or (counted := context(dictionary, wanted)) is None:
+    shared = _shared(names) & np.array([bool(name) for name in names], bool)
+    if not (shared | grammar).any() or (counted := context(dictionary)) is None:
         return names
-    ids, counts = counted
-    spelling = Spelling.of(dictionary, ids)
-    # whole words say more of a text than pieces, punctuation and the marks of a chat's turns
-    slot = slot_of(ids, counts, np.maximum(1, counts.max(axis=1)), nearest)
-    clearest = slot.clearest(spelling.is_word[spelling.row(ids)]).tolist()
+    texts, ids, counts, passages = counted
+    slot = slot_of(ids, counts, passages, nearest_of(dictionary), FEW_PRIOR)
+    rows = np.where(shared[:, None], slot.clearest(), slot.best(TEXT_SHARE, 2, TEXT_CLEAR))
+    rows[~(shared | grammar)] = -1
     result, frequency = [], Counter(names)
-    for name, tokens, is_shared in zip(names, clearest, shared.tolist(), strict=True):
-        quoted = " / ".join(quote(token) for token in tokens if token >= 0)
-        if is_shared and quoted:
-            is_usual = frequency[name] > USUAL_SHARE * len(names)
-            name = f"{quoted} before {name}" if is_usual else f"{name}, in texts with {quoted}"
+    for name, row, is_shared in zip(names, rows.tolist(), shared.tolist(), strict=True):
+        if name and (words := _joined([texts[i].strip(" ") for i in row if i >= 0])):
+            is_usual = is_shared and frequency[name] > USUAL_SHARE * len(names)
+            name = f"{words} before {name}" if is_usual else f"{name}, in texts with {words}"
         result.append(name)
     return result

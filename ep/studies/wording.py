@@ -16,9 +16,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ep.method.dictionary import Dictionary
-from ep.shapes import Bool, Int64
+from ep.method.region import BANDS
+from ep.shapes import Int64
+from ep.studies.whole_words import flags, fold, of_passages
 
-READ, KEPT, WINDOW = 4, 10, 48
+READ, KEPT, WINDOW = 8, 10, 32
 """Counts that bound the work: excerpts read, words stored, and tokens before the marked one.
 
 Of the excerpts of a region the closest are read.
@@ -26,7 +28,7 @@ Of the excerpts of a region the closest are read.
 WORD = re.compile(r"[^\W\d_]{3,24}")
 """A word: 3 to 24 letters."""
 Words = tuple[list[str], Int64[np.ndarray, "K m"], Int64[np.ndarray, "K m"]]
-"""The result of `words`."""
+"""The result of `words`: (vocabulary, numbers, counts)."""
 _cache: WeakKeyDictionary[Dictionary, Words] = WeakKeyDictionary()
 
 
@@ -68,37 +70,58 @@ def _words(dictionary: Dictionary) -> Words:
     )
 
 
-def context(
-    dictionary: Dictionary, regions: Bool[np.ndarray, " K"]
-) -> tuple[Int64[np.ndarray, "K m"], Int64[np.ndarray, "K m"]] | None:
-    """Return tokens before the marked ones, or None for a file whose texts have no tokens.
+def context(dictionary: Dictionary) -> tuple[*Words, Int64[np.ndarray, " K"]] | None:
+    """Return content words of the text before the marked tokens, or None without stored tokens.
 
-    regions: (K,) which regions are read; the others stay empty.
-
-    The result is (token ids (K, m), −1 for none, number (K, m) of excerpts with that token). The
-    last `WINDOW` tokens before the marked one count, each once in an excerpt.
+    The result is as that of `words`, and then the number (K,) of each region's passages. The last
+    `WINDOW` tokens before the marked one count in `READ` excerpts, each word once in a passage.
+    Words of grammar are left out.
     """
-    if "excerpt_offsets" not in dictionary or "passage_tokens" not in dictionary:
+    if (spelled := of_passages(dictionary)) is None or "excerpt_offsets" not in dictionary:
         return None
-    size, offsets = len(dictionary), dictionary.column("excerpt_offsets")
-    region = np.repeat(np.arange(size), np.diff(offsets))
-    chosen = (np.arange(len(region)) - offsets[region] < READ) & regions[region]
+    texts, folded, is_content = spelled.texts, fold(spelled), flags(spelled.texts)[1][1]
+    region, first, index = events(dictionary, READ)
+    before = spelled.first[index][:, None] - np.arange(1, WINDOW + 1)
+    inside = before >= first[:, None]
+    word = folded[spelled.of_token[np.where(inside, before, 0)]]
+    inside &= is_content[word]
+    # every passage of a region has a number, so that its excerpts count together
+    key = region * (int(first.max(initial=0)) + 1) + first
+    _, example, passage = np.unique(key, return_index=True, return_inverse=True)
+    number = np.broadcast_to(passage.ravel()[:, None], inside.shape)
+    (number, item), _ = pairs_of(number[inside], word[inside])
+    size, owner = len(dictionary), region[example]
+    total = np.bincount(owner, minlength=size)
+    return list(texts), *_ranked(owner[number], item, size), total
+
+
+def events(
+    dictionary: Dictionary, most: int | None = None, near: bool = False
+) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
+    """Return the marked tokens of all excerpts, each once in a region, by region.
+
+    most: excerpts of a region that are read, the closest first; None for all. near: read only
+    those of the closest members, not the sample over all distances.
+
+    The result is (region (n,), index (n,) of the passage's first token, index (n,) of the marked
+    token), both in the file's `passage_tokens`.
+    """
+    offsets = dictionary.column("excerpt_offsets")
+    region = np.repeat(np.arange(len(dictionary)), np.diff(offsets))
+    kept = np.ones(len(region), bool)
+    if most is not None:
+        kept = np.arange(len(region)) - offsets[region] < most
+    if near and "excerpt_band" in dictionary:
+        kept &= dictionary.column("excerpt_band") == BANDS.index("near")
     row = np.searchsorted(
-        dictionary.column("passage_ids"), dictionary.column("excerpt_passage")[chosen]
+        dictionary.column("passage_ids"), dictionary.column("excerpt_passage")[kept]
     )
-    first = dictionary.column("passage_offsets")[row]
-    last = first + dictionary.column("excerpt_position")[chosen]
-    # an excerpt stored in two bands of a region is read once
-    _, distinct = np.unique(
-        region[chosen] * (int(last.max(initial=0)) + 1) + last, return_index=True
-    )
-    owner, first, last = region[chosen][distinct], first[distinct], last[distinct]
-    index = last[:, None] - np.arange(1, WINDOW + 1)
-    inside = index >= first[:, None]
-    tokens = dictionary.column("passage_tokens")[np.where(inside, index, 0)].astype(np.int64)
-    number = np.broadcast_to(np.arange(len(index))[:, None], index.shape)
-    (excerpt, token), _ = pairs_of(number[inside], tokens[inside])
-    return _ranked(owner[excerpt], token, size)
+    starts = dictionary.column("passage_offsets")
+    index = starts[row] + dictionary.column("excerpt_position")[kept]
+    inside = index < starts[row + 1]
+    # an excerpt stored in two bands of a region counts once
+    (region, index), _ = pairs_of(region[kept][inside], index[inside].astype(np.int64))
+    return region, starts[np.searchsorted(starts, index, side="right") - 1], index
 
 
 def pairs_of(

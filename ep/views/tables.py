@@ -16,11 +16,17 @@ from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
 from ep.storage.labels import Labels
 from ep.studies.grouping import AROUND, FOLLOWS, NO_REGION, of_groups
-from ep.studies.names import LONGEST_CELL, names, short
+from ep.studies.names import LONGEST_CELL, heads, is_placed, names, short
+from ep.studies.naming import is_named
+from ep.studies.whole_words import is_content
 from ep.text import label
 
 LENS_SHOWN = 4
 """Lens tokens of a region in a table."""
+OPENING, CLEARNESS = 1024, 3.0
+"""Regions among which the one that is selected at first is chosen, and the weight of its name."""
+ENOUGH = 200
+"""Members of a region beyond which more of them count little for that."""
 NAMELESS = "▯"
 """Stands for an empty token on the map."""
 
@@ -99,23 +105,32 @@ def _group_name(parts: Sequence[str], n: int) -> str:
 
 
 def opening_region(dictionary: Dictionary) -> int:
-    """The region that is selected at first: large, coherent, named by a word, not of group 0.
+    """The region that is selected at first: large, coherent, and named by words with content.
 
-    Raises RequestError when the dictionary has no region.
+    It is none of group 0, the palest, where there is another. Raises RequestError when the
+    dictionary has no region.
     """
     if len(dictionary) == 0:
         raise RequestError("this dictionary has no regions: build it on more text")
-    score = np.log1p(dictionary.members.astype(np.float64))
-    for column, weight in (("coherence", 2.0), ("neighbourhood", 4.0)):
+    members = dictionary.members.astype(np.float64)
+    score = np.log1p(np.minimum(members, ENOUGH)) + 0.25 * np.log1p(members)
+    for column, weight in (("coherence", 3.0), ("neighbourhood", 4.0)):
         if column in dictionary:
             values = np.nan_to_num(dictionary.column(column).astype(np.float64))
-            # A neighbourhood counts 0 for group 0, the palest, and 1 for all others.
+            # A neighbourhood counts 0 for group 0 and 1 for all others.
             score = score + weight * np.minimum(values, 1)
-    best = np.argsort(-score, kind="stable")[:64].tolist()
-    return next(
-        (k for k in best if len(word := _token(dictionary, k).strip()) > 3 and word.isalpha()),
-        best[0],
-    )
+    best = np.argsort(-score, kind="stable")[:OPENING].tolist()
+    if not is_named(dictionary):  # naming all regions takes long; the most frequent token does
+        return next((k for k in best if is_content(_token(dictionary, k))), best[0])
+    called = names(dictionary, best)
+    words = [heads(name) for name in called]
+    telling = [sum(map(is_content, row)) if is_content(row[0]) else 0 for row in words]
+    # three words that all say something are clearer than one, or than words that need a place
+    clear = [
+        min(n, 3) / 3 * n / len(row) - is_placed(name) / 3
+        for n, row, name in zip(telling, words, called, strict=True)
+    ]
+    return best[int(np.argmax(score[best] + CLEARNESS * np.array(clear)))]
 
 
 def _token(dictionary: Dictionary, region: int) -> str:

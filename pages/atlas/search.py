@@ -52,7 +52,7 @@ def results(key: str, query: str) -> tuple[Hits | None, str]:
         return None, ""
     if is_by_meaning():
         return _by_meaning(key, query)
-    hits = loading.search_index(key).find(query, _label_texts(key))
+    hits = loading.search_index(key).find(query, label_texts(key))
     if len(hits):
         return hits, hits.summary()
     text = query.strip()
@@ -64,7 +64,7 @@ def results(key: str, query: str) -> tuple[Hits | None, str]:
     )
 
 
-def _label_texts(key: str) -> Mapping[int, str]:
+def label_texts(key: str) -> Mapping[int, str]:
     """Return the best label of every region that has one.
 
     The result is the same object until a label changes, so that the search index can cache it.

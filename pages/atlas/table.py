@@ -13,6 +13,7 @@ from ep.storage import edits
 from ep.storage.labels import Labels
 from ep.studies.naming import is_numbered
 from ep.views import palette, tables
+from ep.views.matches import Match, matches
 from ep.views.search import Hits
 from pages.atlas import memory, search
 from pages.atlas.settings import LEAST_MEMBERS, Settings
@@ -25,6 +26,8 @@ LEFT_OUT = ("arrival", "mean_distance")
 """Columns omitted to make room for names beside lens tokens; the Region page and the exports have
 them.
 """
+MATCHES = 3
+"""Hits of a search that are explained above the table."""
 MOST_ROWS = 10_000
 """Rows sent to the browser at most, since they are sent again after every click on a map; search,
 brush and exports use all regions.
@@ -192,6 +195,19 @@ def _search_result(
             return
     # on a line of its own, at the left, because the table's toolbar covers the right
     search.switch(key, query, hits)
+    if hits:
+        found = matches(dictionary, hits, query, search.label_texts(key), n=MATCHES)
+        st.html(f'<div class="ep-matches">{"".join(map(_match, found))}</div>')
+
+
+def _match(match: Match) -> str:
+    """Return one hit as a line of HTML: its name, the field that matched, the words around it."""
+    before, at, after = map(tokens.escape, (match.before, match.match, match.after))
+    around = f"{before}<mark>{at}</mark>{after}" if at else ""
+    return (
+        f'<div class="ep-clip"><b>{match.region}</b> {tokens.escape(match.name)} '
+        f'<span class="ep-k">{match.field}{": " if at else ""}{around}</span></div>'
+    )
 
 
 def _select(region: int) -> None:

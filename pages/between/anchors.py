@@ -170,8 +170,8 @@ def _examples(fingerprint: str, _key: str, basis: Basis) -> Sequence[tuple[int, 
     dictionary, coarsest = loading.dictionary(_key), next(iter(loading.ladder(_key).values()))
     if len(coarsest) < 3 or float(len(coarsest)) ** 2 * coarsest.width > MAX_MULTIPLY_ADDS:
         return ()
-    neighbours, words = study.neighbours(coarsest.basis(basis)), study.words(dictionary, basis)
-    pairs = study.anchor_pairs(neighbours, study.cleanliness(coarsest, basis), n=3 * PAIRS)
+    neighbours, words = study.neighbours(coarsest.basis(basis)), study.words(dictionary)
+    pairs = study.anchor_pairs(neighbours, study.cleanliness(coarsest), n=3 * PAIRS)
 
     def counterpart(region: int) -> int:
         return study.counterpart(coarsest, region, dictionary, basis).region

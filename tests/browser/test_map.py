@@ -215,8 +215,8 @@ def test_a_region_chosen_elsewhere_is_flown_to_only_when_out_of_view(opened: Ope
 
 
 @pytest.mark.parametrize("layout", ["pca-sphere", "pca-flat"])
-def test_names_never_overlap_however_near(opened: Opened, layout: str) -> None:
-    page = opened(synthetic(300, 16), layout)
+def test_more_names_appear_on_a_nearer_map_and_never_overlap(opened: Opened, layout: str) -> None:
+    page, counts = opened(synthetic(300, 16), layout), []
     for _ in range(4):
         page.wait_for_timeout(250)
         boxes = page.evaluate(
@@ -224,11 +224,18 @@ def test_names_never_overlap_however_near(opened: Opened, layout: str) -> None:
             ".map((s) => s.getBoundingClientRect().toJSON())"
         )
         assert len(boxes) >= 3
+        counts.append(len(boxes))
         for i, a in enumerate(boxes):
             for b in boxes[:i]:
                 x = a["right"] <= b["left"] or b["right"] <= a["left"]
                 assert x or a["bottom"] <= b["top"] or b["bottom"] <= a["top"], (a, b)
         page.get_by_role("button", name="Zoom in").click()
+    page.wait_for_timeout(250)
+    for _ in range(4):
+        page.get_by_role("button", name="Zoom out").click()
+    page.wait_for_timeout(400)
+    again = page.evaluate("document.querySelectorAll('.labels span:not([hidden])').length")
+    assert counts[0] < counts[1] < max(counts) and again < max(counts), (counts, again)
 
 
 @pytest.mark.parametrize("layout", ["pca-sphere", "pca-flat"])

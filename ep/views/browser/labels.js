@@ -4,7 +4,7 @@
 const FACING = 0.68; // least cosine between a cell's normal and the viewer's direction, on a sphere
 const LETTER = 3.5; // half the width of a character, in pixels
 const STEM = 60; // largest distance of the selected name above its cell's centre, in pixels
-const MOST_LABELS = 40;
+const MOST_LABELS = 90;
 const HALO = { dark: "#fff", light: "#0f172a" };
 
 // The labels as [{k, x, y, halfWidth, halfHeight, text, on}], in pixels of a width x height stage.
@@ -15,7 +15,7 @@ function placeLabels({ mesh, nameOf, selected, camera, width, height, taken = []
   const round = mesh instanceof SphereMesh;
   const disc = round ? (camera.disc(aspect) * height) / 2 : Infinity;
   const facing = Math.max(FACING, 1 / camera.distance || 0);
-  const wanted = Math.round(Math.min(MOST_LABELS, (round ? 12 : 16) * camera.nearness ** 1.1)); // more in a close view
+  const wanted = Math.round(Math.min(MOST_LABELS, (round ? 14 : 18) * camera.nearness ** 1.2)); // more in a close view
   const [placed, texts] = [[], new Set()];
   const consider = (k) => {
     const on = k === selected;
@@ -35,7 +35,7 @@ function placeLabels({ mesh, nameOf, selected, camera, width, height, taken = []
     placed.push({ k, x, y, halfWidth, halfHeight, text, on });
   };
   if (selected !== null) consider(selected);
-  for (const k of mesh.candidates(camera, aspect, 240)) {
+  for (const k of mesh.candidates(camera, aspect, 480)) {
     if (placed.length >= wanted) break;
     if (k !== selected) consider(k);
   }

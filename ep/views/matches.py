@@ -1,0 +1,91 @@
+"""Why a region is a hit of a search: the field that matched and the words around the match.
+
+The index of `ep.views.search` finds regions without looking at each; this module looks again at the
+few that are shown. Texts are plain: whoever draws them escapes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ep.method.dictionary import Dictionary
+from ep.studies.names import names, one_line, short
+from ep.text import label
+from ep.views.search import EXCERPTS, LABEL, LENS, MEMBERS, REASONS, Hits
+
+AROUND = 48
+"""Characters shown before and after a match."""
+LONGEST_NAME = 48
+
+
+@dataclass(frozen=True)
+class Match:
+    """One hit: its region and name, the field that matched, and the text around the match.
+
+    before, match, after: on one line; all empty where there is no text to show, as for an id, and
+    `match` alone where the words of a query occur apart.
+    """
+
+    region: int
+    name: str
+    field: str
+    before: str = ""
+    match: str = ""
+    after: str = ""
+
+
+def matches(
+    dictionary: Dictionary,
+    hits: Hits,
+    query: str,
+    labels: Mapping[int, str] | None = None,
+    n: int = 5,
+) -> list[Match]:
+    """Return the first n hits of a query with what matched.
+
+    labels: texts by region, as they were given to the search.
+    """
+    phrase = " ".join(query.split())
+    called = names(dictionary, hits.regions[:n])
+    result = []
+    for region, reason, name in zip(
+        hits.regions[:n].tolist(), hits.reasons[:n].tolist(), called, strict=True
+    ):
+        name = (labels or {}).get(region, name)
+        around = _around(_texts(dictionary, region, reason, name), phrase)
+        result.append(Match(region, short(name, LONGEST_NAME), REASONS[reason], *around))
+    return result
+
+
+def _texts(dictionary: Dictionary, region: int, reason: int, name: str) -> list[str]:
+    """Return the texts of the field that matched, in their order."""
+    if reason == LABEL:
+        return [one_line(name)]
+    if reason == LENS:
+        return [label(token) for token, _ in dictionary.lens(region)]
+    if reason == MEMBERS:
+        return [label(score.token) for score in dictionary.region(region).tokens]
+    if reason != EXCERPTS:
+        return []
+    # the marked token stands in the middle of a window of about one line, as in the search
+    windows = []
+    for excerpt in dictionary.excerpts(region):
+        first = 0 if excerpt.is_plain else max(0, excerpt.position - 24)
+        last = None if excerpt.is_plain else excerpt.position + 24
+        windows.append(" ".join("".join(excerpt.pieces[first:last]).split()))
+    return windows
+
+
+def _around(texts: Sequence[str], phrase: str) -> tuple[str, str, str]:
+    """Return the text before, at and after the first place of a phrase, or of one of its words."""
+    for wanted in (phrase, *phrase.split()):
+        for text in texts:
+            place = text.lower().find(wanted.lower())
+            if place >= 0:
+                stop = place + len(wanted)
+                cut = max(0, place - AROUND)
+                before = ("…" if cut else "") + text[cut:place]
+                after = text[stop : stop + AROUND] + ("…" if len(text) > stop + AROUND else "")
+                return before, text[place:stop], after
+    return "", "", ""
