@@ -17,7 +17,15 @@ import pytest
 from huggingface_hub import constants
 
 import ep
-from ep.errors import DictionaryFileError, EPError, RequestError, ServiceError, StorageError
+from ep.cli import main
+from ep.errors import (
+    ConfigError,
+    DictionaryFileError,
+    EPError,
+    RequestError,
+    ServiceError,
+    StorageError,
+)
 from ep.progress import Report, silent
 from ep.storage import Shelf
 from ep.storage.hub import (
@@ -37,7 +45,7 @@ from ep.storage.hub import (
 )
 from ep.storage.hub.importing import DOWNLOADS, local_name, parse
 from tests.fixtures.dictionaries import synthetic
-from tests.fixtures.hub_server import HubServer
+from tests.fixtures.hub_server import HubServer, asked
 from tests.fixtures.published import library, pickled
 
 BIG = os.urandom(1_500_000)
@@ -50,20 +58,8 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServe
     """A Hub on loopback, and the client allowed to ask it: with no token, no cache and nowhere else
     to go.
     """
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.setattr(constants, "HF_STORED_TOKENS_PATH", str(tmp_path / "stored_tokens"))
-    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(tmp_path / "agents.json"))
     monkeypatch.setattr(remote.time, "sleep", lambda seconds: None)
-    with HubServer().running() as running:
-        monkeypatch.setattr(constants, "ENDPOINT", running.endpoint)
-        template = "{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{running.endpoint}/{template}"
-        )
+    with asked(monkeypatch, tmp_path) as running:
         yield running
 
 
@@ -705,3 +701,44 @@ def test_the_command_line_pushes_to_the_hub_of_the_environment(
         and refused.stderr.count("\n") == 1
         and "OWNER/REPO" in refused.stderr
     )
+
+
+# -- what is there already -------------------------------------------------------------------------
+
+
+def test_an_import_replaces_nothing_but_its_like(
+    server: HubServer, hub: Hub, made: Path, tmp_path: Path
+) -> None:
+    """Asked before the download; what is there stays as it is, byte for byte."""
+    server.add(NAME, {"a.ep.h5": made.read_bytes()})
+    path = import_published(f"hub:{NAME}", tmp_path, hub=hub)
+    assert import_published(f"hub:{NAME}", tmp_path, hub=hub) == path  # the same file
+    others = (b"not a dictionary", ep.save(synthetic(size=5), tmp_path / "o.ep.h5").read_bytes())
+    for other in others:
+        path.write_bytes(other)
+        server.asked.clear()
+        with pytest.raises(ConfigError, match="give --replace"):
+            import_published(f"hub:{NAME}", tmp_path, hub=hub)
+        assert path.read_bytes() == other
+        assert not [asked for asked in server.asked if "/resolve/" in asked[1]]
+    import_published(f"hub:{NAME}", tmp_path, hub=hub, replace=True)
+    assert path.read_bytes() == made.read_bytes()
+
+
+def test_a_published_file_is_imported_again_unless_something_was_added(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pickle_file, out = tmp_path / "x_layer3.pkl", tmp_path / "x.ep.h5"
+    pickle_file.write_bytes(pickled(library(synthetic(size=12, width=16))))
+    command = ["import", str(pickle_file), "--out", str(out)]
+    assert main(command) == main(command) == 0
+    dictionary = ep.open(out)
+    info = dict(dictionary.info) | {"completed": {"model": "m"}}
+    ep.save(ep.Dictionary(dictionary.source, info, len(dictionary)), tmp_path / "done.ep.h5")
+    (tmp_path / "done.ep.h5").replace(out)
+    capsys.readouterr()
+    assert main(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"ep: {out} exists, and is not what would be imported: choose another")
+    assert "completed" in ep.open(out).info
+    assert main([*command, "--replace"]) == 0 and "completed" not in ep.open(out).info

@@ -33,6 +33,11 @@ def add(subparsers: Any) -> None:
         metavar="FILE",
         help="the JSON published with the .pkl, if it is not beside it",
     )
+    import_parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="replace another file of the same name; without it, it is left and the import refused",
+    )
     complete_parser = add_command(
         subparsers,
         "complete",
@@ -50,11 +55,18 @@ def import_(arguments: argparse.Namespace) -> None:
         if arguments.source.startswith("hub:"):
             from ep.storage.hub import import_published
 
-            path = import_published(arguments.source, arguments.out or Path.cwd(), progress)
+            out, replace = arguments.out or Path.cwd(), arguments.replace
+            path = import_published(arguments.source, out, progress, replace=replace)
         else:
             from ep.storage.published import convert
 
-            path = convert(arguments.source, arguments.out, arguments.metadata, progress)
+            path = convert(
+                arguments.source,
+                arguments.out,
+                arguments.metadata,
+                progress,
+                replace=arguments.replace,
+            )
     print(path)
 
 

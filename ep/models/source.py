@@ -1,7 +1,7 @@
 """The files of a model: a local directory, a GGUF file, or a Hub repository in the local cache.
 
-Only this module uses the network. Everything after it works on a directory, so a model that is
-local or cached never waits for the Hub. The content of the files is left to `loading.py`.
+Everything after this works on a directory; `downloads.py` alone uses the network. The content of
+the files is left to `loading.py`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ep.config import GGUF
+from ep.config import GGUF, is_model_path
 from ep.errors import ModelError
+from ep.models import downloads
 from ep.models.adapters import CONFIG as ADAPTER
 
 LENS_FILE = "ep-lens.safetensors"
 """The name of a Jacobian lens in its model's folder; the file holds no weights of the model."""
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-_NEVER = ["*/*"]  # sub-folders contain other formats of the same weights
-_TEXT_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "*.tiktoken"]
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "*.model",
@@ -44,8 +43,9 @@ class ModelSource:
 def find(name_or_path: str, revision: str | None = None) -> ModelSource:
     """Return the files of a model: a local one, or a Hub repository, cached or downloaded.
 
-    name_or_path: path of a directory or of a GGUF file, or a Hub name. A directory without other
-        weights may hold one GGUF file.
+    name_or_path: path of a directory or of a GGUF file, or a Hub name. A directory or a repository
+        without other weights may hold one GGUF file; of several in a repository, one is named as
+        OWNER/REPO/FILE.gguf.
     revision: a Hub branch, tag or commit.
 
     Raises ModelError, in one line, for anything that is not a model, for a directory with several
@@ -72,9 +72,22 @@ def find(name_or_path: str, revision: str | None = None) -> ModelSource:
             f"no such directory or file: {name_or_path}; expected a model directory, a {GGUF} file "
             "or a Hub name (owner/model)"
         )
-    cached = _cached(name_or_path, revision)
-    directory = cached or _downloaded(name_or_path, revision)
-    return ModelSource(_checked(directory, name_or_path), directory.name)
+    found = downloads.cached(name_or_path, revision)
+    found = found or downloads.downloaded(name_or_path, revision)
+    if found.suffix.lower() == GGUF:
+        below = found.parts[found.parts.index("snapshots") :]  # snapshots, the commit, the file
+        return ModelSource(found.parent, below[1], found)
+    return ModelSource(_checked(found, name_or_path), found.name)
+
+
+def is_here(name: str) -> bool:
+    """Return whether a model needs no network: it is a local path, or whole in the Hub's cache."""
+    if is_model_path(name):
+        return True
+    try:
+        return not _looks_local(name, Path(name)) and downloads.cached(name, None) is not None
+    except (OSError, ValueError):  # a name the Hub could not have
+        return False
 
 
 def _looks_local(name: str, path: Path) -> bool:
@@ -82,7 +95,8 @@ def _looks_local(name: str, path: Path) -> bool:
 
     Such a name is refused immediately, without a request to the Hub.
     """
-    if not _HUB_NAME.fullmatch(name) or path.suffix.lower() == GGUF:
+    is_file = downloads.is_file(name) and not name.startswith((".", "~"))
+    if not is_file and (not _HUB_NAME.fullmatch(name) or path.suffix.lower() == GGUF):
         return True
     return "/" in name and Path(path.parts[0]).is_dir()
 
@@ -125,54 +139,3 @@ def _checked(directory: Path, name: str) -> Path:
 def _has_weights(directory: Path) -> bool:
     found = (path for pattern in ("*.safetensors", "*.bin") for path in directory.glob(pattern))
     return any(path.name != LENS_FILE for path in found)
-
-
-def _cached(name: str, revision: str | None) -> Path | None:
-    """Return the cached snapshot if it contains a config and weights, else None."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        directory = Path(snapshot_download(name, revision=revision, local_files_only=True))
-    except LocalEntryNotFoundError:
-        return None
-    complete = (directory / "config.json").is_file() and _has_weights(directory)
-    return directory if complete else None
-
-
-def _downloaded(name: str, revision: str | None) -> Path:
-    """Download a snapshot: safetensors, or .bin weights where there are none."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    def fetch(weights: str) -> Path:
-        patterns = [*_TEXT_FILES, weights]
-        return Path(
-            snapshot_download(
-                name, revision=revision, allow_patterns=patterns, ignore_patterns=_NEVER
-            )
-        )
-
-    try:
-        directory = fetch("*.safetensors")
-        return directory if _has_weights(directory) else fetch("*.bin")
-    except GatedRepoError as error:
-        raise ModelError(
-            f"{name} is gated: accept its licence at https://huggingface.co/{name} and log in with "
-            "`hf auth login`"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise ModelError(
-            f"{name} is neither a directory here nor a model on the Hub (or it is private)"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise ModelError(f"{name} has no revision {revision!r} on the Hub") from error
-    except OSError as error:  # every way of not reaching the Hub, offline mode included
-        raise ModelError(
-            f"{name} is not a directory here and not in the local cache, and the Hub cannot be "
-            "reached; give a model directory, or connect and try again"
-        ) from error

@@ -7,13 +7,17 @@ resumed one; otherwise their file is renamed and nothing in it changes.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ep.errors import DictionaryFileError
+from ep.errors import ConfigError, DictionaryFileError
 from ep.method.dictionary import Dictionary
 from ep.storage import labelfile
+from ep.storage.file import header, printable
 from ep.storage.file import open as open_dictionary
 from ep.storage.sidecar import LABELS, beside
 from ep.storage.writing import save
@@ -44,6 +48,33 @@ def save_over(dictionary: Dictionary, path: Path) -> Path | None:
                 labelfile.write(labels, about, label_edits)
                 return None
         return labels.rename(_free_name(path))
+
+
+def refuse_other(path: Path, replace: bool, is_same: Callable[[Mapping[str, Any]], bool]) -> None:
+    """Raise ConfigError if an import would replace a file that it would not make again.
+
+    replace: whether the caller wants it replaced all the same.
+    is_same: called with the provenance of the file; whether the import gives an equal one.
+    """
+    if replace or not os.path.lexists(path):
+        return
+    advice = "choose another --out, or give --replace to import over it"
+    try:
+        same = path.is_file() and is_same(header(path)[0])
+    except DictionaryFileError as error:
+        raise ConfigError(f"{error}; to keep it, {advice}") from error
+    if not same:
+        raise ConfigError(f"{printable(path)} exists, and is not what would be imported: {advice}")
+
+
+def comes_from(info: Mapping[str, Any], origin: Mapping[str, Any]) -> bool:
+    """Return whether a converted dictionary comes from a published file, and nothing was added.
+
+    origin: entries that its provenance states of the file, such as repository and revision.
+    """
+    published = info.get("published")
+    stated = published if isinstance(published, Mapping) else {}
+    return "completed" not in info and all(stated.get(k) == v for k, v in origin.items())
 
 
 def _opened(path: Path) -> Dictionary | None:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.errors import StreamlitInvalidLayoutContextError
 
-from ep.config import is_model_path
 from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
 from ep.models import model_of
 from ep.models import other_weights as weights_note
 from ep.models.adapters import Named, parts
 from ep.models.pairing import named_in
+from ep.models.source import is_here
 from ep.progress import Report, silent
 from ep.storage import Entry
 from pages.shared import estimates, messages
@@ -141,12 +141,9 @@ def is_local(dictionary: Dictionary | Entry) -> bool:
     """Return whether the model can be loaded without a network: from a folder on this machine, or
     from the cache of the Hub.
     """
-    from huggingface_hub import try_to_load_from_cache
-
     try:
-        name, _ = parts(named_in(dictionary.info, dictionary.path))
-        return is_model_path(name) or isinstance(try_to_load_from_cache(name, "config.json"), str)
-    except (ModelError, ValueError):  # no model named, or a name the Hub could not have
+        return is_here(parts(named_in(dictionary.info, dictionary.path))[0])
+    except ModelError:  # no model is named, or its adapter is gone
         return False
 
 

@@ -7,6 +7,7 @@ the restricted reader. `hub:OWNER/REPO/path/to/file.ep.h5` is a file in any data
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -18,8 +19,9 @@ from ep.errors import EPError, RequestError, StorageError
 from ep.progress import Report, silent
 from ep.storage.file import check
 from ep.storage.hub.catalogue import KNOWN_REVISION, LICENCE, REPOSITORY, Published, lookup
-from ep.storage.hub.remote import Hub, Listing, owner_and_name
+from ep.storage.hub.remote import Hub, Listing, RemoteFile, owner_and_name
 from ep.storage.output import discard
+from ep.storage.replacing import comes_from, refuse_other
 from ep.storage.schema import SUFFIX
 
 DOWNLOADS = ".downloads"
@@ -36,6 +38,7 @@ def import_published(
     *,
     hub: Hub | None = None,
     keep: bool = False,
+    replace: bool = False,
 ) -> Path:
     """Download the dictionary of a "hub:" name, convert it if need be, and return its path.
 
@@ -44,17 +47,19 @@ def import_published(
         it raises stops the work; the download is continued the next time.
     hub: the Hub to use; by default the one of the environment.
     keep: whether to keep the pickle of a published dictionary once it has been converted.
+    replace: whether to replace another file that is there; without it, ConfigError is raised before
+        the download.
 
     Raises RequestError, ServiceError and StorageError as `Hub`, and DictionaryFileError when the
     file is not a dictionary.
     """
     hub, report = hub or Hub(), progress or silent
     if (published := lookup(name)) is not None:
-        return _convert(published, _target(out, published.file_name), report, hub, keep)
+        return _convert(published, _target(out, published.file_name), report, hub, keep, replace)
     repository, revision, path = parse(name)
     listing = hub.listing(repository, revision)
     path = path or _only(listing)
-    return get(listing, path, _target(out, local_name(repository, path)), report, hub)
+    return get(listing, path, _target(out, local_name(repository, path)), report, hub, replace)
 
 
 def parse(name: str) -> tuple[str, str | None, str | None]:
@@ -85,14 +90,23 @@ def local_name(repository: str, path: str) -> str:
 
 
 def get(
-    listing: Listing, path: str, target: Path, progress: Report = silent, hub: Hub | None = None
+    listing: Listing,
+    path: str,
+    target: Path,
+    progress: Report = silent,
+    hub: Hub | None = None,
+    replace: bool = False,
 ) -> Path:
-    """Download one `.ep.h5` file of a listed repository, check every value, move it to `target`."""
+    """Download one `.ep.h5` file of a listed repository, check every value, move it to `target`.
+
+    Raises ConfigError, before the download, if another file is there and `replace` is not given.
+    """
     if listing.find(path) is None or not path.endswith(SUFFIX):
         raise RequestError(
             f"{listing.repository} has no {path[:120]} at {listing.revision[:8]}: "
             f"{_choices(listing)}"
         )
+    refuse_other(target, replace, lambda _info: _has_hash(target, listing.find(path)))
     folder = _folder(target)
     downloaded, _ = (hub or Hub()).download(
         listing.repository, path, listing.revision, folder, progress
@@ -129,7 +143,17 @@ class _Steps:
         self.report(message, 0.8 if share is None else 0.8 + 0.19 * share)
 
 
-def _convert(published: Published, target: Path, report: Report, hub: Hub, keep: bool) -> Path:
+def _has_hash(path: Path, file: RemoteFile | None) -> bool:
+    """Return whether a file here has the bytes of one on the Hub, as far as the Hub states them."""
+    if file is None or file.sha256 is None:
+        return False
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest() == file.sha256
+
+
+def _convert(
+    published: Published, target: Path, report: Report, hub: Hub, keep: bool, replace: bool
+) -> Path:
     """Download and convert a published dictionary; returns `target`."""
     from ep.storage.published import convert
 
@@ -141,6 +165,12 @@ def _convert(published: Published, target: Path, report: Report, hub: Hub, keep:
         raise RequestError(
             f"{REPOSITORY} has no {published.path} at {listing.revision[:8]}: it has been removed"
         )
+    source = {
+        "repository": listing.repository,
+        "revision": listing.revision,
+        "file": published.path,
+    }
+    refuse_other(target, replace, lambda info: comes_from(info, source))
     folder = _folder(target)
     extra_bytes = (file.size or 0) // 5  # for the converted file
     at = (listing.repository, listing.revision)
@@ -148,15 +178,11 @@ def _convert(published: Published, target: Path, report: Report, hub: Hub, keep:
     has_metadata = listing.find(published.metadata) is not None
     metadata = hub.download(at[0], published.metadata, at[1], folder)[0] if has_metadata else None
     pickle, _ = hub.download(at[0], published.path, at[1], folder, steps.download, extra_bytes)
-    origin = {
-        "repository": listing.repository,
-        "revision": listing.revision,
-        "file": published.path,
-        "licence": LICENCE,
-        "card_regions": published.regions,
-    }
+    origin = source | {"licence": LICENCE, "card_regions": published.regions}
     with _errors_name(pickle, f"{listing.repository}/{published.path}"):
-        convert(pickle, target, metadata=metadata, progress=steps.convert, origin=origin)
+        convert(
+            pickle, target, metadata=metadata, progress=steps.convert, origin=origin, replace=True
+        )
     for path in (metadata, None if keep else pickle):
         if path is not None:
             discard(path)

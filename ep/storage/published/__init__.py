@@ -8,6 +8,7 @@ module starts the process, passes its progress on, and moves the finished file i
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -26,6 +27,7 @@ from typing import Any
 from ep.errors import DictionaryFileError, StorageError
 from ep.progress import Report, silent
 from ep.storage.file import header, printable
+from ep.storage.replacing import comes_from, refuse_other
 from ep.storage.schema import SUFFIX
 
 TIMEOUT_S = 3600.0
@@ -43,12 +45,13 @@ def convert(
     *,
     origin: Mapping[str, Any] | None = None,
     timeout: float = TIMEOUT_S,
+    replace: bool = False,
 ) -> Path:
     """Convert a published dictionary to an `.ep.h5` file and return the path of that file.
 
     path: the published `.pkl` file.
     out: the file to write, or a folder in which it is named by model, layer and percentile; None
-        writes it beside the source. An existing file is replaced in one step.
+        writes it beside the source.
     metadata: the JSON published with the file, as a path or parsed; None looks for
         `<name>_metadata.json` beside it.
     progress: called several times a second with a message and a share in [0, 1] or None; if it
@@ -56,15 +59,26 @@ def convert(
     origin: where the file was downloaded from: repository, revision, file, licence, card_regions
         (the K that the card states).
     timeout: seconds after which the work is stopped.
+    replace: whether to replace a file that is there, in one step. Without it only a dictionary of
+        the same published file is replaced, to which nothing was added.
 
     Raises DictionaryFileError for a file that is not a published dictionary, damaged, hostile, or
-    too large for memory, and StorageError when `out` cannot be written.
+    too large for memory, and StorageError when `out` cannot be written. ConfigError for
+    another file that would be replaced.
     """
     source = Path(path)
     _check_start(source)
     target = Path(out) if out is not None else source.with_suffix(SUFFIX)
     folder = target if target.is_dir() else target.parent
     report = progress or silent
+
+    def is_same(info: Mapping[str, Any]) -> bool:
+        with source.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return comes_from(info, {"sha256": digest})
+
+    if not target.is_dir():
+        refuse_other(target, replace, is_same)
     with _scratch(folder) as scratch:
         request: dict[str, Any] = {
             "path": str(source.absolute()),
@@ -78,6 +92,7 @@ def convert(
         converted = scratch / f"x{SUFFIX}"
         if target.is_dir():
             target = target / name_for(header(converted)[0])
+            refuse_other(target, replace, is_same)
         try:
             converted.replace(target)
         except OSError as error:
