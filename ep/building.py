@@ -4,7 +4,7 @@
     2 calibrate: measure the centre and θ
     3 stream: found the regions
     4 assign: stream again, to the finished regions (Voronoi members, rivals, excerpts)
-    5 describe: compute the lens, the surroundings and the passages
+    5 describe: fit a Jacobian lens if asked to; compute lenses, surroundings and passages
     6 write one file for each layer and percentile
 
 One forward pass serves every layer, one calibration every percentile, and one stream every
@@ -33,6 +33,7 @@ from ep.config import CONTEXT, BuildConfig
 from ep.corpus import Corpus, Passage, Survey
 from ep.describing import Describer, family
 from ep.errors import CorpusError
+from ep.lensing import LensPart
 from ep.method.calibration import Calibration, CenterSum, Thresholds
 from ep.method.draft import Draft
 from ep.method.geometry import directions
@@ -82,9 +83,9 @@ class Counts:
 class Progress:
     """The progress of a build.
 
-    stage: "read", "calibrate", "stream", "assign", "write" or "done".
-    done: rows of text read in stage "read", files written in stages "write" and "done", otherwise
-        activations processed in this stage.
+    stage: "read", "calibrate", "stream", "assign", "lens", "write" or "done".
+    done: rows of text read in stage "read", prompts in stage "lens", files written in stages
+        "write" and "done", otherwise activations processed in this stage.
     total: what `done` will reach; None when the build runs to the end of the text.
     regions: number of regions K so far, by (layer, percentile).
     counts: what was read in this stage, and how much of it was cut to the context.
@@ -92,6 +93,7 @@ class Progress:
     context: tokens read of each passage; 0 before the model is open.
     files: the files written so far.
     set_aside: label files of replaced dictionaries with other regions, under their new names.
+    lens_seconds: in stage "read", what fitting the Jacobian lens takes by a rough estimate.
     """
 
     stage: str
@@ -103,6 +105,7 @@ class Progress:
     context: int = 0
     files: tuple[Path, ...] = ()
     set_aside: tuple[Path, ...] = ()
+    lens_seconds: float | None = None
 
 
 def build(
@@ -125,13 +128,14 @@ def build(
         yield from job.calibrate()  # 2
         yield from job.stream()  # 3
         yield from job.assign()  # 4
+        yield from job.fit_lens(resume)  # 5
     except GeneratorExit:
         job.save_unfinished()
         raise
     finally:
         job.workers.shutdown()
     job.save_state()  # a build that is closed while it writes can then be resumed
-    yield from job.write()  # 5, 6
+    yield from job.write()  # 6
 
 
 class Job:
@@ -153,6 +157,7 @@ class Job:
         self.counts = {"stream": Counts(), "assign": Counts()}  # of each pass over the corpus
         self.started = monotonic()
         self.workers = ThreadPoolExecutor(os.cpu_count() or 1)
+        self.lens = LensPart(model, config.layers, config.lens_prompts, config.folder)
 
     @classmethod
     def open(cls, config: BuildConfig, resume: bool, replace: bool) -> Job:
@@ -193,9 +198,12 @@ class Job:
             why = self.model.tokens.refusal(passage.messages) if passage.messages else ""
             return why and f"cannot be read: {why}"
 
+        seconds = self.lens.seconds()
         for survey in self.corpus.survey(refusal):
             self.survey = survey
-            yield Progress("read", survey.rows, left_out=survey, context=self.context)
+            yield Progress(
+                "read", survey.rows, left_out=survey, context=self.context, lens_seconds=seconds
+            )
         self.survey.check()
 
     def calibrate(self) -> Iterator[Progress]:
@@ -273,12 +281,22 @@ class Job:
             if self._assigned() >= self._streamed():
                 break
 
+    def fit_lens(self, resume: bool) -> Iterator[Progress]:
+        """Phase 5, first part: fit the Jacobian lens of the layers, if the settings ask for one."""
+        for step in self.lens.fit(self.corpus, resume):
+            yield self._progress("lens", step.done, step.total)
+
     def write(self, complete: bool = True) -> Iterator[Progress]:
         """Phases 5 and 6: describe the regions of each draft and write its file."""
         files: list[Path] = []
         set_aside: list[Path] = []
         describer = Describer(
-            self.config, self.model, self.corpus, self.corpus_digest, self.calibrations
+            self.config,
+            self.model,
+            self.corpus,
+            self.corpus_digest,
+            self.calibrations,
+            self.lens.jacobian,
         )
         passages = describer.passages(self.drafts)
         total = len(self.drafts)

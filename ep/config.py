@@ -157,6 +157,14 @@ class BuildConfig:
         RIVAL_BUDGET,
     )
 
+    lens_prompts: int | None = setting(
+        "fit a Jacobian lens of the layers on so many prompts of the text, before the regions are "
+        "described, and keep it for other builds of the model; 100 are usable (default: use the "
+        "lens that the model has, if any)",
+        None,
+        metavar="N",
+    )
+
     seed: int = setting("seed of the shuffle, the global sample, the excerpts and the groups", 0)
 
     device: str = setting("auto, cpu, cuda, cuda:N or mps", "auto")
@@ -197,7 +205,8 @@ class BuildConfig:
         return {
             key: value
             for key, value in self.as_dict().items()
-            if key not in ("out", "text", "title", "extra", "device", "rival_budget")
+            if key
+            not in ("out", "text", "title", "extra", "device", "rival_budget", "lens_prompts")
         }
 
     def fitted(self, longest: int) -> BuildConfig:
@@ -302,6 +311,10 @@ def _check(config: BuildConfig) -> None:
         (
             0 <= config.rival_budget < float("inf"),
             f"rival_budget is {config.rival_budget}: expected a finite number from 0",
+        ),
+        (
+            config.lens_prompts is None or config.lens_prompts >= 1,
+            f"lens_prompts is {config.lens_prompts}: expected at least 1, or none",
         ),
         (
             config.quiet_batches is None or config.quiet_batches >= 1,
