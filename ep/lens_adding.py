@@ -12,7 +12,7 @@ from ep.errors import ModelError
 from ep.lensing import computable, provenance, read_outs, with_choice
 from ep.method.dictionary import Dictionary
 from ep.method.lenses import LENSES
-from ep.method.source import AddedSource
+from ep.method.source import MemorySource
 from ep.progress import Report, silent
 from ep.storage.file import open as open_dictionary
 from ep.storage.schema import ARRAYS
@@ -46,20 +46,18 @@ def add_lenses(
     missing = _missing(dictionary, layer, jacobian)
     if not missing and "first_lens" in dictionary.info:
         return ()
-    names = ("center", "exemplars", "mean_directions", "count_voronoi", "count_arrival")
-    arrays = {name: dictionary.column(name) for name in names if name in dictionary}
-    radius = dictionary.typical_norm
-    added = read_outs(model, arrays, layer, radius, jacobian, missing, report)
+    arrays = {
+        name: dictionary.column(name)
+        for name in ARRAYS
+        if name in dictionary and not name.startswith("vocabulary_")
+    }
+    arrays |= read_outs(model, arrays, layer, dictionary.typical_norm, jacobian, missing, report)
+    arrays |= vocabulary(model, arrays)
     report("writing", 1.0)
-    source = AddedSource(dictionary.source, added)
-    if missing:
-        tokens = [n for n in ARRAYS if n in source and not n.startswith(("vocabulary_", "plain_"))]
-        used = {n: source.read(n) for n in tokens if n.endswith(("_ids", "_tokens", "_token"))}
-        source = AddedSource(source, vocabulary(model, used))
     info = dict(dictionary.info)
     if any(LENSES[name].is_jacobian for name in missing):
         info |= provenance(jacobian, layer)
-    save(with_choice(Dictionary(source, info, len(dictionary))), path)
+    save(with_choice(Dictionary(MemorySource(arrays), info, len(dictionary))), path)
     return missing
 
 

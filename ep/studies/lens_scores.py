@@ -270,7 +270,7 @@ def first_lens(scores: Mapping[str, WordScore], stored: tuple[str, ...]) -> tupl
     if not bounds or n < LEAST_REGIONS:
         return fallback, f"only {n} regions can be scored, of {LEAST_REGIONS} needed"
     best = max(bounds.values())
-    leading = [name for name, bound in bounds.items() if bound == best]
+    leading = sorted(name for name, bound in bounds.items() if bound == best)
     if best <= 0:
         return fallback, "no lens says more of its own region than of others"
     if len(leading) > 1:
