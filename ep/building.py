@@ -4,7 +4,7 @@
     2 calibrate: measure the centre and θ
     3 stream: found the regions
     4 assign: stream again, to the finished regions (Voronoi members, rivals, excerpts)
-    5 describe: compute the lens, the surroundings and the passages
+    5 describe: fit a Jacobian lens if asked to; compute lenses, surroundings and passages
     6 write one file for each layer and percentile
 
 One forward pass serves every layer, one calibration every percentile, and one stream every
@@ -32,6 +32,7 @@ from ep.config import CONTEXT, BuildConfig
 from ep.corpus import Corpus
 from ep.describing import Describer, family
 from ep.errors import CorpusError
+from ep.lensing import LensPart
 from ep.method.calibration import Calibration
 from ep.method.draft import Draft, Drafts
 from ep.method.geometry import directions
@@ -76,6 +77,7 @@ def build(
         yield from job.calibrate()  # 2
         yield from job.stream()  # 3
         yield from job.assign()  # 4
+        yield from job.fit_lens(resume)  # 5
     except GeneratorExit:
         job.save_unfinished()
         raise
@@ -105,6 +107,7 @@ class Job:
         self.counts = {"stream": Counts(), "assign": Counts()}  # of each pass over the corpus
         self.started = monotonic()
         self.workers = ThreadPoolExecutor(os.cpu_count() or 1)
+        self.lens = LensPart(model, config.layers, config.lens_prompts, config.folder)
 
     @classmethod
     def open(cls, config: BuildConfig, resume: bool, replace: bool, report: Report = silent) -> Job:
@@ -144,8 +147,11 @@ class Job:
 
     def read(self) -> Iterator[Progress]:
         """Phase 1: count the rows that cannot be used; CorpusError where they are too many."""
+        seconds = self.lens.seconds()
         for survey in self.source.read():
-            yield Progress("read", survey.rows, left_out=survey, context=self.context)
+            yield Progress(
+                "read", survey.rows, left_out=survey, context=self.context, lens_seconds=seconds
+            )
 
     def calibrate(self) -> Iterator[Progress]:
         """Phase 2: measure the head of the stream."""
@@ -195,6 +201,11 @@ class Job:
             if self.drafts.are_assigned():
                 break
 
+    def fit_lens(self, resume: bool) -> Iterator[Progress]:
+        """Phase 5, first part: fit the Jacobian lens of the layers, if the settings ask for one."""
+        for step in self.lens.fit(self.corpus, resume):
+            yield self._progress("lens", step.done, step.total)
+
     def write(self, complete: bool = True) -> Iterator[Progress]:
         """Phases 5 and 6: describe the regions of each draft and write its file."""
         files: list[Path] = []
@@ -206,6 +217,7 @@ class Job:
             self.corpus_digest,
             self.calibrations,
             self.measured,
+            self.lens.jacobian,
         )
         passages = describer.passages(self.drafts)
         total = len(self.drafts)

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ep.describing import lenses, stored_passages, vocabulary
+from ep.describing import stored_passages, vocabulary
 from ep.errors import ModelError
+from ep.lens_adding import add_lenses
+from ep.lensing import provenance, read_outs, with_choice
 from ep.method.dictionary import Dictionary
 from ep.method.source import MemorySource
 from ep.progress import Report, silent
@@ -68,25 +70,26 @@ class _Reading:
 def complete(
     path: str | os.PathLike[str], model: LanguageModel, progress: Report | None = None
 ) -> Path:
-    """Add tokens, lens and names to a dictionary without token ids, and replace its file.
+    """Add tokens, lenses and names to a dictionary without token ids, and replace its file.
 
-    path: the `.ep.h5` file, which is replaced in one step. A dictionary that has token ids and a
-        lens is left as it is, so completing twice changes nothing.
+    path: the `.ep.h5` file, which is replaced in one step. To a dictionary that has token ids and a
+        lens, the lenses that it lacks are added; completing twice changes nothing.
     progress: called with a message and a share in [0, 1]; if it raises, the file is unchanged.
 
     Returns the path. Raises ModelError for a model of another width or with too few layers, for a
     dictionary of another hook point, and when no excerpt agrees; DictionaryFileError and
     StorageError as `ep.open` and `ep.save`.
     """
-    from ep.models import check_fits
+    from ep.models import check_fits, find_lens
 
     target = Path(path)
     dictionary = open_dictionary(target)
-    if "plain_ids" not in dictionary and "lens_exemplar_up_ids" in dictionary:
-        return target
     report = progress or silent
+    if "plain_ids" not in dictionary and "lens_exemplar_up_ids" in dictionary:
+        add_lenses(target, model, report)
+        return target
     _check_hook(dictionary, model)
-    check_fits(model, dictionary)
+    layer, jacobian = check_fits(model, dictionary), find_lens(model)
 
     arrays = {
         name: dictionary.column(name)
@@ -103,15 +106,18 @@ def complete(
             "completed": {"model": model.title, "dtype": model.dtype, **agreement},
             "typical_norm": reading.typical_norm,
         }
-    report("computing the lens of every direction", 0.9)
-    arrays |= lenses(model, arrays, _step_length(info, arrays["center"]))
+    report("computing the lenses of every region", 0.9)
+    radius = _step_length(info, arrays["center"])
+    arrays |= read_outs(model, arrays, layer, radius, jacobian)
     arrays |= vocabulary(model, arrays)
     info |= {
         "tokenizer_hash": model.digest,
         "model_revision": info.get("model_revision") or model.revision,
+        **provenance(jacobian, layer),
     }
     report("writing", 0.98)
-    return save(with_names(Dictionary(MemorySource(arrays), info, len(dictionary))), target)
+    completed = Dictionary(MemorySource(arrays), info, len(dictionary))
+    return save(with_choice(with_names(completed)), target)
 
 
 def add_names(path: str | os.PathLike[str]) -> Path:

@@ -182,6 +182,14 @@ class BuildConfig:
         RIVAL_BUDGET,
     )
 
+    lens_prompts: int | None = setting(
+        "fit a Jacobian lens of the layers on so many prompts of the text, before the regions are "
+        "described, and keep it for other builds of the model; 100 are usable (default: use the "
+        "lens that the model has, if any)",
+        None,
+        metavar="N",
+    )
+
     seed: int = setting("seed of the shuffle, the global sample, the excerpts and the groups", 0)
 
     device: str = setting("auto, cpu, cuda, cuda:N or mps", "auto")
@@ -228,7 +236,8 @@ class BuildConfig:
         return {
             key: value
             for key, value in self.as_dict().items()
-            if key not in ("out", "text", "title", "extra", "device", "rival_budget")
+            if key
+            not in ("out", "text", "title", "extra", "device", "rival_budget", "lens_prompts")
             and (key, value) not in LATER.items()
         }
 
@@ -386,6 +395,10 @@ def _of_the_stopping(config: BuildConfig) -> Rules:
             f"stop_rate is {config.stop_rate}, too small for stop_window {config.stop_window}: a "
             f"window without new regions shows a rate below {3.0 / config.stop_window:.2g} at "
             "best; use a larger window",
+        ),
+        (
+            config.lens_prompts is None or config.lens_prompts >= 1,
+            f"lens_prompts is {config.lens_prompts}: expected at least 1, or none",
         ),
         (
             config.quiet_batches is None or config.quiet_batches >= 1,

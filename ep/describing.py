@@ -19,6 +19,7 @@ import numpy as np
 
 from ep.config import CONTEXT, BuildConfig, is_model_path
 from ep.corpus import Corpus
+from ep.lensing import provenance, read_outs, with_choice
 from ep.method.calibration import Calibration
 from ep.method.dictionary import Dictionary
 from ep.method.draft import Draft
@@ -28,10 +29,8 @@ from ep.method.surroundings import surround
 from ep.studies.names import with_names
 
 if TYPE_CHECKING:
-    from ep.models import LanguageModel, Lens
+    from ep.models import JacobianLens, LanguageModel
 
-LENS_TOKENS = 12
-"""Tokens stored at each end of a lens."""
 PACKAGES = ("torch", "transformers", "transformer_lens", "numpy")
 """Packages whose versions go into the provenance."""
 Passages = Mapping[int, np.ndarray]
@@ -43,6 +42,7 @@ class Describer:
 
     corpus_digest: `corpus.digest()`, which is slow to compute.
     calibrations, measured: the calibration of each layer, and what else was measured of it.
+    jacobian: a Jacobian lens of the model, or None.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Describer:
         corpus_digest: str,
         calibrations: Mapping[int, Calibration],
         measured: Mapping[int, Measured],
+        jacobian: JacobianLens | None = None,
     ) -> None:
         self.config = config
         self.model = model
@@ -60,6 +61,7 @@ class Describer:
         self.corpus_digest = corpus_digest
         self.calibrations = calibrations
         self.measured = measured
+        self.jacobian = jacobian
 
     def passages(self, drafts: Mapping[Any, Draft]) -> dict[int, np.ndarray]:
         """Return the token ids of every passage that an excerpt or a founder of a draft refers to.
@@ -94,15 +96,16 @@ class Describer:
         """
         calibration = self.calibrations[layer]
         arrays = {"center": calibration.center, **draft.arrays()}
-        arrays |= lenses(self.model, arrays, calibration.typical_norm)
+        radius = calibration.typical_norm
+        arrays |= read_outs(self.model, arrays, layer, radius, self.jacobian)
         weight = arrays.get("count_voronoi", arrays["count_arrival"])
         surroundings, variance_kept = surround(arrays["exemplars"], weight, self.config.seed)
         arrays |= surroundings
         arrays |= stored_passages(_referenced(arrays), passages)
         arrays |= vocabulary(self.model, arrays)
         info = self._info(layer, percentile, draft, counts, wall_time, complete)
-        info["variance_kept"] = variance_kept
-        return with_names(Dictionary(MemorySource(arrays), info, len(draft)))
+        info |= {"variance_kept": variance_kept, **provenance(self.jacobian, layer)}
+        return with_choice(with_names(Dictionary(MemorySource(arrays), info, len(draft))))
 
     # -- provenance --------------------------------------------------------------------------------
 
@@ -227,37 +230,6 @@ def adapter_facts(model: LanguageModel, folder: Path) -> dict[str, Any]:
 
 
 # -- arrays that are computed with the model -------------------------------------------------------
-
-
-def lenses(
-    model: LanguageModel, arrays: Mapping[str, np.ndarray], typical_norm: float
-) -> dict[str, np.ndarray]:
-    """Return the `lens` and `lens_shift` arrays of a dictionary (protocol 5.1, 5.3).
-
-    These are the paper's logit lens of the exemplars and of the mean directions, and the shift lens
-    of the exemplars.
-    """
-    from ep.models import logit_lens, shift_lens
-
-    exemplars, means = arrays["exemplars"], arrays["mean_directions"]
-    shift = shift_lens(model, arrays["center"], exemplars, typical_norm, LENS_TOKENS)
-    return (
-        _lens_arrays("exemplar", logit_lens(model, exemplars, LENS_TOKENS))
-        | _lens_arrays("mean", logit_lens(model, means, LENS_TOKENS))
-        | _lens_arrays("exemplar_shift", shift)
-    )
-
-
-def _lens_arrays(name: str, lens: Lens) -> dict[str, np.ndarray]:
-    """Return the arrays of a lens; a vocabulary of fewer tokens than they hold is padded."""
-    missing = ((0, 0), (0, LENS_TOKENS - lens.up_ids.shape[1]))
-    return {
-        f"lens_{name}_{end}_{part}": np.pad(
-            getattr(lens, f"{end}_{part}"), missing, constant_values=none
-        )
-        for end in ("up", "down")
-        for part, none in (("ids", -1), ("values", 0))
-    }
 
 
 def vocabulary(model: LanguageModel, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

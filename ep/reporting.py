@@ -57,9 +57,9 @@ class Counts:
 class Progress:
     """The progress of a build.
 
-    stage: "read", "calibrate", "stream", "assign", "write" or "done".
-    done: rows of text read in stage "read", files written in stages "write" and "done", otherwise
-        activations processed in this stage.
+    stage: "read", "calibrate", "stream", "assign", "lens", "write" or "done".
+    done: rows of text read in stage "read", prompts in stage "lens", files written in stages
+        "write" and "done", otherwise activations processed in this stage.
     total: what `done` will reach; None when the build runs to the end of the text.
     regions: number of regions K so far, by (layer, percentile).
     counts: what was read in this stage, and how much of it was cut to the context.
@@ -67,6 +67,7 @@ class Progress:
     context: tokens read of each passage; 0 before the model is open.
     files: the files written so far.
     set_aside: label files of replaced dictionaries with other regions, under their new names.
+    lens_seconds: in stage "read", what fitting the Jacobian lens takes by a rough estimate.
     measured: what was measured of each layer, once it is.
     not_kept: how many activations the settings left out of each dictionary's stream so far.
     """
@@ -80,5 +81,6 @@ class Progress:
     context: int = 0
     files: tuple[Path, ...] = ()
     set_aside: tuple[Path, ...] = ()
+    lens_seconds: float | None = None
     measured: Mapping[int, Measured] = field(default_factory=dict)
     not_kept: Mapping[Key, LeftOut] = field(default_factory=dict)

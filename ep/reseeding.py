@@ -35,6 +35,7 @@ STAGES = {
     "calibrate": (0.0, 0.55),
     "stream": (0.55, 0.2),
     "assign": (0.75, 0.2),
+    "lens": (0.95, 0.0),
     "write": (0.95, 0.05),
 }
 """Start and duration of each stage of a build, as shares of its total time."""

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from tests.fixtures.pages import Visit
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test sees, or leaves, a converted model or a fitted lens in the cache of the user."""
+    os.environ["EP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(autouse=True)
 def quiet_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """No command prints progress because the machine is slow; tests of progress ask for it."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from ep.commands import lens_reading
 from ep.commands.options import add_command, output_path
 from ep.commands.progress import Printer, duration, on_stderr
 from ep.config import Dtype
@@ -42,11 +43,12 @@ def add(subparsers: Any) -> None:
     import_parser.add_argument("--out", metavar="FILE", help="file to write (default: the cache)")
     for parser in (fit_parser, merge_parser, import_parser):
         parser.add_argument("--replace", action="store_true", help="replace what is in the way")
+    lens_reading.add(commands)
 
 
 def lens_parser(subparsers: Any) -> Any:
     """Add `lens` and return what its commands are added to, as to `subparsers`."""
-    about = "fit, merge, list and import Jacobian lenses"
+    about = "fit, merge, list and import Jacobian lenses; add and score read-outs"
     parser = subparsers.add_parser(
         "lens", help=about, description=f"{about[0].upper()}{about[1:]}."
     )

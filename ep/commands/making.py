@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ep.commands.options import add_command, add_settings, parsed_settings, say_doubt
-from ep.commands.progress import Printer, on_stderr
+from ep.commands.progress import Printer, duration, on_stderr
 from ep.config import BuildConfig
 from ep.errors import EPError
 from ep.extras import require
@@ -87,6 +87,9 @@ def build(arguments: argparse.Namespace) -> None:
         for progress in steps:
             printer.patience = 0.0  # past the refusals: every stage is worth a line in the log
             show = printer if progress.stage == stage else partial(printer.stage, progress.stage)
+            if progress.stage != stage and progress.lens_seconds is not None:
+                least = duration(progress.lens_seconds)
+                printer.say(f"fitting the Jacobian lens will take at least {least}")
             stage = progress.stage
             if stage != "done":
                 show(*_state(progress))
@@ -184,7 +187,7 @@ def _deferred_interrupt(printer: Printer) -> Iterator[Callable[[], bool]]:
 
 def _state(progress: Progress) -> tuple[str, float | None]:
     """How far a build is, in words and as a share; without regions if they do not fit on a line."""
-    unit = {"read": "rows", "write": "files"}.get(progress.stage, "activations")
+    unit = {"read": "rows", "lens": "prompts", "write": "files"}.get(progress.stage, "activations")
     total = f" of {progress.total:,}" if progress.total else ""
     regions = " ".join(f"L{layer}p{p:g}:{k:,}" for (layer, p), k in progress.regions.items())
     if len(regions) >= 60:

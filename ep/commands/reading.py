@@ -73,14 +73,26 @@ def info(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(facts, indent=1))
         return
-    for name, value in facts.items():
+    for name, value in {**facts, **_shown_first(dictionary)}.items():
+        if name == "lens_scores":
+            continue  # `first_lens` says what follows from them
         if name == "corpus" and isinstance(value, dict):
             for part, fact in value.items():
                 print(f"{one_line(f'corpus {part}'):18} {one_line(_plain(fact), 400)}")
         else:
-            print(f"{name:18} {_plain(value)}")
+            text = one_line(value, 400) if name == "first_lens" else _plain(value)
+            print(f"{name:18} {text}")
     for line in outliers.lines(dictionary.info):
         print(one_line(line, 400))
+
+
+def _shown_first(dictionary: Any) -> dict[str, str]:
+    """Return the line that says which lens is shown first, and why."""
+    if not dictionary.lenses:
+        return {}
+    scores = dictionary.info.get("lens_scores") or {}
+    why = scores.get("why") or "the paper's rule: nothing was scored"
+    return {"first_lens": f"{dictionary.first_lens}: {why}"}
 
 
 def regions(arguments: argparse.Namespace) -> None:

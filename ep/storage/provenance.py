@@ -124,19 +124,17 @@ def _step(value: Any) -> bool:
 
 _TEXTS = (
     "model model_revision quantization tokenizer_hash weights hook positions protocol stop_reason "
-    "family title device dtype created"
+    "family title device dtype created first_lens"
 )
 _NUMBERS = "percentile coarser_percentile typical_norm norm_cap norm_limit wall_time_s"
 _WHOLES = "layer seed context skip_first n_calibration n_activations n_tokens"
+_OBJECTS = "corpus versions norms largest_dimension left_out adapter jacobian lens_scores"
 KINDS = (
     dict.fromkeys(_TEXTS.split(), (_text, "text"))
     | dict.fromkeys(_WHOLES.split(), (_whole, "a whole number"))
     | dict.fromkeys(_NUMBERS.split(), (_number, "a number"))
     | dict.fromkeys(("chat", "saturated", "complete"), (_flag, "true or false"))
-    | dict.fromkeys(
-        ("corpus", "versions", "norms", "largest_dimension", "left_out", "adapter"),
-        (_object, "an object"),
-    )
+    | dict.fromkeys(_OBJECTS.split(), (_object, "an object"))
     | {
         "threshold": (_threshold, "a cosine distance between 0 and 2"),
         "group_names": (_list_of(_list_of(_text)), "lists of texts"),
