@@ -48,7 +48,7 @@ def logit_lens(model: LanguageModel, directions: Float32[np.ndarray, "m d"], k: 
     import torch
 
     with torch.inference_mode():
-        return _extremes(model, _normed(model, directions), k)
+        return _extremes(model, normed(model, directions), k)
 
 
 def shift_lens(
@@ -69,10 +69,10 @@ def shift_lens(
     with torch.inference_mode():
         moved = np.asarray(center + np.float32(radius) * directions, dtype=np.float32)
         # W_U is linear, so the scores of a difference are the difference of the scores.
-        return _extremes(model, _normed(model, moved) - _normed(model, center[None]), k)
+        return _extremes(model, normed(model, moved) - normed(model, center[None]), k)
 
 
-def _normed(model: LanguageModel, x: Float32[np.ndarray, "m d"]) -> Any:
+def normed(model: LanguageModel, x: Float32[np.ndarray, "m d"]) -> Any:
     """Apply the model's final norm and projection, where it has them, to each row in float32."""
     import torch
 

@@ -11,13 +11,15 @@ from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.views import full, snippets
 from ep.views import prompt as view
+from pages.prompt import grid_work
 from pages.prompt.asking import editor
+from pages.prompt.grid import layers_view
 from pages.prompt.regions_table import regions_table
-from pages.prompt.settings import Settings
+from pages.prompt.settings import VIEWS, Settings, View
 from pages.prompt.strip import distances, layer_path, strip
 from pages.prompt.token_card import token_card
 from pages.shared import frame, messages, models, reading, sharing, state, tokens
-from pages.shared.controls import setting_choice
+from pages.shared.controls import setting_choice, value_widget
 from pages.shared.reading import Request, Result
 
 SENTENCE = (
@@ -48,9 +50,9 @@ def show() -> None:
     if request is not None and result is not None:
         with share:
             _share(dictionary, request, result.reading)
-        readout = _controls(can_edit=bool(prompt))
+        _controls(can_edit=bool(prompt))
         _warnings(result, dictionary)
-        _results(key, dictionary, result, readout)
+        _results(key, dictionary, request, result)
 
 
 def _share(dictionary: Dictionary, request: Request, reading_: view.Reading) -> None:
@@ -121,19 +123,37 @@ def _toggle_editor() -> None:
     st.session_state[_EDITING] = not st.session_state.get(_EDITING)
 
 
-def _controls(can_edit: bool) -> str:
-    """Draw the choice of a read-out and the button that opens the editor; return the read-out."""
-    readout = state.settings(Settings).readout
+def _controls(can_edit: bool) -> None:
+    """Draw the choices of a view and a read-out, and the button that opens the editor."""
+    settings = state.settings(Settings)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        names = {name: name for name in view.READOUTS}
-        setting_choice(Settings, "readout", "Read-out", names, key="prompt_readout")
+        value_widget(
+            st.segmented_control,
+            "prompt_view",
+            "View",
+            settings.view,
+            _show_view,
+            list(VIEWS),
+            format_func=VIEWS.__getitem__,
+            required=True,
+            label_visibility="collapsed",
+        )
+        if settings.view == "regions":
+            names = {name: name for name in view.READOUTS}
+            setting_choice(Settings, "readout", "Read-out", names, key="prompt_readout")
         if can_edit:
             st.button("Edit", icon=":material/edit:", on_click=_toggle_editor, key="prompt_edit")
-        st.html(
-            f'<span class="ep-k">{tokens.escape(readout)}: '
-            f"{tokens.escape(view.READOUTS[readout])}</span>"
-        )
-    return readout
+        if settings.view == "regions":
+            st.html(
+                f'<span class="ep-k">{tokens.escape(settings.readout)}: '
+                f"{tokens.escape(view.READOUTS[settings.readout])}</span>"
+            )
+
+
+def _show_view(name: View) -> None:
+    """Show another view; the grid of layers is then read, which a link alone would not do."""
+    grid_work.want()
+    state.update_settings(Settings, view=name)
 
 
 def _error(error: EPError, key: str, request: Request, is_open: bool) -> None:
@@ -187,10 +207,13 @@ def _warnings(result: Result, dictionary: Dictionary) -> None:
 
 
 @frame.fragment
-def _results(key: str, dictionary: Dictionary, result: Result, readout: str) -> None:
+def _results(key: str, dictionary: Dictionary, request: Request, result: Result) -> None:
     """Draw the reading; a click on a token reruns only this fragment."""
-    reading_ = result.reading
+    reading_, readout = result.reading, state.settings(Settings).readout
     locked = _locked_token(reading_, dictionary)
+    if state.settings(Settings).view == "layers":
+        layers_view(key, dictionary, request, result, locked)
+        return
     left, right = st.columns([15, 7], gap="medium")
     with left:
         strip(dictionary, reading_, readout, locked, _lock)
