@@ -19,6 +19,7 @@ from ep.commands import (
     exporting,
     importing,
     labelling,
+    lens,
     making,
     matching,
     publishing,
@@ -40,6 +41,7 @@ MODULES = (
     steering,
     behaviour,
     exporting,
+    lens,
     caching,
 )
 """The modules that add the commands, in the order of `ep --help`."""

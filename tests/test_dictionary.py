@@ -9,7 +9,8 @@ import pytest
 
 from ep.errors import ActivationError, DictionaryFileError, UnknownRegion
 from ep.method.dictionary import Dictionary
-from ep.method.region import BANDS, LENSES
+from ep.method.lenses import LENSES, PAPER, STORED, kind_of
+from ep.method.region import BANDS
 from ep.method.source import MemorySource
 from ep.text import split_text
 from tests.fixtures.dictionaries import synthetic
@@ -102,7 +103,7 @@ def test_every_stored_value_of_a_region_is_in_its_reading(dictionary):
         assert [i for i, _ in region.nearest] == [
             i for i in dictionary.column("nearest_ids")[k].tolist() if i >= 0
         ]
-        assert set(region.lens) == set(LENSES)
+        assert set(region.lens) == set(STORED)
         for name, scores in region.lens.items():
             assert np.allclose(
                 [s.value for s in scores],
@@ -195,3 +196,29 @@ def test_split_text_joins_to_the_decoded_text_whatever_the_cut():
 
 def _unit(u: np.ndarray) -> np.ndarray:
     return u / np.linalg.norm(u, axis=1, keepdims=True)
+
+
+def test_the_lens_that_scored_best_comes_first_and_else_the_papers(dictionary):
+    assert dictionary.first_lens == PAPER == next(iter(dictionary.region(3).lens))
+    chosen = Dictionary(dictionary.source, {**dictionary.info, "first_lens": "point_lift_up"}, K)
+    assert chosen.first_lens == "point_lift_up" == chosen.lenses[0]
+    assert list(chosen.region(3).lens) == list(chosen.lenses)
+    assert chosen.lens(3) == chosen.lens(3, "point_lift_up") != chosen.lens(3, PAPER)
+
+
+@pytest.mark.parametrize("first", ["nonsense", "center", None, 7, ["a"], {"a": 1}, ""])
+def test_a_first_lens_that_the_file_does_not_hold_is_the_papers(dictionary, first):
+    named = Dictionary(dictionary.source, {**dictionary.info, "first_lens": first}, K)
+    assert named.first_lens == PAPER
+    bare = MemorySource({"center": dictionary.center, "exemplars": dictionary.exemplars})
+    named = Dictionary(bare, {"threshold": 0.5, "first_lens": "point_lift_up"}, K)
+    assert (named.first_lens, named.lenses, named.lens(0)) == (PAPER, (), ())
+
+
+def test_the_kinds_of_lens_name_each_other():
+    for name, kind in LENSES.items():
+        assert name == kind.name and (kind.control in LENSES or name == "exemplar")
+        assert all(kind_of(stored) is kind for stored in kind.stored)
+        assert kind.title and kind.formula and kind.about.endswith(".")
+    with pytest.raises(KeyError, match="exemplar_up"):
+        kind_of("jacobian_lift_down")

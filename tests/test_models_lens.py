@@ -11,7 +11,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from ep.errors import ModelError
-from ep.models import LanguageModel, lens, load, logit_lens, read, shift_lens
+from ep.models import LanguageModel, extremes, lens, load, logit_lens, read, shift_lens
+from ep.models.jacobian import JacobianLens
+from ep.models.lens import jacobian_lens, point_lift, points
 from tests.fixtures import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,12 +76,12 @@ def test_shift_lens_is_the_difference_of_two_lenses(model: LanguageModel) -> Non
 def test_chunks_change_nothing(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     directions = unit_rows(9, model.width)
     whole = logit_lens(model, directions)
-    monkeypatch.setattr(lens, "_SCORES_AT_ONCE", 200)
-    monkeypatch.setattr(lens, "_COLUMNS_AT_ONCE", 100)
-    parts = logit_lens(model, directions)
-    np.testing.assert_allclose(parts.up_values, whole.up_values, atol=1e-5)
-    np.testing.assert_allclose(parts.down_values, whole.down_values, atol=1e-5)
-    np.testing.assert_array_equal(parts.up_ids, whole.up_ids)
+    for name, size in (("_ROWS", 4), ("_SLICE", 90), ("_GROUP", 7), ("_PAIRS", 11)):
+        monkeypatch.setattr(extremes, name, size)
+    lens._UNEMBEDDINGS.clear()  # what was measured of it depends on the groups
+    for part, same in zip(logit_lens(model, directions), whole, strict=True):
+        np.testing.assert_array_equal(part, same)
+    lens._UNEMBEDDINGS.clear()
 
 
 def test_half_precision_weights_are_read_in_float32(tmp_path: Path) -> None:
@@ -113,3 +115,76 @@ def test_a_projection_before_the_unembedding_belongs_to_the_lens(
         logits = plain(torch.tensor([ids])).logits[0].numpy()
     x = read(model, ids, [model.n_layers - 1])[model.n_layers - 1]
     check(logit_lens(model, x, k=7), logits, 7)
+
+
+# -- raw points, lifts and the Jacobian lens -------------------------------------------------------
+
+
+def region_points(model: LanguageModel, n: int = 23) -> np.ndarray:
+    return points(3 * unit_rows(1, model.width)[0], unit_rows(n, model.width), radius=2.5)
+
+
+def plain_lift(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """log p − log p̄ of every state and token, densely in float64."""
+    scores = scores.astype(np.float64)
+    relative = np.exp(np.maximum(scores - scores.max(1, keepdims=True), lens._SMALLEST_LOG))
+    p = relative / relative.sum(1, keepdims=True)
+    log_p = scores - scores.max(1, keepdims=True) - np.log(relative.sum(1, keepdims=True))
+    return log_p - np.log(weights / weights.sum() @ p)
+
+
+@pytest.mark.parametrize("scores_at_once", [None, 50, 2000])
+def test_the_lift_is_the_gain_over_the_weighted_average(
+    model: LanguageModel, scores_at_once: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if scores_at_once:
+        monkeypatch.setattr(lens, "_SCORES_AT_ONCE", scores_at_once)
+        monkeypatch.setattr(lens, "_COLUMNS_AT_ONCE", 77)
+    x, weights = region_points(model), np.random.default_rng(1).integers(0, 50, 23)
+    expected = plain_lift(plain_scores(model, x), weights)
+    got = point_lift(model, x, weights, k=7)
+    ordered = np.sort(expected, axis=1)[:, ::-1]
+    np.testing.assert_allclose(got.values, ordered[:, :7], atol=2e-4)
+    np.testing.assert_allclose(np.take_along_axis(expected, got.ids, 1), got.values, atol=2e-4)
+    assert got.values.dtype == np.float32 and got.ids.dtype == np.int32
+
+
+def test_nothing_is_lifted_where_all_regions_are_alike_or_there_is_one(
+    model: LanguageModel,
+) -> None:
+    x = np.repeat(region_points(model, 1), 5, axis=0)
+    for points_, weights in ((x, np.arange(5)), (x[:1], [7]), (x, np.zeros(5))):
+        np.testing.assert_allclose(point_lift(model, points_, weights).values, 0, atol=1e-4)
+
+
+def test_a_region_without_members_is_lifted_and_changes_no_other(model: LanguageModel) -> None:
+    x, weights = region_points(model, 9), np.arange(9)
+    whole, rest = point_lift(model, x, weights), point_lift(model, x[1:], weights[1:])
+    np.testing.assert_array_equal(whole.ids[1:], rest.ids)
+    np.testing.assert_allclose(whole.values[1:], rest.values, atol=1e-5)
+    heavier = np.where(np.arange(9) == 3, 10**6, weights)
+    risen = point_lift(model, x, heavier)
+    # the more of the average a region is, the less it can rise above it
+    assert (risen.values[3] <= whole.values[3] + 1e-5).all()
+
+
+def test_the_jacobian_lens_is_the_lens_behind_a_matrix(model: LanguageModel) -> None:
+    rng = np.random.default_rng(3)
+    matrix = rng.normal(size=(model.width, model.width)).astype(np.float32)
+    fitted = JacobianLens({1: matrix}, model.fingerprint, 2)
+    x = region_points(model)
+    check(jacobian_lens(model, fitted, 1, x, k=5), plain_scores(model, x @ matrix.T), 5)
+    same = JacobianLens({1: np.eye(model.width, dtype=np.float32)}, model.fingerprint, 2)
+    for got, expected in zip(jacobian_lens(model, same, 1, x), logit_lens(model, x), strict=True):
+        np.testing.assert_array_equal(got, expected)
+    with pytest.raises(ModelError, match="no layer 0"):
+        jacobian_lens(model, fitted, 0, x)
+
+
+def test_a_vocabulary_smaller_than_the_list_gives_all_of_it(tmp_path: Path) -> None:
+    model = load(str(tiny.gemma(tmp_path)), device="cpu")
+    size = model.vocabulary_size
+    x = unit_rows(3, model.width)
+    got = point_lift(model, x, np.ones(3), k=size + 4)
+    assert got.ids.shape == (3, size)
+    assert [sorted(row) for row in got.ids.tolist()] == [list(range(size))] * 3

@@ -178,6 +178,8 @@ WRONG_VALUES = [
     ("map_pca", (5, 1), np.nan, "map_pca, row 5"),
     ("token_ids", (5, 1), -7, "token_ids, row 5"),
     ("lens_mean_up_values", (5, 1), np.nan, "lens_mean_up_values, row 5"),
+    ("lens_point_lift_up_values", (5, 1), np.inf, "lens_point_lift_up_values, row 5"),
+    ("lens_jacobian_lift_up_ids", (5, 1), -2, "lens_jacobian_lift_up_ids, row 5"),
     ("excerpt_offsets", 0, 1, "excerpt_offsets, row 0"),
     ("excerpt_offsets", 9, 10**9, "excerpt_offsets, row 10"),
     ("excerpt_offsets", SIZE, 10**15, "excerpt_offsets|excerpt_passage"),

@@ -1,4 +1,4 @@
-"""The command `ep cache`."""
+"""The command `ep cache`, which never removes fitted lenses: they took long to make."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add(subparsers: Any) -> None:
 
 def cache(arguments: argparse.Namespace) -> None:
     """Print the folder of converted models and their sizes, and remove them if asked to."""
-    from ep.models import conversions
+    from ep.models import conversions, jacobian_store
     from ep.storage.file import printable
 
     sizes = {c.directory: c.size for c in conversions.listed()}
@@ -34,8 +34,10 @@ def cache(arguments: argparse.Namespace) -> None:
         }
         for conversion in found
     ]
+    lenses = [path.stat().st_size for path in jacobian_store.files()]
     if arguments.json:
         facts = {"folder": str(conversions.folder()), "removed": arguments.empty, "models": rows}
+        facts["lenses"] = {"files": len(lenses), "bytes": sum(lenses)}
         print(json.dumps(facts, indent=1))
         return
     for row in rows:
@@ -44,3 +46,8 @@ def cache(arguments: argparse.Namespace) -> None:
     total = sum(row["bytes"] for row in rows) / 1e6
     models = f"{len(rows)} converted model{'' if len(rows) == 1 else 's'}, {total:,.1f} MB"
     print(f"{models}, {'removed from' if arguments.empty else 'in'} {conversions.folder()}")
+    if lenses:
+        total = sum(lenses) / 1e6
+        kept = "kept in" if arguments.empty else "in"
+        fitted = f"{len(lenses)} Jacobian lens{'' if len(lenses) == 1 else 'es'}, {total:,.1f} MB"
+        print(f"{fitted}, {kept} {jacobian_store.folder()} (ep lens list)")

@@ -118,7 +118,7 @@ class Printer:
         parts = [self._message, "" if self._share is None else f"{self._share:.0%}"]
         seconds = now - self._began
         if seconds >= 1:
-            parts.append(f"{_time(seconds)}{self._estimate(now)}")
+            parts.append(f"{duration(seconds)}{self._estimate(now)}")
         facts = ", ".join(filter(None, parts))
         return f"ep: {self._stage}{': ' if facts else ''}{facts}"
 
@@ -127,7 +127,7 @@ class Printer:
         if self._share is None or self._share <= first or now - since < SHORTEST_ESTIMATE_S:
             return ""
         rest = (now - since) * (1 - self._share) / (self._share - first)
-        return f", about {_time(rest)} left"
+        return f", about {duration(rest)} left"
 
     def _write(self, text: str) -> None:
         with suppress(OSError, ValueError):  # nobody reads stderr any more
@@ -161,7 +161,7 @@ def _one_line(text: str) -> str:
     return plain(" ".join(text.split()))
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a duration in words, such as 45 s, 3 min or 2.5 h."""
     if seconds < 100:
         return f"{seconds:.0f} s"

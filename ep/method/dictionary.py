@@ -17,8 +17,9 @@ import numpy as np
 from ep.errors import DictionaryFileError, UnknownRegion
 from ep.method.assignment import Assignment
 from ep.method.geometry import cosine_distance, directions
+from ep.method.lenses import PAPER, STORED
 from ep.method.nearest import nearest_exemplar
-from ep.method.region import BANDS, LENSES, SCALARS, Excerpt, Region, TokenScore
+from ep.method.region import BANDS, SCALARS, Excerpt, Region, TokenScore
 from ep.method.source import Source
 from ep.method.template import template_edges
 from ep.text import split_text
@@ -211,7 +212,7 @@ class Dictionary:
         """Return everything stored about one region, read by rows."""
         k = self.check(region)
         columns = {name: self.row(name, k) for name in SCALARS if name in self.source}
-        lens = {name: self.lens(k, name) for name in LENSES if f"lens_{name}_ids" in self.source}
+        lens = {name: self.lens(k, name) for name in self.lenses}
         nearest: tuple[tuple[int, float], ...] = ()
         if "nearest_ids" in self.source:
             pairs = zip(self.row("nearest_ids", k), self.row("nearest_distances", k), strict=True)
@@ -229,11 +230,31 @@ class Dictionary:
             coarser=self._counted("coarser", k),
         )
 
-    def lens(self, region: int, name: str = "exemplar_up") -> tuple[TokenScore, ...]:
-        """Return the (token, logit) pairs of one of `LENSES`, strongest first.
+    @property
+    def first_lens(self) -> str:
+        """The lens to show first, such as "jacobian_lift_up".
+
+        It is the one that the scores of the build decided on; in a file that states none, or one
+        that it does not hold, the paper's rule.
+        """
+        chosen = self.info.get("first_lens")
+        is_held = chosen in STORED and f"lens_{chosen}_ids" in self.source
+        return str(chosen) if is_held else PAPER
+
+    @property
+    def lenses(self) -> tuple[str, ...]:
+        """The names of the stored lenses, `first_lens` first; the others as `STORED` lists them."""
+        names = [name for name in STORED if f"lens_{name}_ids" in self.source]
+        return tuple(sorted(names, key=lambda name: name != self.first_lens))
+
+    def lens(self, region: int, name: str | None = None) -> tuple[TokenScore, ...]:
+        """Return the (token, value) pairs of a lens, strongest first.
+
+        name: one of `ep.method.lenses.STORED`; by default `first_lens`.
 
         There are none if the lens is not stored.
         """
+        name = name or self.first_lens
         return self._scores(f"lens_{name}_ids", f"lens_{name}_values", region)
 
     def _counted(self, name: str, region: int) -> tuple[tuple[int, int], ...]:

@@ -8,15 +8,6 @@ from typing import Any, NamedTuple
 
 BANDS = ("near", "spread", "far")
 """The bands of excerpts, by the number stored in `excerpt_band`."""
-LENSES = (
-    "exemplar_up",
-    "exemplar_down",
-    "mean_up",
-    "mean_down",
-    "exemplar_shift_up",
-    "exemplar_shift_down",
-)
-"""The stored logit lenses of a region; see `docs/format.md`."""
 SCALARS = (
     "count_arrival",
     "count_voronoi",
@@ -90,7 +81,8 @@ class Region:
 
     id: the region's id, its row in all arrays.
     columns: its entries in the stored arrays among `SCALARS`, by name.
-    lens: (token, logit) pairs of each stored lens, strongest first, by name; see `LENSES`.
+    lens: (token, value) pairs of each stored lens, strongest first, by name; the lens to show first
+        comes first, the others in the order of `ep.method.lenses.STORED`.
     tokens: the most frequent tokens of the members, with counts.
     next_tokens: the most frequent tokens after them, with counts.
     nearest: (region id, distance) of the nearest other exemplars, closest first.

@@ -5,24 +5,33 @@ so importing the package is cheap.
 """
 
 from ep.models.activations import Harvest, harvest, read
-from ep.models.lens import Lens, logit_lens, shift_lens
+from ep.models.jacobian import JacobianLens
+from ep.models.jacobian_fit import fit_lens
+from ep.models.jacobian_store import find as find_lens
+from ep.models.lens import Lens, jacobian_lens, logit_lens, point_lift, points, shift_lens
 from ep.models.loading import LanguageModel, load
 from ep.models.pairing import check_fits, model_of, other_weights
 from ep.models.tokens import Prompt, TokenBatch, Tokens
 
 __all__ = [
     "Harvest",
+    "JacobianLens",
     "LanguageModel",
     "Lens",
     "Prompt",
     "TokenBatch",
     "Tokens",
     "check_fits",
+    "find_lens",
+    "fit_lens",
     "harvest",
+    "jacobian_lens",
     "load",
     "logit_lens",
     "model_of",
     "other_weights",
+    "point_lift",
+    "points",
     "read",
     "shift_lens",
 ]

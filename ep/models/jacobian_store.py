@@ -2,17 +2,19 @@
 
 A file is safetensors with one float32 matrix "J.<layer>" for each layer, and everything else as
 JSON in the header. float32 keeps what was measured: a fit can be merged with another and gives what
-one fit of both would have given. The lens of a model lies in its own folder as `NAME`, where people
-put it, or in the folder of lenses beside the converted models, where `ep lens fit` puts it under
-the fingerprint of the weights.
+one fit of both would have given.
+
+The lens of a model lies in its own folder as `LENS_FILE`, where people put it, or in the folder of
+lenses beside the converted models, where `ep lens fit` puts it under its weights' fingerprint.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +24,16 @@ from ep.errors import ModelError, StorageError
 from ep.models import conversions
 from ep.models.jacobian import JacobianLens
 from ep.models.loading import LanguageModel
+from ep.models.source import LENS_FILE
 
-NAME = "ep-lens.safetensors"
-"""The name of a lens in its model's own folder."""
 FORMAT = "ep-jacobian-lens"
 VERSION = 1
 ENDING = ".safetensors"
 _ENTRY = "ep"
 """The entry of the header that holds the JSON."""
 _PREFIX = "J."
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError)
+"""What reading a file raises whose content makes no sense."""
 
 
 def folder() -> Path:
@@ -49,7 +52,8 @@ def find(model: LanguageModel) -> JacobianLens | None:
     Only a lens of the same weights is taken. Raises ModelError for a file that is damaged.
     """
     own = Path(model.name).expanduser()
-    for path in (own / NAME, place(model.fingerprint)):
+    own = own.parent if own.is_file() else own
+    for path in (own / LENS_FILE, place(model.fingerprint)):
         if path.is_file():
             lens = load(path)
             if lens.fingerprint == model.fingerprint:
@@ -62,8 +66,6 @@ def save(lens: JacobianLens, path: str | os.PathLike[str]) -> Path:
 
     Raises StorageError where it cannot be written.
     """
-    from safetensors.numpy import save as packed
-
     target = Path(path)
     about = {
         "format": FORMAT,
@@ -76,22 +78,36 @@ def save(lens: JacobianLens, path: str | os.PathLike[str]) -> Path:
         f"{_PREFIX}{layer}": np.ascontiguousarray(lens.matrices[layer], np.float32)
         for layer in lens.layers
     }
-    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    write_tensors(target, tensors, {_ENTRY: json.dumps(about)}, "the lens")
+    return target
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, np.ndarray], metadata: dict[str, str], what: str
+) -> None:
+    """Write a safetensors file in one rename; missing folders are created.
+
+    what: the content in words, for the StorageError where it cannot be written.
+    """
+    from safetensors.numpy import save as packed
+
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
-            file.write(packed(tensors, {_ENTRY: json.dumps(about)}))
+            # save_file would hide the system's error number
+            file.write(packed(dict(tensors), metadata))
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(target)
+        partial.replace(path)
     except OSError as error:
+        raise StorageError(
+            f"{what} cannot be written to {path} ({error.strerror or error}): make room there or "
+            "name another file"
+        ) from error
+    finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise StorageError(
-            f"the lens cannot be written to {target} ({error.strerror or error}): make room there "
-            "or name another file"
-        ) from error
-    return target
 
 
 def load(path: str | os.PathLike[str]) -> JacobianLens:
@@ -106,9 +122,8 @@ def load(path: str | os.PathLike[str]) -> JacobianLens:
         with safe_open(file, framework="numpy") as opened:
             about = _about(file, opened.metadata())
             matrices = {
-                int(name.removeprefix(_PREFIX)): np.asarray(opened.get_tensor(name), np.float32)
+                _layer(name): np.asarray(opened.get_tensor(name), np.float32)
                 for name in opened.keys()  # noqa: SIM118  (the file is no mapping)
-                if name.startswith(_PREFIX)
             }
             return JacobianLens(
                 dict(sorted(matrices.items())),
@@ -116,11 +131,19 @@ def load(path: str | os.PathLike[str]) -> JacobianLens:
                 int(about["n_prompts"]),
                 dict(about["origin"]),
             )
-    except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
+    except (*_DAMAGE, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ModelError(
-            f"{file} cannot be read as a Jacobian lens ({reason.splitlines()[0][:120]})"
+            f"{file} cannot be read as a Jacobian lens ({reason.splitlines()[0][:120]}): fit or "
+            "import it again"
         ) from error
+
+
+def _layer(name: str) -> int:
+    """Return the layer of a matrix; ValueError for a name of another kind."""
+    if not name.startswith(_PREFIX):
+        raise ValueError(f"unexpected tensor {name[:40]!r}")
+    return int(name.removeprefix(_PREFIX))
 
 
 def _about(file: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
@@ -137,7 +160,41 @@ def _about(file: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
     return about
 
 
-def listed() -> Iterator[Path]:
-    """Yield the files of the folder of lenses, by name."""
-    with suppress(OSError):
-        yield from sorted(path for path in folder().iterdir() if path.suffix == ENDING)
+@dataclass(frozen=True)
+class Stored:
+    """A lens in a file, without its matrices; without layers, the file is damaged."""
+
+    path: Path
+    size: int
+    """Bytes on the disk."""
+    model: str = ""
+    layers: tuple[int, ...] = ()
+    n_prompts: int = 0
+
+
+def files() -> list[Path]:
+    """Return the files in the folder of lenses, by name."""
+    try:
+        return sorted(path for path in folder().iterdir() if path.suffix == ENDING)
+    except OSError:
+        return []
+
+
+def listed() -> tuple[Stored, ...]:
+    """Return what the folder of lenses holds, by name of the file."""
+    return tuple(stored(path) for path in files())
+
+
+def stored(path: Path) -> Stored:
+    """Return what a file holds; only its header is read."""
+    from safetensors import SafetensorError, safe_open
+
+    size = path.stat().st_size
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            about = _about(path, opened.metadata())
+            layers = sorted(_layer(name) for name in opened.keys())  # noqa: SIM118
+        model = str(about["origin"].get("model", ""))
+        return Stored(path, size, model, tuple(layers), int(about["n_prompts"]))
+    except (*_DAMAGE, ModelError, SafetensorError):
+        return Stored(path, size)

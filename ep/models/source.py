@@ -13,6 +13,8 @@ from pathlib import Path
 from ep.config import GGUF
 from ep.errors import ModelError
 
+LENS_FILE = "ep-lens.safetensors"
+"""The name of a Jacobian lens in its model's folder; the file holds no weights of the model."""
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _NEVER = ["*/*"]  # sub-folders contain other formats of the same weights
 _TEXT_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "*.tiktoken"]
@@ -115,7 +117,8 @@ def _checked(directory: Path, name: str) -> Path:
 
 
 def _has_weights(directory: Path) -> bool:
-    return any(any(directory.glob(pattern)) for pattern in ("*.safetensors", "*.bin"))
+    found = (path for pattern in ("*.safetensors", "*.bin") for path in directory.glob(pattern))
+    return any(path.name != LENS_FILE for path in found)
 
 
 def _cached(name: str, revision: str | None) -> Path | None:

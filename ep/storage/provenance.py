@@ -124,7 +124,7 @@ def _step(value: Any) -> bool:
 
 _TEXTS = (
     "model model_revision quantization tokenizer_hash weights hook positions protocol stop_reason "
-    "family title device dtype created"
+    "family title device dtype created first_lens"
 )
 _WHOLES = "layer seed context n_calibration n_activations n_tokens"
 KINDS = (
@@ -134,7 +134,7 @@ KINDS = (
         ("percentile", "coarser_percentile", "typical_norm", "wall_time_s"), (_number, "a number")
     )
     | dict.fromkeys(("chat", "saturated", "complete"), (_flag, "true or false"))
-    | dict.fromkeys(("corpus", "versions"), (_object, "an object"))
+    | dict.fromkeys(("corpus", "versions", "jacobian", "lens_scores"), (_object, "an object"))
     | {
         "threshold": (_threshold, "a cosine distance between 0 and 2"),
         "group_names": (_list_of(_list_of(_text)), "lists of texts"),

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ep.method.lenses import STORED
+
 FORMAT = "ep-dictionary"
 VERSION = 1
 SUFFIX = ".ep.h5"
@@ -58,7 +60,12 @@ def _number(part: int | str, sizes: dict[str, int]) -> int:
     return sizes[part.removesuffix("+1")] + part.endswith("+1")
 
 
-_TABLE = """
+_LENS_LISTS = "\n".join(
+    f"{'lens_shift' if 'shift' in name else 'lens'} lens_{name}_{part}"
+    for name in STORED
+    for part in ("ids i4 K,12 token", "values f4 K,12 finite")
+)
+_TABLE = f"""
 geometry    center                 f4  d      finite
 geometry    exemplars              f4  K,d    unit
 geometry    mean_directions        f4  K,d    unit
@@ -92,18 +99,7 @@ coarser     coarser_ids            i4  K,4    elsewhere
 coarser     coarser_counts         u4  K,4    free
 coarser     farther_ids            i4  K,8,4  elsewhere
 coarser     farther_counts         u4  K,8,4  free
-lens        lens_exemplar_up_ids            i4  K,12  token
-lens        lens_exemplar_up_values         f4  K,12  finite
-lens        lens_exemplar_down_ids          i4  K,12  token
-lens        lens_exemplar_down_values       f4  K,12  finite
-lens        lens_mean_up_ids                i4  K,12  token
-lens        lens_mean_up_values             f4  K,12  finite
-lens        lens_mean_down_ids              i4  K,12  token
-lens        lens_mean_down_values           f4  K,12  finite
-lens_shift  lens_exemplar_shift_up_ids      i4  K,12  token
-lens_shift  lens_exemplar_shift_up_values   f4  K,12  finite
-lens_shift  lens_exemplar_shift_down_ids    i4  K,12  token
-lens_shift  lens_exemplar_shift_down_values f4  K,12  finite
+{_LENS_LISTS}
 text        passage_ids            i8  P      rising
 text        passage_offsets        i8  P+1    offsets:T
 text        passage_tokens         i4  T      token
@@ -140,11 +136,6 @@ DERIVED = ("name_offsets", "name_bytes")
 REQUIRED = ("center", "exemplars", "mean_directions")
 """Arrays that every dictionary has."""
 
-_LENSES = [
-    name.removesuffix("_ids")
-    for name in ARRAYS
-    if name.startswith("lens_") and name.endswith("_ids")
-]
 TOGETHER: tuple[tuple[str, ...], ...] = (
     ("nearest_ids", "nearest_distances"),
     ("founder_passage", "founder_position", "founder_token"),
@@ -153,7 +144,7 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
     ("rival_ids", "rival_counts", "rival_seen", "contested"),
     ("coarser_ids", "coarser_counts"),
     ("farther_ids", "farther_counts"),
-    *((f"{lens}_ids", f"{lens}_values") for lens in _LENSES),
+    *((f"lens_{name}_ids", f"lens_{name}_values") for name in STORED),
     ("vocabulary_ids", "vocabulary_offsets", "vocabulary_bytes"),
     ("passage_ids", "passage_offsets", "passage_tokens"),
     ("plain_ids", "plain_offsets", "plain_bytes"),

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from ep.method.dictionary import Dictionary
-from ep.method.region import LENSES, SCALARS
+from ep.method.lenses import STORED
+from ep.method.region import SCALARS
 from ep.storage.labels import Labels
 from ep.studies.names import names
 from ep.views.export import table
@@ -49,7 +50,7 @@ def regions(
         columns |= _tokens(
             dictionary, words, rows, name, counted, "tokens" if name == "token" else "next_tokens"
         )
-    for lens in LENSES:
+    for lens in STORED:
         columns |= _tokens(dictionary, words, rows, f"lens_{lens}", "values", f"lens_{lens}")
     for name, value in (("nearest", "distances"), *((name, "counts") for name in _LISTS)):
         if f"{name}_ids" in dictionary:
