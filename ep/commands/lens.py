@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ep.commands.options import add_command
+from ep.commands.options import add_command, output_path
 from ep.commands.progress import Printer, duration, on_stderr
 from ep.errors import ConfigError, EPError
 from ep.extras import require
@@ -16,13 +17,13 @@ from ep.models.jacobian_fit import PROMPTS, TOKENS, FitSettings
 if TYPE_CHECKING:
     from ep.models import LanguageModel
     from ep.models.jacobian import JacobianLens
-    from ep.models.jacobian_store import Stored
 
 
 def add(subparsers: Any) -> None:
     """Add `lens` and the commands below it."""
     commands = lens_parser(subparsers)
-    _fit_options(add_command(commands, "fit", "fit the Jacobian lens of a model on a text", fit))
+    fit_parser = add_command(commands, "fit", "fit the Jacobian lens of a model on a text", fit)
+    _fit_options(fit_parser)
     merge_parser = add_command(
         commands, "merge", "make one lens of several that were fitted on other prompts", merge
     )
@@ -38,6 +39,8 @@ def add(subparsers: Any) -> None:
         "--model", required=True, help="Hub name, folder or .gguf file of its model"
     )
     import_parser.add_argument("--out", metavar="FILE", help="file to write (default: the cache)")
+    for parser in (fit_parser, merge_parser, import_parser):
+        parser.add_argument("--replace", action="store_true", help="replace what is in the way")
 
 
 def lens_parser(subparsers: Any) -> Any:
@@ -78,9 +81,6 @@ def _fit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="file to write (default: in the cache)")
     parser.add_argument("--device", default="auto", help="auto, cuda, cuda:N, mps or cpu")
     parser.add_argument("--resume", action="store_true", help="continue the unfinished fit")
-    parser.add_argument(
-        "--replace", action="store_true", help="replace a lens or an unfinished fit in the way"
-    )
 
 
 def fit(arguments: argparse.Namespace) -> None:
@@ -94,7 +94,7 @@ def fit(arguments: argparse.Namespace) -> None:
     )
     corpus = Corpus(arguments.text, arguments.seed, arguments.field)
     if arguments.out:
-        _check_place(Path(arguments.out), arguments)
+        _check_place(output_path(arguments.out), arguments)
     with on_stderr() as printer:
         printer.stage(f"loading {arguments.model}")
         model = load(arguments.model, arguments.device)
@@ -112,16 +112,22 @@ def _state(out: Path) -> Path:
 
 
 def _check_place(out: Path, arguments: argparse.Namespace) -> None:
-    """Raise ConfigError where a lens or an unfinished fit would be lost."""
-    if arguments.replace:
-        return
-    if out.exists():
-        raise ConfigError(f"{out} exists: name another file with --out, or give --replace")
-    if _state(out).exists() and not arguments.resume:
+    """Raise ConfigError where an unfinished fit would be lost, and the errors of `_check_free`."""
+    _check_free(out, arguments.replace)
+    if _state(out).exists() and not (arguments.resume or arguments.replace):
         raise ConfigError(
             f"there is an unfinished fit in {_state(out)}: continue it with --resume, or give "
             "--replace to start again"
         )
+
+
+def _check_free(out: Path, replace: bool) -> None:
+    """Raise ConfigError where a lens would be lost, and StorageError where none can be written."""
+    from ep.storage.checkpoint import prepare_folder
+
+    if out.exists() and not replace:
+        raise ConfigError(f"{out} exists: name another file with --out, or give --replace")
+    prepare_folder(out.parent)
 
 
 def _fitted(
@@ -179,7 +185,9 @@ def merge(arguments: argparse.Namespace) -> None:
 
     if len(arguments.files) < 2:
         raise ConfigError("one lens was given: expected two or more to merge")
-    print(save(merged([load(file) for file in arguments.files]), arguments.out))
+    out = output_path(arguments.out)
+    _check_free(out, arguments.replace)
+    print(save(merged([load(file) for file in arguments.files]), out))
 
 
 def list_(arguments: argparse.Namespace) -> None:
@@ -202,19 +210,17 @@ def list_(arguments: argparse.Namespace) -> None:
         print(json.dumps({"folder": str(folder()), "lenses": rows}, indent=1))
         return
     for row in found:
-        what = f"{printable(row.model)}, {_layers(row)}, {row.n_prompts:,} prompts"
-        size = f"{row.size / 1e6:>10,.1f} MB"
-        print(f"{size}  {what if row.layers else 'damaged'}  {row.path.name}")
+        what = f"{printable(row.model)}, {_layers(row.layers)}, {row.n_prompts:,} prompts"
+        what = what if row.layers else "damaged"
+        print(f"{row.size / 1e6:>10,.1f} MB  {what}  {row.path.name}")
     print(f"{len(found)} lens{'' if len(found) == 1 else 'es'} in {folder()}")
 
 
-def _layers(row: Stored) -> str:
-    """Return the layers of a lens in words: the first and the last of a gapless range."""
-    first, last = row.layers[0], row.layers[-1]
-    if len(row.layers) == 1:
-        return f"layer {first}"
-    gapless = len(row.layers) == last - first + 1
-    return f"layers {f'{first} to {last}' if gapless else ' '.join(map(str, row.layers))}"
+def _layers(layers: Sequence[int]) -> str:
+    """Return layers in words: the first and the last of a range without gaps."""
+    if len(layers) > 2 and len(layers) == layers[-1] - layers[0] + 1:
+        return f"layers {layers[0]} to {layers[-1]}"
+    return f"layer{'' if len(layers) == 1 else 's'} {' '.join(map(str, layers))}"
 
 
 def import_(arguments: argparse.Namespace) -> None:
@@ -228,5 +234,6 @@ def import_(arguments: argparse.Namespace) -> None:
         lens = published(file)
         printer.stage(f"loading {arguments.model}")
         model = load(arguments.model)
-    lens = lens.of(model)
-    print(jacobian_store.save(lens, arguments.out or jacobian_store.place(model.fingerprint)))
+    out = output_path(arguments.out or str(jacobian_store.place(model.fingerprint)))
+    _check_free(out, arguments.replace)
+    print(jacobian_store.save(lens.of(model), out))

@@ -23,6 +23,7 @@ import numpy as np
 from ep.errors import EPError, ModelError
 from ep.models.jacobian import JacobianLens
 from ep.models.jacobian_store import load, save
+from ep.text import one_line
 
 TIMEOUT_S = 600.0
 READING_BYTES = 2**30
@@ -57,26 +58,32 @@ def published(path: Path, timeout: float = TIMEOUT_S) -> JacobianLens:
         except subprocess.TimeoutExpired:
             raise ModelError(f"{path}: reading took too long: the file may be damaged") from None
         if child.returncode or child.stdout:
-            why = child.stdout.strip() or f"reading ended with exit code {child.returncode}"
+            why = one_line(child.stdout, 300) or f"reading ended with exit code {child.returncode}"
             raise ModelError(f"{path} is not a published Jacobian lens: {why}")
         return load(out)
 
 
 def main() -> int:
     """Read the file of the request on stdin; print what is wrong with it, if anything is."""
+    import torch  # noqa: F401  (the limit counts from the memory of a process that has it)
+
     request = json.loads(sys.stdin.read())
     path = Path(request["path"])
     try:
-        save(_read(path), request["out"])
+        _limit_memory(READING_BYTES + COPIES * path.stat().st_size)
+        save(read(path), request["out"])
     except (EPError, MemoryError, OSError) as error:
         print(str(error) or "it needs more memory than is allowed")  # noqa: T201
     return 0
 
 
-def _read(path: Path) -> JacobianLens:
+def read(path: Path) -> JacobianLens:
+    """Return the lens in a published file, read in this process without a limit of its memory.
+
+    Raises ModelError for a file that is damaged, hostile or something else.
+    """
     import torch
 
-    _limit_memory(READING_BYTES + COPIES * path.stat().st_size)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever the bytes of a file lead it to
@@ -92,7 +99,7 @@ def _read(path: Path) -> JacobianLens:
 
 def _reason(error: Exception) -> str:
     """Return why torch could not read a file, in a few words of our own."""
-    if "Unsupported" in str(error) or "weights_only" in str(error).lower():
+    if any(f"unsupported {what}" in str(error).lower() for what in ("global", "class")):
         return "it holds more than tensors and plain values, which is not read"
     if isinstance(error, MemoryError) or "memory" in str(error):
         return "it needs more memory than is allowed"
@@ -111,7 +118,7 @@ def _matrices(content: Any) -> dict[int, np.ndarray]:
     if len(matrices) > MOST_LAYERS:
         raise ModelError(f"it has {len(matrices):,} layers, and at most {MOST_LAYERS:,} are read")
     for layer, matrix in matrices.items():
-        if not isinstance(layer, int) or not 0 <= layer < MOST_LAYERS:
+        if type(layer) is not int or not 0 <= layer < MOST_LAYERS:
             raise ModelError("expected whole numbers as layers")
         is_plain = isinstance(matrix, torch.Tensor) and matrix.layout == torch.strided
         if not is_plain or not matrix.is_floating_point() or matrix.device.type != "cpu":
@@ -122,7 +129,7 @@ def _matrices(content: Any) -> dict[int, np.ndarray]:
             )
         if not matrix.is_contiguous():
             raise ModelError(f"layer {layer} has a matrix that is not stored row by row")
-        found[layer] = matrix.float().numpy()
+        found[layer] = matrix.detach().float().numpy()
     return found
 
 
