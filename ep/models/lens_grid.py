@@ -86,8 +86,8 @@ def lens_grid(
     with torch.inference_mode():
         for layer, states in _states(model, ids, lens):
             best, probability = _top(model, states, min(k, model.vocabulary_size))
-            found.append(best.cpu().numpy().astype(np.int32))
-            shares.append(probability.cpu().numpy())
+            found.append(best.numpy().astype(np.int32))
+            shares.append(probability.numpy())
             report(f"reading layer {layer}", (layer + 1) / model.n_layers)
     top = np.stack(found)
     return LensGrid(
@@ -213,14 +213,14 @@ def _top(model: LanguageModel, states: Any, k: int) -> tuple[Any, Any]:
     import torch
 
     values, ids = states.new_empty((len(states), 0)), states.new_empty((len(states), 0)).long()
-    total = states.new_full((len(states),), -torch.inf)
+    total = torch.full((len(states),), -torch.inf, dtype=torch.float64)
     for start, scores in _scores(model, states):
-        total = torch.logaddexp(total, torch.logsumexp(scores, 1))
+        total = torch.logaddexp(total, torch.logsumexp(scores, 1).cpu().double())
         new_values, new_ids = torch.topk(scores, min(k, scores.shape[1]), dim=1)
         values, ids = torch.cat([values, new_values], 1), torch.cat([ids, new_ids + start], 1)
         values, index = torch.topk(values, min(k, values.shape[1]), dim=1)
         ids = torch.gather(ids, 1, index)
-    return ids, torch.exp(values - total[:, None])
+    return ids.cpu(), torch.exp(values.cpu() - total[:, None]).float()
 
 
 def _rank(model: LanguageModel, states: Any, token: int) -> Any:

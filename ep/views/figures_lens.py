@@ -10,7 +10,7 @@ import numpy as np
 from plotly.graph_objects import Figure, Scatter
 
 from ep.shapes import Int
-from ep.views.figures import LINE, drawn
+from ep.views.figures import NEUTRAL, drawn
 
 COLOR = "#5199e5"
 
@@ -39,7 +39,7 @@ def ranks_by_layer(
         )
     )
     if layer is not None:
-        figure.add_vline(x=layer, **LINE)
+        figure.add_vline(x=layer, line={"width": 1.2, "dash": "dot", "color": NEUTRAL})
     decades = [10**i for i in range(len(str(max(1, vocabulary_size))))]
     # a reversed range: rank 1 is the best, and half a step of air keeps its marker whole
     figure.update_yaxes(

@@ -12,11 +12,11 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
+from ep.models import model_of
 from ep.models.lens_grid import LensGrid, token_of
 from ep.text import label
 from ep.views import lens_grid as view
 from ep.views.palette import sequential
-from ep.views.tables import model_name
 from pages.prompt import grid_work
 from pages.prompt.cell import cell_cards
 from pages.prompt.settings import Settings
@@ -165,9 +165,8 @@ def _controls(dictionary: Dictionary, grid: LensGrid, has_lens: bool, pin: int |
             f"The first {len(grid.tokens):,} tokens are shown, {grid.n_left_out:,} follow."
         )
     if not has_lens:
-        name = model_name(dictionary.info, "MODEL")
         messages.quiet(
-            f"No J-lens of this model is on this machine: ep lens fit {name} --text FILE makes one."
+            f"There is no J-lens of this model yet: ep lens fit {model_of(dictionary)} --text FILE"
         )
 
 

@@ -5,12 +5,13 @@ Both run the model, so they are jobs; a link starts none that takes longer than 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import streamlit as st
 
 from ep.errors import EPError
@@ -26,6 +27,8 @@ from ep.models.lens_grid import (
     token_ranks,
     variants,
 )
+from ep.views import lens_grid as view
+from pages.prompt.settings import Settings
 from pages.shared import estimates, jobs, models, reading
 from pages.shared.jobs import Job
 from pages.shared.reading import Request
@@ -59,13 +62,27 @@ def ranks_or_offer(
     key: str, dictionary: Dictionary, request: Request, grid: LensGrid, token: int
 ) -> np.ndarray | None:
     """Return the ranks (L, t) of a token in the cells of a grid, or None as in `grid_or_offer`."""
-    lens: LensName = "jacobian" if "jacobian" in grid.lenses else "logit"
-    work = partial(_rank, dictionary, grid, token, lens)
-    name = _name(f"ranks {token}", key, dictionary, request, lens)
+    work = partial(_rank, dictionary, grid, token)
+    name = _ranks_name(key, dictionary, request, grid, token)
     ranks: np.ndarray | None = _result_or_offer(
         name, "Ranking a token at every layer", work, dictionary, request
     )
     return ranks
+
+
+def table(
+    key: str, dictionary: Dictionary, request: Request, settings: Settings
+) -> Callable[[], pa.Table] | None:
+    """Return the function that makes the table of the grid and of the pinned token's ranks, as far
+    as they are read; None where the grid is not.
+    """
+    grid: LensGrid | None = jobs.result(_name("grid", key, dictionary, request, settings.lens))
+    if grid is None:
+        return None
+    if settings.pin is None:
+        return partial(view.table, grid)
+    ranks = jobs.result(_ranks_name(key, dictionary, request, grid, settings.pin))
+    return partial(view.table, grid, ranks, text_of(dictionary, settings.pin))
 
 
 def has_lens(dictionary: Dictionary) -> bool:
@@ -75,7 +92,7 @@ def has_lens(dictionary: Dictionary) -> bool:
     """
     model = loaded(dictionary)
     weights = model.fingerprint if model else str(dictionary.info.get("weights") or "unknown")
-    own = Path(model_of(dictionary)).expanduser() / jacobian_store.NAME
+    own = jacobian_store.beside(model_of(dictionary))
     return own.is_file() or jacobian_store.place(weights).is_file()
 
 
@@ -134,12 +151,10 @@ def _read(dictionary: Dictionary, request: Request, wanted: LensName, job: Job) 
         return lens_grid(model, prompt, _lens(model, wanted), report=job.report)
 
 
-def _rank(
-    dictionary: Dictionary, grid: LensGrid, token: int, wanted: LensName, job: Job
-) -> np.ndarray:
+def _rank(dictionary: Dictionary, grid: LensGrid, token: int, job: Job) -> np.ndarray:
     model = models.load_for(dictionary, job.report)
     with jobs.model_turn(job, model), _measured(dictionary, len(grid.tokens)):
-        return token_ranks(model, grid.prompt_ids, token, _lens(model, wanted), job.report)
+        return token_ranks(model, grid.prompt_ids, token, _lens(model, _lens_of(grid)), job.report)
 
 
 def _measured(dictionary: Dictionary, tokens: float) -> AbstractContextManager[None]:
@@ -149,6 +164,16 @@ def _measured(dictionary: Dictionary, tokens: float) -> AbstractContextManager[N
 
 def _lens(model: LanguageModel, wanted: LensName) -> JacobianLens | None:
     return jacobian_store.find(model) if wanted == "jacobian" else None
+
+
+def _lens_of(grid: LensGrid) -> LensName:
+    return "jacobian" if "jacobian" in grid.lenses else "logit"
+
+
+def _ranks_name(
+    key: str, dictionary: Dictionary, request: Request, grid: LensGrid, token: int
+) -> str:
+    return _name(f"ranks {token}", key, dictionary, request, _lens_of(grid))
 
 
 def _name(kind: str, key: str, dictionary: Dictionary, request: Request, lens: LensName) -> str:
@@ -162,10 +187,7 @@ def _stamp(dictionary: Dictionary) -> tuple[tuple[str, int], ...]:
     change. The weights are only known once the model is loaded, and the key of a job must not
     change by loading it.
     """
-    files = [
-        Path(model_of(dictionary)).expanduser() / jacobian_store.NAME,
-        *jacobian_store.listed(),
-    ]
+    files = [jacobian_store.beside(model_of(dictionary)), *jacobian_store.files()]
     with suppress(OSError):
         return tuple((str(path), path.stat().st_mtime_ns) for path in files if path.is_file())
     return ()

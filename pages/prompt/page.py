@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
+import pyarrow as pa
 import streamlit as st
 
 from ep.demo.examples import EXAMPLES
@@ -22,10 +24,11 @@ from pages.shared import frame, messages, models, reading, sharing, state, token
 from pages.shared.controls import setting_choice, value_widget
 from pages.shared.reading import Request, Result
 
-SENTENCE = (
-    "Each token takes the colour of the region its activation falls in; the stronger the "
-    "colour, the closer."
-)
+SENTENCES: dict[View, str] = {
+    "regions": "Each token takes the colour of the region its activation falls in; the stronger "
+    "the colour, the closer.",
+    "layers": "What the model would say next, read from its activations at every layer and token.",
+}
 _EDITING = "prompt_is_editing"
 
 
@@ -33,7 +36,7 @@ def show() -> None:
     """Draw the page."""
     head, share = st.columns([2, 1], gap="small", vertical_alignment="center")
     with head:
-        frame.page_head("Prompt", SENTENCE)
+        frame.page_head("Prompt", SENTENCES[state.settings(Settings).view])
     key, dictionary, _, _, prompt = state.opened()
     request = _request(dictionary, prompt)
     result, error = _read(key, dictionary, request)
@@ -49,24 +52,26 @@ def show() -> None:
         _error(error, key, request, is_open)
     if request is not None and result is not None:
         with share:
-            _share(dictionary, request, result.reading)
+            _share(key, dictionary, request, result.reading)
         _controls(can_edit=bool(prompt))
         _warnings(result, dictionary)
         _results(key, dictionary, request, result)
 
 
-def _share(dictionary: Dictionary, request: Request, reading_: view.Reading) -> None:
+def _share(key: str, dictionary: Dictionary, request: Request, reading_: view.Reading) -> None:
     """Draw the row that exports the page."""
-    sharing.bar(
-        "prompt",
-        {
-            "Tokens of this text": partial(full.tokens, dictionary, reading_),
-            "Regions in this text": partial(
-                full.regions, dictionary, view.regions(reading_)["region"]
-            ),
-        },
-        snippets.prompt(dictionary, request.text, request.chat, request.system),
-    )
+    settings = state.settings(Settings)
+    said = (dictionary, request.text, request.chat, request.system)
+    tables: dict[str, Callable[[], pa.Table]] = {
+        "Tokens of this text": partial(full.tokens, dictionary, reading_),
+        "Regions in this text": partial(full.regions, dictionary, view.regions(reading_)["region"]),
+    }
+    code = snippets.prompt(*said)
+    if settings.view == "layers":
+        code = snippets.lens_grid(*said, settings.lens, settings.pin)
+        if (table := grid_work.table(key, dictionary, request, settings)) is not None:
+            tables = {"Every layer of this text": table, **tables}
+    sharing.bar("prompt", tables, code)
 
 
 # -- the request -----------------------------------------------------------------------------------
