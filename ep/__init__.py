@@ -53,6 +53,8 @@ _HOMES = {
     "coordinates": "ep.views.layouts",
     "Index": "ep.views.search",
     "rank": "ep.views.meaning",
+    "lens_grid": "ep.models.lens_grid",
+    "token_ranks": "ep.models.lens_grid",
     "EPError": "ep.errors",
 }
 __all__ = ["__version__", *sorted(_HOMES)]

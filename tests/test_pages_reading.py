@@ -4,6 +4,7 @@ wrong input.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ep.method.dictionary import Dictionary
+from ep.method.lenses import LENSES
 from ep.method.source import MemorySource
 from pages.shared import estimates, jobs, loading, models, reading
 from tests.fixtures import tiny
@@ -46,6 +48,13 @@ def keys(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[dict
             family="retrained",
             title="retrained",
             weights="0" * 64,
+        ),
+        "scored": synthetic(
+            30,
+            16,
+            family="scored",
+            first_lens="mean_up",
+            lens_scores={"lenses": {"mean_up": {"own": 0.13, "other": 0.04, "n": 20}}},
         ),
         "narrow": synthetic(20, 16, model=str(model), family="narrow", title="narrow"),
         "foreign": synthetic(20, 16, model="nobody/has-this", family="foreign", title="foreign"),
@@ -99,8 +108,10 @@ def test_a_region_shows_both_counts_its_lens_its_event_and_its_passages(
         "Region 3",
         "members, Voronoi",
         "at arrival",
-        "exemplar ↑",
-        "mean ↓",
+        "unembed(final_norm(v))",
+        "promotes",
+        "suppresses",
+        "another’s",
         "Founded by",
         "activation ",
     ):
@@ -131,11 +142,27 @@ def test_an_id_that_does_not_exist_is_said_and_nothing_moves(
     assert "Region 3" in page and "ep-note" in page and "<b>1</b>" not in page
 
 
-def test_the_shift_lens_is_the_other_choice(keys: dict[str, str]) -> None:
+def test_every_stored_lens_can_be_chosen_and_a_link_carries_it(keys: dict[str, str]) -> None:
     at = show("region", keys["first"], r="3")
-    assert "shift ↑" not in said(at)
-    at.get("button_group")[0].set_value("Shift").run()
-    assert "shift ↑" in said(at)
+    assert LENSES["exemplar_shift"].formula not in said(at)
+    at.selectbox(key="region_lens").set_value("exemplar_shift").run()
+    assert LENSES["exemplar_shift"].formula in said(at)
+    assert at.query_params["lens"] == "exemplar_shift"
+    for name in loading.dictionary(keys["first"]).lenses:
+        page = said(show("region", keys["first"], r="3", lens=name.rpartition("_")[0]))
+        assert html.escape(LENSES[name.rpartition("_")[0]].formula) in page
+    page = said(show("region", keys["first"], r="3", lens="<b>"))
+    assert LENSES["exemplar"].formula in page
+
+
+def test_a_lens_stands_beside_its_score_or_the_lens_of_another_region(
+    keys: dict[str, str],
+) -> None:
+    page = said(show("region", keys["first"], r="3"))
+    assert "the same lens of region" in page and "score" not in page
+    page = said(show("region", keys["scored"], r="3"))
+    assert "0.130" in page and "0.040" in page and "the same lens of region" not in page
+    assert LENSES["mean"].formula in page
 
 
 def test_a_bare_dictionary_says_what_its_file_does_not_hold(keys: dict[str, str]) -> None:
@@ -183,7 +210,7 @@ def test_a_prompt_is_read_at_every_layer_of_the_family(keys: dict[str, str]) -> 
     ):
         assert text in page
     for readout in ("Top 5", "Within θ", "Otsu"):
-        at.get("button_group")[0].set_value(readout).run()
+        at.get("button_group")[1].set_value(readout).run()
         assert not at.exception and f"{readout}:" in said(at)
 
 

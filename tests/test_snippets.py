@@ -108,6 +108,16 @@ def test_a_prompt_and_its_meaning(demo: Dictionary) -> None:
     )
 
 
+@pytest.mark.slow
+def test_every_layer_of_a_prompt(demo: Dictionary) -> None:
+    out = ran(snippets.lens_grid(demo, TEXT, False, "", "logit", 296))
+    model = ep.load(ep.model_of(demo))
+    grid = ep.lens_grid(model, TEXT)
+    for layer, best in enumerate(grid.ids[:, :, 0].tolist()):
+        assert f"{layer} logit {[grid.pieces[i] for i in best]}" in out
+    assert str(ep.token_ranks(model, grid.prompt_ids, 296)) in out
+
+
 def test_hostile_text_stays_a_literal(tmp_path: Path) -> None:
     file = tmp_path / "a'); import os; os._exit(3); ('.ep.h5"
     ep.save(synthetic(20, 8, hostile=True), file)
@@ -117,6 +127,8 @@ def test_hostile_text_stays_a_literal(tmp_path: Path) -> None:
         ran_code = snippets.search(dictionary, text[:200])
         compile(ran_code, "shown", "exec")
         compile(snippets.prompt(dictionary, text, chat=True, system=text), "shown", "exec")
+        code = snippets.lens_grid(dictionary, text, True, text, "jacobian", None)
+        compile(code, "shown", "exec")
     assert ran(snippets.search(dictionary, "'); raise SystemExit(3) #")).startswith("no region")
 
 

@@ -171,7 +171,9 @@ def _name(dictionary: Any, region: int, arguments: argparse.Namespace) -> str:
 
 
 def _lens(dictionary: Any, region: int, arguments: argparse.Namespace) -> list[str]:
-    return [score.token for score in dictionary.lens(region, f"{arguments.basis}_up")]
+    from ep.views.tables import first_lens
+
+    return [score.token for score in first_lens(dictionary, region, arguments.basis)]
 
 
 def _words(tokens: list[str]) -> str:

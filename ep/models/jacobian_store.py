@@ -46,14 +46,18 @@ def place(fingerprint: str) -> Path:
     return folder() / f"{fingerprint}{ENDING}"
 
 
+def beside(name: str) -> Path:
+    """Return where people put the lens of the model of this name: its folder, if it has one."""
+    own = Path(name).expanduser()
+    return (own.parent if own.is_file() else own) / LENS_FILE
+
+
 def find(model: LanguageModel) -> JacobianLens | None:
     """Return the lens of a model, or None: that in its own folder, or else in `folder`.
 
     Only a lens of the same weights is taken. Raises ModelError for a file that is damaged.
     """
-    own = Path(model.name).expanduser()
-    own = own.parent if own.is_file() else own
-    for path in (own / LENS_FILE, place(model.fingerprint)):
+    for path in (beside(model.name), place(model.fingerprint)):
         if path.is_file():
             lens = load(path)
             if lens.fingerprint == model.fingerprint:

@@ -59,7 +59,7 @@ def logit_lens(model: LanguageModel, directions: Float32[np.ndarray, "m d"], k: 
     import torch
 
     with torch.inference_mode():
-        return _extremes(model, _normed(model, directions), k)
+        return _extremes(model, normed(model, directions), k)
 
 
 def shift_lens(
@@ -80,7 +80,7 @@ def shift_lens(
     with torch.inference_mode():
         moved = points(center, directions, radius)
         # W_U is linear, so the scores of a difference are the difference of the scores.
-        return _extremes(model, _normed(model, moved) - _normed(model, center[None]), k)
+        return _extremes(model, normed(model, moved) - normed(model, center[None]), k)
 
 
 def jacobian_lens(
@@ -126,7 +126,7 @@ def point_lift(
     import torch
 
     with torch.inference_mode():
-        states, unembedding = _normed(model, x), _unembedding(model)
+        states, unembedding = normed(model, x), _unembedding(model)
         share = np.asarray(weights, np.float64)
         share = share if share.sum() > 0 else np.ones(len(x))
         share = torch.from_numpy(share / max(share.sum(), 1.0))
@@ -162,7 +162,7 @@ def _average(states: Any, unembedding: Any, share: Any) -> tuple[Any, Any]:
     return normalizer, total.clamp(min=torch.finfo(torch.float64).tiny).log()
 
 
-def _normed(model: LanguageModel, x: Float32[np.ndarray, "m d"]) -> Any:
+def normed(model: LanguageModel, x: Float32[np.ndarray, "m d"]) -> Any:
     """Apply the model's final norm and projection, where it has them, to each row in float32."""
     import torch
 

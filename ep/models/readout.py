@@ -18,6 +18,17 @@ class Readout(NamedTuple):
     """W_U as a tensor (vocabulary, width after the projection)."""
 
 
+class Head(NamedTuple):
+    """What a model does to the scores states · W_U to get its logits, in this order."""
+
+    bias: Any
+    """A bias (vocabulary,) that is added, or None."""
+    scale: float
+    """A factor."""
+    softcap: float | None
+    """The bound b of b·tanh(scores / b), or None."""
+
+
 def readout(bridge: Any, name: str) -> Readout:
     """Return the read-out of a `TransformerBridge`.
 
@@ -36,6 +47,24 @@ def readout(bridge: Any, name: str) -> Readout:
             f"wide and its last hidden state {width}: no logit lens is known for it"
         )
     return Readout(norm, projection, unembedding)
+
+
+def head(bridge: Any) -> Head:
+    """Return the head of a `TransformerBridge`, from the config of its model.
+
+    Known are Gemma's soft-cap, and the factors of Cohere, Granite, HyperCLOVA X and Falcon-H1.
+    """
+    config = bridge.original_model.config.get_text_config()
+    scale = 1.0
+    for name in ("logit_scale", "lm_head_multiplier", "logits_scaling"):
+        value = getattr(config, name, None)
+        if isinstance(value, int | float) and value:
+            # one name, two meanings: Granite divides by it
+            divides = name == "logits_scaling" and config.model_type.startswith("granite")
+            scale = scale / value if divides else scale * value
+    softcap = getattr(config, "final_logit_softcapping", None)
+    bias = getattr(bridge.unembed.original_component, "bias", None)
+    return Head(bias, scale, None if not softcap else float(softcap))
 
 
 def _module(bridge: Any, part: str) -> Any:

@@ -99,7 +99,7 @@ def blob(dictionary: Dictionary, coordinates: np.ndarray, layout: str, name: str
     texts = {
         "kind": map_kind,
         "words": words,
-        "tipsKind": "lens" if "lens_exemplar_up_ids" in dictionary else "tokens",
+        "tipsKind": "lens" if tables.first_lens_column(dictionary) else "tokens",
         "palette": palette.group_colors(dictionary),
         "membersKind": kind_of_members,
     }

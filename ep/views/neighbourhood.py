@@ -17,6 +17,7 @@ from ep.studies.between import Between, Counterpart, Path
 from ep.studies.names import name
 from ep.views import excerpts
 from ep.views.palette import region_color
+from ep.views.tables import first_lens
 
 SHOWN = 8
 """Cards in a column before "and N more" (protocol 11.1)."""
@@ -96,12 +97,14 @@ Maker = Callable[[int], Card]
 
 
 def card(dictionary: Dictionary, region: int, basis: Basis) -> Card:
-    """The card of one region, with its lens on the given basis and its nearest excerpts.
+    """The card of one region, with its first lens and its nearest excerpts.
+
+    basis: whose lens is shown where the file has no other first one.
 
     Its name is the one by the file alone; code that knows labels of people replaces it.
     """
     near = [excerpts.aligned(e) for e in dictionary.excerpts(region) if e.band == "near"][:EXCERPTS]
-    lens = dictionary.lens(region, f"{basis}_up") or dictionary.lens(region)
+    lens = first_lens(dictionary, region, basis)
     return Card(
         region=region,
         name=name(dictionary, region),

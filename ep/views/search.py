@@ -14,7 +14,9 @@ from functools import lru_cache
 import numpy as np
 
 from ep.method.dictionary import Dictionary
+from ep.method.lenses import PAPER
 from ep.views.passages import SHORTEST, Passages, PlainPassages, Vocabulary, containing, fold
+from ep.views.tables import first_lens_column
 
 REASONS = ("id", "label", "lens tokens", "members' tokens", "excerpts", "meaning")
 ID, LABEL, LENS, MEMBERS, EXCERPTS, MEANING = range(len(REASONS))
@@ -69,7 +71,7 @@ class Index:
         self._members = dictionary.members
         stored = [
             (r, n)
-            for r, n in ((LENS, "lens_exemplar_up_ids"), (MEMBERS, "token_ids"))
+            for r, n in (*((LENS, name) for name in _lenses(dictionary)), (MEMBERS, "token_ids"))
             if n in dictionary
         ]
         self._vocabulary: Vocabulary | None = None
@@ -164,6 +166,12 @@ class Index:
             score[int(number)] = _STEP * ID
         score.setflags(write=False)
         return score
+
+
+def _lenses(dictionary: Dictionary) -> tuple[str, ...]:
+    """The arrays of lens tokens that are searched: those that screens show, and the paper's."""
+    names = (first_lens_column(dictionary), f"lens_{PAPER}_ids")
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _lower(

@@ -125,6 +125,31 @@ def prompt(dictionary: Dictionary, text: str, chat: bool = False, system: str = 
     )
 
 
+def lens_grid(
+    dictionary: Dictionary, text: str, chat: bool, system: str, lens: str, token: int | None
+) -> str:
+    """Code that prints the most probable token at every layer and position of a prompt.
+
+    chat, system: as in `prompt`. lens: "jacobian" or "logit". token: the id of a token whose ranks
+    are printed too; None for none.
+    """
+    found = "ep.find_lens(model)" if lens == "jacobian" else "None"
+    code = (
+        opening(dictionary)
+        + "model = ep.load(ep.model_of(d))\n"
+        + f"lens = {found}\n"
+        + f"grid = ep.lens_grid(model, {_request(text, chat, system)!r}, lens)\n"
+        + "for layer, name in enumerate(grid.lenses):\n"
+        + "    print(layer, name, [grid.pieces[i] for i in grid.ids[layer, :, 0]])\n"
+    )
+    if token is not None:
+        code += (
+            f"ranks = ep.token_ranks(model, grid.prompt_ids, {token}, lens)\n"
+            "print(ranks)  # (layers, positions), 1 for the most probable token\n"
+        )
+    return code
+
+
 def between(dictionary: Dictionary, a: int, b: int, basis: Basis = "exemplar") -> str:
     """Code for the regions between A and B on one basis, with their cosines to both."""
     return (
@@ -197,8 +222,7 @@ def match(
 
 def _reading(dictionary: Dictionary, text: str, chat: bool, system: str) -> str:
     """Code that opens the dictionary, loads its model and reads the activations `x` of a prompt."""
-    turns = [{"role": "system", "content": system}] if system.strip() else []
-    request = [*turns, {"role": "user", "content": text}] if chat else text
+    request = _request(text, chat, system)
     return (
         opening(dictionary)
         + "model = ep.load(ep.model_of(d))\n"
@@ -208,6 +232,12 @@ def _reading(dictionary: Dictionary, text: str, chat: bool, system: str) -> str:
         + "layer = d.info['layer']\n"
         + "x = ep.read(model, ids, [layer])[layer]  # raw activations\n"
     )
+
+
+def _request(text: str, chat: bool, system: str) -> str | list[dict[str, str]]:
+    """The text, or the messages of a chat turn."""
+    turns = [{"role": "system", "content": system}] if system.strip() else []
+    return [*turns, {"role": "user", "content": text}] if chat else text
 
 
 def steer(dictionary: Dictionary, setting: Setting) -> str:

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from ep.errors import RequestError
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import Basis, Dictionary
+from ep.method.lenses import PAPER
+from ep.method.region import TokenScore
 from ep.storage.labels import Labels
 from ep.studies.grouping import AROUND, FOLLOWS, NO_REGION, of_groups
 from ep.studies.names import LONGEST_CELL, heads, is_placed, names, short
@@ -31,16 +33,34 @@ NAMELESS = "▯"
 """Stands for an empty token on the map."""
 
 
+def first_lens_column(dictionary: Dictionary) -> str | None:
+    """The name of the array with the ids of the lens tokens that screens show, or None."""
+    name = f"lens_{dictionary.first_lens}_ids"
+    return name if name in dictionary else None
+
+
+def first_lens(
+    dictionary: Dictionary, region: int, basis: Basis = "exemplar"
+) -> tuple[TokenScore, ...]:
+    """The lens tokens of a region that screens show, strongest first; none without a lens.
+
+    They are those of `Dictionary.first_lens`. Where that is the paper's rule, which is no choice
+    between lenses, they are those of the direction that is looked at.
+
+    basis: that direction.
+    """
+    if dictionary.first_lens != PAPER:
+        return dictionary.lens(region)
+    return dictionary.lens(region, f"{basis}_up") or dictionary.lens(region)
+
+
 def token_ids(dictionary: Dictionary) -> np.ndarray | None:
     """(K, n) int32 ids of the tokens that describe each region best, or None.
 
-    These are the tokens of the exemplar's lens, or else those of the members. -1 stands for no
-    token.
+    These are the tokens of its first lens, or else those of the members. -1 stands for no token.
     """
-    for name in ("lens_exemplar_up_ids", "token_ids"):
-        if name in dictionary:
-            return dictionary.column(name)
-    return None
+    name = first_lens_column(dictionary) or "token_ids"
+    return dictionary.column(name) if name in dictionary else None
 
 
 def lens_tokens(
@@ -135,8 +155,12 @@ def opening_region(dictionary: Dictionary) -> int:
 
 def _token(dictionary: Dictionary, region: int) -> str:
     """The members' most frequent token, or else the first lens token; empty without both."""
-    for column in ("token_ids", "lens_exemplar_up_ids"):
-        if column in dictionary and (token := int(dictionary.row(column, region)[0])) >= 0:
+    for column in ("token_ids", first_lens_column(dictionary)):
+        if (
+            column
+            and column in dictionary
+            and (token := int(dictionary.row(column, region)[0])) >= 0
+        ):
             return dictionary.piece(token)
     return ""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
+import pyarrow as pa
 import streamlit as st
 
 from ep.demo.examples import EXAMPLES
@@ -11,19 +13,22 @@ from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.views import full, snippets
 from ep.views import prompt as view
+from pages.prompt import grid_work
 from pages.prompt.asking import editor
+from pages.prompt.grid import layers_view
 from pages.prompt.regions_table import regions_table
-from pages.prompt.settings import Settings
+from pages.prompt.settings import VIEWS, Settings, View
 from pages.prompt.strip import distances, layer_path, strip
 from pages.prompt.token_card import token_card
 from pages.shared import frame, messages, models, reading, sharing, state, tokens
-from pages.shared.controls import setting_choice
+from pages.shared.controls import setting_choice, value_widget
 from pages.shared.reading import Request, Result
 
-SENTENCE = (
-    "Each token takes the colour of the region its activation falls in; the stronger the "
-    "colour, the closer."
-)
+SENTENCES: dict[View, str] = {
+    "regions": "Each token takes the colour of the region its activation falls in; the stronger "
+    "the colour, the closer.",
+    "layers": "What the model would say next, read from its activations at every layer and token.",
+}
 _EDITING = "prompt_is_editing"
 
 
@@ -31,7 +36,7 @@ def show() -> None:
     """Draw the page."""
     head, share = st.columns([2, 1], gap="small", vertical_alignment="center")
     with head:
-        frame.page_head("Prompt", SENTENCE)
+        frame.page_head("Prompt", SENTENCES[state.settings(Settings).view])
     key, dictionary, _, _, prompt = state.opened()
     request = _request(dictionary, prompt)
     result, error = _read(key, dictionary, request)
@@ -47,24 +52,26 @@ def show() -> None:
         _error(error, key, request, is_open)
     if request is not None and result is not None:
         with share:
-            _share(dictionary, request, result.reading)
-        readout = _controls(can_edit=bool(prompt))
+            _share(key, dictionary, request, result.reading)
+        _controls(can_edit=bool(prompt))
         _warnings(result, dictionary)
-        _results(key, dictionary, result, readout)
+        _results(key, dictionary, request, result)
 
 
-def _share(dictionary: Dictionary, request: Request, reading_: view.Reading) -> None:
+def _share(key: str, dictionary: Dictionary, request: Request, reading_: view.Reading) -> None:
     """Draw the row that exports the page."""
-    sharing.bar(
-        "prompt",
-        {
-            "Tokens of this text": partial(full.tokens, dictionary, reading_),
-            "Regions in this text": partial(
-                full.regions, dictionary, view.regions(reading_)["region"]
-            ),
-        },
-        snippets.prompt(dictionary, request.text, request.chat, request.system),
-    )
+    settings = state.settings(Settings)
+    said = (dictionary, request.text, request.chat, request.system)
+    tables: dict[str, Callable[[], pa.Table]] = {
+        "Tokens of this text": partial(full.tokens, dictionary, reading_),
+        "Regions in this text": partial(full.regions, dictionary, view.regions(reading_)["region"]),
+    }
+    code = snippets.prompt(*said)
+    if settings.view == "layers":
+        code = snippets.lens_grid(*said, settings.lens, settings.pin)
+        if (table := grid_work.table(key, dictionary, request, settings)) is not None:
+            tables = {"Every layer of this text": table, **tables}
+    sharing.bar("prompt", tables, code)
 
 
 # -- the request -----------------------------------------------------------------------------------
@@ -121,19 +128,37 @@ def _toggle_editor() -> None:
     st.session_state[_EDITING] = not st.session_state.get(_EDITING)
 
 
-def _controls(can_edit: bool) -> str:
-    """Draw the choice of a read-out and the button that opens the editor; return the read-out."""
-    readout = state.settings(Settings).readout
+def _controls(can_edit: bool) -> None:
+    """Draw the choices of a view and a read-out, and the button that opens the editor."""
+    settings = state.settings(Settings)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        names = {name: name for name in view.READOUTS}
-        setting_choice(Settings, "readout", "Read-out", names, key="prompt_readout")
+        value_widget(
+            st.segmented_control,
+            "prompt_view",
+            "View",
+            settings.view,
+            _show_view,
+            list(VIEWS),
+            format_func=VIEWS.__getitem__,
+            required=True,
+            label_visibility="collapsed",
+        )
+        if settings.view == "regions":
+            names = {name: name for name in view.READOUTS}
+            setting_choice(Settings, "readout", "Read-out", names, key="prompt_readout")
         if can_edit:
             st.button("Edit", icon=":material/edit:", on_click=_toggle_editor, key="prompt_edit")
-        st.html(
-            f'<span class="ep-k">{tokens.escape(readout)}: '
-            f"{tokens.escape(view.READOUTS[readout])}</span>"
-        )
-    return readout
+        if settings.view == "regions":
+            st.html(
+                f'<span class="ep-k">{tokens.escape(settings.readout)}: '
+                f"{tokens.escape(view.READOUTS[settings.readout])}</span>"
+            )
+
+
+def _show_view(name: View) -> None:
+    """Show another view; the grid of layers is then read, which a link alone would not do."""
+    grid_work.want()
+    state.update_settings(Settings, view=name)
 
 
 def _error(error: EPError, key: str, request: Request, is_open: bool) -> None:
@@ -187,10 +212,13 @@ def _warnings(result: Result, dictionary: Dictionary) -> None:
 
 
 @frame.fragment
-def _results(key: str, dictionary: Dictionary, result: Result, readout: str) -> None:
+def _results(key: str, dictionary: Dictionary, request: Request, result: Result) -> None:
     """Draw the reading; a click on a token reruns only this fragment."""
-    reading_ = result.reading
+    reading_, readout = result.reading, state.settings(Settings).readout
     locked = _locked_token(reading_, dictionary)
+    if state.settings(Settings).view == "layers":
+        layers_view(key, dictionary, request, result, locked)
+        return
     left, right = st.columns([15, 7], gap="medium")
     with left:
         strip(dictionary, reading_, readout, locked, _lock)

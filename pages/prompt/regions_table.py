@@ -45,15 +45,15 @@ def regions_table(dictionary: Dictionary, reading: view.Reading) -> None:
             on_select="rerun",
             selection_mode="single-cell",
             column_config={
-                "group": st.column_config.TextColumn("", width=26),
-                "region": st.column_config.NumberColumn("Region", width=54),
-                "name": st.column_config.TextColumn("Name", width=104),
-                "lens": st.column_config.ListColumn("Lens tokens", width=88),
+                "group": st.column_config.TextColumn("", width=22),
+                "region": st.column_config.NumberColumn("Region", width=46),
+                "name": st.column_config.TextColumn("Name", width=84),
+                "lens": st.column_config.ListColumn("Lens tokens", width=62),
                 "tokens": st.column_config.NumberColumn(
-                    "n", width=28, help="tokens of this text in the region"
+                    "n", width=24, help="tokens of this text in the region"
                 ),
                 "distance": st.column_config.NumberColumn(
-                    "Dist.", width=42, format="%.2f", help="mean distance"
+                    "Dist.", width=38, format="%.2f", help="mean distance"
                 ),
             },
         )

@@ -1,4 +1,4 @@
-"""The Region page's cards of a region's logit lens, its key numbers, and its founder."""
+"""The Region page's cards of a region's lenses, its key numbers, and its founder."""
 
 from __future__ import annotations
 
@@ -9,27 +9,18 @@ import numpy as np
 import streamlit as st
 
 from ep.method.dictionary import Dictionary
+from ep.method.lenses import DOWN, LENSES, UP, LensKind, kind_of
 from ep.method.region import Region, TokenScore
 from ep.studies.rates import wilson
 from ep.studies.stability import strength
 from ep.views import excerpts
 from ep.views.palette import OTHER
-from pages.shared import messages, tokens
+from pages.region.settings import Settings
+from pages.shared import messages, state, tokens
+from pages.shared.controls import value_widget
 
-DIRECTION, SHIFT = "Direction", "Shift"
-LENS_ROWS = {
-    DIRECTION: (
-        ("exemplar ↑", "exemplar_up"),
-        ("mean ↑", "mean_up"),
-        ("exemplar ↓", "exemplar_down"),
-        ("mean ↓", "mean_down"),
-    ),
-    SHIFT: (("shift ↑", "exemplar_shift_up"), ("shift ↓", "exemplar_shift_down")),
-}
-LENS_ABOUT = {
-    DIRECTION: "Logit lens: final norm and unembedding of the unit direction; hover for logits.",
-    SHIFT: "lens(c + r·v) − lens(c): what a step of the typical length r along it adds.",
-}
+ENDS = {UP: "promotes", DOWN: "suppresses"}
+"""What a lens says of the tokens at each of its ends."""
 
 
 class Fact(NamedTuple):
@@ -41,34 +32,92 @@ class Fact(NamedTuple):
 
 
 def lens_card(dictionary: Dictionary, region: Region, color: str) -> None:
-    """Draw the card with the logit lens and the key numbers."""
+    """Draw the card with one of the stored lenses, its control, and the key numbers."""
     with st.container(border=True, gap="small"):
         if region.lens:
-            kind = DIRECTION
-            if "exemplar_shift_up" in region.lens:
-                kind = st.session_state.get("region_lens") or DIRECTION
-            st.html(_lens(region, kind, color))
-            if "exemplar_shift_up" in region.lens:
-                with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                    st.segmented_control(
-                        "Lens",
-                        [DIRECTION, SHIFT],
-                        default=DIRECTION,
-                        key="region_lens",
-                        label_visibility="collapsed",
-                    )
-                    st.html(f'<span class="ep-k">{tokens.escape(LENS_ABOUT[kind])}</span>')
+            kinds = _kinds(dictionary)
+            kind = LENSES.get(state.settings(Settings).lens or "", kinds[0])
+            kind = kind if kind in kinds else kinds[0]
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                if len(kinds) > 1:
+                    _choice(kinds, kind)
+                st.html(
+                    f'<span class="ep-k" title="{tokens.escape(kind.about)}">{_about(kind)}</span>'
+                )
+            st.html(_lens(dictionary, region, kind, color))
         st.html(tokens.facts(*_facts(dictionary, region)))
 
 
-def _lens(region: Region, kind: str, color: str) -> str:
-    """Return the rows of one kind of lens as HTML. kind: `DIRECTION` or `SHIFT`."""
+def _kinds(dictionary: Dictionary) -> list[LensKind]:
+    """Return the kinds of the stored lenses, that of `first_lens` first."""
+    return list(dict.fromkeys(kind_of(name) for name in dictionary.lenses))
+
+
+def _choice(kinds: list[LensKind], kind: LensKind) -> None:
+    """Draw the choice of a lens."""
+    value_widget(
+        st.selectbox,
+        "region_lens",
+        "Lens",
+        kind.name,
+        lambda name: state.update_settings(Settings, lens=name),
+        [one.name for one in kinds],
+        format_func=lambda name: f"Lens: {LENSES[name].title}",
+        label_visibility="collapsed",
+        width=190,
+    )
+
+
+def _about(kind: LensKind) -> str:
+    """Return what a kind of lens computes, as HTML."""
+    return tokens.escape(f"{kind.formula}; hover for values")
+
+
+def _lens(dictionary: Dictionary, region: Region, kind: LensKind, color: str) -> str:
+    """Return the rows of one kind of lens as HTML, and its control."""
     rows = []
-    for title, lens in LENS_ROWS[kind]:
-        if lens in region.lens:
-            shade = color if lens.endswith("up") else OTHER
-            rows.append(f'<span class="ep-k">{title}</span>{_lens_chips(region.lens[lens], shade)}')
+    for end in kind.ends:
+        scores = region.lens.get(f"{kind.name}_{end}")
+        if scores:
+            shade = color if end == UP else OTHER
+            rows.append(_row(ENDS[end], _lens_chips(scores, shade)))
+    rows.append(_control(dictionary, region, kind))
     return f'<div class="ep-lens">{"".join(rows)}</div>'
+
+
+def _row(title: str, content: str) -> str:
+    return f'<span class="ep-k">{tokens.escape(title)}</span>{content}'
+
+
+def _control(dictionary: Dictionary, region: Region, kind: LensKind) -> str:
+    """Return the row of a lens's control as HTML; empty for a dictionary of one region.
+
+    It is the score of the build, own against other regions, where the file holds it; else the same
+    lens of another region, chosen at random by the region's id.
+    """
+    scored = (dictionary.info.get("lens_scores") or {}).get("lenses") or {}
+    score = scored.get(f"{kind.name}_{UP}") if isinstance(scored, dict) else None
+    if isinstance(score, dict) and {"own", "other"} <= score.keys():
+        own, other = float(score["own"]), float(score["other"])
+        text = (
+            f"{own:.3f} of its words follow in the region's texts, {other:.3f} in another "
+            "region's (whole dictionary)"
+        )
+        return _row("score", f'<span class="ep-k">{tokens.escape(text)}</span>')
+    if len(dictionary) < 2:
+        return ""
+    step = 1 + int(np.random.default_rng(region.id).integers(len(dictionary) - 1))
+    other_id = (region.id + step) % len(dictionary)
+    scores = dictionary.lens(other_id, f"{kind.name}_{UP}")
+    if not scores:
+        return ""
+    hint = f"the same lens of region {other_id}, for comparison"
+    chips_ = "".join(tokens.chip(one.token, OTHER, 0.08) for one in scores)
+    return (
+        f'<span class="ep-k" title="{hint}">another’s</span>'
+        f'<div class="ep-chips ep-faint" title="{hint}" '
+        f'style="gap:1em .3em;max-height:1.4em;overflow:hidden">{chips_}</div>'
+    )
 
 
 def _lens_chips(scores: tuple[TokenScore, ...], color: str) -> str:
@@ -78,7 +127,7 @@ def _lens_chips(scores: tuple[TokenScore, ...], color: str) -> str:
     top = 0.54 if color != OTHER else 0.26
     strengths = 0.12 + (top - 0.12) * (sizes - sizes.min(initial=np.inf)) / spread
     chips_ = (
-        tokens.chip(score.token, color, float(strength), title=f"logit {score.value:+.2f}")
+        tokens.chip(score.token, color, float(strength), title=f"{score.value:+.2f}")
         for score, strength in zip(scores, strengths, strict=True)
     )
     return tokens.row(chips_, one_line=True)

@@ -51,13 +51,15 @@ class Request:
 class Result:
     """A reading by one dictionary, and the regions of the same tokens at the family's layers.
 
-    path: what `ep.views.prompt.path` returns for `layers`. foreign_tokenizer: whether the model's
+    x: the raw activations (t, d) at each of `layers`. path: what `ep.views.prompt.path` returns for
+    them. foreign_tokenizer: whether the model's
     tokenizer is not the one that the dictionary was built with. other_weights: what to say where
     its weights are not; None where they are, or that is not known.
     """
 
     reading: view.Reading
     layers: tuple[int, ...]
+    x: dict[int, np.ndarray]
     path: np.ndarray
     foreign_tokenizer: bool
     other_weights: str | None = None
@@ -83,7 +85,7 @@ def available(key: str, dictionary: Dictionary, *requests: Request) -> tuple[Res
     when it takes at most `AT_ONCE_S`; it is then made here if necessary. Raises ModelError when
     the model is missing or not that of the dictionary.
     """
-    names = {request: _name(key, request) for request in requests}
+    names = {request: name_of(key, request) for request in requests}
     results = {request: _stored(key, dictionary, request) for request in names}
     confirmed: set[str] = st.session_state.get(_CONFIRMED, set())
     missing = [request for request, result in results.items() if result is None]
@@ -103,7 +105,7 @@ def confirm(key: str, *requests: Request) -> None:
     take.
     """
     confirmed: set[str] = st.session_state.setdefault(_CONFIRMED, set())
-    confirmed.update(_name(key, request) for request in requests)
+    confirmed.update(name_of(key, request) for request in requests)
 
 
 @st.cache_resource(show_spinner=False)
@@ -114,15 +116,15 @@ def readings() -> Store:
 
 def _stored(key: str, dictionary: Dictionary, request: Request) -> Result | None:
     """Return a reading that was made before or is bundled with the demo, or None."""
-    name = _name(key, request)
+    name = name_of(key, request)
     result: Result | None = readings().get(name)
     if result is None and (result := _bundled(key, dictionary, request)) is not None:
         readings().put(name, result)
     return result
 
 
-def _name(key: str, request: Request) -> str:
-    """Return the key in `readings` of a request to a dictionary, as its file is now."""
+def name_of(key: str, request: Request) -> str:
+    """Return a key of a request to a dictionary as its file is now, such as that in `readings`."""
     text = repr((loading.fingerprint(key), request)).encode("utf-8", "replace")
     return blake2b(text, digest_size=12).hexdigest()
 
@@ -143,7 +145,7 @@ def estimated_tokens(*texts: str) -> float:
 def seconds_until(key: str, dictionary: Dictionary, request: Request) -> float:
     """Return the seconds that a reading takes: 0 if it is stored or this visitor confirmed it."""
     confirmed = st.session_state.get(_CONFIRMED, set())
-    if _stored(key, dictionary, request) is not None or _name(key, request) in confirmed:
+    if _stored(key, dictionary, request) is not None or name_of(key, request) in confirmed:
         return 0.0
     return _seconds(dictionary, request)
 
@@ -162,7 +164,7 @@ def _offer(key: str, dictionary: Dictionary, request: Request) -> None:
             "Read this text",
             icon=":material/play_arrow:",
             type="primary",
-            key=f"reading_ask {_name(key, request)}",
+            key=f"reading_ask {name_of(key, request)}",
             on_click=confirm,
             args=(key, request),
         )
@@ -227,21 +229,30 @@ def _result(
         activations.outside,
     )
     expected = dictionary.info.get("tokenizer_hash")
-    return Result(reading, layers, path, bool(expected) and expected != activations.tokenizer)
+    x = {layer: activations.x[layer] for layer in layers}
+    return Result(reading, layers, x, path, bool(expected) and expected != activations.tokenizer)
+
+
+def sibling_keys(key: str, dictionary: Dictionary) -> dict[int, str]:
+    """Return the keys of the dictionaries of the family with this percentile and width by layer,
+    that of this one included.
+    """
+    entry = loading.find(key)
+    keys = {} if dictionary.layer is None else {dictionary.layer: key}
+    if entry is None:
+        return keys
+    for sibling in loading.families().get(entry.family, ()):
+        fits = (sibling.percentile, sibling.width) == (entry.percentile, dictionary.width)
+        if fits and sibling.layer is not None:
+            keys.setdefault(sibling.layer, sibling.key)
+    return keys
 
 
 def _siblings(key: str, dictionary: Dictionary) -> dict[int, Dictionary]:
-    """Return the dictionaries of the family with this percentile and width by layer, this one
-    included; damaged ones are left out.
-    """
-    entry = loading.find(key)
+    """Return the dictionaries of `sibling_keys`; damaged ones are left out."""
     siblings = {} if dictionary.layer is None else {dictionary.layer: dictionary}
-    if entry is None:
-        return siblings
-    for sibling in loading.families().get(entry.family, ()):
-        layer = sibling.layer
-        fits = (sibling.percentile, sibling.width) == (entry.percentile, dictionary.width)
-        if fits and layer is not None and layer not in siblings:
+    for layer, other in sibling_keys(key, dictionary).items():
+        if other != key:
             with suppress(EPError):
-                siblings[layer] = loading.dictionary(sibling.key)
+                siblings[layer] = loading.dictionary(other)
     return siblings
