@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from ep.commands import lens_reading
-from ep.commands.options import add_command, output_path
+from ep.commands.options import add_command, output_path, say_doubt
 from ep.commands.progress import Printer, duration, on_stderr
 from ep.config import Dtype
 from ep.errors import ConfigError, EPError
@@ -82,6 +82,9 @@ def _fit_options(parser: argparse.ArgumentParser) -> None:
         **number,
     )
     parser.add_argument("--out", metavar="FILE", help="file to write (default: in the cache)")
+    parser.add_argument(
+        "--adapter", metavar="DIR", help="folder of a LoRA adapter to merge into the model"
+    )
     parser.add_argument("--device", default="auto", help="auto, cuda, cuda:N, mps or cpu")
     parser.add_argument("--dtype", default="auto", choices=get_args(Dtype), help="(default auto)")
     parser.add_argument("--resume", action="store_true", help="continue the unfinished fit")
@@ -97,11 +100,19 @@ def fit(arguments: argparse.Namespace) -> None:
         tuple(arguments.layer), arguments.prompts, arguments.tokens, arguments.skip
     )
     corpus = Corpus(arguments.text, arguments.seed, arguments.field)
+    if arguments.adapter:
+        say_doubt(arguments.adapter, arguments.model)
     if arguments.out:
         _check_place(output_path(arguments.out), arguments)
     with on_stderr() as printer:
         printer.stage(f"loading {arguments.model}")
-        model = load(arguments.model, arguments.device, arguments.dtype)
+        model = load(
+            arguments.model,
+            arguments.device,
+            arguments.dtype,
+            adapter=arguments.adapter,
+            progress=printer,
+        )
         out = Path(arguments.out or jacobian_store.place(model.fingerprint))
         _check_place(out, arguments)
         lens = _fitted(model, corpus, settings, out, arguments.resume, printer)

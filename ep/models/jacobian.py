@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ep.config import model_name
 from ep.errors import ModelError
 from ep.shapes import Float32
 
@@ -97,7 +96,7 @@ class JacobianLens:
                 "belongs to another model"
             )
         model.check_layers(self.layers)
-        origin = {"model": model_name(model.name), **self.origin}
+        origin = {"model": model.title, **self.origin}
         return replace(self, fingerprint=model.fingerprint, origin=origin)
 
 

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from ep.config import model_name
 from ep.corpus import Corpus, Passage, Survey
 from ep.errors import ConfigError, CorpusError, ModelError
 from ep.models.jacobian import JacobianLens
@@ -160,7 +159,7 @@ def _origin(
     model: LanguageModel, corpus: Corpus, settings: FitSettings, survey: Survey
 ) -> dict[str, Any]:
     return {
-        "model": model_name(model.name),
+        "model": model.title,
         "text": [path.name for path in corpus.files],
         "digest": corpus.digest(),
         "seed": corpus.seed,

@@ -22,6 +22,7 @@ import numpy as np
 
 from ep.errors import ModelError, StorageError
 from ep.models import conversions
+from ep.models.adapters import Named, parts, with_adapter
 from ep.models.jacobian import JacobianLens
 from ep.models.loading import LanguageModel
 from ep.models.source import LENS_FILE
@@ -46,9 +47,10 @@ def place(fingerprint: str) -> Path:
     return folder() / f"{fingerprint}{ENDING}"
 
 
-def beside(name: str) -> Path:
-    """Return where people put the lens of the model of this name: its folder, if it has one."""
-    own = Path(name).expanduser()
+def beside(named: Named) -> Path:
+    """Return where people put the lens of a model: in its folder, or that of its adapter."""
+    model, adapter = parts(named)
+    own = Path(adapter or model).expanduser()
     return (own.parent if own.is_file() else own) / LENS_FILE
 
 
@@ -57,7 +59,8 @@ def find(model: LanguageModel) -> JacobianLens | None:
 
     Only a lens of the same weights is taken. Raises ModelError for a file that is damaged.
     """
-    for path in (beside(model.name), place(model.fingerprint)):
+    adapter = str(model.adapter.folder) if model.adapter else None
+    for path in (beside(with_adapter(model.name, adapter)), place(model.fingerprint)):
         if path.is_file():
             lens = load(path)
             if lens.fingerprint == model.fingerprint:
