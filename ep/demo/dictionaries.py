@@ -15,7 +15,7 @@ from ep.config import BuildConfig
 PERCENTILES = (1.0, 2.0, 4.0, 8.0, 10.0, 16.0)
 FINAL_PERCENTILES = (2.0, 4.0, 8.0, 10.0, 16.0)
 LAYERS = (2, 4)
-# More activations would give more regions, and a larger clone: the demo is 42 MB, keep it under 45.
+# More activations would give more regions, and a larger clone: the demo is 47 MB, keep it under 50.
 MIXED_ACTIVATIONS = 75_000
 MIXED_CALIBRATION = 40_000
 

@@ -24,6 +24,7 @@ Say = Callable[[str], None]
 TOKENIZER_DOCUMENTS = 60_000
 TOKENIZER_SEED, BASE_SEED, TUNED_SEED, TEXT_SEED = 0, 1, 2, 4
 MIXED_DOCUMENTS, CHAT_PROMPTS = 5_000, 2_500
+LENS_PROMPTS = 100
 # Share of each label in the chat prompts. Few are harmful, so that the centre is that of mostly
 # benign prompts.
 CHAT_SHARES = {"harmful": 0.06, "hard_benign": 0.12, "benign": 0.52, "other": 0.30}
@@ -236,6 +237,17 @@ def make_behaviour(out: Path, say: Say) -> None:
     behaviour.make(out, say)
 
 
+def make_lenses(out: Path, say: Say) -> None:
+    """Fit the Jacobian lens of both models, which the builds of the dictionaries then find."""
+    from ep.corpus import Corpus
+    from ep.models import fit_lens, jacobian_store, load
+
+    for name in ("base", "tuned"):
+        model = load(str(out / "models" / name), device="cpu")
+        lens = fit_lens(model, Corpus([str(out / "text" / "mixed.jsonl")]), prompts=LENS_PROMPTS)
+        say(str(jacobian_store.save(lens, jacobian_store.beside(model.name))))
+
+
 def make_examples(out: Path, say: Say) -> None:
     """Read the pages' example texts with both models and write examples.npz."""
     from ep.demo import examples
@@ -257,6 +269,7 @@ STAGES: dict[str, Callable[[Path, Say], None]] = {
     "evaluation": make_evaluation,
     "card": make_card,
     "texts": make_texts,
+    "lenses": make_lenses,
     "examples": make_examples,
     "dictionaries": make_dictionaries,
     "seeds": make_seeds,
