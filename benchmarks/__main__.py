@@ -27,6 +27,7 @@ NAMES = (
     "searching",
     "naming",
     "lens",
+    "describing",
     "generation",
     "between",
     "stability",

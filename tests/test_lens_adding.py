@@ -24,7 +24,20 @@ from ep.models import LanguageModel, jacobian_store, load
 from ep.storage.schema import ARRAYS
 from tests.fixtures import tiny
 
-WORDS = ["cat", "sat", "bird", "sang", "old", "garden", "child", "moon", "two", "three", "five", "door"]
+WORDS = [
+    "cat",
+    "sat",
+    "bird",
+    "sang",
+    "old",
+    "garden",
+    "child",
+    "moon",
+    "two",
+    "three",
+    "five",
+    "door",
+]
 NEW = {name for name in LENSES if name == "point_lift" or LENSES[name].is_jacobian}
 
 
