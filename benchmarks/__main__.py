@@ -28,6 +28,7 @@ NAMES = (
     "naming",
     "lens",
     "jacobian",
+    "describing",
     "generation",
     "between",
     "stability",

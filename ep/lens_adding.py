@@ -90,9 +90,6 @@ def _check_weights(dictionary: Dictionary, model: LanguageModel) -> None:
         # in half precision, or on another device, the first two may change places
         among = (dictionary.column(stored)[chosen, :3] == first[:, None]).any(1)
         if among.mean() < 0.9:
-            line = (
-                f"the stored lens is not what {model.name} gives: this dictionary was built on "
-                "other weights"
-            )
+            line = f"this dictionary was built on other weights than those of {model.name}"
     if line is not None:
         raise ModelError(f"{line.split(': ')[0]}: give its own model with --model")

@@ -1,4 +1,4 @@
-"""Laws of the scores of read-outs: what a plain count gives; chance is a ratio of 1."""
+"""Laws of the scores of read-outs: a plain count gives the same, and chance has a ratio of 1."""
 
 from __future__ import annotations
 
