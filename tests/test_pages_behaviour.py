@@ -472,3 +472,16 @@ def test_only_the_newest_outcomes_are_kept() -> None:
         store.put(str(number), np.array(number))
         assert store.get("0") is not None, "what is used stays"
     assert store.get("1") is None and store.get("99") is not None
+
+
+def test_a_model_with_other_weights_is_said(
+    keys: dict[str, str], few: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = loading.dictionary(keys["own"])
+    link = {"bjudge": "labels", "btok": "3"}
+    take_out(at := show("behaviour", keys["own"], **link))
+    finished(at)
+    line = "he weights of "
+    for stated, is_said in ((models.language_model(own).fingerprint, False), ("0" * 64, True)):
+        monkeypatch.setitem(own.info, "weights", stated)
+        assert (line in well(show("behaviour", keys["own"], **link))) == is_said

@@ -307,6 +307,25 @@ def test_one_prompt_goes_through_both_models(keys: dict[str, str]) -> None:
     assert "fall in regions that are not each other" in page
 
 
+@pytest.mark.parametrize(("view", "button"), [("prompt", "Read this"), ("inputs", "Read the")])
+def test_other_weights_are_said_of_the_dictionary_they_are_not_those_of(
+    keys: dict[str, str], view: str, button: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = {"cb": keys["b"], "cview": view, "q": "three boats", "as": "text"}
+    a, b = (loading.dictionary(keys[name]) for name in "ab")
+    at = show("compare", keys["a"], **link)
+    if any(label.startswith(button) for label in labels(at)):
+        finished(click(at, button))
+    own = models.language_model(a).fingerprint
+    monkeypatch.setitem(a.info, "weights", own)
+    monkeypatch.setitem(b.info, "weights", own)
+    assert "he weights of" not in well(show("compare", keys["a"], **link))
+    monkeypatch.setitem(b.info, "weights", "0" * 64)
+    page = well(show("compare", keys["a"], **link))
+    assert "he weights of gemma are not those of two, on which" in page
+    assert page.count("he weights of") == 1
+
+
 def test_two_tokenizers_read_one_prompt_side_by_side(keys: dict[str, str]) -> None:
     forget()
     other = {"cview": "prompt", "q": "two boats", "as": "text"}
