@@ -33,10 +33,10 @@ from ep.config import CONTEXT, BuildConfig
 from ep.corpus import Corpus, Passage, Survey
 from ep.describing import Describer, family
 from ep.errors import CorpusError
-from ep.method.calibration import Calibration, CenterSum, Thresholds
+from ep.method.calibration import Calibration, Thresholds
 from ep.method.draft import Draft
-from ep.method.geometry import directions
 from ep.method.members import Events
+from ep.method.moments import MetricSum
 from ep.method.saturation import StopRule
 from ep.storage.checkpoint import WEIGHTS, Checkpoint, prepare_folder
 from ep.storage.replacing import save_over
@@ -208,14 +208,14 @@ class Job:
         if self.drafts:
             return
         yield Progress("calibrate", 0)
-        sums = {layer: CenterSum(self.model.width) for layer in config.layers}
+        sums = {layer: MetricSum(self.model.width, config.metric) for layer in config.layers}
         for done, x in self._head():
             for layer, layer_sum in sums.items():
                 layer_sum.update(x[layer])
             total = 2 * done
             yield Progress("calibrate", done)  # the text may have fewer than `calibration`
         thresholds = {
-            layer: Thresholds(layer_sum.center(), config.percentiles, config.protocol, config.seed)
+            layer: Thresholds(layer_sum.metric(), config.percentiles, config.protocol, config.seed)
             for layer, layer_sum in sums.items()
         }
         for done, x in self._head():
@@ -439,7 +439,7 @@ class Job:
         """
         layers = {layer for layer, _ in drafts}
         rows = {
-            layer: directions(harvest.x[layer], self.calibrations[layer].center) for layer in layers
+            layer: self.calibrations[layer].metric.directions(harvest.x[layer]) for layer in layers
         }
         futures = {
             key: self.workers.submit(step, draft, rows[key[0]], events)

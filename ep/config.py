@@ -35,6 +35,10 @@ CalibrationProtocol = Literal["paper", "global"]
 sample of the whole stream.
 """
 
+MetricName = Literal["centred", "uncentred", "standardised", "whitened"]
+"""The space in which the cosine distance is taken; see `ep.method.metrics`."""
+METRICS: tuple[MetricName, ...] = get_args(MetricName)
+
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 """The dtype a model runs in; "auto" is that of the checkpoint where the device supports it."""
 
@@ -128,6 +132,12 @@ class BuildConfig:
         "paper",
     )
 
+    metric: MetricName = setting(
+        "what the cosine distance is taken between: activations about their centre (the paper's), "
+        "as they are, with each dimension divided by its spread, or whitened by their covariance",
+        "centred",
+    )
+
     calibration: int = setting(
         "activations that measure centre and θ, from the head of the stream", 200_000
     )
@@ -194,11 +204,10 @@ class BuildConfig:
 
         Builds with equal ones on equal text and model give equal dictionaries.
         """
-        return {
-            key: value
-            for key, value in self.as_dict().items()
-            if key not in ("out", "text", "title", "extra", "device", "rival_budget")
-        }
+        left_out = {"out", "text", "title", "extra", "device", "rival_budget"}
+        if self.metric == "centred":  # as in builds from before there was a choice
+            left_out.add("metric")
+        return {key: value for key, value in self.as_dict().items() if key not in left_out}
 
     def fitted(self, longest: int) -> BuildConfig:
         """Return these settings with a context that a model can read.
@@ -233,6 +242,7 @@ class BuildConfig:
             re.sub(r"[^A-Za-z0-9._-]+", "-", self.model_name.split("/")[-1]).strip("-.") or "model"
         )
         kind = "-final" if self.positions == "final" else ""
+        kind += "" if self.metric == "centred" else f"-{self.metric}"
         return f"{stem}-L{layer}{kind}-p{percentile:g}.ep.h5"
 
 
@@ -274,6 +284,10 @@ def _check(config: BuildConfig) -> None:
         (
             config.protocol in get_args(CalibrationProtocol),
             f"protocol is {config.protocol!r}: expected {_alternatives(CalibrationProtocol)}",
+        ),
+        (
+            config.metric in METRICS,
+            f"metric is {config.metric!r}: expected {_alternatives(MetricName)}",
         ),
         (
             config.calibration >= 2,

@@ -90,8 +90,10 @@ class Describer:
         complete: False for a build that was interrupted.
         """
         calibration = self.calibrations[layer]
-        arrays = {"center": calibration.center, **draft.arrays()}
-        arrays |= lenses(self.model, arrays, calibration.typical_norm)
+        metric = calibration.metric
+        arrays = {**metric.arrays(), **draft.arrays()}
+        raw = {name: metric.raw(arrays[name]) for name in ("exemplars", "mean_directions")}
+        arrays |= lenses(self.model, arrays | raw, calibration.typical_norm)
         weight = arrays.get("count_voronoi", arrays["count_arrival"])
         surroundings, variance_kept = surround(arrays["exemplars"], weight, self.config.seed)
         arrays |= surroundings
@@ -152,6 +154,7 @@ class Describer:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "wall_time_s": round(wall_time, 2),
             **({"quantization": quantization} if quantization else {}),
+            **calibration.provenance(),
             **config.extra,
         }
 

@@ -14,6 +14,7 @@ from typing import Any
 from ep.config import BuildConfig
 from ep.describing import portable
 from ep.errors import ConfigError, DictionaryFileError
+from ep.method.metrics import DEFAULT
 from ep.storage.checkpoint import NAME
 from ep.storage.file import header, printable
 
@@ -96,6 +97,7 @@ def _differing(
             name: getattr(config, name)
             for name in ("positions", "context", "chat", "protocol", "batch", "seed")
         },
+        "metric": None if config.metric == DEFAULT else config.metric,
     }
     if config.context is None:
         del expected["context"]  # the model decides it; `refuse_other_family` compares it

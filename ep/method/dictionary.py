@@ -7,7 +7,7 @@ it has been read; arrays are read-only. Their names, shapes and dtypes are in `d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,7 +16,8 @@ import numpy as np
 
 from ep.errors import DictionaryFileError, UnknownRegion
 from ep.method.assignment import Assignment
-from ep.method.geometry import cosine_distance, directions
+from ep.method.geometry import cosine_distance
+from ep.method.metrics import STORED, Metric, distance_name, name_of
 from ep.method.nearest import nearest_exemplar
 from ep.method.region import BANDS, LENSES, SCALARS, Excerpt, Region, TokenScore
 from ep.method.source import Source
@@ -53,6 +54,7 @@ class Dictionary:
         self.threshold = float(self.info["threshold"])
         self._size = size
         self._columns: dict[str, np.ndarray] = {}
+        self._raw: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return self._size
@@ -103,6 +105,18 @@ class Dictionary:
         """The centre c, (d,) float32, which is subtracted from every activation."""
         return self.column("center")
 
+    @cached_property
+    def metric(self) -> Metric:
+        """The space in which directions are taken, and the way back from it."""
+        name = name_of(self.info)
+        arrays = {part: self.column(part) for part in ("center", *STORED[name])}
+        return Metric.from_arrays(name, arrays, float(self.info.get("metric_shrinkage") or 0))
+
+    @property
+    def distance_name(self) -> str:
+        """What to call a distance of this dictionary on screen, such as "cosine distance"."""
+        return distance_name(self.info)
+
     @property
     def exemplars(self) -> np.ndarray:
         """The exemplars, (K, d) float32 unit rows."""
@@ -152,6 +166,11 @@ class Dictionary:
         """
         return float(self.info.get("typical_norm") or np.linalg.norm(self.center) or 1.0)
 
+    @property
+    def metric_norm(self) -> float:
+        """The median length of an activation in the space of the metric."""
+        return float(self.info.get("metric_norm") or self.typical_norm)
+
     # -- geometry ----------------------------------------------------------------------------------
 
     def assign(self, x: np.ndarray) -> Assignment:
@@ -165,18 +184,18 @@ class Dictionary:
         The result is exact: it is decided in float64 on the float32 unit vectors, and ties go to
         the older region. Raises ActivationError if x is not finite or has the wrong shape.
         """
-        cosine, region = nearest_exemplar(directions(x, self.center), self.exemplars)
+        cosine, region = nearest_exemplar(self.metric.directions(x), self.exemplars)
         distance = np.clip(1.0 - cosine, 0.0, 2.0).astype(np.float32)
         return Assignment(region, distance, np.zeros(len(region), bool))
 
     def distances(self, x: np.ndarray, basis: Basis = "exemplar") -> np.ndarray:
-        """Return the cosine distances of raw activations to all exemplars or all mean directions.
+        """Return the distances of raw activations to all exemplars or all mean directions.
 
         x: (n, d) raw activations.
         basis: "exemplar" or "mean".
         Returns (n, K) float32, in [0, 2].
         """
-        rows = directions(x, self.center)
+        rows = self.metric.directions(x)
         vectors = self.basis(basis)
         out = np.empty((len(rows), len(vectors)), np.float32)
         step = max(1, ASSIGN_CHUNK_BYTES // (4 * max(1, len(vectors))))
@@ -189,6 +208,21 @@ class Dictionary:
         if name not in BASES:
             raise KeyError(f"basis {name!r} is unknown: use one of {', '.join(BASES)}")
         return self.exemplars if name == "exemplar" else self.mean_directions
+
+    def raw_basis(self, name: Basis, regions: Sequence[int] | None = None) -> np.ndarray:
+        """Return a basis, or some rows of it, as unit directions among the activations, (m, d).
+
+        They point from the centre: an exemplar's to the activation that founded its region. They
+        are the rows of `basis` unless the metric stretches the space. All are computed once.
+        """
+        if regions is not None:
+            return self.metric.raw(self.basis(name)[list(regions)])
+        if self.metric.is_plain:
+            return self.basis(name)
+        if name not in self._raw:
+            self._raw[name] = self.metric.raw(self.basis(name))
+            self._raw[name].setflags(write=False)
+        return self._raw[name]
 
     # -- one region --------------------------------------------------------------------------------
 

@@ -124,15 +124,14 @@ def _step(value: Any) -> bool:
 
 _TEXTS = (
     "model model_revision quantization tokenizer_hash weights hook positions protocol stop_reason "
-    "family title device dtype created"
+    "family title device dtype created metric"
 )
+_NUMBERS = "percentile coarser_percentile typical_norm metric_norm metric_shrinkage wall_time_s"
 _WHOLES = "layer seed context n_calibration n_activations n_tokens"
 KINDS = (
     dict.fromkeys(_TEXTS.split(), (_text, "text"))
     | dict.fromkeys(_WHOLES.split(), (_whole, "a whole number"))
-    | dict.fromkeys(
-        ("percentile", "coarser_percentile", "typical_norm", "wall_time_s"), (_number, "a number")
-    )
+    | dict.fromkeys(_NUMBERS.split(), (_number, "a number"))
     | dict.fromkeys(("chat", "saturated", "complete"), (_flag, "true or false"))
     | dict.fromkeys(("corpus", "versions"), (_object, "an object"))
     | {

@@ -3,6 +3,8 @@
 Two dictionaries of one width (a base and a tuned model, two checkpoints, two seeds) are paired one
 to one by their directions (protocol 7.1, 7.2), and each region gets its nearest counterpart (7.4).
 Directions are taken about each dictionary's own centre, or are recentred on a common one (W20).
+They are those among the activations (`Dictionary.raw_basis`): a standardised or whitened dictionary
+lives in a space of its own, whose spread or covariance another seed measures otherwise.
 Verdicts mean little by themselves, so they are compared with a null: the same matching with a
 dictionary of the same setting from another order of the stream (W21).
 """
@@ -44,6 +46,7 @@ SETTING = (
     "n_activations",
     "context",
     "chat",
+    "metric",
 )
 """Entries of the provenance that dictionaries of one setting have in common."""
 ShareReport = Callable[[float], None]
@@ -387,7 +390,7 @@ def _rows(a: Dictionary, b: Dictionary, basis: Basis, centre: str) -> tuple[np.n
         )
     if not len(a) or not len(b):
         raise RequestError("one of the dictionaries has no regions: there is nothing to match")
-    x, y = a.basis(basis), b.basis(basis)
+    x, y = a.raw_basis(basis), b.raw_basis(basis)
     if centre == "own":
         return x, y
     norms = [float(d.info.get("typical_norm") or 0) for d in (a, b)]
