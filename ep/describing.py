@@ -22,6 +22,7 @@ from ep.corpus import Corpus
 from ep.method.calibration import Calibration
 from ep.method.dictionary import Dictionary
 from ep.method.draft import Draft
+from ep.method.metrics import DEFAULT
 from ep.method.source import MemorySource
 from ep.method.surroundings import surround
 from ep.studies.names import with_names
@@ -117,8 +118,9 @@ class Describer:
         config, calibration = self.config, self.calibrations[layer]
         homes = draft.homes.percentiles if draft.homes else ()
         quantization = self.model.quantization
+        kind = "" if config.metric == DEFAULT else f", {config.metric}"
         return {
-            "title": config.title or f"{config.model_name} on {_names(config.text)}",
+            "title": config.title or f"{config.model_name} on {_names(config.text)}{kind}",
             "family": family(self.config, self.model, self.corpus_digest),
             "model": portable(config.model, config.folder),
             "model_name": config.model_name,

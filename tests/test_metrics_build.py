@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import ep
-from ep import reseeding
+from ep import comparing, reseeding
 from ep.building import build
 from ep.cli import main
 from ep.config import METRICS, BuildConfig, MetricName
@@ -20,7 +20,8 @@ from ep.method.dictionary import Dictionary
 from ep.models.interventions import mean_point, of_regions
 from ep.models.saebench import Readout
 from ep.storage.interop import gguf, neuronpedia, saelens
-from ep.studies.matching import match, same_setting
+from ep.studies.matching import distances, match, same_setting
+from ep.views import matching as view
 from tests.fixtures import tiny
 
 OTHERS: tuple[MetricName, ...] = tuple(name for name in METRICS if name != "centred")
@@ -197,3 +198,32 @@ def test_the_command_line_names_the_metric(
     assert main(["assign", path, "--prompt", "one two three"]) == 0
     out = capsys.readouterr().out
     assert f"({made[name].distance_name}, θ = " in out
+
+
+def test_two_metrics_are_compared_by_members_beside_another_seed(
+    made: dict[MetricName, Dictionary], place: Path
+) -> None:
+    pair = (made["centred"], made["whitened"])
+    model = ep.load(str(place / "m"))
+    other = ep.open(
+        list(reseeding.rebuild(reseeding.settings(pair[1], place / "null")))[-1].files[0]
+    )
+    shared = comparing.shared(pair, (model, model), lambda share: None, others=(None, other))
+    assert 0 < shared.together.information < 1
+    assert shared.nulls[0] is None and shared.nulls[1] is not None
+    assert 0 < shared.nulls[1].information < 1
+    alike = comparing.shared((pair[0], pair[0]), (model, model), lambda share: None)
+    assert alike.together.information == pytest.approx(1)
+    report = view.report(*pair, match(*pair), 0.7)
+    assert "A is centred and B whitened" in report and "nan" not in report.lower()
+
+
+def test_theta_is_no_unit_of_raw_cosines_in_a_stretched_space(
+    made: dict[MetricName, Dictionary],
+) -> None:
+    found = match(made["centred"], made["whitened"])
+    assert found.a.threshold == made["centred"].threshold and np.isnan(found.b.threshold)
+    assert "theta_median" in distances(found.a) and "theta_median" not in distances(found.b)
+    assert found.turned.metrics == ("whitened", "centred")
+    rows = view.pairs(made["centred"], made["whitened"], found, 0.7)
+    assert np.isnan(rows["distance_in_theta_b"].to_numpy()).all()

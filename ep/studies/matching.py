@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from ep.config import MetricName
 from ep.errors import RequestError
 from ep.method.dictionary import BASES, Basis, Dictionary
+from ep.method.metrics import DEFAULT
 from ep.method.pairing import counterpart, pair
 from ep.shapes import Float32, Int8, Int64
 from ep.studies.rates import Rate
@@ -74,7 +76,8 @@ class Side:
     cosine: (K,) with the partner, NaN for none.
     nearest: (K,) the nearest counterpart, which several regions may share.
     nearest_cosine: (K,) with it, in [−1, 1].
-    threshold: θ of this dictionary.
+    threshold: θ of this dictionary; NaN where its metric stretches the space, so that a cosine
+        among the activations cannot be measured in θ.
     """
 
     partner: Int64[np.ndarray, " K"]
@@ -107,6 +110,7 @@ class Match:
     basis: whose directions were matched.
     centre: one of `CENTRES`.
     centres: how the two centres lie to each other.
+    metrics: of A and of B.
     """
 
     a: Side
@@ -114,6 +118,7 @@ class Match:
     basis: Basis
     centre: str
     centres: Centres
+    metrics: tuple[MetricName, MetricName] = (DEFAULT, DEFAULT)
 
     @property
     def turned(self) -> Match:
@@ -124,6 +129,7 @@ class Match:
             self.basis,
             {"a": "b", "b": "a"}.get(self.centre, self.centre),
             self.centres,
+            (self.metrics[1], self.metrics[0]),
         )
 
 
@@ -258,11 +264,17 @@ def match(
             threshold,
         )
         for rows, other_rows, own, partners, threshold in (
-            (x, y, first, second, a.threshold),
-            (y, x, second, first, b.threshold),
+            (x, y, first, second, _theta(a)),
+            (y, x, second, first, _theta(b)),
         )
     )
-    return Match(side_a, side_b, basis, centre, centres(a, b))
+    names = (a.metric.name, b.metric.name)
+    return Match(side_a, side_b, basis, centre, centres(a, b), names)
+
+
+def _theta(dictionary: Dictionary) -> float:
+    """Return the θ that cosines among the activations are comparable with, NaN for none."""
+    return dictionary.threshold if dictionary.metric.is_plain else float("nan")
 
 
 def _partners(
@@ -357,21 +369,24 @@ def summary(
 def distances(side: Side) -> dict[str, float]:
     """Return statistics of the matched pairs of a side, or {} without pairs.
 
-    They are the mean and quantiles of the cosine, and the median distance in units of this side's θ
-    with the share of pairs within θ.
+    They are the mean and quantiles of the cosine, and, where this side has a θ to compare with, the
+    median distance in units of it with the share of pairs within θ.
     """
     values = side.matched.astype(np.float64)
     if not len(values):
         return {}
     low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
     far = (1 - values) / side.threshold
+    in_theta = {
+        "theta_median": float(np.median(far)),
+        "within_theta": float((far <= 1).mean()),
+    }
     return {
         "mean": float(values.mean()),
         "p10": float(low),
         "median": float(middle),
         "p90": float(high),
-        "theta_median": float(np.median(far)),
-        "within_theta": float((far <= 1).mean()),
+        **(in_theta if np.isfinite(side.threshold) else {}),
     }
 
 
