@@ -105,7 +105,8 @@ def complete(
             "typical_norm": reading.typical_norm,
         }
     report("computing the lens of every direction", 0.9)
-    arrays |= lenses(model, arrays, _step_length(info, arrays["center"]))
+    raw = {name: dictionary.metric.raw(arrays[name]) for name in ("exemplars", "mean_directions")}
+    arrays |= lenses(model, arrays | raw, _step_length(info, arrays["center"]))
     arrays |= vocabulary(model, arrays)
     info |= {
         "tokenizer_hash": model.digest,

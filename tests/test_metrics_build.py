@@ -128,6 +128,8 @@ def test_steering_and_vectors_point_from_the_centre_to_the_founder(
     for direction in (step.directions[0], np.array(vector) / np.linalg.norm(vector)):
         assert float(direction @ wanted) > 1 - 1e-3
     assert gguf.write(dictionary, k, place / f"{name}.gguf").exists()
+    lens = ep.models.logit_lens(model, wanted[None].astype(np.float32), 12)
+    assert np.allclose(lens.up_values[0], dictionary.row("lens_exemplar_up_values", k), rtol=1e-2)
 
 
 @pytest.mark.parametrize("name", METRICS)

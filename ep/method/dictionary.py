@@ -215,12 +215,13 @@ class Dictionary:
         They point from the centre: an exemplar's to the activation that founded its region. They
         are the rows of `basis` unless the metric stretches the space. All are computed once.
         """
+        rows = self.basis(name) if regions is None else self.basis(name)[list(regions)]
+        if not STORED[name_of(self.info)]:
+            return rows
         if regions is not None:
-            return self.metric.raw(self.basis(name)[list(regions)])
-        if self.metric.is_plain:
-            return self.basis(name)
+            return self.metric.raw(rows)
         if name not in self._raw:
-            self._raw[name] = self.metric.raw(self.basis(name))
+            self._raw[name] = self.metric.raw(rows)
             self._raw[name].setflags(write=False)
         return self._raw[name]
 
