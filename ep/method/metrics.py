@@ -44,14 +44,6 @@ STORED: dict[MetricName, tuple[str, ...]] = {
 """The arrays that a metric is stored in, beside `center`, which is its origin."""
 DEFAULT: MetricName = "centred"
 """The metric of the paper; a file without an entry `metric` has this one."""
-ABOUT: dict[MetricName, str] = {
-    "centred": "directions are taken about the centre",
-    "uncentred": "directions are taken about the origin",
-    "standardised": "directions are taken about the mean, each dimension divided by its spread",
-    "whitened": "directions are taken about the mean, after removing the correlations of the "
-    "dimensions",
-}
-"""One sentence about each metric."""
 
 
 def name_of(info: Mapping[str, Any]) -> MetricName:
