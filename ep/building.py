@@ -35,7 +35,6 @@ from ep.errors import CorpusError
 from ep.lensing import LensPart
 from ep.method.calibration import Calibration
 from ep.method.draft import Draft, Drafts
-from ep.method.geometry import directions
 from ep.method.members import Events
 from ep.method.outliers import Measured
 from ep.method.saturation import StopRule
@@ -316,7 +315,7 @@ class Job:
         """
         layers = {layer for layer, _ in drafts}
         rows = {
-            layer: directions(parts[layer].x, self.calibrations[layer].center) for layer in layers
+            layer: self.calibrations[layer].metric.directions(parts[layer].x) for layer in layers
         }
         futures = {
             key: self.workers.submit(step, draft, rows[key[0]], parts[key[0]].events)

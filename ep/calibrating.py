@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from ep.method.calibration import Calibration, CenterSum, Thresholds
+from ep.method.calibration import Calibration, Thresholds
+from ep.method.moments import MetricSum
 from ep.method.outliers import Measured, Spread
 from ep.reporting import Progress
 from ep.streaming import Stream
@@ -24,17 +25,17 @@ def calibrate(
     for before in stream.limit_norms():
         yield Progress("calibrate", before)
     total = before
-    sums = {layer: CenterSum(stream.model.width) for layer in config.layers}
+    sums = {layer: MetricSum(stream.model.width, config.metric) for layer in config.layers}
     for done, parts in stream.head():
         for layer, part in parts.items():
             sums[layer].update(part.x)
         total = before + 2 * done
         yield Progress("calibrate", before + done)  # the text may have fewer than `calibration`
     thresholds = {
-        layer: Thresholds(layer_sum.center(), config.percentiles, config.protocol, config.seed)
+        layer: Thresholds(layer_sum.metric(), config.percentiles, config.protocol, config.seed)
         for layer, layer_sum in sums.items()
     }
-    spreads = {layer: Spread(of_layer.center) for layer, of_layer in thresholds.items()}
+    spreads = {layer: Spread(of_layer.metric.center) for layer, of_layer in thresholds.items()}
     for done, parts in stream.head():
         for layer, part in parts.items():
             thresholds[layer].update(part.x)

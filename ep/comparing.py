@@ -158,6 +158,7 @@ class Shared:
     texts: number of texts read.
     by: which positions are compared: TOKENS, ENDS or LAST.
     read: number of positions of A and of B from which the shared ones were taken.
+    nulls: A, and B, with another seed of it on its own positions; None without one.
     """
 
     together: inputs.CoAssignment
@@ -165,13 +166,21 @@ class Shared:
     texts: int
     by: str
     read: tuple[int, int]
+    nulls: tuple[inputs.CoAssignment | None, inputs.CoAssignment | None] = (None, None)
 
 
-def shared(pair: Pair, models: Models, report: ShareReport, texts: Sequence[str] = ()) -> Shared:
+def shared(
+    pair: Pair,
+    models: Models,
+    report: ShareReport,
+    texts: Sequence[str] = (),
+    others: tuple[Dictionary | None, Dictionary | None] = (None, None),
+) -> Shared:
     """Compare two dictionaries on the same texts and by round trips of founding passages.
 
     texts: the texts to read; by default a sample of the passages stored in both files.
     report: called with a share that rises to 1.
+    others: of A and of B, a dictionary of the same setting and another seed, for the nulls.
 
     With one tokenizer, all positions are compared. With two, those at which a token of both models
     ends, because there both have read the same text. When a dictionary was built on last tokens,
@@ -189,6 +198,7 @@ def shared(pair: Pair, models: Models, report: ShareReport, texts: Sequence[str]
     if not rows[0]:
         raise RequestError("neither file stores passages with tokens: give texts to read")
     both, text_of, inside = [], [], []
+    nulls: list[inputs.CoAssignment | None] = []
     for side, (dictionary, model) in enumerate(zip(pair, models, strict=True)):
         read = positions(
             model,
@@ -199,7 +209,9 @@ def shared(pair: Pair, models: Models, report: ShareReport, texts: Sequence[str]
         )
         both.append(dictionary.assign(read.x).region)
         text_of.append(read.text)
-        inside.append(_inside(dictionary, model, read))
+        within = _inside(dictionary, model, read)
+        inside.append(within)
+        nulls.append(_null(dictionary, both[-1][within], others[side], read.x[within]))
     n_read = len(both[0]), len(both[1])
     first = second = np.arange(len(both[0]))
     if by == ENDS:
@@ -208,7 +220,16 @@ def shared(pair: Pair, models: Models, report: ShareReport, texts: Sequence[str]
     both = [both[0][first[kept]], both[1][second[kept]]]
     table = inputs.co_assignment(both[0], both[1], (len(pair[0]), len(pair[1])))
     trip = _round_trip(pair, models, _part(report, 0.5, 0.5))
-    return Shared(table, trip, len(rows[0]), by, n_read)
+    return Shared(table, trip, len(rows[0]), by, n_read, (nulls[0], nulls[1]))
+
+
+def _null(
+    dictionary: Dictionary, region: np.ndarray, other: Dictionary | None, x: np.ndarray
+) -> inputs.CoAssignment | None:
+    """How positions x fall into a dictionary, by `region`, and into another seed of it."""
+    if other is None or not len(x):
+        return None
+    return inputs.co_assignment(region, other.assign(x).region, (len(dictionary), len(other)))
 
 
 def _meeting(

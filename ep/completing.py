@@ -108,7 +108,7 @@ def complete(
         }
     report("computing the lenses of every region", 0.9)
     radius = _step_length(info, arrays["center"])
-    arrays |= read_outs(model, arrays, layer, radius, jacobian)
+    arrays |= read_outs(model, arrays, dictionary.metric, layer, radius, jacobian)
     arrays |= vocabulary(model, arrays)
     info |= {
         "tokenizer_hash": model.digest,

@@ -35,11 +35,20 @@ CalibrationProtocol = Literal["paper", "global"]
 sample of the whole stream.
 """
 
+MetricName = Literal["centred", "uncentred", "standardised", "whitened"]
+"""The space in which the cosine distance is taken; see `ep.method.metrics`."""
+METRICS: tuple[MetricName, ...] = get_args(MetricName)
+
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 """The dtype a model runs in; "auto" is that of the checkpoint where the device supports it."""
 
 
-LATER: Mapping[str, Any] = {"skip_first": 0, "norm_cap": None, "adapter": None}
+LATER: Mapping[str, Any] = {
+    "skip_first": 0,
+    "norm_cap": None,
+    "adapter": None,
+    "metric": "centred",
+}
 """Settings that earlier versions did not have, with the value at which they change nothing.
 
 At that value they do not enter what decides a build, so that earlier files stay in its family.
@@ -153,6 +162,12 @@ class BuildConfig:
         "paper",
     )
 
+    metric: MetricName = setting(
+        "what the cosine distance is taken between: activations about their centre (the paper's), "
+        "as they are, with each dimension divided by its spread, or whitened by their covariance",
+        "centred",
+    )
+
     calibration: int = setting(
         "activations that measure centre and θ, from the head of the stream", 200_000
     )
@@ -233,12 +248,11 @@ class BuildConfig:
 
         Builds with equal ones on equal text and model give equal dictionaries.
         """
+        left_out = {"out", "text", "title", "extra", "device", "rival_budget", "lens_prompts"}
         return {
             key: value
             for key, value in self.as_dict().items()
-            if key
-            not in ("out", "text", "title", "extra", "device", "rival_budget", "lens_prompts")
-            and (key, value) not in LATER.items()
+            if key not in left_out and (key, value) not in LATER.items()
         }
 
     def sifting(self) -> dict[str, Any]:
@@ -288,6 +302,7 @@ class BuildConfig:
             re.sub(r"[^A-Za-z0-9._-]+", "-", self.model_name.split("/")[-1]).strip("-.") or "model"
         )
         kind = "-final" if self.positions == "final" else ""
+        kind += "" if self.metric == "centred" else f"-{self.metric}"
         return f"{stem}-L{layer}{kind}-p{percentile:g}.ep.h5"
 
 
@@ -361,6 +376,10 @@ def _of_the_calibration(config: BuildConfig) -> Rules:
         (
             config.protocol in get_args(CalibrationProtocol),
             f"protocol is {config.protocol!r}: expected {_alternatives(CalibrationProtocol)}",
+        ),
+        (
+            config.metric in METRICS,
+            f"metric is {config.metric!r}: expected {_alternatives(MetricName)}",
         ),
         (
             config.calibration >= 2,

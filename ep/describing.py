@@ -23,6 +23,7 @@ from ep.lensing import provenance, read_outs, with_choice
 from ep.method.calibration import Calibration
 from ep.method.dictionary import Dictionary
 from ep.method.draft import Draft
+from ep.method.metrics import DEFAULT
 from ep.method.outliers import Measured
 from ep.method.source import MemorySource
 from ep.method.surroundings import surround
@@ -95,9 +96,9 @@ class Describer:
         complete: False for a build that was interrupted.
         """
         calibration = self.calibrations[layer]
-        arrays = {"center": calibration.center, **draft.arrays()}
-        radius = calibration.typical_norm
-        arrays |= read_outs(self.model, arrays, layer, radius, self.jacobian)
+        metric, radius = calibration.metric, calibration.typical_norm
+        arrays = {**metric.arrays(), **draft.arrays()}
+        arrays |= read_outs(self.model, arrays, metric, layer, radius, self.jacobian)
         weight = arrays.get("count_voronoi", arrays["count_arrival"])
         surroundings, variance_kept = surround(arrays["exemplars"], weight, self.config.seed)
         arrays |= surroundings
@@ -121,8 +122,9 @@ class Describer:
         config, calibration = self.config, self.calibrations[layer]
         homes = draft.homes.percentiles if draft.homes else ()
         quantization = self.model.quantization
+        kind = "" if config.metric == DEFAULT else f", {config.metric}"
         return {
-            "title": config.title or f"{config.model_name} on {_names(config.text)}",
+            "title": config.title or f"{config.model_name} on {_names(config.text)}{kind}",
             "family": family(self.config, self.model, self.corpus_digest),
             "model": portable(config.model, config.folder),
             "model_name": config.model_name,
@@ -162,6 +164,7 @@ class Describer:
             **config.sifting(),
             **({"left_out": draft.left_out._asdict()} if config.sifting() else {}),
             **adapter_facts(self.model, config.folder),
+            **calibration.provenance(),
             **config.extra,
         }
 

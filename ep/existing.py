@@ -14,6 +14,7 @@ from typing import Any
 from ep.config import LATER, BuildConfig
 from ep.describing import portable
 from ep.errors import ConfigError, DictionaryFileError
+from ep.method.metrics import DEFAULT
 from ep.storage.checkpoint import NAME
 from ep.storage.file import header, printable
 
@@ -96,6 +97,7 @@ def _differing(
             name: getattr(config, name)
             for name in ("positions", "context", "chat", "protocol", "batch", "seed")
         },
+        "metric": None if config.metric == DEFAULT else config.metric,
     }
     expected |= {**LATER, **config.sifting()}
     expected["adapter"] = config.adapter and portable(config.adapter, config.folder)

@@ -51,7 +51,8 @@ def add_lenses(
         for name in ARRAYS
         if name in dictionary and not name.startswith("vocabulary_")
     }
-    arrays |= read_outs(model, arrays, layer, dictionary.typical_norm, jacobian, missing, report)
+    radius = dictionary.typical_norm
+    arrays |= read_outs(model, arrays, dictionary.metric, layer, radius, jacobian, missing, report)
     arrays |= vocabulary(model, arrays)
     report("writing", 1.0)
     info = dict(dictionary.info)
@@ -86,7 +87,9 @@ def _check_weights(dictionary: Dictionary, model: LanguageModel) -> None:
         if stored not in dictionary:
             return
         chosen = np.unique(np.linspace(0, len(dictionary) - 1, _CHECKED).astype(int))
-        first = logit_lens(model, dictionary.exemplars[chosen], 1).up_ids[:, 0]
+        first = logit_lens(model, dictionary.metric.raw(dictionary.exemplars[chosen]), 1).up_ids[
+            :, 0
+        ]
         # in half precision, or on another device, the first two may change places
         among = (dictionary.column(stored)[chosen, :3] == first[:, None]).any(1)
         if among.mean() < 0.9:

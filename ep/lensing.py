@@ -16,6 +16,7 @@ import numpy as np
 from ep.errors import ConfigError
 from ep.method.dictionary import Dictionary
 from ep.method.lenses import LENSES
+from ep.method.metrics import Metric
 from ep.progress import Report, silent
 from ep.studies.lens_scores import choice
 from ep.text import one_line
@@ -44,6 +45,7 @@ def computable(layer: int, jacobian: JacobianLens | None) -> tuple[str, ...]:
 def read_outs(
     model: LanguageModel,
     arrays: Mapping[str, np.ndarray],
+    metric: Metric,
     layer: int,
     radius: float,
     jacobian: JacobianLens | None = None,
@@ -53,13 +55,15 @@ def read_outs(
     """Return the arrays of the read-outs of all regions (protocol 5.1, 5.3; `docs/format.md`).
 
     arrays: centre, exemplars, mean directions, and the members where they were counted.
+    metric: that of the directions; lenses read where they point among the activations.
     radius: r, the typical norm of the layer.
     jacobian: a Jacobian lens of the model; without one that has this layer its kinds are left out.
     only: names of the kinds to compute; by default all that can be.
     """
     from ep.models import logit_lens, point_lift, points, shift_lens
 
-    center, v, m = (arrays[name] for name in ("center", "exemplars", "mean_directions"))
+    center = arrays["center"]
+    v, m = (metric.raw(arrays[name]) for name in ("exemplars", "mean_directions"))
     members = arrays.get("count_voronoi", arrays.get("count_arrival", np.ones(len(m))))
     typical, k = points(center, m, radius), LENS_TOKENS
 

@@ -109,6 +109,7 @@ def settings(dictionary: Dictionary, out: Path, seed: int | None = None) -> Buil
         norm_cap=info.get("norm_cap"),
         chat=bool(info.get("chat")),
         protocol=info.get("protocol") or "paper",
+        metric=dictionary.metric.name,
         calibration=int(info.get("n_calibration") or info["n_activations"]),
         batch=int(info.get("batch") or 128),
         seed=seed,

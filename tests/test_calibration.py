@@ -8,8 +8,9 @@ from scipy.spatial.distance import pdist
 
 from ep.errors import ActivationError, ConfigError
 from ep.method import percentiles as percentiles_module
-from ep.method.calibration import Calibration, CenterSum, Thresholds, calibrate
+from ep.method.calibration import Calibration, Thresholds, calibrate
 from ep.method.geometry import directions
+from ep.method.moments import CenterSum
 from ep.method.percentiles import pair_percentiles
 
 PERCENTILES = (1, 2, 4, 8, 10)

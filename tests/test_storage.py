@@ -30,8 +30,14 @@ from tests.fixtures.dictionaries import synthetic
 
 PUBLISHED = ("plain_ids", "plain_offsets", "plain_bytes", "excerpt_agrees")
 """Arrays that only files made of published dictionaries have; see test_published.py."""
+METRIC = ("metric_scale", "metric_matrix")
+"""Arrays that only files of some metrics have; see test_metrics.py."""
 
-NAMES = [name for name in ARRAYS if not name.startswith("vocabulary_") and name not in PUBLISHED]
+NAMES = [
+    name
+    for name in ARRAYS
+    if not name.startswith("vocabulary_") and name not in (*PUBLISHED, *METRIC)
+]
 NAMES += ["vocabulary_ids", "vocabulary_pieces"]
 
 

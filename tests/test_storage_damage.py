@@ -20,7 +20,7 @@ from ep.errors import DictionaryFileError
 from ep.storage.file import header, printable
 from ep.storage.schema import ARRAYS
 from ep.studies.names import with_names
-from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.dictionaries import in_metric, synthetic
 from tests.fixtures.published import without_tokens
 
 SIZE, WIDTH = 60, 16
@@ -34,6 +34,13 @@ def good(tmp_path_factory) -> bytes:
 
 
 @pytest.fixture(scope="module")
+def whitened(tmp_path_factory) -> bytes:
+    """A file of another metric than the paper's."""
+    dictionary = in_metric(synthetic(SIZE, WIDTH))
+    return storage.save(dictionary, tmp_path_factory.mktemp("whitened") / "x.ep.h5").read_bytes()
+
+
+@pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> bytes:
     """A file whose passages are text without tokens."""
     dictionary = without_tokens(synthetic(SIZE, WIDTH))
@@ -41,9 +48,15 @@ def plain(tmp_path_factory) -> bytes:
 
 
 @pytest.fixture
-def holding(good, plain) -> Callable[[str], bytes]:
+def holding(good, plain, whitened) -> Callable[[str], bytes]:
     """A good file that has the array of that name."""
-    return lambda name: plain if name.startswith("plain_") or name == "excerpt_agrees" else good
+
+    def find(name: str) -> bytes:
+        if name.startswith("metric_"):
+            return whitened
+        return plain if name.startswith("plain_") or name == "excerpt_agrees" else good
+
+    return find
 
 
 @pytest.fixture
@@ -107,8 +120,8 @@ def test_names_with_line_breaks_stay_on_one_line(tmp_path):
 
 
 def test_newer_and_unreadable_versions(path):
-    edit(path, lambda file: file.attrs.create("version", 2, dtype="u4"))
-    refused(path, "written in format 2, this program reads up to 1: update ep")
+    edit(path, lambda file: file.attrs.create("version", 3, dtype="u4"))
+    refused(path, "written in format 3, this program reads up to 2: update ep")
     for value in ("two", [1, 2], -1, 1.0):
         edit(path, lambda file, v=value: file.attrs.create("version", v))
         refused(path, "version is not readable")

@@ -199,7 +199,13 @@ def _study(
     repeats = [
         plain.trial(repeat, held, judge, 0)
         for repeat in experiment.repeat(
-            bench, observed, arguments.seeds, arguments.percentile, share, report=progress
+            bench,
+            observed,
+            arguments.seeds,
+            arguments.percentile,
+            share,
+            report=progress,
+            metric=dictionary.metric.name,
         )
     ]
     return choice, trial, repeats

@@ -317,8 +317,11 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
             loaded.append(models.load(name, progress=progress))
             models.check_fits(loaded[-1], d)
             say_other_weights(loaded[-1], d)
+        others = _other_seeds(arguments, a, b, progress)
         progress.stage("reading the texts with both models")
-        result = comparing.shared((a, b), (loaded[0], loaded[1]), progress.to_share, texts)
+        result = comparing.shared(
+            (a, b), (loaded[0], loaded[1]), progress.to_share, texts, (others[0], others[1])
+        )
     trip, table = result.trip, result.together
     facts: dict[str, Any] = {
         "texts": result.texts,
@@ -328,6 +331,11 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
         "in_mutually_best_regions": table.agreement,
         "by_chance": table.chance,
         "mutual_pairs": int(table.mutual.sum()),
+        "adjusted_mutual_information": table.information,
+        "null": {
+            letter: None if null is None else null.information
+            for letter, null in zip("ab", result.nulls, strict=True)
+        },
         "round_trip": None,
     }
     if trip is not None:
@@ -347,6 +355,12 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
         f"{table.n:,} positions of {result.read[0]:,} in A and {result.read[1]:,} in B"
     )
     print(f"in mutually best regions {table.agreement:.1%}, by chance {table.chance:.1%}")
+    seeds = "".join(
+        f", {letter} with another seed {null.information:.3f}"
+        for letter, null in zip("AB", result.nulls, strict=True)
+        if null is not None
+    )
+    print(f"adjusted mutual information {table.information:.3f}{seeds}")
     if trip is not None:
         low, high = trip.interval
         print(

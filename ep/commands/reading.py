@@ -59,6 +59,7 @@ def add(subparsers: Any) -> None:
 def info(arguments: argparse.Namespace) -> None:
     """Print the size and the provenance of a dictionary."""
     from ep import storage
+    from ep.method.metrics import name_of
     from ep.text import one_line
     from ep.views import outliers
 
@@ -67,7 +68,12 @@ def info(arguments: argparse.Namespace) -> None:
         if arguments.check:
             storage.check(arguments.file)
         dictionary = storage.open(arguments.file)
-        facts = {"regions": len(dictionary), "width": dictionary.width, **dictionary.info}
+        facts = {
+            "regions": len(dictionary),
+            "width": dictionary.width,
+            "metric": name_of(dictionary.info),
+            **dictionary.info,
+        }
         if arguments.digest:
             facts["digest"] = storage.digest(dictionary)
     if arguments.json:
@@ -268,7 +274,7 @@ def assign(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return
-    heading = f"{_NAME} lens tokens (θ = {dictionary.threshold:.3f})"
+    heading = f"{_NAME} lens tokens ({dictionary.distance_name}, θ = {dictionary.threshold:.3f})"
     print(f"{'token':<18} {'region':>7} {'distance':>8}  {heading}")
     for row in rows:
         lens = " ".join(label(token) for token in row["lens"][:5])

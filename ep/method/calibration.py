@@ -1,6 +1,6 @@
-"""Calibration: the centre of the activations and one distance threshold θ for each percentile.
+"""Calibration: the metric of the activations and one distance threshold θ for each percentile.
 
-It reads the same batches twice: `CenterSum` accumulates the first pass, `Thresholds` measures
+It reads the same batches twice: `MetricSum` accumulates the first pass, `Thresholds` measures
 pairwise distances in the second, and `calibrate` runs both. Memory is bounded by one batch and does
 not grow with the number of pairs. Source: protocol sections 1.1 to 1.4.
 
@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
-from ep.config import CalibrationProtocol
+from ep.config import CalibrationProtocol, MetricName
 from ep.errors import ActivationError, ConfigError
-from ep.method.geometry import EPS, checked, directions, refuse_not_finite
+from ep.method.metrics import DEFAULT, Metric, name_of
+from ep.method.moments import MetricSum
 from ep.method.percentiles import pair_percentiles
 from ep.method.priority import sampling_keys
 
@@ -26,34 +27,57 @@ SAMPLE = 4096
 """Rows of the stream whose pairs determine θ under `protocol="global"`: 8.4 million pairs."""
 SMALLEST_THRESHOLD = 1e-6
 """θ must exceed this: float32 does not resolve directions that are closer."""
-BLOCK_ROWS = 128
-"""Rows converted to float64 at a time."""
 
 
 @dataclass(frozen=True)
 class Calibration:
     """The result of a calibration: what the clustering of a layer needs before it starts.
 
-    center: (d,) float32, the centre c.
+    metric: the space of the directions, with the centre c.
     thresholds: θ of each percentile in (0, 100), a cosine distance in (0, 2).
     n_activations: number of activations measured.
     n_batches: number of batches they came in.
     protocol: "paper" or "global".
     typical_norm: median of ‖x − c‖, in the units of x. A mean would be pulled up several times by
         the few massive activations of large models.
+    metric_norm: median of ‖A(x − c)‖, the length in the space of the metric; the same where A is
+        the identity.
     """
 
-    center: np.ndarray
+    metric: Metric
     thresholds: dict[float, float]
     n_activations: int
     n_batches: int
     protocol: str
     typical_norm: float
+    metric_norm: float
+
+    @property
+    def center(self) -> np.ndarray:
+        """The centre c, (d,) float32, which is subtracted from every activation."""
+        return self.metric.center
+
+    def provenance(self) -> dict[str, Any]:
+        """Return the entries of a file's provenance that describe its metric.
+
+        There are none for the metric of the paper: its files stay as they always were.
+        """
+        if self.metric.name == DEFAULT:
+            return {}
+        found: dict[str, Any] = {"metric": self.metric.name}
+        if not self.metric.is_plain:
+            found["metric_norm"] = self.metric_norm
+        if self.metric.matrix is not None:
+            found["metric_shrinkage"] = self.metric.shrinkage
+        return found
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the calibration as plain arrays, from which `from_state` restores it."""
-        state = {name: np.array(getattr(self, name)) for name in ("center", *SCALARS)}
+        state = {name: np.array(getattr(self, name)) for name in SCALARS}
         return state | {
+            **self.metric.arrays(),
+            "metric": np.array(self.metric.name),
+            "shrinkage": np.array(self.metric.shrinkage),
             "percentiles": np.array(list(self.thresholds)),
             "values": np.array(list(self.thresholds.values())),
         }
@@ -62,14 +86,17 @@ class Calibration:
     def from_state(cls, state: dict[str, np.ndarray]) -> Calibration:
         """Restore a calibration from the arrays of `state`."""
         thresholds = dict(zip(state["percentiles"].tolist(), state["values"].tolist(), strict=True))
+        # states of builds from before there was a choice lack what concerns the metric
+        name = name_of({"metric": str(state["metric"])} if "metric" in state else {})
+        scalars = {"metric_norm": state["typical_norm"], **state}
         return cls(
-            center=state["center"],
+            metric=Metric.from_arrays(name, state, float(state.get("shrinkage", 0))),
             thresholds=thresholds,
-            **{name: state[name].item() for name in SCALARS},
+            **{name: scalars[name].item() for name in SCALARS},
         )
 
 
-SCALARS = ("n_activations", "n_batches", "protocol", "typical_norm")
+SCALARS = ("n_activations", "n_batches", "protocol", "typical_norm", "metric_norm")
 """The fields of `Calibration` that are stored as one value each."""
 
 
@@ -78,8 +105,9 @@ def calibrate(
     percentiles: Sequence[float | int] = (1, 2, 4, 8, 10),
     protocol: CalibrationProtocol = "paper",
     seed: int = 0,
+    metric: MetricName = DEFAULT,
 ) -> Calibration:
-    """Compute the centre and one θ for each percentile.
+    """Compute the metric and one θ for each percentile.
 
     batches: raw activations, arrays (n, d) in an iterable that can be read twice.
     percentiles: percentiles of the pairwise distances, in (0, 100); a larger one gives a larger θ
@@ -88,10 +116,11 @@ def calibrate(
         (protocol 1.2), so that θ depends on how the activations are batched. "global" takes the
         percentile over all pairs of 4,096 activations drawn from the whole stream, which does not.
     seed: seed of that draw.
+    metric: name of the metric, whose origin, spread and covariance are measured.
 
-    Raises ConfigError for a percentile outside (0, 100), an unknown protocol, or batches that can
-    be read only once. Raises ActivationError if the activations are not finite, differ in width,
-    are fewer than two, or do not vary enough for a θ in (0, 2).
+    Raises ConfigError for a percentile outside (0, 100), an unknown protocol or metric, or batches
+    that can be read only once. Raises ActivationError if the activations are not finite, differ in
+    width, are fewer than two, or do not vary enough for a θ in (0, 2).
     """
     _checked_settings(percentiles, protocol)
     if isinstance(batches, Iterator):
@@ -99,103 +128,67 @@ def calibrate(
             "calibration reads its batches twice and was given a one-shot "
             f"{type(batches).__name__}: pass a list, or an object whose iteration starts again"
         )
-    center_sum: CenterSum | None = None
+    sums: MetricSum | None = None
     for x in batches:
-        center_sum = center_sum or CenterSum(np.shape(x)[-1] if np.ndim(x) else 0)
-        center_sum.update(x)
-    if center_sum is None:
+        sums = sums or MetricSum(np.shape(x)[-1] if np.ndim(x) else 0, metric)
+        sums.update(x)
+    if sums is None:
         raise ActivationError("calibration was given no activations: it needs at least two")
-    thresholds = Thresholds(center_sum.center(), percentiles, protocol, seed)
+    thresholds = Thresholds(sums.metric(), percentiles, protocol, seed)
     for x in batches:
         thresholds.update(x)
-    if thresholds.n_activations != center_sum.n_activations:
+    if thresholds.n_activations != sums.n_activations:
         raise ConfigError(
-            f"the batches contained {center_sum.n_activations} activations the first time and "
+            f"the batches contained {sums.n_activations} activations the first time and "
             f"{thresholds.n_activations} the second time: pass a list, or an object whose "
             "iteration starts again"
         )
     return thresholds.calibration()
 
 
-class CenterSum:
-    """Running float64 sums from which the centre is computed.
-
-    The division of the activations into batches changes the result by rounding only.
-
-    width: d, the number of dimensions of the activations.
-    """
-
-    def __init__(self, width: int) -> None:
-        self.width = width
-        self.n_activations = 0
-        self._sums = np.zeros((2, width))
-
-    def update(self, x: np.ndarray) -> None:
-        """Add a batch of raw activations x (n, width).
-
-        Raises ActivationError if they are not finite or have another width.
-        """
-        x = checked(x, self.width)
-        for start in range(0, len(x), BLOCK_ROWS):
-            block = x[start : start + BLOCK_ROWS].astype(np.float64)
-            norms = np.sqrt(np.einsum("nd,nd->n", block, block))
-            if not np.isfinite(norms).all():
-                refuse_not_finite(block, start)
-            # row 0 of the sums accumulates x/‖x‖, row 1 accumulates x
-            self._sums += np.stack([1 / (norms + EPS), np.ones(len(block))]) @ block
-        self.n_activations += len(x)
-
-    def center(self) -> np.ndarray:
-        """Return the centre c = ρ·g, (d,) float32 (protocol 1.1).
-
-        g is the direction of the mean of x/‖x‖, in which every activation counts equally, whatever
-        its norm; ρ is the mean of x·g. Raises ActivationError for fewer than two activations.
-        """
-        if self.n_activations < 2:
-            raise ActivationError(
-                f"calibration was given {self.n_activations} activations: it needs at least two"
-            )
-        unit_mean, mean = self._sums / self.n_activations
-        # g comes from the unit vectors, so that activations with large norms do not dominate it
-        g = unit_mean / (np.linalg.norm(unit_mean) + EPS)
-        return ((mean @ g) * g).astype(np.float32)
-
-
 class Thresholds:
     """One θ for each percentile, computed from the pairwise distances of a stream of batches.
 
-    center: (d,), the centre c.
+    metric: the space of the directions, or the centre (d,) for the metric of the paper.
     percentiles, protocol, seed: as for `calibrate`.
     """
 
     def __init__(
         self,
-        center: np.ndarray,
+        metric: Metric | np.ndarray,
         percentiles: Sequence[float | int] = (1, 2, 4, 8, 10),
         protocol: CalibrationProtocol = "paper",
         seed: int = 0,
     ) -> None:
         self.percentiles = _checked_settings(percentiles, protocol)
-        self.center = np.asarray(center, np.float32)
+        self.metric = (
+            metric if isinstance(metric, Metric) else Metric(np.asarray(metric, np.float32))
+        )
         self.protocol = protocol
         self.n_activations = self.n_batches = 0
         self._seed = seed
-        self._norms: list[np.ndarray] = []  # ‖x − c‖ of every activation, 4 bytes each
+        # ‖x − c‖ and ‖A(x − c)‖ of every activation, 4 bytes each
+        self._norms: list[np.ndarray] = []
+        self._lengths: list[np.ndarray] = []
         self._sums = np.zeros(len(self.percentiles))
         self._measured = 0  # batches with at least one pair, whose percentiles `_sums` adds up
         self._keys = np.empty(0, np.uint64)
-        self._rows = np.empty((0, len(self.center)), np.float32)
+        self._rows = np.empty((0, len(self.metric.center)), np.float32)
 
     def update(self, x: np.ndarray) -> None:
         """Add one batch of raw activations x (n, d).
 
         Under "paper" the result depends on the division of the stream into batches.
         """
-        rows = directions(x, self.center)
+        rows = self.metric.directions(x)
         if not len(rows):
             return
-        # û·(x − c) is ‖x − c‖
-        norms = np.einsum("nd,nd->n", rows, x - self.center, dtype=np.float64)
+        if self.metric.is_plain:
+            # û·(x − c) is ‖x − c‖
+            norms = np.einsum("nd,nd->n", rows, x - self.metric.center, dtype=np.float64)
+        else:
+            norms = np.linalg.norm(x.astype(np.float64) - self.metric.center, axis=1)
+            self._lengths.append(self.metric.lengths(x).astype(np.float32))
         self._norms.append(norms.astype(np.float32))
         if self.protocol == "global":
             self._sample(rows)
@@ -221,7 +214,7 @@ class Thresholds:
     @property
     def typical_norm(self) -> float:
         """The median of ‖x − c‖ over the activations so far, in the units of x; 0 without any."""
-        return float(np.median(np.concatenate(self._norms))) if self._norms else 0.0
+        return _median(self._norms)
 
     def thresholds(self) -> dict[float, float]:
         """Return {percentile: θ}.
@@ -247,16 +240,20 @@ class Thresholds:
         return dict(zip(self.percentiles, values.tolist(), strict=True))
 
     def calibration(self) -> Calibration:
-        """Return the result of the calibration; its centre is read-only."""
-        self.center.setflags(write=False)
+        """Return the result of the calibration; its arrays are read-only."""
         return Calibration(
-            self.center,
+            self.metric,
             self.thresholds(),
             self.n_activations,
             self.n_batches,
             self.protocol,
             self.typical_norm,
+            _median(self._lengths) or self.typical_norm,
         )
+
+
+def _median(parts: list[np.ndarray]) -> float:
+    return float(np.median(np.concatenate(parts))) if parts else 0.0
 
 
 def _checked_settings(percentiles: Sequence[float | int], protocol: str) -> tuple[float, ...]:

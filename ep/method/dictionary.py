@@ -7,7 +7,7 @@ it has been read; arrays are read-only. Their names, shapes and dtypes are in `d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,8 +16,10 @@ import numpy as np
 
 from ep.errors import DictionaryFileError, UnknownRegion
 from ep.method.assignment import Assignment
-from ep.method.geometry import cosine_distance, directions
-from ep.method.lenses import PAPER, STORED
+from ep.method.geometry import cosine_distance
+from ep.method.lenses import PAPER
+from ep.method.lenses import STORED as STORED_LENSES
+from ep.method.metrics import STORED, Metric, distance_name, name_of
 from ep.method.nearest import nearest_exemplar
 from ep.method.region import BANDS, SCALARS, Excerpt, Region, TokenScore
 from ep.method.source import Source
@@ -54,6 +56,7 @@ class Dictionary:
         self.threshold = float(self.info["threshold"])
         self._size = size
         self._columns: dict[str, np.ndarray] = {}
+        self._raw: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return self._size
@@ -104,6 +107,18 @@ class Dictionary:
         """The centre c, (d,) float32, which is subtracted from every activation."""
         return self.column("center")
 
+    @cached_property
+    def metric(self) -> Metric:
+        """The space in which directions are taken, and the way back from it."""
+        name = name_of(self.info)
+        arrays = {part: self.column(part) for part in ("center", *STORED[name])}
+        return Metric.from_arrays(name, arrays, float(self.info.get("metric_shrinkage") or 0))
+
+    @property
+    def distance_name(self) -> str:
+        """What to call a distance of this dictionary on screen, such as "cosine distance"."""
+        return distance_name(self.info)
+
     @property
     def exemplars(self) -> np.ndarray:
         """The exemplars, (K, d) float32 unit rows."""
@@ -153,6 +168,11 @@ class Dictionary:
         """
         return float(self.info.get("typical_norm") or np.linalg.norm(self.center) or 1.0)
 
+    @property
+    def metric_norm(self) -> float:
+        """The median length of an activation in the space of the metric."""
+        return float(self.info.get("metric_norm") or self.typical_norm)
+
     # -- geometry ----------------------------------------------------------------------------------
 
     def assign(self, x: np.ndarray) -> Assignment:
@@ -166,18 +186,18 @@ class Dictionary:
         The result is exact: it is decided in float64 on the float32 unit vectors, and ties go to
         the older region. Raises ActivationError if x is not finite or has the wrong shape.
         """
-        cosine, region = nearest_exemplar(directions(x, self.center), self.exemplars)
+        cosine, region = nearest_exemplar(self.metric.directions(x), self.exemplars)
         distance = np.clip(1.0 - cosine, 0.0, 2.0).astype(np.float32)
         return Assignment(region, distance, np.zeros(len(region), bool))
 
     def distances(self, x: np.ndarray, basis: Basis = "exemplar") -> np.ndarray:
-        """Return the cosine distances of raw activations to all exemplars or all mean directions.
+        """Return the distances of raw activations to all exemplars or all mean directions.
 
         x: (n, d) raw activations.
         basis: "exemplar" or "mean".
         Returns (n, K) float32, in [0, 2].
         """
-        rows = directions(x, self.center)
+        rows = self.metric.directions(x)
         vectors = self.basis(basis)
         out = np.empty((len(rows), len(vectors)), np.float32)
         step = max(1, ASSIGN_CHUNK_BYTES // (4 * max(1, len(vectors))))
@@ -190,6 +210,22 @@ class Dictionary:
         if name not in BASES:
             raise KeyError(f"basis {name!r} is unknown: use one of {', '.join(BASES)}")
         return self.exemplars if name == "exemplar" else self.mean_directions
+
+    def raw_basis(self, name: Basis, regions: Sequence[int] | None = None) -> np.ndarray:
+        """Return a basis, or some rows of it, as unit directions among the activations, (m, d).
+
+        They point from the centre: an exemplar's to the activation that founded its region. They
+        are the rows of `basis` unless the metric stretches the space. All are computed once.
+        """
+        rows = self.basis(name) if regions is None else self.basis(name)[list(regions)]
+        if not STORED[name_of(self.info)]:
+            return rows
+        if regions is not None:
+            return self.metric.raw(rows)
+        if name not in self._raw:
+            self._raw[name] = self.metric.raw(rows)
+            self._raw[name].setflags(write=False)
+        return self._raw[name]
 
     # -- one region --------------------------------------------------------------------------------
 
@@ -238,13 +274,13 @@ class Dictionary:
         that it does not hold, the paper's rule.
         """
         chosen = self.info.get("first_lens")
-        is_held = chosen in STORED and f"lens_{chosen}_ids" in self.source
+        is_held = chosen in STORED_LENSES and f"lens_{chosen}_ids" in self.source
         return str(chosen) if is_held else PAPER
 
     @property
     def lenses(self) -> tuple[str, ...]:
-        """The names of the stored lenses, `first_lens` first; the others as `STORED` lists them."""
-        names = [name for name in STORED if f"lens_{name}_ids" in self.source]
+        """The names of the stored lenses, `first_lens` first, the others in the stored order."""
+        names = [name for name in STORED_LENSES if f"lens_{name}_ids" in self.source]
         return tuple(sorted(names, key=lambda name: name != self.first_lens))
 
     def lens(self, region: int, name: str | None = None) -> tuple[TokenScore, ...]:

@@ -157,7 +157,7 @@ def of_regions(
         raise ConfigError("the dictionary does not state its layer: give the layers")
     return Intervention(
         mode=mode,
-        directions=np.array(dictionary.basis(basis)[ids], np.float32).reshape(len(ids), -1),
+        directions=np.array(dictionary.raw_basis(basis, ids), np.float32).reshape(len(ids), -1),
         layers=tuple(layers) if layers is not None else (int(dictionary.layer or 0),),
         reference=_point(dictionary, reference),
         norm=dictionary.typical_norm,
@@ -189,15 +189,13 @@ def mean_point(dictionary: Dictionary, region: int) -> Float32[np.ndarray, " d"]
     """Return the mean position of a region's members, c + r·‖Σû‖/N·m with mean direction m.
 
     It is an estimate: files store sums of unit vectors, so every member counts as if it lay at the
-    typical norm r from the centre.
+    typical norm r from the centre. In another metric, r is the typical length in its space, and the
+    step is taken back to the activations, A⁻¹(r·‖Σû‖/N·m).
     """
     k = dictionary.check(region)
     coherence = float(dictionary.row("coherence", k)) if "coherence" in dictionary else 1.0
-    step = (
-        dictionary.typical_norm
-        * coherence
-        * dictionary.row("mean_directions", k).astype(np.float64)
-    )
+    mean = dictionary.row("mean_directions", k).astype(np.float64)
+    step = dictionary.metric.displaced(dictionary.metric_norm * coherence * mean[None])[0]
     return (dictionary.center + step).astype(np.float32)
 
 

@@ -68,7 +68,8 @@ class Readout(nn.Module):
     k: number of regions kept by "topk" and "topk_norm".
 
     Raw activations (..., d) become features f (..., K). `decode` returns f B + c, which is not an
-    inverse. Raises ConfigError for an unknown read-out or a k out of range.
+    inverse. Raises ConfigError for an unknown read-out, a k out of range, and a metric that
+    stretches the space.
     """
 
     def __init__(
@@ -80,6 +81,11 @@ class Readout(nn.Module):
         if not 1 <= k <= len(dictionary):
             raise ConfigError(
                 f"k = {k} was asked for: expected 1 to {len(dictionary)}, the number of regions"
+            )
+        if not dictionary.metric.is_plain:
+            raise ConfigError(
+                f"the metric is {dictionary.metric.name}: SAEBench needs a decoder with rows of "
+                "length 1, which only centred and uncentred dictionaries have"
             )
         rows = torch.from_numpy(np.array(dictionary.basis(basis), np.float32))
         self.readout, self.k = readout, k

@@ -8,11 +8,13 @@ file is opened, and all rows otherwise. HDF5 and models are not involved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from ep.errors import DictionaryFileError
+from ep.method.metrics import DEFAULT, STORED, name_of
 from ep.storage.content import Content, spans
 from ep.storage.schema import ARRAYS, NEEDS, REQUIRED, TOGETHER, Array
 
@@ -41,9 +43,27 @@ def verify(content: Content, thorough: bool = True) -> None:
         raise DictionaryFileError("the dictionary has no regions")
     for name in content.names:
         array = ARRAYS[name]
-        if thorough or array.is_vectors or name == "center" or array.rule.split(":")[0] in INDEXING:
+        is_space = name in ("center", "metric_scale", "metric_matrix")
+        if thorough or array.is_vectors or is_space or array.rule.split(":")[0] in INDEXING:
             _check_values(content, array, thorough)
     _check_references(content, thorough)
+
+
+def metric_version(info: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    """Return the version of the format that a dictionary's metric needs.
+
+    Programs from before there was a choice read every file as centred, so they must refuse the
+    others. Raises DictionaryFileError for an unknown metric, and where the arrays of the metric are
+    missing or those of another are present.
+    """
+    metric = name_of(info)
+    for name in ("metric_scale", "metric_matrix"):
+        if (name in names) != (name in STORED[metric]):
+            raise DictionaryFileError(
+                f"the array {name} is {'there' if name in names else 'missing'}, but the "
+                f"metric is {metric}"
+            )
+    return 1 if metric == DEFAULT else 2
 
 
 def check_presence(names: tuple[str, ...]) -> None:

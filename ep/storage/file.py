@@ -18,8 +18,9 @@ import numpy as np
 
 from ep.errors import DictionaryFileError
 from ep.method.dictionary import Dictionary
+from ep.method.metrics import name_of
 from ep.storage import structure
-from ep.storage.checks import verify
+from ep.storage.checks import metric_version, verify
 from ep.storage.content import Content, checksum, combine
 from ep.storage.faults import DAMAGE, fault, first_line, is_locked
 from ep.storage.provenance import decode
@@ -56,8 +57,9 @@ class FileSource:
 
     def read_header(self) -> tuple[dict[str, Any], int, int]:
         """Return (provenance, K, d), after checking the version and nothing more."""
-        structure.check_version(self._file)
+        self._version = structure.check_version(self._file)
         info = decode(structure.read_bytes(self._file, "info", self.size))
+        name_of(info)
         vectors = ARRAYS["exemplars"]
         node = structure.dataset(self._file, vectors.path, vectors.dtype, self.size)
         if node is None:
@@ -72,6 +74,11 @@ class FileSource:
         """Check version and structure, so that arrays can be read, and return (provenance, K)."""
         info, size, _ = self.read_header()
         self._datasets = structure.arrays(self._file, self.size)
+        if metric_version(info, tuple(self._datasets)) > self._version:
+            raise DictionaryFileError(
+                f"the metric is {info['metric']}, which format {self._version} does not have: "
+                f"{structure.RESAVE}"
+            )
         self.checksums = _checksums(structure.read_bytes(self._file, "checksums", self.size))
         for name in ARRAYS:
             if (name in self.checksums) != (name in self._datasets):

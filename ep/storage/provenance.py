@@ -124,9 +124,12 @@ def _step(value: Any) -> bool:
 
 _TEXTS = (
     "model model_revision quantization tokenizer_hash weights hook positions protocol stop_reason "
-    "family title device dtype created first_lens"
+    "family title device dtype created metric first_lens"
 )
-_NUMBERS = "percentile coarser_percentile typical_norm norm_cap norm_limit wall_time_s"
+_NUMBERS = (
+    "percentile coarser_percentile typical_norm norm_cap norm_limit metric_norm metric_shrinkage "
+    "wall_time_s"
+)
 _WHOLES = "layer seed context skip_first n_calibration n_activations n_tokens"
 _OBJECTS = "corpus versions norms largest_dimension left_out adapter jacobian lens_scores"
 KINDS = (

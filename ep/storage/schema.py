@@ -13,7 +13,8 @@ import numpy as np
 from ep.method.lenses import STORED
 
 FORMAT = "ep-dictionary"
-VERSION = 1
+VERSION = 2
+"""The newest version of the format. A file has the oldest version that can hold it."""
 SUFFIX = ".ep.h5"
 """The file name extension of a dictionary."""
 BLOCK_BYTES = 4 * 2**20
@@ -49,6 +50,11 @@ class Array:
         """Whether its rows are vectors of the model's width, one for each region."""
         return self.shape == ("K", "d")
 
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether its rows are vectors of the model's width; they are stored uncompressed."""
+        return self.shape[1:] == ("d",)
+
     def resolve(self, sizes: dict[str, int]) -> tuple[int, ...]:
         """Return the shape in numbers, given the sizes by letter."""
         return tuple(_number(part, sizes) for part in self.shape)
@@ -67,6 +73,8 @@ _LENS_LISTS = "\n".join(
 )
 _TABLE = f"""
 geometry    center                 f4  d      finite
+geometry    metric_scale           f4  d      amount
+geometry    metric_matrix          f4  d,d    finite
 geometry    exemplars              f4  K,d    unit
 geometry    mean_directions        f4  K,d    unit
 geometry    exemplar_mean_cosine   f4  K      cosine

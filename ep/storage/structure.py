@@ -54,8 +54,11 @@ def check_signature(path: str | os.PathLike[str]) -> None:
         )
 
 
-def check_version(file: h5py.File) -> None:
-    """Raise DictionaryFileError for HDF5 files of another kind or of a newer format version."""
+def check_version(file: h5py.File) -> int:
+    """Return the format version of a file.
+
+    Raises DictionaryFileError for HDF5 files of another kind or of a newer version.
+    """
     name, number = (
         _attribute(file, b"format", h5t.STRING),
         _attribute(file, b"version", h5t.INTEGER),
@@ -70,6 +73,7 @@ def check_version(file: h5py.File) -> None:
         raise DictionaryFileError(
             f"written in format {number}, this program reads up to {VERSION}: update ep"
         )
+    return number
 
 
 def _attribute(file: h5py.File, name: bytes, kind: int) -> bytes | int | None:

@@ -20,11 +20,11 @@ import numpy as np
 
 from ep.errors import StorageError
 from ep.method.dictionary import Dictionary
-from ep.storage.checks import verify
+from ep.storage.checks import metric_version, verify
 from ep.storage.content import Content, start_hash
 from ep.storage.file import printable
 from ep.storage.provenance import encode
-from ep.storage.schema import ARRAYS, FORMAT, VERSION, Array
+from ep.storage.schema import ARRAYS, FORMAT, Array
 
 CHUNK_BYTES = 32 * 2**10
 """Size of the chunks, of whole rows, in which a compressed array is stored."""
@@ -52,11 +52,12 @@ def save(dictionary: Dictionary, path: str | os.PathLike[str]) -> Path:
     target = Path(os.path.realpath(path))
     info = encode(dictionary.info)
     content = Content(dictionary.source, len(dictionary))
+    version = metric_version(dictionary.info, content.names)
     verify(content)
     partial = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
     try:
         _check_space(content, target)
-        _write(content, info, partial)
+        _write(content, info, version, partial)
         _flush(partial)
         partial.replace(target)
         _flush(target.parent)
@@ -88,11 +89,11 @@ def _check_space(content: Content, target: Path) -> None:
         )
 
 
-def _write(content: Content, info: bytes, path: Path) -> None:
+def _write(content: Content, info: bytes, version: int, path: Path) -> None:
     """Write provenance, checksums and all arrays to a new file."""
     with h5py.File(path, "x", libver=LIBRARY, locking=False) as file:
         file.attrs.create("format", FORMAT.encode(), dtype=f"S{len(FORMAT)}")
-        file.attrs.create("version", VERSION, dtype="u4")
+        file.attrs.create("version", version, dtype="u4")
         checksums = {name: _write_array(file, content, ARRAYS[name]) for name in content.names}
         for name, data in (
             ("info", info),
@@ -107,7 +108,7 @@ def _write_array(file: h5py.File, content: Content, array: Array) -> str:
     """Copy one array in blocks and return its SHA-256."""
     shape = content.shape(array)
     sha = start_hash(array, shape)
-    options = {} if array.is_vectors else _storage(shape, array.dtype.itemsize)
+    options = {} if array.is_contiguous else _storage(shape, array.dtype.itemsize)
     stored = file.create_dataset(array.path, shape, array.dtype, **options)
     for start, rows in content.blocks(array):
         stored[start : start + len(rows)] = rows

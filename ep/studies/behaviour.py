@@ -21,12 +21,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ep.config import MetricName
 from ep.errors import RequestError
-from ep.method.calibration import CenterSum, Thresholds
+from ep.method.calibration import Thresholds
 from ep.method.dictionary import Dictionary
-from ep.method.geometry import directions
 from ep.method.leaders import Leaders
 from ep.method.members import ArrivalMembers
+from ep.method.metrics import DEFAULT
+from ep.method.moments import MetricSum
 from ep.method.source import MemorySource
 from ep.shapes import Bool, Float32, Int64
 from ep.studies.judging import Judge
@@ -128,7 +130,9 @@ def matched_control(dictionary: Dictionary, scored: Sequence[Scored], region: in
         for one in scored
         if one.rate.n >= FEWEST and one.rate.hits <= NULL_RATE * one.rate.n
     ]
-    cosines = np.abs(dictionary.exemplars[quiet] @ dictionary.exemplars[region])
+    # among the activations, where an ablation acts
+    exemplars = dictionary.raw_basis("exemplar", [*quiet, region])
+    cosines = np.abs(exemplars[:-1] @ exemplars[-1])
     quiet = [
         k for k, cosine in zip(quiet, cosines, strict=True) if k != region and cosine <= MOST_COSINE
     ]
@@ -186,6 +190,7 @@ def partition(
     seed: int,
     layer: int,
     share: float = BEHAVING_SHARE,
+    metric: MetricName = DEFAULT,
 ) -> Dictionary:
     """Return a dictionary, in memory, of the prompts' final-token activations.
 
@@ -195,18 +200,20 @@ def partition(
     seed: of the sample and of the order of the stream.
     layer: recorded in the provenance.
     share: see `stream`.
+    metric: name of the metric, measured on the same sample.
 
     The centre and θ come from `stream(behaves, seed, share)` with the "global" protocol; then all
     rows are streamed.
     """
     sample = x[stream(behaves, seed, share)]
-    center_sum = CenterSum(x.shape[1])
-    center_sum.update(sample)
-    thresholds = Thresholds(center_sum.center(), (percentile,), "global", seed)
+    sums = MetricSum(x.shape[1], metric)
+    sums.update(sample)
+    thresholds = Thresholds(sums.metric(), (percentile,), "global", seed)
     thresholds.update(sample)
     calibration = thresholds.calibration()
     # the sample sets the centre and θ only; every prompt founds or joins a region
-    rows = directions(x[np.random.default_rng(seed).permutation(len(x))], calibration.center)
+    order = np.random.default_rng(seed).permutation(len(x))
+    rows = calibration.metric.directions(x[order])
     leaders, members = Leaders(calibration.thresholds[percentile]), ArrivalMembers(x.shape[1])
     members.observe(leaders.partial_fit(rows), rows)
     info = {
@@ -217,8 +224,13 @@ def partition(
         "typical_norm": calibration.typical_norm,
         "n_activations": len(x),
         "behaving_share": share,
+        **calibration.provenance(),
     }
-    arrays = {"center": calibration.center, "exemplars": leaders.exemplars, **members.columns()}
+    arrays = {
+        **calibration.metric.arrays(),
+        "exemplars": leaders.exemplars,
+        **members.columns(),
+    }
     return Dictionary(MemorySource(arrays), info, len(leaders))
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from ep.errors import RequestError
 from ep.method.dictionary import Basis, Dictionary
+from ep.method.metrics import carried
 from ep.method.nearest import pair_cosines, rounding_bound
 from ep.method.surroundings import nearest
 from ep.shapes import Float32, Float64, Int64
@@ -181,14 +182,14 @@ def counterpart(
             f"{other.width}: use dictionaries of one model and layer"
         )
     if np.array_equal(seed.center, other.center):
-        cosine = other.exemplars @ seed.row("exemplars", region)
+        exemplar = carried(seed.row("exemplars", region)[None], seed.metric, other.metric)
+        cosine = other.exemplars @ exemplar[0]
         best = int(np.argmax(cosine))
-        exact = float(
-            pair_cosines(other.exemplars, seed.exemplars, np.array([best]), np.array([region]))[0]
-        )
+        exact = float(pair_cosines(other.exemplars, exemplar, np.array([best]), np.array([0]))[0])
         if exact >= IDENTICAL:
             return Counterpart(best, min(1.0, exact), same=True)
-    cosine = other.basis(basis) @ seed.basis(basis)[region]
+    row = carried(seed.basis(basis)[[region]], seed.metric, other.metric)[0]
+    cosine = other.basis(basis) @ row
     best = int(np.argmax(cosine))
     return Counterpart(best, float(np.clip(cosine[best], -1, 1)), same=False)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ep.config import MetricName
 from ep.errors import RequestError
 from ep.method.dictionary import Basis, Dictionary
 from ep.models import LanguageModel
@@ -268,7 +269,7 @@ class Bench:
         cosine = (
             None
             if control is None
-            else float(dictionary.exemplars[control] @ dictionary.exemplars[chosen])
+            else float(np.dot(*dictionary.raw_basis("exemplar", [control, chosen])))
         )
         quality = self.quality(report)
         return Attempt(
@@ -386,6 +387,7 @@ def repeat(
     share: float = BEHAVING_SHARE,
     mode: Mode = "ablate",
     report: Report = silent,
+    metric: MetricName = "centred",
 ) -> Iterator[Attempt]:
     """Yield one attempt for each order of the stream, as soon as it is finished.
 
@@ -395,6 +397,7 @@ def repeat(
     percentile: p of these dictionaries.
     share: of behaving prompts in the stream that the centre and θ are taken from.
     mode: see `Bench.attempt`.
+    metric: of these dictionaries.
 
     Raises the errors of `partition` and `Bench.attempt`.
     """
@@ -404,7 +407,7 @@ def repeat(
             report(f"seed {seed + 1} of {seeds}: {message}", (seed + (done or 0.0)) / seeds)
 
         dictionary = partition(
-            observed.x, observed.behaves, percentile, seed, observed.layer, share
+            observed.x, observed.behaves, percentile, seed, observed.layer, share, metric
         )
         attempt = bench.attempt(
             place(dictionary, observed), mode=mode, report=report_seed, seed=seed

@@ -84,6 +84,8 @@ class CoAssignment:
     best_b: (K_b,) the reverse.
     agreement: share of the positions whose two regions are each other's best, in [0, 1].
     chance: the same when the regions of B are shuffled over the positions.
+    information: the adjusted mutual information of the two partitions: 1 for equal ones, about 0
+        for unrelated ones, whatever their numbers of regions.
     """
 
     a: Int64[np.ndarray, " m"]
@@ -95,6 +97,7 @@ class CoAssignment:
     best_b: Int64[np.ndarray, " L"]
     agreement: float
     chance: float
+    information: float
 
     @property
     def n(self) -> int:
@@ -128,6 +131,8 @@ def co_assignment(
     """
     if not len(first) or len(first) != len(second):
         raise RequestError("the two models shared no positions: give texts that both can read")
+    from sklearn.metrics import adjusted_mutual_info_score
+
     a, b, both = _table(first, second, sizes[1])
     order = np.lexsort((b, a, -both))
     a, b, both = a[order], b[order], both[order]
@@ -150,6 +155,7 @@ def co_assignment(
         best_b,
         float(both[mutual].sum() / len(first)),
         float(np.mean(shuffled)),
+        float(adjusted_mutual_info_score(first, second)),
     )
 
 

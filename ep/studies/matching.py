@@ -3,6 +3,8 @@
 Two dictionaries of one width (a base and a tuned model, two checkpoints, two seeds) are paired one
 to one by their directions (protocol 7.1, 7.2), and each region gets its nearest counterpart (7.4).
 Directions are taken about each dictionary's own centre, or are recentred on a common one (W20).
+They are those among the activations (`Dictionary.raw_basis`): a standardised or whitened dictionary
+lives in a space of its own, whose spread or covariance another seed measures otherwise.
 Verdicts mean little by themselves, so they are compared with a null: the same matching with a
 dictionary of the same setting from another order of the stream (W21).
 """
@@ -15,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from ep.config import MetricName
 from ep.errors import RequestError
 from ep.method.dictionary import BASES, Basis, Dictionary
+from ep.method.metrics import DEFAULT
 from ep.method.pairing import counterpart, pair
 from ep.shapes import Float32, Int8, Int64
 from ep.studies.rates import Rate
@@ -46,6 +50,7 @@ SETTING = (
     "n_activations",
     "context",
     "chat",
+    "metric",
 )
 """Entries of the provenance that dictionaries of one setting have in common."""
 ShareReport = Callable[[float], None]
@@ -73,7 +78,8 @@ class Side:
     cosine: (K,) with the partner, NaN for none.
     nearest: (K,) the nearest counterpart, which several regions may share.
     nearest_cosine: (K,) with it, in [−1, 1].
-    threshold: θ of this dictionary.
+    threshold: θ of this dictionary; NaN where its metric stretches the space, so that a cosine
+        among the activations cannot be measured in θ.
     """
 
     partner: Int64[np.ndarray, " K"]
@@ -106,6 +112,7 @@ class Match:
     basis: whose directions were matched.
     centre: one of `CENTRES`.
     centres: how the two centres lie to each other.
+    metrics: of A and of B.
     """
 
     a: Side
@@ -113,6 +120,7 @@ class Match:
     basis: Basis
     centre: str
     centres: Centres
+    metrics: tuple[MetricName, MetricName] = (DEFAULT, DEFAULT)
 
     @property
     def turned(self) -> Match:
@@ -123,6 +131,7 @@ class Match:
             self.basis,
             {"a": "b", "b": "a"}.get(self.centre, self.centre),
             self.centres,
+            (self.metrics[1], self.metrics[0]),
         )
 
 
@@ -257,11 +266,17 @@ def match(
             threshold,
         )
         for rows, other_rows, own, partners, threshold in (
-            (x, y, first, second, a.threshold),
-            (y, x, second, first, b.threshold),
+            (x, y, first, second, _theta(a)),
+            (y, x, second, first, _theta(b)),
         )
     )
-    return Match(side_a, side_b, basis, centre, centres(a, b))
+    names = (a.metric.name, b.metric.name)
+    return Match(side_a, side_b, basis, centre, centres(a, b), names)
+
+
+def _theta(dictionary: Dictionary) -> float:
+    """Return the θ that cosines among the activations are comparable with, NaN for none."""
+    return dictionary.threshold if dictionary.metric.is_plain else float("nan")
 
 
 def _partners(
@@ -356,21 +371,24 @@ def summary(
 def distances(side: Side) -> dict[str, float]:
     """Return statistics of the matched pairs of a side, or {} without pairs.
 
-    They are the mean and quantiles of the cosine, and the median distance in units of this side's θ
-    with the share of pairs within θ.
+    They are the mean and quantiles of the cosine, and, where this side has a θ to compare with, the
+    median distance in units of it with the share of pairs within θ.
     """
     values = side.matched.astype(np.float64)
     if not len(values):
         return {}
     low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
     far = (1 - values) / side.threshold
+    in_theta = {
+        "theta_median": float(np.median(far)),
+        "within_theta": float((far <= 1).mean()),
+    }
     return {
         "mean": float(values.mean()),
         "p10": float(low),
         "median": float(middle),
         "p90": float(high),
-        "theta_median": float(np.median(far)),
-        "within_theta": float((far <= 1).mean()),
+        **(in_theta if np.isfinite(side.threshold) else {}),
     }
 
 
@@ -389,7 +407,7 @@ def _rows(a: Dictionary, b: Dictionary, basis: Basis, centre: str) -> tuple[np.n
         )
     if not len(a) or not len(b):
         raise RequestError("one of the dictionaries has no regions: there is nothing to match")
-    x, y = a.basis(basis), b.basis(basis)
+    x, y = a.raw_basis(basis), b.raw_basis(basis)
     if centre == "own":
         return x, y
     norms = [float(d.info.get("typical_norm") or 0) for d in (a, b)]

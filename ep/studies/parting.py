@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ep.method.dictionary import Dictionary
-from ep.method.geometry import directions
 from ep.shapes import Float
 
 
@@ -76,6 +75,6 @@ def apart_for_good(rungs: Sequence[Rung]) -> Rung | None:
 
 
 def cosine(dictionary: Dictionary, a: Float[np.ndarray, " d"], b: Float[np.ndarray, " d"]) -> float:
-    """Return the cosine of two activations about the dictionary's centre, in [−1, 1]."""
-    one, two = directions(np.stack([a, b]), dictionary.center).astype(np.float64)
+    """Return the cosine of two activations in the dictionary's metric, in [−1, 1]."""
+    one, two = dictionary.metric.directions(np.stack([a, b])).astype(np.float64)
     return float(np.clip(one @ two, -1, 1))

@@ -21,6 +21,7 @@ import numpy as np
 
 from ep.errors import RequestError
 from ep.method.dictionary import Dictionary
+from ep.method.metrics import carried
 from ep.method.nearest import nearest_exemplar
 from ep.shapes import Float64, Int64
 from ep.studies.fitting import fit
@@ -183,7 +184,8 @@ def overlap(finer: Dictionary, coarser: Dictionary) -> Overlap:
     homes = recorded(finer, coarser)
     if homes is None:
         # estimated: each finer region is counted as a whole where its exemplar falls
-        home = nearest_exemplar(finer.exemplars, coarser.exemplars)[1]
+        exemplars = carried(finer.exemplars, finer.metric, coarser.metric)
+        home = nearest_exemplar(exemplars, coarser.exemplars)[1]
         weight = np.maximum(finer.members, 1e-9).astype(np.float64)
         return Overlap(
             np.arange(len(finer)),
@@ -312,9 +314,8 @@ def _home(followed: Dictionary, region: int, dictionary: Dictionary) -> tuple[in
 
     `same` requires the same centre too.
     """
-    cosine, nearest = nearest_exemplar(
-        followed.row("exemplars", region)[None], dictionary.exemplars
-    )
+    exemplar = carried(followed.row("exemplars", region)[None], followed.metric, dictionary.metric)
+    cosine, nearest = nearest_exemplar(exemplar, dictionary.exemplars)
     # centres of two runs over the same sample differ by rounding only
     scale = float(np.abs(followed.center).max(initial=1e-12))
     centred = np.allclose(followed.center, dictionary.center, rtol=0, atol=1e-5 * scale)

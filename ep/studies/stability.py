@@ -124,7 +124,7 @@ def relate(first: Dictionary, second: Dictionary, seed: int = 0) -> Relation:
             "the first dictionary has no arrival counts or coherence, so D is not known: build it "
             "again"
         )
-    pairs = match(first.mean_directions, second.mean_directions)
+    pairs = match(first.raw_basis("mean"), second.raw_basis("mean"))
     if len(pairs) < FEWEST:
         raise RequestError(
             f"only {len(pairs)} regions could be paired: at least {FEWEST} are needed"

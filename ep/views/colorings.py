@@ -154,7 +154,7 @@ def _number(dictionary: Dictionary, name: str, number: Number) -> Coloring:
         ramp_colors = (palette.diverging(), palette.diverging(True))
     ends = [number.text(float(np.expm1(v)) if number.is_log else float(v)) for v in (low, high)]
     ramp = Ramp(
-        number.about,
+        number.about.format(distance=dictionary.distance_name),
         ("≤ " if below.any() else "") + ends[0],
         ("≥ " if above.any() else "") + ends[1],
         *ramp_colors,

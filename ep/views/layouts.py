@@ -19,6 +19,7 @@ import numpy as np
 
 from ep.errors import RequestError, StorageError
 from ep.method.dictionary import Dictionary
+from ep.method.metrics import carried
 from ep.method.surroundings import principal_axes
 from ep.shapes import Float32
 from ep.storage import maps
@@ -116,9 +117,10 @@ def on_axes_of(axes: Dictionary, dictionary: Dictionary, layout: str) -> Float32
     place = coordinates(axes, layout).astype(np.float64)
     # A file stores coordinates but not axes: recover them as the affine map from the exemplars to
     # their coordinates.
+    # In two metrics, the other's exemplars are placed as the first would see them.
+    exemplars = (axes.exemplars, carried(dictionary.exemplars, dictionary.metric, axes.metric))
     with_ones = [
-        np.concatenate([d.exemplars, np.ones((len(d), 1), np.float32)], axis=1)
-        for d in (axes, dictionary)
+        np.concatenate([rows, np.ones((len(rows), 1), np.float32)], axis=1) for rows in exemplars
     ]
     linear = np.linalg.lstsq(with_ones[0].astype(np.float64), place, rcond=None)[0]
     return (with_ones[1] @ linear).astype(np.float32)

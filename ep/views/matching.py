@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from ep.method.dictionary import Dictionary
+from ep.method.metrics import DEFAULT, name_of
 from ep.studies import matching as study
 from ep.studies.matching import MOVED, NO_NULLS, ONLY, PERSISTED, Match, Nulls, Side, Summary
 from ep.studies.rates import Rate
@@ -67,9 +68,10 @@ def name(dictionary: Dictionary) -> str:
     info = dictionary.info
     model = str(info.get("model_name") or info.get("model") or "unknown model").rsplit("/", 1)[-1]
     final = ", last token" if info.get("positions") == "final" else ""
-    p = info.get("percentile")
+    p, metric = info.get("percentile"), name_of(info)
+    kind = "" if metric == DEFAULT else f", {metric}"
     return label(
-        f"{model} L{info.get('layer', '?')}{'' if p is None else f' p{p:g}'}{final}"
+        f"{model} L{info.get('layer', '?')}{'' if p is None else f' p{p:g}'}{final}{kind}"
     ).replace("·", " ")
 
 
@@ -89,10 +91,10 @@ def pairs(
     names: the names of all regions of A and of B; by default those by the files alone.
 
     Every row has the verdicts, the ids, the names, the cosine of the pair, its distance in units
-    of either side's θ, the nearest region of the other side with its cosine, the members and the
-    first lens tokens. another_seed_a and another_seed_b are the cosine of the region of A, or of B,
-    with its partner in another seed of its own dictionary. Values that do not exist are null or
-    NaN.
+    of either side's θ (see `Side.threshold`), the nearest region of the other side with its
+    cosine, the members and the first lens tokens. another_seed_a and another_seed_b are the cosine
+    of the region of A, or of B, with its partner in another seed of its own dictionary. Values that
+    do not exist are null or NaN.
     """
     near = study.levels(nulls) or (cutoff, cutoff)
     kinds = [
@@ -120,8 +122,8 @@ def pairs(
         "region_b": _ids(ids_b),
         "name_b": _texts(called[1], ids_b),
         "cosine": cosine,
-        "distance_in_theta_a": (1 - cosine) / a.threshold,
-        "distance_in_theta_b": (1 - cosine) / b.threshold,
+        "distance_in_theta_a": (1 - cosine) / match.a.threshold,
+        "distance_in_theta_b": (1 - cosine) / match.b.threshold,
         "nearest_b": _ids(_take(near_a, ids_a)),
         "nearest_b_cosine": _take(match.a.nearest_cosine.astype(np.float64), ids_a, np.nan),
         "nearest_a": _ids(_take(near_b, ids_b)),
@@ -215,7 +217,19 @@ def method(match: Match) -> str:
     apart = "" if match.centres.apart is None else f", {match.centres.apart:.3f} r apart"
     return (
         f"Compared by {basis}, {where}. The centres have cosine {match.centres.cosine:.3f}{apart} "
-        "(r: typical norm about the centre)."
+        f"(r: typical norm about the centre).{spaces(match)}"
+    )
+
+
+def spaces(match: Match) -> str:
+    """What to know where a metric is not the paper's, as a sentence after a space; else nothing."""
+    a, b = match.metrics
+    if a == b == DEFAULT:
+        return ""
+    which = f"Both are {a}" if a == b else f"A is {a} and B {b}"
+    return (
+        f" {which}: cosines are those of directions among the activations, not in the space of a "
+        "dictionary."
     )
 
 
@@ -309,8 +323,9 @@ def _distances(text: str, measured: dict[str, float]) -> str:
     """A row of the table of distances. measured: as `study.distances` gives it, maybe empty."""
     cells = ["–"] * 5
     if measured:
-        cells = [format(measured[name], ".3f") for name in ("p10", "median", "p90")]
-        cells += [f"{measured['theta_median']:.2f}", f"{measured['within_theta']:.0%}"]
+        cells[:3] = [format(measured[name], ".3f") for name in ("p10", "median", "p90")]
+    if "theta_median" in measured:
+        cells[3:] = [f"{measured['theta_median']:.2f}", f"{measured['within_theta']:.0%}"]
     return f"<tr><td>{escape(text)}{''.join(f'<td class=n>{cell}' for cell in cells)}</tr>"
 
 

@@ -49,7 +49,8 @@ class Number:
     """A quantity with one number per region.
 
     title: its name in the list of colourings.
-    about: its name on the ramp, with the unit.
+    about: its name on the ramp, with the unit; {distance} stands for the name of a distance in the
+        metric of the dictionary.
     needs: names of the arrays it is computed from.
     values: computes it from a dictionary: (K,) float, NaN where a region has no value.
     text: formats a value.
@@ -182,19 +183,19 @@ NUMBERS: Mapping[str, Number] = {
     ),
     "distance": Number(
         "Mean distance",
-        "mean cosine distance of members to the exemplar",
+        "mean {distance} of members to the exemplar",
         ("mean_distance", "count_voronoi"),
         _with_members("mean_distance"),
     ),
     "farthest": Number(
         "Farthest member",
-        "cosine distance of the farthest member",
+        "{distance} of the farthest member",
         ("max_distance", "count_voronoi"),
         _with_members("max_distance"),
     ),
     "nearest": Number(
         "Nearest region",
-        "cosine distance to the nearest exemplar",
+        "{distance} to the nearest exemplar",
         ("nearest_ids", "nearest_distances"),
         _nearest,
     ),

@@ -19,7 +19,7 @@ Where one dimension is a fifth of û², two activations that agree in it alone h
 The largest share measured is 0.06 in stories260K and 0.10 in SmolLM2-135M, where no dimension is
 remarkable, and 0.25 to 0.41 at layers 1, 5 and 9 of Gemma-3-270M, where one is known to be.
 """
-ADVICE = "another layer may be more even"
+ADVICE = "--metric standardised gives every dimension the same spread"
 """What to do where one dimension is large."""
 LEAVE_OUT = "massive activations may be the cause, and --norm-cap 5 leaves them out"
 """What to do first where there are massive activations, which pull the centre towards them."""
@@ -76,7 +76,11 @@ def left_out(info: Mapping[str, Any]) -> str:
 
 
 def dominated(info: Mapping[str, Any]) -> str:
-    """Which dimension has a large share of the directions; "" where none has."""
+    """Which dimension has a large share of the directions; "" where none has, and where the metric
+    takes account of it.
+    """
+    if info.get("metric") in ("standardised", "whitened"):
+        return ""
     found = _numbers(info.get("largest_dimension"), "dimension", "directions", "variance")
     if found is None or found[1] <= LARGE:
         return ""

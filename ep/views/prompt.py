@@ -15,7 +15,6 @@ import numpy as np
 from ep.errors import ModelError
 from ep.method import readouts
 from ep.method.dictionary import Dictionary
-from ep.method.geometry import directions
 from ep.method.sieve import left_out
 from ep.shapes import Bool, Float, Int
 
@@ -140,9 +139,8 @@ def _chunk(dictionary: Dictionary, x: np.ndarray) -> tuple[np.ndarray, ...]:
     near = np.argpartition(distances, m - 1, axis=1)[:, :m]
     # Rounding in float32 orders near ties arbitrarily, so the cosines of the few nearest regions
     # are computed again in float64. Of equal regions the older comes first.
-    exact = np.einsum(
-        "td,tmd->tm", directions(x, dictionary.center), dictionary.exemplars[near], dtype=np.float64
-    )
+    rows = dictionary.metric.directions(x)
+    exact = np.einsum("td,tmd->tm", rows, dictionary.exemplars[near], dtype=np.float64)
     order = np.lexsort((near, -exact), axis=1)
     near, cosine = (np.take_along_axis(part, order, 1) for part in (near, exact))
     return (

@@ -57,6 +57,7 @@ def card(dictionary: Dictionary, region: int, name: str) -> None:
 
 def _facts(dictionary: Dictionary, region: int) -> list[tuple[str, str, str]]:
     """Return the key numbers that the file contains, as (label, value, tooltip)."""
+    distance = dictionary.distance_name
     counts = (
         (
             "members, Voronoi",
@@ -71,11 +72,11 @@ def _facts(dictionary: Dictionary, region: int) -> list[tuple[str, str, str]]:
             "coherence",
             "‖Σû‖/N of its members at arrival: 1 when all point the same way",
         ),
-        ("nearest region", "nearest_distances", "cosine distance to the nearest other exemplar"),
+        ("nearest region", "nearest_distances", f"{distance} to the nearest other exemplar"),
         (
             "mean distance",
             "mean_distance",
-            "mean cosine distance of its Voronoi members to the exemplar",
+            f"mean {distance} of its Voronoi members to the exemplar",
         ),
     )
     facts = [

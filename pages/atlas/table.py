@@ -66,10 +66,10 @@ _COLUMNS: dict[str, Any] = {
         "Mean",
         width=46,
         format="%.2f",
-        help="Mean cosine distance of the Voronoi members to the exemplar",
+        help="Mean {distance} of the Voronoi members to the exemplar",
     ),
     "nearest": st.column_config.NumberColumn(
-        "Nearest", width=52, format="%.2f", help="Cosine distance to the nearest other exemplar"
+        "Nearest", width=52, format="%.2f", help="The {distance} to the nearest other exemplar"
     ),
 }
 
@@ -77,6 +77,16 @@ _COLUMNS: dict[str, Any] = {
 _WIDE_NAME = st.column_config.TextColumn(
     "Name", width=200, help="A label of people, a model or the author; else words of its texts"
 )
+
+
+def _columns(dictionary: Dictionary, has_lens: bool) -> dict[str, Any]:
+    """Return the configuration of the columns, which names the metric of the distances."""
+    columns = _COLUMNS if has_lens else _COLUMNS | {"name": _WIDE_NAME}
+    distance = dictionary.distance_name
+    return columns | {
+        name: _COLUMNS[name] | {"help": _COLUMNS[name]["help"].format(distance=distance)}
+        for name in ("mean_distance", "nearest")
+    }
 
 
 def table(key: str, dictionary: Dictionary, labels: Labels) -> np.ndarray:
@@ -102,7 +112,7 @@ def table(key: str, dictionary: Dictionary, labels: Labels) -> np.ndarray:
         on_select=_on_select,
         selection_mode="single-cell",
         key=memory.table_key(),
-        column_config=_COLUMNS if "lens" in rows.column_names else _COLUMNS | {"name": _WIDE_NAME},
+        column_config=_columns(dictionary, "lens" in rows.column_names),
         placeholder="–",
     )
     if len(ids) > MOST_ROWS:

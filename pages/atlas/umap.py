@@ -47,7 +47,7 @@ def _settings(dictionary: Dictionary, layout: str) -> Settings:
 
     They start with those of the computed layout, if there is one.
     """
-    stored = layouts.settings(dictionary, layout)
+    stored, distance = layouts.settings(dictionary, layout), dictionary.distance_name
     most = len(dictionary) - 1
     with st.popover(
         "UMAP settings", type="tertiary", icon=":material/tune:", key=f"atlas_umap {layout}"
@@ -70,8 +70,8 @@ def _settings(dictionary: Dictionary, layout: str) -> Settings:
             help="Small: tight clumps. Large: evenly spread.",
         )
         messages.quiet(
-            "Cosine distance in the full space, exact neighbours, seed 0: the same settings, the "
-            "same map."
+            f"{distance[0].upper()}{distance[1:]} in the full space, exact neighbours, seed 0: the "
+            "same settings, the same map."
         )
     return Settings(neighbours, min_dist)
 

@@ -75,6 +75,7 @@ def _streams(plan: Plan, share: float, job: Job) -> list[Plain]:
             inputs.settings.percentile,
             share,
             report=_part(job, OBSERVING),
+            metric=plan.dictionary.metric.name,
         )
         return [plain.trial(one, inputs.held, inputs.judge, texts=0) for one in attempts]
 

@@ -89,7 +89,7 @@ def default_b(a: str) -> Entry | None:
         return None
 
     def difference(entry: Entry) -> tuple[bool, ...]:
-        names = ("model_name", "layer", "percentile", "positions")
+        names = ("model_name", "layer", "percentile", "positions", "metric")
         other_model, *same = (entry.info.get(name) != entry_a.info.get(name) for name in names)
         other_folder = entry.path.parent != entry_a.path.parent
         return (

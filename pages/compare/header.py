@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from ep.method.dictionary import Dictionary
+from ep.method.metrics import DEFAULT, name_of
 from ep.studies import matching as study
 from pages.compare.comparison import Comparison
 from pages.compare.settings import CENTRE_NAMES, VIEWS, Settings
@@ -78,6 +79,8 @@ def _title(key: str) -> str:
     parts = [loading.title(entry.family)]
     parts += [f"L{entry.layer}"] if entry.layer is not None else []
     parts += [f"p{entry.percentile:g}"] if entry.percentile is not None else []
+    metric = name_of(entry.info)
+    parts += [metric] if metric != DEFAULT and metric not in parts[0] else []
     return " · ".join(parts)
 
 
@@ -114,7 +117,8 @@ def _line(letter: str, key: str, dictionary: Dictionary) -> str:
         f'<b>{letter}</b> <span class="ep-clip">{tokens.escape(_title(key))}</span>',
         tokens.escape(model.rsplit("/", 1)[-1]),
         f'<span class="ep-k">K</span> {len(dictionary):,}',
-        f'<span class="ep-k">θ</span> {dictionary.threshold:.3f}',
+        f'<span title="{dictionary.distance_name}"><span class="ep-k">θ</span> '
+        f"{dictionary.threshold:.3f}</span>",
         f'<span class="ep-k">seed</span> {tokens.escape(str(info.get("seed", "–")))}',
         f'<span class="ep-k">d</span> {dictionary.width:,}',
     )
@@ -132,6 +136,12 @@ def _remarks(comparison: Comparison) -> None:
         messages.note(
             "A and B are two seeds of one setting: what differs here is what the order of the text "
             "does."
+        )
+    elif a.metric.name != b.metric.name and a.width == b.width:
+        messages.quiet(
+            f"A is {a.metric.name} and B {b.metric.name}, two spaces: their regions are paired by "
+            "their directions among the activations. Shared inputs compares their members, with "
+            "the adjusted mutual information."
         )
     elif comparison.basis == "exemplar" and a.width == b.width and _have_same_stream(a, b):
         messages.quiet(

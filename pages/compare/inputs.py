@@ -22,10 +22,16 @@ from ep.views.export import table
 from ep.views.tables import lens_tokens
 from pages.compare import both_models
 from pages.compare.comparison import Comparison
+from pages.compare.nulls import other_seed
 from pages.shared import loading, messages, sharing, tokens
 from pages.shared.jobs import Job
 
 MOST_ROWS = 5000
+INFORMATION = (
+    "adjusted mutual information of the two partitions of these positions: 1 for equal ones, about "
+    "0 for unrelated ones"
+)
+NULL_INFORMATION = "the AMI of this dictionary and one of the same setting and another seed"
 _COLUMNS = {
     "region_a": st.column_config.NumberColumn("A", width=56, format="%d"),
     "name_a": st.column_config.TextColumn("Name of A", width=150),
@@ -73,13 +79,15 @@ def show(comparison: Comparison, exports: DeltaGenerator) -> None:
 def _shared(comparison: Comparison) -> Shared | None:
     """Return what both models read in the stored passages; None while they have not read them."""
     pair = comparison.dictionaries
+    others = (other_seed(comparison.a), other_seed(comparison.b))
+    seeds = " ".join(str(other and other.path) for other in others)
 
     def read(job: Job, models: Models) -> Shared:
-        return comparing.shared(pair, models, partial(job.report, "reading"))
+        return comparing.shared(pair, models, partial(job.report, "reading"), others=others)
 
     return both_models.result_or_offer(
         comparison,
-        f"inputs {comparison.files}",
+        f"inputs {comparison.files} {seeds}",
         "Reading stored passages with both models",
         read,
         tokens=_token_counts(*pair),
@@ -160,6 +168,12 @@ def _shared_positions(shared: Shared) -> None:
                 "the same when one side's positions are shuffled",
             ),
             ("mutual pairs", f"{mutual:,}"),
+            ("AMI", f"{together.information:.2f}", INFORMATION),
+            *(
+                (f"{letter}, another seed", f"{null.information:.2f}", NULL_INFORMATION)
+                for letter, null in zip("AB", shared.nulls, strict=True)
+                if null is not None
+            ),
         )
     )
     text = "Both models read the same tokens"

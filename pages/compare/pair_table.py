@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
@@ -53,12 +54,15 @@ def draw(comparison: Comparison, match: Match, summary: Summary, nulls: Nulls) -
     stamp = f"{comparison.stamp} {summary.levels} {revisions}"
     all_rows = _rows(stamp, comparison.cutoff, *comparison.dictionaries, match, nulls)
     rows = _of_kind(all_rows, state.settings(Settings).kind)
+    shown = _screen_columns(rows)
+    if not np.isfinite(match.a.threshold):  # no θ that these cosines could be measured in
+        shown = shown.drop_columns(["distance_in_theta_a"])
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             setting_choice(Settings, "kind", "Verdict", KINDS, key="compare_kind")
             messages.quiet(f"{rows.num_rows:,} rows; a click shows the pair above")
         st.dataframe(
-            _screen_columns(rows),
+            shown,
             hide_index=True,
             height=330,
             row_height=29,

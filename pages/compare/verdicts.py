@@ -158,14 +158,11 @@ def _distances(match: Match, nulls: Nulls) -> str:
 
 
 def _row(text: str, statistics: dict[str, float]) -> str:
-    cells = (
-        [
-            f"{statistics['median']:.2f}",
-            f"{statistics['theta_median']:.2f}",
-            f"{100 * statistics['within_theta']:.0f} %",
-        ]
-        if statistics
-        else []
-    )
-    numbers = "".join(f'<b style="text-align:right">{cell}</b>' for cell in cells or ["–"] * 3)
+    cells = ["–"] * 3
+    if statistics:
+        cells[0] = f"{statistics['median']:.2f}"
+    if "theta_median" in statistics:
+        cells[1] = f"{statistics['theta_median']:.2f}"
+        cells[2] = f"{100 * statistics['within_theta']:.0f} %"
+    numbers = "".join(f'<b style="text-align:right">{cell}</b>' for cell in cells)
     return f"<span>{text}</span>{numbers}"

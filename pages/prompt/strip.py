@@ -89,7 +89,7 @@ def _legend(dictionary: Dictionary, reading: view.Reading, groups: np.ndarray) -
 def distances(dictionary: Dictionary, reading: view.Reading, locked: int) -> None:
     """Draw each token's distance to its nearest exemplar, and the usual range in the build."""
     distances = view.build_distances(dictionary)
-    about = "per token; above θ a token is unfamiliar"
+    about = f"{dictionary.distance_name} per token; above θ a token is unfamiliar"
     band = None
     if distances is not None:
         band = (distances.quantile(0.05), distances.quantile(0.95))

@@ -52,7 +52,7 @@ def _facts(
     """Return the key numbers of the token as (label, value, tooltip)."""
     facts = [
         ("region", f"{reading.region[i]}", "the nearest exemplar's"),
-        ("distance", f"{reading.distance[i]:.2f}", "cosine distance to it"),
+        ("distance", f"{reading.distance[i]:.2f}", f"{dictionary.distance_name} to it"),
     ]
     if (margin := reading.margin(i)) is not None:
         facts.append(

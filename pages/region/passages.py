@@ -10,7 +10,7 @@ from ep.views import excerpts
 from pages.shared import frame, messages, tokens
 
 BANDS = {
-    "near": ("Near", "closest members, cosine distance to the exemplar in front"),
+    "near": ("Near", "closest members, {distance} to the exemplar in front"),
     "spread": ("Spread", "two from each fifth of the distance range"),
     "far": ("Far", "at the edge"),
 }
@@ -51,6 +51,7 @@ def card(dictionary: Dictionary, region: Region, color: str) -> None:
             messages.quiet(sentence)
         for name, group in groups.items():
             title, about = BANDS[name]
+            about = about.format(distance=dictionary.distance_name)
             if band in (None, "All bands", title):
                 about = f"{about}: θ = {dictionary.threshold:.2f}" if name == "far" else about
                 st.html(

@@ -52,7 +52,7 @@ def _distance(dictionary: Dictionary, region: Region, color: str) -> None:
             edges,
             color,
             frame.is_dark(),
-            x_title="cosine distance",
+            x_title=dictionary.distance_name,
             noun="members",
             threshold=theta,
         )

@@ -17,9 +17,9 @@ from pages.shared.chips import Chip, chips
 
 NEAREST, SECOND, FARTHEST = "Nearest regions", "Comes second", "Farthest"
 ABOUT = {
-    NEAREST: "Cosine distance between exemplars, full space.",
+    NEAREST: "{distance} between exemplars, full space.",
     SECOND: "Where its Voronoi members would go without it, and what share of them.",
-    FARTHEST: "Cosine distance between exemplars, full space; above 1 they point apart.",
+    FARTHEST: "{distance} between exemplars, full space; above 1 they point apart.",
 }
 ARRAYS = {NEAREST: "nearest_ids", SECOND: "rival_ids"}
 """The array that a group is read from; a file without it does not offer the group."""
@@ -51,7 +51,8 @@ def card(key: str, dictionary: Dictionary, region: Region) -> None:
                 ):
                     messages.quiet("Shows what lies between this region and:")
                     chips(items, "region_between_chips", _open_between)
-        messages.quiet(ABOUT[group])
+        kind = dictionary.distance_name
+        messages.quiet(ABOUT[group].format(distance=kind[0].upper() + kind[1:]))
         if not items:
             messages.quiet(_why_none(dictionary))
             return
@@ -79,7 +80,8 @@ def _items(key: str, dictionary: Dictionary, region: Region, group: str) -> list
         ]
     else:
         around = region.nearest if group == NEAREST else farthest(dictionary, region.id)
-        rows = [(k, f"{distance:.2f}", f"cosine distance {distance:.4f}") for k, distance in around]
+        kind = dictionary.distance_name
+        rows = [(k, f"{distance:.2f}", f"{kind} {distance:.4f}") for k, distance in around]
     return [_chip(key, dictionary, k, after, title) for k, after, title in rows]
 
 
@@ -98,7 +100,7 @@ def _share(n: int, of: int) -> str:
 def farthest(
     dictionary: Dictionary, region: int, n: int = FARTHEST_SHOWN
 ) -> list[tuple[int, float]]:
-    """Return the n regions with the farthest exemplars, each with its cosine distance.
+    """Return the n regions with the farthest exemplars, each with its distance.
 
     Computes the distances to all exemplars, since the file stores only the nearest.
     """

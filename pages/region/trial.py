@@ -11,7 +11,6 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
-from ep.method.geometry import directions
 from ep.method.region import Region
 from ep.views.palette import OTHER
 from ep.views.prompt import STRONGEST, WEAKEST, Reading, why_outside
@@ -67,10 +66,10 @@ def _read(key: str, dictionary: Dictionary, text: str) -> Reading | str | None:
 
 
 def distances(dictionary: Dictionary, region: int, read: Reading) -> np.ndarray:
-    """Return the cosine distance of every token to the exemplar of one region, (t,) in [0, 2]; NaN
+    """Return the distance of every token to the exemplar of one region, (t,) in [0, 2]; NaN
     for tokens that the dictionary does not apply to.
     """
-    cosine = directions(read.x, dictionary.center) @ dictionary.row("exemplars", region)
+    cosine = dictionary.metric.directions(read.x) @ dictionary.row("exemplars", region)
     return np.where(read.outside, np.nan, np.clip(1.0 - cosine, 0, 2))
 
 

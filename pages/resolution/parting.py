@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import streamlit as st
 
+from ep.config import MetricName
 from ep.errors import EPError, ModelError
 from ep.method.dictionary import Dictionary
+from ep.method.metrics import DEFAULT
 from ep.studies import parting as study
 from ep.views.palette import OTHER, region_color, region_colors
 from ep.views.prompt import Reading
@@ -182,7 +184,9 @@ def _verdict(
         return
     a, b = (text_reading.x[i] for text_reading, i in zip(readings, chosen, strict=True))
     rungs = study.part(list(ladder.values()), a, b)
-    verdict = tokens.escape(_sentence(rungs, study.cosine(dictionary, a, b)))
+    verdict = tokens.escape(
+        _sentence(rungs, study.cosine(dictionary, a, b), dictionary.metric.name)
+    )
     st.html(f'<div class="ep-row"><b>{verdict}</b></div>')
     columns = st.columns(len(rungs))
     for column, (key, opened), rung in zip(columns, ladder.items(), rungs, strict=True):
@@ -190,9 +194,10 @@ def _verdict(
             _rung(key, opened, rung)
 
 
-def _sentence(rungs: Sequence[study.Rung], cosine: float) -> str:
+def _sentence(rungs: Sequence[study.Rung], cosine: float, metric: MetricName) -> str:
     """Return the answer in a sentence or two."""
-    about = f"Their cosine about the centre is {cosine:.2f}."
+    kind = "cosine about the centre" if metric == DEFAULT else f"{metric} cosine"
+    about = f"Their {kind} is {cosine:.2f}."
     first = study.first_apart(rungs)
     if first is None:
         return (
@@ -231,7 +236,7 @@ def _rung(key: str, dictionary: Dictionary, rung: study.Rung) -> None:
     chips(items, f"parting_at_{rung.percentile:g}", lambda k: _open(key, k))
     distances = " · ".join(f"{'AB'[i]} {distance:.2f}" for i, distance in enumerate(rung.distances))
     beyond = np.array(rung.distances) > rung.threshold
-    title = "cosine distance of each to its exemplar" + (
+    title = f"{dictionary.distance_name} of each to its exemplar" + (
         f"; θ = {rung.threshold:.2f}" if beyond.any() else ""
     )
     about = distances + (", beyond θ" if beyond.any() else "")

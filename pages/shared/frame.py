@@ -17,6 +17,7 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
+from ep.method.metrics import DEFAULT
 from ep.studies.naming import is_numbered
 from ep.views.palette import region_color
 from pages.shared import jobs, loading, messages, models, state, tokens
@@ -202,10 +203,12 @@ def _on_slider() -> None:
 def _facts(dictionary: Dictionary) -> None:
     """Draw the key numbers of the open dictionary."""
     n_activations = dictionary.info.get("n_activations")
+    distance, name = dictionary.distance_name, dictionary.metric.name
+    kind = "cosine" if name == DEFAULT else name
     st.html(
         tokens.facts(
             ("regions", f"{len(dictionary):,}"),
-            ("θ, cosine", f"{dictionary.threshold:.2f}"),
+            (f"θ, {kind}", f"{dictionary.threshold:.2f}", distance),
             ("activations", "–" if n_activations is None else short_count(int(n_activations))),
             ("dimensions", f"{dictionary.width:,}"),
             grid=True,

@@ -20,6 +20,7 @@ import streamlit as st
 
 from ep.errors import DictionaryFileError, EPError, RequestError
 from ep.method.dictionary import Dictionary
+from ep.method.metrics import name_of
 from ep.storage import Entry, Shelf
 from ep.storage.labels import Labels
 from ep.storage.sidecar import LABELS, beside
@@ -96,8 +97,8 @@ def families() -> dict[str, tuple[Entry, ...]]:
 def title(family: str) -> str:
     """Return the name of a family for a list of choices: one line of plain text, not escaped.
 
-    Families with the same title are distinguished by their models, or else by their ids, since
-    a visitor could not tell equal options apart.
+    Families with the same title are distinguished by their models, by their metrics, or else by
+    their ids, since a visitor could not tell equal options apart.
     """
     return _titles(folders()).get(family) or _one_line(family)
 
@@ -111,8 +112,11 @@ def _titles(folders: tuple[Path, ...]) -> dict[str, str]:
         family.id: f"{plain[family.id]} · {_one_line(model_name(family.entries[0].info))}"
         for family in families
     }
+    by_metric = {
+        family.id: f"{plain[family.id]} · {name_of(family.entries[0].info)}" for family in families
+    }
     titles = {id_: f"{text} · {_one_line(id_)}" for id_, text in plain.items()}
-    for shorter in (by_model, plain):
+    for shorter in (by_metric, by_model, plain):
         counts = Counter(shorter.values())
         titles |= {id_: text for id_, text in shorter.items() if counts[text] == 1}
     return titles

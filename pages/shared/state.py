@@ -312,7 +312,7 @@ def _nearest_region(previous: Opened, new: Dictionary) -> int | None:
     cosine = new.exemplars @ old.row("exemplars", previous.region)
     region = int(np.argmax(cosine))
     distance = max(0.0, 1.0 - float(cosine[region]))
-    relation = "the same exemplar" if distance < 5e-4 else f"cosine distance {distance:.2f}"
+    relation = "the same exemplar" if distance < 5e-4 else f"{new.distance_name} {distance:.2f}"
     note(
         f"Region {previous.region} at p = {old.percentile} became region {region} here, "
         f"the nearest ({relation})."

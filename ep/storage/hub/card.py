@@ -32,6 +32,7 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "chat": bool,
     "corpus": str,
     "protocol": str,
+    "metric": str,
     "seed": int,
     "created": str,
 }
@@ -191,6 +192,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 def provenance(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return how each file was made, as a Markdown list."""
     labelled = (
+        ("metric", "metric"),
         ("protocol", "protocol"),
         ("context", "context"),
         ("seed", "seed"),

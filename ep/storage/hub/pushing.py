@@ -228,6 +228,7 @@ def _row(path: str, file: Path, entry: Entry, info: Mapping[str, Any]) -> dict[s
         "context",
         "chat",
         "protocol",
+        "metric",
         "seed",
         "created",
     )

@@ -45,7 +45,9 @@ def write(
         )
     if not np.isfinite(strength):
         raise ConfigError(f"strength is {strength}: expected a finite number")
-    direction = strength * dictionary.typical_norm * dictionary.basis(basis)[k].astype(np.float64)
+    direction = (
+        strength * dictionary.typical_norm * dictionary.raw_basis(basis, [k])[0].astype(np.float64)
+    )
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     with writing(target):

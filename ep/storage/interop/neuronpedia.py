@@ -65,7 +65,7 @@ def vector(
         "modelId": model_id,
         "layerNumber": int(dictionary.info.get("layer") or 0),
         "hookType": "hook_resid_post",
-        "vector": (factor * dictionary.basis(basis)[k].astype(np.float64)).tolist(),
+        "vector": (factor * dictionary.raw_basis(basis, [k])[0].astype(np.float64)).tolist(),
         "vectorDefaultSteerStrength": default,
         "vectorLabel": label or f"EP region {k}",
     }

@@ -6,6 +6,9 @@ directions and the centre c is subtracted from the input. With k = 1 the active 
 with the nearest basis direction b, and its value is ReLU(u·b) with u = x − c (protocol 3.2,
 read-out "topk"). An activation whose distance to every direction is above 1 has no active latent,
 while `Dictionary.assign` still returns its nearest region.
+
+In a metric that stretches the space by A, u is A(x − c). This is expressed exactly by
+W_enc = (BA)ᵀ and W_dec = BA⁻ᵀ, whose rows do not have length 1.
 """
 
 from __future__ import annotations
@@ -43,9 +46,10 @@ def write(
             f"k = {k} was given: expected 1 to {len(dictionary)}, the number of regions"
         )
     rows = np.ascontiguousarray(dictionary.basis(basis), np.float32)
+    metric = dictionary.metric
     weights = {
-        "W_enc": np.ascontiguousarray(rows.T),
-        "W_dec": rows,
+        "W_enc": np.ascontiguousarray(metric.readers(rows).T, np.float32),
+        "W_dec": np.ascontiguousarray(metric.displaced(rows), np.float32),
         "b_enc": np.zeros(len(rows), np.float32),
         "b_dec": np.ascontiguousarray(dictionary.center, np.float32),
     }
@@ -67,8 +71,8 @@ def config(dictionary: Dictionary, basis: Basis, k: int) -> dict[str, Any]:
         "dtype": "float32",
         "device": "cpu",
         "apply_b_dec_to_input": True,
-        # The decoder's rows have length 1, so this changes nothing, and folding is allowed.
-        "rescale_acts_by_decoder_norm": True,
+        # Where the decoder's rows have length 1, this changes nothing, and folding is allowed.
+        "rescale_acts_by_decoder_norm": dictionary.metric.is_plain,
         "normalize_activations": "none",
         "reshape_activations": "none",
         "metadata": {
@@ -80,6 +84,7 @@ def config(dictionary: Dictionary, basis: Basis, k: int) -> dict[str, Any]:
             "ep_basis": basis,
             "ep_percentile": info.get("percentile"),
             "ep_threshold": dictionary.threshold,
+            "ep_metric": dictionary.metric.name,
             "ep_activations": info.get("n_activations"),
             "ep_title": info.get("title"),
         },

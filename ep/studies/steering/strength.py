@@ -66,7 +66,11 @@ def _spread(dictionary: Dictionary, regions: Sequence[int], basis: Basis, mode: 
     push = of_regions(dictionary, "add", regions, basis=basis, layers=(0,)).push
     members = dictionary.members.astype(np.float64)
     largest = np.sort(np.argsort(-members, kind="stable")[:MOST_REGIONS])
-    along = dictionary.mean_directions[largest] @ push
+    means = dictionary.mean_directions[largest]
+    if not dictionary.metric.is_plain:  # back among the activations, in typical norms
+        size = dictionary.metric_norm / dictionary.typical_norm
+        means = size * dictionary.metric.displaced(means)
+    along = means @ push
     if "coherence" in dictionary:
         along = along * dictionary.column("coherence")[largest]
     weights = members[largest] + 1e-9  # a dictionary whose counts are all zero still has a spread
