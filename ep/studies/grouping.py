@@ -168,6 +168,8 @@ def _clearest(
     Forms of one word count together, and the most frequent form is returned. The texts come from
     different regions, so that a name shows the breadth of its group.
     """
+    if not len(texts):  # as after the last token of every passage
+        return [[] for _ in range(int(group.max(initial=-1)) + 1)]
     stems = flags(texts)[0]
     if wanted is not None:
         ids = np.where((ids >= 0) & np.append(wanted, False)[ids], ids, -1)
