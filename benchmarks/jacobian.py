@@ -31,9 +31,9 @@ from ep.models.jacobian_text import lens_prompts
 from tests.fixtures import tiny
 
 DEMO, TEXT = Path("data/demo/models/base"), Path("data/demo/text/mixed.jsonl")
-TOKENS, ROUNDS, COPIES = 128, 5, 8
+TOKENS, ROUNDS, COPIES = 128, 3, 8
 WIDTH, LAYERS, SOURCE = 512, 8, 3
-ROWS = 64
+ROWS = 32
 """Rows of J that are timed on the larger model, which has 512."""
 STEPS, OTHERS, LAYER = (1, 2, 4, 8, 16, 32, 64), 64, 2
 TARGET = 1.0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -19,6 +20,7 @@ from ep.models.jacobian_fit import PROMPTS, TOKENS, FitSettings
 if TYPE_CHECKING:
     from ep.models import LanguageModel
     from ep.models.jacobian import JacobianLens
+    from ep.models.jacobian_fit import FitProgress
 
 
 def add(subparsers: Any) -> None:
@@ -159,25 +161,32 @@ def _fitted(
     expected = seconds_expected(model, settings)
     in_all = duration(expected * settings.prompts)
     printer.say(f"by the model's size, at least {duration(expected)} a prompt, {in_all} in all")
-    is_fitting = is_measured = False
+    steps = fitting(model, corpus, settings, _state(out), resume)
     printer.stage("reading the text")
     try:
-        for progress in fitting(model, corpus, settings, _state(out), resume):
-            if progress.lens is not None:
-                return progress.lens
-            if not is_fitting:
-                is_fitting = True
-                printer.stage("fitting")
-            if progress.seconds is not None and not is_measured:
-                is_measured = True
-                left = (progress.total - progress.done) * progress.seconds
-                printer.say(
-                    f"{duration(progress.seconds)} a prompt, about {duration(left)} for the other "
-                    f"{progress.total - progress.done:,}"
-                )
-            printer(f"{progress.done:,} of {progress.total:,} prompts", progress.share)
+        with closing(steps):  # an interruption saves the prompts that are done
+            return _followed(steps, printer)
     except KeyboardInterrupt:
         raise InterruptedFit(_interruption(out)) from None
+
+
+def _followed(steps: Iterator[FitProgress], printer: Printer) -> JacobianLens:
+    """Show the progress of a fit and return its lens; say what a prompt took after the first."""
+    is_fitting = is_measured = False
+    for progress in steps:
+        if progress.lens is not None:
+            return progress.lens
+        if not is_fitting:
+            is_fitting = True
+            printer.stage("fitting")
+        if progress.seconds is not None and not is_measured:
+            is_measured = True
+            rest = progress.total - progress.done
+            left = duration(rest * progress.seconds)
+            printer.say(
+                f"{duration(progress.seconds)} a prompt, about {left} for the other {rest:,}"
+            )
+        printer(f"{progress.done:,} of {progress.total:,} prompts", progress.share)
     raise AssertionError("a fit ends with its lens")
 
 
