@@ -27,6 +27,7 @@ NAMES = (
     "searching",
     "naming",
     "lens",
+    "jacobian",
     "generation",
     "between",
     "stability",

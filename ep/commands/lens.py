@@ -6,10 +6,11 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from ep.commands.options import add_command, output_path
 from ep.commands.progress import Printer, duration, on_stderr
+from ep.config import Dtype
 from ep.errors import ConfigError, EPError
 from ep.extras import require
 from ep.models.jacobian_fit import PROMPTS, TOKENS, FitSettings
@@ -80,6 +81,7 @@ def _fit_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="FILE", help="file to write (default: in the cache)")
     parser.add_argument("--device", default="auto", help="auto, cuda, cuda:N, mps or cpu")
+    parser.add_argument("--dtype", default="auto", choices=get_args(Dtype), help="(default auto)")
     parser.add_argument("--resume", action="store_true", help="continue the unfinished fit")
 
 
@@ -97,7 +99,7 @@ def fit(arguments: argparse.Namespace) -> None:
         _check_place(output_path(arguments.out), arguments)
     with on_stderr() as printer:
         printer.stage(f"loading {arguments.model}")
-        model = load(arguments.model, arguments.device)
+        model = load(arguments.model, arguments.device, arguments.dtype)
         out = Path(arguments.out or jacobian_store.place(model.fingerprint))
         _check_place(out, arguments)
         lens = _fitted(model, corpus, settings, out, arguments.resume, printer)
