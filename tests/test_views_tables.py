@@ -12,7 +12,9 @@ from ep.method.dictionary import Dictionary
 from ep.method.source import MemorySource
 from ep.storage import edits
 from ep.storage.labels import Labels
+from ep.text import label
 from ep.views import tables
+from ep.views.search import lens_columns
 from tests.fixtures.dictionaries import synthetic
 
 
@@ -109,3 +111,19 @@ def test_a_label_by_hand_is_the_name_in_the_table() -> None:
     table = tables.columns(dictionary, np.array([7, 3]), labels)
     assert table["name"] == ["by hand", *tables.cells(dictionary, [3])]
     assert list(tables.columns(dictionary, np.array([7]))) == list(table)
+
+
+def test_screens_and_search_use_the_lens_that_the_build_chose() -> None:
+    """One choice for tables, cards and search; the paper's rule where there is none."""
+    plain = synthetic(40, 16)
+    chosen = Dictionary(plain.source, plain.info | {"first_lens": "mean_up"}, len(plain))
+    for dictionary, name in ((plain, "exemplar_up"), (chosen, "mean_up")):
+        tokens = [[label(s.token) for s in dictionary.lens(k, name)[:4]] for k in range(40)]
+        assert tables.lens_tokens(dictionary, range(40)) == tokens
+        assert tables.first_lens(dictionary, 3) == dictionary.lens(3, name)
+        searched = [f"lens_{one}_ids" for one in dict.fromkeys((name, "exemplar_up"))]
+        assert list(lens_columns(dictionary)) == searched
+    assert tables.first_lens(plain, 3, "mean") == plain.lens(3, "mean_up")
+    assert tables.first_lens(chosen, 3, "exemplar") == chosen.lens(3, "mean_up")
+    lost = Dictionary(plain.source, plain.info | {"first_lens": "nothing_up"}, len(plain))
+    assert tables.first_lens_column(lost) == "lens_exemplar_up_ids"

@@ -71,7 +71,10 @@ class Index:
         self._members = dictionary.members
         stored = [
             (r, n)
-            for r, n in (*((LENS, name) for name in _lenses(dictionary)), (MEMBERS, "token_ids"))
+            for r, n in (
+                *((LENS, name) for name in lens_columns(dictionary)),
+                (MEMBERS, "token_ids"),
+            )
             if n in dictionary
         ]
         self._vocabulary: Vocabulary | None = None
@@ -168,7 +171,7 @@ class Index:
         return score
 
 
-def _lenses(dictionary: Dictionary) -> tuple[str, ...]:
+def lens_columns(dictionary: Dictionary) -> tuple[str, ...]:
     """The arrays of lens tokens that are searched: those that screens show, and the paper's."""
     names = (first_lens_column(dictionary), f"lens_{PAPER}_ids")
     return tuple(dict.fromkeys(name for name in names if name))

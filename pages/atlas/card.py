@@ -7,6 +7,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ep.method.dictionary import Dictionary
+from ep.method.lenses import kind_of
 from ep.views import excerpts, palette, tables
 from pages.shared import state, tokens
 
@@ -24,7 +25,7 @@ def card(dictionary: Dictionary, region: int, name: str) -> None:
     lens = [token for token, _ in dictionary.lens(region)[:LENS_SHOWN]]
     names = lens or [token for token, _ in dictionary.region(region).tokens[:LENS_SHOWN]]
     about = (
-        "logit lens of the exemplar"
+        f"lens: {kind_of(dictionary.first_lens).title}"
         if lens
         else "most common tokens of its members"
         if names

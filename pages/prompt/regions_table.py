@@ -48,7 +48,7 @@ def regions_table(dictionary: Dictionary, reading: view.Reading) -> None:
                 "group": st.column_config.TextColumn("", width=22),
                 "region": st.column_config.NumberColumn("Region", width=46),
                 "name": st.column_config.TextColumn("Name", width=84),
-                "lens": st.column_config.ListColumn("Lens tokens", width=62),
+                "lens": st.column_config.ListColumn("Lens", width=62, help="its lens tokens"),
                 "tokens": st.column_config.NumberColumn(
                     "n", width=24, help="tokens of this text in the region"
                 ),
