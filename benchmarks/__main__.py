@@ -28,6 +28,7 @@ NAMES = (
     "naming",
     "lens",
     "describing",
+    "jacobian",
     "generation",
     "between",
     "stability",

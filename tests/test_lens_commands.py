@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 from time import monotonic, sleep
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from ep.cli import main
 from ep.errors import ModelError
 from ep.models import find_lens, load
 from ep.models.fingerprint import fingerprint
@@ -53,8 +55,6 @@ def test_fitting_finding_listing_and_the_cache(
 ) -> None:
     assert "0 lenses" in output(capsys, "lens", "list")
     arguments = fit(model, text, "--layer", "1", "--prompts", "2")
-    from ep.cli import main
-
     assert main(list(arguments)) == 0
     captured = capsys.readouterr()
     path = Path(captured.out.strip())
@@ -116,7 +116,7 @@ def test_a_killed_fit_is_resumed(
 ) -> None:
     out, whole = (str(tmp_path / f"{name}.safetensors") for name in ("killed", "whole"))
     state = Path(f"{out}.unfinished")
-    arguments = fit(model, text, "--prompts", "10")
+    arguments = fit(model, text, "--prompts", "20")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
     child = subprocess.Popen(
         [sys.executable, "-m", "ep", *arguments, "--out", out],
@@ -124,21 +124,40 @@ def test_a_killed_fit_is_resumed(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    end = monotonic() + 120
+    end = monotonic() + 600
     while not state.exists() and child.poll() is None and monotonic() < end:
         sleep(0.02)
-    child.send_signal(signal.SIGKILL)
+    child.kill()
     child.wait()
     assert state.exists() and not Path(out).exists()
     assert "continue it with --resume" in refused(capsys, 2, *arguments, "--out", out)
-    from ep.cli import main
-
     assert main([*arguments, "--layer", "1", "--out", out, "--resume"]) == 2
     assert "other values of layers" in capsys.readouterr().err
     output(capsys, *arguments, "--out", out, "--resume")
     output(capsys, *arguments, "--out", whole)
     assert not state.exists()
     assert Path(out).read_bytes() == Path(whole).read_bytes()
+
+
+def test_an_interrupted_fit_keeps_the_prompts_that_are_done(
+    model: Path, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, state = tmp_path / "x.safetensors", tmp_path / "x.safetensors.unfinished"
+    arguments = fit(model, text, "--prompts", "20", "--out", str(out))
+
+    def interrupt() -> None:
+        while not state.exists():
+            sleep(0.001)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    presser = Thread(target=interrupt, daemon=True)
+    presser.start()
+    assert main(list(arguments)) == 130
+    presser.join()
+    assert "continue with --resume" in capsys.readouterr().err.splitlines()[-1]
+    assert state.exists() and not out.exists()
+    output(capsys, *arguments, "--resume")
+    assert load_lens(out).n_prompts == 20 and not state.exists()
 
 
 # -- published lenses ------------------------------------------------------------------------------

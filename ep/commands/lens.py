@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from ep.commands import lens_reading
 from ep.commands.options import add_command, output_path
 from ep.commands.progress import Printer, duration, on_stderr
+from ep.config import Dtype
 from ep.errors import ConfigError, EPError
 from ep.extras import require
 from ep.models.jacobian_fit import PROMPTS, TOKENS, FitSettings
@@ -18,6 +20,7 @@ from ep.models.jacobian_fit import PROMPTS, TOKENS, FitSettings
 if TYPE_CHECKING:
     from ep.models import LanguageModel
     from ep.models.jacobian import JacobianLens
+    from ep.models.jacobian_fit import FitProgress
 
 
 def add(subparsers: Any) -> None:
@@ -82,6 +85,7 @@ def _fit_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="FILE", help="file to write (default: in the cache)")
     parser.add_argument("--device", default="auto", help="auto, cuda, cuda:N, mps or cpu")
+    parser.add_argument("--dtype", default="auto", choices=get_args(Dtype), help="(default auto)")
     parser.add_argument("--resume", action="store_true", help="continue the unfinished fit")
 
 
@@ -99,7 +103,7 @@ def fit(arguments: argparse.Namespace) -> None:
         _check_place(output_path(arguments.out), arguments)
     with on_stderr() as printer:
         printer.stage(f"loading {arguments.model}")
-        model = load(arguments.model, arguments.device)
+        model = load(arguments.model, arguments.device, arguments.dtype)
         out = Path(arguments.out or jacobian_store.place(model.fingerprint))
         _check_place(out, arguments)
         lens = _fitted(model, corpus, settings, out, arguments.resume, printer)
@@ -146,25 +150,32 @@ def _fitted(
     expected = seconds_expected(model, settings)
     in_all = duration(expected * settings.prompts)
     printer.say(f"by the model's size, at least {duration(expected)} a prompt, {in_all} in all")
-    is_fitting = is_measured = False
+    steps = fitting(model, corpus, settings, _state(out), resume)
     printer.stage("reading the text")
     try:
-        for progress in fitting(model, corpus, settings, _state(out), resume):
-            if progress.lens is not None:
-                return progress.lens
-            if not is_fitting:
-                is_fitting = True
-                printer.stage("fitting")
-            if progress.seconds is not None and not is_measured:
-                is_measured = True
-                left = (progress.total - progress.done) * progress.seconds
-                printer.say(
-                    f"{duration(progress.seconds)} a prompt, about {duration(left)} for the other "
-                    f"{progress.total - progress.done:,}"
-                )
-            printer(f"{progress.done:,} of {progress.total:,} prompts", progress.share)
+        with closing(steps):  # an interruption saves the prompts that are done
+            return _followed(steps, printer)
     except KeyboardInterrupt:
         raise InterruptedFit(_interruption(out)) from None
+
+
+def _followed(steps: Iterator[FitProgress], printer: Printer) -> JacobianLens:
+    """Show the progress of a fit and return its lens; say what a prompt took after the first."""
+    is_fitting = is_measured = False
+    for progress in steps:
+        if progress.lens is not None:
+            return progress.lens
+        if not is_fitting:
+            is_fitting = True
+            printer.stage("fitting")
+        if progress.seconds is not None and not is_measured:
+            is_measured = True
+            rest = progress.total - progress.done
+            left = duration(rest * progress.seconds)
+            printer.say(
+                f"{duration(progress.seconds)} a prompt, about {left} for the other {rest:,}"
+            )
+        printer(f"{progress.done:,} of {progress.total:,} prompts", progress.share)
     raise AssertionError("a fit ends with its lens")
 
 

@@ -184,7 +184,7 @@ def _add(
     yield FitProgress(kept.done, total, kept.done / total)
     try:
         for ids in prompts[kept.done :]:
-            one = {layer: np.empty_like(mean) for layer, mean in kept.sums.items()}
+            one = {layer: np.empty(mean.shape, np.float32) for layer, mean in kept.sums.items()}
             for row, rows in jacobian_rows(model, ids, tuple(one)):
                 for layer, values in rows.items():
                     one[layer][row : row + len(values)] = values
