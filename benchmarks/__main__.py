@@ -27,8 +27,8 @@ NAMES = (
     "searching",
     "naming",
     "lens",
-    "jacobian",
     "describing",
+    "jacobian",
     "generation",
     "between",
     "stability",
@@ -37,6 +37,8 @@ NAMES = (
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 README = HERE / "README.md"
+WHICH_LENS = HERE / "which_lens.md"
+"""Measured by hand, since the real model is not in the repository; the page ends with it."""
 SHOWN = ("what", "ratio", "target", "at_most", "of")
 """Entries of a row with a column of their own, or without one; all others are in "measured"."""
 
@@ -81,7 +83,7 @@ def readme(results: dict[str, Any]) -> str:
             ]
             lines += ["| what | ratio | target | measured |", "|---|---|---|---|"]
             lines += [table_row(row) for row in kept["rows"]]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n\n" + WHICH_LENS.read_text("utf-8")
 
 
 def table_row(row: dict[str, Any]) -> str:

@@ -5,6 +5,8 @@ lowest of slices, as is usual. Both work on the same random model of width 640 o
 give the same tokens. The rival is timed on a part of the regions, and its time multiplied; seconds
 are those of the processor, so that other work on the machine counts less.
 
+The target is 20 s on two cores, 40 s of one processor.
+
     python -m benchmarks.describing
 """
 
@@ -51,7 +53,9 @@ def run() -> list[dict[str, Any]]:
             "what": f"read-outs of {REGIONS:,} regions, vocabulary {VOCABULARY:,}, width {WIDTH}: "
             "float32 products and topk over slices",
             "ratio": round(theirs / ours, 2),
-            "target": 1.5,
+            "target": 40,
+            "of": "cpu_s",
+            "at_most": True,
             "cpu_s": round(ours, 1),
             "plain_cpu_s": round(theirs, 1),
             "kinds": sum(not kind.is_jacobian for kind in LENSES.values()),

@@ -1,4 +1,4 @@
-"""Laws of adding read-outs: a file gets what a build would have stored, and no more changes."""
+"""Laws of adding read-outs: a file gets what a build would have stored; nothing else changes."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ DRAWS, RESAMPLED = 8, 1000
 """Times that every region gets the read-out of another one; resamples behind an interval."""
 LEAST_REGIONS = 30
 """Fewest regions on which the choice of the first lens may rest."""
-FALLBACK = "jacobian_lift_up"
-"""The lens to show first where the scores decide nothing, if it is stored."""
+STANDING = "jacobian_lift_up"
+"""The lens to show first unless the scores decide on another, if it is stored."""
 MATCHED = 0.8
 """Cosine of the mean directions above which two regions of two builds are matched."""
 
@@ -258,27 +258,27 @@ def first_lens(scores: Mapping[str, WordScore], stored: tuple[str, ...]) -> tupl
     (the shift, on the demo: .06 against .01, where the paper's rule has .18 against .05), and their
     difference one of common words that occur everywhere; the evidence weighs both. A bound, because
     of a few words little is known; words rather than the next token, because a reader asks what a
-    region is about. Where no bound is above 0, two are the same to three decimals, or there are too
-    few regions, nothing is decided: then it is the lift of the Jacobian lens if that is stored, or
-    else the paper's rule.
+    region is about.
+
+    The lift of the Jacobian lens, or without one the paper's rule, stands where nothing is decided:
+    where there are too few regions, where no bound is above 0, and where the best bound does not
+    exceed its own evidence. So the files of one build mostly show the same lens first.
 
     stored: the names of the stored lenses.
     """
-    fallback = FALLBACK if FALLBACK in stored else PAPER
-    bounds = {name: round(score.bits_low, 3) for name, score in scores.items()}
+    standing = STANDING if STANDING in stored else PAPER
     n = max((score.n for score in scores.values()), default=0)
-    if not bounds or n < LEAST_REGIONS:
-        return fallback, f"only {n} regions can be scored, of {LEAST_REGIONS} needed"
-    best = max(bounds.values())
-    leading = sorted(name for name, bound in bounds.items() if bound == best)
-    if best <= 0:
-        return fallback, "no lens says more of its own region than of others"
-    if len(leading) > 1:
-        return fallback, f"{' and '.join(leading)} score the same"
-    score = scores[leading[0]]
-    return leading[0], (
+    if n < LEAST_REGIONS:
+        return standing, f"only {n} regions can be scored, of {LEAST_REGIONS} needed"
+    best = max(scores, key=lambda name: scores[name].bits_low)
+    if scores[best].bits_low <= 0:
+        return standing, "no lens says more of its own region than of others"
+    if standing in scores and scores[best].bits_low <= scores[standing].bits:
+        best = standing
+    score = scores[best]
+    return best, (
         f"its words occur {score.ratio:.1f} times as often after its own region as after others "
-        f"({score.low:.1f} to {score.high:.1f}, n = {n:,})"
+        f"({score.low:.1f} to {score.high:.1f}, n = {score.n:,})"
     )
 
 
