@@ -14,8 +14,8 @@ from ep.studies.names import names, one_line, short
 from ep.text import label
 from ep.views.search import EXCERPTS, LABEL, LENS, MEMBERS, REASONS, Hits
 
-AROUND = 48
-"""Characters shown before and after a match."""
+LEFT, RIGHT = 24, 48
+"""Characters shown before and after a match, so that the match itself is in view."""
 LONGEST_NAME = 48
 
 
@@ -84,8 +84,8 @@ def _around(texts: Sequence[str], phrase: str) -> tuple[str, str, str]:
             place = text.lower().find(wanted.lower())
             if place >= 0:
                 stop = place + len(wanted)
-                cut = max(0, place - AROUND)
+                cut = max(0, place - LEFT)
                 before = ("…" if cut else "") + text[cut:place]
-                after = text[stop : stop + AROUND] + ("…" if len(text) > stop + AROUND else "")
+                after = text[stop : stop + RIGHT] + ("…" if len(text) > stop + RIGHT else "")
                 return before, text[place:stop], after
     return "", "", ""
