@@ -12,7 +12,10 @@ import pytest
 
 import ep
 from ep import reseeding
-from ep.demo import examples, seeds
+from ep.corpus import Corpus
+from ep.demo import examples, recipe, seeds
+from ep.method.lenses import LENSES
+from ep.models import jacobian_store
 from ep.models.prompts import read_prompt
 from ep.studies.matching import null
 from pages.shared import loading, models
@@ -117,3 +120,25 @@ def test_a_build_of_the_other_seed_gives_the_stored_regions(tmp_path: Path) -> N
     fresh, kept = ep.open(done.files[0]), reseeding.find_stored(dictionary, (DEMO,))
     assert len(fresh) == len(kept)
     np.testing.assert_allclose(fresh.exemplars, kept.exemplars, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", examples.MODELS)
+def test_a_demo_model_has_the_lens_of_its_recipe(name: str) -> None:
+    model = ep.load(str(DEMO / "models" / name), device="cpu")
+    lens = ep.find_lens(model)
+    assert lens is not None and lens.layers == tuple(range(model.n_layers))
+    assert lens.n_prompts == recipe.LENS_PROMPTS
+    assert lens.origin["digest"] == Corpus([DEMO / "text" / "mixed.jsonl"]).digest()
+
+
+def test_every_dictionary_of_the_demo_stores_every_lens_of_its_model() -> None:
+    prompts = {
+        name: jacobian_store.stored(jacobian_store.beside(str(DEMO / "models" / name))).n_prompts
+        for name in examples.MODELS
+    }
+    for file in (DEMO / "dictionaries").rglob("*.ep.h5"):
+        dictionary = ep.open(file)
+        kinds = {name.removesuffix("_up").removesuffix("_down") for name in dictionary.lenses}
+        assert kinds == set(LENSES)
+        model = Path(dictionary.info["model"]).name
+        assert dictionary.info["jacobian"]["n_prompts"] == prompts[model]
