@@ -5,8 +5,9 @@ left as they are.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from ep.storage.sidecar import LABELS, beside
 from tests.fixtures.dictionaries import HOSTILE, synthetic
 
 K = 12
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -191,15 +193,19 @@ def _write(path: Path, name: str, count: int) -> None:
 
 
 def test_writers_in_two_processes_and_two_threads_lose_nothing(path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    workers: list[Any] = [
-        context.Process(target=_write, args=(path, name, 15)) for name in ("ann", "bob")
+    # not multiprocessing, which runs __main__ again: an app tested before may have replaced that
+    code = "import sys, pathlib; from tests.test_labels import _write; "
+    code += "_write(pathlib.Path(sys.argv[1]), sys.argv[2], 15)"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, path, name], cwd=ROOT)
+        for name in ("ann", "bob")
     ]
-    workers += [Thread(target=_write, args=(path, name, 15)) for name in ("cem", "dee")]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    threads = [Thread(target=_write, args=(path, name, 15)) for name in ("cem", "dee")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [process.wait() for process in processes] == [0, 0]
     found = Labels.open(path)
     texts = sorted(label.text for k in range(K) for label in found.stored(k))
     assert texts == sorted(
