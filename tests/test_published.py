@@ -735,13 +735,13 @@ def test_cancelling_leaves_nothing_behind_and_the_old_file_as_it_was(path, good,
             raise Stop
 
     with pytest.raises(Stop):
-        convert(path, target, progress=report)
+        convert(path, target, progress=report, replace=True)
     assert target.read_bytes() == b"old" and sorted(p.name for p in tmp_path.iterdir()) == [
         path.parent.name,
         "x.ep.h5",
     ]
     with pytest.raises(DictionaryFileError, match="too long"):
-        convert(path, target, timeout=0)
+        convert(path, target, timeout=0, replace=True)
     assert target.read_bytes() == b"old"
 
 
