@@ -33,12 +33,13 @@ NAMES = (
     "between",
     "stability",
     "matching",
+    "meaning",
 )
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 README = HERE / "README.md"
-WHICH_LENS = HERE / "which_lens.md"
-"""Measured by hand, since the real model is not in the repository; the page ends with it."""
+BY_HAND = (HERE / "which_lens.md", HERE / "meaning.md")
+"""Measured by hand, since the real model is not in the repository; the page ends with them."""
 SHOWN = ("what", "ratio", "target", "at_most", "of")
 """Entries of a row with a column of their own, or without one; all others are in "measured"."""
 
@@ -83,7 +84,7 @@ def readme(results: dict[str, Any]) -> str:
             ]
             lines += ["| what | ratio | target | measured |", "|---|---|---|---|"]
             lines += [table_row(row) for row in kept["rows"]]
-    return "\n".join(lines) + "\n\n" + WHICH_LENS.read_text("utf-8")
+    return "\n".join(lines) + "\n\n" + "\n".join(path.read_text("utf-8") for path in BY_HAND)
 
 
 def table_row(row: dict[str, Any]) -> str:

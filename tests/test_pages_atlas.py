@@ -83,6 +83,7 @@ def test_a_link_to_a_search_by_meaning_reads_nothing_until_it_is_clicked() -> No
     assert len(app.session_state["atlas_listed"]) == 60
     app.button(key="atlas_meaning").click().run()
     assert "regions by meaning: within θ" in well(app)
+    assert '<span class="ep-k">near: <mark>' in well(app)
     assert models.is_ready(loading.dictionary(KEY)) and button_keys(app).count("atlas_meaning") == 0
     assert "regions by meaning: within θ" in well(show("atlas", KEY, find=TEXT, by="meaning"))
     app.button(key="atlas_words").click().run()

@@ -17,6 +17,9 @@ from ep.views.search import EXCERPTS, LABEL, LENS, MEMBERS, REASONS, Hits
 LEFT, RIGHT = 24, 48
 """Characters shown before and after a match, so that the match itself is in view."""
 LONGEST_NAME = 48
+NEAR_TOKENS = 6
+"""Tokens of a text that are shown beside a region near them."""
+NEAR = "near"
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,45 @@ def matches(
     labels: texts by region, as they were given to the search.
     """
     phrase = " ".join(query.split())
-    called = names(dictionary, hits.regions[:n])
     result = []
-    for region, reason, name in zip(
-        hits.regions[:n].tolist(), hits.reasons[:n].tolist(), called, strict=True
+    for (region, name), reason in zip(
+        _named(dictionary, hits, labels, n), hits.reasons[:n].tolist(), strict=True
     ):
-        name = (labels or {}).get(region, name)
         around = _around(_texts(dictionary, region, reason, name), phrase)
         result.append(Match(region, short(name, LONGEST_NAME), REASONS[reason], *around))
     return result
+
+
+def explained(
+    dictionary: Dictionary,
+    hits: Hits,
+    near: Sequence[Sequence[str]],
+    labels: Mapping[int, str] | None = None,
+) -> list[Match]:
+    """Return the first hits of a search by meaning with the tokens of the text near each.
+
+    near: for each of the first hits the tokens within θ, the nearest first.
+    """
+    named = _named(dictionary, hits, labels, len(near))
+    return [
+        Match(
+            region,
+            short(name, LONGEST_NAME),
+            NEAR,
+            match=" ".join(tokens[:NEAR_TOKENS]),
+            after=" …" if len(tokens) > NEAR_TOKENS else "",
+        )
+        for (region, name), tokens in zip(named, near, strict=True)
+    ]
+
+
+def _named(
+    dictionary: Dictionary, hits: Hits, labels: Mapping[int, str] | None, n: int
+) -> list[tuple[int, str]]:
+    """Return the first n hits with the label of each, or its name where it has none."""
+    regions = hits.regions[:n]
+    pairs = zip(regions.tolist(), names(dictionary, regions), strict=True)
+    return [(region, (labels or {}).get(region, name)) for region, name in pairs]
 
 
 def _texts(dictionary: Dictionary, region: int, reason: int, name: str) -> list[str]:

@@ -1,11 +1,13 @@
 """The Atlas' search in the open dictionary: by the words of a text, or by its meaning.
 
-A search by meaning ranks regions by the model's activations at the tokens of the text.
+A search by meaning ranks regions by the model's activations at the tokens of the text
+(`ep.views.meaning`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,7 +15,9 @@ import streamlit as st
 
 from ep.errors import EPError
 from ep.storage.labels import Labels
-from ep.views.meaning import Ranked, rank
+from ep.text import label
+from ep.views.matches import Match, explained, matches
+from ep.views.meaning import Ranked, near, rank
 from ep.views.search import NOTHING, Hits
 from pages.atlas import memory
 from pages.atlas.settings import MEANING, Settings
@@ -22,6 +26,8 @@ from pages.shared import loading, messages, reading, state
 LONG_WORDS, LONG_CHARACTERS = 6, 60
 """A query with more than either of these counts as a text."""
 LONGEST_SHOWN = 40
+MATCHES = 3
+"""Hits that are explained above the table."""
 LONGEST = 512
 """Tokens of a text that are used to rank regions; a text that is cut is reported."""
 CANNOT = "This text cannot be read here, so only its words can be looked for."
@@ -64,6 +70,16 @@ def results(key: str, query: str) -> tuple[Hits | None, str]:
     )
 
 
+def first_matches(key: str, query: str, hits: Hits) -> list[Match]:
+    """Return why the first hits of `results` match: the field and words around, or near tokens."""
+    dictionary, texts = loading.dictionary(key), label_texts(key)
+    if not is_by_meaning():
+        return matches(dictionary, hits, query, texts, n=MATCHES)
+    readings = reading.available(key, dictionary, _request(query))
+    near_tokens = _search(key, query, readings[0]).near if readings else ()
+    return explained(dictionary, hits, near_tokens, texts)
+
+
 def label_texts(key: str) -> Mapping[int, str]:
     """Return the best label of every region that has one.
 
@@ -81,6 +97,15 @@ def _texts(fingerprint: str, revision: int, _labels: Labels) -> Mapping[int, str
 # -- by meaning ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """The regions near a reading; the tokens near the first of them; whether the text was cut."""
+
+    ranked: Ranked
+    near: tuple[tuple[str, ...], ...]
+    was_cut: bool
+
+
 def _by_meaning(key: str, query: str) -> tuple[Hits | None, str]:
     """Search by meaning; see `results`."""
     dictionary, request = loading.dictionary(key), _request(query)
@@ -91,9 +116,10 @@ def _by_meaning(key: str, query: str) -> tuple[Hits | None, str]:
             return None, f"The model reads this text to rank regions by it. {time}"
         if readings[0].foreign_tokenizer:
             return NOTHING, f"{CANNOT} {FOREIGN}"
-        ranked, was_cut = _ranked(loading.fingerprint(key), request.text, key, readings[0])
+        search = _search(key, query, readings[0])
     except EPError as error:
         return NOTHING, f"{CANNOT} {messages.sentence(error)}"
+    ranked = search.ranked
     if not len(ranked):
         return (
             NOTHING,
@@ -101,9 +127,10 @@ def _by_meaning(key: str, query: str) -> tuple[Hits | None, str]:
             "unfamiliar here.",
         )
     about = (
-        f"{len(ranked):,} regions by meaning: within θ of its {ranked.of:,} tokens, nearest first"
+        f"{len(ranked):,} regions by meaning: within θ of its {ranked.of:,} tokens, those nearest "
+        "first; large regions and those of grammar, punctuation and first tokens count less"
     )
-    cut = f"; only the first {LONGEST:,} tokens were read." if was_cut else ""
+    cut = f"; only the first {LONGEST:,} tokens were read." if search.was_cut else ""
     return ranked.found(), about + cut
 
 
@@ -111,16 +138,25 @@ def _request(query: str) -> reading.Request:
     return reading.Request(query.strip())
 
 
+def _search(key: str, query: str, result: reading.Result) -> _Search:
+    return _ranked(loading.fingerprint(key), _request(query).text, key, result)
+
+
 @st.cache_resource(show_spinner=False, max_entries=64)
-def _ranked(fingerprint: str, text: str, _key: str, _result: reading.Result) -> tuple[Ranked, bool]:
-    """Rank regions by the tokens of a reading, and return whether the text was cut.
+def _ranked(fingerprint: str, text: str, _key: str, _result: reading.Result) -> _Search:
+    """Rank regions by the tokens of a reading.
 
     The file's fingerprint and the text are the cache's key.
     """
-    reading_ = _result.reading
+    reading_, dictionary = _result.reading, loading.dictionary(_key)
     content = ~np.asarray(reading_.template, bool) & ~np.asarray(reading_.outside, bool)
-    ranked = rank(loading.dictionary(_key), reading_.x[:LONGEST], content[:LONGEST])
-    return ranked, reading_.truncated or len(reading_) > LONGEST
+    x, content = reading_.x[:LONGEST], content[:LONGEST]
+    ranked = rank(dictionary, x, content)
+    rows = near(dictionary, x, ranked.regions[:MATCHES], content)
+    tokens = tuple(
+        tuple(dict.fromkeys(label(reading_.tokens[row]) for row in part.tolist())) for part in rows
+    )
+    return _Search(ranked, tokens, reading_.truncated or len(reading_) > LONGEST)
 
 
 # -- switching between both searches ---------------------------------------------------------------

@@ -13,7 +13,7 @@ from ep.storage import edits
 from ep.storage.labels import Labels
 from ep.studies.naming import is_numbered
 from ep.views import palette, tables
-from ep.views.matches import Match, matches
+from ep.views.matches import Match
 from ep.views.search import Hits
 from pages.atlas import memory, search
 from pages.atlas.settings import LEAST_MEMBERS, Settings
@@ -26,8 +26,6 @@ LEFT_OUT = ("arrival", "mean_distance")
 """Columns omitted to make room for names beside lens tokens; the Region page and the exports have
 them.
 """
-MATCHES = 3
-"""Hits of a search that are explained above the table."""
 MOST_ROWS = 10_000
 """Rows sent to the browser at most, since they are sent again after every click on a map; search,
 brush and exports use all regions.
@@ -206,7 +204,7 @@ def _search_result(
     # on a line of its own, at the left, because the table's toolbar covers the right
     search.switch(key, query, hits)
     if hits:
-        found = matches(dictionary, hits, query, search.label_texts(key), n=MATCHES)
+        found = search.first_matches(key, query, hits)
         st.html(f'<div class="ep-matches">{"".join(map(_match, found))}</div>')
 
 
