@@ -127,7 +127,8 @@ def _group_name(parts: Sequence[str], n: int) -> str:
 def opening_region(dictionary: Dictionary) -> int:
     """The region that is selected at first: large, coherent, and named by words with content.
 
-    It is none of group 0, the palest, where there is another. Raises RequestError when the
+    Its most frequent tokens should be most of its members, so that they are what its name says. It
+    is none of group 0, the palest, where there is another. Raises RequestError when the
     dictionary has no region.
     """
     if len(dictionary) == 0:
@@ -139,6 +140,9 @@ def opening_region(dictionary: Dictionary) -> int:
             values = np.nan_to_num(dictionary.column(column).astype(np.float64))
             # A neighbourhood counts 0 for group 0 and 1 for all others.
             score = score + weight * np.minimum(values, 1)
+    if "token_counts" in dictionary:
+        listed = dictionary.column("token_counts").sum(axis=1, dtype=np.float64)
+        score = score + 2.0 * np.minimum(listed / np.maximum(members, 1), 1)
     best = np.argsort(-score, kind="stable")[:OPENING].tolist()
     if not is_named(dictionary):  # naming all regions takes long; the most frequent token does
         return next((k for k in best if is_content(_token(dictionary, k))), best[0])
