@@ -8,12 +8,15 @@ import os
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ep.commands.options import add_command, report_path, say_other_weights
 from ep.commands.progress import Printer, on_stderr
 from ep.errors import EPError, InputError, RequestError
 from ep.method.dictionary import BASES
+
+if TYPE_CHECKING:
+    from ep.comparing import Shared
 
 BUILT = ""
 """The value of `--null` without a file: find or build dictionaries with another seed."""
@@ -306,7 +309,6 @@ def _plain_texts(path: str) -> list[str]:
 
 def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
     from ep import comparing, models
-    from ep.views import matching as view
 
     texts = [] if arguments.texts == "-" else _plain_texts(arguments.texts)
     loaded = []
@@ -322,6 +324,24 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
         result = comparing.shared(
             (a, b), (loaded[0], loaded[1]), progress.to_share, texts, (others[0], others[1])
         )
+    table = result.together
+    listed = slice(None, arguments.limit or None)
+    columns = (table.a[listed], table.b[listed], table.both[listed], table.overlap[listed])
+    rows = [
+        {"a": int(x), "b": int(y), "shared": int(n), "overlap": float(share)}
+        for x, y, n, share in zip(*columns, strict=True)
+    ]
+    if arguments.json:
+        print(json.dumps(_shared_facts(result) | {"pairs": rows}, indent=1))
+        return
+    _print_shared(result)
+    print(f"{'A':>6} {'B':>6} {'shared':>7} {'overlap':>8}")
+    for row in rows:
+        print(f"{row['a']:>6} {row['b']:>6} {row['shared']:>7,} {row['overlap']:>8.2f}")
+
+
+def _shared_facts(result: Shared) -> dict[str, Any]:
+    """Return what two dictionaries share on the same inputs, for JSON, without the pairs."""
     trip, table = result.trip, result.together
     facts: dict[str, Any] = {
         "texts": result.texts,
@@ -341,15 +361,14 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
     if trip is not None:
         numbers = {"returns": trip.hits, "n": len(trip.regions), "interval": trip.interval}
         facts["round_trip"] = numbers | {"null_mean": trip.null_mean, "null_most": trip.null_most}
-    listed = slice(None, arguments.limit or None)
-    columns = (table.a[listed], table.b[listed], table.both[listed], table.overlap[listed])
-    rows = [
-        {"a": int(x), "b": int(y), "shared": int(n), "overlap": float(share)}
-        for x, y, n, share in zip(*columns, strict=True)
-    ]
-    if arguments.json:
-        print(json.dumps(facts | {"pairs": rows}, indent=1))
-        return
+    return facts
+
+
+def _print_shared(result: Shared) -> None:
+    """Print what two dictionaries share on the same inputs, without the pairs."""
+    from ep.views import matching as view
+
+    trip, table = result.trip, result.together
     print(
         f"{result.texts:,} texts read by both models, {view.where(result.by)}: "
         f"{table.n:,} positions of {result.read[0]:,} in A and {result.read[1]:,} in B"
@@ -367,6 +386,3 @@ def _through_inputs(arguments: argparse.Namespace, a: Any, b: Any) -> None:
             f"round trip: {trip.hits:,} of {len(trip.regions):,} regions return ({low:.1%} to "
             f"{high:.1%}), by chance {trip.null_mean:.1f}, at most {trip.null_most}"
         )
-    print(f"{'A':>6} {'B':>6} {'shared':>7} {'overlap':>8}")
-    for row in rows:
-        print(f"{row['a']:>6} {row['b']:>6} {row['shared']:>7,} {row['overlap']:>8.2f}")

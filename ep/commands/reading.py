@@ -259,30 +259,39 @@ def assign(arguments: argparse.Namespace) -> None:
             zip(tokens, prompt.is_template, outside, regions, distances, all_names, strict=True)
         )
     ]
-    if prompt.truncated:
-        print(
-            f"ep: the prompt was cut to the model's context of {model.context} tokens",
-            file=sys.stderr,
-        )
-    if skipped := int((outside & ~is_bos).sum()):
-        tokens_are = "1 token is" if skipped == 1 else f"{skipped:,} tokens are"
-        print(
-            f"ep: {tokens_are} of a kind that the build left out (–); the region is the nearest "
-            "all the same",
-            file=sys.stderr,
-        )
+    skipped = outside & ~is_bos
+    _say_left_out(model.context if prompt.truncated else None, int(skipped.sum()))
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return
     heading = f"{_NAME} lens tokens ({dictionary.distance_name}, θ = {dictionary.threshold:.3f})"
     print(f"{'token':<18} {'region':>7} {'distance':>8}  {heading}")
-    for row in rows:
+    for row, is_skipped in zip(rows, skipped, strict=True):
         lens = " ".join(label(token) for token in row["lens"][:5])
-        is_skipped = row["outside"] and not is_bos[row["position"]]
         beyond = "–" if is_skipped else " " if row["within"] else "*"
         print(
             f"{label(row['token']):<18} {row['region']:>7} {row['distance']:>7.3f}{beyond}  "
             f"{_cell(row['name'])} {lens}"
+        )
+
+
+def _say_left_out(context: int | None, skipped: int) -> None:
+    """Say on stderr what was not read of a prompt, or is of no kind that the dictionary has.
+
+    context: the tokens to which the prompt was cut; None if it was not. skipped: tokens of a kind
+        that the build left out.
+    """
+    if context is not None:
+        print(
+            f"ep: the prompt was cut to the model's context of {context} tokens",
+            file=sys.stderr,
+        )
+    if skipped:
+        tokens_are = "1 token is" if skipped == 1 else f"{skipped:,} tokens are"
+        print(
+            f"ep: {tokens_are} of a kind that the build left out (–); the region is the nearest "
+            "all the same",
+            file=sys.stderr,
         )
 
 
