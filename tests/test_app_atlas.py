@@ -5,7 +5,6 @@ instead of errors.
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from pages.shared import jobs, loading, models, state
 from pages.shared.links import codec
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.pages import APP, Visit, said, url
+from tests.fixtures.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -247,9 +247,7 @@ def test_umap_is_computed_beside_the_page_and_kept(visit: Visit, library: Path) 
     app.button(key="atlas_compute umap-flat").click().run()
     work = f"umap umap-flat {loading.fingerprint('fam/2/4')}"
     job = jobs.board().get(work)
-    deadline = time.monotonic() + 120
-    while job.state == "running" and time.monotonic() < deadline:
-        time.sleep(0.2)
+    until(lambda: job.state != "running")
     assert job.state == "done"
     assert (library / "c.ep.maps.h5").exists()
     app.run()

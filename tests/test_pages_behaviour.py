@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 
 import numpy as np
 import pytest
@@ -73,11 +73,7 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 def wait(at: AppTest, text: str) -> str:
     """What the page says once it says this."""
-    deadline = monotonic() + 120
-    while text not in well(at):
-        assert monotonic() < deadline, well(at)[-3000:]
-        sleep(0.3)
-        at.run()
+    until(lambda: text in well(at), at.run, every=0.3)
     return well(at)
 
 

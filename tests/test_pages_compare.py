@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from tests.fixtures import tiny
 from tests.fixtures.builds import built
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.pages import said, shelved, show, well
+from tests.fixtures.waiting import until
 
 VITAL = ("center", "exemplars", "mean_directions", "count_arrival")
 
@@ -106,11 +107,7 @@ def click(at: AppTest, label: str) -> AppTest:
 
 def finished(at: AppTest) -> str:
     """What the page says once no job of this visitor is at work."""
-    deadline = monotonic() + 120
-    while "Cancel" in labels(at):
-        assert monotonic() < deadline
-        sleep(0.05)
-        at.run()
+    until(lambda: "Cancel" not in labels(at), at.run, every=0.05)
     return well(at)
 
 

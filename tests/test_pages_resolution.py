@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
-from time import monotonic, sleep
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -23,6 +22,7 @@ from pages.shared import estimates, jobs, loading, models, reading
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.pages import said, shelved, show, well
+from tests.fixtures.waiting import until
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
@@ -214,10 +214,7 @@ def test_an_estimate_says_so_and_a_long_one_is_a_job_with_the_same_outcome(
     assert "members of region 2 lie" not in well(at) and "It takes about" in well(at)
     assert "Where do two texts part?" in well(at) and not jobs.board().jobs()
     offered(at).click().run()
-    deadline = monotonic() + 60
-    while "members of region 2 lie" not in well(at) and monotonic() < deadline:
-        sleep(0.2)
-        at.run()
+    until(lambda: "members of region 2 lie" in well(at), at.run)
     assert "Estimated" in well(at)
     assert tables(at) == at_once
     assert "members of region 2 lie" in well(show("resolution", keys["lost8"], r="2"))
@@ -249,10 +246,7 @@ def test_only_who_asked_for_a_comparison_sees_its_cancel_and_its_failure(
     assert "Cancel" in labels(mine) and "Cancel" not in labels(other)
     assert "at work already, for somebody else" in well(other)
     release.set()
-    deadline = monotonic() + 60
-    while "These two cannot be compared" not in well(mine) and monotonic() < deadline:
-        sleep(0.2)
-        mine.run()
+    until(lambda: "These two cannot be compared" in well(mine), mine.run)
     other.run()
     assert "Close" in labels(mine) and "Close" not in labels(other)
     assert "cannot be compared" in well(mine) and "cannot be compared" not in well(other)
