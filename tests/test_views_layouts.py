@@ -5,6 +5,7 @@ again.
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from ep.storage.sidecar import MAPS, beside
 from ep.views import layouts
 from ep.views.layouts import LAYOUTS, Settings
 from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.waiting import until
 
 
 def bare(exemplars: np.ndarray, **more: np.ndarray) -> Dictionary:
@@ -166,6 +168,11 @@ def test_a_cancelled_layout_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(Stop):
         layouts.compute(found, "umap-flat", report=report)
     assert not layouts.is_ready(found, "umap-flat") and not beside(path, MAPS).exists()
+    # nor does it keep the lock of all progress bars, for which a later layout would wait for ever
+    later = Thread(target=layouts.compute, args=(found, "umap-flat"), daemon=True)
+    later.start()
+    until(lambda: not later.is_alive())
+    assert layouts.is_ready(found, "umap-flat")
 
 
 @pytest.mark.slow

@@ -125,12 +125,23 @@ class _Epochs:
 
     def __init__(self, report: Report) -> None:
         self._report = report
+        self._has_ended = False
 
     def write(self, text: str) -> None:
         """Report the progress in `text`; text in any other form is ignored."""
         n, _, total = text.strip().partition(" ")
-        if n.isdigit() and total.isdigit() and int(total):
+        if self._has_ended or not (n.isdigit() and total.isdigit() and int(total)):
+            return
+        try:
             self._report(f"layout, epoch {n} of {total}", 0.3 + 0.65 * int(n) / int(total))
+        except BaseException:
+            # The bar writes with the lock of all bars of the process, and does not release it when
+            # writing fails: every later layout, and every download, would wait for ever.
+            self._has_ended = True  # closing the bar writes once more
+            from tqdm import tqdm
+
+            tqdm.get_lock().release()
+            raise
 
     def flush(self) -> None:
         """Do nothing; nothing is buffered."""
