@@ -8,8 +8,10 @@
     6 write one file for each layer and percentile
 
 One forward pass serves every layer, one calibration every percentile, and one stream every
-combination of the two. Memory grows with the dictionaries, not with the stream. A build reports its
-progress to the caller and displays nothing itself.
+combination of the two. The model runs once for every token (`caching.py`), and the state is saved
+in every stage (`resuming.py`), so that a killed build loses half a minute. Memory grows with the
+dictionaries, not with the stream. A build reports its progress to the caller and displays nothing
+itself.
 
 The module is not called `build` because `ep.build` is the function.
 """
@@ -27,11 +29,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ep import existing
-from ep.calibrating import calibrate
+from ep.caching import ActivationCache
+from ep.calibrating import Calibrating
 from ep.config import CONTEXT, BuildConfig
-from ep.corpus import Corpus
+from ep.corpus import Corpus, Watch
 from ep.describing import Describer, family
-from ep.errors import CorpusError
+from ep.errors import CorpusError, StorageError
 from ep.lensing import LensPart
 from ep.method.calibration import Calibration
 from ep.method.draft import Draft, Drafts
@@ -42,48 +45,68 @@ from ep.method.sieve import Sifted
 from ep.models.adapters import read as read_adapter
 from ep.progress import Report, silent
 from ep.reporting import Counts, Key, Progress
-from ep.resuming import calibrations_in, counts_in, draft_name, measured_in, packed, part
+from ep.resuming import (
+    Saver,
+    calibrations_in,
+    counts_in,
+    draft_name,
+    measured_in,
+    named,
+    packed,
+    part,
+)
 from ep.storage.checkpoint import WEIGHTS, Checkpoint, prepare_folder
+from ep.storage.lock import FolderLock
 from ep.storage.replacing import save_over
 from ep.streaming import Stream
 
 if TYPE_CHECKING:
     from ep.models import LanguageModel
 
-CHECKPOINT_SECONDS = 300
 T = TypeVar("T")
 
 
 def build(
     config: BuildConfig, resume: bool = False, replace: bool = False, report: Report = silent
 ) -> Generator[Progress, None, None]:
-    """Build every dictionary of `config`, yielding the progress before a stage and after a batch.
+    """Build every dictionary of `config`, yielding the progress every few seconds.
 
-    The last progress has stage "done" and names all files. Closing the generator stops the build
-    between two batches: its state is saved in the output folder, and incomplete but usable
-    dictionaries are written. With resume=True the build continues from that state and ends with the
-    same files as a build that was never stopped. Input that cannot be used raises a subclass of
-    InputError before any work is done that would be lost.
+    The last progress has stage "done" and names all files. Closing the generator stops the build:
+    its state is saved in the output folder, and incomplete but usable dictionaries are written.
+    With resume=True the build continues from the saved state, if there is one, and ends with the
+    same files as a build that was never stopped; this holds for a killed process too. Input that
+    cannot be used raises a subclass of InputError before any work is done that would be lost.
 
     A build of other settings, text or model that already has a file of the same name, or is
-    unfinished in the same folder, is refused with ConfigError; with replace=True it is replaced.
+    unfinished in the same folder, is refused with ConfigError; with replace=True it is replaced. So
+    is a folder in which another build is at work.
+
+    A full disk while the state is saved is a note in the progress; while a file is written it is a
+    StorageError, after which resume=True goes on with that file.
 
     report: called before the first progress, while a GGUF file is converted, which takes long.
     """
-    job = Job.open(config, resume, replace, report)  # 1
-    yield from job.read()
+    lock = FolderLock(config.folder)
+    prepare_folder(config.folder)
+    lock.claim()
+    job: Job | None = None
     try:
-        yield from job.calibrate()  # 2
-        yield from job.stream()  # 3
-        yield from job.assign()  # 4
-        yield from job.fit_lens(resume)  # 5
-    except GeneratorExit:
-        job.save_unfinished()
-        raise
+        job = Job.open(config, resume, replace, report)  # 1
+        yield from job.read()
+        try:
+            yield from job.calibrate()  # 2
+            yield from job.stream()  # 3
+            yield from job.assign()  # 4
+            yield from job.fit_lens(resume)  # 5
+        except GeneratorExit:
+            job.save_unfinished()
+            raise
+        job.settle()
+        yield from job.write()  # 5, 6
     finally:
-        job.workers.shutdown()
-    job.save_state()  # a build that is closed while it writes can then be resumed
-    yield from job.write()  # 5, 6
+        if job is not None:
+            job.close()
+        lock.release()
 
 
 class Job:
@@ -96,10 +119,13 @@ class Job:
         self.model = model
         self.context = config.context or CONTEXT
         self.corpus = corpus
-        self.source = Stream(config, model, corpus, self.context)
+        self.cache = ActivationCache(config, model, corpus_digest)
+        self.source = Stream(config, model, corpus, self.context, self.cache)
+        self.calibrating = Calibrating(self.source)
         self.corpus_digest = corpus_digest
+        self.text = Watch(corpus, corpus_digest)
         inputs = {"corpus": corpus_digest, WEIGHTS: model.fingerprint}
-        self.checkpoint = Checkpoint(config.out, config.deciding() | inputs)
+        self.saver = Saver(Checkpoint(config.out, config.deciding() | inputs))
         self.calibrations: dict[int, Calibration] = {}
         self.measured: dict[int, Measured] = {}
         self.drafts = Drafts()
@@ -121,7 +147,6 @@ class Job:
             raise CorpusError(
                 f"{', '.join(config.text)} contains no text: expected at least one passage"
             )
-        prepare_folder(config.folder)
         digest = corpus.digest()
         if not replace:
             existing.refuse_other_files(config, digest)
@@ -138,6 +163,7 @@ class Job:
         if not replace:
             existing.refuse_other_family(config, family(config, model, digest))
         job = cls(config, model, corpus, digest)
+        job.saver.checkpoint.clear_partial()
         if resume:
             job.restore()
         return job
@@ -154,8 +180,13 @@ class Job:
 
     def calibrate(self) -> Iterator[Progress]:
         """Phase 2: measure the head of the stream."""
-        if not self.drafts:
-            self._begin(*(yield from calibrate(self.source)))
+        if self.drafts:
+            return
+        for _ in self.calibrating.run():
+            yield self._progress("calibrate", self.calibrating.done, self.calibrating.total)
+            self._save_if_due()
+        self._begin(self.calibrating.calibrations(), self.calibrating.measured())
+        self.save_state()
 
     def stream(self) -> Iterator[Progress]:
         """Phase 3: feed each batch to every draft whose stopping rule is not met yet."""
@@ -163,6 +194,9 @@ class Job:
         if unfinished:
             yield self._progress("stream", self.drafts.streamed(), self.config.tokens)
         for parts in self._pass("stream") if unfinished else ():
+            if parts is None:
+                yield self._progress("stream", self.drafts.streamed(), self.config.tokens)
+                continue
             before = {key: draft.n_seen for key, draft in unfinished.items()}
             self._feed(Draft.stream, unfinished, parts)
             for key, draft in unfinished.items():
@@ -188,6 +222,9 @@ class Job:
                     self.drafts[layer, p].reach, self.drafts[layer, finer].n_seen
                 )
         for parts in self._pass("assign"):
+            if parts is None:
+                yield self._progress("assign", self.drafts.assigned(), self.drafts.streamed())
+                continue
             regions = self._feed(Draft.reassign, self.drafts, parts)
             for (layer, finer), above in coarser.items():
                 if above:
@@ -219,6 +256,7 @@ class Job:
             self.lens.jacobian,
         )
         passages = describer.passages(self.drafts)
+        self.text.check()
         total = len(self.drafts)
         for (layer, percentile), draft in self.drafts.items():
             yield self._progress("write", len(files), total, tuple(files))
@@ -229,11 +267,15 @@ class Job:
             dictionary = describer.dictionary(
                 layer, percentile, draft, passages, self._provenance(), wall_time, complete
             )
-            if (moved := save_over(dictionary, path)) is not None:
-                set_aside.append(moved)
+            try:
+                moved = save_over(dictionary, path)
+            except StorageError as error:
+                kept = "" if self.saver.note else "; the state is saved: continue with --resume"
+                raise StorageError(f"{error}{kept}") from error
+            set_aside += [] if moved is None else [moved]
             files.append(path)
         if complete:
-            self.checkpoint.remove()
+            self.saver.checkpoint.remove()
         last = self._progress("done", len(files), len(files), tuple(files))
         yield dataclasses.replace(last, set_aside=tuple(set_aside))
 
@@ -243,30 +285,55 @@ class Job:
 
     # -- interrupting and resuming -----------------------------------------------------------------
 
+    def settle(self) -> None:
+        """Save the state when only writing is left, and remove the activations to make room."""
+        self.text.check()
+        is_saved = self.save_state()
+        self.cache.close(remove=True)
+        if not is_saved:
+            self.save_state()
+
     def save_unfinished(self) -> None:
         """Save the state, and write the drafts so far as incomplete but usable dictionaries."""
+        is_saved = self.save_state()
         if self.drafts.streamed():
-            self.save_state()
             for _ in self.write(complete=False):
                 pass
+        if not is_saved:
+            raise StorageError(self.saver.note)
 
-    def save_state(self) -> None:
+    def save_state(self) -> bool:
         """Save all drafts and calibrations as plain arrays, from which the build can resume.
 
-        A resumed build gives the same files as one that was never stopped.
+        A resumed build gives the same files as one that was never stopped. Returns False where the
+        disk refuses.
         """
-        self.checkpoint.save(packed(self.counts, self.calibrations, self.measured, self.drafts))
+        arrays = packed(self.counts, self.calibrations, self.measured, self.drafts)
+        if not self.drafts:
+            arrays |= named("calibrating.", self.calibrating.state())
+        return self.saver.save(arrays)
+
+    def _save_if_due(self) -> None:
+        if self.saver.is_due:
+            self.save_state()
 
     def restore(self) -> None:
-        """Restore the saved state.
-
-        Raises ConfigError when there is none, or when it belongs to other settings.
-        """
-        arrays = self.checkpoint.load()
+        """Restore the saved state, if there is one; ConfigError when it is of other settings."""
+        arrays = self.saver.checkpoint.load()
+        if arrays is None:
+            return
         self.counts = counts_in(arrays)
+        if calibrating := part(arrays, "calibrating."):
+            self.calibrating.restore(calibrating)
+            return
         self._begin(calibrations_in(arrays), measured_in(arrays))
         for key, draft in self.drafts.items():
             draft.restore(part(arrays, draft_name(key)))
+
+    def close(self) -> None:
+        """Stop the threads and close the stored activations."""
+        self.workers.shutdown()
+        self.cache.close()
 
     # -- parts -------------------------------------------------------------------------------------
 
@@ -289,19 +356,21 @@ class Job:
                     device=self.model.device if self.model.device.startswith("cuda") else "cpu",
                 )
 
-    def _pass(self, name: str) -> Iterator[dict[int, Sifted]]:
-        """The rest of one pass over the corpus, saving the state every CHECKPOINT_SECONDS."""
+    def _pass(self, name: str) -> Iterator[dict[int, Sifted] | None]:
+        """The rest of one pass over the corpus; None stands for a part of a batch."""
         count = self.drafts.streamed if name == "stream" else self.drafts.assigned
         index = {layer: count(layer) for layer in self.config.layers}
-        last = monotonic()
-        for batch, harvest in self.source.batches(self.counts[name].passages):
+        self.text.check()
+        for item in self.source.batches(self.counts[name].passages):
+            if item is None:
+                yield None
+                continue
+            batch, harvest = item
             self.counts[name].add(batch)
             parts = self.source.sifted(harvest)
             yield {layer: part.starting_at(index[layer]) for layer, part in parts.items()}
             index = {layer: index[layer] + len(part) for layer, part in parts.items()}
-            if monotonic() - last > CHECKPOINT_SECONDS:
-                self.save_state()
-                last = monotonic()
+            self._save_if_due()
 
     def _feed(
         self,
@@ -326,6 +395,10 @@ class Job:
     def _progress(
         self, stage: str, done: int, total: int | None, files: tuple[Path, ...] = ()
     ) -> Progress:
+        if stage in ("stream", "assign"):
+            ahead = done + self.source.ahead
+            done = ahead if total is None else min(ahead, total)
+        notes = (*self.cache.notes, *([self.saver.note] if self.saver.note else []))
         regions = {key: len(draft) for key, draft in self.drafts.items()}
         counts = dataclasses.replace(self.counts["assign" if stage == "assign" else "stream"])
         return Progress(
@@ -339,4 +412,5 @@ class Job:
             files,
             measured=self.measured,
             not_kept={key: draft.left_out for key, draft in self.drafts.items()},
+            notes=notes,
         )

@@ -205,6 +205,19 @@ class BuildConfig:
         metavar="N",
     )
 
+    cache: str = setting(
+        "disk space in --out for activations while a build runs, such as 20G, so that the model "
+        "runs once for every token; 0 stores none (default: half of the space that is free)",
+        "auto",
+        metavar="SIZE",
+    )
+
+    keep_activations: bool = setting(
+        "keep the activations in the cache folder, for later builds of the same model, text and "
+        "layers with other percentiles, metrics or seeds; `ep cache` lists and removes them",
+        False,
+    )
+
     seed: int = setting("seed of the shuffle, the global sample, the excerpts and the groups", 0)
 
     device: str = setting("auto, cpu, cuda, cuda:N or mps", "auto")
@@ -249,11 +262,22 @@ class BuildConfig:
         Builds with equal ones on equal text and model give equal dictionaries.
         """
         left_out = {"out", "text", "title", "extra", "device", "rival_budget", "lens_prompts"}
+        left_out |= {"cache", "keep_activations"}
         return {
             key: value
             for key, value in self.as_dict().items()
             if key not in left_out and (key, value) not in LATER.items()
         }
+
+    @property
+    def calibration_budget(self) -> int:
+        """Activations that are measured: never more than the build streams."""
+        return self.calibration if self.tokens is None else min(self.calibration, self.tokens)
+
+    @property
+    def cache_bytes(self) -> int | None:
+        """Bytes that `cache` allows; None for what fits."""
+        return None if self.cache == "auto" else size_of(self.cache)
 
     def sifting(self) -> dict[str, Any]:
         """The settings that leave activations out, as entries of the provenance; empty without."""
@@ -304,6 +328,20 @@ class BuildConfig:
         kind = "-final" if self.positions == "final" else ""
         kind += "" if self.metric == "centred" else f"-{self.metric}"
         return f"{stem}-L{layer}{kind}-p{percentile:g}.ep.h5"
+
+
+_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)([kmgt]?)(?:i?b)?", re.IGNORECASE)
+
+
+def size_of(text: str) -> int | None:
+    """Return a size such as "20G", "1.5 GB" or "0" in bytes; None where it is not one.
+
+    Prefixes are powers of 1,000.
+    """
+    match = _SIZE.fullmatch(text.replace(" ", ""))
+    if match is None:
+        return None
+    return int(float(match[1]) * 1000 ** " kmgt".index(match[2].lower() or " "))
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:
@@ -384,6 +422,10 @@ def _of_the_calibration(config: BuildConfig) -> Rules:
         (
             config.calibration >= 2,
             f"calibration is {config.calibration}: expected at least 2 activations",
+        ),
+        (
+            config.cache == "auto" or size_of(config.cache) is not None,
+            f"cache is {config.cache!r}: expected a size such as 20G, or 0 for none",
         ),
         (config.batch >= 1, f"batch is {config.batch}: expected at least 1 passage"),
         (

@@ -27,6 +27,10 @@ MOST_UNUSABLE = 0.1
 A text that lost more than that would be a different text.
 """
 _ROWS_BETWEEN_REPORTS = 5_000
+CHANGED = (
+    "the text changed while it was read: build again with --replace when nothing writes to it any "
+    "more"
+)
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,40 @@ class Corpus:
             if path.suffix.lower() == ".txt" and reads_lines(path):
                 total.update(b"lines")
         return total.hexdigest()
+
+
+class Watch:
+    """Notices that the files of a corpus change while they are being read.
+
+    digest: that of the corpus when it was opened.
+    """
+
+    def __init__(self, corpus: Corpus, digest: str) -> None:
+        self._corpus, self._digest = corpus, digest
+        self._seen = self._stamps()
+
+    def check(self) -> None:
+        """Raise CorpusError if the text is another one now.
+
+        Files of the same size and time are not read again.
+        """
+        stamps = self._stamps()
+        if stamps != self._seen:
+            if not all(stamps) or self._corpus.digest() != self._digest:
+                raise CorpusError(CHANGED)
+            self._seen = stamps
+
+    def _stamps(self) -> list[tuple[int, int] | None]:
+        """Size and time of each file; None for one that is gone."""
+        stamps: list[tuple[int, int] | None] = []
+        for path in self._corpus.files:
+            try:
+                facts = path.stat()
+            except OSError:
+                stamps.append(None)
+            else:
+                stamps.append((facts.st_size, facts.st_mtime_ns))
+        return stamps
 
 
 def _shuffled(passages: Iterator[Passage], seed: int | None) -> Iterator[Passage]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ep.corpus import Survey
 from ep.method.outliers import Measured
@@ -40,6 +42,15 @@ class Counts:
         self.tokens += batch.n_tokens
         self.cut += batch.n_cut
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the counts as plain arrays, from which `from_state` restores them."""
+        return {f.name: np.array(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, np.ndarray]) -> Counts:
+        """Restore counts from the arrays of `state`, among which there may be others."""
+        return cls(**{f.name: int(state[f.name]) for f in fields(cls)})
+
     def facts(self) -> dict[str, Any]:
         """The counts as entries of a file's provenance, under `corpus`."""
         facts: dict[str, Any] = {"passages": self.passages, "truncated": self.truncated}
@@ -70,6 +81,8 @@ class Progress:
     lens_seconds: in stage "read", what fitting the Jacobian lens takes by a rough estimate.
     measured: what was measured of each layer, once it is.
     not_kept: how many activations the settings left out of each dictionary's stream so far.
+    notes: what the caller should know of the run so far, a sentence each, such as that the disk is
+        full and the state cannot be saved.
     """
 
     stage: str
@@ -84,3 +97,4 @@ class Progress:
     lens_seconds: float | None = None
     measured: Mapping[int, Measured] = field(default_factory=dict)
     not_kept: Mapping[Key, LeftOut] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

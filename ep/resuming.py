@@ -7,16 +7,60 @@ them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from math import inf
+from time import monotonic
 
 import numpy as np
 
+from ep.errors import StorageError
 from ep.method.calibration import Calibration
 from ep.method.draft import Draft
 from ep.method.outliers import Measured
 from ep.reporting import Counts, Key
+from ep.storage.checkpoint import Checkpoint
 
 Arrays = Mapping[str, np.ndarray]
+
+
+FEW_S, MOST_S = 1.0, 30.0
+"""The state is saved no more often than every `FEW_S` seconds, and mostly every `MOST_S`."""
+SHARE, MOST_SHARE = 0.01, 0.1
+"""Share of the time that saving may take, and the share that it may never exceed."""
+
+
+class Saver:
+    """Decides when the state of a build is saved, and saves it; a full disk does not end the build.
+
+    So that saving takes about a hundredth of the time and at most half a minute is lost, the
+    interval is a hundred times what the last save took, but no more than half a minute unless that
+    would be a tenth of the time.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        self.note = ""
+        """Why the last save failed; "" where it did not."""
+        self._last = -inf
+        self._interval = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to save."""
+        return monotonic() - self._last >= self._interval
+
+    def save(self, arrays: Arrays) -> bool:
+        """Save the state; return False, with a note, where the disk refuses."""
+        start = monotonic()
+        try:
+            self.checkpoint.save(arrays)
+            self.note = ""
+        except StorageError as error:
+            self.note = f"{error}: the build goes on, and tries again"
+        self._last = monotonic()
+        cost = self._last - start
+        longest = max(MOST_S, cost / MOST_SHARE)
+        self._interval = min(max(FEW_S, cost / SHARE), longest)
+        return not self.note
 
 
 def packed(
@@ -25,7 +69,7 @@ def packed(
     measured: Mapping[int, Measured],
     drafts: Mapping[Key, Draft],
 ) -> dict[str, np.ndarray]:
-    """Return the state as arrays.
+    """Return the state of a build that is calibrated as arrays.
 
     counts: what each pass over the text has read, by stage.
     calibrations, measured: of each layer.
@@ -33,18 +77,18 @@ def packed(
     """
     arrays: dict[str, np.ndarray] = {}
     for stage, counted in counts.items():
-        state = {name: np.array(count) for name, count in asdict(counted).items()}
-        arrays |= _named(f"counts.{stage}.", state)
+        arrays |= named(f"counts.{stage}.", counted.state())
     for layer, calibration in calibrations.items():
-        arrays |= _named(f"calibration.{layer}.", calibration.state())
+        arrays |= named(f"calibration.{layer}.", calibration.state())
     for layer, of_layer in measured.items():
-        arrays |= _named(f"measured.{layer}.", of_layer.state())
+        arrays |= named(f"measured.{layer}.", of_layer.state())
     for key, draft in drafts.items():
-        arrays |= _named(draft_name(key), draft.state())
+        arrays |= named(draft_name(key), draft.state())
     return arrays
 
 
-def _named(prefix: str, arrays: Arrays) -> dict[str, np.ndarray]:
+def named(prefix: str, arrays: Arrays) -> dict[str, np.ndarray]:
+    """Return arrays with a prefix before their names."""
     return {prefix + name: array for name, array in arrays.items()}
 
 
@@ -62,12 +106,7 @@ def draft_name(key: Key) -> str:
 def counts_in(arrays: Arrays) -> dict[str, Counts]:
     """Return what each pass had read, by stage."""
     stages = {name.split(".")[0] for name in part(arrays, "counts.")}
-    return {
-        stage: Counts(
-            **{name: int(count) for name, count in part(arrays, f"counts.{stage}.").items()}
-        )
-        for stage in stages
-    }
+    return {stage: Counts.from_state(part(arrays, f"counts.{stage}.")) for stage in stages}
 
 
 def calibrations_in(arrays: Arrays) -> dict[int, Calibration]:

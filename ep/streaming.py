@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ep.caching import ActivationCache, Origins
 from ep.config import BuildConfig
 from ep.corpus import Corpus, Passage, Survey
-from ep.errors import CorpusError
-from ep.method.outliers import Norms, Outliers
 from ep.method.sieve import Sieve, Sifted, first_kept
 
 if TYPE_CHECKING:
-    from ep.models import Harvest, LanguageModel
+    from ep.models import Assembly, Harvest, LanguageModel
+    from ep.models.extraction import Extractor, Part, Residuals
     from ep.models.tokens import TokenBatch
 
 
@@ -22,11 +23,23 @@ class Stream:
     """The activations of a model on a text, by batches of passages.
 
     context: tokens read of each passage, not counting BOS.
+    cache: where activations are stored between passes.
+    extractor: what runs the model; by default this process.
     """
 
     def __init__(
-        self, config: BuildConfig, model: LanguageModel, corpus: Corpus, context: int
+        self,
+        config: BuildConfig,
+        model: LanguageModel,
+        corpus: Corpus,
+        context: int,
+        cache: ActivationCache,
+        extractor: Extractor | None = None,
     ) -> None:
+        from ep.models import LocalExtractor
+
+        self.cache = cache
+        self.extractor = extractor or LocalExtractor(model)
         self.config = config
         self.model = model
         self.corpus = corpus
@@ -36,9 +49,9 @@ class Stream:
         self.bos = int(model.tokens.bos is not None)
         start = first_kept(config.skip_first, bool(self.bos))
         self.sieves = dict.fromkeys(config.layers, Sieve(start))
-        """What is left out of each layer; `limit_norms` completes it where there is a cap."""
-        self.outliers: dict[int, Outliers] = {}
-        """What is unlike the rest of each layer; the first `head` fills it in."""
+        """What is left out of each layer; the calibration completes it where there is a cap."""
+        self.ahead = 0
+        """Activations of the present batch that were read, of which no pass knows yet."""
 
     def read(self) -> Iterator[Survey]:
         """Count the rows that cannot be used, yielding the counts so far.
@@ -55,68 +68,57 @@ class Stream:
             yield survey
         self.survey.check()
 
-    def batches(self, start: int = 0) -> Iterator[tuple[TokenBatch, Harvest]]:
-        """The batches of the text from passage `start` of the stream, and their harvests."""
-        from ep.models import harvest
+    def batches(self, start: int = 0) -> Iterator[tuple[TokenBatch, Harvest] | None]:
+        """The batches of the text from passage `start` of the stream, and their harvests.
+
+        None stands for a part of a batch that went through the model; `ahead` counts them. What is
+        stored of an earlier pass does not go through it again.
+        """
+        waiting: deque[Assembly] = deque()
+        self.ahead = 0
+        for part, computed in self.extractor.extract(self._parts(start, waiting)):
+            assembly = waiting[0]
+            assembly.add(part, self._completed(assembly, part, computed))
+            if assembly.is_whole:
+                waiting.popleft()
+                self.ahead = 0
+                yield assembly.batch, assembly.harvest()
+            elif computed:
+                self.ahead += int(part.keep.sum())
+                yield None
+
+    def _parts(self, start: int, waiting: deque[Assembly]) -> Iterator[Part]:
+        """The parts of all batches, each with the layers that are not stored of it."""
+        from ep.models import Assembly
 
         config = self.config
         accepted = (passage for passage in self.corpus if passage.id not in self.survey.refused)
         passages = islice(accepted, start, None)
         for batch in self.model.tokens.batches(passages, config.batch, self.context):
-            yield batch, harvest(self.model, batch, config.layers, config.positions)
+            assembly = Assembly(self.model, batch, config.layers, config.positions)
+            waiting.append(assembly)
+            for part in assembly.parts():
+                yield replace(part, layers=self.cache.missing(self._origins(assembly, part)))
+
+    def _completed(self, assembly: Assembly, part: Part, computed: Residuals) -> Residuals:
+        """The activations of all layers of a part; what was computed is stored."""
+        origins = self._origins(assembly, part)
+        if computed:
+            self.cache.add(origins, computed)
+        found = dict(computed)
+        for layer in self.config.layers:
+            if layer not in found:
+                stored = self.cache.read(layer, origins)
+                if stored is None:  # damaged since it was found
+                    again = replace(part, layers=(layer,))
+                    [(_, values)] = self.extractor.extract([again])
+                    stored = values[layer]
+                found[layer] = stored
+        return found
+
+    def _origins(self, assembly: Assembly, part: Part) -> Origins:
+        return Origins.of(part, assembly.batch.passage[part.rows])
 
     def sifted(self, harvest: Harvest) -> dict[int, Sifted]:
         """What is kept of a harvest, by layer."""
         return {layer: self.sieves[layer].sift(x, harvest.events) for layer, x in harvest.x.items()}
-
-    def head(self) -> Iterator[tuple[int, dict[int, Sifted]]]:
-        """For each calibration batch: the number of activations so far, and the batch by layer.
-
-        Each call reads the text from its start (W1). Under protocol "paper" θ is a mean over whole
-        batches, so the last batch is not cut. Under protocol "global" θ must not depend on the
-        batch size, so the last batch is cut at the budget.
-        """
-        done = dict.fromkeys(self.config.layers, 0)  # layers may differ in what is left out
-        budget = self.config.calibration
-        norms = {layer: Norms(sieve.start, self.bos) for layer, sieve in self.sieves.items()}
-        for _, harvest in self.batches():
-            parts = {}
-            for layer, part in self.sifted(harvest).items():
-                missing = budget - done[layer]
-                if missing > 0:
-                    parts[layer] = part if self.config.protocol == "paper" else part.until(missing)
-                    done[layer] += len(parts[layer])
-                    norms[layer].update(parts[layer])
-            yield min(done.values()), parts
-            if min(done.values()) >= budget:
-                break
-        if not self.outliers:
-            self.outliers = {layer: norms_of.outliers() for layer, norms_of in norms.items()}
-        self._check(min(done.values()))
-
-    def limit_norms(self) -> Iterator[int]:
-        """Read the head for the median norm of each layer, and leave out what is above the cap.
-
-        Yields the number of activations so far; without a cap it reads nothing.
-        """
-        if self.config.norm_cap is None:
-            return
-        for done, _ in self.head():
-            yield done
-        self.sieves = {
-            layer: replace(sieve, limit=self.config.norm_cap * self.outliers[layer].median)
-            for layer, sieve in self.sieves.items()
-        }
-
-    def _check(self, n: int) -> None:
-        """Raise CorpusError where no activation is kept; n: of the layer with the fewest."""
-        if n:
-            return
-        if self.config.skip_first and any(one.n for one in self.outliers.values()):
-            raise CorpusError(
-                f"nothing is left: --skip-first {self.config.skip_first} leaves out every token "
-                "that could be read; choose a smaller number, or longer passages"
-            )
-        raise CorpusError(
-            "the text gave no activations: no passage has tokens beside BOS and template"
-        )

@@ -31,7 +31,7 @@ FLOORS = (
     ("ep.views",),
     ("ep.lensing",),
     ("ep.describing",),
-    ("ep.existing", "ep.reporting"),
+    ("ep.caching", "ep.existing", "ep.reporting"),
     ("ep.resuming", "ep.streaming"),
     ("ep.calibrating",),
     ("ep.building",),

@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from ep.errors import ActivationError, ModelError
-from ep.models import LanguageModel, TokenBatch, activations, harvest, load, read
+from ep.models import LanguageModel, TokenBatch, extraction, harvest, load, read
 from ep.models.activations import FOLD_TOKENS, fold
 from tests.fixtures import tiny
 
@@ -155,7 +155,7 @@ def test_splitting_a_batch_changes_nothing_but_rounding(
 ) -> None:
     batch = batch_of(gemma)
     whole = harvest(gemma, batch, [1, 3])
-    monkeypatch.setattr(activations, "_TOKENS_PER_FORWARD_CPU", 1)
+    monkeypatch.setattr(extraction, "_TOKENS_PER_FORWARD_CPU", 1)
     parts = harvest(gemma, batch, [1, 3])
     for layer in (1, 3):
         np.testing.assert_allclose(parts.x[layer], whole.x[layer], rtol=1e-4, atol=1e-5)
@@ -165,7 +165,7 @@ def test_splitting_a_batch_changes_nothing_but_rounding(
 
 def test_parts_are_bounded_and_cover_every_row_once() -> None:
     lengths = np.random.default_rng(0).integers(1, 3000, 200)
-    parts = list(activations._parts(lengths, 16_512))
+    parts = list(extraction._grouped(lengths, 16_512))
     assert sorted(np.concatenate(parts).tolist()) == list(range(200))
     for rows in parts:
         assert len(rows) == 1 or len(rows) * lengths[rows].max() <= 16_512

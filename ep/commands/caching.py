@@ -11,9 +11,11 @@ from ep.commands.options import add_command
 
 def add(subparsers: Any) -> None:
     """Add `cache`."""
-    parser = add_command(subparsers, "cache", "list the models converted from GGUF files", cache)
+    parser = add_command(
+        subparsers, "cache", "list models converted from GGUF files, and kept activations", cache
+    )
     parser.add_argument(
-        "--empty", action="store_true", help="remove them; a model is converted again when needed"
+        "--empty", action="store_true", help="remove them; both are made again when needed"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -21,33 +23,73 @@ def add(subparsers: Any) -> None:
 def cache(arguments: argparse.Namespace) -> None:
     """Print the folder of converted models and their sizes, and remove them if asked to."""
     from ep.models import conversions, jacobian_store
-    from ep.storage.file import printable
+
+    rows, activations = _models(arguments.empty), _activations(arguments.empty)
+    lenses = [path.stat().st_size for path in jacobian_store.files()]
+    if arguments.json:
+        facts = {"folder": str(conversions.folder()), "removed": arguments.empty, "models": rows}
+        facts["activations"] = activations
+        facts["lenses"] = {"files": len(lenses), "bytes": sum(lenses)}
+        print(json.dumps(facts, indent=1))
+        return
+    _print(rows, activations, "removed from" if arguments.empty else "in")
+    if lenses:
+        total = sum(lenses) / 1e6
+        kept = "kept in" if arguments.empty else "in"
+        fitted = f"{len(lenses)} Jacobian lens{'' if len(lenses) == 1 else 'es'}, {total:,.1f} MB"
+        print(f"{fitted}, {kept} {jacobian_store.folder()} (ep lens list)")
+
+
+def _models(empty: bool) -> list[dict[str, Any]]:
+    """The converted models, which are removed if asked to."""
+    from ep.models import conversions
 
     sizes = {c.directory: c.size for c in conversions.listed()}
-    found = conversions.empty() if arguments.empty else conversions.listed()
-    rows: list[dict[str, Any]] = [
+    return [
         {
             "source": conversion.source,
             "quantization": conversion.quantization,
             "bytes": sizes.get(conversion.directory, 0),
             "directory": str(conversion.directory),
         }
-        for conversion in found
+        for conversion in (conversions.empty() if empty else conversions.listed())
     ]
-    lenses = [path.stat().st_size for path in jacobian_store.files()]
-    if arguments.json:
-        facts = {"folder": str(conversions.folder()), "removed": arguments.empty, "models": rows}
-        facts["lenses"] = {"files": len(lenses), "bytes": sum(lenses)}
-        print(json.dumps(facts, indent=1))
-        return
+
+
+def _activations(empty: bool) -> list[dict[str, Any]]:
+    """The kept activations, which are removed if asked to, unless a build is adding to them."""
+    from ep import caching
+
+    sizes = {one.folder: one.size for one in caching.kept()}
+    return [
+        {
+            "model": one.model,
+            "text": one.text,
+            "layers": list(one.layers),
+            "bytes": sizes[one.folder],
+            "directory": str(one.folder),
+        }
+        for one in (caching.forget() if empty else caching.kept())
+    ]
+
+
+def _print(rows: list[dict[str, Any]], activations: list[dict[str, Any]], where: str) -> None:
+    """Print a line for each, and one for the sum of its kind."""
+    from ep.models import conversions
+    from ep.storage.file import printable
+
     for row in rows:
         source = printable(row["source"]) or "damaged or unfinished"
         print(f"{row['bytes'] / 1e6:>10,.1f} MB  {source} {row['quantization']}".rstrip())
     total = sum(row["bytes"] for row in rows) / 1e6
     models = f"{len(rows)} converted model{'' if len(rows) == 1 else 's'}, {total:,.1f} MB"
-    print(f"{models}, {'removed from' if arguments.empty else 'in'} {conversions.folder()}")
-    if lenses:
-        total = sum(lenses) / 1e6
-        kept = "kept in" if arguments.empty else "in"
-        fitted = f"{len(lenses)} Jacobian lens{'' if len(lenses) == 1 else 'es'}, {total:,.1f} MB"
-        print(f"{fitted}, {kept} {jacobian_store.folder()} (ep lens list)")
+    print(f"{models}, {where} {conversions.folder()}")
+    for row in activations:
+        layers = (
+            f"layer{'' if len(row['layers']) == 1 else 's'} {', '.join(map(str, row['layers']))}"
+        )
+        name = printable(row["model"]) or "damaged"
+        print(f"{row['bytes'] / 1e6:>10,.1f} MB  {name}, {layers}, text {row['text']}…")
+    if activations:
+        total = sum(row["bytes"] for row in activations) / 1e6
+        print(f"activations of {len(activations)} texts, {total:,.1f} MB, {where} the same folder")

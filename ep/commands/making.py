@@ -81,7 +81,8 @@ def build(arguments: argparse.Namespace) -> None:
     if config.adapter:
         say_doubt(config.adapter, config.model)
     stage, is_told = "opening the text and the model", False
-    with on_stderr() as printer, _deferred_interrupt(printer) as is_interrupted:
+    told: set[str] = set()
+    with on_stderr() as printer, _deferred_signals(printer, config.folder) as signalled:
         steps = build(config, arguments.resume, arguments.replace, printer)
         printer.stage(stage)
         for progress in steps:
@@ -97,9 +98,13 @@ def build(arguments: argparse.Namespace) -> None:
                 is_told = True  # before the long work, which another choice may spare
                 for line in _remarks(progress):
                     printer.say(line)
-            if is_interrupted() and progress.stage != "done":
+            for note in progress.notes:
+                if note not in told:
+                    told.add(note)
+                    printer.say(note)
+            if signalled() and progress.stage != "done":
                 steps.close()
-                raise InterruptedBuild(_interruption(config.folder))
+                raise InterruptedBuild(_interruption(config.folder), signalled())
     for path in progress.files:
         print(path)
     for moved in progress.set_aside:
@@ -144,17 +149,23 @@ def _remarks(progress: Progress) -> Iterator[str]:
 
 
 def _interruption(folder: Path) -> str:
+    if _has_state(folder):
+        return f"interrupted: the state is saved in {folder}; continue with --resume"
+    return "interrupted before any activation was read; run the same command again"
+
+
+def _has_state(folder: Path) -> bool:
     from ep.storage.checkpoint import NAME
 
-    if (folder / NAME).exists():
-        return f"interrupted: the state is saved in {folder}; continue with --resume"
-    return "interrupted before the first regions: nothing was written; run the same command again"
+    return (folder / NAME).exists()
 
 
 class InterruptedBuild(EPError):
-    """Ctrl-C was pressed during a build; what there was of a state was saved."""
+    """A build was stopped by a signal; what there was of a state was saved."""
 
-    exit_code = 130
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
 
 
 def demo(arguments: argparse.Namespace) -> None:
@@ -166,23 +177,36 @@ def demo(arguments: argparse.Namespace) -> None:
         make(Path(arguments.out), printer.say)
 
 
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+"""Signals that stop a build: Ctrl-C, a scheduler or shutdown, and a terminal that was closed."""
+
+
 @contextmanager
-def _deferred_interrupt(printer: Printer) -> Iterator[Callable[[], bool]]:
-    """Yield a function that returns whether Ctrl-C was pressed; pressed again, it interrupts."""
-    interrupted = False
+def _deferred_signals(printer: Printer, folder: Path) -> Iterator[Callable[[], int]]:
+    """Yield a function that returns the number of the signal that asks to stop, 0 without one.
 
-    def on_interrupt(number: int, frame: Any) -> None:
-        nonlocal interrupted
-        if interrupted:
-            raise KeyboardInterrupt
-        interrupted = True
-        printer.say("stopping after this batch; press Ctrl-C again to stop immediately and lose it")
+    A second signal stops the build at once; what was saved before stays.
+    """
+    received = 0
 
-    previous = signal.signal(signal.SIGINT, on_interrupt)
+    def on_signal(number: int, frame: Any) -> None:
+        nonlocal received
+        if received:
+            kept = (
+                "the state saved last stays; continue with --resume" if _has_state(folder) else ""
+            )
+            raise InterruptedBuild(f"stopped at once{': ' if kept else ''}{kept}", number)
+        received = number
+        printer.say("saving the state and stopping; a second signal stops at once")
+
+    previous = {number: signal.signal(number, on_signal) for number in SIGNALS}
     try:
-        yield lambda: interrupted
+        yield lambda: received
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _state(progress: Progress) -> tuple[str, float | None]:

@@ -10,7 +10,7 @@ What a batch is (in the paper, the activations of 128 prompts) is the caller's c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -211,6 +211,24 @@ class Thresholds:
         order = np.argsort(keys)[:SAMPLE]
         self._keys, self._rows = keys[order], np.concatenate([self._rows, rows])[order]
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what was measured as plain arrays, from which `restore` continues exactly."""
+        none = np.empty(0, np.float32)
+        return {
+            "n": np.array([self.n_activations, self.n_batches, self._measured]),
+            "norms": np.concatenate([none, *self._norms]),
+            "lengths": np.concatenate([none, *self._lengths]),
+            "sums": self._sums,
+            "keys": self._keys,
+            "rows": self._rows,
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Replace what was measured by the `state` of others with the same settings."""
+        self.n_activations, self.n_batches, self._measured = state["n"].tolist()
+        self._norms, self._lengths = [state["norms"]], [state["lengths"]]
+        self._sums, self._keys, self._rows = state["sums"], state["keys"], state["rows"]
+
     @property
     def typical_norm(self) -> float:
         """The median of ‖x − c‖ over the activations so far, in the units of x; 0 without any."""
@@ -253,7 +271,8 @@ class Thresholds:
 
 
 def _median(parts: list[np.ndarray]) -> float:
-    return float(np.median(np.concatenate(parts))) if parts else 0.0
+    values = np.concatenate([np.empty(0, np.float32), *parts])
+    return float(np.median(values)) if len(values) else 0.0
 
 
 def _checked_settings(percentiles: Sequence[float | int], protocol: str) -> tuple[float, ...]:

@@ -7,6 +7,8 @@ Source: protocol section 1.1 for the centre.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ep.config import METRICS, MetricName
@@ -99,6 +101,23 @@ class MetricSum(CenterSum):
             self._second += (
                 block.T @ block if self.name == "whitened" else np.einsum("nd,nd->d", block, block)
             )
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the sums as plain arrays, from which `restore` continues exactly."""
+        pivot = np.empty(0) if self._pivot is None else self._pivot
+        return {
+            "n": np.array(self.n_activations),
+            "sums": self._sums,
+            "pivot": pivot,
+            "shift": self._shift,
+            "second": self._second,
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Replace the sums by the `state` of others of the same width and metric."""
+        self.n_activations = int(state["n"])
+        self._sums, self._shift, self._second = state["sums"], state["shift"], state["second"]
+        self._pivot = state["pivot"] if len(state["pivot"]) else None
 
     def metric(self) -> Metric:
         """Return the metric of the activations so far.

@@ -82,10 +82,20 @@ class Norms:
         self._lengths.append(lengths(batch.whole).astype(np.float32))
         self._positions.append(batch.position.astype(np.int32))
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what was added as plain arrays, from which `restore` continues exactly."""
+        return {
+            "norms": np.concatenate([np.empty(0, np.float32), *self._lengths]),
+            "positions": np.concatenate([np.empty(0, np.int32), *self._positions]),
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Replace what was added by the `state` of others with the same settings."""
+        self._lengths, self._positions = [state["norms"]], [state["positions"]]
+
     def outliers(self) -> Outliers:
         """Return what was measured; without any activation all is 0."""
-        norms = np.concatenate([np.empty(0, np.float32), *self._lengths])
-        position = np.concatenate([np.empty(0, np.int32), *self._positions])
+        norms, position = self.state().values()
         kept = norms[position >= self._start]
         median = float(np.median(kept)) if len(kept) else 0.0
         is_first, is_massive = position == self._bos, norms > MASSIVE * median
@@ -116,6 +126,14 @@ class Spread:
         shifted = x - self.center
         self._directions += np.einsum("nd,nd->d", rows, rows, dtype=np.float64)
         self._variance += np.einsum("nd,nd->d", shifted, shifted, dtype=np.float64)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the sums as plain arrays, from which `restore` continues exactly."""
+        return {"directions": self._directions, "variance": self._variance}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Replace the sums by the `state` of others about the same centre."""
+        self._directions, self._variance = state["directions"], state["variance"]
 
     def largest(self) -> Largest:
         """Return the dimension with the largest share of the directions."""

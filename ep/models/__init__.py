@@ -4,7 +4,8 @@ Code that runs a model lies in this package. torch and transformers are imported
 so importing the package is cheap.
 """
 
-from ep.models.activations import Harvest, harvest, read
+from ep.models.activations import Assembly, Harvest, harvest, read
+from ep.models.extraction import LocalExtractor
 from ep.models.jacobian import JacobianLens
 from ep.models.jacobian_fit import fit_lens
 from ep.models.jacobian_store import find as find_lens
@@ -14,10 +15,12 @@ from ep.models.pairing import base_of, check_fits, model_of, other_weights
 from ep.models.tokens import Prompt, TokenBatch, Tokens
 
 __all__ = [
+    "Assembly",
     "Harvest",
     "JacobianLens",
     "LanguageModel",
     "Lens",
+    "LocalExtractor",
     "Prompt",
     "TokenBatch",
     "Tokens",

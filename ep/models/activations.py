@@ -9,14 +9,13 @@ A forward pass stops after the deepest requested layer: later blocks and the une
 (W32). This module adds its own hooks and always removes them. Hooks registered by a caller stay and
 fire; if they change the residual stream, the changed stream is harvested.
 
-Token batches come from `tokens.py`.
+Token batches come from `tokens.py`, and are run in the parts of `extraction.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -24,19 +23,13 @@ from ep.config import TokenPositions
 from ep.errors import ActivationError, ModelError
 from ep.method.members import Events
 from ep.method.priority import GOLDEN, mix
+from ep.models.extraction import LocalExtractor, Part, Residuals, divided, residuals
 from ep.models.loading import LanguageModel
 from ep.models.tokens import TokenBatch
 from ep.shapes import Bool, Float32, Int32, Int64, UInt64
 
 FOLD_TOKENS = 12
 """Activations whose last 12 tokens agree count as duplicates when excerpts are chosen."""
-
-# The paper's batch: 128 passages of BOS and 128 tokens.
-_TOKENS_PER_FORWARD = 16_512
-# Eight such passages: measurements show that intermediate values then fit the processor's cache.
-_TOKENS_PER_FORWARD_CPU = 1_032
-# The length above which attention, whose cost grows with its square, outweighs the other layers.
-_LONG = 1_024
 
 
 @dataclass(frozen=True)
@@ -73,31 +66,73 @@ def harvest(
     lacks or for passages longer than its context, and ActivationError for values that are not
     finite.
     """
-    model.check_layers(layers)
-    _check_context(model, batch.ids.shape[1])
-    model.check_ids(batch.ids)
-    selected = _selected(batch, positions)
-    row, position = np.nonzero(selected)
-    x = {layer: np.empty((len(row), model.width), dtype=np.float32) for layer in layers}
-    budget = _TOKENS_PER_FORWARD_CPU if model.device == "cpu" else _TOKENS_PER_FORWARD
-    for rows in _parts(batch.mask.sum(axis=1), budget):
-        width = int(batch.mask[rows].sum(axis=1).max())
-        ids, mask, keep = batch.ids[rows, :width], batch.mask[rows, :width], selected[rows, :width]
-        # np.nonzero goes row by row, here as in _residuals, so the values arrive in this order
-        target = np.flatnonzero(np.isin(row, rows))
-        for layer, values in _residuals(model, ids, mask, layers, keep).items():
-            x[layer][target] = values
-    for layer, values in x.items():
-        _check_finite(model, layer, values, batch.passage[row], position)
-    events = Events(
-        passage=batch.passage[row],
-        position=position.astype(np.int32),
-        token=batch.ids[row, position].astype(np.int32),
-        next_token=_next_tokens(batch)[row, position],
-        fold=fold(batch.ids)[row, position],
-        index=np.arange(len(row)),
-    )
-    return Harvest(x, events)
+    assembly = Assembly(model, batch, layers, positions)
+    for part, values in LocalExtractor(model).extract(assembly.parts()):
+        assembly.add(part, values)
+    return assembly.harvest()
+
+
+class Assembly:
+    """The activations of one batch, put together from its parts.
+
+    model, batch, layers, positions, errors: as for `harvest`.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        batch: TokenBatch,
+        layers: Sequence[int],
+        positions: TokenPositions = "all",
+    ) -> None:
+        model.check_layers(layers)
+        _check_context(model, batch.ids.shape[1])
+        model.check_ids(batch.ids)
+        self.model, self.batch, self.layers = model, batch, tuple(layers)
+        self.selected = _selected(batch, positions)
+        self._row, self._position = np.nonzero(self.selected)
+        self._x: dict[int, np.ndarray] = {}
+        self._rows_left = len(batch.ids)
+
+    def parts(self) -> Iterator[Part]:
+        """The parts of the batch, each with all layers; together they hold every passage once."""
+        batch = self.batch
+        return divided(batch.ids, batch.mask, self.selected, self.layers, self.model.device)
+
+    def target(self, part: Part) -> Int64[np.ndarray, " n"]:
+        """Return where the activations of a part stand among those of the batch."""
+        # np.nonzero goes row by row, here as in a part, so its activations come in this order
+        return np.flatnonzero(np.isin(self._row, part.rows))
+
+    def add(self, part: Part, values: Residuals) -> None:
+        """Put the residuals of a part in their places; ActivationError if one is not finite."""
+        target = self.target(part)
+        for layer, x in values.items():
+            passage = self.batch.passage[self._row[target]]
+            _check_finite(self.model, layer, x, passage, self._position[target])
+            if layer not in self._x:  # a batch that waits for its parts takes no memory
+                shape = len(self._row), self.model.width
+                self._x[layer] = np.empty(shape, dtype=np.float32)
+            self._x[layer][target] = x
+        self._rows_left -= len(part.rows)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all parts were added."""
+        return self._rows_left == 0
+
+    def harvest(self) -> Harvest:
+        """Return the activations of the batch, once all parts were added."""
+        batch, row, position = self.batch, self._row, self._position
+        events = Events(
+            passage=batch.passage[row],
+            position=position.astype(np.int32),
+            token=batch.ids[row, position].astype(np.int32),
+            next_token=_next_tokens(batch)[row, position],
+            fold=fold(batch.ids)[row, position],
+            index=np.arange(len(row)),
+        )
+        return Harvest(self._x, events)
 
 
 def read(
@@ -115,7 +150,7 @@ def read(
     model.check_ids(ids)
     row = np.asarray(ids, dtype=np.int64)[None]
     everywhere = np.ones(row.shape, dtype=bool)
-    x = _residuals(model, row, everywhere, layers, everywhere)
+    x = residuals(model, Part(np.zeros(1, np.int64), row, everywhere, everywhere, tuple(layers)))
     for layer, values in x.items():
         _check_finite(model, layer, values, np.zeros(len(ids), dtype=np.int64), np.arange(len(ids)))
     return x
@@ -148,65 +183,6 @@ def _next_tokens(batch: TokenBatch) -> Int32[np.ndarray, "b t"]:
     following = np.full(batch.ids.shape, -1, dtype=np.int32)
     following[:, :-1] = np.where(batch.mask[:, 1:], batch.ids[:, 1:], -1)
     return following
-
-
-def _parts(lengths: Int64[np.ndarray, " b"], budget: int) -> Iterator[Int64[np.ndarray, " m"]]:
-    """Split rows into forward passes of bounded cost, with little padding."""
-    rest = np.argsort(lengths, kind="stable")
-    while len(rest):
-        # cost[i] is that of a pass over the first i + 1 rows. Rows are sorted by length, so each is
-        # padded to the last. The cost of attention grows with the square of the length.
-        cost = np.arange(1, len(rest) + 1) * lengths[rest] * np.maximum(lengths[rest], _LONG)
-        count = max(1, int(np.searchsorted(cost, budget * _LONG, side="right")))
-        yield np.sort(rest[:count])
-        rest = rest[count:]
-
-
-def _residuals(
-    model: LanguageModel,
-    ids: Int64[np.ndarray, "b t"],
-    mask: Bool[np.ndarray, "b t"],
-    layers: Sequence[int],
-    keep: Bool[np.ndarray, "b t"],
-) -> dict[int, Float32[np.ndarray, "n d"]]:
-    """Return the residual stream (n, d) at the kept positions, row by row, for each layer.
-
-    It takes one forward pass up to the deepest layer.
-    """
-    import torch
-
-    tokens, attention, kept = (
-        torch.from_numpy(array).to(model.device) for array in (ids, mask, keep)
-    )
-    captured: dict[int, Any] = {}
-    handles = []
-    with model.lock, torch.inference_mode():
-        try:
-            for layer in layers:
-                hook = _hook(captured, layer, kept, is_deepest=layer == max(layers))
-                handles.append(model.hook_point(layer).register_forward_hook(hook))
-            model.bridge(
-                tokens, return_type=None, attention_mask=attention.long(), **model.forward_options
-            )
-        finally:
-            for handle in handles:
-                handle.remove()
-        return {layer: captured[layer].float().cpu().numpy() for layer in layers}
-
-
-def _hook(
-    captured: dict[int, Any], layer: int, kept: Any, is_deepest: bool
-) -> Callable[[Any, Any, Any], None]:
-    """Return a forward hook that stores the kept positions of one layer in `captured`."""
-    from transformer_lens.model_bridge.exceptions import StopAtLayerException
-
-    def capture(_module: Any, _inputs: Any, residual: Any) -> None:
-        captured[layer] = residual[kept]
-        if is_deepest:
-            # the bridge catches this, so the rest of the model does not run
-            raise StopAtLayerException(residual)
-
-    return capture
 
 
 def _check_context(model: LanguageModel, length: int) -> None:

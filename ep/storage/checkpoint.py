@@ -21,12 +21,13 @@ from ep.storage.output import discard
 
 NAME = ".ep-build.npz"
 """The name of the state's file."""
-VERSION = 4
+VERSION = 5
 """The version of the state.
 
 Version 2 counts rivals and coarser regions; version 3 counts passages without tokens, and tokens
-that were cut; version 4 holds what was measured of each layer and what is left out of it.
-Continuing from a state without those would lose members or repeat passages.
+that were cut; version 4 holds what was measured of each layer and what is left out of it;
+version 5 may hold an unfinished calibration. Continuing from a state without those would lose
+members or repeat passages.
 """
 WEIGHTS = "weights of the model"
 """The setting that is the fingerprint of the model; states of earlier versions may lack it."""
@@ -65,14 +66,14 @@ class Checkpoint:
                 f"the state of the build could not be stored in {self.folder} ({error.strerror})"
             ) from error
 
-    def load(self) -> dict[str, np.ndarray]:
-        """Return the stored arrays.
+    def load(self) -> dict[str, np.ndarray] | None:
+        """Return the stored arrays; None where there are none.
 
-        Raises ConfigError if there is no state, it is damaged, it belongs to other settings, or
-        another version of this program stored it.
+        Raises ConfigError if they are damaged or belong to other settings, or if another version of
+        this program stored them.
         """
         if not self.path.exists():
-            raise ConfigError(f"{self.folder} has no unfinished build: run without --resume")
+            return None
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
@@ -103,6 +104,14 @@ class Checkpoint:
     def remove(self) -> None:
         """Delete the state, if there is one."""
         self.path.unlink(missing_ok=True)
+
+    def clear_partial(self) -> None:
+        """Delete what a killed process left of states and dictionaries that it was writing.
+
+        The caller has the lock of the folder, so nobody is writing them now.
+        """
+        for partial in (self.path.with_suffix(".partial"), *self.folder.glob("*.ep.h5.*.partial")):
+            discard(partial)
 
 
 def prepare_folder(folder: Path) -> None:

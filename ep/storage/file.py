@@ -283,9 +283,9 @@ def digest(dictionary: Dictionary | str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a dictionary's content.
 
     It covers all arrays and the provenance without the entries that differ between equal builds:
-    creation date, wall time, versions and device. Equal builds have equal digests, in memory or in
-    a file, wherever it lies and however it is compressed. The digest is computed from the content;
-    checksums in the file are not used.
+    creation date, wall time, versions, device and the folder of the model. Equal builds have equal
+    digests, in memory or in a file, wherever it lies and however it is compressed. The digest is
+    computed from the content; checksums in the file are not used.
     """
     if isinstance(dictionary, Dictionary):
         content = Content(dictionary.source, len(dictionary))

@@ -69,8 +69,15 @@ def decode(data: bytes) -> dict[str, Any]:
 
 
 def canonical(info: Mapping[str, Any]) -> bytes:
-    """Return canonical JSON of the entries that equal builds share."""
+    """Return canonical JSON of the entries that equal builds share.
+
+    Where a model or an adapter lies is not one of them; the name is.
+    """
     shared = {key: value for key, value in decode(encode(info)).items() if key not in VOLATILE}
+    if "model_name" in shared:
+        shared.pop("model", None)
+    if isinstance(adapter := shared.get("adapter"), dict):
+        shared["adapter"] = {key: value for key, value in adapter.items() if key != "path"}
     return json.dumps(shared, sort_keys=True, separators=(",", ":")).encode()
 
 
