@@ -157,6 +157,12 @@ class BuildConfig:
         'key or column that holds the text, when it is not "text" or "messages"', None, flag="field"
     )
 
+    strict: bool = setting(
+        "refuse a text with a row that cannot be used, before the work begins, and activations "
+        "that are not finite; without it, such rows and activations are left out and counted",
+        False,
+    )
+
     protocol: CalibrationProtocol = setting(
         "how θ is measured: the paper's mean over batches, or the percentile of one global sample",
         "paper",
@@ -248,7 +254,9 @@ class BuildConfig:
 
         Builds with equal ones on equal text and model give equal dictionaries.
         """
-        left_out = {"out", "text", "title", "extra", "device", "rival_budget", "lens_prompts"}
+        left_out = {
+            *("out", "text", "title", "extra", "device", "rival_budget", "lens_prompts", "strict")
+        }
         return {
             key: value
             for key, value in self.as_dict().items()

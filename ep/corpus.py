@@ -2,7 +2,8 @@
 
 Memory is bounded by the shuffle buffer. `textfiles.py` describes the files. A row without text is
 left out, and so is one that cannot be used; `Corpus.survey` counts both before any long work. A
-file whose first row with content cannot be used is taken for a file of another kind and refused.
+file whose first ten rows with content cannot be used is taken for a file of another kind and
+refused.
 """
 
 from __future__ import annotations
@@ -24,8 +25,13 @@ SHUFFLE_BUFFER = 10_000
 MOST_UNUSABLE = 0.1
 """Largest share of the rows with content that may be unusable; beyond it the text is refused.
 
-A text that lost more than that would be a different text.
+A text that lost more than that would be a different text: most often a wrong `field`, or a file of
+another kind, and a build of what is left would take hours to say so. It is said before any work. A
+single row never refuses a text.
 """
+FOREIGN_ROWS = 10
+"""Rows with content at the start of a file which, if none can be used, show that it is of another
+kind."""
 _ROWS_BETWEEN_REPORTS = 5_000
 
 
@@ -60,14 +66,20 @@ class Survey:
     first: str = ""
     refused: set[int] = field(default_factory=set)
 
-    def check(self) -> None:
-        """Raise CorpusError when more than MOST_UNUSABLE of the rows with content are unusable."""
+    def check(self, strict: bool = False) -> None:
+        """Raise CorpusError for too many unusable rows: more than MOST_UNUSABLE of the rows with
+        content, but not for a single one unless it is all there is.
+
+        strict: whether one is too many.
+        """
         content = self.rows - self.empty
-        if self.unusable > MOST_UNUSABLE * content:
+        allowed = 0.0 if strict else max(MOST_UNUSABLE * content, min(1, content - 1))
+        if self.unusable > allowed:
+            limit = "strict allows none" if strict else f"at most {MOST_UNUSABLE:.0%} may be"
             raise CorpusError(
-                f"{self.unusable:,} of {content:,} passages cannot be used, and at most "
-                f"{MOST_UNUSABLE:.0%} may be left out: {self.first}; change these rows or take "
-                "them out"
+                f"{self.unusable:,} of {content:,} rows with content cannot be used "
+                f"({self.unusable / content:.1%}), and {limit} left out; the first: {self.first}; "
+                "change these rows or take them out"
             )
 
     def left_out(self) -> dict[str, Any]:
@@ -90,8 +102,8 @@ class Corpus:
     min_characters: shorter texts are left out; they still count in the ids.
 
     Rows that cannot be used are left out, but count in the ids. Raises CorpusError for missing,
-    empty or unreadable files, and for a file whose first row with content cannot be used, some only
-    while iterating.
+    empty or unreadable files, for a file whose first FOREIGN_ROWS rows with content cannot be used,
+    and for a text without any that can; some only while iterating.
     """
 
     def __init__(
@@ -145,15 +157,21 @@ class Corpus:
 
     def _rows(self) -> Iterator[tuple[int, str, Value]]:
         """Yield the number of each row, its file and place, and what it holds."""
-        number = 0
+        number, reason, is_usable = 0, "", False
         for path in self.files:
-            is_first = True
+            first, unusable, is_known = "", 0, False
             for place, value in read_rows(path, self.field):
-                if is_first and isinstance(value, Unusable):
-                    raise CorpusError(f"{path} {place} {value.reason}")
-                is_first = is_first and not value
+                if isinstance(value, Unusable):
+                    first, unusable = first or f"{path} {place} {value.reason}", unusable + 1
+                    reason = reason or first
+                elif value:
+                    is_usable = is_known = True  # the file is of the right kind
+                if unusable == FOREIGN_ROWS and not is_known:
+                    raise CorpusError(f"{first}; nor can the rows after it be used")
                 yield number, f"{path.name} {place}", value
                 number += 1
+        if reason and not is_usable:
+            raise CorpusError(reason)
 
     def _passage(self, number: int, value: Value) -> Passage | None:
         """The passage of a row; None for one without text and for one that cannot be used."""

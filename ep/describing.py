@@ -162,7 +162,7 @@ class Describer:
             **({"quantization": quantization} if quantization else {}),
             **self.measured[layer].facts(),
             **config.sifting(),
-            **({"left_out": draft.left_out._asdict()} if config.sifting() else {}),
+            **draft.left_out.facts(config.sifting()),
             **adapter_facts(self.model, config.folder),
             **calibration.provenance(),
             **config.extra,

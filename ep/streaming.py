@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from ep.config import BuildConfig
 from ep.corpus import Corpus, Passage, Survey
-from ep.errors import CorpusError
+from ep.errors import ActivationError, CorpusError
 from ep.method.outliers import Norms, Outliers
 from ep.method.sieve import Sieve, Sifted, first_kept
 
 if TYPE_CHECKING:
     from ep.models import Harvest, LanguageModel
     from ep.models.tokens import TokenBatch
+
+HOPELESS = 4_096
+"""A layer whose first so many activations are all not finite is refused: its model is broken."""
 
 
 class Stream:
@@ -53,7 +56,7 @@ class Stream:
         for survey in self.corpus.survey(refusal):
             self.survey = survey
             yield survey
-        self.survey.check()
+        self.survey.check(self.config.strict)
 
     def batches(self, start: int = 0) -> Iterator[tuple[TokenBatch, Harvest]]:
         """The batches of the text from passage `start` of the stream, and their harvests."""
@@ -63,7 +66,7 @@ class Stream:
         accepted = (passage for passage in self.corpus if passage.id not in self.survey.refused)
         passages = islice(accepted, start, None)
         for batch in self.model.tokens.batches(passages, config.batch, self.context):
-            yield batch, harvest(self.model, batch, config.layers, config.positions)
+            yield batch, harvest(self.model, batch, config.layers, config.positions, config.strict)
 
     def sifted(self, harvest: Harvest) -> dict[int, Sifted]:
         """What is kept of a harvest, by layer."""
@@ -87,12 +90,14 @@ class Stream:
                     parts[layer] = part if self.config.protocol == "paper" else part.until(missing)
                     done[layer] += len(parts[layer])
                     norms[layer].update(parts[layer])
+                    if norms[layer].hopeless >= HOPELESS:
+                        raise self._not_finite(layer)
             yield min(done.values()), parts
             if min(done.values()) >= budget:
                 break
         if not self.outliers:
             self.outliers = {layer: norms_of.outliers() for layer, norms_of in norms.items()}
-        self._check(min(done.values()))
+        self._check(done, norms)
 
     def limit_norms(self) -> Iterator[int]:
         """Read the head for the median norm of each layer, and leave out what is above the cap.
@@ -108,10 +113,17 @@ class Stream:
             for layer, sieve in self.sieves.items()
         }
 
-    def _check(self, n: int) -> None:
-        """Raise CorpusError where no activation is kept; n: of the layer with the fewest."""
-        if n:
+    def _check(self, kept: Mapping[int, int], norms: Mapping[int, Norms]) -> None:
+        """Raise CorpusError where no activation of a layer is kept, and ActivationError where none
+        is finite.
+
+        kept, norms: how many are kept of each layer, and the norms of all.
+        """
+        if all(kept.values()):
             return
+        for layer, of_layer in norms.items():
+            if of_layer.hopeless and not self.outliers[layer].n:
+                raise self._not_finite(layer)
         if self.config.skip_first and any(one.n for one in self.outliers.values()):
             raise CorpusError(
                 f"nothing is left: --skip-first {self.config.skip_first} leaves out every token "
@@ -119,4 +131,10 @@ class Stream:
             )
         raise CorpusError(
             "the text gave no activations: no passage has tokens beside BOS and template"
+        )
+
+    def _not_finite(self, layer: int) -> ActivationError:
+        return ActivationError(
+            f"layer {layer} of {self.model.name}: no activation is finite (computed in "
+            f"{self.model.dtype}); give --dtype float32, or another layer"
         )

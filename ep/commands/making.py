@@ -111,10 +111,10 @@ def build(arguments: argparse.Namespace) -> None:
 def _losses(progress: Progress, config: BuildConfig) -> Iterator[str]:
     """What is not in the dictionaries although it is in the text, a line for each kind."""
     counts, left_out = progress.counts, progress.left_out
-    for layer in config.layers if config.sifting() else ():
+    for layer in config.layers:
         most = max(out for (own, _), out in progress.not_kept.items() if own == layer)
-        line = outliers.left_out({"left_out": most._asdict(), **config.sifting()})
-        yield f"layer {layer}: {line}"
+        if line := outliers.left_out({**most.facts(config.sifting()), **config.sifting()}):
+            yield f"layer {layer}: {line}"
     if left_out.empty:
         yield f"{left_out.empty:,} of {left_out.rows:,} rows have no text and were left out"
     if left_out.unusable:

@@ -33,7 +33,7 @@ a *value* massive above 1,000 medians, which a norm over hundreds of dimensions 
 class Outliers:
     """What was measured of one layer on the head of the stream, before anything was left out.
 
-    n: activations examined, those that are left out included.
+    n: activations examined, those that are left out included unless they are not finite.
     first: how many of them are the first token of their passage, after any BOS.
     massive: how many have a norm of more than MASSIVE medians.
     first_massive: how many are both.
@@ -75,12 +75,17 @@ class Norms:
     def __init__(self, start: int, bos: int) -> None:
         self._start, self._bos = start, bos
         self._lengths: list[np.ndarray] = []
+        self.hopeless = 0
+        """Activations before the first that is finite; all of them where none is."""
         self._positions: list[np.ndarray] = []
 
     def update(self, batch: Sifted) -> None:
-        """Add all activations of a batch, also those that are left out."""
-        self._lengths.append(lengths(batch.whole).astype(np.float32))
-        self._positions.append(batch.position.astype(np.int32))
+        """Add the finite activations of a batch, also those that are left out."""
+        is_finite = batch.is_finite
+        if not any(map(len, self._lengths)):
+            self.hopeless += int(np.argmax(is_finite)) if is_finite.any() else len(is_finite)
+        self._lengths.append(lengths(batch.whole[is_finite]).astype(np.float32))
+        self._positions.append(batch.position[is_finite].astype(np.int32))
 
     def outliers(self) -> Outliers:
         """Return what was measured; without any activation all is 0."""

@@ -61,12 +61,15 @@ def harvest(
     batch: TokenBatch,
     layers: Sequence[int],
     positions: TokenPositions = "all",
+    check: bool = True,
 ) -> Harvest:
     """Return the activations of a batch at every requested layer.
 
     positions: "all" selects every position that the batch keeps (no BOS, no template tokens).
         "final" selects the last real token of each passage with any content; for a chat, it is the
         last token of the template.
+
+    check: whether values that are not finite are refused; without, the caller leaves them out.
 
     Memory is bounded for every batch: passages of similar length go through the model together, at
     most 16,512 tokens at a time (1,032 on a CPU). Raises ModelError for a layer that the model
@@ -87,7 +90,7 @@ def harvest(
         target = np.flatnonzero(np.isin(row, rows))
         for layer, values in _residuals(model, ids, mask, layers, keep).items():
             x[layer][target] = values
-    for layer, values in x.items():
+    for layer, values in x.items() if check else ():
         _check_finite(model, layer, values, batch.passage[row], position)
     events = Events(
         passage=batch.passage[row],
