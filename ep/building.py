@@ -44,6 +44,7 @@ from ep.progress import Report, silent
 from ep.reporting import Counts, Key, Progress
 from ep.resuming import calibrations_in, counts_in, draft_name, measured_in, packed, part
 from ep.storage.checkpoint import WEIGHTS, Checkpoint, prepare_folder
+from ep.storage.hub.texts import opened
 from ep.storage.replacing import save_over
 from ep.streaming import Stream
 
@@ -116,7 +117,8 @@ class Job:
         """
         if config.adapter:
             read_adapter(config.adapter)  # its errors come before the text is read
-        corpus = Corpus(config.text, config.seed, config.field_name, config.chat)
+        texts = opened(config.text, config.field_name)
+        corpus = Corpus(texts, config.seed, config.field_name, config.chat)
         if corpus.is_empty():
             raise CorpusError(
                 f"{', '.join(config.text)} contains no text: expected at least one passage"
@@ -239,7 +241,8 @@ class Job:
 
     def _provenance(self) -> dict[str, Any]:
         """What was read of the text, and what was left out of it."""
-        return self.counts["stream"].facts() | self.source.survey.left_out()
+        counts = self.counts["stream"]
+        return counts.facts() | self.source.left_out(counts.passages)
 
     # -- interrupting and resuming -----------------------------------------------------------------
 

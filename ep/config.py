@@ -101,7 +101,11 @@ class BuildConfig:
 
     model: str = setting("Hub name, local directory or .gguf file of the model")
 
-    text: Sequence[str] = setting("file or folder of text; repeatable", metavar="FILE")
+    text: Sequence[str] = setting(
+        "file or folder of text, or hf://datasets/OWNER/NAME[@REVISION][:CONFIG[:SPLIT]] on the "
+        "Hub, of which no more is read than the build needs; repeatable",
+        metavar="FILE",
+    )
 
     layers: Sequence[int] = setting(
         "block whose residual stream, after the block, is partitioned, counted from 0; repeatable: "

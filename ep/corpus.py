@@ -9,6 +9,7 @@ refused.
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from typing import Any
 
 from ep.errors import CorpusError
 from ep.text import one_line
-from ep.textfiles import Message, Unusable, Value, find_files, read_rows, reads_lines
+from ep.textfiles import Afar, Message, Unusable, Value, find_files, read_rows, reads_lines
 
 SHUFFLE_BUFFER = 10_000
 """Passages held in memory for the shuffle."""
@@ -32,6 +33,8 @@ single row never refuses a text.
 FOREIGN_ROWS = 10
 """Rows with content at the start of a file which, if none can be used, show that it is of another
 kind."""
+STREAM_BUFFER = 1_000
+"""The same for a text that is streamed, of which no more should be read than is used."""
 _ROWS_BETWEEN_REPORTS = 5_000
 
 
@@ -65,6 +68,17 @@ class Survey:
     unusable: int = 0
     first: str = ""
     refused: set[int] = field(default_factory=set)
+
+    def add(self, passage: Passage | None, number: int, place: str, reason: str) -> None:
+        """Count a row. reason: why it is unusable, "" where it is not."""
+        self.rows += 1
+        if reason:
+            self.unusable += 1
+            self.first = self.first or one_line(f"{place} {reason}", 300)
+            if passage is not None:
+                self.refused.add(number)
+        elif passage is None:
+            self.empty += 1
 
     def check(self, strict: bool = False) -> None:
         """Raise CorpusError for too many unusable rows: more than MOST_UNUSABLE of the rows with
@@ -108,7 +122,7 @@ class Corpus:
 
     def __init__(
         self,
-        sources: Iterable[str | Path],
+        sources: Iterable[str | Path | Afar],
         seed: int | None = 0,
         field: str | None = None,
         chat: bool = False,
@@ -119,41 +133,93 @@ class Corpus:
         self.field = field
         self.chat = chat
         self.min_characters = max(1, min_characters)
+        self.streamed = tuple(file for file in self.files if isinstance(file, Afar))
+        self._found = Survey()
+        self._refusal: Callable[[Passage], str] = _nothing_refused
 
     def __iter__(self) -> Iterator[Passage]:
-        return iter(_shuffled(self._in_order(), self.seed))
+        return self._shuffled(self._in_order())
 
     def survey(self, refusal: Callable[[Passage], str] = _nothing_refused) -> Iterator[Survey]:
         """Read all rows once, yielding the counts so far every few thousand rows and at the end.
 
+        Of a streamed text only the first STREAM_BUFFER rows are read; the counts yielded go on to
+        grow as later rows are first read, and passages refused by then are in no iteration.
+
         refusal: returns why the reader of the text cannot use a passage, as the rest of a sentence
             about its row; "" where it can.
         """
-        found = Survey()
-        for number, place, value in self._rows():
-            found.rows += 1
-            passage = self._passage(number, value)
-            reason = value.reason if isinstance(value, Unusable) else ""
-            if passage is not None and (reason := refusal(passage)):
-                found.refused.add(number)
-            if reason:
-                found.unusable += 1
-                found.first = found.first or one_line(f"{place} {reason}", 300)
-            elif passage is None:
-                found.empty += 1
-            if found.rows % _ROWS_BETWEEN_REPORTS == 0:
-                yield found
-        yield found
+        self._found, self._refusal = Survey(), refusal
+        passages = self._read(self._found, refusal)
+        if self.streamed:
+            passages = islice(passages, STREAM_BUFFER)
+        for _ in passages:
+            if self._found.rows % _ROWS_BETWEEN_REPORTS == 0:
+                yield self._found
+        yield self._found
+
+    def survey_until(self, count: int) -> tuple[Survey, dict[str, Any]]:
+        """Count again what was read for the first `count` passages of a streamed text.
+
+        Returns the counts, and what the provenance states of the text: where it is from, how many
+        rows were read and their digest. They depend on `count` alone, not on how often a build was
+        interrupted.
+        """
+        found, total = Survey(), hashlib.sha256()
+
+        def hashed() -> Iterator[Passage]:
+            for passage in self._read(found, self._refusal):
+                if passage is not None:
+                    content = [passage.id, passage.text, passage.messages]
+                    total.update(json.dumps(content).encode())
+                    yield passage
+
+        for _ in islice(self._shuffled(hashed()), count):
+            pass
+        streamed = [text.facts() for text in self.streamed]
+        facts = {"streamed": streamed, "rows_read": found.rows, "read_digest": total.hexdigest()}
+        return found, facts
 
     def is_empty(self) -> bool:
         """Whether there is no passage at all; reads the rows up to the first one."""
         return next(self._in_order(), None) is None
 
     def _in_order(self) -> Iterator[Passage]:
-        for number, _, value in self._rows():
-            passage = self._passage(number, value)
+        # Of a streamed text rows are counted, and passages refused, as they are read.
+        found, refusal = (
+            (self._found, self._refusal) if self.streamed else (Survey(), _nothing_refused)
+        )
+        for passage in self._read(found, refusal):
             if passage is not None:
                 yield passage
+
+    def _read(self, found: Survey, refusal: Callable[[Passage], str]) -> Iterator[Passage | None]:
+        """Yield the passage of every row, None where there is none that can be used.
+
+        found: counts the rows that it has not counted yet.
+        """
+        for number, place, value in self._rows():
+            passage = self._passage(number, value)
+            reason = value.reason if isinstance(value, Unusable) else ""
+            if passage is not None:
+                reason = refusal(passage)
+            if number >= found.rows:
+                found.add(passage, number, place, reason)
+            yield None if reason else passage
+
+    def _shuffled(self, passages: Iterator[Passage]) -> Iterator[Passage]:
+        """Shuffle through a buffer of fixed size: memory does not grow with the corpus."""
+        if self.seed is None:
+            yield from passages
+            return
+        generator = random.Random(self.seed)
+        buffer = list(islice(passages, STREAM_BUFFER if self.streamed else SHUFFLE_BUFFER))
+        generator.shuffle(buffer)
+        for passage in passages:
+            index = generator.randrange(len(buffer))
+            yield buffer[index]
+            buffer[index] = passage
+        yield from buffer
 
     def _rows(self) -> Iterator[tuple[int, str, Value]]:
         """Yield the number of each row, its file and place, and what it holds."""
@@ -196,23 +262,11 @@ class Corpus:
         """
         total = hashlib.sha256()
         for path in self.files:
+            if isinstance(path, Afar):
+                total.update(path.digest())
+                continue
             with path.open("rb") as file:
                 total.update(hashlib.file_digest(file, "sha256").digest())
             if path.suffix.lower() == ".txt" and reads_lines(path):
                 total.update(b"lines")
         return total.hexdigest()
-
-
-def _shuffled(passages: Iterator[Passage], seed: int | None) -> Iterator[Passage]:
-    """Shuffle through a buffer of fixed size, so that memory does not grow with the corpus."""
-    if seed is None:
-        yield from passages
-        return
-    generator = random.Random(seed)
-    buffer = list(islice(passages, SHUFFLE_BUFFER))
-    generator.shuffle(buffer)
-    for passage in passages:
-        index = generator.randrange(len(buffer))
-        yield buffer[index]
-        buffer[index] = passage
-    yield from buffer

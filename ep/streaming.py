@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ep.config import BuildConfig
 from ep.corpus import Corpus, Passage, Survey
@@ -57,6 +57,16 @@ class Stream:
             self.survey = survey
             yield survey
         self.survey.check(self.config.strict)
+
+    def left_out(self, passages: int) -> dict[str, Any]:
+        """Return what the rows hold that is in no passage, as entries of a file's provenance.
+
+        passages: how many of the text were read; a streamed text is counted as far as them.
+        """
+        if not self.corpus.streamed:
+            return self.survey.left_out()
+        self.survey, facts = self.corpus.survey_until(passages)
+        return self.survey.left_out() | facts
 
     def batches(self, start: int = 0) -> Iterator[tuple[TokenBatch, Harvest]]:
         """The batches of the text from passage `start` of the stream, and their harvests."""

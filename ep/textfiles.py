@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from ep.errors import CorpusError
 from ep.text import one_line
@@ -54,14 +54,37 @@ Row = tuple[str, Value]
 """A row's place in its file, such as "line 7", counted from 1, and what it holds."""
 
 
-def find_files(sources: Iterable[str | Path]) -> tuple[Path, ...]:
-    """Return the text files of some files and folders.
+@runtime_checkable
+class Afar(Protocol):
+    """A text that is no file: its rows come from elsewhere, as far as they are read."""
+
+    name: str
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows in order."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What determines the rows, as JSON values."""
+        ...
+
+    def digest(self) -> bytes:
+        """SHA-256 of what determines the rows."""
+        ...
+
+
+def find_files(sources: Iterable[str | Path | Afar]) -> tuple[Path | Afar, ...]:
+    """Return the text files of some files and folders; other texts as they are.
 
     Raises CorpusError where there are none, and for a source that does not exist or is of another
     kind.
     """
-    files: list[Path] = []
-    for source in map(Path, sources):
+    files: list[Path | Afar] = []
+    for given in sources:
+        if isinstance(given, Afar):
+            files.append(given)
+            continue
+        source = Path(given)
         if source.is_dir():
             found = _in_folder(source)
             if not found:
@@ -82,13 +105,15 @@ def find_files(sources: Iterable[str | Path]) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def read_rows(path: Path, field: str | None) -> Iterator[Row]:
-    """Yield the rows of a text file, in order.
+def read_rows(path: Path | Afar, field: str | None) -> Iterator[Row]:
+    """Yield the rows of a text file, or of another text, in order.
 
     field: the column or key with the text; by default "text", else "messages".
 
     Raises CorpusError for a file that cannot be read as what its name says.
     """
+    if isinstance(path, Afar):
+        return path.rows()
     return _READERS[path.suffix.lower()](path, field)
 
 
@@ -203,7 +228,7 @@ def _jsonl(path: Path, field: str | None) -> Iterator[Row]:
     for number, line in enumerate(_lines(path), 1):
         if line.strip():
             try:
-                value = _cell(json.loads(line), field) if _is_utf8(line) else _NOT_UTF8
+                value = cell(json.loads(line), field) if _is_utf8(line) else _NOT_UTF8
             except (json.JSONDecodeError, RecursionError) as error:
                 value = Unusable(f"is not JSON ({error}): expected one JSON value")
             yield f"line {number}", value
@@ -222,7 +247,7 @@ def _json(path: Path, field: str | None) -> Iterator[Row]:
     all_utf8 = _is_utf8(whole)
     for number, row in enumerate(rows, 1):
         is_good = all_utf8 or _is_utf8(json.dumps(row, ensure_ascii=False))
-        yield f"item {number}", _cell(row, field) if is_good else _NOT_UTF8
+        yield f"item {number}", cell(row, field) if is_good else _NOT_UTF8
 
 
 def _csv(path: Path, field: str | None) -> Iterator[Row]:
@@ -290,8 +315,8 @@ _READERS = {".txt": _txt, ".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".parq
 # -- values ----------------------------------------------------------------------------------------
 
 
-def _cell(row: Any, field: str | None) -> Value:
-    """What a JSON row holds: a string, or an object with the key `field`.
+def cell(row: Any, field: str | None) -> Value:
+    """Return what a JSON row holds: a string, or an object with the key `field`.
 
     field: when it is None, "text" or "messages", whichever is there and not null.
     """

@@ -24,7 +24,7 @@ MODULES = sorted(
 FLOORS = (
     ("ep.errors", "ep.extras", "ep.shapes", "ep.text"),
     ("ep.config", "ep.progress", "ep.textfiles"),
-    ("ep.corpus",),
+    ("ep.corpus", "ep.spool"),
     ("ep.method",),
     ("ep.models", "ep.storage"),
     ("ep.studies",),
