@@ -44,7 +44,7 @@ from ep.progress import Report, silent
 from ep.reporting import Counts, Key, Progress
 from ep.resuming import calibrations_in, counts_in, draft_name, measured_in, packed, part
 from ep.storage.checkpoint import WEIGHTS, Checkpoint, prepare_folder
-from ep.storage.hub.texts import opened
+from ep.storage.hub.texts import corpus_of
 from ep.storage.replacing import save_over
 from ep.streaming import Stream
 
@@ -117,8 +117,7 @@ class Job:
         """
         if config.adapter:
             read_adapter(config.adapter)  # its errors come before the text is read
-        texts = opened(config.text, config.field_name)
-        corpus = Corpus(texts, config.seed, config.field_name, config.chat)
+        corpus = corpus_of(config)
         if corpus.is_empty():
             raise CorpusError(
                 f"{', '.join(config.text)} contains no text: expected at least one passage"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ep.errors import CorpusError
+from ep.seen import Seen
 from ep.text import one_line
 from ep.textfiles import Afar, Message, Unusable, Value, find_files, read_rows, reads_lines
 
@@ -61,6 +62,8 @@ class Survey:
     unusable: rows without a text or a chat, and passages that the reader of the text refuses.
     first: the place of the first unusable row and why it is one, in one line; "" without any.
     refused: the ids of the passages that the reader refuses.
+    duplicates: passages whose text another one before them has, where they are left out.
+    drawn: of a mixed text, what was drawn from each; see `Mix`.
     """
 
     rows: int = 0
@@ -68,10 +71,15 @@ class Survey:
     unusable: int = 0
     first: str = ""
     refused: set[int] = field(default_factory=set)
+    duplicates: int = 0
+    drawn: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, passage: Passage | None, number: int, place: str, reason: str) -> None:
-        """Count a row. reason: why it is unusable, "" where it is not."""
+    def add(
+        self, passage: Passage | None, number: int, place: str, reason: str, is_again: bool
+    ) -> None:
+        """Count a row. reason: why it is unusable, "" where it is not. is_again: a duplicate."""
         self.rows += 1
+        self.duplicates += is_again
         if reason:
             self.unusable += 1
             self.first = self.first or one_line(f"{place} {reason}", 300)
@@ -99,6 +107,7 @@ class Survey:
     def left_out(self) -> dict[str, Any]:
         """The counts of the rows that were left out, without those that are 0."""
         counts = {"empty": self.empty, "unusable": self.unusable, "first_unusable": self.first}
+        counts |= {"duplicates": self.duplicates}
         return {name: count for name, count in counts.items() if count}
 
 
@@ -114,6 +123,7 @@ class Corpus:
     field: the column or key with the text; by default "text", else "messages".
     chat: whether every plain text becomes a chat with one user turn.
     min_characters: shorter texts are left out; they still count in the ids.
+    deduplicate: whether to leave out passages with the text of one before them, see `Seen`.
 
     Rows that cannot be used are left out, but count in the ids. Raises CorpusError for missing,
     empty or unreadable files, for a file whose first FOREIGN_ROWS rows with content cannot be used,
@@ -127,8 +137,10 @@ class Corpus:
         field: str | None = None,
         chat: bool = False,
         min_characters: int = 1,
+        deduplicate: bool = False,
     ) -> None:
         self.files = find_files(sources)
+        self.deduplicate = deduplicate
         self.seed = seed
         self.field = field
         self.chat = chat
@@ -138,9 +150,19 @@ class Corpus:
         self._refusal: Callable[[Passage], str] = _nothing_refused
 
     def __iter__(self) -> Iterator[Passage]:
-        return self._shuffled(self._in_order())
+        return self.passages(self.table())
 
-    def survey(self, refusal: Callable[[Passage], str] = _nothing_refused) -> Iterator[Survey]:
+    def table(self) -> Seen | None:
+        """Return what one pass needs to know duplicates; None where they stay."""
+        return Seen() if self.deduplicate else None
+
+    def passages(self, seen: Seen | None) -> Iterator[Passage]:
+        """Return an iteration that leaves out what is in `seen`, and adds what it reads."""
+        return self._shuffled(self._in_order(seen))
+
+    def survey(
+        self, refusal: Callable[[Passage], str] = _nothing_refused, seen: Seen | None = None
+    ) -> Iterator[Survey]:
         """Read all rows once, yielding the counts so far every few thousand rows and at the end.
 
         Of a streamed text only the first STREAM_BUFFER rows are read; the counts yielded go on to
@@ -148,9 +170,10 @@ class Corpus:
 
         refusal: returns why the reader of the text cannot use a passage, as the rest of a sentence
             about its row; "" where it can.
+        seen: the texts that count as read before.
         """
         self._found, self._refusal = Survey(), refusal
-        passages = self._read(self._found, refusal)
+        passages = self._read(self._found, refusal, self.table() if seen is None else seen)
         if self.streamed:
             passages = islice(passages, STREAM_BUFFER)
         for _ in passages:
@@ -159,16 +182,19 @@ class Corpus:
         yield self._found
 
     def survey_until(self, count: int) -> tuple[Survey, dict[str, Any]]:
-        """Count again what was read for the first `count` passages of a streamed text.
+        """Count again what was read for the first `count` passages of a streamed text; what
+        `survey` found in another.
 
         Returns the counts, and what the provenance states of the text: where it is from, how many
         rows were read and their digest. They depend on `count` alone, not on how often a build was
         interrupted.
         """
+        if not self.streamed:
+            return self._found, {}
         found, total = Survey(), hashlib.sha256()
 
         def hashed() -> Iterator[Passage]:
-            for passage in self._read(found, self._refusal):
+            for passage in self._read(found, self._refusal, self.table()):
                 if passage is not None:
                     content = [passage.id, passage.text, passage.messages]
                     total.update(json.dumps(content).encode())
@@ -182,30 +208,37 @@ class Corpus:
 
     def is_empty(self) -> bool:
         """Whether there is no passage at all; reads the rows up to the first one."""
-        return next(self._in_order(), None) is None
+        return next(self._in_order(None), None) is None
 
-    def _in_order(self) -> Iterator[Passage]:
+    def _in_order(self, seen: Seen | None) -> Iterator[Passage]:
         # Of a streamed text rows are counted, and passages refused, as they are read.
-        found, refusal = (
-            (self._found, self._refusal) if self.streamed else (Survey(), _nothing_refused)
-        )
-        for passage in self._read(found, refusal):
+        found, refusal = (self._found, self._refusal) if self.streamed else (Survey(), self._known)
+        for passage in self._read(found, refusal, seen):
             if passage is not None:
                 yield passage
 
-    def _read(self, found: Survey, refusal: Callable[[Passage], str]) -> Iterator[Passage | None]:
+    def _known(self, passage: Passage) -> str:
+        """Whether `survey` found a passage refused, as a reason."""
+        return "refused" if passage.id in self._found.refused else ""
+
+    def _read(
+        self, found: Survey, refusal: Callable[[Passage], str], seen: Seen | None
+    ) -> Iterator[Passage | None]:
         """Yield the passage of every row, None where there is none that can be used.
 
-        found: counts the rows that it has not counted yet.
+        found: counts the rows that it has not counted yet. seen: texts that are left out.
         """
         for number, place, value in self._rows():
             passage = self._passage(number, value)
             reason = value.reason if isinstance(value, Unusable) else ""
             if passage is not None:
                 reason = refusal(passage)
+            is_again = (
+                seen is not None and passage is not None and not reason and not seen.add(passage)
+            )
             if number >= found.rows:
-                found.add(passage, number, place, reason)
-            yield None if reason else passage
+                found.add(passage, number, place, reason, is_again)
+            yield None if reason or is_again else passage
 
     def _shuffled(self, passages: Iterator[Passage]) -> Iterator[Passage]:
         """Shuffle through a buffer of fixed size: memory does not grow with the corpus."""

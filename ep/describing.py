@@ -171,6 +171,7 @@ class Describer:
             **({"quantization": quantization} if quantization else {}),
             **self.measured[layer].facts(),
             **config.sifting(),
+            **config.drawing(),
             **draft.left_out.facts(config.sifting()),
             **adapter_facts(self.model, config.folder),
             **calibration.provenance(),

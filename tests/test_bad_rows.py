@@ -101,7 +101,7 @@ def test_what_is_not_finite_is_left_out_counted_and_said(
     arguments = ["build", config.model, "--text", config.text[0], "--layer", "1", "--layer", "2"]
     arguments += ["--calibration", "400", "--batch", "16", "--device", "cpu", "--out", config.out]
     assert main([*arguments, "--percentile", "2", "--percentile", "10"]) == 0
-    said = f"values that are not finite ({broken} activations, the first in row {first + 1} of"
+    said = f"values that are not finite ({broken} activations, the first in passage {first})"
     assert f"layer 1: left out of the build: {said}" in capsys.readouterr().err
     assert main(["info", str(last.files[0])]) == 0
     assert said in capsys.readouterr().out

@@ -16,6 +16,7 @@ from ep.commands.progress import Printer, duration, on_stderr
 from ep.config import BuildConfig
 from ep.errors import EPError
 from ep.extras import require
+from ep.storage.file import printable
 from ep.views import outliers
 
 if TYPE_CHECKING:
@@ -122,6 +123,18 @@ def _losses(progress: Progress, config: BuildConfig) -> Iterator[str]:
             f"{left_out.unusable:,} of {left_out.rows:,} rows cannot be used and were left out; "
             f"the first: {left_out.first}"
         )
+    if left_out.duplicates:
+        yield (
+            f"{left_out.duplicates:,} of {left_out.rows:,} rows have the text of another and were "
+            "left out"
+        )
+    if left_out.drawn:
+        drawn = ", ".join(
+            f"{one['passages']:,} from {printable(one['text'])}"
+            f"{', which ended' if one['ended'] else ''}"
+            for one in left_out.drawn
+        )
+        yield f"passages read: {drawn}"
     if counts.truncated:
         share = f"{100 * counts.cut_share:.1f} %"
         hint = ""

@@ -76,8 +76,8 @@ def left_out(info: Mapping[str, Any]) -> str:
         parts.append(f"norms above {cap:g} times the median ({counts[1]:,.0f} activations)")
     if (broken := _numbers(info["left_out"], "not_finite", "first_not_finite")) and broken[0]:
         parts.append(
-            f"values that are not finite ({broken[0]:,.0f} activations, the first in row "
-            f"{broken[1] + 1:,.0f} of the text)"
+            f"values that are not finite ({broken[0]:,.0f} activations, the first in passage "
+            f"{broken[1]:.0f})"
         )
     return f"left out of the build: {' and '.join(parts)}" if parts else ""
 

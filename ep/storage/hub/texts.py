@@ -16,7 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ep.config import BuildConfig
+from ep.corpus import Corpus
 from ep.errors import CorpusError, EPError, ServiceError
+from ep.mixing import Mix
 from ep.spool import Spool
 from ep.storage.hub.refusals import refusals
 from ep.text import one_line
@@ -41,6 +44,19 @@ def opened(sources: Iterable[str | Path], field: str | None) -> list[Path | HubT
         HubText(str(source), field) if str(source).startswith(PREFIX) else Path(source)
         for source in sources
     ]
+
+
+def corpus_of(config: BuildConfig) -> Corpus:
+    """Return the text of a build: its sources one after the other, or mixed by weights.
+
+    Errors as `opened` and `Corpus`.
+    """
+    settings = (config.seed, config.field_name, config.chat)
+    texts = opened(config.text, config.field_name)
+    if config.text_weights is None:
+        return Corpus(texts, *settings, deduplicate=config.deduplicate)
+    parts = [Corpus([text], *settings, deduplicate=config.deduplicate) for text in texts]
+    return Mix(parts, [Path(text).name for text in config.text], config.text_weights, config.seed)
 
 
 class HubText:
