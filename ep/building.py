@@ -56,6 +56,7 @@ from ep.resuming import (
     part,
 )
 from ep.storage.checkpoint import WEIGHTS, Checkpoint, prepare_folder
+from ep.storage.hub.texts import corpus_of
 from ep.storage.lock import FolderLock
 from ep.storage.replacing import save_over
 from ep.streaming import Stream
@@ -142,7 +143,7 @@ class Job:
         """
         if config.adapter:
             read_adapter(config.adapter)  # its errors come before the text is read
-        corpus = Corpus(config.text, config.seed, config.field_name, config.chat)
+        corpus = corpus_of(config)
         if corpus.is_empty():
             raise CorpusError(
                 f"{', '.join(config.text)} contains no text: expected at least one passage"
@@ -281,7 +282,8 @@ class Job:
 
     def _provenance(self) -> dict[str, Any]:
         """What was read of the text, and what was left out of it."""
-        return self.counts["stream"].facts() | self.source.survey.left_out()
+        counts = self.counts["stream"]
+        return counts.facts() | self.source.left_out(counts.passages)
 
     # -- interrupting and resuming -----------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ep.errors import CorpusError
+from ep.errors import ActivationError, CorpusError
 from ep.method.calibration import Calibration, Thresholds
 from ep.method.moments import MetricSum
 from ep.method.outliers import Measured, Norms, Outliers, Spread
@@ -24,6 +24,8 @@ from ep.resuming import Arrays, named, part
 from ep.streaming import Stream
 
 NORMS, MOMENTS, DISTANCES, DONE = range(4)
+HOPELESS = 4_096
+"""A layer whose first so many activations are all not finite is refused: its model is broken."""
 
 
 class Layer:
@@ -161,14 +163,21 @@ class Calibrating:
         if missing > 0:
             is_paper = self.stream.config.protocol == "paper"
             layer.update(self.phase, kept if is_paper else kept.until(missing))
+            if layer.norms.hopeless >= HOPELESS:
+                raise self._not_finite(layer)
 
     def _is_enough(self) -> bool:
         return all(one.done >= self._budget for one in self.layers.values())
 
     def _check(self) -> None:
-        """Raise CorpusError where no activation of a layer is kept."""
+        """Raise CorpusError where no activation of a layer is kept, ActivationError where none is
+        finite.
+        """
         if self._now:
             return
+        for one in self.layers.values():
+            if one.norms.hopeless and not one.norms.outliers().n:
+                raise self._not_finite(one)
         skipped = self.stream.config.skip_first
         if skipped and any(one.norms.outliers().n for one in self.layers.values()):
             raise CorpusError(
@@ -177,6 +186,14 @@ class Calibrating:
             )
         raise CorpusError(
             "the text gave no activations: no passage has tokens beside BOS and template"
+        )
+
+    def _not_finite(self, layer: Layer) -> ActivationError:
+        number = next(n for n, one in self.layers.items() if one is layer)
+        model = self.stream.model
+        return ActivationError(
+            f"layer {number} of {model.name}: no activation is finite (computed in {model.dtype}); "
+            "give --dtype float32, or another layer"
         )
 
     def calibrations(self) -> dict[int, Calibration]:

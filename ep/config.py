@@ -48,6 +48,8 @@ LATER: Mapping[str, Any] = {
     "norm_cap": None,
     "adapter": None,
     "metric": "centred",
+    "text_weights": None,
+    "deduplicate": False,
 }
 """Settings that earlier versions did not have, with the value at which they change nothing.
 
@@ -101,7 +103,11 @@ class BuildConfig:
 
     model: str = setting("Hub name, local directory or .gguf file of the model")
 
-    text: Sequence[str] = setting("file or folder of text; repeatable", metavar="FILE")
+    text: Sequence[str] = setting(
+        "file or folder of text, or hf://datasets/OWNER/NAME[@REVISION][:CONFIG[:SPLIT]] on the "
+        "Hub, of which no more is read than the build needs; repeatable",
+        metavar="FILE",
+    )
 
     layers: Sequence[int] = setting(
         "block whose residual stream, after the block, is partitioned, counted from 0; repeatable: "
@@ -155,6 +161,26 @@ class BuildConfig:
 
     field_name: str | None = setting(
         'key or column that holds the text, when it is not "text" or "messages"', None, flag="field"
+    )
+
+    strict: bool = setting(
+        "refuse a text with a row that cannot be used, before the work begins, and activations "
+        "that are not finite; without it, such rows and activations are left out and counted",
+        False,
+    )
+
+    text_weights: Sequence[float] | None = setting(
+        "how often passages are drawn from a text, beside those of the others; give one for each "
+        "--text, in the same order. Without any, the texts are read as one",
+        None,
+        flag="weight",
+        metavar="W",
+    )
+
+    deduplicate: bool = setting(
+        "leave out passages with the text of one before them, whitespace aside; takes 10 to 15 "
+        "bytes of memory for each passage",
+        False,
     )
 
     protocol: CalibrationProtocol = setting(
@@ -245,6 +271,8 @@ class BuildConfig:
     def __post_init__(self) -> None:
         for name in ("text", "layers", "percentiles"):
             object.__setattr__(self, name, _tuple(getattr(self, name)))
+        if self.text_weights is not None:
+            object.__setattr__(self, "text_weights", tuple(map(float, _tuple(self.text_weights))))
         object.__setattr__(self, "percentiles", tuple(sorted({float(p) for p in self.percentiles})))
         object.__setattr__(self, "layers", tuple(sorted({int(layer) for layer in self.layers})))
         _check(self)
@@ -262,7 +290,7 @@ class BuildConfig:
         Builds with equal ones on equal text and model give equal dictionaries.
         """
         left_out = {"out", "text", "title", "extra", "device", "rival_budget", "lens_prompts"}
-        left_out |= {"cache", "keep_activations"}
+        left_out |= {"strict", "cache", "keep_activations"}
         return {
             key: value
             for key, value in self.as_dict().items()
@@ -283,6 +311,11 @@ class BuildConfig:
         """The settings that leave activations out, as entries of the provenance; empty without."""
         settings = {"skip_first": self.skip_first, "norm_cap": self.norm_cap}
         return {name: value for name, value in settings.items() if value}
+
+    def drawing(self) -> dict[str, Any]:
+        """The settings that choose passages, as entries of the provenance; empty without."""
+        weights = {"text_weights": list(self.text_weights)} if self.text_weights is not None else {}
+        return weights | ({"deduplicate": True} if self.deduplicate else {})
 
     def fitted(self, longest: int) -> BuildConfig:
         """Return these settings with a context that a model can read.
@@ -369,6 +402,15 @@ def _of_the_files(config: BuildConfig) -> Rules:
     """Which files a build reads and writes."""
     return (
         (bool(config.text), "text is empty: name at least one file or folder"),
+        (
+            config.text_weights is None or len(config.text_weights) == len(config.text),
+            f"text_weights is {list(config.text_weights or ())}: expected one for each of the "
+            f"{len(config.text)} texts",
+        ),
+        (
+            all(0 < weight < float("inf") for weight in config.text_weights or ()),
+            f"text_weights is {list(config.text_weights or ())}: expected numbers above 0",
+        ),
         (bool(config.layers), "layers is empty: name at least one layer"),
         (
             all(layer >= 0 for layer in config.layers),

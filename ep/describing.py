@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ep.config import CONTEXT, BuildConfig, is_model_path
-from ep.corpus import Corpus
+from ep.corpus import Corpus, Passage
 from ep.lensing import provenance, read_outs, with_choice
 from ep.method.calibration import Calibration
 from ep.method.dictionary import Dictionary
@@ -70,13 +70,22 @@ class Describer:
         The text is read and tokenized once more; the model is not run.
         """
         needed = {int(p) for draft in drafts.values() for p in _referenced(draft.arrays())}
-        selected = (passage for passage in self.corpus if passage.id in needed)
+        selected = self._found(needed)
         tokens = self.model.tokens
         token_ids: dict[int, np.ndarray] = {}
         for batch in tokens.batches(selected, self.config.batch, self.config.context or CONTEXT):
             for passage, ids, mask in zip(batch.passage, batch.ids, batch.mask, strict=True):
                 token_ids[int(passage)] = np.asarray(ids)[np.asarray(mask)].astype(np.int32)
         return token_ids
+
+    def _found(self, needed: set[int]) -> Iterator[Passage]:
+        """Yield the passages with some ids, and read the text no further than the last of them."""
+        for passage in self.corpus if needed else ():
+            if passage.id in needed:
+                yield passage
+                needed.discard(passage.id)
+                if not needed:
+                    return
 
     def dictionary(
         self,
@@ -162,7 +171,8 @@ class Describer:
             **({"quantization": quantization} if quantization else {}),
             **self.measured[layer].facts(),
             **config.sifting(),
-            **({"left_out": draft.left_out._asdict()} if config.sifting() else {}),
+            **config.drawing(),
+            **draft.left_out.facts(config.sifting()),
             **adapter_facts(self.model, config.folder),
             **calibration.provenance(),
             **config.extra,

@@ -99,7 +99,7 @@ def _differing(
         },
         "metric": None if config.metric == DEFAULT else config.metric,
     }
-    expected |= {**LATER, **config.sifting(), "metric": config.metric}
+    expected |= {**LATER, **config.sifting(), **config.drawing(), "metric": config.metric}
     expected["adapter"] = config.adapter and portable(config.adapter, config.folder)
     if config.context is None:
         del expected["context"]  # the model decides it; `refuse_other_family` compares it

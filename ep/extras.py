@@ -18,6 +18,7 @@ EXTRA_OF = {
     "sklearn": "model",
     "threadpoolctl": "model",
     "pyarrow": "model",
+    "datasets": "model",
     "huggingface_hub": "interop",
     "safetensors": "interop",
     "gguf": "interop",

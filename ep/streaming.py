@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ep.caching import ActivationCache, Origins
 from ep.config import BuildConfig
@@ -66,7 +66,15 @@ class Stream:
         for survey in self.corpus.survey(refusal):
             self.survey = survey
             yield survey
-        self.survey.check()
+        self.survey.check(self.config.strict)
+
+    def left_out(self, passages: int) -> dict[str, Any]:
+        """Return what the rows hold that is in no passage, as entries of a file's provenance.
+
+        passages: how many of the text were read; a streamed text is counted as far as them.
+        """
+        self.survey, facts = self.corpus.survey_until(passages)
+        return self.survey.left_out() | facts
 
     def batches(self, start: int = 0) -> Iterator[tuple[TokenBatch, Harvest] | None]:
         """The batches of the text from passage `start` of the stream, and their harvests.
@@ -95,7 +103,9 @@ class Stream:
         accepted = (passage for passage in self.corpus if passage.id not in self.survey.refused)
         passages = islice(accepted, start, None)
         for batch in self.model.tokens.batches(passages, config.batch, self.context):
-            assembly = Assembly(self.model, batch, config.layers, config.positions)
+            assembly = Assembly(
+                self.model, batch, config.layers, config.positions, check=config.strict
+            )
             waiting.append(assembly)
             for part in assembly.parts():
                 yield replace(part, layers=self.cache.missing(self._origins(assembly, part)))

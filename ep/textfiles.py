@@ -7,6 +7,8 @@
     parquet   a column "text" or "messages" (or the one named by `field`)
     folder    every file of these kinds in it and below, in sorted order, linked folders included
 
+Files are UTF-8; a row with other bytes is unusable.
+
 A folder's side files are passed over: hidden files and folders, those of `SIDE_FILES`, and a
 read-me or licence. Files are read lazily. A row that holds neither a text nor a chat is returned as
 `Unusable`; what follows from it is not decided here.
@@ -14,15 +16,17 @@ read-me or licence. Files are read lazily. A row that holds neither a text nor a
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
+import re
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from ep.errors import CorpusError
 from ep.text import one_line
@@ -50,14 +54,37 @@ Row = tuple[str, Value]
 """A row's place in its file, such as "line 7", counted from 1, and what it holds."""
 
 
-def find_files(sources: Iterable[str | Path]) -> tuple[Path, ...]:
-    """Return the text files of some files and folders.
+@runtime_checkable
+class Afar(Protocol):
+    """A text that is no file: its rows come from elsewhere, as far as they are read."""
+
+    name: str
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows in order."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What determines the rows, as JSON values."""
+        ...
+
+    def digest(self) -> bytes:
+        """SHA-256 of what determines the rows."""
+        ...
+
+
+def find_files(sources: Iterable[str | Path | Afar]) -> tuple[Path | Afar, ...]:
+    """Return the text files of some files and folders; other texts as they are.
 
     Raises CorpusError where there are none, and for a source that does not exist or is of another
     kind.
     """
-    files: list[Path] = []
-    for source in map(Path, sources):
+    files: list[Path | Afar] = []
+    for given in sources:
+        if isinstance(given, Afar):
+            files.append(given)
+            continue
+        source = Path(given)
         if source.is_dir():
             found = _in_folder(source)
             if not found:
@@ -78,13 +105,15 @@ def find_files(sources: Iterable[str | Path]) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def read_rows(path: Path, field: str | None) -> Iterator[Row]:
-    """Yield the rows of a text file, in order.
+def read_rows(path: Path | Afar, field: str | None) -> Iterator[Row]:
+    """Yield the rows of a text file, or of another text, in order.
 
     field: the column or key with the text; by default "text", else "messages".
 
     Raises CorpusError for a file that cannot be read as what its name says.
     """
+    if isinstance(path, Afar):
+        return path.rows()
     return _READERS[path.suffix.lower()](path, field)
 
 
@@ -94,7 +123,7 @@ def reads_lines(path: Path) -> bool:
     They are where it has several lines and no blank one between them.
     """
     count, was_gap = 0, False
-    for line in _lines(path, errors="replace"):
+    for line in _lines(path):
         if not line.strip():
             was_gap = count > 0
         elif was_gap:
@@ -152,16 +181,27 @@ def _is_aside(path: Path) -> bool:
 # -- formats ---------------------------------------------------------------------------------------
 
 
-def _lines(path: Path, errors: str = "strict") -> Iterator[str]:
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""The first bytes of a UTF-16 or UTF-32 file, whose ASCII characters would pass for UTF-8."""
+_ESCAPED = re.compile("[\udc80-\udcff]")
+"""Bytes that are not UTF-8, as `_lines` returns them."""
+_NOT_UTF8 = Unusable("is not UTF-8: save the text as UTF-8")
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a file; bytes that are not UTF-8 are surrogates, see `_is_utf8`."""
     try:
-        with path.open(encoding="utf-8-sig", newline="", errors=errors) as file:
-            yield from file
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{path} is not UTF-8 (byte {error.start} of a block): save it as UTF-8"
-        ) from error
+        with path.open("rb") as file:
+            if file.read(2) in _WIDE:
+                raise CorpusError(f"{path} is not UTF-8 but UTF-16 or 32: save it as UTF-8")
+        with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as text:
+            yield from text
     except OSError as error:
         raise CorpusError(f"{path} could not be read ({error.strerror}): check the file") from error
+
+
+def _is_utf8(text: str) -> bool:
+    return text.isascii() or not _ESCAPED.search(text)
 
 
 def _txt(path: Path, field: str | None) -> Iterator[Row]:
@@ -173,33 +213,41 @@ def _txt(path: Path, field: str | None) -> Iterator[Row]:
             start = start if paragraph else number
             paragraph.append(line)
         if paragraph and (by_line or not line.strip()):
-            yield f"line {start}", "".join(paragraph).rstrip("\r\n")
+            yield f"line {start}", _joined(paragraph)
             paragraph = []
     if paragraph:
-        yield f"line {start}", "".join(paragraph).rstrip("\r\n")
+        yield f"line {start}", _joined(paragraph)
+
+
+def _joined(lines: list[str]) -> Value:
+    text = "".join(lines).rstrip("\r\n")
+    return text if _is_utf8(text) else _NOT_UTF8
 
 
 def _jsonl(path: Path, field: str | None) -> Iterator[Row]:
     for number, line in enumerate(_lines(path), 1):
         if line.strip():
             try:
-                value = _cell(json.loads(line), field)
+                value = cell(json.loads(line), field) if _is_utf8(line) else _NOT_UTF8
             except (json.JSONDecodeError, RecursionError) as error:
                 value = Unusable(f"is not JSON ({error}): expected one JSON value")
             yield f"line {number}", value
 
 
 def _json(path: Path, field: str | None) -> Iterator[Row]:
+    whole = "".join(_lines(path))
     try:
-        rows = json.loads("".join(_lines(path)))
+        rows = json.loads(whole)
     except (json.JSONDecodeError, RecursionError) as error:
         raise CorpusError(f"{path} is not JSON ({error}): expected one JSON value") from error
     if not isinstance(rows, list):
         raise CorpusError(
             f"{path} contains a JSON {type(rows).__name__}: expected a list of texts or objects"
         )
+    all_utf8 = _is_utf8(whole)
     for number, row in enumerate(rows, 1):
-        yield f"item {number}", _cell(row, field)
+        is_good = all_utf8 or _is_utf8(json.dumps(row, ensure_ascii=False))
+        yield f"item {number}", cell(row, field) if is_good else _NOT_UTF8
 
 
 def _csv(path: Path, field: str | None) -> Iterator[Row]:
@@ -212,13 +260,15 @@ def _csv(path: Path, field: str | None) -> Iterator[Row]:
         raise CorpusError(
             f"{path} has no column {name!r}, only {reader.fieldnames}: name the text's column"
         )
-    try:
-        for row in reader:
-            yield f"line {reader.line_num}", row[name] or ""
-    except csv.Error as error:
-        raise CorpusError(
-            f"{path} is not valid CSV near line {reader.line_num} ({error}): check the file"
-        ) from error
+    while True:
+        try:
+            text = next(reader)[name] or ""
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield f"line {reader.line_num}", Unusable(f"is not valid CSV ({error})")
+        else:
+            yield f"line {reader.line_num}", text if _is_utf8(text) else _NOT_UTF8
 
 
 def _parquet(path: Path, field: str | None) -> Iterator[Row]:
@@ -235,13 +285,28 @@ def _parquet(path: Path, field: str | None) -> Iterator[Row]:
             )
         number = 0
         for batch in file.iter_batches(batch_size=1024, columns=names[:1]):
-            for value in batch.column(0).to_pylist():
+            for value in _cells(batch.column(0)):
                 number += 1
-                yield f"row {number}", _value(value)
+                yield f"row {number}", value
     except (pyarrow.ArrowException, OSError) as error:
         raise CorpusError(
             f"{path} cannot be read as parquet ({str(error).splitlines()[0]}): check the file"
         ) from error
+
+
+def _cells(column: Any) -> list[Value]:
+    """What the cells of an Arrow column hold."""
+    try:
+        return [_value(value) for value in column.to_pylist()]
+    except UnicodeDecodeError:
+        return [_scalar(scalar) for scalar in column]
+
+
+def _scalar(scalar: Any) -> Value:
+    try:
+        return _value(scalar.as_py())
+    except UnicodeDecodeError:
+        return _NOT_UTF8
 
 
 _READERS = {".txt": _txt, ".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".parquet": _parquet}
@@ -250,8 +315,8 @@ _READERS = {".txt": _txt, ".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".parq
 # -- values ----------------------------------------------------------------------------------------
 
 
-def _cell(row: Any, field: str | None) -> Value:
-    """What a JSON row holds: a string, or an object with the key `field`.
+def cell(row: Any, field: str | None) -> Value:
+    """Return what a JSON row holds: a string, or an object with the key `field`.
 
     field: when it is None, "text" or "messages", whichever is there and not null.
     """

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from ep import corpus as corpus_module
-from ep.corpus import MOST_UNUSABLE, Corpus, Passage, Survey
+from ep.corpus import FOREIGN_ROWS, MOST_UNUSABLE, Corpus, Passage, Survey
 from ep.errors import CorpusError
 
 TEXTS = ["The cat sat.", "Two\nlines", 'Commas, "quotes" and ünïcode', "x" * 300]
@@ -160,7 +160,7 @@ def test_a_row_without_text_is_left_out_and_counted_wherever_it_is(
 
 @pytest.mark.parametrize("kind", ["jsonl", "json"])
 @pytest.mark.parametrize(("row", "says"), UNUSABLE)
-def test_a_row_of_another_kind_ends_a_text_at_its_start_and_is_counted_later(
+def test_a_row_of_another_kind_is_counted_and_only_many_at_its_start_end_a_text(
     tmp_path: Path, row: object, says: str, kind: str
 ) -> None:
     name, place = f"t.{kind}", "line 21" if kind == "jsonl" else "item 21"
@@ -173,6 +173,10 @@ def test_a_row_of_another_kind_ends_a_text_at_its_start_and_is_counted_later(
     assert [p.id for p in corpus] == [*range(20), 21]
     for first in ([], [{"text": None}]):
         corpus = Corpus([written(tmp_path / name, [*first, row, *[GOOD] * 20])])
+        surveyed(corpus).check()
+        assert len(list(corpus)) == 20
+        rows = [*first, *[row] * FOREIGN_ROWS, *[GOOD] * 2000]
+        corpus = Corpus([written(tmp_path / name, rows)])
         for reading in (corpus, corpus.survey()):
             with pytest.raises(CorpusError, match=f"{name} .* {says}"):
                 list(reading)

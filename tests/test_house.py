@@ -24,7 +24,9 @@ MODULES = sorted(
 FLOORS = (
     ("ep.errors", "ep.extras", "ep.shapes", "ep.text"),
     ("ep.config", "ep.progress", "ep.textfiles"),
+    ("ep.seen", "ep.spool"),
     ("ep.corpus",),
+    ("ep.mixing",),
     ("ep.method",),
     ("ep.models", "ep.storage"),
     ("ep.studies",),

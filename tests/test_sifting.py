@@ -248,7 +248,8 @@ def test_a_batch_cut_behind_a_kept_activation_counts_what_lies_before_it() -> No
     part = Sieve(1, limit=5.0).sift(x, events(np.array([0, 1, 2, 3, 4])))
     assert part.rows.tolist() == [1, 3] and part.events.index.tolist() == [0, 1]
     assert part.left_out == LeftOut(first=1, norm=2)
-    assert [part.until(n).left_out for n in (0, 1, 2, 3)] == [(0, 0), (1, 0), (1, 1), (1, 2)]
+    cut = [part.until(n).left_out[:2] for n in (0, 1, 2, 3)]
+    assert cut == [(0, 0), (1, 0), (1, 1), (1, 2)]
     assert len(part.until(0)) == 0 and len(part.until(3)) == 2
 
 

@@ -96,12 +96,13 @@ def fit(arguments: argparse.Namespace) -> None:
     """Fit a lens; progress is printed to stderr, the path of the lens to stdout."""
     from ep.corpus import Corpus
     from ep.models import jacobian_store, load
+    from ep.storage.hub.texts import opened
 
     require("torch")
     settings = FitSettings(
         tuple(arguments.layer), arguments.prompts, arguments.tokens, arguments.skip
     )
-    corpus = Corpus(arguments.text, arguments.seed, arguments.field)
+    corpus = Corpus(opened(arguments.text, arguments.field), arguments.seed, arguments.field)
     if arguments.adapter:
         say_doubt(arguments.adapter, arguments.model)
     if arguments.out:

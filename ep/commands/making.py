@@ -16,6 +16,7 @@ from ep.commands.progress import Printer, duration, on_stderr
 from ep.config import BuildConfig
 from ep.errors import EPError
 from ep.extras import require
+from ep.storage.file import printable
 from ep.views import outliers
 
 if TYPE_CHECKING:
@@ -116,10 +117,10 @@ def build(arguments: argparse.Namespace) -> None:
 def _losses(progress: Progress, config: BuildConfig) -> Iterator[str]:
     """What is not in the dictionaries although it is in the text, a line for each kind."""
     counts, left_out = progress.counts, progress.left_out
-    for layer in config.layers if config.sifting() else ():
+    for layer in config.layers:
         most = max(out for (own, _), out in progress.not_kept.items() if own == layer)
-        line = outliers.left_out({"left_out": most._asdict(), **config.sifting()})
-        yield f"layer {layer}: {line}"
+        if line := outliers.left_out({**most.facts(config.sifting()), **config.sifting()}):
+            yield f"layer {layer}: {line}"
     if left_out.empty:
         yield f"{left_out.empty:,} of {left_out.rows:,} rows have no text and were left out"
     if left_out.unusable:
@@ -127,6 +128,18 @@ def _losses(progress: Progress, config: BuildConfig) -> Iterator[str]:
             f"{left_out.unusable:,} of {left_out.rows:,} rows cannot be used and were left out; "
             f"the first: {left_out.first}"
         )
+    if left_out.duplicates:
+        yield (
+            f"{left_out.duplicates:,} of {left_out.rows:,} rows have the text of another and were "
+            "left out"
+        )
+    if left_out.drawn:
+        drawn = ", ".join(
+            f"{one['passages']:,} from {printable(one['text'])}"
+            f"{', which ended' if one['ended'] else ''}"
+            for one in left_out.drawn
+        )
+        yield f"passages read: {drawn}"
     if counts.truncated:
         share = f"{100 * counts.cut_share:.1f} %"
         hint = ""

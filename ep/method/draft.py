@@ -107,7 +107,7 @@ class Draft:
         streamed: how many of the batch's activations `stream` has taken.
         """
         read = batch if self.stop_reason is None else batch.until(streamed)
-        self.left_out = LeftOut(*(a + b for a, b in zip(self.left_out, read.left_out, strict=True)))
+        self.left_out = self.left_out.plus(read.left_out)
 
     def _cluster(self, rows: np.ndarray, events: Events) -> None:
         assignment = self.leaders.partial_fit(rows)

@@ -33,7 +33,7 @@ a *value* massive above 1,000 medians, which a norm over hundreds of dimensions 
 class Outliers:
     """What was measured of one layer on the head of the stream, before anything was left out.
 
-    n: activations examined, those that are left out included.
+    n: activations examined, those that are left out included unless they are not finite.
     first: how many of them are the first token of their passage, after any BOS.
     massive: how many have a norm of more than MASSIVE medians.
     first_massive: how many are both.
@@ -75,27 +75,34 @@ class Norms:
     def __init__(self, start: int, bos: int) -> None:
         self._start, self._bos = start, bos
         self._lengths: list[np.ndarray] = []
+        self.hopeless = 0
+        """Activations before the first that is finite; all of them where none is."""
         self._positions: list[np.ndarray] = []
 
     def update(self, batch: Sifted) -> None:
-        """Add all activations of a batch, also those that are left out."""
-        self._lengths.append(lengths(batch.whole).astype(np.float32))
-        self._positions.append(batch.position.astype(np.int32))
+        """Add the finite activations of a batch, also those that are left out."""
+        is_finite = batch.is_finite
+        if not any(map(len, self._lengths)):
+            self.hopeless += int(np.argmax(is_finite)) if is_finite.any() else len(is_finite)
+        self._lengths.append(lengths(batch.whole[is_finite]).astype(np.float32))
+        self._positions.append(batch.position[is_finite].astype(np.int32))
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what was added as plain arrays, from which `restore` continues exactly."""
         return {
             "norms": np.concatenate([np.empty(0, np.float32), *self._lengths]),
             "positions": np.concatenate([np.empty(0, np.int32), *self._positions]),
+            "hopeless": np.array(self.hopeless),
         }
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Replace what was added by the `state` of others with the same settings."""
         self._lengths, self._positions = [state["norms"]], [state["positions"]]
+        self.hopeless = int(state["hopeless"])
 
     def outliers(self) -> Outliers:
         """Return what was measured; without any activation all is 0."""
-        norms, position = self.state().values()
+        norms, position, _ = self.state().values()
         kept = norms[position >= self._start]
         median = float(np.median(kept)) if len(kept) else 0.0
         is_first, is_massive = position == self._bos, norms > MASSIVE * median

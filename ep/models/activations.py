@@ -54,6 +54,7 @@ def harvest(
     batch: TokenBatch,
     layers: Sequence[int],
     positions: TokenPositions = "all",
+    check: bool = True,
 ) -> Harvest:
     """Return the activations of a batch at every requested layer.
 
@@ -61,12 +62,14 @@ def harvest(
         "final" selects the last real token of each passage with any content; for a chat, it is the
         last token of the template.
 
+    check: whether values that are not finite are refused; without, the caller leaves them out.
+
     Memory is bounded for every batch: passages of similar length go through the model together, at
     most 16,512 tokens at a time (1,032 on a CPU). Raises ModelError for a layer that the model
     lacks or for passages longer than its context, and ActivationError for values that are not
     finite.
     """
-    assembly = Assembly(model, batch, layers, positions)
+    assembly = Assembly(model, batch, layers, positions, check)
     for part, values in LocalExtractor(model).extract(assembly.parts()):
         assembly.add(part, values)
     return assembly.harvest()
@@ -75,7 +78,7 @@ def harvest(
 class Assembly:
     """The activations of one batch, put together from its parts.
 
-    model, batch, layers, positions, errors: as for `harvest`.
+    model, batch, layers, positions, check, errors: as for `harvest`.
     """
 
     def __init__(
@@ -84,11 +87,13 @@ class Assembly:
         batch: TokenBatch,
         layers: Sequence[int],
         positions: TokenPositions = "all",
+        check: bool = True,
     ) -> None:
         model.check_layers(layers)
         _check_context(model, batch.ids.shape[1])
         model.check_ids(batch.ids)
         self.model, self.batch, self.layers = model, batch, tuple(layers)
+        self._check = check
         self.selected = _selected(batch, positions)
         self._row, self._position = np.nonzero(self.selected)
         self._x: dict[int, np.ndarray] = {}
@@ -105,11 +110,12 @@ class Assembly:
         return np.flatnonzero(np.isin(self._row, part.rows))
 
     def add(self, part: Part, values: Residuals) -> None:
-        """Put the residuals of a part in their places; ActivationError if one is not finite."""
+        """Put the residuals of a part in their places."""
         target = self.target(part)
         for layer, x in values.items():
-            passage = self.batch.passage[self._row[target]]
-            _check_finite(self.model, layer, x, passage, self._position[target])
+            if self._check:
+                passage = self.batch.passage[self._row[target]]
+                _check_finite(self.model, layer, x, passage, self._position[target])
             if layer not in self._x:  # a batch that waits for its parts takes no memory
                 shape = len(self._row), self.model.width
                 self._x[layer] = np.empty(shape, dtype=np.float32)

@@ -143,12 +143,13 @@ KINDS = (
     dict.fromkeys(_TEXTS.split(), (_text, "text"))
     | dict.fromkeys(_WHOLES.split(), (_whole, "a whole number"))
     | dict.fromkeys(_NUMBERS.split(), (_number, "a number"))
-    | dict.fromkeys(("chat", "saturated", "complete"), (_flag, "true or false"))
+    | dict.fromkeys(("chat", "saturated", "complete", "deduplicate"), (_flag, "true or false"))
     | dict.fromkeys(_OBJECTS.split(), (_object, "an object"))
     | {
         "threshold": (_threshold, "a cosine distance between 0 and 2"),
         "group_names": (_list_of(_list_of(_text)), "lists of texts"),
         "variance_kept": (_list_of(_number), "numbers"),
+        "text_weights": (_list_of(_number), "numbers"),
         "farther_percentiles": (_list_of(_number), "numbers"),
         "growth": (_list_of(_step), "pairs of numbers"),
     }

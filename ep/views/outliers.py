@@ -63,7 +63,9 @@ def first(info: Mapping[str, Any]) -> str:
 
 
 def left_out(info: Mapping[str, Any]) -> str:
-    """What the settings of the build left out of the stream; "" where they leave nothing out."""
+    """What the build left out of the stream, by its settings or because it is not finite; "" where
+    that is nothing.
+    """
     if (counts := _numbers(info.get("left_out"), "first", "norm")) is None:
         return ""
     parts = []
@@ -72,6 +74,11 @@ def left_out(info: Mapping[str, Any]) -> str:
         parts.append(f"the {tokens} of every passage ({counts[0]:,.0f} activations)")
     if cap := _number(info.get("norm_cap")):
         parts.append(f"norms above {cap:g} times the median ({counts[1]:,.0f} activations)")
+    if (broken := _numbers(info["left_out"], "not_finite", "first_not_finite")) and broken[0]:
+        parts.append(
+            f"values that are not finite ({broken[0]:,.0f} activations, the first in passage "
+            f"{broken[1]:.0f})"
+        )
     return f"left out of the build: {' and '.join(parts)}" if parts else ""
 
 
