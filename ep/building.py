@@ -285,6 +285,7 @@ class Job:
                     rule=rule,
                     seed=config.seed,
                     rival_budget=config.rival_budget,
+                    metric=config.metric,
                     # mps has no float64
                     device=self.model.device if self.model.device.startswith("cuda") else "cpu",
                 )
@@ -314,9 +315,7 @@ class Job:
         The directions of the batch are computed once for each layer.
         """
         layers = {layer for layer, _ in drafts}
-        rows = {
-            layer: self.calibrations[layer].metric.directions(parts[layer].x) for layer in layers
-        }
+        rows = {layer: self.calibrations[layer].metric.rows(parts[layer].x) for layer in layers}
         futures = {
             key: self.workers.submit(step, draft, rows[key[0]], parts[key[0]].events)
             for key, draft in drafts.items()
