@@ -150,7 +150,7 @@ class ArrivalMembers:
 class VoronoiMembers:
     """Counts, histograms, tokens and excerpts of the Voronoi members of each region.
 
-    threshold: θ in (0, 2), the range of the distance histogram.
+    threshold: θ, the range of the distance histogram.
     context: the longest passage in tokens, the range of the position histogram.
     seed: seed of the excerpts.
     """

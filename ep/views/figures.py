@@ -124,7 +124,7 @@ def token_distances(
     """One bar per token with its distance to the nearest exemplar, and a line at θ.
 
     tokens, colors: text and colour of each of t tokens.
-    distance: (t,) cosine distances; NaN leaves a gap.
+    distance: (t,) distances; NaN leaves a gap.
     threshold: θ.
     usual: the distances between which 90 % of the build's own activations lie, drawn as a band.
     locked: index of the token drawn with an outline.
