@@ -342,7 +342,7 @@ def test_a_matrix_without_an_inverse_is_an_error_of_the_file(stream: np.ndarray)
 def test_a_distance_is_called_by_its_metric() -> None:
     assert distance_name({}) == "cosine distance"
     assert distance_name({"metric": "whitened"}) == "whitened cosine distance"
-    assert distance_name({"metric": "euclidean"}) == "Euclidean distance, in typical norms"
+    assert distance_name({"metric": "euclidean"}) == "Euclidean distance in typical norms"
     with pytest.raises(ConfigError, match="unknown"):
         MetricSum(3, "manhattan")  # type: ignore[arg-type]
 

@@ -87,7 +87,7 @@ def distance_name(info: Mapping[str, Any]) -> str:
     """
     name = name_of(info)
     if not is_cosine(name):
-        return "Euclidean distance, in typical norms"
+        return "Euclidean distance in typical norms"
     return "cosine distance" if name == DEFAULT else f"{title(info)} distance"
 
 
