@@ -34,7 +34,7 @@ from ep.calibrating import Calibrating
 from ep.config import CONTEXT, BuildConfig
 from ep.corpus import Corpus, Watch
 from ep.describing import Describer, family
-from ep.errors import CorpusError, StorageError
+from ep.errors import CorpusError, InputError, StorageError
 from ep.lensing import LensPart
 from ep.method.calibration import Calibration
 from ep.method.draft import Draft, Drafts
@@ -101,6 +101,9 @@ def build(
             yield from job.fit_lens(resume)  # 5
         except GeneratorExit:
             job.save_unfinished()
+            raise
+        except InputError:
+            job.forget_refused()
             raise
         job.settle()
         yield from job.write()  # 5, 6
@@ -304,6 +307,12 @@ class Job:
         if not is_saved:
             raise StorageError(self.saver.note)
 
+    def forget_refused(self) -> None:
+        """Leave nothing in the folder when the input is refused before the first region."""
+        if not self.drafts:
+            self.saver.checkpoint.remove()
+            self.cache.close(remove=True)
+
     def save_state(self) -> bool:
         """Save all drafts and calibrations as plain arrays, from which the build can resume.
 
@@ -354,6 +363,7 @@ class Job:
                     rule=rule,
                     seed=config.seed,
                     rival_budget=config.rival_budget,
+                    metric=config.metric,
                     # mps has no float64
                     device=self.model.device if self.model.device.startswith("cuda") else "cpu",
                 )
@@ -385,9 +395,7 @@ class Job:
         The directions of the batch are computed once for each layer.
         """
         layers = {layer for layer, _ in drafts}
-        rows = {
-            layer: self.calibrations[layer].metric.directions(parts[layer].x) for layer in layers
-        }
+        rows = {layer: self.calibrations[layer].metric.rows(parts[layer].x) for layer in layers}
         futures = {
             key: self.workers.submit(step, draft, rows[key[0]], parts[key[0]].events)
             for key, draft in drafts.items()

@@ -35,8 +35,11 @@ CalibrationProtocol = Literal["paper", "global"]
 sample of the whole stream.
 """
 
-MetricName = Literal["centred", "uncentred", "standardised", "whitened"]
-"""The space in which the cosine distance is taken; see `ep.method.metrics`."""
+MetricName = Literal["centred", "uncentred", "standardised", "whitened", "euclidean"]
+"""How activations are compared: by a cosine in one of four spaces, or by Euclidean distance.
+
+See `ep.method.metrics`.
+"""
 METRICS: tuple[MetricName, ...] = get_args(MetricName)
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -189,8 +192,9 @@ class BuildConfig:
     )
 
     metric: MetricName = setting(
-        "what the cosine distance is taken between: activations about their centre (the paper's), "
-        "as they are, with each dimension divided by its spread, or whitened by their covariance",
+        "how activations are compared: by the cosine about their centre (the paper's), as they "
+        "are, with each dimension divided by its spread, or whitened; or by the Euclidean "
+        "distance, which keeps their length",
         "centred",
     )
 

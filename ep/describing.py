@@ -109,7 +109,9 @@ class Describer:
         arrays = {**metric.arrays(), **draft.arrays()}
         arrays |= read_outs(self.model, arrays, metric, layer, radius, self.jacobian)
         weight = arrays.get("count_voronoi", arrays["count_arrival"])
-        surroundings, variance_kept = surround(arrays["exemplars"], weight, self.config.seed)
+        surroundings, variance_kept = surround(
+            arrays["exemplars"], weight, self.config.seed, arrays.get("exemplar_norms")
+        )
         arrays |= surroundings
         arrays |= stored_passages(_referenced(arrays), passages)
         arrays |= vocabulary(self.model, arrays)

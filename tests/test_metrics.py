@@ -12,9 +12,8 @@ from ep.config import METRICS, MetricName
 from ep.errors import ActivationError, ConfigError, DictionaryFileError
 from ep.method.calibration import Calibration, calibrate
 from ep.method.dictionary import Dictionary
-from ep.method.leaders import Leaders
-from ep.method.members import ArrivalMembers
-from ep.method.metrics import Metric, carried, distance_name, products
+from ep.method.laws import law_of
+from ep.method.metrics import Metric, carried, distance_name, is_cosine, products
 from ep.method.moments import MetricSum, whitening
 from ep.method.nearest import fold
 from ep.method.source import MemorySource
@@ -40,18 +39,26 @@ def measured(x: np.ndarray, name: MetricName) -> Metric:
 
 def partition(x: np.ndarray, name: MetricName, p: float = 4.0) -> tuple[np.ndarray, Calibration]:
     found = calibrate([x], (p,), metric=name)
-    leaders = Leaders(found.thresholds[p])
-    return leaders.partial_fit(found.metric.directions(x)).region, found
+    leaders = law_of(name).leaders(found.thresholds[p])
+    return leaders.partial_fit(found.metric.rows(x)).region, found
+
+
+def plain_distance(name: MetricName, row: np.ndarray, other: np.ndarray) -> float:
+    """The distance of two rows in float64, written out one number after the other."""
+    a, b = row.astype(np.float64), other.astype(np.float64)
+    if is_cosine(name):
+        return float(1 - fold(a * b))
+    return float(np.sqrt(fold((a[-1] * a[:-1] - b[-1] * b[:-1]) ** 2)))
 
 
 def dictionary(x: np.ndarray, name: MetricName) -> Dictionary:
     found = calibrate([x], (4.0,), metric=name)
-    rows = found.metric.directions(x)
-    leaders, members = Leaders(found.thresholds[4.0]), ArrivalMembers(x.shape[1])
+    rows, law = found.metric.rows(x), law_of(name)
+    leaders, members = law.leaders(found.thresholds[4.0]), law.arrival(x.shape[1])
     members.observe(leaders.partial_fit(rows), rows)
     arrays = {
         **found.metric.arrays(),
-        "exemplars": leaders.exemplars,
+        **law.columns(leaders.exemplars),
         "founded_at": leaders.founded_at,
         **members.columns(),
     }
@@ -77,6 +84,10 @@ def test_a_direction_has_the_same_bits_in_every_batch(stream: np.ndarray, name: 
         assert np.concatenate(parts)[:300].tobytes() == whole[:300].tobytes()
     order = np.random.default_rng(1).permutation(len(stream))
     assert metric.directions(stream[order]).tobytes() == whole[order].tobytes()
+    rows = metric.rows(stream)
+    assert rows[:, : len(metric.center)].tobytes() == whole.tobytes()
+    alone = [metric.rows(stream[[i]]) for i in range(100)]
+    assert np.concatenate(alone).tobytes() == rows[:100].tobytes()
 
 
 def test_products_are_the_folded_sums_whatever_the_magnitudes() -> None:
@@ -96,23 +107,37 @@ def test_the_regions_are_those_of_a_plain_leader_in_float64(
     stream: np.ndarray, name: MetricName
 ) -> None:
     found = calibrate([stream], (4.0,), metric=name)
-    rows, theta = found.metric.directions(stream), found.thresholds[4.0]
+    rows, theta = found.metric.rows(stream), found.thresholds[4.0]
     exemplars: list[np.ndarray] = []
     wanted = []
     for row in rows:
-        cosines = [fold(row.astype(np.float64) * e) for e in exemplars]
-        best = int(np.argmax(cosines)) if cosines else -1
-        if best < 0 or not 1 - cosines[best] <= theta:
-            exemplars.append(row.astype(np.float64))
+        distances = [plain_distance(name, row, e) for e in exemplars]
+        best = int(np.argmin(distances)) if distances else -1
+        if best < 0 or not distances[best] <= theta:
+            exemplars.append(row)
             best = len(exemplars) - 1
         wanted.append(best)
-    leaders = Leaders(theta)
+    leaders = law_of(name).leaders(theta)
     regions = [
-        leaders.partial_fit(found.metric.directions(stream[start : start + 190])).region
+        leaders.partial_fit(found.metric.rows(stream[start : start + 190])).region
         for start in range(0, len(stream), 190)
     ]
     assert np.concatenate(regions).tolist() == wanted
     assert leaders.exemplars.tobytes() == np.array(exemplars, np.float32).tobytes()
+    assert 10 < len(leaders) < 1000
+    found_regions, law = leaders.assign(rows), law_of(name)
+    distance, region = law.nearest(rows, leaders.exemplars)
+    assert np.array_equal(region, found_regions.region)
+    assert np.array_equal(distance, found_regions.distance)
+    rival, margin = leaders.runner_up(rows[:50], region[:50])
+    for i in range(50):
+        distances = [plain_distance(name, rows[i], e) for e in exemplars]
+        own = distances[region[i]]
+        assert region[i] == int(np.argmin(distances))
+        assert distance[i] == np.float32(max(own, 0))
+        distances[region[i]] = np.inf
+        assert rival[i] == int(np.argmin(distances))
+        assert margin[i] == pytest.approx(min(distances) - own, abs=1e-12)
 
 
 # -- invariance ------------------------------------------------------------------------------------
@@ -157,7 +182,7 @@ def test_whitened_does_not_depend_on_the_axes_up_to_regularisation() -> None:
         matrix, _ = whitening(covariance, scale, len(x), shrinkage=0.0)
         metric = Metric(x.mean(axis=0, dtype=np.float64).astype("f4"), "whitened", scale, matrix)
         rows.append(metric.directions(x))
-    one, other = (Leaders(0.8).partial_fit(part).region for part in rows)
+    one, other = (law_of("whitened").leaders(0.8).partial_fit(part).region for part in rows)
     assert np.array_equal(one, other)
     cosines = [part[:200].astype(np.float64) @ part[:200].T for part in rows]
     assert np.allclose(*cosines, atol=1e-4)
@@ -275,13 +300,15 @@ def test_a_program_that_knows_no_metrics_refuses_all_but_the_papers(
     stream: np.ndarray, name: MetricName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = ep.save(dictionary(stream, name), tmp_path / "d.ep.h5")
-    monkeypatch.setattr("ep.storage.structure.VERSION", 1)
-    if name == "centred":
-        assert len(ep.open(path))
-        assert "metric" not in ep.open(path).info
-    else:
-        with pytest.raises(DictionaryFileError, match="written in format 2"):
-            ep.open(path)
+    needed = 1 if name == "centred" else 2 if is_cosine(name) else 3
+    for known in (1, 2):
+        monkeypatch.setattr("ep.storage.structure.VERSION", known)
+        if known >= needed:
+            assert len(ep.open(path))
+            assert ("metric" in ep.open(path).info) == (name != "centred")
+        else:
+            with pytest.raises(DictionaryFileError, match=f"written in format {needed}"):
+                ep.open(path)
 
 
 def test_a_metric_and_its_arrays_belong_together(stream: np.ndarray, tmp_path: Path) -> None:
@@ -315,6 +342,7 @@ def test_a_matrix_without_an_inverse_is_an_error_of_the_file(stream: np.ndarray)
 def test_a_distance_is_called_by_its_metric() -> None:
     assert distance_name({}) == "cosine distance"
     assert distance_name({"metric": "whitened"}) == "whitened cosine distance"
+    assert distance_name({"metric": "euclidean"}) == "Euclidean distance in typical norms"
     with pytest.raises(ConfigError, match="unknown"):
         MetricSum(3, "manhattan")  # type: ignore[arg-type]
 

@@ -17,6 +17,7 @@ from ep.cli import main
 from ep.config import METRICS, BuildConfig, MetricName
 from ep.errors import ConfigError
 from ep.method.dictionary import Dictionary
+from ep.method.metrics import is_cosine
 from ep.models.interventions import mean_point, of_regions
 from ep.models.saebench import Readout
 from ep.storage.interop import gguf, neuronpedia, saelens
@@ -150,6 +151,12 @@ def test_a_saelens_folder_finds_the_nearest_region(
     from safetensors.numpy import load_file
 
     dictionary = made[name]
+    if not is_cosine(name):
+        with pytest.raises(ConfigError, match="metric is euclidean: a SAELens folder"):
+            saelens.write(dictionary, place / f"sae-{name}")
+        with pytest.raises(ConfigError, match="metric is euclidean: features"):
+            list(neuronpedia.features(dictionary, [0], "m", "s"))
+        return
     folder = saelens.write(dictionary, place / f"sae-{name}")
     weights = load_file(folder / saelens.WEIGHTS)
     config = json.loads((folder / saelens.CONFIG).read_text())
@@ -171,7 +178,7 @@ def test_a_saelens_folder_finds_the_nearest_region(
 def test_saebench_refuses_what_it_cannot_express(
     made: dict[MetricName, Dictionary], name: MetricName
 ) -> None:
-    if made[name].metric.is_plain:
+    if made[name].metric.is_plain and is_cosine(name):
         assert Readout(made[name]).check_decoder_norms()
     else:
         with pytest.raises(ConfigError, match=f"metric is {name}: SAEBench"):

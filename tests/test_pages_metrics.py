@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from ep.config import METRICS
+from ep.method.metrics import distance_name
 from tests.fixtures.dictionaries import in_metric, synthetic
 from tests.fixtures.pages import ROOT, shelved, show, well
 
@@ -41,7 +42,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 def test_every_page_opens(keys: dict[str, str], page: str, name: str) -> None:
     text = well(show(page, keys[f"{name}0"], r="3"))
     if name != "centred":
-        assert f"{name} cosine distance" in text
+        assert distance_name({"metric": name}) in text
     elif page != "library":
         assert 'title="cosine distance"' in text
 

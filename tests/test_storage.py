@@ -30,7 +30,7 @@ from tests.fixtures.dictionaries import synthetic
 
 PUBLISHED = ("plain_ids", "plain_offsets", "plain_bytes", "excerpt_agrees")
 """Arrays that only files made of published dictionaries have; see test_published.py."""
-METRIC = ("metric_scale", "metric_matrix")
+METRIC = ("metric_scale", "metric_matrix", "exemplar_norms", "mean_norms")
 """Arrays that only files of some metrics have; see test_metrics.py."""
 
 NAMES = [

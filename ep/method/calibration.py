@@ -11,16 +11,18 @@ What a batch is (in the paper, the activations of 128 prompts) is the caller's c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
 
 from ep.config import CalibrationProtocol, MetricName
 from ep.errors import ActivationError, ConfigError
+from ep.method.geometry import EPS
+from ep.method.laws import law_of
 from ep.method.metrics import DEFAULT, Metric, name_of
 from ep.method.moments import MetricSum
-from ep.method.percentiles import pair_percentiles
+from ep.method.percentiles import cosines, pair_percentiles
 from ep.method.priority import sampling_keys
 
 SAMPLE = 4096
@@ -34,7 +36,8 @@ class Calibration:
     """The result of a calibration: what the clustering of a layer needs before it starts.
 
     metric: the space of the directions, with the centre c.
-    thresholds: θ of each percentile in (0, 100), a cosine distance in (0, 2).
+    thresholds: θ of each percentile in (0, 100), a cosine distance in (0, 2) or, where the metric
+        keeps lengths, a Euclidean distance above 0 in typical norms.
     n_activations: number of activations measured.
     n_batches: number of batches they came in.
     protocol: "paper" or "global".
@@ -90,7 +93,9 @@ class Calibration:
         name = name_of({"metric": str(state["metric"])} if "metric" in state else {})
         scalars = {"metric_norm": state["typical_norm"], **state}
         return cls(
-            metric=Metric.from_arrays(name, state, float(state.get("shrinkage", 0))),
+            metric=Metric.from_arrays(
+                name, state, float(state.get("shrinkage", 0)), float(state["typical_norm"])
+            ),
             thresholds=thresholds,
             **{name: scalars[name].item() for name in SCALARS},
         )
@@ -120,7 +125,7 @@ def calibrate(
 
     Raises ConfigError for a percentile outside (0, 100), an unknown protocol or metric, or batches
     that can be read only once. Raises ActivationError if the activations are not finite, differ in
-    width, are fewer than two, or do not vary enough for a θ in (0, 2).
+    width, are fewer than two, or do not vary enough for a θ.
     """
     _checked_settings(percentiles, protocol)
     if isinstance(batches, Iterator):
@@ -173,19 +178,22 @@ class Thresholds:
         self._sums = np.zeros(len(self.percentiles))
         self._measured = 0  # batches with at least one pair, whose percentiles `_sums` adds up
         self._keys = np.empty(0, np.uint64)
-        self._rows = np.empty((0, len(self.metric.center)), np.float32)
+        self._law = law_of(self.metric.name)
+        self._between = cosines if self._law.extra == 0 else self._law.distances
+        self._rows = np.empty((0, len(self.metric.center) + self._law.extra), np.float32)
 
     def update(self, x: np.ndarray) -> None:
         """Add one batch of raw activations x (n, d).
 
         Under "paper" the result depends on the division of the stream into batches.
         """
-        rows = self.metric.directions(x)
+        rows = self.metric.rows(x)
         if not len(rows):
             return
         if self.metric.is_plain:
             # û·(x − c) is ‖x − c‖
-            norms = np.einsum("nd,nd->n", rows, x - self.metric.center, dtype=np.float64)
+            unit = rows[:, : rows.shape[1] - self._law.extra]
+            norms = np.einsum("nd,nd->n", unit, x - self.metric.center, dtype=np.float64)
         else:
             norms = np.linalg.norm(x.astype(np.float64) - self.metric.center, axis=1)
             self._lengths.append(self.metric.lengths(x).astype(np.float32))
@@ -193,7 +201,7 @@ class Thresholds:
         if self.protocol == "global":
             self._sample(rows)
         elif len(rows) > 1:
-            self._sums += pair_percentiles(rows, self.percentiles)
+            self._sums += pair_percentiles(rows, self.percentiles, self._between)
             self._measured += 1
         self.n_activations += len(rows)
         self.n_batches += 1
@@ -237,10 +245,10 @@ class Thresholds:
     def thresholds(self) -> dict[float, float]:
         """Return {percentile: θ}.
 
-        Raises ActivationError if no pair was measured, or if a θ does not lie in (0, 2).
+        Raises ActivationError if no pair was measured, or if a θ is out of its range.
         """
         if self.protocol == "global" and len(self._rows) > 1:
-            values = pair_percentiles(self._rows, self.percentiles)
+            values = pair_percentiles(self._rows, self.percentiles, self._between)
         elif self._measured:
             values = self._sums / self._measured  # the mean over batches with at least one pair
         else:
@@ -248,20 +256,26 @@ class Thresholds:
                 f"calibration was given {self.n_activations} activations in {self.n_batches} "
                 "batches: it needs at least two in one batch"
             )
+        if self._law.extra:  # lengths were measured in the units of x, which are known only now
+            values = values / max(self.typical_norm, EPS)
+        most = self._law.most
         for percentile, value in zip(self.percentiles, values.tolist(), strict=True):
-            if not SMALLEST_THRESHOLD < value < 2:
+            if not SMALLEST_THRESHOLD < value < most:
                 raise ActivationError(
-                    f"θ at percentile {percentile:g} is {value:.3g}, outside (0, 2): that share of "
-                    "the activation pairs is all alike; calibrate on more varied text or use a "
-                    "larger percentile"
+                    f"θ at percentile {percentile:g} is {value:.3g}, outside (0, {most:g}): that "
+                    "share of the activation pairs is all alike; calibrate on more varied text or "
+                    "use a larger percentile"
                 )
         return dict(zip(self.percentiles, values.tolist(), strict=True))
 
     def calibration(self) -> Calibration:
         """Return the result of the calibration; its arrays are read-only."""
+        thresholds, metric = self.thresholds(), self.metric
+        if self._law.extra:
+            metric = replace(metric, unit=self.typical_norm)
         return Calibration(
-            self.metric,
-            self.thresholds(),
+            metric,
+            thresholds,
             self.n_activations,
             self.n_batches,
             self.protocol,

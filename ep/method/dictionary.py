@@ -16,14 +16,14 @@ import numpy as np
 
 from ep.errors import DictionaryFileError, UnknownRegion
 from ep.method.assignment import Assignment
-from ep.method.geometry import cosine_distance
+from ep.method.laws import LENGTHS, CosineLaw, joined, law_of
 from ep.method.lenses import PAPER
 from ep.method.lenses import STORED as STORED_LENSES
 from ep.method.metrics import STORED, Metric, distance_name, name_of
-from ep.method.nearest import nearest_exemplar
 from ep.method.region import BANDS, SCALARS, Excerpt, Region, TokenScore
 from ep.method.source import Source
 from ep.method.template import template_edges
+from ep.shapes import Float32
 from ep.text import split_text
 
 Basis = Literal["exemplar", "mean"]
@@ -43,7 +43,7 @@ class Dictionary:
     size: K, also `len` of the dictionary.
     path: the file it was opened from, None for one in memory.
 
-    Attributes beside these: threshold, θ, a cosine distance in (0, 2). A region's id is its row in
+    Attributes beside these: threshold, θ, a distance by `law`. A region's id is its row in
     all arrays, in order of founding.
     """
 
@@ -112,7 +112,13 @@ class Dictionary:
         """The space in which directions are taken, and the way back from it."""
         name = name_of(self.info)
         arrays = {part: self.column(part) for part in ("center", *STORED[name])}
-        return Metric.from_arrays(name, arrays, float(self.info.get("metric_shrinkage") or 0))
+        shrinkage = float(self.info.get("metric_shrinkage") or 0)
+        return Metric.from_arrays(name, arrays, shrinkage, self.typical_norm)
+
+    @cached_property
+    def law(self) -> CosineLaw:
+        """How rows of the metric are compared."""
+        return law_of(name_of(self.info))
 
     @property
     def distance_name(self) -> str:
@@ -181,13 +187,13 @@ class Dictionary:
         No threshold is applied.
 
         x: (n, d) raw residual activations.
-        Returns region (n,) int64 and distance (n,) float32 in [0, 2]; `is_new` is False throughout.
+        Returns region (n,) int64 and distance (n,) float32, in [0, 2] for a cosine; `is_new` is
+        False throughout.
 
-        The result is exact: it is decided in float64 on the float32 unit vectors, and ties go to
-        the older region. Raises ActivationError if x is not finite or has the wrong shape.
+        The result is exact: it is decided in float64 on the float32 rows, and ties go to the older
+        region. Raises ActivationError if x is not finite or has the wrong shape.
         """
-        cosine, region = nearest_exemplar(self.metric.directions(x), self.exemplars)
-        distance = np.clip(1.0 - cosine, 0.0, 2.0).astype(np.float32)
+        distance, region = self.law.nearest(self.metric.rows(x), self.basis_rows("exemplar"))
         return Assignment(region, distance, np.zeros(len(region), bool))
 
     def distances(self, x: np.ndarray, basis: Basis = "exemplar") -> np.ndarray:
@@ -195,14 +201,20 @@ class Dictionary:
 
         x: (n, d) raw activations.
         basis: "exemplar" or "mean".
-        Returns (n, K) float32, in [0, 2].
+        Returns (n, K) float32, in [0, 2] for a cosine.
         """
-        rows = self.metric.directions(x)
-        vectors = self.basis(basis)
+        return self.row_distances(self.metric.rows(x), basis)
+
+    def row_distances(
+        self, rows: Float32[np.ndarray, "n w"], basis: Basis = "exemplar"
+    ) -> Float32[np.ndarray, "n K"]:
+        """Return the distances of rows, as `Metric.rows` gives them, as `distances` does."""
+        vectors = self.basis_rows(basis)
         out = np.empty((len(rows), len(vectors)), np.float32)
         step = max(1, ASSIGN_CHUNK_BYTES // (4 * max(1, len(vectors))))
         for start in range(0, len(rows), step):
-            cosine_distance(rows[start : start + step], vectors, out=out[start : start + step])
+            part = slice(start, start + step)
+            self.law.distances(rows[part], vectors, out=out[part])
         return out
 
     def basis(self, name: Basis) -> np.ndarray:
@@ -210,6 +222,20 @@ class Dictionary:
         if name not in BASES:
             raise KeyError(f"basis {name!r} is unknown: use one of {', '.join(BASES)}")
         return self.exemplars if name == "exemplar" else self.mean_directions
+
+    def basis_rows(self, name: Basis) -> np.ndarray:
+        """Return a basis as rows that the law compares: unit rows (K, d), which are `basis`, or
+        (K, d + 1) with their lengths, all joined once.
+        """
+        directions = self.basis(name)
+        if not self.law.extra:
+            return directions
+        key = f"rows {name}"
+        if key not in self._raw:
+            lengths = LENGTHS["exemplars" if name == "exemplar" else "mean_directions"]
+            self._raw[key] = joined(directions, self.column(lengths))
+            self._raw[key].setflags(write=False)
+        return self._raw[key]
 
     def raw_basis(self, name: Basis, regions: Sequence[int] | None = None) -> np.ndarray:
         """Return a basis, or some rows of it, as unit directions among the activations, (m, d).

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ep.config import RIVAL_BUDGET
+from ep.config import RIVAL_BUDGET, MetricName
 from ep.method.assignment import Assignment
 from ep.method.coarser import Homes
-from ep.method.leaders import Leaders
-from ep.method.members import ArrivalMembers, Events, VoronoiMembers
+from ep.method.laws import law_of
+from ep.method.members import Events, VoronoiMembers
+from ep.method.metrics import DEFAULT
 from ep.method.rivals import Rivals, share_within
 from ep.method.saturation import StopRule
 from ep.method.sieve import LeftOut, Sifted
@@ -32,13 +33,14 @@ class Draft:
     Pass the stream to `stream` until `stop_reason` is set, then pass the same activations to
     `reassign`.
 
-    threshold: θ in (0, 2).
+    threshold: θ.
     width: d.
     context: the longest passage in tokens.
     rule: when to stop the first pass.
     seed: seed of the excerpts and of the members whose rivals are examined.
     device: "cpu" or "cuda".
     rival_budget: multiply-adds that finding the rivals may cost.
+    metric: name of the metric, which says how rows are compared.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class Draft:
         seed: int = 0,
         device: str = "cpu",
         rival_budget: float = RIVAL_BUDGET,
+        metric: MetricName = DEFAULT,
     ) -> None:
         self.rule = rule
         self.seed = seed
         self.rival_budget = rival_budget
-        self.leaders = Leaders(threshold, width=width, device=device)
-        self.arrival = ArrivalMembers(width)
+        self.law = law_of(metric)
+        self.leaders = self.law.leaders(threshold, width, device)
+        self.arrival = self.law.arrival(width)
         self.voronoi = VoronoiMembers(threshold, context=context, seed=seed)
         self.rivals: Rivals | None = None
         self.homes: Homes | None = None
@@ -84,7 +88,7 @@ class Draft:
     def stream(self, rows: np.ndarray, events: Events) -> None:
         """Cluster one batch, as far as the stopping rule allows.
 
-        rows: (n, d) unit directions.
+        rows: (n, d) unit directions, or rows of the metric.
         events: their origins.
         """
         before, start = len(self.leaders), 0
@@ -173,7 +177,7 @@ class Draft:
         """Return the exemplars, the mean directions and every column that needs no model."""
         founders = {f"founder_{name}": _joined(parts) for name, parts in self._founders.items()}
         columns = {
-            "exemplars": self.leaders.exemplars,
+            **self.law.columns(self.leaders.exemplars),
             "founded_at": self.leaders.founded_at,
             **founders,
         }
@@ -220,8 +224,8 @@ class Draft:
                 if key.startswith(name + ".")
             }
 
-        self.leaders = Leaders.from_state(part("leaders"), device=self.leaders.device)
-        self.arrival = ArrivalMembers.from_state(part("arrival"))
+        self.leaders = self.leaders.from_state(part("leaders"), device=self.leaders.device)
+        self.arrival = self.arrival.from_state(part("arrival"))
         self.voronoi = VoronoiMembers.from_state(part("voronoi"))
         self.rivals = Rivals.from_state(part("rivals")) if part("rivals") else None
         self.homes = Homes.from_state(part("homes")) if part("homes") else None

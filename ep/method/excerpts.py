@@ -46,7 +46,7 @@ EVENT = np.dtype(list(FIELDS.items()))
 class ExcerptSlots:
     """The events selected so far for each region.
 
-    threshold: θ in (0, 2).
+    threshold: θ.
     seed: seed of the sample within each band.
     """
 
@@ -68,7 +68,7 @@ class ExcerptSlots:
         """Offer one batch of n members for selection.
 
         region: (n,) region of each member.
-        distance: (n,) cosine distance to the region's exemplar.
+        distance: (n,) distance to the region's exemplar.
         fold: (n,) hash of the context; members with equal hashes count as one context.
         index: (n,) place in the activation stream.
         passage, position: (n,) where the activation was taken.

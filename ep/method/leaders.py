@@ -45,17 +45,20 @@ class Leaders:
     Raises ConfigError for any other threshold or device.
     """
 
+    most = 2.0
+    """The bound of θ."""
+
     def __init__(self, threshold: float, width: int | None = None, device: str = "cpu") -> None:
-        if not 0 < threshold < 2:
+        if not 0 < threshold < self.most:
             raise ConfigError(
-                f"threshold is {threshold}: expected a cosine distance greater than 0 and less "
-                "than 2"
+                f"threshold is {threshold}: expected a distance greater than 0 and less than "
+                f"{self.most:g}"
             )
         self.threshold = float(threshold)
         self.n_seen = 0
         """Number of activations so far, and so the stream index of the next one."""
         self.device = device
-        self._index = None if width is None else ExemplarIndex(width, device)
+        self._index = None if width is None else self._new_index(width)
         self._founded_at = np.empty(0, np.int64)
 
     def __len__(self) -> int:
@@ -80,9 +83,9 @@ class Leaders:
         Raises ActivationError, before anything has changed, if the width differs from earlier
         batches or a row is not finite or not of length 1.
         """
-        x = _checked(directions, None if self._index is None else self._index.width)
+        x = self._checked(directions)
         if self._index is None:
-            self._index = ExemplarIndex(x.shape[1], self.device)
+            self._index = self._new_index(x.shape[1])
         result = Assignment(
             np.empty(len(x), np.int64), np.empty(len(x), np.float32), np.zeros(len(x), bool)
         )
@@ -109,10 +112,8 @@ class Leaders:
             raise ActivationError(
                 "there are no regions to assign to yet: give partial_fit the stream first"
             )
-        assert self._index is not None
-        x = _checked(directions, self._index.width)
-        cosine, region = self._index.nearest(x)
-        distance = np.clip(1.0 - cosine, 0.0, 2.0).astype(np.float32)
+        x = self._checked(directions)
+        distance, region = self._nearest(x)
         return Assignment(region, distance, np.zeros(len(x), bool))
 
     def runner_up(
@@ -127,9 +128,7 @@ class Leaders:
         float64 cosines, at least 0, and infinite where there is only one region.
         """
         assert self._index is not None
-        first, second, rival = self._index.runner_up(
-            _checked(directions, self._index.width), region
-        )
+        first, second, rival = self._index.runner_up(self._checked(directions), region)
         return rival, first - second
 
     def state(self) -> dict[str, np.ndarray]:
@@ -151,6 +150,18 @@ class Leaders:
             leaders._index.add(exemplars)
             leaders._founded_at = state["founded_at"]
         return leaders
+
+    def _new_index(self, width: int) -> ExemplarIndex:
+        return ExemplarIndex(width, self.device)
+
+    def _checked(self, directions: np.ndarray) -> np.ndarray:
+        return checked_rows(directions, None if self._index is None else self._index.width)
+
+    def _nearest(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the distance (n,) float32 to the nearest exemplar, and its region (n,)."""
+        assert self._index is not None
+        cosine, region = self._index.nearest(x)
+        return np.clip(1.0 - cosine, 0.0, 2.0).astype(np.float32), region
 
     def _decide(
         self, index: ExemplarIndex, rows: np.ndarray
@@ -195,7 +206,7 @@ class Leaders:
         """
         products, unit, slack = float_screen(x, x[unmatched])
         chosen = unmatched.new_tensor(
-            _first_come(self._joins(x, unmatched, products[unmatched], slack[unmatched]))
+            first_come(self._joins(x, unmatched, products[unmatched], slack[unmatched]))
         )
         founders = unmatched[chosen]
         # A row can join only regions founded before it: its products with later founders are set to
@@ -227,7 +238,7 @@ class Leaders:
         return joins.T.contiguous().cpu().numpy()
 
 
-def _first_come(joins: np.ndarray) -> list[int]:
+def first_come(joins: np.ndarray) -> list[int]:
     """Return the unmatched rows that become founders, in order.
 
     The first row does, then always the next one that joins none of the founders before it.
@@ -249,21 +260,27 @@ def _count(rows: torch.Tensor) -> torch.Tensor:
     return torch.arange(len(rows), device=rows.device)
 
 
-def _checked(directions: np.ndarray, width: int | None) -> np.ndarray:
-    """Return the directions as float32 unit rows of the right width, or raise ActivationError."""
+def checked_rows(directions: np.ndarray, width: int | None, lengths: int = 0) -> np.ndarray:
+    """Return the directions as float32 unit rows of the right width, or raise ActivationError.
+
+    lengths: how many last columns hold the length of a row instead, 0 or 1.
+    """
     if directions.ndim != 2 or directions.shape[1] != (width or directions.shape[1]):
         raise ActivationError(
             f"directions of shape {directions.shape}: expected (n, {width or 'd'}), one row per "
             "activation"
         )
     directions = np.asarray(directions, np.float32)
+    unit = directions[:, : directions.shape[1] - lengths]
     with np.errstate(over="ignore", invalid="ignore"):
-        lengths = np.sqrt(np.einsum("nd,nd->n", directions, directions))
-    not_unit = ~(np.abs(lengths - 1.0) <= NORM_TOLERANCE)  # true for NaN and infinity as well
+        norms = np.sqrt(np.einsum("nd,nd->n", unit, unit))
+    not_unit = ~(np.abs(norms - 1.0) <= NORM_TOLERANCE)  # true for NaN and infinity as well
+    if lengths:
+        not_unit |= ~((directions[:, -1] >= 0) & np.isfinite(directions[:, -1]))
     if not_unit.any():
         row = int(not_unit.argmax())
         raise ActivationError(
-            f"direction {row} of {len(not_unit)} has length {lengths[row]}: expected unit rows, as "
-            "ep.method.geometry.directions gives them"
+            f"direction {row} of {len(not_unit)} has length {norms[row]}: expected unit rows, as "
+            "ep.method.metrics.Metric.rows gives them"
         )
     return directions

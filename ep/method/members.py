@@ -94,12 +94,16 @@ class ArrivalMembers:
         self._distances = with_rows(self._distances, self._n_regions)
         # add_rows and np.add.at add in stream order, one member after the other, so that the float
         # sums do not depend on the batches; counts are exact in any order
-        add_rows(self._directions, region, rows)
+        add_rows(self._directions, region, self._summands(rows))
         self._counts += np.bincount(region, minlength=len(self._counts))
         distance = assignment.distance.astype(np.float64)
         np.add.at(self._distances.reshape(-1), 2 * region, distance)
         np.add.at(self._distances.reshape(-1), 2 * region + 1, distance**2)
         self.n_seen += len(rows)
+
+    def _summands(self, rows: Float32[np.ndarray, "n d"]) -> np.ndarray:
+        """Return what each row adds to the sums of its region."""
+        return rows
 
     def columns(self) -> dict[str, np.ndarray]:
         """Return the arrays of the arrival members.
@@ -146,7 +150,7 @@ class ArrivalMembers:
 class VoronoiMembers:
     """Counts, histograms, tokens and excerpts of the Voronoi members of each region.
 
-    threshold: θ in (0, 2), the range of the distance histogram.
+    threshold: θ, the range of the distance histogram.
     context: the longest passage in tokens, the range of the position histogram.
     seed: seed of the excerpts.
     """

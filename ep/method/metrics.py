@@ -8,6 +8,12 @@ members, matching of unit rows) works on unit directions and does not depend on 
     uncentred      A = I                 o = 0
     standardised   A = diag(1/s)         o = μ, the mean; s, the spread of each dimension about it
     whitened       A = M·diag(1/s)       o = μ; M = R^(−1/2), R the regularised correlations
+    euclidean      A = I                 o = c; the distance is ‖x − x′‖/r instead
+
+The Euclidean metric keeps the length of an activation beside its direction, in typical norms r (the
+median ‖x − c‖ of the calibration), so that θ is a pure number and 1 means: as far as a typical
+activation lies from the centre. What is clustered are `rows`: directions, with the length as a last
+column where it counts. How rows are compared is in ep.method.laws.
 
 A direction of that space points along A⁻¹v among the activations. Whatever leaves the space (lens,
 steering, exports, matching of two metrics) uses `raw`, so that the raw direction of an exemplar is
@@ -31,7 +37,7 @@ import numpy as np
 
 from ep.config import METRICS, MetricName
 from ep.errors import DictionaryFileError
-from ep.method.geometry import BLOCK_BYTES, checked, directions, refuse_not_finite
+from ep.method.geometry import BLOCK_BYTES, EPS, checked, directions, refuse_not_finite
 from ep.method.nearest import PAIR_NUMBERS, fold, rounding_bound
 from ep.shapes import Float32, Float64
 
@@ -40,10 +46,13 @@ STORED: dict[MetricName, tuple[str, ...]] = {
     "uncentred": (),
     "standardised": ("metric_scale",),
     "whitened": ("metric_scale", "metric_matrix"),
+    "euclidean": (),
 }
 """The arrays that a metric is stored in, beside `center`, which is its origin."""
 DEFAULT: MetricName = "centred"
 """The metric of the paper; a file without an entry `metric` has this one."""
+LONGEST = float(np.finfo(np.float32).max)
+"""The largest length of a row."""
 
 
 def name_of(info: Mapping[str, Any]) -> MetricName:
@@ -60,9 +69,15 @@ def name_of(info: Mapping[str, Any]) -> MetricName:
     return name
 
 
+def is_cosine(name: MetricName) -> bool:
+    """Return whether a metric compares directions alone, by their cosine."""
+    return name != "euclidean"
+
+
 def title(info: Mapping[str, Any]) -> str:
     """Return what to call the metric on screen, such as "whitened cosine"."""
-    return f"{name_of(info)} cosine"
+    name = name_of(info)
+    return f"{name} cosine" if is_cosine(name) else "Euclidean"
 
 
 def distance_name(info: Mapping[str, Any]) -> str:
@@ -70,7 +85,10 @@ def distance_name(info: Mapping[str, Any]) -> str:
 
     It is plain "cosine distance" for the metric of the paper.
     """
-    return "cosine distance" if name_of(info) == DEFAULT else f"{title(info)} distance"
+    name = name_of(info)
+    if not is_cosine(name):
+        return "Euclidean distance in typical norms"
+    return "cosine distance" if name == DEFAULT else f"{title(info)} distance"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +100,7 @@ class Metric:
     scale: (d,) float32, s; None for ones. A dimension with s = 0 did not vary and is left out.
     matrix: (d, d) float32, M; None for the identity.
     shrinkage: share of the identity in the correlations R that M was made from.
+    unit: r, in which the Euclidean metric measures lengths.
 
     The arrays are read-only.
     """
@@ -91,6 +110,7 @@ class Metric:
     scale: Float32[np.ndarray, " d"] | None = None
     matrix: Float32[np.ndarray, "d d"] | None = None
     shrinkage: float = 0.0
+    unit: float = 1.0
 
     def __post_init__(self) -> None:
         for field in ("center", "scale", "matrix"):
@@ -124,6 +144,26 @@ class Metric:
             rows = slice(start, start + step)
             refuse_not_finite(x[rows], start)
             out[rows] = directions(self._mapped(x[rows]), np.zeros_like(self.center))
+        return out
+
+    def rows(self, x: np.ndarray) -> Float32[np.ndarray, "n w"]:
+        """Return raw activations (n, d) as rows that are clustered and compared.
+
+        They are `directions`, (n, d), and for the Euclidean metric (n, d + 1): the last column is
+        the length ‖x − o‖/r, 0 for an activation that lies on the centre. Like the direction, the
+        length depends on the activation alone.
+        """
+        unit = self.directions(x)
+        if is_cosine(self.name):
+            return unit
+        out = np.empty((len(unit), unit.shape[1] + 1), np.float32)
+        out[:, :-1] = unit
+        step = max(1, BLOCK_BYTES // (8 * unit.shape[1]))
+        for start in range(0, len(out), step):
+            u = np.asarray(x[start : start + step]).astype(np.float64) - self.center
+            length = np.sqrt(fold(u * u))
+            length[length <= EPS] = 0  # such a row has no direction either
+            out[start : start + step, -1] = np.minimum(length / self.unit, LONGEST)
         return out
 
     def lengths(self, x: np.ndarray) -> Float64[np.ndarray, " n"]:
@@ -208,9 +248,16 @@ class Metric:
 
     @classmethod
     def from_arrays(
-        cls, name: MetricName, arrays: Mapping[str, np.ndarray], shrinkage: float = 0.0
+        cls,
+        name: MetricName,
+        arrays: Mapping[str, np.ndarray],
+        shrinkage: float = 0.0,
+        typical_norm: float = 1.0,
     ) -> Metric:
-        """Return the metric whose `arrays` are among these."""
+        """Return the metric whose `arrays` are among these.
+
+        typical_norm: r, the unit of the Euclidean metric; the others do not use it.
+        """
         stored = {part: arrays[part] for part in STORED[name]}
         return cls(
             np.asarray(arrays["center"], np.float32),
@@ -218,6 +265,7 @@ class Metric:
             stored.get("metric_scale"),
             stored.get("metric_matrix"),
             shrinkage,
+            1.0 if is_cosine(name) else typical_norm,
         )
 
 

@@ -126,8 +126,8 @@ class MetricSum(CenterSum):
         varies.
         """
         center = self.center()
-        if self.name == "centred":
-            return Metric(center)
+        if self.name in ("centred", "euclidean"):
+            return Metric(center, self.name)
         if self.name == "uncentred":
             return Metric(np.zeros_like(center), self.name)
         assert self._pivot is not None

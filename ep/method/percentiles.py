@@ -1,14 +1,17 @@
-"""Exact percentiles of all pairwise cosine distances of a set of directions, in bounded memory.
+"""Exact percentiles of all pairwise distances of a set of rows, in bounded memory.
 
 A distance 1 − cos computed in float32 is always a multiple of 2⁻²⁴, hence an integer number of
 steps. Counting these integers inside a narrow window around each percentile gives its exact value.
 A sample of the rows estimates where the windows lie; if a window turns out not to contain its
 percentile, it is widened and the pairs are counted again.
+
+Distances without a bound are rounded down to such steps of a scale, a power of two above the
+percentiles that are asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -26,17 +29,28 @@ STEP = 2.0**24
 """Steps in a distance of 1."""
 LOWEST, HIGHEST = -(2**16), 2**25 + 2**16
 """The range of a distance in steps, with room for rounding: cosines leave [−1, 1] by a few 10⁻⁷."""
+Between = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""A function that returns the float32 distances (n, m) of every pair of rows (n, w) and (m, w)."""
+
+
+def cosines(a: Float32[np.ndarray, "n d"], b: Float32[np.ndarray, "m d"]) -> np.ndarray:
+    """Return the cosine distance 1 − a·b of every pair of unit rows, not clamped, in float32."""
+    out = a @ b.T
+    return np.subtract(1.0, out, out=out)
 
 
 def pair_percentiles(
-    rows: Float32[np.ndarray, "n d"], percentiles: Sequence[float | int]
+    rows: Float32[np.ndarray, "n d"],
+    percentiles: Sequence[float | int],
+    between: Between = cosines,
 ) -> Float64[np.ndarray, " p"]:
-    """Return percentiles of the n(n−1)/2 distances 1 − a·b of unit rows, with linear interpolation.
+    """Return percentiles of the n(n−1)/2 distances of the rows, with linear interpolation.
 
-    rows: (n, d) unit rows, n ≥ 2.
+    rows: (n, d) unit rows, or what `between` takes, n ≥ 2.
     percentiles: each in (0, 100).
+    between: the distance.
     Returns (p,) float64, equal to numpy's percentiles of the float32 distances, which are not
-    clamped (protocol 1.2).
+    clamped (protocol 1.2). Those of any distance but `cosines` are equal to a step of the scale.
 
     The time is that of half a matrix product of the rows with themselves, if no window has to be
     widened; the memory is a few windows of counters.
@@ -44,23 +58,27 @@ def pair_percentiles(
     n_pairs = len(rows) * (len(rows) - 1) // 2
     if n_pairs <= DIRECT_PAIRS:
         return np.percentile(
-            np.concatenate([block.ravel() for block in _pairs(rows)]).astype(float), percentiles
+            np.concatenate([block.ravel() for block in _pairs(rows, between)]).astype(float),
+            percentiles,
         )
+    step, guessed = _guess(rows, percentiles, between)
     windows = [
         _Window(percentile / 100 * (n_pairs - 1), *bounds)
-        for percentile, bounds in _guess(rows, percentiles)
+        for percentile, bounds in zip(percentiles, guessed, strict=True)
     ]
     while open_windows := [window for window in windows if not window.contains_rank]:
         # distances above every open window need no counting
-        top = max(window.stop for window in open_windows) / STEP
-        for pairs in _pairs(rows):
-            # exact: every distance is a whole number of steps
-            steps = (pairs[pairs < top] * STEP).astype(np.int32)
+        top = max(window.stop for window in open_windows) / step
+        for pairs in _pairs(rows, between):
+            if between is not cosines:  # far beyond the percentiles, but still above them
+                np.minimum(pairs, (HIGHEST - 1) / step, out=pairs)
+            # exact for cosines, of which every distance is a whole number of steps
+            steps = (pairs[pairs < top] * step).astype(np.int32)
             for window in open_windows:
                 window.add(steps)
         for window in open_windows:
             window.close()
-    return np.array([window.value() for window in windows])
+    return np.array([window.value() for window in windows]) / step
 
 
 class _Window:
@@ -117,36 +135,43 @@ class _Window:
             self._open(self.start - 4 * len(self.counts), self.stop + 4 * len(self.counts))
 
     def value(self) -> float:
-        """Return the distance at the rank, interpolated between its neighbours."""
+        """Return the distance at the rank in steps, interpolated between its neighbours."""
         # the step at a rank is the first whose cumulative count exceeds it
         low, high = np.searchsorted(
             self.counts, np.array([np.floor(self.rank), np.ceil(self.rank)]) - self.below, "right"
         )
-        return (self.start + low + (self.rank % 1) * (high - low)) / STEP
+        return float(self.start + low + (self.rank % 1) * (high - low))
 
 
 def _guess(
-    rows: np.ndarray, percentiles: Sequence[float | int]
-) -> Iterator[tuple[float, tuple[int, int]]]:
-    """Yield each percentile with the window estimated for it from pairs of evenly spaced rows."""
+    rows: np.ndarray, percentiles: Sequence[float | int], between: Between
+) -> tuple[float, list[tuple[int, int]]]:
+    """Return the steps in a distance of 1, and the window estimated for each percentile.
+
+    They come from the pairs of evenly spaced rows.
+    """
     sample = rows[:: max(1, len(rows) // SAMPLE_ROWS)]
-    pairs = np.concatenate(list(_pairs(sample)))
+    pairs = np.concatenate(list(_pairs(sample, between)))
+    bounds = []
     for percentile in percentiles:
         margin = MARGIN[0] + MARGIN[1] * min(percentile, 100 - percentile)
-        low, high = np.percentile(
-            pairs, (max(0, percentile - margin), min(100, percentile + margin))
+        bounds.append(
+            np.percentile(pairs, (max(0, percentile - margin), min(100, percentile + margin)))
         )
-        yield percentile, (int(low * STEP) - 1, int(high * STEP) + 2)
+    step = STEP
+    if between is not cosines:
+        # the range is twice this power of two above the percentiles, for windows to widen in
+        largest = max(float(high) for _, high in bounds)
+        step /= 2.0 ** (np.ceil(np.log2(largest)) if largest > 0 else 0)
+    return step, [(int(low * step) - 1, int(high * step) + 2) for low, high in bounds]
 
 
-def _pairs(rows: np.ndarray) -> Iterator[np.ndarray]:
+def _pairs(rows: np.ndarray, between: Between = cosines) -> Iterator[np.ndarray]:
     """Yield the distance of every pair once, as flat float32 arrays."""
     step = max(1, BLOCK_VALUES // len(rows))
     for start in range(0, len(rows), step):
         block = rows[start : start + step]
         # pairs inside the block, then pairs with the rows after it: every pair once
-        within = np.subtract(1.0, block @ block.T)
-        yield within[np.triu_indices(len(block), 1)]
+        yield between(block, block)[np.triu_indices(len(block), 1)]
         if start + step < len(rows):
-            across = block @ rows[start + step :].T
-            yield np.subtract(1.0, across, out=across).reshape(-1)
+            yield between(block, rows[start + step :]).reshape(-1)

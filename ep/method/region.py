@@ -38,7 +38,7 @@ class Excerpt:
     pieces: the passage's tokens as text, in order; "".join(pieces) is the passage. In a file
         without token ids (a published dictionary that no model has completed yet) it is the whole
         text in one piece.
-    distance: cosine distance of the activation at that token to the exemplar, in [0, 2].
+    distance: of the activation at that token to the exemplar, in [0, 2] for a cosine.
     band: "near", "spread", "far", or "founder" for the activation that founded the region.
     is_plain: True where the passage is stored without tokens.
     agrees: whether the model that completed a published file found the activation at that distance;

@@ -39,7 +39,7 @@ def share_within(budget: float, n: int, size: int, width: int) -> float:
 class Rivals:
     """Counts of the rivals of each region's members.
 
-    threshold: θ in (0, 2).
+    threshold: θ.
     share: share of the members to examine, in [0, 1].
     seed: seed of the sample of members.
     """

@@ -9,6 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from ep.errors import ConfigError
+from ep.method.laws import joined
+from ep.method.percentiles import Between, cosines
+from ep.method.points import distances as euclidean
 from ep.shapes import Float32, Int, Integer, Num, UInt8
 
 PRODUCT_BYTES = 64 * 2**20
@@ -27,17 +30,23 @@ NEAREST = 8
 
 
 def surround(
-    exemplars: Float32[np.ndarray, "K d"], weight: Num[np.ndarray, " K"], seed: int = 0
+    exemplars: Float32[np.ndarray, "K d"],
+    weight: Num[np.ndarray, " K"],
+    seed: int = 0,
+    norms: Float32[np.ndarray, " K"] | None = None,
 ) -> tuple[dict[str, np.ndarray], list[float]]:
     """Compute the stored arrays that describe the arrangement of the regions.
 
     exemplars: (K, d) unit rows.
     weight: (K,) members of each region, by which the groups are ordered.
     seed: seed of the groups.
+    norms: lengths of the exemplars where the metric keeps them. Then the nearest are by Euclidean
+        distance; axes and groups are those of the directions.
     Returns the arrays, named and shaped as in `docs/format.md`, and the share of the exemplars'
     variance on each axis of `map_pca`.
     """
-    ids, distances = nearest(exemplars, min(NEAREST, len(exemplars) - 1))
+    rows, between = (exemplars, cosines) if norms is None else (joined(exemplars, norms), euclidean)
+    ids, distances = nearest(rows, min(NEAREST, len(exemplars) - 1), between)
     missing = NEAREST - ids.shape[1]
     coordinates, shares = principal_axes(exemplars)
     columns = {
@@ -50,13 +59,15 @@ def surround(
 
 
 def nearest(
-    exemplars: Float32[np.ndarray, "K d"], k: int = 8
+    exemplars: Float32[np.ndarray, "K d"], k: int = 8, between: Between = cosines
 ) -> tuple[Int[np.ndarray, "K m"], Float32[np.ndarray, "K m"]]:
-    """Return the k nearest other regions of each region and their cosine distances, nearest first.
+    """Return the k nearest other regions of each region and their distances, nearest first.
 
-    The distances lie in [0, 2]; on a tie the older region comes first. A region is never listed as
-    its own neighbour, even where exemplars coincide. There are fewer than k columns if K ≤ k. All
-    K·K products are computed in float32, in blocks.
+    between: the distance of the rows. Cosine distances lie in [0, 2].
+
+    On a tie the older region comes first. A region is never listed as its own neighbour, even
+    where exemplars coincide. There are fewer than k columns if K ≤ k. All K·K distances are
+    computed, in blocks.
     """
     size = len(exemplars)
     k = min(k, size - 1)
@@ -65,7 +76,7 @@ def nearest(
     ids, distances = np.empty((size, k), np.int64), np.empty((size, k), np.float32)
     step = max(1, PRODUCT_BYTES // (4 * size))
     for start in range(0, size, step):
-        block = np.subtract(1.0, exemplars[start : start + step] @ exemplars.T)
+        block = between(exemplars[start : start + step], exemplars)
         rows = np.arange(len(block))
         block[rows, start + rows] = np.inf
         kth = np.partition(block, k - 1, axis=1)[:, k - 1 : k]
@@ -76,8 +87,8 @@ def nearest(
         first = np.searchsorted(row, rows)
         chosen = order[first[:, None] + np.arange(k)]
         ids[start : start + step] = column[chosen]
-        distances[start : start + step] = np.clip(block[row[chosen], column[chosen]], 0, 2)
-    return ids, distances
+        distances[start : start + step] = block[row[chosen], column[chosen]]
+    return ids, np.clip(distances, 0, 2 if between is cosines else None)
 
 
 def principal_axes(

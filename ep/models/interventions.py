@@ -190,9 +190,14 @@ def mean_point(dictionary: Dictionary, region: int) -> Float32[np.ndarray, " d"]
 
     It is an estimate: files store sums of unit vectors, so every member counts as if it lay at the
     typical norm r from the centre. In another metric, r is the typical length in its space, and the
-    step is taken back to the activations, A⁻¹(r·‖Σû‖/N·m).
+    step is taken back to the activations, A⁻¹(r·‖Σû‖/N·m). Where the metric keeps lengths, files
+    store the mean point itself, and it is no estimate.
     """
     k = dictionary.check(region)
+    if dictionary.law.extra:
+        point = dictionary.basis_rows("mean")[k].astype(np.float64)
+        step = dictionary.typical_norm * point[-1] * point[:-1]
+        return (dictionary.center + step).astype(np.float32)
     coherence = float(dictionary.row("coherence", k)) if "coherence" in dictionary else 1.0
     mean = dictionary.row("mean_directions", k).astype(np.float64)
     step = dictionary.metric.displaced(dictionary.metric_norm * coherence * mean[None])[0]

@@ -69,7 +69,7 @@ class Readout(nn.Module):
 
     Raw activations (..., d) become features f (..., K). `decode` returns f B + c, which is not an
     inverse. Raises ConfigError for an unknown read-out, a k out of range, and a metric that
-    stretches the space.
+    stretches the space or compares more than directions.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Readout(nn.Module):
             raise ConfigError(
                 f"k = {k} was asked for: expected 1 to {len(dictionary)}, the number of regions"
             )
-        if not dictionary.metric.is_plain:
+        if dictionary.law.extra or not dictionary.metric.is_plain:
             raise ConfigError(
                 f"the metric is {dictionary.metric.name}: SAEBench needs a decoder with rows of "
                 "length 1, which only centred and uncentred dictionaries have"

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ep.errors import DictionaryFileError
-from ep.method.metrics import DEFAULT, STORED, name_of
+from ep.method.laws import LENGTHS, law_of
+from ep.method.metrics import DEFAULT, STORED, is_cosine, name_of
 from ep.storage.content import Content, spans
 from ep.storage.schema import ARRAYS, NEEDS, REQUIRED, TOGETHER, Array
 
@@ -43,7 +44,7 @@ def verify(content: Content, thorough: bool = True) -> None:
         raise DictionaryFileError("the dictionary has no regions")
     for name in content.names:
         array = ARRAYS[name]
-        is_space = name in ("center", "metric_scale", "metric_matrix")
+        is_space = name in ("center", "metric_scale", "metric_matrix", *LENGTHS.values())
         if thorough or array.is_vectors or is_space or array.rule.split(":")[0] in INDEXING:
             _check_values(content, array, thorough)
     _check_references(content, thorough)
@@ -52,17 +53,31 @@ def verify(content: Content, thorough: bool = True) -> None:
 def metric_version(info: Mapping[str, Any], names: tuple[str, ...]) -> int:
     """Return the version of the format that a dictionary's metric needs.
 
-    Programs from before there was a choice read every file as centred, so they must refuse the
-    others. Raises DictionaryFileError for an unknown metric, and where the arrays of the metric are
-    missing or those of another are present.
+    Programs from before there was a choice read every file as centred, and those from before the
+    Euclidean metric compare directions alone, so they must refuse the others.
+
+    Raises DictionaryFileError for an unknown metric, where the arrays of the metric are missing or
+    those of another are present, and for a θ that no distance of the metric reaches.
     """
     metric = name_of(info)
-    for name in ("metric_scale", "metric_matrix"):
-        if (name in names) != (name in STORED[metric]):
+    lengths = () if is_cosine(metric) else tuple(LENGTHS.values())
+    for name in ("metric_scale", "metric_matrix", *LENGTHS.values()):
+        if (name in names) != (name in (*STORED[metric], *lengths)):
             raise DictionaryFileError(
                 f"the array {name} is {'there' if name in names else 'missing'}, but the "
                 f"metric is {metric}"
             )
+    if lengths and not float(info.get("typical_norm") or 0) > 0:
+        raise DictionaryFileError(
+            f"the provenance lacks typical_norm, in which the {metric} metric measures"
+        )
+    if not float(info.get("threshold") or 1) < law_of(metric).most:
+        raise DictionaryFileError(
+            f"the provenance has threshold = {float(info['threshold']):g}, expected a cosine "
+            "distance between 0 and 2"
+        )
+    if lengths:
+        return 3
     return 1 if metric == DEFAULT else 2
 
 
@@ -204,6 +219,21 @@ def _outside(
     return rule
 
 
+def _no_distance(undefined: bool = False) -> Callable[[np.ndarray, Content], np.ndarray]:
+    """Return a rule that is True where a value is no distance of the dictionary's metric.
+
+    undefined: as for `_outside`.
+    """
+    within = _outside(0, 2 + UNIT_TOLERANCE, undefined)
+    positive = _outside(0, float(np.finfo(np.float32).max), undefined)
+
+    def rule(rows: np.ndarray, content: Content) -> np.ndarray:
+        has_lengths = LENGTHS["exemplars"] in content
+        return (positive if has_lengths else within)(rows, content)
+
+    return rule
+
+
 def _not_unit(rows: np.ndarray, content: Content) -> np.ndarray:
     """A rule that is True where a row does not have length 1."""
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
@@ -214,8 +244,8 @@ RULES: dict[str, Callable[[np.ndarray, Content], np.ndarray]] = {
     "finite": lambda rows, content: ~np.isfinite(rows),
     "unit": _not_unit,
     "cosine": _outside(-1 - UNIT_TOLERANCE, 1 + UNIT_TOLERANCE),
-    "distance": _outside(0, 2 + UNIT_TOLERANCE),
-    "distance?": _outside(0, 2 + UNIT_TOLERANCE, undefined=True),
+    "distance": _no_distance(),
+    "distance?": _no_distance(undefined=True),
     "share": _outside(0, 1 + UNIT_TOLERANCE),
     "share?": _outside(0, 1 + UNIT_TOLERANCE, undefined=True),
     "amount": _outside(0, np.finfo(np.float64).max),
@@ -232,8 +262,8 @@ MEANING = {
     "finite": "finite numbers",
     "unit": "a finite vector of length 1",
     "cosine": "a cosine between -1 and 1",
-    "distance": "a distance between 0 and 2",
-    "distance?": "a distance between 0 and 2",
+    "distance": "a distance between 0 and 2, or from 0 in a Euclidean metric,",
+    "distance?": "a distance between 0 and 2, or from 0 in a Euclidean metric,",
     "share": "a number between 0 and 1",
     "share?": "a number between 0 and 1",
     "amount": "a finite number that is not negative",

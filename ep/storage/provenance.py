@@ -114,7 +114,7 @@ def _number(value: Any) -> bool:
 
 
 def _threshold(value: Any) -> bool:
-    return _number(value) and 0 < value < 2
+    return _number(value) and value > 0
 
 
 def _object(value: Any) -> bool:
@@ -146,7 +146,7 @@ KINDS = (
     | dict.fromkeys(("chat", "saturated", "complete", "deduplicate"), (_flag, "true or false"))
     | dict.fromkeys(_OBJECTS.split(), (_object, "an object"))
     | {
-        "threshold": (_threshold, "a cosine distance between 0 and 2"),
+        "threshold": (_threshold, "a distance above 0"),
         "group_names": (_list_of(_list_of(_text)), "lists of texts"),
         "variance_kept": (_list_of(_number), "numbers"),
         "text_weights": (_list_of(_number), "numbers"),

@@ -13,7 +13,7 @@ import numpy as np
 from ep.method.lenses import STORED
 
 FORMAT = "ep-dictionary"
-VERSION = 2
+VERSION = 3
 """The newest version of the format. A file has the oldest version that can hold it."""
 SUFFIX = ".ep.h5"
 """The file name extension of a dictionary."""
@@ -77,6 +77,8 @@ geometry    metric_scale           f4  d      amount
 geometry    metric_matrix          f4  d,d    finite
 geometry    exemplars              f4  K,d    unit
 geometry    mean_directions        f4  K,d    unit
+geometry    exemplar_norms         f4  K      amount
+geometry    mean_norms             f4  K      amount
 geometry    exemplar_mean_cosine   f4  K      cosine
 geometry    nearest_ids            i4  K,8    region
 geometry    nearest_distances      f4  K,8    distance

@@ -25,8 +25,7 @@ from ep.config import MetricName
 from ep.errors import RequestError
 from ep.method.calibration import Thresholds
 from ep.method.dictionary import Dictionary
-from ep.method.leaders import Leaders
-from ep.method.members import ArrivalMembers
+from ep.method.laws import law_of
 from ep.method.metrics import DEFAULT
 from ep.method.moments import MetricSum
 from ep.method.source import MemorySource
@@ -213,8 +212,10 @@ def partition(
     calibration = thresholds.calibration()
     # the sample sets the centre and θ only; every prompt founds or joins a region
     order = np.random.default_rng(seed).permutation(len(x))
-    rows = calibration.metric.directions(x[order])
-    leaders, members = Leaders(calibration.thresholds[percentile]), ArrivalMembers(x.shape[1])
+    rows = calibration.metric.rows(x[order])
+    law = law_of(metric)
+    leaders = law.leaders(calibration.thresholds[percentile])
+    members = law.arrival(x.shape[1])
     members.observe(leaders.partial_fit(rows), rows)
     info = {
         "threshold": calibration.thresholds[percentile],
@@ -228,7 +229,7 @@ def partition(
     }
     arrays = {
         **calibration.metric.arrays(),
-        "exemplars": leaders.exemplars,
+        **law.columns(leaders.exemplars),
         **members.columns(),
     }
     return Dictionary(MemorySource(arrays), info, len(leaders))

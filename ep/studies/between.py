@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ep.errors import RequestError
+from ep.method.carrying import home
 from ep.method.dictionary import Basis, Dictionary
 from ep.method.metrics import carried
 from ep.method.nearest import pair_cosines, rounding_bound
@@ -174,7 +175,9 @@ def counterpart(
 
     It is the region with the same exemplar where there is one, else the one with the nearest
     direction. An exemplar counts as the same when both dictionaries have the same centre and the
-    cosine is at least 1 − 1e-4. Raises RequestError when the widths differ.
+    cosine is at least 1 − 1e-4, and both are equally long where the metric keeps lengths.
+
+    Raises RequestError when the widths differ.
     """
     if seed.width != other.width:
         raise RequestError(
@@ -182,12 +185,9 @@ def counterpart(
             f"{other.width}: use dictionaries of one model and layer"
         )
     if np.array_equal(seed.center, other.center):
-        exemplar = carried(seed.row("exemplars", region)[None], seed.metric, other.metric)
-        cosine = other.exemplars @ exemplar[0]
-        best = int(np.argmax(cosine))
-        exact = float(pair_cosines(other.exemplars, exemplar, np.array([best]), np.array([0]))[0])
-        if exact >= IDENTICAL:
-            return Counterpart(best, min(1.0, exact), same=True)
+        found = home(seed, region, other)
+        if found.cosine >= IDENTICAL and found.lengths_agree:
+            return Counterpart(found.region, min(1.0, found.cosine), same=True)
     row = carried(seed.basis(basis)[[region]], seed.metric, other.metric)[0]
     cosine = other.basis(basis) @ row
     best = int(np.argmax(cosine))

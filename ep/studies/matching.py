@@ -276,7 +276,8 @@ def match(
 
 def _theta(dictionary: Dictionary) -> float:
     """Return the θ that cosines among the activations are comparable with, NaN for none."""
-    return dictionary.threshold if dictionary.metric.is_plain else float("nan")
+    is_one = dictionary.metric.is_plain and not dictionary.law.extra
+    return dictionary.threshold if is_one else float("nan")
 
 
 def _partners(

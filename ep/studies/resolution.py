@@ -20,9 +20,8 @@ from typing import Literal
 import numpy as np
 
 from ep.errors import RequestError
+from ep.method.carrying import carried_rows, home
 from ep.method.dictionary import Dictionary
-from ep.method.metrics import carried
-from ep.method.nearest import nearest_exemplar
 from ep.shapes import Float64, Int64
 from ep.studies.fitting import fit
 
@@ -184,15 +183,15 @@ def overlap(finer: Dictionary, coarser: Dictionary) -> Overlap:
     homes = recorded(finer, coarser)
     if homes is None:
         # estimated: each finer region is counted as a whole where its exemplar falls
-        exemplars = carried(finer.exemplars, finer.metric, coarser.metric)
-        home = nearest_exemplar(exemplars, coarser.exemplars)[1]
+        rows = carried_rows(finer, coarser)
+        homed = coarser.law.nearest(rows, coarser.basis_rows("exemplar"))[1]
         weight = np.maximum(finer.members, 1e-9).astype(np.float64)
         return Overlap(
             np.arange(len(finer)),
-            home,
+            homed,
             weight,
             weight,
-            np.bincount(home, weight, len(coarser)),
+            np.bincount(homed, weight, len(coarser)),
             False,
         )
     ids, counts = homes
@@ -312,14 +311,14 @@ def _slots(nodes: Sequence[Node], n_regions: int) -> np.ndarray:
 def _home(followed: Dictionary, region: int, dictionary: Dictionary) -> tuple[int, float, bool]:
     """Return (region, cosine, same): the home of the followed exemplar in another dictionary.
 
-    `same` requires the same centre too.
+    `same` requires the same centre, and the same length where the metric keeps it, too.
     """
-    exemplar = carried(followed.row("exemplars", region)[None], followed.metric, dictionary.metric)
-    cosine, nearest = nearest_exemplar(exemplar, dictionary.exemplars)
+    found = home(followed, region, dictionary)
     # centres of two runs over the same sample differ by rounding only
     scale = float(np.abs(followed.center).max(initial=1e-12))
     centred = np.allclose(followed.center, dictionary.center, rtol=0, atol=1e-5 * scale)
-    return int(nearest[0]), float(cosine[0]), bool(centred and cosine[0] >= 1 - SAME_TOLERANCE)
+    same = centred and found.lengths_agree and found.cosine >= 1 - SAME_TOLERANCE
+    return found.region, found.cosine, bool(same)
 
 
 def _shown_regions(mass: np.ndarray, carried: int, shown: int) -> np.ndarray:

@@ -21,7 +21,7 @@ OMITTED = " … "
 class Row(NamedTuple):
     """One excerpt in three parts: the pieces before the marked token, the token, those after it.
 
-    distance: cosine distance of the token's activation to the exemplar.
+    distance: that of the token's activation to the exemplar.
     token: None in a file without token ids; `right` is then the whole text, divided into words so
         that it can wrap.
     passage: number of the passage in the corpus.

@@ -94,18 +94,20 @@ def cosines(
     cosine: np.ndarray,
     colors: Sequence[str],
     dark: bool,
+    title: str = "cosine with the exemplar",
 ) -> Figure:
     """Horizontal bars of one activation's cosine with several exemplars, in the given order.
 
     regions, names, colors: ids, tokens and colours of the regions, the closest first.
-    cosine: (n,) cosine with each exemplar.
+    cosine: (n,) cosine with each exemplar, or another number, which `title` names.
     """
     values = np.asarray(cosine, np.float32)
     labels = [f"{k}  {label(name)}" for k, name in zip(regions, names, strict=True)]
-    figure = _named_bars(
-        labels, values, list(colors), [f"{v:.2f}" for v in values], dark, "cosine with the exemplar"
+    figure = _named_bars(labels, values, list(colors), [f"{v:.2f}" for v in values], dark, title)
+    most = max(1.0, float(values.max(initial=0)))
+    figure.update_xaxes(
+        range=[min(0.0, float(values.min(initial=0))), 1.12 * most], tickvals=[0, most / 2, most]
     )
-    figure.update_xaxes(range=[min(0.0, float(values.min(initial=0))), 1.12], tickvals=[0, 0.5, 1])
     return figure
 
 
@@ -122,7 +124,7 @@ def token_distances(
     """One bar per token with its distance to the nearest exemplar, and a line at θ.
 
     tokens, colors: text and colour of each of t tokens.
-    distance: (t,) cosine distances; NaN leaves a gap.
+    distance: (t,) distances; NaN leaves a gap.
     threshold: θ.
     usual: the distances between which 90 % of the build's own activations lie, drawn as a band.
     locked: index of the token drawn with an outline.

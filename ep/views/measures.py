@@ -139,7 +139,7 @@ def moved(dictionary: Dictionary) -> np.ndarray:
 
 
 def _nearest(dictionary: Dictionary) -> np.ndarray:
-    """(K,) cosine distance to the nearest other exemplar; NaN in a dictionary of one region."""
+    """(K,) distance to the nearest other exemplar; NaN in a dictionary of one region."""
     return np.where(
         dictionary.column("nearest_ids")[:, 0] >= 0,
         dictionary.column("nearest_distances")[:, 0].astype(float),

@@ -97,8 +97,8 @@ def dominated(info: Mapping[str, Any]) -> str:
     advice = f"{LEAVE_OUT}, or {ADVICE}" if count > FEW * n and not is_capped else ADVICE
     return (
         f"dimension {dimension:.0f} alone makes {100 * directions:.0f} % of all directions and "
-        f"{100 * variance:.0f} % of the variance, so cosine distances are in large part distances "
-        f"along it: {advice}"
+        f"{100 * variance:.0f} % of the variance, so distances are in large part distances along "
+        f"it: {advice}"
     )
 
 

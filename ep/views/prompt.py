@@ -134,18 +134,18 @@ def why_outside(token: int) -> str:
 
 def _chunk(dictionary: Dictionary, x: np.ndarray) -> tuple[np.ndarray, ...]:
     """near_ids, near_distances, within and otsu of some tokens, see `Reading`."""
-    distances = dictionary.distances(x)
+    rows, law = dictionary.metric.rows(x), dictionary.law
+    distances = dictionary.row_distances(rows)
     m = min(NEAR, len(dictionary))
     near = np.argpartition(distances, m - 1, axis=1)[:, :m]
-    # Rounding in float32 orders near ties arbitrarily, so the cosines of the few nearest regions
-    # are computed again in float64. Of equal regions the older comes first.
-    rows = dictionary.metric.directions(x)
-    exact = np.einsum("td,tmd->tm", rows, dictionary.exemplars[near], dtype=np.float64)
-    order = np.lexsort((near, -exact), axis=1)
-    near, cosine = (np.take_along_axis(part, order, 1) for part in (near, exact))
+    # Rounding in float32 orders near ties arbitrarily, so the few nearest regions are ordered by
+    # the rule of the search. Of equal regions the older comes first.
+    exact = law.scores(rows, dictionary.basis_rows("exemplar"), near)
+    order = np.lexsort((near, exact), axis=1)
+    near, exact = (np.take_along_axis(part, order, 1) for part in (near, exact))
     return (
         near,
-        np.clip(1 - cosine, 0, 2).astype(np.float32),
+        law.distance(exact),
         readouts.within_threshold(distances, dictionary.threshold).sum(1),
         readouts.otsu(distances).sum(1),
     )

@@ -52,7 +52,7 @@ def as_json(
     """A run as plain values for JSON: its setting, and every column with its tokens and measures.
 
     Of the values, asked and moved are in typical norms; kl_to_default, surprise and the log
-    probabilities are in nats; distances are cosine distances.
+    probabilities are in nats; distances are those of the dictionary.
     """
     return {
         "setting": asdict(setting),

@@ -179,7 +179,7 @@ def columns(
     lens: lists of token texts.
     members, arrival: int counts of Voronoi and arrival members.
     coherence: in [0, 1].
-    mean_distance, nearest: cosine distances.
+    mean_distance, nearest: distances.
 
     Columns whose arrays the file does not have are left out.
     """

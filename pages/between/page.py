@@ -34,6 +34,7 @@ ABOUT: dict[View, str] = {
     "the closest on top.",
     "path": "The shortest way from A to B among k nearest regions, by hops or by distance.",
 }
+BY_DIRECTION = "The metric of this dictionary counts lengths; what lies between goes by directions."
 ROWS_SHOWN = 12
 _CARD, _LIST = "between_card", "between_list"
 Ladder = dict[str, Dictionary]
@@ -54,15 +55,17 @@ def show() -> None:
         return
     anchors.row(key, dictionary, a, b, chosen)
     anchors.examples(key, dictionary, settings.basis)
-    _controls(settings)
+    _controls(dictionary, settings)
     _figure(key, dictionary, (a, b), settings)
 
 
-def _controls(settings: Settings) -> None:
+def _controls(dictionary: Dictionary, settings: Settings) -> None:
     """Draw the controls of the view and its options."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         setting_choice(Settings, "view", "View", VIEWS, key="between_between_choice")
         setting_choice(Settings, "basis", "Directions", BASIS_NAMES, key="between_basis_choice")
+        if dictionary.law.extra:
+            messages.quiet(BY_DIRECTION)
         if settings.view == "lens":
             messages.quiet(ABOUT["lens"])
             return

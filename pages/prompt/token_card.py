@@ -73,7 +73,10 @@ def _facts(
 
 
 def _nearest(key: str, dictionary: Dictionary, reading: view.Reading, readout: str, i: int) -> None:
-    """Draw the cosines of the nearest regions as bars, grey for regions not in the read-out."""
+    """Draw the cosines of the nearest regions as bars, grey for regions not in the read-out.
+
+    Where the metric has no cosine, the bars are distances.
+    """
     in_readout, _ = view.chosen(dictionary, reading, i, readout)
     ids = reading.near_ids[i][:NEAREST_SHOWN]
     st.html(
@@ -82,11 +85,13 @@ def _nearest(key: str, dictionary: Dictionary, reading: view.Reading, readout: s
         )
     )
     coloured = set((in_readout if readout != "Nearest" else ids).tolist())
+    near, lengths = reading.near_distances[i][:NEAREST_SHOWN], dictionary.law.extra
     figure = figures.cosines(
         ids.tolist(),
         [loading.region_name(key, int(k)) for k in ids],
-        1 - reading.near_distances[i][:NEAREST_SHOWN],
+        near if lengths else 1 - near,
         [region_color(dictionary, int(k)) if int(k) in coloured else OTHER for k in ids],
         frame.is_dark(),
+        **({"title": "Euclidean distance"} if lengths else {}),
     )
     chart(figure, "prompt_bars")

@@ -135,7 +135,7 @@ def _lens_chips(scores: tuple[TokenScore, ...], color: str) -> str:
 
 def _facts(dictionary: Dictionary, region: Region) -> list[Fact]:
     """Return the key numbers that the file contains."""
-    facts = [*_counts(dictionary, region), *_shape(region), *_confidence(region)]
+    facts = [*_counts(dictionary, region), *_shape(dictionary, region), *_confidence(region)]
     # where the file has founders, their card states the number
     if "founder_passage" not in dictionary and "founded_at" in region.columns:
         value = f"{int(region.columns['founded_at']):,}"
@@ -156,7 +156,7 @@ def _counts(dictionary: Dictionary, region: Region) -> Iterator[Fact]:
         yield Fact("share of all", _percent(region.count_voronoi / n), about)
 
 
-def _shape(region: Region) -> Iterator[Fact]:
+def _shape(dictionary: Dictionary, region: Region) -> Iterator[Fact]:
     columns = region.columns
     if "coherence" in columns:
         about = "length of the mean unit direction of its arrival members; 1: all alike"
@@ -164,10 +164,10 @@ def _shape(region: Region) -> Iterator[Fact]:
     if "mean_distance" in columns:
         is_empty = columns.get("count_voronoi") == 0
         value = "–" if is_empty else f"{float(columns['mean_distance']):.2f}"
-        about = "mean cosine distance of Voronoi members to the exemplar"
+        about = f"mean {dictionary.distance_name} of Voronoi members to the exemplar"
         yield Fact("mean distance", value, about)
     if region.nearest:
-        about = "cosine distance to the nearest other exemplar"
+        about = f"{dictionary.distance_name} to the nearest other exemplar"
         yield Fact("nearest", f"{region.nearest[0][1]:.2f}", about)
     if "exemplar_mean_cosine" in columns:
         about = "cosine of the exemplar with the mean direction"

@@ -19,7 +19,7 @@ NEAREST, SECOND, FARTHEST = "Nearest regions", "Comes second", "Farthest"
 ABOUT = {
     NEAREST: "{distance} between exemplars, full space.",
     SECOND: "Where its Voronoi members would go without it, and what share of them.",
-    FARTHEST: "{distance} between exemplars, full space; above 1 they point apart.",
+    FARTHEST: "{distance} between exemplars, full space{apart}.",
 }
 ARRAYS = {NEAREST: "nearest_ids", SECOND: "rival_ids"}
 """The array that a group is read from; a file without it does not offer the group."""
@@ -52,7 +52,8 @@ def card(key: str, dictionary: Dictionary, region: Region) -> None:
                     messages.quiet("Shows what lies between this region and:")
                     chips(items, "region_between_chips", _open_between)
         kind = dictionary.distance_name
-        messages.quiet(ABOUT[group].format(distance=kind[0].upper() + kind[1:]))
+        apart = "" if dictionary.law.extra else "; above 1 they point apart"
+        messages.quiet(ABOUT[group].format(distance=kind[0].upper() + kind[1:], apart=apart))
         if not items:
             messages.quiet(_why_none(dictionary))
             return
@@ -104,7 +105,7 @@ def farthest(
 
     Computes the distances to all exemplars, since the file stores only the nearest.
     """
-    distance = np.clip(1.0 - dictionary.exemplars @ dictionary.row("exemplars", region), 0, 2)
+    distance = dictionary.row_distances(dictionary.basis_rows("exemplar")[[region]])[0]
     ids = np.argsort(-distance, kind="stable")[: min(n, len(distance) - 1)]
     return [(int(k), float(distance[k])) for k in ids if k != region]
 

@@ -66,11 +66,12 @@ def _read(key: str, dictionary: Dictionary, text: str) -> Reading | str | None:
 
 
 def distances(dictionary: Dictionary, region: int, read: Reading) -> np.ndarray:
-    """Return the distance of every token to the exemplar of one region, (t,) in [0, 2]; NaN
-    for tokens that the dictionary does not apply to.
+    """Return the distance of every token to the exemplar of one region, (t,); NaN for tokens
+    that the dictionary does not apply to.
     """
-    cosine = dictionary.metric.directions(read.x) @ dictionary.row("exemplars", region)
-    return np.where(read.outside, np.nan, np.clip(1.0 - cosine, 0, 2))
+    exemplar = dictionary.basis_rows("exemplar")[[region]]
+    distance = dictionary.law.distances(dictionary.metric.rows(read.x), exemplar)[:, 0]
+    return np.where(read.outside, np.nan, distance)
 
 
 def _tokens(dictionary: Dictionary, region: Region, color: str, read: Reading) -> None:
@@ -88,7 +89,8 @@ def _tokens(dictionary: Dictionary, region: Region, color: str, read: Reading) -
     if token_index is None or token_index >= len(read):
         token_index = closest
     strength = np.clip(
-        STRONGEST * (1 - np.nan_to_num(distance, nan=2.0) / dictionary.threshold),
+        STRONGEST
+        * (1 - np.nan_to_num(distance, nan=2 * dictionary.threshold) / dictionary.threshold),
         WEAKEST,
         STRONGEST,
     )

@@ -10,7 +10,7 @@ import streamlit as st
 from ep.config import MetricName
 from ep.errors import EPError, ModelError
 from ep.method.dictionary import Dictionary
-from ep.method.metrics import DEFAULT
+from ep.method.metrics import DEFAULT, is_cosine
 from ep.studies import parting as study
 from ep.views.palette import OTHER, region_color, region_colors
 from ep.views.prompt import Reading
@@ -196,7 +196,8 @@ def _verdict(
 
 def _sentence(rungs: Sequence[study.Rung], cosine: float, metric: MetricName) -> str:
     """Return the answer in a sentence or two."""
-    kind = "cosine about the centre" if metric == DEFAULT else f"{metric} cosine"
+    about_centre = metric == DEFAULT or not is_cosine(metric)
+    kind = "cosine about the centre" if about_centre else f"{metric} cosine"
     about = f"Their {kind} is {cosine:.2f}."
     first = study.first_apart(rungs)
     if first is None:

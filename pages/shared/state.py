@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
-import numpy as np
 import streamlit as st
 
 from ep.errors import EPError, RequestError
+from ep.method.carrying import carried_rows
 from ep.method.dictionary import Dictionary
 from ep.storage.hub import resolve_key
 from ep.views.tables import opening_region
@@ -309,9 +309,9 @@ def _nearest_region(previous: Opened, new: Dictionary) -> int | None:
     same = [old.info.get(name) == new.info.get(name) for name in ("family", "layer")]
     if not all(same) or old.info.get("family") is None or old.width != new.width:
         return None
-    cosine = new.exemplars @ old.row("exemplars", previous.region)
-    region = int(np.argmax(cosine))
-    distance = max(0.0, 1.0 - float(cosine[region]))
+    exemplar = carried_rows(old, new, [previous.region])
+    found, nearest = new.law.nearest(exemplar, new.basis_rows("exemplar"))
+    region, distance = int(nearest[0]), float(found[0])
     relation = "the same exemplar" if distance < 5e-4 else f"{new.distance_name} {distance:.2f}"
     note(
         f"Region {previous.region} at p = {old.percentile} became region {region} here, "

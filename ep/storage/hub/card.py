@@ -100,7 +100,8 @@ def card(repository: str, rows: Sequence[Mapping[str, Any]], licence: str | None
                 _WHAT,
                 "## Files",
                 table(rows),
-                _MEANING,
+                _MEANING
+                + (_EUCLIDEAN if any(r.get("metric") == "euclidean" for r in rows) else ""),
                 "## Open one",
                 "With EP Explorer installed:",
                 f"```\nep import {_code(f'hub:{repository}/{first}')} --out .\n"
@@ -136,6 +137,9 @@ Each region has two counts of members. *Arrival* members are those that joined i
 when later regions did not exist yet. *Voronoi* members are those nearest to its exemplar in the \
 finished dictionary. The counts differ, and both are in the file; excerpts and statistics are of \
 Voronoi members."""
+
+_EUCLIDEAN = """ Where the metric is euclidean, *θ* and all distances are Euclidean, in units of \
+the typical distance from the centre."""
 
 _LIMITS = """## Limits
 

@@ -29,7 +29,7 @@ class Published:
     percentile: p in percent.
     regions: K according to the dataset's card.
     tokens: tokens streamed, according to the card.
-    threshold: θ, a cosine distance.
+    threshold: θ, a distance.
     activations: activations assigned.
     regions_seen: K as counted in the file itself.
     size: bytes of the pickle, rounded as published.

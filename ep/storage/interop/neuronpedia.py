@@ -87,8 +87,13 @@ def features(
     Regions without excerpts are left out. A token's value is the cosine of its activation with the
     exemplar; the file stores it only for the marked token, so the other tokens of a passage have
     the value 0. A feature's density is its share of the Voronoi members. Raises ConfigError for a
-    region id above Neuronpedia's limit.
+    region id above Neuronpedia's limit, and for a metric without a cosine.
     """
+    if dictionary.law.extra:
+        raise ConfigError(
+            "the metric is euclidean: features of Neuronpedia need a cosine as their value; build "
+            "with another --metric, or export a region as a vector"
+        )
     ids = [dictionary.check(region) for region in regions]
     if ids and max(ids) > HIGHEST_INDEX:
         raise ConfigError(

@@ -36,14 +36,19 @@ def write(
     basis: "exemplar", whose nearest direction defines membership, or "mean".
     k: number of active latents, 1 to K.
 
-    Raises ConfigError for another k, KeyError for another basis, and StorageError when the folder
-    cannot be written or is not empty.
+    Raises ConfigError for another k and for a metric without a cosine, KeyError for another basis,
+    and StorageError when the folder cannot be written or is not empty.
     """
     from safetensors.numpy import save
 
     if not 1 <= k <= len(dictionary):
         raise ConfigError(
             f"k = {k} was given: expected 1 to {len(dictionary)}, the number of regions"
+        )
+    if dictionary.law.extra:
+        raise ConfigError(
+            "the metric is euclidean: a SAELens folder compares directions, by a cosine; build "
+            "with another --metric to export one"
         )
     rows = np.ascontiguousarray(dictionary.basis(basis), np.float32)
     metric = dictionary.metric

@@ -58,7 +58,7 @@ def default_strength(
 def _spread(dictionary: Dictionary, regions: Sequence[int], basis: Basis, mode: Mode) -> float:
     """Return `SPREADS[mode]` standard deviations of where activations lie along the push u.
 
-    Each region counts with its members, all at its mean point c + r·‖Σû‖/N·m. The variation within
+    Each region counts with its members, all at its mean point (`mean_point`). The variation within
     a region is not stored, so the result is rather too small, and a push along a direction in which
     regions hardly differ gets a small strength. It holds for one layer and takes no account of the
     model.
@@ -71,7 +71,9 @@ def _spread(dictionary: Dictionary, regions: Sequence[int], basis: Basis, mode: 
         size = dictionary.metric_norm / dictionary.typical_norm
         means = size * dictionary.metric.displaced(means)
     along = means @ push
-    if "coherence" in dictionary:
+    if dictionary.law.extra:
+        along = along * dictionary.column("mean_norms")[largest]
+    elif "coherence" in dictionary:
         along = along * dictionary.column("coherence")[largest]
     weights = members[largest] + 1e-9  # a dictionary whose counts are all zero still has a spread
     middle = np.average(along, weights=weights)
