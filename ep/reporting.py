@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ep.corpus import Survey
+from ep.method.draft import Draft
 from ep.method.outliers import Measured
 from ep.method.sieve import LeftOut
 
 if TYPE_CHECKING:
-    from ep.models.tokens import TokenBatch
+    from ep.models.tokens import TokenBatch, Tokens
 
 Key = tuple[int, float]
 """The layer and the percentile of one dictionary of a build."""
@@ -70,6 +71,9 @@ class Progress:
     lens_seconds: in stage "read", what fitting the Jacobian lens takes by a rough estimate.
     measured: what was measured of each layer, once it is.
     not_kept: how many activations the settings left out of each dictionary's stream so far.
+    drafts: the dictionaries under construction, which change with the build; for reading only.
+    batch: the tokens that were read last, where the newest exemplars stand; None before the first.
+    tokens: the tokenizer that the batch was made with.
     """
 
     stage: str
@@ -84,3 +88,6 @@ class Progress:
     lens_seconds: float | None = None
     measured: Mapping[int, Measured] = field(default_factory=dict)
     not_kept: Mapping[Key, LeftOut] = field(default_factory=dict)
+    drafts: Mapping[Key, Draft] = field(default_factory=dict)
+    batch: TokenBatch | None = None
+    tokens: Tokens | None = None
