@@ -9,6 +9,6 @@ job waits and ends by itself.
 from __future__ import annotations
 
 from ep.jobs.acting import cancel, delete, pause, resume, start
-from ep.jobs.job import Job, listed, opened
+from ep.jobs.job import Job, active, listed, opened
 
-__all__ = ["Job", "cancel", "delete", "listed", "opened", "pause", "resume", "start"]
+__all__ = ["Job", "active", "cancel", "delete", "listed", "opened", "pause", "resume", "start"]
