@@ -35,7 +35,7 @@ FLOORS = (
     ("ep.resuming", "ep.streaming"),
     ("ep.calibrating",),
     ("ep.building",),
-    ("ep.lens_adding", "ep.watching"),
+    ("ep.forecasting", "ep.lens_adding", "ep.watching"),
     ("ep.comparing", "ep.completing", "ep.reseeding"),
     ("ep.demo", "ep.serving"),
     ("ep.commands",),

@@ -20,8 +20,10 @@ from ep.storage.checkpoint import NAME as STATE
 from ep.watching import Status, status
 from pages.build import fields, texts
 from pages.shared import loading, visitors
+from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
 from tests.fixtures.pages import button_keys, go, said
+from tests.fixtures.waiting import until
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -229,3 +231,26 @@ def test_a_public_server_has_no_such_page(place: Path, monkeypatch: pytest.Monke
 
     at = show("build", "none")
     assert "Nothing is built here" in said(at) and "build_start" not in button_keys(at)
+
+
+@pytest.mark.slow
+def test_the_check_shows_tokens_and_what_there_will_be_and_starts_nothing(place: Path) -> None:
+    tiny.gemma(place / "model")
+    lines = [f"{HOSTILE} $x$ {text}" for text in tiny.passages(400)]
+    (place / "text.txt").write_text("\n".join(lines))
+    app = opened()
+    for name, text in (("model", "model"), ("text", "text.txt")):
+        app.text_input(key=f"build_{name}").set_value(str(place / text)).run()
+    app.text_input(key="build_layers").set_value("1").run()
+    start = next(key for key in button_keys(app) if key.startswith("job_start build check"))
+    assert "Predicted from" not in said(app)
+    app.button(key=start).click().run()
+    until(lambda: "Predicted from" in said(app), app.run, every=0.2)
+    text = said(app)
+    assert "regions; " in text and "First tokens" in text and "&lt;bos&gt;" in text
+    assert HOSTILE not in text and jobs.listed() == []
+    app.number_input(key="build_target").set_value(20).run()
+    use = app.button(key="build_use_p")
+    p = use.label.split("=")[1].split(",")[0].strip()
+    use.click().run()
+    assert app.text_input(key="build_percentiles").value == p
