@@ -29,7 +29,10 @@ from ep.watching import status
 from ep.watching.status import FINAL, PICTURE, Status, read_json
 
 JOB, PROCESS, LOG = "job.json", "process.json", "log.txt"
-DIED = "the process ended without a word: it was killed, or the machine was restarted"
+DIED = (
+    "the process ended without a word: it was killed, the machine was restarted, or the disk of "
+    "the jobs is full"
+)
 STARTING_S = 10.0
 """Seconds within which a job that was just made has a process."""
 TAIL_BYTES = 4096
