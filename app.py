@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+from ep.serving import is_public
 from pages.shared import frame, state
 
 is_first_run = PagesManager.uses_pages_directory  # until the server's first st.navigation
@@ -32,6 +33,7 @@ page = st.navigation(
         st.Page("pages/compare/page.py", title="Compare", url_path="compare"),
         st.Page("pages/steer/page.py", title="Steer", url_path="steer"),
         st.Page("pages/behaviour/page.py", title="Behaviour", url_path="behaviour"),
+        *([] if is_public() else [st.Page("pages/build/page.py", title="Build", url_path="build")]),
         # so that links to /atlas work: the address of the default page is "/"
         st.Page(
             lambda: state.forward("atlas"), title="Atlas", url_path="atlas", visibility="hidden"

@@ -24,6 +24,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -63,6 +64,7 @@ from ep.streaming import Stream
 
 if TYPE_CHECKING:
     from ep.models import LanguageModel
+    from ep.models.tokens import TokenBatch
 
 T = TypeVar("T")
 
@@ -134,6 +136,7 @@ class Job:
         self.measured: dict[int, Measured] = {}
         self.drafts = Drafts()
         self.counts = {"stream": Counts(), "assign": Counts()}  # of each pass over the corpus
+        self.batch: TokenBatch | None = None  # the one that was read last, for the progress
         self.started = monotonic()
         self.workers = ThreadPoolExecutor(os.cpu_count() or 1)
         self.lens = LensPart(model, config.layers, config.lens_prompts, config.folder)
@@ -379,6 +382,7 @@ class Job:
                 continue
             batch, harvest = item
             self.counts[name].add(batch)
+            self.batch = batch
             parts = self.source.sifted(harvest)
             yield {layer: part.starting_at(index[layer]) for layer, part in parts.items()}
             index = {layer: index[layer] + len(part) for layer, part in parts.items()}
@@ -423,4 +427,7 @@ class Job:
             measured=self.measured,
             not_kept={key: draft.left_out for key, draft in self.drafts.items()},
             notes=notes,
+            drafts=MappingProxyType(self.drafts),
+            batch=self.batch,
+            tokens=self.model.tokens,
         )

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ep.corpus import Survey
+from ep.method.draft import Draft
 from ep.method.outliers import Measured
 from ep.method.sieve import LeftOut
 
 if TYPE_CHECKING:
-    from ep.models.tokens import TokenBatch
+    from ep.models.tokens import TokenBatch, Tokens
 
 Key = tuple[int, float]
 """The layer and the percentile of one dictionary of a build."""
@@ -83,6 +84,9 @@ class Progress:
     not_kept: how many activations the settings left out of each dictionary's stream so far.
     notes: what the caller should know of the run so far, a sentence each, such as that the disk is
         full and the state cannot be saved.
+    drafts: the dictionaries under construction, which change with the build; for reading only.
+    batch: the tokens that were read last, where the newest exemplars stand; None before the first.
+    tokens: the tokenizer that the batch was made with.
     """
 
     stage: str
@@ -98,3 +102,6 @@ class Progress:
     measured: Mapping[int, Measured] = field(default_factory=dict)
     not_kept: Mapping[Key, LeftOut] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    drafts: Mapping[Key, Draft] = field(default_factory=dict)
+    batch: TokenBatch | None = None
+    tokens: Tokens | None = None

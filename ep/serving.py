@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import os
 import socket
 import subprocess
 import sys
@@ -20,6 +21,13 @@ from ep.errors import InputError, ServiceError
 ROOT = Path(__file__).resolve().parent.parent
 APP = ROOT / "app.py"
 CONFIG = ROOT / ".streamlit" / "config.toml"
+PUBLIC = "EP_PUBLIC"
+"""The environment variable that is 1 on a server for everybody, which builds nothing."""
+
+
+def is_public() -> bool:
+    """Return whether this server is for everybody."""
+    return os.environ.get(PUBLIC, "") not in ("", "0")
 
 
 def serve(

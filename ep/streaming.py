@@ -23,7 +23,7 @@ class Stream:
     """The activations of a model on a text, by batches of passages.
 
     context: tokens read of each passage, not counting BOS.
-    cache: where activations are stored between passes.
+    cache: where activations are stored between passes; without it, every pass runs the model.
     extractor: what runs the model; by default this process.
     """
 
@@ -33,7 +33,7 @@ class Stream:
         model: LanguageModel,
         corpus: Corpus,
         context: int,
-        cache: ActivationCache,
+        cache: ActivationCache | None = None,
         extractor: Extractor | None = None,
     ) -> None:
         from ep.models import LocalExtractor
@@ -108,10 +108,18 @@ class Stream:
             )
             waiting.append(assembly)
             for part in assembly.parts():
-                yield replace(part, layers=self.cache.missing(self._origins(assembly, part)))
+                yield replace(part, layers=self._missing(assembly, part))
+
+    def _missing(self, assembly: Assembly, part: Part) -> tuple[int, ...]:
+        """The layers of a part that the model must compute."""
+        if self.cache is None:
+            return part.layers
+        return self.cache.missing(self._origins(assembly, part))
 
     def _completed(self, assembly: Assembly, part: Part, computed: Residuals) -> Residuals:
         """The activations of all layers of a part; what was computed is stored."""
+        if self.cache is None:
+            return computed
         origins = self._origins(assembly, part)
         if computed:
             self.cache.add(origins, computed)

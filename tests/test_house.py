@@ -37,11 +37,12 @@ FLOORS = (
     ("ep.resuming", "ep.streaming"),
     ("ep.calibrating",),
     ("ep.building",),
-    ("ep.lens_adding",),
+    ("ep.forecasting", "ep.lens_adding", "ep.watching"),
     ("ep.comparing", "ep.completing", "ep.reseeding"),
     ("ep.demo", "ep.serving"),
     ("ep.commands",),
     ("ep.cli",),
+    ("ep.jobs",),
     ("ep.__main__",),
 )
 """From the ground up: a room knows the floors below it and itself; `ep` alone names them all."""

@@ -18,6 +18,7 @@ from ep.errors import EPError
 from ep.extras import require
 from ep.storage.file import printable
 from ep.views import outliers
+from ep.watching import watching
 
 if TYPE_CHECKING:
     from ep.reporting import Progress
@@ -59,6 +60,11 @@ def _build_options(parser: argparse.ArgumentParser) -> None:
         help="replace files and unfinished builds of other settings in --out; without it, they are "
         "left and the build is refused",
     )
+    parser.add_argument(
+        "--status",
+        metavar="FILE",
+        help="keep a JSON file up to date that says how the build stands, for other programs",
+    )
 
 
 def app(arguments: argparse.Namespace) -> None:
@@ -83,10 +89,15 @@ def build(arguments: argparse.Namespace) -> None:
         say_doubt(config.adapter, config.model)
     stage, is_told = "opening the text and the model", False
     told: set[str] = set()
-    with on_stderr() as printer, _deferred_signals(printer, config.folder) as signalled:
+    with (
+        watching(arguments.status, config.stop_window) as watch,
+        on_stderr() as printer,
+        _deferred_signals(printer, config.folder) as signalled,
+    ):
         steps = build(config, arguments.resume, arguments.replace, printer)
         printer.stage(stage)
         for progress in steps:
+            watch(progress)
             printer.patience = 0.0  # past the refusals: every stage is worth a line in the log
             show = printer if progress.stage == stage else partial(printer.stage, progress.stage)
             if progress.stage != stage and progress.lens_seconds is not None:

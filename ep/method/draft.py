@@ -55,6 +55,7 @@ class Draft:
         metric: MetricName = DEFAULT,
     ) -> None:
         self.rule = rule
+        self.width = width
         self.seed = seed
         self.rival_budget = rival_budget
         self.law = law_of(metric)
@@ -127,6 +128,20 @@ class Draft:
             self.growth = (
                 self.growth[1 : GROWTH_POINTS // 2 : 2] + self.growth[GROWTH_POINTS // 2 :]
             )
+
+    def newest(self, count: int) -> dict[str, np.ndarray]:
+        """Return where the last `count` exemplars stand: passage, position and token, (n,) each.
+
+        n is smaller where there are fewer regions; the newest comes last.
+        """
+        found = {}
+        for name, parts in self._founders.items():
+            tail: list[np.ndarray] = []
+            while sum(map(len, tail)) < count and len(tail) < len(parts):
+                tail.insert(0, parts[-1 - len(tail)])
+            joined = _joined(tail)
+            found[name] = joined[max(0, len(joined) - count) :]
+        return found
 
     # -- second pass: Voronoi members --------------------------------------------------------------
 

@@ -61,6 +61,18 @@ class StopRule:
         return None
 
 
+def recent_rate(seen: int, founded_at: np.ndarray, window: int) -> tuple[float, float]:
+    """Return the rate of new regions over the last activations, and its upper bound.
+
+    seen: activations streamed so far, at least 1.
+    founded_at: (K,) stream indices of the founders, in rising order.
+    window: how many activations to look back at; all of them where there are fewer.
+    """
+    trials = min(seen, window)
+    births = len(founded_at) - int(np.searchsorted(founded_at, seen - trials))
+    return births / trials, rate_upper_bound(births, trials)
+
+
 def rate_upper_bound(births: int, trials: int, confidence: float = CONFIDENCE) -> float:
     """Return the one-sided Clopper–Pearson upper bound of a rate.
 

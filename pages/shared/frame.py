@@ -15,15 +15,20 @@ from typing import Any, NoReturn, ParamSpec
 
 import streamlit as st
 
+from ep import jobs as builds
 from ep.errors import EPError
+from ep.jobs import Job
 from ep.method.dictionary import Dictionary
 from ep.method.metrics import DEFAULT
+from ep.serving import is_public
 from ep.studies.naming import is_numbered
 from ep.views.palette import region_color
 from pages.shared import jobs, loading, messages, models, state, tokens
 
 log = logging.getLogger("ep.app")
 P = ParamSpec("P")
+BUILDS_EVERY_S = 3.0
+"""How often the line on the running build is drawn again."""
 _SLOT = "frame_slot"
 _STYLE = Path(__file__).with_name("style.css")
 
@@ -130,6 +135,32 @@ def sidebar() -> None:
             _facts(opened.dictionary)
             _selected_region()
             models.place_state(opened.dictionary)
+        if not is_public() and builds.active():
+            fragment(_builds, BUILDS_EVERY_S)()
+
+
+def _builds() -> None:
+    """Draw a line on the build that runs, which leads to it; nothing where none does."""
+    if running := builds.active():
+        st.html('<hr class="ep-hr">')
+        more = f" · {len(running) - 1} more" if len(running) > 1 else ""
+        st.button(
+            f"{_build_line(running[0])}{more}",
+            key="frame_builds",
+            type="tertiary",
+            on_click=state.schedule,
+            args=("build",),
+        )
+
+
+def _build_line(job: Job) -> str:
+    """Return how a build stands, in a few words of plain text."""
+    status = job.status
+    if status.state == "queued":
+        return "A build is waiting"
+    share = "" if status.share is None else f" {status.share:.0%}".replace("%", " %")
+    regions = f" · K {status.regions:,}" if status.regions else ""
+    return f"Building … {status.stage}{share}{regions}"
 
 
 def _pickers() -> None:

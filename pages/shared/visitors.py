@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
 import streamlit as st
 from streamlit.runtime import get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from pages.shared.components import Component
+
 _NAME = "visitor"
+_COOKIE = "ep_visitor"
+_KEEPER = Component(
+    "ep.visitor",
+    lambda: {
+        "js": """export default ({ data }) => {
+  document.cookie = `${data}; path=/; max-age=31536000; SameSite=Strict`;
+}
+"""
+    },
+)
 
 
 def visitor() -> str:
@@ -33,3 +46,21 @@ def is_connected(session: str) -> bool:
         return get_instance().is_active_session(session)
     except RuntimeError:
         return False
+
+
+def owner() -> str:
+    """Return the lasting id of this visitor's browser, for what outlives a session.
+
+    It is that of the session until `keep_owner` has stored it in the browser.
+    """
+    stored = st.context.cookies.get(_COOKIE, "")
+    return stored if re.fullmatch(r"[0-9a-f]{32}", stored) else visitor()
+
+
+def keep_owner() -> None:
+    """Store this visitor's id in the browser, so that a later session has the same; once is enough.
+
+    Must be called from a page.
+    """
+    if st.context.cookies.get(_COOKIE) != owner():
+        _KEEPER("visitor_keeper", f"{_COOKIE}={owner()}")

@@ -1,0 +1,1 @@
+"""The Build page: `page` draws it from the parts in the other modules."""
