@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ep.method.metrics import DEFAULT, name_of
-from ep.storage import Entry, Family
+from ep.storage import Entry, Family, Shelf
 from ep.storage.hub import in_bytes
 from ep.text import plain
 from ep.views import outliers
@@ -50,7 +50,8 @@ def kind(entry: Entry) -> str:
         return UNKNOWN
     if _names_demo(entry.path, str(entry.info.get("model") or ""), loading.DEMO):
         return TINY
-    return TINY if entry.info.get("tokenizer_hash") in _demo_tokenizers() else REAL
+    hashes = _demo_tokenizers(loading.shelf(), loading.DEMO)
+    return TINY if entry.info.get("tokenizer_hash") in hashes else REAL
 
 
 @lru_cache(maxsize=4096)
@@ -63,15 +64,16 @@ def _names_demo(path: Path, model: str, demo: Path) -> bool:
         return False
 
 
-def _demo_tokenizers() -> set[Any]:
+@lru_cache(maxsize=2)
+def _demo_tokenizers(shelf: Shelf, demo: Path) -> frozenset[str]:
     """Return the hashes of the tokenizers of the tiny models, from the bundled dictionaries."""
     named = (
         entry.info.get("tokenizer_hash")
-        for entry in loading.entries()
-        if is_bundled(entry)
-        and _names_demo(entry.path, str(entry.info.get("model") or ""), loading.DEMO)
+        for entry in shelf.entries
+        if entry.path.is_relative_to(demo)
+        and _names_demo(entry.path, str(entry.info.get("model") or ""), demo)
     )
-    return {value for value in named if value}
+    return frozenset(str(value) for value in named if value)
 
 
 def built(entry: Entry) -> float:
@@ -110,13 +112,13 @@ def card(family: Family, picked: str, is_open: bool, picture: str | None) -> dic
     """
     entry = next(e for e in family.entries if e.key == picked)
     bundled = is_bundled(family.entries[0])
-    shown = _shown(family, picked)
+    shown, model = _shown(family, picked), kind(entry)
     return {
         "id": family.id,
         "title": cut(loading.title(family.id), 120),
-        "kind": kind(entry),
+        "kind": model,
         "about": " · ".join(summary(family)),
-        "kindAbout": KINDS[kind(entry)],
+        "kindAbout": KINDS[model],
         "facts": _facts(family, bundled),
         "warning": _stopped(family),
         "percentiles": sorted({_p(e) for e in shown}, key=_number),

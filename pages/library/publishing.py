@@ -67,7 +67,10 @@ def section() -> None:
                     f"{len(PUBLISHED)} of Gemma-2-2B on the Pile, by the author",
                 )
             )
-            messages.quiet(_about(answer))
+            if isinstance(answer, str):
+                messages.problem("The Hub could not be asked", answer)
+            else:
+                messages.quiet(_about(answer))
         with button, st.container(horizontal_alignment="right"):
             st.button("Look on the Hub", key="library_look", on_click=_ask_hub, disabled=offline())
         with st.container(gap=None):
@@ -92,9 +95,7 @@ def _ask_hub() -> None:
         st.session_state[_ANSWER] = messages.sentence(error)
 
 
-def _about(answer: Listing | str | None) -> str:
-    if isinstance(answer, str):
-        return answer
+def _about(answer: Listing | None) -> str:
     if answer is None:
         if offline():
             return (

@@ -70,7 +70,9 @@ def _toolbar(count: int) -> None:
         )
         size = in_bytes(sum(entry.bytes for entry in loading.entries()))
         files = len(loading.entries())
-        messages.quiet(f"{files:,} dictionaries in {count:,} builds · {size} on disk")
+        messages.quiet(
+            f"{files:,} dictionaries in {count:,} builds · {size} on disk · each cell: regions K"
+        )
 
 
 def _find(text: str) -> None:
