@@ -12,16 +12,18 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ep.errors import DictionaryFileError
 from ep.method.dictionary import Dictionary
+from ep.storage import titles
 from ep.storage.file import header
 from ep.storage.file import open as open_dictionary
 from ep.storage.schema import SUFFIX
+from ep.storage.sidecar import TITLE, beside
 
 MAX_DEPTH = 4
 """How many levels deep folders are searched."""
@@ -42,6 +44,9 @@ class Entry:
     size: K; 0 in a file with an `error`.
     width: d; 0 in a file with an `error`.
     error: the line to show for a file that cannot be read, else None.
+    bytes: size of the file.
+    modified_ns: when the file was last written, in nanoseconds since 1970.
+    renamed: the title that a person gave it, else None; see `ep.storage.titles`.
     """
 
     path: Path
@@ -50,6 +55,9 @@ class Entry:
     size: int
     width: int
     error: str | None = None
+    bytes: int = 0
+    modified_ns: int = 0
+    renamed: str | None = None
 
     @property
     def family(self) -> str:
@@ -59,7 +67,7 @@ class Entry:
     @property
     def title(self) -> str:
         """What to call the build on screen."""
-        return self.info.get("title") or self.family
+        return self.renamed or self.info.get("title") or self.family
 
     @property
     def layer(self) -> int | None:
@@ -179,28 +187,33 @@ def _entry(path: Path) -> Entry:
         status = path.stat()
     except OSError as error:
         return Entry(path, _slug(str(path)), {}, 0, 0, str(error.strerror))
-    return _read(path, status.st_mtime_ns, status.st_size, status.st_ino)
+    entry = _read(path, status.st_mtime_ns, status.st_size, status.st_ino)
+    try:
+        given = beside(path, TITLE).stat()
+    except OSError:
+        return entry
+    return replace(entry, renamed=_title(path, given.st_mtime_ns, given.st_size, given.st_ino))
 
 
 @lru_cache(maxsize=2 * MAX_FILES)
-def _read(path: Path, *_stamp: int) -> Entry:
+def _title(path: Path, *_stamp: int) -> str | None:
+    """Read the title beside a file; it is cached until it changes."""
+    return titles.read(path)
+
+
+@lru_cache(maxsize=2 * MAX_FILES)
+def _read(path: Path, modified_ns: int, size_bytes: int, _inode: int) -> Entry:
     """Read the entry of a file; it is cached until the file changes."""
     try:
         info, size, width = header(path)
     except DictionaryFileError as error:
-        return Entry(
-            path,
-            f"{_slug(path.name.removesuffix(SUFFIX))}-{_short_hash(str(path))}",
-            {},
-            0,
-            0,
-            str(error),
-        )
-    entry = Entry(path, "", info, size, width)
+        key = f"{_slug(path.name.removesuffix(SUFFIX))}-{_short_hash(str(path))}"
+        return Entry(path, key, {}, 0, 0, str(error), size_bytes, modified_ns)
+    entry = Entry(path, "", info, size, width, None, size_bytes, modified_ns)
     parts = [_slug(entry.family)] + [
         f"{v:g}" for v in (entry.layer, entry.percentile) if v is not None
     ]
-    return Entry(path, "/".join(parts), info, size, width)
+    return replace(entry, key="/".join(parts))
 
 
 def _slug(text: str) -> str:
@@ -227,8 +240,7 @@ def _unique(entries: list[Entry]) -> list[Entry]:
     result = []
     for entry in entries:
         if entry.key in taken:
-            key = f"{entry.key}-{_short_hash(str(entry.path))}"
-            entry = Entry(entry.path, key, entry.info, entry.size, entry.width, entry.error)
+            entry = replace(entry, key=f"{entry.key}-{_short_hash(str(entry.path))}")
         taken.add(entry.key)
         result.append(entry)
     return result
@@ -243,4 +255,5 @@ def _families(entries: tuple[Entry, ...]) -> Iterator[Family]:
         members.sort(
             key=lambda e: (_gap(e.layer, 0, float), e.percentile is None, e.percentile or 0.0)
         )
-        yield Family(name, members[0].title, tuple(members))
+        given = next((e.renamed for e in members if e.renamed), None)
+        yield Family(name, given or members[0].title, tuple(members))

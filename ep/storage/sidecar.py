@@ -1,8 +1,9 @@
-"""The files beside a dictionary that travel with it: labels, and maps that took long to compute.
+"""The files beside a dictionary that travel with it: labels, maps that took long, and a title.
 
-`NAME.ep.h5` has `NAME.ep.labels.json` and `NAME.ep.maps.h5`. They never change the dictionary,
-which is complete without them. This module names the files and writes them in one rename; their
-content is handled in `ep.storage.labelfile` and `ep.storage.maps`.
+`NAME.ep.h5` has `NAME.ep.labels.json`, `NAME.ep.maps.h5` and `NAME.ep.title.json`. They never
+change the dictionary, which is complete without them. This module names the files and writes them
+in one rename; their content is handled in `ep.storage.labelfile`, `ep.storage.maps` and
+`ep.storage.titles`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from ep.storage.output import discard, writing
 from ep.storage.schema import SUFFIX
 
-LABELS, MAPS = "labels.json", "maps.h5"
+LABELS, MAPS, TITLE = "labels.json", "maps.h5", "title.json"
 """The kinds of side-car files."""
 
 
@@ -21,7 +22,7 @@ def beside(dictionary: str | os.PathLike[str], kind: str) -> Path:
     """Return the path of a dictionary's side-car file.
 
     dictionary: path of the dictionary.
-    kind: `LABELS` or `MAPS`.
+    kind: `LABELS`, `MAPS` or `TITLE`.
     """
     path = Path(dictionary)
     return path.with_name(f"{path.name.removesuffix(SUFFIX)}.ep.{kind}")

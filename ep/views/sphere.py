@@ -54,7 +54,7 @@ def cells(coordinates: np.ndarray) -> Cells:
     # cells are computed. Noise is added only if the diagram fails without it, which happens when
     # the points lie in a plane or almost coincide.
     for strength in (0.0, 1e-3, 1e-2):
-        centers = _on_sphere(coordinates, strength).astype(np.float32)
+        centers = on_sphere(coordinates, strength).astype(np.float32)
         sites = centers.astype(np.float64)
         sites /= np.linalg.norm(sites, axis=1, keepdims=True)
         try:
@@ -95,9 +95,10 @@ def _outward(
     return np.where((turns < 0)[owner], corners[mirrored], corners)
 
 
-def _on_sphere(coordinates: np.ndarray, strength: float) -> np.ndarray:
-    """(K, 3) float64 unit rows, all different.
+def on_sphere(coordinates: np.ndarray, strength: float = 0.0) -> np.ndarray:
+    """(K, 3) float64 unit rows, all different: where the cells' centres lie.
 
+    coordinates: (K, 3) rows of any length.
     strength: standard deviation of the noise added to the coordinates, as a share of their extent.
     """
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""The form of the Build page: what to build, checked as it is typed, and the button that starts it."""
+"""The form of the Build page: what to build, checked as it is typed, and the start button."""
 
 from __future__ import annotations
 

@@ -144,8 +144,8 @@ def _map(job: Job) -> None:
     st.html(
         tokens.heading(
             "Exemplars so far",
-            f"{_label(dict(picture))}, {of}{k:,}; {shade} cells are newer, the newest in ink; two of "
-            f"three PCA axes that keep {100 * picture['kept']:.0f} % of their variance",
+            f"{_label(dict(picture))}, {of}{k:,}; {shade} cells are newer, the newest in ink; "
+            f"two of three PCA axes that keep {100 * picture['kept']:.0f} % of their variance",
         )
     )
     points = np.asarray(picture["points"], np.float64)

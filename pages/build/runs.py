@@ -214,6 +214,6 @@ def _link(path: Path, job: Job) -> None:
 
 
 def _open(entries: list[Entry]) -> None:
-    wanted = loading.best(entries)
+    wanted = loading.preferred(entries)
     state.open_dictionary(wanted.key)
     state.goto("atlas")

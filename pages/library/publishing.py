@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 
 import streamlit as st
 
@@ -30,7 +29,7 @@ from pages.library import arrivals
 from pages.shared import jobs, loading, messages, tokens
 from pages.shared.frame import short_count
 
-_WIDTHS = (5, 1.3)
+_WIDTHS = (8, 1)
 _ANSWER = "library_looked"
 _KINDS = {"gemma-2-2b": "the base model", "gemma-2-2b-it": "its instruction-tuned sibling"}
 _COLUMNS = (
@@ -43,7 +42,9 @@ _COLUMNS = (
     ),
     ("θ, cosine", "the threshold, as it was published; it is in every file"),
     ("tokens", "streamed while building, from the card"),
-    ("size", "of the published file; ≈ as others rounded it, until the Hub is asked"),
+    ("download", "of the published file; ≈ as others rounded it, until the Hub is asked"),
+    ("on disk", "of the .ep.h5 file that is made of it and stays: its vectors; texts add little"),
+    ("memory", "needed at most, while the file is turned into a dictionary; less to open it"),
 )
 
 
@@ -58,7 +59,7 @@ def section() -> None:
     """Draw the published dictionaries: facts about each, and the button to get or open it."""
     answer = st.session_state.get(_ANSWER)
     with st.container(border=True, gap="small"):
-        text, button = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
+        text, button = st.columns((5, 1), gap="small", vertical_alignment="center")
         with text:
             st.html(
                 tokens.heading(
@@ -66,7 +67,10 @@ def section() -> None:
                     f"{len(PUBLISHED)} of Gemma-2-2B on the Pile, by the author",
                 )
             )
-            messages.quiet(_about(answer))
+            if isinstance(answer, str):
+                messages.problem("The Hub could not be asked", answer)
+            else:
+                messages.quiet(_about(answer))
         with button, st.container(horizontal_alignment="right"):
             st.button("Look on the Hub", key="library_look", on_click=_ask_hub, disabled=offline())
         with st.container(gap=None):
@@ -81,7 +85,6 @@ def section() -> None:
                     _row(published, answer if isinstance(answer, Listing) else None)
         keep = st.toggle("Keep the downloaded pickles", key="library_keep", value=False)
         messages.quiet(_download_note(keep))
-        _leftovers()
 
 
 def _ask_hub() -> None:
@@ -92,9 +95,7 @@ def _ask_hub() -> None:
         st.session_state[_ANSWER] = messages.sentence(error)
 
 
-def _about(answer: Listing | str | None) -> str:
-    if isinstance(answer, str):
-        return answer
+def _about(answer: Listing | None) -> str:
     if answer is None:
         if offline():
             return (
@@ -112,7 +113,7 @@ def _about(answer: Listing | str | None) -> str:
 
 def _download_note(keep: bool) -> str:
     after = "and kept" if keep else "and then removed"
-    free = in_bytes(shutil.disk_usage(_existing(loading.library_folder())).free)
+    free = in_bytes(free_bytes())
     return (
         "A published file is a pickle: it is compared with the Hub's hash, read once by a reader "
         "that runs nothing in"
@@ -122,31 +123,25 @@ def _download_note(keep: bool) -> str:
     )
 
 
-def _leftovers() -> None:
-    """Draw the size of partial downloads and kept pickles, and the button that removes them."""
+def downloads() -> tuple[int, bool]:
+    """Return the bytes of partial downloads and kept pickles, and whether one is being got now."""
     folder = loading.library_folder() / DOWNLOADS
-    if not folder.is_dir() or any(jobs.is_running(_job(published)) for published in PUBLISHED):
-        return
+    if not folder.is_dir():
+        return 0, False
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    text, button = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
-    with text:
-        messages.quiet(
-            f"{in_bytes(size)} of unfinished or kept downloads are here; getting the same file "
-            "uses them."
-        )
-    with button, st.container(horizontal_alignment="right"):
-        st.button(
-            "Remove",
-            key="library_remove",
-            on_click=shutil.rmtree,
-            args=(folder,),
-            kwargs={"ignore_errors": True},
-        )
+    return size, any(jobs.is_running(_job(published)) for published in PUBLISHED)
 
 
-def _existing(folder: Path) -> Path:
-    """Return the folder, or its nearest parent that exists."""
-    return next(path for path in (folder, *folder.resolve().parents) if path.exists())
+def remove_downloads() -> None:
+    """Remove partial downloads and kept pickles."""
+    shutil.rmtree(loading.library_folder() / DOWNLOADS, ignore_errors=True)
+
+
+def free_bytes() -> int:
+    """Return how many bytes are free where new dictionaries are stored."""
+    folder = loading.library_folder()
+    place = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+    return shutil.disk_usage(place).free
 
 
 def _header() -> str:
@@ -198,6 +193,8 @@ def _facts(published: Published, entry: Entry | None, listing: Listing | None) -
         f"<span>{'–' if threshold is None else f'{threshold:.4f}'}</span>",
         f"<span>{tokens.escape(short_count(published.tokens))}</span>",
         f"<span>{tokens.escape(_size(published, listing))}</span>",
+        f"<span>{_stored(published, entry)}</span>",
+        f"<span>≈ {in_bytes(published.memory_bytes)}</span>",
         f'<span class="ep-pubs">{_local_mark(entry)}</span>',
     ]
     return f'<div class="ep-pub ep-num">{"".join(cells)}</div>'
@@ -219,6 +216,10 @@ def _size(published: Published, listing: Listing | None) -> str:
         file = listing.find(published.path)
         return "not there" if file is None else in_bytes(file.size or 0)
     return "–" if published.size is None else f"≈ {in_bytes(published.size)}"
+
+
+def _stored(published: Published, entry: Entry | None) -> str:
+    return in_bytes(entry.bytes) if entry else f"≈ {in_bytes(published.stored_bytes)}"
 
 
 def local_entry(published: Published) -> Entry | None:

@@ -41,7 +41,7 @@ def section() -> None:
                 _list(name)
         listing: Listing | str | None = st.session_state.get(_LISTED)
         if isinstance(listing, str):
-            messages.note(listing)
+            messages.problem("Nothing can be listed", listing)
         elif listing is not None:
             _files(listing)
 

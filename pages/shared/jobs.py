@@ -384,10 +384,16 @@ def _button(
 
 def _failure(key: str, job: Job, framed: bool) -> None:
     """Draw why a job ended without a result, with a button that dismisses it."""
+    close = partial(leave, key)
+    if job.state == "failed":
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            messages.problem(job.title, job.error)
+            _button("", "Close", f"job_close {key}", close)
+        return
+    about = "It was cancelled; nothing was changed."
     with st.container(border=framed, gap="xsmall"):
-        about = job.error if job.state == "failed" else "It was cancelled; nothing was changed."
         if framed:
             st.html(
                 f'<div><b>{escape(job.title)}</b> <span class="ep-k">{escape(about)}</span></div>'
             )
-        _button("" if framed else about, "Close", f"job_close {key}", partial(leave, key))
+        _button("" if framed else about, "Close", f"job_close {key}", close)

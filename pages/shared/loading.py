@@ -133,14 +133,17 @@ def closest(family: str, layer: int | None, percentile: float | None) -> Entry:
 
 
 def default_entry() -> Entry | None:
-    """Return the entry that is opened by default: the `best` one of the first family."""
-    return best(shelf().families[0].entries) if shelf().families else None
+    """Return the entry that is opened by default: the preferred one of the first family."""
+    return preferred(shelf().families[0].entries) if shelf().families else None
 
 
-def best(entries: Sequence[Entry]) -> Entry:
-    """Return the entry with about a thousand regions, from the deepest layer that has one."""
+def preferred(entries: Sequence[Entry]) -> Entry:
+    """Return the entry of a family whose map is easiest to read: one with about a thousand
+    regions, from the deepest layer that has one.
+    """
     return min(
-        entries, key=lambda e: (round(abs(log(max(e.size, 1) / PREFERRED_SIZE))), -(e.layer or 0))
+        entries,
+        key=lambda e: (round(abs(log(max(e.size, 1) / PREFERRED_SIZE))), -(e.layer or 0)),
     )
 
 

@@ -1,7 +1,7 @@
-"""Messages on a page: notes, captions, and boxes for errors and empty states.
+"""Messages on a page: notes, captions, problems, and boxes for errors and empty states.
 
-A box states what happened and what to do, with a button that does it. Nothing is drawn in red, and
-no traceback is shown.
+A box states what happened and what to do, with a button that does it. Only a problem, such as a
+damaged file among others, has the colour of errors. No traceback is shown.
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ from pages.shared.tokens import escape
 def note(text: str) -> None:
     """Draw a sentence in a tinted box, as at the head of a page."""
     st.html(f'<div class="ep-note">{escape(text)}</div>')
+
+
+def problem(what: str, why: str, advice: str = "") -> None:
+    """Draw what is wrong, in the colour of errors: what, why, and what to do about it."""
+    parts = f"<b>{escape(what)}</b><span>{escape(why)}</span>"
+    if advice:
+        parts += f'<span class="ep-advice">{escape(advice)}</span>'
+    st.html(f'<div class="ep-problem" role="alert">{parts}</div>')
 
 
 def sentence(error: Exception | str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 import ep
 from ep.storage.hub import KNOWN_REVISION, REPOSITORY, Published, lookup
@@ -58,6 +58,9 @@ def online(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
         synthetic(size=40, width=16, family="theirs", title="<b>Theirs</b>"), shelf / "theirs.tmp"
     ).read_bytes()
     (shelf / "theirs.tmp").unlink()
+    for p in (1.0, 2.0):
+        mine = synthetic(int(80 / p), 16, family="mine", title="Mine <i>x</i>", percentile=p)
+        ep.save(mine, shelf / f"mine-{p:g}.ep.h5")
     with HubServer().running() as hub:
         files = {
             published().path: pickled(library(dictionary, 60)),
@@ -107,7 +110,7 @@ def visited(browser: Browser, url: str) -> None:
 
 
 def test_a_published_dictionary_is_got_and_opens(online: Online, page: Page) -> None:
-    page.goto(f"{online.url}/library")
+    page.goto(f"{online.url}/library?v=get")
     line = page.locator(f".st-key-library_pub_{published().short}_20_8")
     expect(line).to_contain_text("252")
     assert online.hub.asked == []
@@ -131,7 +134,7 @@ def test_a_published_dictionary_is_got_and_opens(online: Online, page: Page) -> 
 
 
 def test_a_dictionary_of_any_repository_is_listed_and_got(online: Online, page: Page) -> None:
-    page.goto(f"{online.url}/library")
+    page.goto(f"{online.url}/library?v=get")
     page.get_by_placeholder("OWNER/REPO").fill("nobody/nothing")
     page.get_by_role("button", name="List its dictionaries").click()
     expect(page.get_by_text("no such dataset on the Hub")).to_be_visible()
@@ -139,6 +142,69 @@ def test_a_dictionary_of_any_repository_is_listed_and_got(online: Online, page: 
     page.get_by_role("button", name="List its dictionaries").click()
     expect(page.get_by_text("a/<i>x</i>.ep.h5")).to_be_visible()
     page.locator("[class*=st-key-library_hub_get]").get_by_role("button", name="Get").click()
-    expect(page.get_by_text("<b>Theirs</b>").first).to_be_visible()
     page.locator("[class*=st-key-library_open_hub]").get_by_role("button", name="Open").click()
     expect(page).to_have_url(re.compile(r"d=theirs"))
+    page.goto(f"{online.url}/library")
+    expect(card(page, "<b>Theirs</b>")).to_be_visible()
+
+
+def card(page: Page, title: str) -> Locator:
+    """The card of a build."""
+    return page.locator("article").filter(has=page.get_by_role("heading", name=title, exact=True))
+
+
+def choose(one: Locator, name: str) -> None:
+    """Chooses from the menu of a card."""
+    one.locator("summary", has_text="⋯").click()
+    one.get_by_role("button", name=name).click()
+
+
+def test_a_dictionary_is_chosen_on_its_card_and_opened(online: Online, page: Page) -> None:
+    page.goto(f"{online.url}/library?find=mine")
+    mine = card(page, "Mine <i>x</i>")
+    expect(mine.locator("img")).to_be_visible()
+    expect(page.locator("article")).to_have_count(1)
+    first = mine.locator("img").get_attribute("src")
+    for key in ("1", "2"):
+        mine.get_by_role("button", name=f"p = {key}: ").click()
+        expect(mine.locator(".chosen")).to_contain_text(f"p = {key}")
+    expect(mine.locator("img")).not_to_have_attribute("src", first or "")
+    mine.get_by_role("button", name="p = 2: ").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(mine.locator(".chosen")).to_contain_text("p = 1 · 80 regions")
+    mine.get_by_role("button", name="Open", exact=True).click()
+    expect(page).to_have_url(re.compile(r"d=mine%2F2%2F1(&|$)"))
+    expect(page.get_by_role("heading", name="Atlas")).to_be_visible()
+
+
+def test_a_build_is_renamed_deleted_and_put_back(online: Online, page: Page) -> None:
+    page.goto(f"{online.url}/library")
+    choose(card(page, "Mine <i>x</i>"), "Rename")
+    page.keyboard.type("$Another$ <b>title</b>")
+    page.keyboard.press("Enter")
+    mine = card(page, "$Another$ <b>title</b>")
+    expect(mine).to_be_visible()
+    choose(mine, "Delete all 2 files")
+    expect(page.get_by_text("Deleted $Another$ <b>title</b>, 2 dictionaries")).to_be_visible()
+    expect(mine).to_have_count(0)
+    assert not list(online.shelf.glob("mine-*"))
+    page.get_by_role("button", name="Undo").click()
+    expect(mine).to_be_visible()
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+    choose(mine, "Rename")
+    page.keyboard.press("Delete")
+    page.keyboard.press("Enter")
+    expect(card(page, "Mine <i>x</i>")).to_be_visible()
+    names = sorted(path.name for path in online.shelf.glob("mine-*"))
+    assert names == ["mine-1.ep.h5", "mine-2.ep.h5"] and not (online.shelf / ".trash").exists()
+
+
+def test_what_is_bundled_says_that_it_cannot_be_changed(online: Online, page: Page) -> None:
+    page.goto(f"{online.url}/library")
+    demo = card(page, "Demo base · all tokens")
+    expect(demo).to_contain_text("tiny demo model")
+    expect(demo).to_contain_text("bundled, read-only")
+    demo.locator("summary", has_text="⋯").click()
+    expect(demo.get_by_text("cannot be renamed or deleted")).to_be_visible()
+    expect(demo.get_by_role("button", name="Delete all")).to_be_disabled()

@@ -96,7 +96,10 @@ def test_walking_to_a_neighbour_changes_the_page_and_the_link(app: App, page: Pa
 
 def test_the_library_lists_what_is_there_and_what_is_broken(app: App, page: Page) -> None:
     page.goto(app.link("library"))
-    for text in ("plain", "tiny", "cannot be opened", "Upload a file", "python -m ep build"):
+    for text in ("plain", "tiny", "cannot be opened"):
+        expect(page.get_by_text(text).first).to_be_visible()
+    page.get_by_text("Add or build").click()
+    for text in ("Upload a file", "python -m ep build"):
         expect(page.get_by_text(text).first).to_be_visible()
 
 
