@@ -33,7 +33,7 @@ from ep.refining_passes import Passes, recounted
 from ep.rereading import Reader, stored_tokens
 from ep.storage.file import digest
 from ep.storage.schema import ARRAYS
-from ep.studies import survival
+from ep.studies import surviving
 from ep.studies.names import with_names
 from ep.studies.rates import Rate
 from ep.studies.refinement import NEEDED, figures, has_figures
@@ -80,8 +80,8 @@ def refine(
     check(origin, rules, _reads(reader), len(others))
     found = None
     if others:
-        survival.refuse_others(origin, others)
-        found = survival.survived(origin, others, rules.cutoff, report)
+        surviving.refuse_others(origin, others)
+        found = surviving.survived(origin, others, rules.cutoff, report)
     named = unstable(origin, rules, found, len(others)) if rules.prunes else None
     made = plan(origin, rules, named)
     report("adding up the regions", 0.0)
@@ -287,8 +287,8 @@ def _with_survival(
         return dictionary
     # means decide survival, and re-anchoring leaves them
     changed = len(dictionary) != len(before)
-    after = survival.survived(dictionary, others, rules.cutoff, report) if changed else before
-    info = dictionary.info | {"survival": survival.provenance(others, rules.cutoff)}
+    after = surviving.survived(dictionary, others, rules.cutoff, report) if changed else before
+    info = dictionary.info | {"survival": surviving.provenance(others, rules.cutoff)}
     rates = info["refined"].setdefault("figures", {})
     for when, found in (("before", before), ("after", after)):
         rate = Rate(int(found.sum()), len(found) * len(others))

@@ -29,7 +29,8 @@ from ep.storage.schema import ARRAYS
 from ep.studies.refinement import figures
 from ep.studies.refining import Rules, plan, unstable
 from ep.studies.stability import strengths
-from ep.studies.survival import rate_of_region, share, survived
+from ep.studies.survival import rate_of_region, share
+from ep.studies.surviving import survived
 from ep.views import refined as lines_of
 from tests.fixtures.builds import built
 from tests.fixtures.dictionaries import synthetic

@@ -128,15 +128,15 @@ def refine(arguments: argparse.Namespace) -> None:
 
 def _named(origin: Dictionary, rules: Any, others: list[Any]) -> Any:
     """Return which regions the prune rules name, by the other seeds if there are any."""
-    from ep.studies import survival
+    from ep.studies import surviving
     from ep.studies.refining import unstable
 
     if not rules.prunes:
         return None
     if not others:
         return unstable(origin, rules)
-    survival.refuse_others(origin, others)
-    found = survival.survived(origin, others, rules.cutoff)
+    surviving.refuse_others(origin, others)
+    found = surviving.survived(origin, others, rules.cutoff)
     return unstable(origin, rules, found, len(others))
 
 
