@@ -24,6 +24,7 @@ from ep.commands import (
     matching,
     publishing,
     reading,
+    refining,
     steering,
     studying,
 )
@@ -38,6 +39,7 @@ MODULES = (
     labelling,
     studying,
     matching,
+    refining,
     steering,
     behaviour,
     exporting,

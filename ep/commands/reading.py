@@ -61,7 +61,7 @@ def info(arguments: argparse.Namespace) -> None:
     from ep import storage
     from ep.method.metrics import name_of
     from ep.text import one_line
-    from ep.views import outliers
+    from ep.views import outliers, refined
 
     with on_stderr() as progress:
         progress.stage(f"reading {arguments.file}")
@@ -82,13 +82,15 @@ def info(arguments: argparse.Namespace) -> None:
     for name, value in {**facts, **_shown_first(dictionary)}.items():
         if name == "lens_scores":
             continue  # `first_lens` says what follows from them
+        if name in ("refined", "survival"):
+            continue  # lines of their own
         if name == "corpus" and isinstance(value, dict):
             for part, fact in value.items():
                 print(f"{one_line(f'corpus {part}'):18} {one_line(_plain(fact), 400)}")
         else:
             text = one_line(value, 400) if name == "first_lens" else _plain(value)
             print(f"{name:18} {text}")
-    for line in outliers.lines(dictionary.info):
+    for line in (*outliers.lines(dictionary.info), *refined.lines(dictionary.info)):
         print(one_line(line, 400))
 
 
@@ -138,6 +140,7 @@ SORTS = {
     "arrival": ("count_arrival", True),
     "coherence": ("coherence", True),
     "distance": ("mean_distance", False),
+    "survival": ("survived", True),
     "id": ("founded_at", False),
 }
 

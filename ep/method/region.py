@@ -24,6 +24,7 @@ SCALARS = (
     "exemplar_mean_cosine",
     "rival_seen",
     "contested",
+    "survived",
 )
 """The arrays with one value per region that `Region.columns` contains."""
 

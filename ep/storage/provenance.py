@@ -138,7 +138,9 @@ _NUMBERS = (
     "wall_time_s"
 )
 _WHOLES = "layer seed context skip_first n_calibration n_activations n_tokens"
-_OBJECTS = "corpus versions norms largest_dimension left_out adapter jacobian lens_scores"
+_OBJECTS = (
+    "corpus versions norms largest_dimension left_out adapter jacobian lens_scores refined survival"
+)
 KINDS = (
     dict.fromkeys(_TEXTS.split(), (_text, "text"))
     | dict.fromkeys(_WHOLES.split(), (_whole, "a whole number"))

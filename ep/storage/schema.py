@@ -119,6 +119,7 @@ text        plain_bytes            u1  C      free
 text        vocabulary_ids         i4  V      rising
 text        vocabulary_offsets     i8  V+1    offsets:B
 text        vocabulary_bytes       u1  B      free
+survival    survived               i8  K      count
 names       name_offsets           i8  K+1    offsets:N
 names       name_bytes             u1  N      free
 excerpts    excerpt_offsets        i8  K+1    offsets:E

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ep.method.dictionary import Dictionary
+from ep.studies import survival
 from ep.views import tables
 
 if TYPE_CHECKING:
@@ -113,6 +114,12 @@ def stability(dictionary: Dictionary) -> np.ndarray:
     return np.log10(product, out=np.full(len(product), np.nan), where=product > 0)
 
 
+def survival_share(dictionary: Dictionary) -> np.ndarray:
+    """(K,) share of the other seeds in which the region survived; NaN where it is not known."""
+    found = survival.share(dictionary)
+    return np.full(len(dictionary), np.nan) if found is None else found
+
+
 def contested(dictionary: Dictionary) -> np.ndarray:
     """(K,) share in [0, 1] of the examined members with a margin below 0.1·θ to their rival.
 
@@ -180,6 +187,13 @@ NUMBERS: Mapping[str, Number] = {
         "stability D = log10(N·c²), N at arrival",
         ("count_arrival", "coherence"),
         stability,
+    ),
+    "survival": Number(
+        "Survival over seeds",
+        "share of the other seeds that find the region again",
+        ("survived",),
+        survival_share,
+        _share,
     ),
     "distance": Number(
         "Mean distance",

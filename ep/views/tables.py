@@ -17,6 +17,7 @@ from ep.method.dictionary import Basis, Dictionary
 from ep.method.lenses import PAPER
 from ep.method.region import TokenScore
 from ep.storage.labels import Labels
+from ep.studies import survival
 from ep.studies.grouping import AROUND, FOLLOWS, NO_REGION, of_groups
 from ep.studies.names import LONGEST_CELL, heads, is_placed, names, short
 from ep.studies.naming import is_named
@@ -180,6 +181,7 @@ def columns(
     members, arrival: int counts of Voronoi and arrival members.
     coherence: in [0, 1].
     mean_distance, nearest: distances.
+    survival: share of the other seeds that find the region again, in [0, 1].
 
     Columns whose arrays the file does not have are left out.
     """
@@ -196,19 +198,29 @@ def columns(
             table[shown] = dictionary.column(stored)[regions]
     if "nearest_distances" in dictionary:
         table["nearest"] = dictionary.column("nearest_distances")[regions, 0]
+    if (found := survival.share(dictionary)) is not None:
+        table["survival"] = found[regions]
     return table
 
 
 def order(
-    dictionary: Dictionary, selected: int | None, found: np.ndarray | None, least_members: int = 0
+    dictionary: Dictionary,
+    selected: int | None,
+    found: np.ndarray | None,
+    least_members: int = 0,
+    least_survival: float = 0.0,
 ) -> np.ndarray:
     """The ids that a table lists, in order.
 
     selected: listed first, whatever its members; None for no such region.
     found: the regions of a search or a brush, in order; None for all, largest first.
     least_members: fewest members of a region that is listed.
+    least_survival: least share of the other seeds that find it again; without effect where
+        survival is not stored.
     """
     count = dictionary.members
     ids = np.argsort(-count, kind="stable") if found is None else np.asarray(found, np.int64)
     ids = ids[count[ids] >= least_members]
+    if (survived := survival.share(dictionary)) is not None:
+        ids = ids[survived[ids] >= least_survival - 1e-9]
     return ids if selected is None else np.concatenate([[selected], ids[ids != selected]])

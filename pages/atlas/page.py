@@ -16,7 +16,7 @@ from ep.storage.interop import packed
 from ep.storage.labels import Labels
 from ep.studies.naming import is_numbered
 from ep.views import full, snippets, splash, standalone
-from pages.atlas import drawing, memory, route, search, tools, umap
+from pages.atlas import drawing, memory, route, search, tools, umap, what_if
 from pages.atlas.card import card
 from pages.atlas.route import Route
 from pages.atlas.settings import Settings
@@ -46,6 +46,8 @@ def show() -> None:
         results = [maps.send_available(key, dictionary, layout, sent) for layout in requested]
     with body:
         _body(results, prompt_route)
+    with body:
+        what_if.panel(key, dictionary)
     with foot:  # last, because measuring reads the whole file and would delay the maps
         available = [one for one in results if isinstance(one, maps.AvailableMap)]
         for map_ in {map_.name: map_ for map_ in available}.values():

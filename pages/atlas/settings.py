@@ -10,6 +10,7 @@ from ep.views.layouts import DEFAULT, LAYOUTS
 from pages.shared.links import flag, one_of, text
 
 MEANING: Literal["meaning"] = "meaning"
+LEAST_FOUND = (0, 25, 50, 75, 100)
 LEAST_MEMBERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -21,7 +22,8 @@ class Settings:
     prompt's path is drawn. coloring: the column that colours the cells, one of
     `ep.views.colorings.NAMES`. find: the query of the search. by: the kind of search, by meaning
     or (None) by words. least: the smallest number of members of a listed region, one of
-    `LEAST_MEMBERS`.
+    `LEAST_MEMBERS`. found: the least share of other seeds that find a listed region again, in
+    percent, one of `LEAST_FOUND`.
     """
 
     layout: str = one_of("layout", tuple(LAYOUTS), DEFAULT)
@@ -31,3 +33,4 @@ class Settings:
     find: str = text("find")
     by: Literal["meaning"] | None = one_of("by", (MEANING,), None)
     least: int = one_of("least", LEAST_MEMBERS, 1)
+    found: int = one_of("found", LEAST_FOUND, 0)

@@ -11,12 +11,13 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.storage import edits
 from ep.storage.labels import Labels
+from ep.studies import survival
 from ep.studies.naming import is_numbered
 from ep.views import palette, tables
 from ep.views.matches import Match
 from ep.views.search import Hits
 from pages.atlas import memory, search
-from pages.atlas.settings import LEAST_MEMBERS, Settings
+from pages.atlas.settings import LEAST_FOUND, LEAST_MEMBERS, Settings
 from pages.shared import labelling, links, loading, messages, state, tokens
 from pages.shared.controls import value_widget
 from pages.shared.lists import lists_panel
@@ -69,6 +70,9 @@ _COLUMNS: dict[str, Any] = {
     "nearest": st.column_config.NumberColumn(
         "Nearest", width=52, format="%.2f", help="The {distance} to the nearest other exemplar"
     ),
+    "survival": st.column_config.NumberColumn(
+        "Survival", width=56, format="percent", help="Share of the other seeds that find it again"
+    ),
 }
 
 
@@ -92,10 +96,17 @@ def table(key: str, dictionary: Dictionary, labels: Labels) -> np.ndarray:
 
     key: of the dictionary on the shelf. Returns the ids of the listed regions, (n,), in order.
     """
-    query = _tools(key)
+    query = _tools(key, dictionary)
     hits, about = search.results(key, query)
-    least = state.settings(Settings).least
-    ids = listed_ids(dictionary, memory.first_region(), hits, memory.brushed(), least)
+    settings = state.settings(Settings)
+    ids = listed_ids(
+        dictionary,
+        memory.first_region(),
+        hits,
+        memory.brushed(),
+        settings.least,
+        settings.found / 100,
+    )
     if about:
         _search_result(key, dictionary, query, hits, about, len(ids))
     if len(memory.brushed()):
@@ -127,14 +138,16 @@ def listed_ids(
     hits: Hits | None,
     brushed: np.ndarray,
     least_members: int,
+    least_survival: float = 0.0,
 ) -> np.ndarray:
-    """Return the ids that the table lists: the regions with enough members that match the search
-    (unless `hits` is None) and are brushed (unless nothing is).
+    """Return the ids that the table lists: the regions with enough members, found again in enough
+    other seeds, that match the search (unless `hits` is None) and are brushed (unless nothing is).
 
     first: the region to list first. It is not moved to the front during a search, and not added
     to a brush that excludes it.
     """
-    ids = tables.order(dictionary, None, None if hits is None else hits.regions, least_members)
+    found = None if hits is None else hits.regions
+    ids = tables.order(dictionary, None, found, least_members, least_survival)
     if len(brushed):
         ids = ids[np.isin(ids, brushed)]
     if hits is not None or first is None or (len(brushed) and first not in brushed):
@@ -142,7 +155,7 @@ def listed_ids(
     return np.concatenate([[first], ids[ids != first]])
 
 
-def _tools(key: str) -> str:
+def _tools(key: str, dictionary: Dictionary) -> str:
     """Draw the row above the table: search box, size filter, lists. Return the query."""
     settings = state.settings(Settings)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -165,6 +178,18 @@ def _tools(key: str) -> str:
             label_visibility="collapsed",
             width=128,
         )
+        if survival.seeds(dictionary):
+            value_widget(
+                st.selectbox,
+                "atlas_found",
+                "Found again in at least",
+                settings.found,
+                _on_found,
+                LEAST_FOUND,
+                format_func=lambda n: f"≥ {n} % of seeds" if n else "any survival",
+                label_visibility="collapsed",
+                width=136,
+            )
         with st.popover("Lists", icon=":material/list:", key="atlas_lists"):
             lists_panel(key)
     return query
@@ -172,6 +197,11 @@ def _tools(key: str) -> str:
 
 def _on_least(least: int) -> None:
     state.update_settings(Settings, least=least)
+    memory.restart_table()
+
+
+def _on_found(found: int) -> None:
+    state.update_settings(Settings, found=found)
     memory.restart_table()
 
 

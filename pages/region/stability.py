@@ -10,7 +10,8 @@ import streamlit as st
 
 from ep.method.dictionary import Dictionary
 from ep.method.region import Region
-from ep.studies import stability
+from ep.studies import stability, survival
+from ep.studies.rates import Rate
 from pages.shared import loading, messages, tokens
 
 FIFTHS = (0.70, 0.78, 0.81, 0.87, 0.92)
@@ -38,16 +39,19 @@ def card(key: str, dictionary: Dictionary, region: Region, color: str) -> None:
     with st.container(border=True, gap="xsmall"):
         st.html(tokens.heading("Stability", "would another stream find it again?"))
         share = stability.share_below(values, region.id)
-        st.html(tokens.facts(*_facts(region, float(values[region.id]), share, len(dictionary))))
+        value, rate = float(values[region.id]), survival.rate_of_region(dictionary, region.id)
+        st.html(tokens.facts(*_facts(region, value, share, len(dictionary), rate)))
         st.html(_bars(min(len(FIFTHS) - 1, int(share * len(FIFTHS))), color))
         messages.quiet(f"{MEASURED} {PUBLISHED}")
 
 
-def _facts(region: Region, value: float, share: float, size: int) -> list[tuple[str, str, str]]:
+def _facts(
+    region: Region, value: float, share: float, size: int, rate: Rate | None
+) -> list[tuple[str, str, str]]:
     """Return the key numbers as (label, value, tooltip).
 
     value: the region's D. share: of the other regions, those with a smaller D, in [0, 1]. size:
-    the number of regions.
+    the number of regions. rate: in how many other seeds it was found again, if that is stored.
     """
     facts = [
         (
@@ -61,6 +65,16 @@ def _facts(region: Region, value: float, share: float, size: int) -> list[tuple[
             f"share of the other {size - 1:,} regions of this dictionary with a smaller D",
         ),
     ]
+    if rate is not None and rate.interval is not None:
+        low, high = rate.interval
+        facts.append(
+            (
+                f"found again in {rate.n} seed{'s' if rate.n != 1 else ''}",
+                f"{rate.hits} of {rate.n}",
+                f"other seeds whose paired region has at least the cosine of the cutoff; 95 % "
+                f"interval of the share, by Wilson: {low:.2f} to {high:.2f}",
+            )
+        )
     if "exemplar_mean_cosine" in region.columns:
         cosine = float(region.columns["exemplar_mean_cosine"])
         facts.append(
