@@ -19,15 +19,11 @@ The module is not called `build` because `ep.build` is the function.
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ep import existing
 from ep.caching import ActivationCache
@@ -35,17 +31,15 @@ from ep.calibrating import Calibrating
 from ep.config import CONTEXT, BuildConfig
 from ep.corpus import Corpus, Watch
 from ep.describing import Describer, family
+from ep.drafting import Ladder
 from ep.errors import CorpusError, InputError, StorageError
 from ep.lensing import LensPart
 from ep.method.calibration import Calibration
-from ep.method.draft import Draft, Drafts
-from ep.method.members import Events
 from ep.method.outliers import Measured
-from ep.method.saturation import StopRule
 from ep.method.sieve import Sifted
 from ep.models.adapters import read as read_adapter
 from ep.progress import Report, silent
-from ep.reporting import Counts, Key, Progress
+from ep.reporting import Counts, Progress
 from ep.resuming import (
     Saver,
     calibrations_in,
@@ -65,8 +59,6 @@ from ep.streaming import Stream
 if TYPE_CHECKING:
     from ep.models import LanguageModel
     from ep.models.tokens import TokenBatch
-
-T = TypeVar("T")
 
 
 def build(
@@ -134,11 +126,11 @@ class Job:
         self.saver = Saver(Checkpoint(config.out, config.deciding() | inputs))
         self.calibrations: dict[int, Calibration] = {}
         self.measured: dict[int, Measured] = {}
-        self.drafts = Drafts()
+        self.ladder = Ladder(config, model.width, self.context, model.device)
+        self.drafts = self.ladder.drafts
         self.counts = {"stream": Counts(), "assign": Counts()}  # of each pass over the corpus
         self.batch: TokenBatch | None = None  # the one that was read last, for the progress
         self.started = monotonic()
-        self.workers = ThreadPoolExecutor(os.cpu_count() or 1)
         self.lens = LensPart(model, config.layers, config.lens_prompts, config.folder)
 
     @classmethod
@@ -173,6 +165,8 @@ class Job:
         job.saver.checkpoint.clear_partial()
         if resume:
             job.restore()
+        else:
+            job.saver.checkpoint.remove()
         return job
 
     # -- phases ------------------------------------------------------------------------------------
@@ -197,51 +191,26 @@ class Job:
 
     def stream(self) -> Iterator[Progress]:
         """Phase 3: feed each batch to every draft whose stopping rule is not met yet."""
-        unfinished = self.drafts.unfinished()
-        if unfinished:
+        if not self.drafts.unfinished():
+            return
+        yield self._progress("stream", self.drafts.streamed(), self.config.tokens)
+        for parts in self._pass("stream"):
+            goes_on = parts is None or self.ladder.stream(parts)
             yield self._progress("stream", self.drafts.streamed(), self.config.tokens)
-        for parts in self._pass("stream") if unfinished else ():
-            if parts is None:
-                yield self._progress("stream", self.drafts.streamed(), self.config.tokens)
-                continue
-            before = {key: draft.n_seen for key, draft in unfinished.items()}
-            self._feed(Draft.stream, unfinished, parts)
-            for key, draft in unfinished.items():
-                draft.leave_out(parts[key[0]], draft.n_seen - before[key])
-            yield self._progress("stream", self.drafts.streamed(), self.config.tokens)
-            unfinished = self.drafts.unfinished()
-            if not unfinished:
+            if not goes_on:
                 break
-        for draft in unfinished.values():
-            draft.stop_reason = "end of text"
+        self.ladder.end_stream()
 
     def assign(self) -> Iterator[Progress]:
         """Phase 4: assign the same activations to the nearest exemplars of the finished drafts."""
         if self.drafts.are_assigned():
             return
         yield self._progress("assign", self.drafts.assigned(), self.drafts.streamed())
-        coarser = {key: self.config.coarser(key[1]) for key in self.drafts}
-        # A coarser draft may have stopped earlier in the stream than a finer one. It assigns the
-        # finer one's activations all the same, so that every member gets a coarser region.
-        for (layer, finer), above in coarser.items():
-            for p in above:
-                self.drafts[layer, p].reach = max(
-                    self.drafts[layer, p].reach, self.drafts[layer, finer].n_seen
-                )
+        self.ladder.begin_assignment()
         for parts in self._pass("assign"):
-            if parts is None:
-                yield self._progress("assign", self.drafts.assigned(), self.drafts.streamed())
-                continue
-            regions = self._feed(Draft.reassign, self.drafts, parts)
-            for (layer, finer), above in coarser.items():
-                if above:
-                    self.drafts[layer, finer].nest(
-                        regions[layer, finer],
-                        {p: regions[layer, p] for p in above},
-                        parts[layer].events,
-                    )
+            goes_on = parts is None or self.ladder.assign(parts)
             yield self._progress("assign", self.drafts.assigned(), self.drafts.streamed())
-            if self.drafts.are_assigned():
+            if not goes_on:
                 break
 
     def fit_lens(self, resume: bool) -> Iterator[Progress]:
@@ -346,30 +315,16 @@ class Job:
 
     def close(self) -> None:
         """Stop the threads and close the stored activations."""
-        self.workers.shutdown()
+        self.ladder.close()
         self.cache.close()
 
     # -- parts -------------------------------------------------------------------------------------
 
     def _begin(self, calibrations: dict[int, Calibration], measured: dict[int, Measured]) -> None:
         """Create an empty draft for every layer and percentile."""
-        config = self.config
-        rule = StopRule(config.tokens, config.stop_rate, config.stop_window, config.quiet_batches)
         self.calibrations, self.measured = calibrations, measured
         self.source.sieves = {layer: of_layer.sieve for layer, of_layer in measured.items()}
-        for layer in config.layers:
-            for percentile in config.percentiles:
-                self.drafts[layer, percentile] = Draft(
-                    calibrations[layer].thresholds[percentile],
-                    width=self.model.width,
-                    context=self.context,
-                    rule=rule,
-                    seed=config.seed,
-                    rival_budget=config.rival_budget,
-                    metric=config.metric,
-                    # mps has no float64
-                    device=self.model.device if self.model.device.startswith("cuda") else "cpu",
-                )
+        self.ladder.begin(calibrations)
 
     def _pass(self, name: str) -> Iterator[dict[int, Sifted] | None]:
         """The rest of one pass over the corpus; None stands for a part of a batch."""
@@ -387,24 +342,6 @@ class Job:
             yield {layer: part.starting_at(index[layer]) for layer, part in parts.items()}
             index = {layer: index[layer] + len(part) for layer, part in parts.items()}
             self._save_if_due()
-
-    def _feed(
-        self,
-        step: Callable[[Draft, np.ndarray, Events], T],
-        drafts: Mapping[Key, Draft],
-        parts: Mapping[int, Sifted],
-    ) -> dict[Key, T]:
-        """Call `step` with one batch on every draft, in parallel: the drafts are independent.
-
-        The directions of the batch are computed once for each layer.
-        """
-        layers = {layer for layer, _ in drafts}
-        rows = {layer: self.calibrations[layer].metric.rows(parts[layer].x) for layer in layers}
-        futures = {
-            key: self.workers.submit(step, draft, rows[key[0]], parts[key[0]].events)
-            for key, draft in drafts.items()
-        }
-        return {key: future.result() for key, future in futures.items()}
 
     def _progress(
         self, stage: str, done: int, total: int | None, files: tuple[Path, ...] = ()

@@ -34,7 +34,7 @@ FLOORS = (
     ("ep.lensing",),
     ("ep.describing",),
     ("ep.caching", "ep.existing", "ep.reporting"),
-    ("ep.resuming", "ep.streaming"),
+    ("ep.drafting", "ep.resuming", "ep.streaming"),
     ("ep.calibrating",),
     ("ep.building",),
     ("ep.forecasting", "ep.lens_adding", "ep.watching"),
