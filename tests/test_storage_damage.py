@@ -41,6 +41,13 @@ def whitened(tmp_path_factory) -> bytes:
 
 
 @pytest.fixture(scope="module")
+def euclidean(tmp_path_factory) -> bytes:
+    """A file whose regions have lengths."""
+    dictionary = in_metric(synthetic(SIZE, WIDTH), "euclidean")
+    return storage.save(dictionary, tmp_path_factory.mktemp("euclidean") / "x.ep.h5").read_bytes()
+
+
+@pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> bytes:
     """A file whose passages are text without tokens."""
     dictionary = without_tokens(synthetic(SIZE, WIDTH))
@@ -48,12 +55,14 @@ def plain(tmp_path_factory) -> bytes:
 
 
 @pytest.fixture
-def holding(good, plain, whitened) -> Callable[[str], bytes]:
+def holding(good, plain, whitened, euclidean) -> Callable[[str], bytes]:
     """A good file that has the array of that name."""
 
     def find(name: str) -> bytes:
         if name.startswith("metric_"):
             return whitened
+        if name.endswith("_norms"):
+            return euclidean
         return plain if name.startswith("plain_") or name == "excerpt_agrees" else good
 
     return find
@@ -120,8 +129,8 @@ def test_names_with_line_breaks_stay_on_one_line(tmp_path):
 
 
 def test_newer_and_unreadable_versions(path):
-    edit(path, lambda file: file.attrs.create("version", 3, dtype="u4"))
-    refused(path, "written in format 3, this program reads up to 2: update ep")
+    edit(path, lambda file: file.attrs.create("version", 4, dtype="u4"))
+    refused(path, "written in format 4, this program reads up to 3: update ep")
     for value in ("two", [1, 2], -1, 1.0):
         edit(path, lambda file, v=value: file.attrs.create("version", v))
         refused(path, "version is not readable")

@@ -14,6 +14,7 @@ from threading import Thread
 from time import strftime, time
 from uuid import uuid4
 
+from ep.caching import HIDDEN as ACTIVATIONS
 from ep.config import BuildConfig
 from ep.errors import RequestError, StorageError
 from ep.jobs.job import JOB, LOG, PROCESS, Job, opened, place
@@ -75,7 +76,8 @@ def cancel(job: Job) -> None:
 def delete(job: Job, with_state: bool = False) -> None:
     """Remove a job's folder; its dictionaries stay.
 
-    with_state: whether to remove the state in its output folder too, so that it cannot be resumed.
+    with_state: whether to remove the state in its output folder too, and the activations stored
+        there, so that it cannot be resumed.
 
     Raises RequestError for a job that runs, and StorageError where something cannot be removed.
     """
@@ -84,6 +86,7 @@ def delete(job: Job, with_state: bool = False) -> None:
     try:
         if with_state:
             (job.config.folder / STATE).unlink(missing_ok=True)
+            shutil.rmtree(job.config.folder / ACTIVATIONS, ignore_errors=True)
         shutil.rmtree(job.folder)
     except FileNotFoundError:
         return

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ep.errors import DictionaryFileError
-from ep.method.laws import LENGTHS, law_of
+from ep.method.laws import LENGTHS
 from ep.method.metrics import DEFAULT, STORED, is_cosine, name_of
 from ep.storage.content import Content, spans
 from ep.storage.schema import ARRAYS, NEEDS, REQUIRED, TOGETHER, Array
@@ -70,11 +70,6 @@ def metric_version(info: Mapping[str, Any], names: tuple[str, ...]) -> int:
     if lengths and not float(info.get("typical_norm") or 0) > 0:
         raise DictionaryFileError(
             f"the provenance lacks typical_norm, in which the {metric} metric measures"
-        )
-    if not float(info.get("threshold") or 1) < law_of(metric).most:
-        raise DictionaryFileError(
-            f"the provenance has threshold = {float(info['threshold']):g}, expected a cosine "
-            "distance between 0 and 2"
         )
     if lengths:
         return 3

@@ -9,7 +9,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from ep.config import METRICS
 from ep.errors import DictionaryFileError
+from ep.method.laws import law_of
+from ep.method.metrics import DEFAULT
 
 VOLATILE = ("created", "wall_time_s", "versions", "device", "weights")
 """Entries that may differ between two equal builds; the digest leaves them out.
@@ -65,6 +68,12 @@ def decode(data: bytes) -> dict[str, Any]:
             )
     if info.get("threshold") is None:
         raise DictionaryFileError("the provenance lacks the threshold")
+    metric = info.get("metric") or DEFAULT
+    if metric in METRICS and not info["threshold"] < law_of(metric).most:
+        raise DictionaryFileError(
+            f"the provenance has threshold = {_short(info['threshold'])}, expected a cosine "
+            "distance between 0 and 2"
+        )
     return info
 
 

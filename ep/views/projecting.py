@@ -138,7 +138,7 @@ class _Epochs:
             # The bar writes with the lock of all bars of the process, and does not release it when
             # writing fails: every later layout, and every download, would wait for ever.
             self._has_ended = True  # closing the bar writes once more
-            from tqdm import tqdm
+            from umap.layouts import tqdm
 
             tqdm.get_lock().release()
             raise

@@ -53,7 +53,7 @@ def owner() -> str:
 
     It is that of the session until `keep_owner` has stored it in the browser.
     """
-    stored = st.context.cookies.get(_COOKIE, "")
+    stored = str(st.context.cookies.get(_COOKIE, ""))
     return stored if re.fullmatch(r"[0-9a-f]{32}", stored) else visitor()
 
 
