@@ -91,7 +91,7 @@ def saturate(
     Closing the generator leaves nothing behind. Raises ConfigError for settings that have no
     meaning here, CorpusError for texts that cannot be used, and the errors of a build.
     """
-    _check(config, corpora)
+    check(config, corpora)
     config = replace(config, protocol="global", batch=BATCH)
     if model is None:
         from ep.models import load
@@ -111,7 +111,7 @@ def saturate(
         yield from _Study(config, model, texts, out).run()
 
 
-def _check(config: BuildConfig, corpora: Mapping[str, Sequence[str]]) -> None:
+def check(config: BuildConfig, corpora: Mapping[str, Sequence[str]]) -> None:
     """Raise ConfigError for names or settings that cannot be used."""
     if not FEWEST <= len(corpora) <= MOST:
         raise ConfigError(

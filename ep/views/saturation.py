@@ -184,3 +184,38 @@ def own_rows(one: Comparison, domain: Domain) -> Iterator[Mapping[str, Any]]:
             "nearest": min(nearest.values()),
             "founder": founder,
         }
+
+
+# -- tables to export ------------------------------------------------------------------------------
+
+
+def summary(one: Comparison) -> dict[str, list[Any]]:
+    """Return the table as columns of exact values, a row for each text."""
+    rows = [_domain(domain) for domain in one.domains]
+    chosen = ("name", "n", "regions", "last_exponent", "no_limit")
+    columns = {name: [row[name] for row in rows] for name in chosen}
+    for name in ("chao1", "chao2", "limit"):
+        columns |= {f"{name}_{end}": [row[name][end] for row in rows] for end in _ENDS}
+    columns["rate"] = [row["rate"]["value"] for row in rows]
+    columns["control_apart"] = [row["control"]["value"] for row in rows]
+    columns["own_regions"] = [len(row["own"]) for row in rows]
+    return columns
+
+
+_ENDS = ("value", "low", "high")
+
+
+def points(one: Comparison) -> dict[str, list[Any]]:
+    """Return the curves as columns, a row for each point."""
+    rows = [(d.name, n, k) for d in one.domains for n, k in _pairs(d)]
+    return {name: [row[i] for row in rows] for i, name in enumerate(("text", "n", "regions"))}
+
+
+def own(one: Comparison) -> dict[str, list[Any]]:
+    """Return the regions of one text alone as columns, with the text around their founders."""
+    found = [row for domain in one.domains for row in own_rows(one, domain)]
+    columns = {name: [row[name] for row in found] for name in ("text", "region", "members")}
+    columns["nearest_of_another"] = [row["nearest"] for row in found]
+    columns["exemplar"] = [row["founder"].token if row["founder"] else "" for row in found]
+    columns["passage"] = ["".join(row["founder"].pieces) if row["founder"] else "" for row in found]
+    return columns
