@@ -13,8 +13,8 @@ from ep.studies.rates import Rate
 from ep.studies.saturation import Chao, Curve, Growth
 
 RULE = (
-    "a region is a domain's own if no activation of the others lies within θ of its exemplar; n of "
-    "each domain were compared"
+    "a region is a text's own if none of the n activations of each other text lies within θ of its "
+    "exemplar"
 )
 
 

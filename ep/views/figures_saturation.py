@@ -15,7 +15,7 @@ from ep.views.figures_growth import LINES, apart
 def curves(one: Comparison, dark: bool, log: bool = False, height: int = 330) -> Figure:
     """Lines of K against activations, each with its name and a mark at its end.
 
-    The mark of the i-th text is the only point of trace C + i, so that it can be clicked.
+    Trace i is the curve of the i-th text and trace C + i its mark; points of both can be clicked.
 
     log: whether both axes are logarithmic. height: in pixels.
     """
@@ -26,8 +26,11 @@ def curves(one: Comparison, dark: bool, log: bool = False, height: int = 330) ->
             Scatter(
                 x=domain.curve.seen,
                 y=domain.curve.regions,
-                mode="lines",
+                mode="lines+markers",  # points without a marker cannot be clicked
                 line={"color": LINES[number], "width": 2},
+                marker={"size": 8, "opacity": 0},
+                selected={"marker": {"opacity": 0}},
+                unselected={"marker": {"opacity": 0}},
                 name=html.escape(domain.name),
                 hovertemplate="%{y:,} regions after %{x:,}",
             )
@@ -39,6 +42,7 @@ def curves(one: Comparison, dark: bool, log: bool = False, height: int = 330) ->
                 y=[domain.regions],
                 mode="markers",
                 marker={"color": LINES[number], "size": 11},
+                unselected={"marker": {"opacity": 1}},
                 name=html.escape(domain.name),
                 hovertemplate="its own regions",
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ep.studies.rates import Rate
@@ -53,7 +53,7 @@ def row(domain: Domain) -> dict[str, str]:
         "halves": " ".join(f"{k:,}" for k in domain.halves),
         "own": f"{len(domain.own):,} ({100 * share:.0f} %)",
         "control": _percent(domain.control),
-        "apart": ", ".join(f"{name} {_percent(rate)}" for name, rate in domain.apart.items()),
+        "apart": _range([rate.value or 0.0 for rate in domain.apart.values()]),
     }
 
 
@@ -70,6 +70,12 @@ def spread(value: Interval) -> str:
 def _per_1000(rate: Rate) -> str:
     low, high = rate.interval or (0.0, 1.0)
     return f"{1000 * (rate.value or 0):.0f} ({1000 * low:.0f} to {1000 * high:.0f})"
+
+
+def _range(shares: Sequence[float]) -> str:
+    """Return shares as one percentage, or as the least and the largest."""
+    low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
+    return f"{low} %" if low == high else f"{low} to {high} %"
 
 
 def _percent(rate: Rate) -> str:
@@ -94,6 +100,11 @@ def remarks(one: Comparison) -> Iterator[str]:
         growth = domain.growth
         a, b = growth.heaps
         miss = ", ".join(f"{100 * error:+.1f} %" for error in growth.errors)
+        apart = ", ".join(f"{name} {_percent(rate)}" for name, rate in domain.apart.items())
+        yield (
+            f"{domain.name}: apart from its own half {_percent(domain.control)}, from a half of "
+            f"{apart} of the regions of its halves"
+        )
         yield (
             f"{domain.name}: K ≈ {a:.2f}·n^{b:.2f}, exponent over the last doubling "
             f"{growth.exponent:.2f}; from the first half, K is predicted at {miss} without and "

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from ep.config import BuildConfig
-from ep.studies.saturation_result import RULE, Comparison, Domain, Saturation
+from ep.studies.saturation_result import Comparison, Domain, Saturation
 from ep.views import export, figures_saturation
 from ep.views import saturation as views
 from ep.views.figures import CONFIG
@@ -41,7 +41,7 @@ def show(key: str, config: BuildConfig, found: Saturation) -> None:
 
 def _curves(key: str, one: Comparison) -> int | None:
     """Draw the curves; return the number of the text whose end was clicked."""
-    about = f"{views.title(one)}; {one.n:,} activations of each; click an end for its own regions"
+    about = f"{views.title(one)}; {one.n:,} of each; click a curve"
     st.html(tokens.heading("Regions", about))
     log = st.toggle("Logarithmic axes", key=f"{key} log")
     figure = figures_saturation.curves(one, frame.is_dark(), log)
@@ -74,7 +74,8 @@ def _own(key: str, one: Comparison, clicked: int | None) -> None:
     if clicked is not None and st.session_state.get(last) != clicked:
         st.session_state[held] = clicked
     st.session_state[last] = clicked
-    st.html(tokens.heading("Regions of one text alone", RULE.removeprefix("a region is ")))
+    about = f"no activation of the others, {one.n:,} of each, lies within θ of their exemplars"
+    st.html(tokens.heading("Regions of one text alone", about))
     number = st.segmented_control(
         "Regions of one text alone",
         range(len(names)),
