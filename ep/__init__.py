@@ -22,6 +22,7 @@ _HOMES = {
     "save": "ep.storage",
     "digest": "ep.storage",
     "build": "ep.building",
+    "saturate": "ep.saturating",
     "Progress": "ep.reporting",
     "BuildConfig": "ep.config",
     "Corpus": "ep.corpus",

@@ -25,6 +25,7 @@ from ep.commands import (
     publishing,
     reading,
     refining,
+    saturating,
     steering,
     studying,
 )
@@ -40,6 +41,7 @@ MODULES = (
     studying,
     matching,
     refining,
+    saturating,
     steering,
     behaviour,
     exporting,

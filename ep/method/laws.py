@@ -22,7 +22,7 @@ from ep.method import points as euclid
 from ep.method.geometry import cosine_distance
 from ep.method.metrics import is_cosine
 from ep.method.nearest import nearest_exemplar, pair_cosines
-from ep.shapes import Float32, Float64, Int, Int64
+from ep.shapes import Bool, Float32, Float64, Int, Int64
 
 if TYPE_CHECKING:
     from ep.method.leaders import Leaders
@@ -64,6 +64,10 @@ class CosineLaw:
     def distance(self, score: np.ndarray) -> np.ndarray:
         """Return scores as distances, in float32."""
         return np.clip(1.0 + score, 0.0, 2.0).astype(np.float32)
+
+    def joins(self, score: Float64[np.ndarray, " n"], threshold: float) -> Bool[np.ndarray, " n"]:
+        """Return which scores lie within θ, as the clustering decides it."""
+        return np.asarray(1.0 + score <= threshold)
 
     def distances(
         self,
@@ -111,6 +115,10 @@ class EuclideanLaw(CosineLaw):
     def distance(self, score: np.ndarray) -> np.ndarray:
         """Return scores as distances, in float32."""
         return np.sqrt(score).astype(np.float32)
+
+    def joins(self, score: np.ndarray, threshold: float) -> np.ndarray:
+        """See `CosineLaw.joins`."""
+        return np.asarray(np.sqrt(score) <= threshold)
 
     def distances(
         self, rows: np.ndarray, others: np.ndarray, out: np.ndarray | None = None

@@ -56,9 +56,7 @@ def growth(
                 hovertemplate="%{y:,} regions after %{x:,}",
             )
         )
-    for curve, y in zip(
-        curves, _apart([curve.regions[-1] / most for curve in curves]), strict=True
-    ):
+    for curve, y in zip(curves, apart([curve.regions[-1] / most for curve in curves]), strict=True):
         figure.add_annotation(
             x=curve.seen[-1],
             y=y * most,
@@ -74,7 +72,7 @@ def growth(
     return figure
 
 
-def _apart(heights: Sequence[float]) -> list[float]:
+def apart(heights: Sequence[float]) -> list[float]:
     """Return heights, in [0, 1], that are moved up as far as labels at them would overlap."""
     placed, last = [0.0] * len(heights), -1.0
     for index in np.argsort(heights, kind="stable"):

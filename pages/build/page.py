@@ -6,7 +6,7 @@ import streamlit as st
 
 from ep import jobs as builds
 from ep.serving import is_public
-from pages.build import check, form, live, runs
+from pages.build import check, form, live, runs, saturation
 from pages.shared import frame, messages, visitors
 
 SENTENCE = "Dictionaries of your own model and text, in a process that goes on without this page."
@@ -39,6 +39,7 @@ def show() -> None:
         else:
             live.card(job)
             runs.lines(found, job)
+    saturation.card()
 
 
 show()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import tempfile
-from io import BufferedIOBase
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
 
 from ep.models import conversions
@@ -21,6 +22,24 @@ KINDS = ("txt", "jsonl", "json", "csv", "parquet")
 def of_demo() -> dict[str, str]:
     """Return the texts that came with the explorer: path by name."""
     return {path.stem: str(path) for path in sorted((loading.DEMO / "text").glob("*.jsonl"))}
+
+
+def demo_kinds() -> dict[str, Path]:
+    """Return the demo's mixed text as one file for each kind of passage, by kind.
+
+    The files are written to the cache folder once. Raises StorageError where they cannot be.
+    """
+    source = Path(of_demo()["mixed"])
+    parts: dict[str, list[str]] = {}
+    for line in source.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if "text" in row:  # a base model has no template for the others, which are chats
+            parts.setdefault(str(row["kind"]), []).append(f"{line}\n")
+    found = {}
+    for kind, lines in parts.items():
+        content = BytesIO("".join(lines).encode())
+        found[kind] = keep(f"{kind}.jsonl", content)
+    return found
 
 
 def keep(name: str, content: BufferedIOBase) -> Path:
