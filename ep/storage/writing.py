@@ -10,7 +10,6 @@ import errno
 import json
 import os
 import re
-import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ import h5py
 import numpy as np
 
 from ep.errors import StorageError
+from ep.leftovers import unfinished
 from ep.method.dictionary import Dictionary
 from ep.storage.checks import metric_version, verify
 from ep.storage.content import Content, start_hash
@@ -54,7 +54,7 @@ def save(dictionary: Dictionary, path: str | os.PathLike[str]) -> Path:
     content = Content(dictionary.source, len(dictionary))
     version = metric_version(dictionary.info, content.names)
     verify(content)
-    partial = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
+    partial = unfinished(target)
     try:
         _check_space(content, target)
         _write(content, info, version, partial)
