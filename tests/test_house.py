@@ -23,6 +23,8 @@ MODULES = sorted(
 )
 FLOORS = (
     ("ep.errors", "ep.extras", "ep.leftovers", "ep.shapes", "ep.text"),
+    ("ep.settings",),
+    ("ep.settings_checks",),
     ("ep.config", "ep.progress", "ep.textfiles"),
     ("ep.seen", "ep.spool"),
     ("ep.corpus",),
