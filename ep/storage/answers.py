@@ -11,13 +11,15 @@ A line that cannot be read, such as the last one of a killed process, is left ou
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ep.storage.output import discard, writing
 from ep.storage.sidecar import ANSWERS, beside, write_bytes
@@ -36,7 +38,7 @@ class Answers:
     settings: what decides the questions beside their text, such as the model.
     """
 
-    def __init__(self, file: BinaryIO | None, settings: str) -> None:
+    def __init__(self, file: FileIO | None, settings: str) -> None:
         self._file = file
         self._run = sha256(settings.encode()).hexdigest()[:16]
         self._lines = _read(file) if file is not None else {}
@@ -104,12 +106,14 @@ class Answers:
         return f"{self._run} {region}"
 
     def _add(self, key: str, line: dict[str, Any]) -> None:
-        self._lines[key] = {"key": key, **line}
+        whole = {"key": key, **line}
         if self._file is not None:
+            data = json.dumps(whole).encode() + b"\n"
             with writing(self._file.name):
-                self._file.write(json.dumps(self._lines[key]).encode() + b"\n")
-                self._file.flush()
+                if self._file.write(data) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(self._file.fileno())
+        self._lines[key] = whole
 
     def left(self, finished: bool) -> bytes:
         """Return the lines that stay; finished: leave out those of the regions that are done."""
@@ -142,12 +146,12 @@ def kept(dictionary: str | os.PathLike[str], settings: str) -> Iterator[Answers]
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO | None]:
+def _locked(path: Path) -> Iterator[FileIO | None]:
     """Open the file at its end and lock it; yield None where another program has the lock."""
     import fcntl  # not available on every system; reading labels must not require it
 
     with writing(path):
-        file = path.open("a+b")
+        file = path.open("a+b", buffering=0)
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,7 +161,7 @@ def _locked(path: Path) -> Iterator[BinaryIO | None]:
         yield file if is_ours else None
 
 
-def _read(file: BinaryIO) -> dict[str, dict[str, Any]]:
+def _read(file: FileIO) -> dict[str, dict[str, Any]]:
     """Return the lines of a file by key, the last of each, and cut off what is not whole."""
     file.seek(0, os.SEEK_END)
     if file.tell() > MOST_BYTES:

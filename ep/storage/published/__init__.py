@@ -90,6 +90,9 @@ def convert(
             _run(request, report, timeout)
         except DictionaryFileError as error:
             raise DictionaryFileError(f"{printable(source)}: {error}") from None
+        except StorageError as error:
+            said = str(error).replace(printable(scratch / f"x{SUFFIX}"), printable(target))
+            raise StorageError(said) from None
         converted = scratch / f"x{SUFFIX}"
         if target.is_dir():
             target = target / name_for(header(converted)[0])
