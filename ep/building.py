@@ -349,7 +349,7 @@ class Job:
         if stage in ("stream", "assign"):
             ahead = done + self.source.ahead
             done = ahead if total is None else min(ahead, total)
-        notes = (*self.cache.notes, *([self.saver.note] if self.saver.note else []))
+        notes = (*self.cache.notes, *self.source.notes, *filter(None, [self.saver.note]))
         regions = {key: len(draft) for key, draft in self.drafts.items()}
         counts = dataclasses.replace(self.counts["assign" if stage == "assign" else "stream"])
         return Progress(

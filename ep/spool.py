@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import os
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any
 from weakref import finalize
 
+from ep.leftovers import remove, system_scratch, unfinished
 from ep.textfiles import Row, Unusable, Value
 
 MOST_BYTES = 2 << 30
@@ -29,14 +30,15 @@ class Spool:
     def __init__(self, read: Callable[[], Iterator[Row]], most: int = MOST_BYTES) -> None:
         self._read, self._most = read, most
         self._source: list[Iterator[Row]] = []  # the one that is being read
-        self._file = tempfile.NamedTemporaryFile(prefix="ep-text-")  # noqa: SIM115
+        self._path = unfinished(system_scratch("ep-text"))
+        self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         # Libraries cannot end a read when the interpreter has begun to: it ends before.
-        finalize(self, _end, self._source, self._file)
+        finalize(self, _end, self._source, self._file, self._path)
         self._count, self._is_full, self._lock = 0, False, Lock()
 
     def __iter__(self) -> Iterator[Row]:
         number = 0
-        with Path(self._file.name).open("rb") as kept:
+        with self._path.open("rb") as kept:
             while self._has(number):
                 yield _row(kept.readline())
                 number += 1
@@ -64,9 +66,10 @@ class Spool:
             return True
 
 
-def _end(source: list[Iterator[Row]], file: Any) -> None:
+def _end(source: list[Iterator[Row]], file: Any, path: Path) -> None:
     source.clear()
     file.close()
+    remove(path)
 
 
 def _line(row: Row) -> bytes:

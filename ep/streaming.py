@@ -53,6 +53,11 @@ class Stream:
         self.ahead = 0
         """Activations of the present batch that were read, of which no pass knows yet."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the extractor says of its runs so far, a sentence each."""
+        return tuple(getattr(self.extractor, "notes", ()))
+
     def read(self) -> Iterator[Survey]:
         """Count the rows that cannot be used, yielding the counts so far.
 

@@ -22,7 +22,9 @@ MODULES = sorted(
     for path in ROOT.glob("ep/**/*.py")
 )
 FLOORS = (
-    ("ep.errors", "ep.extras", "ep.shapes", "ep.text"),
+    ("ep.errors", "ep.extras", "ep.leftovers", "ep.shapes", "ep.text"),
+    ("ep.settings",),
+    ("ep.settings_checks",),
     ("ep.config", "ep.progress", "ep.textfiles"),
     ("ep.seen", "ep.spool"),
     ("ep.corpus",),

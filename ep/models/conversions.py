@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ep import leftovers
 from ep.errors import StorageError
 
 VARIABLE = "EP_CACHE"
@@ -73,11 +74,11 @@ def _sizes(directory: Path) -> dict[str, int]:
 def unfinished(name: str) -> Path:
     """Make and return a directory to convert into, which `finish` puts in its place.
 
-    Raises StorageError where the folder cannot be written.
+    What killed conversions left is removed first. Raises StorageError where the folder
+    cannot be written.
     """
-    directory = folder() / f"{_UNFINISHED}{name}-{os.getpid()}"
+    directory = leftovers.unfinished(folder() / f"{_UNFINISHED}{name}")
     try:
-        shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
     except OSError as error:
         raise not_written(error) from error
@@ -123,11 +124,12 @@ def listed() -> tuple[Conversion, ...]:
 
 
 def empty() -> tuple[Conversion, ...]:
-    """Remove every conversion, the unfinished ones included, and return what was removed.
+    """Remove every conversion, and return what was removed.
 
-    Raises StorageError where one cannot be removed.
+    Unfinished ones are removed as well, unless a running process is working on them. Raises
+    StorageError where one cannot be removed.
     """
-    conversions = listed()
+    conversions = tuple(c for c in listed() if not leftovers.is_in_progress(c.directory))
     for conversion in conversions:
         try:
             shutil.rmtree(conversion.directory)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
 from ep.models.loading import LanguageModel
+from ep.models.memory import Halving
 from ep.shapes import Bool, Float32, Int64
 
 # The paper's batch: 128 passages of BOS and 128 tokens.
@@ -52,15 +54,21 @@ class Extractor(Protocol):
 
 
 class LocalExtractor:
-    """Runs parts one after another in this process."""
+    """Runs parts one after another in this process; what does not fit in memory, in halves."""
 
     def __init__(self, model: LanguageModel) -> None:
-        self.model = model
+        self.model, self._halving = model, Halving()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the caller should know of the runs so far, a sentence each."""
+        return self._halving.notes
 
     def extract(self, parts: Iterable[Part]) -> Iterator[tuple[Part, Residuals]]:
         """Yield each part with its residuals, see `Extractor`."""
         for part in parts:
-            yield part, residuals(self.model, part) if part.layers else {}
+            run = partial(residuals, self.model)
+            yield part, self._halving.run(part, run) if part.layers else {}
 
 
 def divided(

@@ -13,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ep.errors import EPError, ModelError
+from ep.leftovers import scratch, system_scratch
 from ep.models.jacobian import JacobianLens
 from ep.models.jacobian_store import load, save
 from ep.text import one_line
@@ -43,8 +43,8 @@ def published(path: Path, timeout: float = TIMEOUT_S) -> JacobianLens:
     """
     if not path.is_file():
         raise ModelError(f"{path} is not a file: expected a published lens (.pt)")
-    with tempfile.TemporaryDirectory(prefix="ep-lens-") as folder:
-        out = Path(folder) / "lens.safetensors"
+    with scratch(system_scratch("ep-lens")) as folder:
+        out = folder / "lens.safetensors"
         request = json.dumps({"path": str(path.resolve()), "out": str(out)})
         try:
             child = subprocess.run(

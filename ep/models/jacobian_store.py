@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ep.errors import ModelError, StorageError
+from ep.leftovers import unfinished
 from ep.models import conversions
 from ep.models.adapters import Named, parts, with_adapter
 from ep.models.jacobian import JacobianLens
@@ -98,7 +99,7 @@ def write_tensors(
     """
     from safetensors.numpy import save as packed
 
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    partial = unfinished(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:

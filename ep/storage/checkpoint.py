@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ep.errors import ConfigError, StorageError
+from ep.leftovers import clear
 from ep.storage.output import discard
 
 NAME = ".ep-build.npz"
@@ -108,10 +109,10 @@ class Checkpoint:
     def clear_partial(self) -> None:
         """Delete what a killed process left of states and dictionaries that it was writing.
 
-        The caller has the lock of the folder, so nobody is writing them now.
+        The caller has the lock of the folder, so nobody is writing the state now.
         """
-        for partial in (self.path.with_suffix(".partial"), *self.folder.glob("*.ep.h5.*.partial")):
-            discard(partial)
+        discard(self.path.with_suffix(".partial"))
+        clear(self.folder)
 
 
 def prepare_folder(folder: Path) -> None:

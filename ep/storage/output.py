@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ep.errors import StorageError
+from ep.leftovers import scratch, system_scratch
 from ep.storage.file import printable
 
 
@@ -29,10 +29,10 @@ def discard(path: Path) -> None:
 
 
 @contextmanager
-def temporary_folder(prefix: str = "ep-") -> Iterator[Path]:
-    """Yield a folder for files in progress, and remove it afterwards; errors as `writing`."""
-    with (
-        writing("a temporary file"),
-        tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder,
-    ):
-        yield Path(folder)
+def temporary_folder(name: str = "ep-files") -> Iterator[Path]:
+    """Yield a folder for files in progress, and remove it afterwards; errors as `writing`.
+
+    What killed processes left of such folders is removed first.
+    """
+    with writing("a temporary file"), scratch(system_scratch(name)) as folder:
+        yield folder

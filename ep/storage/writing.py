@@ -10,7 +10,6 @@ import errno
 import json
 import os
 import re
-import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -19,12 +18,14 @@ import h5py
 import numpy as np
 
 from ep.errors import StorageError
+from ep.leftovers import unfinished
 from ep.method.dictionary import Dictionary
 from ep.storage.checks import metric_version, verify
 from ep.storage.content import Content, start_hash
 from ep.storage.file import printable
 from ep.storage.provenance import encode
 from ep.storage.schema import ARRAYS, FORMAT, Array
+from ep.storage.sink import Sink
 
 CHUNK_BYTES = 32 * 2**10
 """Size of the chunks, of whole rows, in which a compressed array is stored."""
@@ -54,7 +55,7 @@ def save(dictionary: Dictionary, path: str | os.PathLike[str]) -> Path:
     content = Content(dictionary.source, len(dictionary))
     version = metric_version(dictionary.info, content.names)
     verify(content)
-    partial = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
+    partial = unfinished(target)
     try:
         _check_space(content, target)
         _write(content, info, version, partial)
@@ -91,17 +92,25 @@ def _check_space(content: Content, target: Path) -> None:
 
 def _write(content: Content, info: bytes, version: int, path: Path) -> None:
     """Write provenance, checksums and all arrays to a new file."""
-    with h5py.File(path, "x", libver=LIBRARY, locking=False) as file:
-        file.attrs.create("format", FORMAT.encode(), dtype=f"S{len(FORMAT)}")
-        file.attrs.create("version", version, dtype="u4")
-        checksums = {name: _write_array(file, content, ARRAYS[name]) for name in content.names}
-        for name, data in (
-            ("info", info),
-            ("checksums", json.dumps(checksums, sort_keys=True).encode()),
-        ):
-            file.create_dataset(
-                name, data=np.frombuffer(data, np.uint8), **_storage((len(data),), 1)
-            )
+    with Sink(path) as sink:
+        with h5py.File(sink, "w", libver=LIBRARY) as file:
+            _fill(file, content, info, version, sink)
+        sink.check()
+
+
+def _fill(file: h5py.File, content: Content, info: bytes, version: int, sink: Sink) -> None:
+    """Write provenance, checksums and all arrays; raise the first error of the disk early."""
+    file.attrs.create("format", FORMAT.encode(), dtype=f"S{len(FORMAT)}")
+    file.attrs.create("version", version, dtype="u4")
+    checksums = {}
+    for name in content.names:
+        checksums[name] = _write_array(file, content, ARRAYS[name])
+        sink.check()
+    for name, data in (
+        ("info", info),
+        ("checksums", json.dumps(checksums, sort_keys=True).encode()),
+    ):
+        file.create_dataset(name, data=np.frombuffer(data, np.uint8), **_storage((len(data),), 1))
 
 
 def _write_array(file: h5py.File, content: Content, array: Array) -> str:

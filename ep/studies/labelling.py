@@ -6,16 +6,20 @@ Each label is saved before the next region is asked about. This module connects 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from ep.errors import ServiceError
 from ep.method.dictionary import Dictionary
 from ep.models.endpoint import Endpoint
 from ep.progress import Report, silent
 from ep.storage import edits
-from ep.storage.labels import NOBODY, Labels
+from ep.storage.answers import Answers, kept
+from ep.storage.edits import Score
+from ep.storage.labels import NOBODY, Label, Labels
 from ep.studies.explaining import Explanation, Failure, explain_all
 from ep.studies.naming import numbered
 
@@ -73,7 +77,8 @@ def label_regions(
     seed: of the choice of excerpts and controls.
 
     A new label replaces an earlier one by the same model. When several regions are given, those
-    whose best label is locked are left out. Raises the errors of `explain_all` and `Labels.save`.
+    whose best label is locked are left out. What was answered in an earlier labelling that was
+    interrupted is not asked again. Raises the errors of `explain_all` and `Labels.save`.
     """
     if len(regions) > 1:
         regions = [k for k in regions if not any(label.locked for label in out.labels.stored(k))]
@@ -88,14 +93,69 @@ def label_regions(
     control_of = (
         (lambda region: control_label(out.labels, region, seed)) if control else (lambda region: "")
     )
-    for outcome in explain_all(dictionary, regions, ask, negatives, control_of, seed):
-        if isinstance(outcome, Failure):
-            out.failed.append(outcome)
+    settings = [endpoint.source, out.labels.about["exemplars"], negatives, control, seed]
+    with kept(out.labels.path, json.dumps(settings)) as answers:
+        rest = _without_finished(out, regions, endpoint.source, answers)
+        asking = answers.asking(ask)
+        try:
+            for outcome in explain_all(dictionary, rest, asking, negatives, control_of, seed):
+                _take(out, outcome, answers, endpoint.source, by)
+                share = (len(out.given) + len(out.failed)) / len(regions)
+                pulse()
+        except ServiceError:
+            answers.fail()
+            raise
+
+
+def _take(
+    out: Outcome, outcome: Explanation | Failure, answers: Answers, source: str, by: str
+) -> None:
+    """Save a label, unless an interrupted labelling did, and add the outcome to `out`."""
+    if isinstance(outcome, Failure):
+        out.failed.append(outcome)
+        answers.fail()
+        return
+    if not (answers.is_recalled and _is_saved(out.labels, outcome, source)):
+        out.labels = out.labels.save(_edit(out.labels, outcome, source), by=by)
+    out.given.append(outcome)
+    answers.finish(outcome.region, outcome.why)
+
+
+def _without_finished(
+    out: Outcome, regions: Sequence[int], source: str, answers: Answers
+) -> list[int]:
+    """Add what an interrupted labelling saved to the outcome; return the other regions."""
+    rest = []
+    for region in regions:
+        why, label = answers.reason(region), _label_by(out.labels, region, source)
+        if why is None or label is None:
+            rest.append(region)
         else:
-            out.labels = out.labels.save(_edit(out.labels, outcome, endpoint.source), by=by)
-            out.given.append(outcome)
-        share = (len(out.given) + len(out.failed)) / len(regions)
-        pulse()
+            answers.skip(region)
+            out.given.append(Explanation(region, label.text, _score(label), why))
+    return rest
+
+
+def _is_saved(labels: Labels, explanation: Explanation, source: str) -> bool:
+    """Return whether a label and its score are stored already."""
+    label = _label_by(labels, explanation.region, source)
+    return label is not None and (label.text, _score(label)) == (
+        explanation.text,
+        explanation.score,
+    )
+
+
+def _label_by(labels: Labels, region: int, source: str) -> Label | None:
+    """Return the newest label of a region by a source, or None."""
+    found = [label for label in labels.stored(region) if label.source == source]
+    return max(found, key=lambda label: label.id, default=None)
+
+
+def _score(label: Label) -> Score | None:
+    """Return the score of a stored label."""
+    if label.score is None or label.interval is None:
+        return None
+    return Score(label.score, label.n, *label.interval, label.control)
 
 
 def control_label(labels: Labels, region: int, seed: int = 0) -> str:

@@ -8,12 +8,12 @@ machine ends that too.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ep.leftovers import unfinished
 from ep.storage.output import discard
 
 NAME = "status.json"
@@ -78,7 +78,7 @@ def write(path: Path, status: Status) -> None:
 
 def replace_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON to a file in one rename; raises OSError where that cannot be done."""
-    partial = path.with_name(f".{path.name}-{os.getpid()}.partial")
+    partial = unfinished(path)
     try:
         partial.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
         partial.replace(path)

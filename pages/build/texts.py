@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import tempfile
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
 
+from ep.leftovers import unfinished
 from ep.models import conversions
 from ep.storage.output import discard, writing
 from pages.shared import loading
@@ -56,13 +55,13 @@ def keep(name: str, content: BufferedIOBase) -> Path:
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         content.seek(0)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+        temporary = unfinished(path)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 shutil.copyfileobj(content, file)
-            Path(temporary).replace(path)
+            temporary.replace(path)
         finally:
-            discard(Path(temporary))
+            discard(temporary)
     return path
 
 

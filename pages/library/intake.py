@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from ep.errors import DictionaryFileError, EPError, StorageError
+from ep.leftovers import scratch, unfinished
 from ep.progress import Report
 from ep.storage import check
 from ep.storage import open as open_file
@@ -29,10 +29,9 @@ def upload(name: str, content: BinaryIO, folder: Path) -> Path:
     upload), and StorageError where it cannot be written.
     """
     with _writing(folder):
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".upload-", suffix=".partial")
-        path = Path(temporary)
+        path = unfinished(folder / "upload")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with path.open("xb") as file:
                 shutil.copyfileobj(content, file)
             _check(path, name)
             target = _free_path(folder, name)
@@ -88,10 +87,8 @@ def store_pickle(name: str, content: BinaryIO, folder: Path) -> Path:
     model and layer from it. Raises StorageError as `upload` does.
     """
     with _writing(folder):
-        path = (
-            Path(tempfile.mkdtemp(dir=folder, prefix=".upload-"))
-            / f"{safe_name(name).removesuffix(SUFFIX)}"
-        )
+        path = unfinished(folder / "upload") / safe_name(name).removesuffix(SUFFIX)
+        path.parent.mkdir()
         try:
             with path.open("wb") as file:
                 shutil.copyfileobj(content, file)
@@ -116,9 +113,9 @@ def read_pickle(source: Path, name: str, folder: Path, report: Report) -> Path:
     """
     from ep.storage.published import convert
 
-    with _writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as scratch:
+    with _writing(folder), scratch(folder / "reading") as place:
         try:
-            converted = convert(source, Path(scratch), progress=report)
+            converted = convert(source, place, progress=report)
         except DictionaryFileError as error:
             raise DictionaryFileError(str(error).replace(str(source), name)) from error
         return converted.replace(_free_path(folder, converted.name))

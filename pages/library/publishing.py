@@ -7,6 +7,7 @@ continue when the visitor leaves, and partial downloads are resumed. Text from t
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
 
@@ -23,6 +24,7 @@ from ep.storage.hub import (
     Published,
     import_published,
     in_bytes,
+    partials,
 )
 from ep.storage.hub.importing import DOWNLOADS
 from pages.library import arrivals
@@ -133,8 +135,11 @@ def downloads() -> tuple[int, bool]:
 
 
 def remove_downloads() -> None:
-    """Remove partial downloads and kept pickles."""
-    shutil.rmtree(loading.library_folder() / DOWNLOADS, ignore_errors=True)
+    """Remove partial downloads and kept pickles, but for what a process is downloading now."""
+    folder = loading.library_folder() / DOWNLOADS
+    partials.clear(folder, all_ages=True)
+    with suppress(OSError):  # not empty
+        folder.rmdir()
 
 
 def free_bytes() -> int:

@@ -85,7 +85,7 @@ def push(
             "such as mit or cc-by-4.0"
         )
     entries = chosen(Path(source), family)
-    with temporary_folder("ep-push-") as folder:
+    with temporary_folder("ep-push") as folder:
         staged = [_stage(entry, path, folder, report) for entry, path in _paths(entries).items()]
         rows = [file.row for file in staged]
         cleaned = {file.row["path"]: file.cleaned for file in staged if file.cleaned}
@@ -301,7 +301,7 @@ def _existing(hub: Hub, before: Listing) -> tuple[bool, list[dict[str, Any]]]:
         return before.find(README) is not None, []
     if (index_file.size or 0) > MAX_INDEX_BYTES:
         return False, []
-    with temporary_folder("ep-push-") as folder, suppress(EPError):
+    with temporary_folder("ep-push") as folder, suppress(EPError):
         path, _ = hub.download(before.repository, INDEX, before.revision, folder)
         return False, [row for row in read_index(path.read_bytes()) if before.find(row["path"])]
     return False, []

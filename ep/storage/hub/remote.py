@@ -7,20 +7,18 @@ continued. A file is compared with the Hub's hash before it is used.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from ep.errors import RequestError, ServiceError, StorageError
 from ep.progress import Report, silent
+from ep.storage.hub.partials import clear, locked
 from ep.storage.hub.refusals import refusals
 
 ANSWER_S = 8.0
@@ -154,7 +152,8 @@ class Hub:
     ) -> tuple[Path, str]:
         """Download one file into `folder`; returns its path there and its SHA-256.
 
-        A partial download by an earlier attempt, even of another process, is continued.
+        A partial download by an earlier attempt, even of another process, is continued; others in
+        `folder` that have not changed for a day are removed.
 
         extra_bytes: space that must stay free on the disk beside the file.
 
@@ -170,9 +169,10 @@ class Hub:
                 folder
                 / f"{partial.stem}-{re.sub(r'[^A-Za-z0-9._-]', '-', name)[-80:].lstrip('-.')}"
             )
+            clear(folder, keep=(partial, target))
             if target.is_file() and not partial.exists():
                 target.replace(partial)  # downloaded before: it is only checked again
-            with _locked(partial, name) as file:
+            with locked(partial, name) as file:
                 _check_space(head.size - file.tell() + extra_bytes, folder, name)
                 self._stream(head, file, _byte_report(head.size, progress))
                 sha256 = _verify(partial, head, name, progress)
@@ -223,18 +223,6 @@ class Hub:
                     raise ServiceError(
                         f"{head.url}: the Hub sent more bytes than announced; try again later"
                     )
-
-
-@contextmanager
-def _locked(partial: Path, name: str) -> Iterator[BinaryIO]:
-    """Open the partial file at its end, and lock it so that only one download writes to it."""
-    with partial.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ServiceError(f"{name} is being downloaded already: wait for it") from error
-        file.seek(0, os.SEEK_END)
-        yield file
 
 
 def _check_space(needed: int, folder: Path, name: str) -> None:

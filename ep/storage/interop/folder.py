@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ep.errors import StorageError
+from ep.leftovers import unfinished
 from ep.storage.output import writing
 
 
@@ -22,7 +22,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     with writing(target):
         if target.is_dir() and any(target.iterdir()) or target.is_file():
             raise StorageError(f"{target} exists already: name a new folder, or remove it first")
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+        temporary = unfinished(target)
         try:
             temporary.mkdir(parents=True)
             yield temporary

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ep.errors import ConfigError
+from ep.leftovers import unfinished
 from ep.method.dictionary import Basis, Dictionary
 from ep.storage.output import discard, writing
 
@@ -49,7 +50,7 @@ def write(
         strength * dictionary.typical_norm * dictionary.raw_basis(basis, [k])[0].astype(np.float64)
     )
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    partial = unfinished(target)
     with writing(target):
         try:
             writer = GGUFWriter(str(partial), ARCHITECTURE)

@@ -25,6 +25,7 @@ from time import monotonic
 from typing import Any
 
 from ep.errors import DictionaryFileError, StorageError
+from ep.leftovers import unfinished
 from ep.progress import Report, silent
 from ep.storage.file import header, printable
 from ep.storage.replacing import comes_from, refuse_other
@@ -89,6 +90,9 @@ def convert(
             _run(request, report, timeout)
         except DictionaryFileError as error:
             raise DictionaryFileError(f"{printable(source)}: {error}") from None
+        except StorageError as error:
+            said = str(error).replace(printable(scratch / f"x{SUFFIX}"), printable(target))
+            raise StorageError(said) from None
         converted = scratch / f"x{SUFFIX}"
         if target.is_dir():
             target = target / name_for(header(converted)[0])
@@ -137,8 +141,9 @@ def _check_start(source: Path) -> None:
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
     """Create a hidden folder inside `folder` for files in progress, and remove it afterwards."""
+    scratch = unfinished(folder / "importing")
     try:
-        scratch = Path(tempfile.mkdtemp(prefix=".importing-", dir=folder))
+        scratch.mkdir(mode=0o700)
     except OSError as error:
         raise StorageError(
             f"{printable(folder)} cannot be written ({error.strerror}): choose another folder"
