@@ -265,6 +265,20 @@ class BuildConfig:
         metavar="DIR",
     )
 
+    ray: str | None = setting(
+        'run the model on the machines of a Ray cluster: HOST:PORT of its head, "auto" for the one '
+        'that this machine is part of, or "local" for processes of this machine',
+        None,
+        metavar="ADDRESS",
+    )
+
+    ray_workers: int | None = setting(
+        "copies of the model that run on the cluster (default: one for each GPU; without GPUs, one "
+        "for each machine)",
+        None,
+        metavar="N",
+    )
+
     title: str = setting(
         "title of the dictionaries on screen; made from the names of model and text if empty", ""
     )
@@ -294,7 +308,7 @@ class BuildConfig:
         Builds with equal ones on equal text and model give equal dictionaries.
         """
         left_out = {"out", "text", "title", "extra", "device", "rival_budget", "lens_prompts"}
-        left_out |= {"strict", "cache", "keep_activations"}
+        left_out |= {"strict", "cache", "keep_activations", "ray", "ray_workers"}
         return {
             key: value
             for key, value in self.as_dict().items()
@@ -392,7 +406,8 @@ def _alternatives(choices: Any) -> str:
 
 def _check(config: BuildConfig) -> None:
     """Raise ConfigError for the first setting that is out of range or contradicts another."""
-    for rules in (_of_the_files, _of_the_reading, _of_the_calibration, _of_the_stopping):
+    every = _of_the_files, _of_the_reading, _of_the_calibration, _of_the_stopping, _of_the_workers
+    for rules in every:
         for is_valid, message in rules(config):
             if not is_valid:
                 raise ConfigError(message)
@@ -424,6 +439,21 @@ def _of_the_files(config: BuildConfig) -> Rules:
         (
             all(0 < p < 100 for p in config.percentiles),
             f"percentiles is {list(config.percentiles)}: all must be strictly between 0 and 100",
+        ),
+    )
+
+
+def _of_the_workers(config: BuildConfig) -> Rules:
+    """Where the model runs."""
+    return (
+        (
+            config.ray_workers is None or config.ray_workers >= 1,
+            f"ray_workers is {config.ray_workers}: expected at least 1, or none",
+        ),
+        (
+            config.ray_workers is None or config.ray is not None,
+            f"ray_workers is {config.ray_workers}, but ray is not given: name the address of a "
+            'cluster, or "local"',
         ),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -43,11 +43,16 @@ class Part:
     layers: tuple[int, ...]
 
 
+@runtime_checkable
 class Extractor(Protocol):
     """Runs parts through a model. All extractors give the same activations, bit for bit."""
 
     def extract(self, parts: Iterable[Part]) -> Iterator[tuple[Part, Residuals]]:
         """Yield each part with its residuals, in the order given; may read some parts ahead."""
+        ...
+
+    def close(self) -> None:
+        """Give back what runs the model elsewhere."""
         ...
 
 
@@ -61,6 +66,9 @@ class LocalExtractor:
         """Yield each part with its residuals, see `Extractor`."""
         for part in parts:
             yield part, residuals(self.model, part) if part.layers else {}
+
+    def close(self) -> None:
+        """Nothing runs elsewhere."""
 
 
 def divided(
