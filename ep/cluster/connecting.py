@@ -77,6 +77,8 @@ def _try_connection(address: str) -> None:
             trial, env=os.environ | _QUIET, capture_output=True, text=True, timeout=TRIAL_S
         )
         why = done.stderr.strip().splitlines()[-1:] if done.returncode else None
+        if why and "InvalidAuthToken" in done.stderr:  # Ray's exception does not say it
+            why = ["it refuses the token of this process: set RAY_AUTH_TOKEN to that of its head"]
     except subprocess.TimeoutExpired:
         why = [f"no answer within {TRIAL_S:.0f} s"]
     if why is not None:
