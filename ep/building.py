@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from ep import existing
 from ep.caching import ActivationCache
 from ep.calibrating import Calibrating
+from ep.cluster import check_cluster, extractor_of
 from ep.config import CONTEXT, BuildConfig
 from ep.corpus import Corpus, Watch
 from ep.describing import Describer, family
@@ -117,8 +118,9 @@ class Job:
         self.model = model
         self.context = config.context or CONTEXT
         self.corpus = corpus
+        self.extractor = extractor_of(config, model)
         self.cache = ActivationCache(config, model, corpus_digest)
-        self.source = Stream(config, model, corpus, self.context, self.cache)
+        self.source = Stream(config, model, corpus, self.context, self.cache, self.extractor)
         self.calibrating = Calibrating(self.source)
         self.corpus_digest = corpus_digest
         self.text = Watch(corpus, corpus_digest)
@@ -141,6 +143,7 @@ class Job:
         """
         if config.adapter:
             read_adapter(config.adapter)  # its errors come before the text is read
+        check_cluster(config)
         corpus = corpus_of(config)
         if corpus.is_empty():
             raise CorpusError(
@@ -314,8 +317,9 @@ class Job:
             draft.restore(part(arrays, draft_name(key)))
 
     def close(self) -> None:
-        """Stop the threads and close the stored activations."""
+        """Stop the threads and workers, and give back the stored activations."""
         self.ladder.close()
+        self.extractor.close()
         self.cache.close()
 
     # -- parts -------------------------------------------------------------------------------------

@@ -108,7 +108,7 @@ class BuildConfig(Settings):
         Builds with equal ones on equal text and model give equal dictionaries.
         """
         left_out = {"out", "text", "title", "extra", "device", "rival_budget", "lens_prompts"}
-        left_out |= {"strict", "cache", "keep_activations"}
+        left_out |= {"strict", "cache", "keep_activations", "ray", "ray_workers"}
         return {
             key: value
             for key, value in self.as_dict().items()

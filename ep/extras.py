@@ -19,6 +19,7 @@ EXTRA_OF = {
     "threadpoolctl": "model",
     "pyarrow": "model",
     "datasets": "model",
+    "ray": "cluster",
     "huggingface_hub": "interop",
     "safetensors": "interop",
     "gguf": "interop",

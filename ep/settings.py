@@ -224,6 +224,20 @@ class Settings:
         metavar="DIR",
     )
 
+    ray: str | None = setting(
+        'run the model on the machines of a Ray cluster: HOST:PORT of its head, "auto" for the one '
+        'that this machine is part of, or "local" for processes of this machine',
+        None,
+        metavar="ADDRESS",
+    )
+
+    ray_workers: int | None = setting(
+        "copies of the model that run on the cluster (default: one for each GPU; without GPUs, one "
+        "for each machine)",
+        None,
+        metavar="N",
+    )
+
     title: str = setting(
         "title of the dictionaries on screen; made from the names of model and text if empty", ""
     )

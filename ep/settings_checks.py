@@ -30,7 +30,8 @@ def _alternatives(choices: Any) -> str:
 
 def check(config: Settings) -> None:
     """Raise ConfigError for the first setting that is out of range or contradicts another."""
-    for rules in (_of_the_files, _of_the_reading, _of_the_calibration, _of_the_stopping):
+    every = _of_the_files, _of_the_reading, _of_the_calibration, _of_the_stopping, _of_the_workers
+    for rules in every:
         for is_valid, message in rules(config):
             if not is_valid:
                 raise ConfigError(message)
@@ -148,5 +149,20 @@ def _of_the_stopping(config: Settings) -> Rules:
         (
             config.quiet_batches is None or config.quiet_batches >= 1,
             f"quiet_batches is {config.quiet_batches}: expected at least 1, or none",
+        ),
+    )
+
+
+def _of_the_workers(config: Settings) -> Rules:
+    """Where the model runs."""
+    return (
+        (
+            config.ray_workers is None or config.ray_workers >= 1,
+            f"ray_workers is {config.ray_workers}: expected at least 1, or none",
+        ),
+        (
+            config.ray_workers is None or config.ray is not None,
+            f"ray_workers is {config.ray_workers}, but ray is not given: name the address of a "
+            'cluster, or "local"',
         ),
     )

@@ -35,7 +35,7 @@ FLOORS = (
     ("ep.views",),
     ("ep.lensing",),
     ("ep.describing",),
-    ("ep.caching", "ep.existing", "ep.reporting"),
+    ("ep.caching", "ep.cluster", "ep.existing", "ep.reporting"),
     ("ep.drafting", "ep.resuming", "ep.streaming"),
     ("ep.calibrating",),
     ("ep.building",),

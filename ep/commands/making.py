@@ -85,6 +85,8 @@ def build(arguments: argparse.Namespace) -> None:
 
     require("torch")
     config = BuildConfig(**parsed_settings(arguments, BuildConfig))
+    if config.ray is not None:
+        require("ray")
     if config.adapter:
         say_doubt(config.adapter, config.model)
     stage, is_told = "opening the text and the model", False

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -45,11 +45,16 @@ class Part:
     layers: tuple[int, ...]
 
 
+@runtime_checkable
 class Extractor(Protocol):
     """Runs parts through a model. All extractors give the same activations, bit for bit."""
 
     def extract(self, parts: Iterable[Part]) -> Iterator[tuple[Part, Residuals]]:
         """Yield each part with its residuals, in the order given; may read some parts ahead."""
+        ...
+
+    def close(self) -> None:
+        """Give back what runs the model elsewhere."""
         ...
 
 
@@ -69,6 +74,9 @@ class LocalExtractor:
         for part in parts:
             run = partial(residuals, self.model)
             yield part, self._halving.run(part, run) if part.layers else {}
+
+    def close(self) -> None:
+        """Nothing runs elsewhere."""
 
 
 def divided(

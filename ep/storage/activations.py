@@ -92,7 +92,7 @@ class LayerStore:
                 if zlib.crc32(data) != record["crc"]:
                     del self._records[passage]
                     return None
-                parts.append(_decoded(np.frombuffer(data, item), int(record["kind"])))
+                parts.append(decoded(np.frombuffer(data, item), int(record["kind"])))
         return np.concatenate(parts).reshape(-1, self.width)
 
     def add(
@@ -110,13 +110,13 @@ class LayerStore:
 
         Raises OSError where the disk is full; what was stored before stays.
         """
-        kind = _kind(x, dtype)
+        kind = kind_of(x, dtype)
         records = np.zeros(len(passages), RECORD)
         records["passage"], records["key"], records["rows"] = passages, keys, counts
         records["kind"] = kind
-        encoded = _encoded(x, kind)
-        ends = np.cumsum(counts) * self.width * encoded.itemsize
-        data = encoded.tobytes()
+        shortest = encoded(x, kind)
+        ends = np.cumsum(counts) * self.width * shortest.itemsize
+        data = shortest.tobytes()
         for number, end in enumerate(ends.tolist()):
             start = 0 if number == 0 else int(ends[number - 1])
             records["start"][number] = self._size + start
@@ -169,7 +169,7 @@ def _checksum(record: np.void) -> int:
     return zlib.crc32(record.tobytes()[: -RECORD["own"].itemsize])
 
 
-def _kind(x: Float32[np.ndarray, "n d"], dtype: str) -> int:
+def kind_of(x: Float32[np.ndarray, "n d"], dtype: str) -> int:
     """Return the shortest encoding that keeps every bit of x, given the model's dtype."""
     if dtype == "bfloat16" and not (x.view(np.uint32) & 0xFFFF).any():
         return BFLOAT16
@@ -180,13 +180,15 @@ def _kind(x: Float32[np.ndarray, "n d"], dtype: str) -> int:
     return FLOAT32
 
 
-def _encoded(x: Float32[np.ndarray, "n d"], kind: int) -> np.ndarray:
+def encoded(x: Float32[np.ndarray, "n d"], kind: int) -> np.ndarray:
+    """Return x (n, d) in an encoding of `kind_of`, as an array of 16 or 32 bits a number."""
     if kind == BFLOAT16:
         return (x.view(np.uint32) >> 16).astype(_ITEM[kind])
     return x.astype(_ITEM[kind])
 
 
-def _decoded(data: np.ndarray, kind: int) -> Float32[np.ndarray, " n"]:
+def decoded(data: np.ndarray, kind: int) -> Float32[np.ndarray, ...]:
+    """Return what `encoded` was given, in the shape of its result."""
     if kind == BFLOAT16:
         return (data.astype(np.uint32) << 16).view(np.float32)
     return data.astype(np.float32)
