@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ import ep
 from ep import caching
 from ep.storage.checkpoint import NAME
 from tests.fixtures import tiny
+from tests.fixtures.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
 KILLS = 4
@@ -40,15 +43,28 @@ def command(folder: Path, out: str, *more: str) -> list[str]:
     return [*build, "--batch", "16", "--out", str(folder / out), *more]
 
 
-def run(arguments: list[str], threads: int = 1) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(threads)}
-    return subprocess.Popen(
-        arguments,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+def environment(threads: int = 1) -> dict[str, str]:
+    return os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(threads)}
+
+
+def run(arguments: list[str], threads: int = 1) -> None:
+    """Run a build to its end."""
+    done = subprocess.run(arguments, cwd=ROOT, env=environment(threads), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@contextmanager
+def started(arguments: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A running build that writes what it says to a file; it is killed if the test leaves it."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            arguments, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=file
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
 
 def digests(folder: Path) -> list[str]:
@@ -58,21 +74,19 @@ def digests(folder: Path) -> list[str]:
 @pytest.mark.slow
 def test_killed_at_random_moments_it_resumes_to_the_same_digests(folder: Path) -> None:
     begun = time.monotonic()
-    assert run(command(folder, "whole")).wait() == 0
+    run(command(folder, "whole"))
     took = time.monotonic() - begun
     whole = digests(folder / "whole")
     assert len(whole) == 4
     moments = random.Random(0)
     for kill in range(KILLS):
         out = folder / f"cut{kill}"
-        process = run(command(folder, out.name))
-        try:
+        with (
+            started(command(folder, out.name), folder / "log") as process,
+            suppress(subprocess.TimeoutExpired),
+        ):
             process.wait(moments.uniform(0.2, 1.0) * took)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        process.wait()
-        again = run(command(folder, out.name, "--resume"))
-        assert again.wait() == 0, again.stderr and again.stderr.read().decode()
+        run(command(folder, out.name, "--resume"))
         assert digests(out) == whole
         names = {path.name for path in out.iterdir()}
         assert NAME not in names and caching.HIDDEN not in names
@@ -83,13 +97,12 @@ def test_killed_at_random_moments_it_resumes_to_the_same_digests(folder: Path) -
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_the_state_and_says_how_to_go_on(folder: Path, number: int) -> None:
     out = folder / f"signal{number}"
-    process = run(command(folder, out.name))
-    assert process.stderr is not None
-    seen = b""
-    while b"calibrate:" not in seen:
-        seen += process.stderr.read(16)
-    process.send_signal(number)
-    said = process.communicate()[1].decode()
+    log = folder / f"log{number}"
+    with started(command(folder, out.name), log) as process:
+        until(lambda: b"calibrate:" in log.read_bytes())
+        process.send_signal(number)
+        process.wait()
+    said = log.read_text()
     assert process.returncode == 128 + number, said
     assert "--resume" in said and "Traceback" not in said
     assert (out / NAME).exists()
@@ -97,24 +110,21 @@ def test_a_signal_saves_the_state_and_says_how_to_go_on(folder: Path, number: in
 
 @pytest.mark.slow
 def test_a_second_signal_stops_at_once_and_leaves_the_last_state(folder: Path) -> None:
-    process = run(command(folder, "twice"))
-    assert process.stderr is not None
-    seen = b""
-    while b"stream:" not in seen:
-        seen += process.stderr.read(16)
-    process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGINT)
-    process.communicate()
+    log = folder / "log-twice"
+    with started(command(folder, "twice"), log) as process:
+        until(lambda: b"stream:" in log.read_bytes())
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        process.wait()
     assert process.returncode in (128 + signal.SIGTERM, 128 + signal.SIGINT)
     assert (folder / "twice" / NAME).exists()
-    assert run(command(folder, "twice", "--resume")).wait() == 0
-    assert run(command(folder, "plain")).wait() == 0
+    run(command(folder, "twice", "--resume"))
+    run(command(folder, "plain"))
     assert digests(folder / "twice") == digests(folder / "plain")
 
 
 @pytest.mark.slow
 def test_neither_threads_nor_the_depth_of_the_folder_change_the_digests(folder: Path) -> None:
-    assert run(command(folder, "one")).wait() == 0
-    process = run(command(folder, "a/b/c"), threads=2)
-    assert process.wait() == 0
+    run(command(folder, "one"))
+    run(command(folder, "a/b/c"), threads=2)
     assert digests(folder / "a" / "b" / "c") == digests(folder / "one")
