@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ep.config import CONTEXT, BuildConfig
-from ep.errors import CorpusError
+from ep.errors import ActivationError, CorpusError
 from ep.method.calibration import Calibration, calibrate
 from ep.method.laws import law_of
 from ep.reporting import Key
@@ -131,15 +131,9 @@ def forecast(
         )
     total = config.tokens or max(n, ceil(head.n_rows * head.per_passage))
     predictions: dict[Key, Prediction] = {}
-    ladder = tuple(sorted({*LADDER, *config.percentiles}))
     for done, layer in enumerate(config.layers):
-        calibration = calibrate(
-            _grouped(head.batches[layer], config.batch),
-            ladder,
-            config.protocol,
-            config.seed,
-            config.metric,
-        )
+        calibration = _calibrated(config, list(_grouped(head.batches[layer], config.batch)))
+        ladder = tuple(calibration.thresholds)
         rows = calibration.metric.rows(np.concatenate(head.batches[layer])[:n])
         orders = _orders(head.passages[layer][:n], config.seed)
         for step, p in enumerate(ladder):
@@ -160,6 +154,22 @@ def forecast(
         values * 8 + (0 if config.cache_bytes == 0 else activations),
         _preview(head.first, model),
     )
+
+
+def _calibrated(config: BuildConfig, batches: list[np.ndarray]) -> Calibration:
+    """Measure θ of the percentiles asked for, and of those of `LADDER` at which pairs differ.
+
+    Raises ActivationError where the pairs at one that is asked for are all alike.
+    """
+    beside = sorted(set(LADDER) - set(config.percentiles))
+    while True:
+        ladder = sorted({*beside, *config.percentiles})
+        try:
+            return calibrate(batches, ladder, config.protocol, config.seed, config.metric)
+        except ActivationError:
+            if not beside:
+                raise
+            beside = beside[1:]  # the finer ones come first
 
 
 def _read(config: BuildConfig, model: LanguageModel, size: int) -> Generator[float, None, _Head]:

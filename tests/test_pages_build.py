@@ -236,7 +236,7 @@ def test_a_public_server_has_no_such_page(place: Path, monkeypatch: pytest.Monke
 @pytest.mark.slow
 def test_the_check_shows_tokens_and_what_there_will_be_and_starts_nothing(place: Path) -> None:
     tiny.gemma(place / "model")
-    lines = [f"{HOSTILE} $x$ {text}" for text in tiny.passages(400)]
+    lines = [f"{text} {HOSTILE} $x$" for text in tiny.passages(400)]
     (place / "text.txt").write_text("\n".join(lines))
     app = opened()
     for name, text in (("model", "model"), ("text", "text.txt")):
@@ -249,7 +249,7 @@ def test_the_check_shows_tokens_and_what_there_will_be_and_starts_nothing(place:
     text = said(app)
     assert "regions; " in text and "First tokens" in text and "&lt;bos&gt;" in text
     assert HOSTILE not in text and jobs.listed() == []
-    app.number_input(key="build_target").set_value(20).run()
+    app.number_input(key="build_target").set_value(100).run()
     use = app.button(key="build_use_p")
     p = use.label.split("=")[1].split(",")[0].strip()
     use.click().run()
