@@ -18,6 +18,7 @@ NAMES = (
     "leaders",
     "extraction",
     "ladder",
+    "building",
     "opening",
     "listing",
     "importing",

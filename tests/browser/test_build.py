@@ -34,7 +34,7 @@ def test_from_the_form_to_the_opened_dictionary(explorer: str, page: Page) -> No
     page.goto(f"{explorer}/build", timeout=PATIENCE_MS)
     page.get_by_role("button", name="Fill in an example").click()
     start = page.get_by_role("button", name="Start", exact=True)
-    expect(page.get_by_role("textbox", name="Model")).to_have_value("data/demo/models/base")
+    expect(page.get_by_role("textbox", name="Model").first).to_have_value("data/demo/models/base")
     expect(start).to_be_enabled()
     start.click()
     expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_visible()
