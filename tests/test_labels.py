@@ -161,12 +161,13 @@ def test_undoing_any_edits_returns_what_was_said_before(
     first: list[Edit], then: list[Edit]
 ) -> None:
     before = in_memory.after(*first)
-    now = before.after(*then)
+    once = before.after(*then[:1])  # edits carry their time, so the same ones are compared
+    now = once.after(*then[1:])
     for _ in then:
         now = now.after(edits.undo(now.last()["id"]))
     assert said(now) == said(before)
     if then:  # an undo is an edit too, and can be taken back
-        assert said(now.after(edits.undo(now.revision))) == said(before.after(then[0]))
+        assert said(now.after(edits.undo(now.revision))) == said(once)
 
 
 @settings(max_examples=60, deadline=None)
