@@ -11,6 +11,7 @@ from typing import BinaryIO
 import streamlit as st
 
 from ep.errors import EPError
+from ep.serving import is_public
 from pages.library import arrivals, cards, intake
 from pages.shared import jobs, loading, messages, state, tokens
 from pages.shared.jobs import Job
@@ -57,8 +58,8 @@ def how_to_build() -> None:
 
 
 def to_build_page() -> None:
-    """Draw a button to the page that builds, where the explorer has it."""
-    if (loading.ROOT / "pages" / "build" / "page.py").is_file() and st.button(
+    """Draw a button to the page that builds, which a public server does not have."""
+    if not is_public() and st.button(
         "Build it here", key="library_build", icon=":material/arrow_forward:"
     ):
         state.goto("build")
