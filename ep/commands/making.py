@@ -30,10 +30,38 @@ def add(subparsers: Any) -> None:
     _build_options(
         add_command(subparsers, "build", "build dictionaries of a model on a text", build)
     )
-    demo_parser = add_command(subparsers, "demo", "rebuild the bundled demo from its sources", demo)
-    demo_parser.add_argument("action", choices=["make"])
-    demo_parser.add_argument(
-        "--out", default="data/demo", metavar="DIR", help="folder to write to (default data/demo)"
+    _demo_options(
+        add_command(subparsers, "demo", "rebuild the bundled demos from their sources", demo)
+    )
+
+
+def _demo_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "action",
+        choices=["make", "real"],
+        help="make: the tiny models and their dictionaries; real: text, adapter and dictionaries "
+        "of a model that is installed as a package",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder to write to (default data/demo or data/real)"
+    )
+    parser.add_argument(
+        "--stage",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="real: a stage to run, even if its files are there; several may be given (default: "
+        "all that are missing)",
+    )
+    parser.add_argument(
+        "--requests",
+        metavar="FILE",
+        help="real: a CSV file (prompt,label) of requests that others wrote, to measure refusal on",
+    )
+    parser.add_argument(
+        "--neutral",
+        metavar="FILE",
+        help="real: a JSONL file of text that others wrote, to measure perplexity on",
     )
 
 
@@ -195,12 +223,18 @@ class InterruptedBuild(EPError):
 
 
 def demo(arguments: argparse.Namespace) -> None:
-    """Rebuild the bundled demo."""
-    from ep.demo.recipe import make
+    """Rebuild one of the bundled demos."""
+    from ep.demo import recipe
+    from ep.demo.real import recipe as real
 
     with on_stderr() as printer:
         printer.stage("making the demo")
-        make(Path(arguments.out), printer.say)
+        if arguments.action == "make":
+            recipe.make(Path(arguments.out or "data/demo"), printer.say)
+            return
+        files = [Path(name) if name else None for name in (arguments.requests, arguments.neutral)]
+        out = Path(arguments.out or "data/real")
+        real.make(real.Making(out, printer.say, *files), arguments.stage)
 
 
 SIGNALS = [

@@ -1,7 +1,7 @@
 """A dictionary and its model: where the model is, and whether a loaded model is the right one.
 
-A dictionary names the model it was built from by its Hub name, or by a path relative to its own
-file.
+A dictionary names the model it was built from by its Hub name, by a path relative to its own file,
+or by a name that `ep.models.packaged` knows.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from ep.config import is_model_path
 from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
+from ep.models import packaged
 from ep.models.adapters import Named, shown, with_adapter
 from ep.models.loading import LanguageModel
 
@@ -78,7 +79,10 @@ def _adapter(info: Mapping[str, Any], file: Path | None) -> str | None:
 
 
 def _base(name: str, file: Path | None) -> str:
-    """Return the path or Hub name of a dictionary's model, without its adapter."""
+    """Return the path or Hub name of a dictionary's model, without its adapter.
+
+    Raises ModelError for a path that is not there, and for a package that is not installed.
+    """
     if file is not None and is_model_path(beside := (file.resolve().parent / name).resolve()):
         return str(beside)
     if name.startswith((".", "/")):
@@ -86,7 +90,7 @@ def _base(name: str, file: Path | None) -> str:
             f"the model {name} is not beside the dictionary any more: put it back, or give it with "
             "`ep assign --model`"
         )
-    return name
+    return str(packaged.located(name)) if packaged.is_packaged(name) else name
 
 
 def other_weights(model: LanguageModel, dictionary: Dictionary) -> str | None:

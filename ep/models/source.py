@@ -1,4 +1,4 @@
-"""The files of a model: a local directory, a GGUF file, or a Hub repository in the local cache.
+"""The files of a model: a local directory, a GGUF file, a package, or a repository of the Hub.
 
 Everything after this works on a directory; `downloads.py` alone uses the network. The content of
 the files is left to `loading.py`.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ep.config import GGUF, is_model_path
 from ep.errors import ModelError
-from ep.models import downloads
+from ep.models import downloads, packaged
 from ep.models.adapters import CONFIG as ADAPTER
 
 LENS_FILE = "ep-lens.safetensors"
@@ -43,7 +43,8 @@ class ModelSource:
 def find(name_or_path: str, revision: str | None = None) -> ModelSource:
     """Return the files of a model: a local one, or a Hub repository, cached or downloaded.
 
-    name_or_path: path of a directory or of a GGUF file, or a Hub name. A directory or a repository
+    name_or_path: path of a directory or of a GGUF file, a name of `packaged.PACKAGES`, or a Hub
+        name. A directory or a repository
         without other weights may hold one GGUF file; of several in a repository, one is named as
         OWNER/REPO/FILE.gguf.
     revision: a Hub branch, tag or commit.
@@ -72,6 +73,9 @@ def find(name_or_path: str, revision: str | None = None) -> ModelSource:
             f"no such directory or file: {name_or_path}; expected a model directory, a {GGUF} file "
             "or a Hub name (owner/model)"
         )
+    if packaged.is_packaged(name_or_path):
+        file = packaged.located(name_or_path)
+        return ModelSource(file.parent, None, file)
     found = downloads.cached(name_or_path, revision)
     found = found or downloads.downloaded(name_or_path, revision)
     if found.suffix.lower() == GGUF:
@@ -81,9 +85,13 @@ def find(name_or_path: str, revision: str | None = None) -> ModelSource:
 
 
 def is_here(name: str) -> bool:
-    """Return whether a model needs no network: it is a local path, or whole in the Hub's cache."""
+    """Return whether a model needs no network: it is a local path, an installed package, or whole
+    in the Hub's cache.
+    """
     if is_model_path(name):
         return True
+    if packaged.is_packaged(name):
+        return packaged.find(name) is not None
     try:
         return not _looks_local(name, Path(name)) and downloads.cached(name, None) is not None
     except (OSError, ValueError):  # a name the Hub could not have
