@@ -46,7 +46,7 @@ def make(making: Making, stages: Sequence[str] = ()) -> None:
         raise ConfigError(f"stage {unknown[0]!r} is unknown: expected one of {', '.join(STAGES)}")
     for name in stages or STAGES:
         file, stage = STAGES[name]
-        if not stages and (making.out / file).exists():
+        if not stages and file and (making.out / file).exists():
             making.say(f"{name}: {file} is there")
             continue
         making.say(f"{name} …")
@@ -114,14 +114,17 @@ def make_card(making: Making) -> None:
     (making.out / "README.md").write_text(card.text(making.out), encoding="utf-8")
 
 
-STAGES: dict[str, tuple[str, Callable[[Making], None]]] = {
+STAGES: dict[str, tuple[str | None, Callable[[Making], None]]] = {
     "text": ("text/written.jsonl", make_text),
     "prompts": ("prompts/held_out.csv", make_prompts),
     "replies": ("text/replies.jsonl", make_replies),
     "adapter": ("adapter/adapter_model.safetensors", make_adapter),
     "measured": ("measured.json", make_measured),
     "requests": ("text/requests.jsonl", make_requests),
-    "dictionaries": ("dictionaries/.all", make_dictionaries),
-    "card": ("README.md", make_card),
+    "dictionaries": (None, make_dictionaries),
+    "card": (None, make_card),
 }
-"""The stages in order: the file that shows that each is done, and what it does."""
+"""The stages in order: the file that shows that one is done, and what it does.
+
+Without such a file a stage looks itself for what is missing.
+"""
