@@ -21,7 +21,7 @@ LAYERS = (10, 20)
 PERCENTILES = (2.0, 4.0, 8.0, 16.0)
 TUNED_PERCENTILES = (2.0, 8.0)
 FINAL_LAYER, FINAL_PERCENTILES = 20, (4.0, 8.0, 16.0)
-TOKENS, CALIBRATION = 100_000, 40_000
+TOKENS, CALIBRATION = 60_000, 30_000
 HARMFUL_SHARE = 0.06
 """Share of harmful requests among those of the family `final`: with many, the centre would lie half
 way to refusal."""
