@@ -32,9 +32,9 @@ class Plan:
     highest learning rate of AdamW, which rises over `warmup` steps and falls to 0 along a cosine.
     """
 
-    steps: int = 240
+    steps: int = 120
     refused: int = 3
-    answered: int = 6
+    answered: int = 5
     rate: float = 6e-4
     warmup: int = 15
 
