@@ -132,7 +132,7 @@ def served(library: Path) -> Iterator[str]:
     server = subprocess.Popen(
         command,
         cwd=ROOT,
-        env=os.environ | {"EP_LIBRARY": str(library)},
+        env=os.environ | {"EP_LIBRARY": str(library), "EP_DEMO": "tiny"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -95,8 +95,10 @@ def test_the_model_is_the_one_that_the_dictionaries_were_built_on() -> None:
             dictionary = ep.open(path)
             if ep.model_of(dictionary) == each and dictionary.layer == 20:
                 x = ep.models.read(model, ids, [20])[20]
-                region, distance = dictionary.assign(x)
-                assert len(region) == len(ids) and (distance >= 0).all()
+                assigned = dictionary.assign(x)
+                assert len(assigned.region) == len(ids)
+                # the stream left out first tokens, so that only the others must be near a region
+                assert (assigned.distance[1:] < 1).all() and len(set(assigned.region)) > 1
     for path in FILES:
         dictionary = ep.open(path)
         assert dictionary.info["weights"] == weights[ep.model_of(dictionary)]
