@@ -85,7 +85,7 @@ SCREENS = {"float32": 10**9, "int8": 1, "both": 20}
 @pytest.fixture(params=SCREENS)
 def screen(request, monkeypatch):
     monkeypatch.setattr(search, "INT8_FROM", SCREENS[request.param])
-    monkeypatch.setattr(search, "_int8_is_exact_and_faster", lambda device: True)
+    monkeypatch.setattr(search, "int8_is_exact_and_faster", lambda device: True)
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -95,9 +95,9 @@ def test_is_the_one_at_a_time_rule(name, screen):
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_on_a_device_is_the_same_rule(name, monkeypatch):
-    monkeypatch.setattr(leaders_module, "challenge", search._challenge_on_device)
-    monkeypatch.setattr(search, "challenge", search._challenge_on_device)
+def test_on_a_device_is_the_same_rule(name, screen, monkeypatch):
+    monkeypatch.setattr(leaders_module, "on_cpu", lambda x: False)
+    monkeypatch.setattr(search, "on_cpu", lambda x: False)
     x, threshold = STREAMS[name]
     assert_is_the_rule(x, threshold, [x[:50], x[50:]])
 

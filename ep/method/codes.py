@@ -63,26 +63,25 @@ class Coder:
         self._grow, self._lost = 1 / (1 - steps), 2.0**-23 * math.sqrt(self.width)
         self._mixing = mixing_error * LONGEST
 
-    def __call__(self, rows: torch.Tensor, scale: float | None = None, threads: int = 1) -> Codes:
+    def __call__(self, rows: torch.Tensor, scale: float | None = None) -> Codes:
         """Return the codes of the rows.
 
         rows: (n, d) unit rows.
         scale: a common scale, under which numbers are cut off at ±127 (the residual includes the
             loss); None for a separate scale for each row.
-        threads: threads to use on the CPU.
         """
-        numbers, step, largest, missed = self._encode(rows, scale, threads)
+        numbers, step, largest, missed = self._encode(rows, scale)
         residual = missed * self._grow + largest * self._lost + self._mixing
         return Codes(numbers, step, residual)
 
     def widest(self, rows: torch.Tensor) -> float:
         """Return the largest entry of any mixed row, which a common scale must cover."""
-        return float(self._encode(rows, None, 1)[2].max())
+        return float(self._encode(rows, None)[2].max())
 
-    def _encode(self, rows: torch.Tensor, scale: float | None, threads: int) -> Encoded:
+    def _encode(self, rows: torch.Tensor, scale: float | None) -> Encoded:
         """Return the codes of the rows with the measured quantities, before any bound is added."""
         if rows.device.type == "cpu":
-            return _encode(rows, self.signs, self.width, scale, threads)
+            return _encode(rows, self.signs, self.width, scale)
         return _encode_on_device(rows, self.signs, self.width, scale)
 
 
@@ -100,21 +99,14 @@ class Encoded(NamedTuple):
     missed: torch.Tensor
 
 
-def _encode(
-    rows: torch.Tensor, signs: np.ndarray, width: int, scale: float | None, threads: int
-) -> Encoded:
+def _encode(rows: torch.Tensor, signs: np.ndarray, width: int, scale: float | None) -> Encoded:
     """Encode rows on the CPU with the compiled loop."""
     from ep.method import compiled
 
     numbers = rows.new_empty(len(rows), width).char()
     step, largest, missed = (rows.new_empty(len(rows)).double() for _ in range(3))
-    per_row = tuple(t.numpy() for t in (rows, numbers, step, largest, missed))
-
-    def encode_part(part: slice) -> None:
-        x, *outputs = (a[part] for a in per_row)
-        compiled.encode(x, signs, MIX, scale or 0.0, *outputs)
-
-    compiled.over_rows(encode_part, len(rows), threads)
+    arrays = (t.numpy() for t in (numbers, step, largest, missed))
+    compiled.encode(rows.numpy(), signs, MIX, scale or 0.0, *arrays)
     return Encoded(numbers, step, largest, missed)
 
 

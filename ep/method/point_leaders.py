@@ -13,9 +13,10 @@ import numpy as np
 
 from ep.method.geometry import directions
 from ep.method.growing import with_rows
-from ep.method.leaders import Leaders, checked_rows, first_come
+from ep.method.leaders import Leaders, first_come
 from ep.method.members import ArrivalMembers
 from ep.method.points import Points, challenge, pair_squares, points, screen, search, tiles
+from ep.method.rows import checked_rows
 from ep.shapes import Float32, Float64, Int64
 
 MARGIN = 1e-12
