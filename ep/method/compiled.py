@@ -172,41 +172,43 @@ def challenge(products, unit, slack, x, tile, first, floor, bound, cosine, regio
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def first_come(products, unit, slack, x, rows, threshold, bound):
-    """Return which of some rows become founders: (f,) int64, places in `rows`.
+def first_come(products, unit, slack, x, threshold, bound):
+    """Return which of some rows become founders: (f,) int64.
 
     The first row does, then always the next one that joins none of the founders before it.
 
-    products: (b, u) of a screen, of all rows x (b, d) with x[rows]. unit, slack: (b,).
-    rows: (u,) rising indices in x. threshold: θ. bound: that of `rough_cosine`.
+    products: (u, u) of a screen, of the rows x (u, d) with themselves; (u, 0) without a screen.
+    unit, slack: (u,). threshold: θ. bound: that of `rough_cosine`.
     """
-    founders, unclear = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    u, screened = len(x), products.shape[1] > 0
+    founders, unclear = np.empty(u, np.int64), np.empty(u, np.int64)
     scratch = np.empty((x.shape[1] + 1) // 2)
     bar, n = 1.0 - threshold, 0
-    for place in range(len(rows)):
-        row = rows[place]
-        p, margin, m = products[row], slack[row] + 1e-12, 0
-        joins = False
-        for i in range(n):
-            estimate = unit[row] * p[founders[i]]
-            if estimate - margin > bar:
-                joins = True
-                break
-            if estimate + margin >= bar:
-                unclear[m] = founders[i]
-                m += 1
+    for row in range(u):
+        m, joins = 0, False
+        if screened:
+            margin = slack[row] + 1e-12
+            for i in range(n):
+                estimate = unit[row] * products[row, founders[i]]
+                if estimate - margin > bar:
+                    joins = True
+                    break
+                if estimate + margin >= bar:
+                    unclear[m] = founders[i]
+                    m += 1
+        else:
+            m = n
+            unclear[:n] = founders[:n]
         if not joins:
             for i in range(m):
-                other = rows[unclear[i]]
-                rough = rough_cosine(x[row], x[other])
-                if rough + bound + 1e-12 < bar:
+                if rough_cosine(x[row], x[unclear[i]]) + bound + 1e-12 < bar:
                     continue
                 # in the form of the rule, so that rounding cannot decide otherwise
-                if 1.0 - fold_pair(x[row], x[other], scratch) <= threshold:
+                if 1.0 - fold_pair(x[row], x[unclear[i]], scratch) <= threshold:
                     joins = True
                     break
         if not joins:
-            founders[n] = place
+            founders[n] = row
             n += 1
     return founders[:n].copy()
 
@@ -214,28 +216,33 @@ def first_come(products, unit, slack, x, rows, threshold, bound):
 @njit(cache=True, nogil=True)
 @no_type_check
 def challenge_founders(
-    products, unit, slack, x, start, chosen, at, tile, first, floor, bound, cosine, region
+    products, unit, slack, x, start, at, tile, first, floor, bound, cosine, region
 ):
     """Compare each row with the founders before it; update cosine and region in place.
 
-    products: (b, u) of a screen, of which the columns `chosen` (f,) are those of the founders.
-    unit, slack, cosine, region: (b,). x: (b, d). at: (f,) rising rows of the founders; row r of x
-        is the row start + r in that count. tile: (f, d) the founders, with the ids first, first +
-        1, … The others are as for `challenge`.
+    products: (b, f) of a screen. unit, slack, cosine, region: (b,). x: (b, d).
+    at: (f,) rising positions of the founders; x[0] is at position `start`.
+    tile: (f, d) the founders, with the ids first, first + 1, … The others are as for `challenge`.
     """
     work = scratch_for(products, x)
-    own = np.empty(len(chosen), products.dtype)
     n = 0
     for r in range(len(products)):
         while n < len(at) and at[n] < start + r:
             n += 1
-        if not n:
-            continue
-        for i in range(n):
-            own[i] = products[r, chosen[i]]
-        cosine[r], region[r] = challenge_row(
-            own[:n], unit[r], slack[r], x[r], tile, first, floor, bound, cosine[r], region[r], work
-        )
+        if n:
+            cosine[r], region[r] = challenge_row(
+                products[r, :n],
+                unit[r],
+                slack[r],
+                x[r],
+                tile,
+                first,
+                floor,
+                bound,
+                cosine[r],
+                region[r],
+                work,
+            )
 
 
 @njit(cache=True, nogil=True)
@@ -312,7 +319,7 @@ def encode(rows, signs, parts, scale, numbers, step, largest, missed):
     parts: parts mixed together.
     scale: the common scale, or 0 for a separate scale for each row.
     numbers: (n, width) int8.
-    step, largest, missed: (n,) float64, as in ep.method.codes.Encoded.
+    step, largest, missed: (n,) float64, as in ep.method.codes.Coder; step is the scale.
     """
     mixed = np.empty(numbers.shape[1], np.float32)
     shrink = np.float32(1 / np.sqrt(parts))  # a power of 2, so that scaling is exact

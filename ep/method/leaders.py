@@ -25,14 +25,15 @@ from ep.method.assignment import Assignment
 from ep.method.growing import with_rows
 from ep.method.nearest import rounding_bound
 from ep.method.rows import Rows, checked_rows
-from ep.method.screens import Screened
-from ep.method.search import ExemplarIndex, challenge, lowest, on_cpu, pair_cosines
+from ep.method.screens import Screened, Tile
+from ep.method.search import ExemplarIndex, Screen, challenge, lowest, on_cpu, pair_cosines
 from ep.shapes import Float32, Float64, Int64
 
 if TYPE_CHECKING:
     import torch
 
 BLOCK = 1024  # rows decided together; their mutual products take at most 4 * BLOCK² bytes
+FEW = 64  # rows compared with one another pair by pair, without a screen
 # The floor of the search lies this far below 1 − θ, so that the rule alone decides, not the floor.
 FLOOR_MARGIN = 1e-12
 
@@ -213,80 +214,68 @@ class Leaders:
         cosine, region: (b,), the best so far, updated in place.
         Returns the positions of the founders.
         """
-        screened = index.among(rows, unmatched)
-        compare = self._compare_compiled if on_cpu(rows.x) else self._compare_on_device
-        founders = compare(index, rows, unmatched, screened, floor, cosine, region)
+        founders = self._founders(index, rows[unmatched.cpu().numpy()], unmatched)
+        tile = index.tile_of(rows.x[founders])
+        screen = Screen(index, rows, len(founders))
+        if screen.is_int8:
+            tile.encode(index.coder)
+
+        def compare(part: slice) -> None:
+            screen.begin(part)
+            screened = screen(tile, part)
+            best = cosine[part], region[part]
+            x = rows.x[part]
+            _challenge_founders(screened, x, part.start, founders, tile, len(index), floor, *best)
+
+        index.in_shares(compare, len(rows))
         cosine[founders] = 1.0
         region[founders] = len(index) + _count(founders)
-        index.add(rows.x[founders])
+        index.add(tile.exemplars)
         return founders.cpu().numpy()
 
-    def _compare_compiled(
-        self,
-        index: ExemplarIndex,
-        rows: Rows,
-        unmatched: torch.Tensor,
-        screened: Screened,
-        floor: float,
-        cosine: torch.Tensor,
-        region: torch.Tensor,
-    ) -> torch.Tensor:
-        """Choose the founders, compare all rows with those before them, and return them: (f,)."""
-        from ep.method import compiled
+    def _founders(self, index: ExemplarIndex, rows: Rows, unmatched: torch.Tensor) -> torch.Tensor:
+        """Return which unmatched rows become founders: (f,) of `unmatched` (u,).
 
-        products, unit, slack, x, places = (t.numpy() for t in (*screened, rows.x, unmatched))
-        bound = rounding_bound(x.shape[1])
-        chosen = compiled.first_come(products, unit, slack, x, places, self.threshold, bound)
-        at = places[chosen]
-        of_rows, tile = (products, unit, slack, x), x[at]
-        best = cosine.numpy(), region.numpy()
+        rows: (u, d), the unmatched rows.
+        """
+        if on_cpu(rows.x):
+            from ep.method import compiled
 
-        def challenge_rows(part: slice) -> None:
-            compiled.challenge_founders(
-                *(a[part] for a in of_rows),
-                part.start,
-                chosen,
-                at,
-                tile,
-                len(index),
-                floor,
-                bound,
-                *(a[part] for a in best),
-            )
+            products, unit, slack = self._mutual(index, rows)
+            arrays = (t.numpy() for t in (products, unit, slack, rows.x))
+            return unmatched[
+                compiled.first_come(*arrays, self.threshold, rounding_bound(rows.shape[1]))
+            ]
+        screened = self._mutual(index, rows)
+        return unmatched[unmatched.new_tensor(first_come(self._joins(rows.x, *screened)))]
 
-        index.in_shares(challenge_rows, len(x))
-        return unmatched[chosen]
+    def _mutual(self, index: ExemplarIndex, rows: Rows) -> Screened:
+        """Return products, unit and slack of rows with themselves.
 
-    def _compare_on_device(
-        self,
-        index: ExemplarIndex,
-        rows: Rows,
-        unmatched: torch.Tensor,
-        screened: Screened,
-        floor: float,
-        cosine: torch.Tensor,
-        region: torch.Tensor,
-    ) -> torch.Tensor:
-        """Do the work of `_compare_compiled` with tensor operations."""
-        products, unit, slack = screened
-        joins = self._joins(rows.x, unmatched, *(t[unmatched] for t in screened))
-        chosen = unmatched.new_tensor(first_come(joins))
-        founders = unmatched[chosen]
-        # A row can join only regions founded before it: later founders are left out.
-        products = products.index_select(1, chosen)
-        products.masked_fill_(founders[None, :] >= _count(rows.x)[:, None], lowest(products))
-        challenge(
-            products, unit, slack, rows.x, rows.x[founders], len(index), floor, cosine, region
-        )
-        return founders
+        On the CPU there are no products of few rows: to compare each pair as it comes costs less.
+        """
+        import torch
+
+        n = len(rows)
+        if n <= FEW and on_cpu(rows.x):
+            return torch.empty(n, 0), *torch.empty(2, n, dtype=torch.float64)
+        tile = index.tile_of(rows.x)
+        screen = Screen(index, rows, n)
+        if screen.is_int8:
+            tile.encode(index.coder)
+        found: dict[int, Screened] = {}
+
+        def compare(part: slice) -> None:
+            screen.begin(part)
+            found[part.start] = screen(tile, part)
+
+        index.in_shares(compare, n)
+        shares = (found[start] for start in sorted(found))
+        products, unit, slack = (torch.cat(column) for column in zip(*shares, strict=True))
+        return products, unit, slack
 
     def _joins(
-        self,
-        x: torch.Tensor,
-        unmatched: torch.Tensor,
-        products: torch.Tensor,
-        unit: torch.Tensor,
-        slack: torch.Tensor,
+        self, x: torch.Tensor, products: torch.Tensor, unit: torch.Tensor, slack: torch.Tensor
     ) -> np.ndarray:
         """Return which unmatched rows lie within the threshold of which earlier ones: (u, u) bool.
 
@@ -299,10 +288,38 @@ class Leaders:
         # products too close to the bar to be trusted are replaced by the exact decision
         unclear = ((estimate - bar).abs() <= slack[:, None] + FLOOR_MARGIN).tril_(-1)
         later, earlier = unclear.nonzero(as_tuple=True)
-        joins[later, earlier] = (
-            1.0 - pair_cosines(x, x, unmatched[later], unmatched[earlier]) <= self.threshold
-        )
+        joins[later, earlier] = 1.0 - pair_cosines(x, x, later, earlier) <= self.threshold
         return joins.T.contiguous().cpu().numpy()
+
+
+def _challenge_founders(
+    screened: Screened,
+    x: torch.Tensor,
+    start: int,
+    founders: torch.Tensor,
+    tile: Tile,
+    first: int,
+    floor: float,
+    cosine: torch.Tensor,
+    region: torch.Tensor,
+) -> None:
+    """Compare rows with the founders before them; update cosine and region in place.
+
+    screened: of x (b, d) with the tile of the founders. start: position of x[0].
+    founders: (f,) positions. The others are as for `ep.method.search.challenge`.
+    """
+    products, unit, slack = screened
+    if on_cpu(x):
+        from ep.method import compiled
+
+        arrays = (t.numpy() for t in (products, unit, slack, x))
+        at, exemplars = founders.numpy(), tile.exemplars.numpy()
+        bound, best = rounding_bound(x.shape[1]), (cosine.numpy(), region.numpy())
+        compiled.challenge_founders(*arrays, start, at, exemplars, first, floor, bound, *best)
+        return
+    later = founders[None, :] >= start + _count(x)[:, None]
+    products.masked_fill_(later, lowest(products))
+    challenge(products, unit, slack, x, tile.exemplars, first, floor, cosine, region)
 
 
 def first_come(joins: np.ndarray) -> list[int]:

@@ -25,18 +25,26 @@ Part = slice | np.ndarray
 
 
 class Rows:
-    """Unit rows (n, d); a part of them is rows, too, and shares their codes.
+    """Unit rows (n, d); a part of them is rows, too.
 
     array: (n, d) float32, as `checked_rows` gives them.
     device: "cpu" or "cuda".
+    is_shared: whether the parts take their codes from the whole, so that whoever is first makes
+        them for all; otherwise each part makes its own.
     """
 
-    def __init__(self, array: Float32[np.ndarray, "n d"], device: str | torch.device = "cpu"):
+    def __init__(
+        self,
+        array: Float32[np.ndarray, "n d"],
+        device: str | torch.device = "cpu",
+        is_shared: bool = False,
+    ) -> None:
         import torch
 
         self.array = np.require(array, np.float32, ["C", "W"])
         self.x = torch.from_numpy(self.array).to(torch.device(device))
         """The rows on the device; nothing is copied where that is possible."""
+        self.is_shared = is_shared
         self._codes: Codes | None = None
         self._whole: tuple[Rows, Part] | None = None
         self._lock = RLock()
@@ -55,23 +63,45 @@ class Rows:
     def __getitem__(self, part: Part) -> Rows:
         chosen = Rows.__new__(Rows)
         chosen.array, chosen.x = self.array[part], self.x[_on(self.x, part)]
-        chosen._codes, chosen._whole, chosen._lock = None, (self, part), self._lock
+        chosen.is_shared, chosen._lock = self.is_shared, self._lock
+        chosen._codes, chosen._whole = None, (self, part)
         return chosen
 
     def codes(self, coder: Coder) -> Codes:
-        """Return the codes of the rows, made for all that these are a part of.
+        """Return the codes of the rows.
 
         coder: of their width; all coders of one width give the same codes.
         """
         with self._lock:
             if self._codes is None:
-                if self._whole is None:
-                    self._codes = _encoded(self.x, coder)
-                else:
+                if self._whole is not None and (self.is_shared or self._whole[0].has_codes):
                     whole, part = self._whole
                     of_whole, part = whole.codes(coder), _on(self.x, part)
-                    self._codes = Codes(*(column[part] for column in of_whole))
+                    self._codes = of_whole.part(part)
+                else:
+                    self._codes = _encoded(self.x, coder)
             return self._codes
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether the codes are made."""
+        return self._codes is not None
+
+    def to_fill(self, coder: Coder) -> Codes | None:
+        """Return memory for the codes, which the caller makes part by part with `fill`.
+
+        None where they are made, or shared, or not on the CPU: then `codes` has them.
+        """
+        if self.has_codes or self.is_shared or self.x.device.type != "cpu":
+            return None
+        if self._whole is not None and self._whole[0].has_codes:
+            return None
+        self._codes = coder.empty(self.x)
+        return self._codes
+
+    def fill(self, codes: Codes, part: slice, coder: Coder) -> None:
+        """Make the codes of a part."""
+        coder(self.x[part], out=codes.part(part))
 
 
 def _on(x: torch.Tensor, part: Part) -> slice | torch.Tensor:
@@ -87,17 +117,9 @@ def _encoded(x: torch.Tensor, coder: Coder) -> Codes:
 
     if x.device.type != "cpu":
         return coder(x)
-    codes = Codes(
-        torch.empty(len(x), coder.width, dtype=torch.int8),
-        torch.empty(len(x), dtype=torch.float64),
-        torch.empty(len(x), dtype=torch.float64),
-    )
-
-    def encode(part: slice) -> None:
-        for column, values in zip(codes, coder(x[part]), strict=True):
-            column[part] = values
-
-    over_rows(encode, len(x), torch.get_num_threads())
+    codes = coder.empty(x)
+    threads = torch.get_num_threads()
+    over_rows(lambda part: coder(x[part], out=codes.part(part)), len(x), threads)
     return codes
 
 

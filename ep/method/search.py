@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from threading import local
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 INT8_FROM = 128  # from this many exemplars on, the int8 screen saves more than encoding costs
 DEVICE_NUMBERS = 1 << 24  # float64 numbers in memory at a time during the recheck on a GPU (128 MB)
 PARTS = 16  # blocks of rows whose codes are made together
+_kept = local()  # what each thread keeps between searches: 8 MB
 LEAST = -2.0  # a floor below every cosine, but above the products of excluded exemplars
 
 
@@ -61,26 +63,26 @@ class ExemplarIndex:
         if self.device.type not in ("cpu", "cuda"):
             raise ConfigError(f"search on device {device!r}: expected 'cpu' or 'cuda'")
         self.width = width
-        self._tiles: list[Tile] = []
-        self._coder = Coder(width)
+        self.tiles: list[Tile] = []
+        self.coder = Coder(width)
 
     def __len__(self) -> int:
-        return sum(tile.size for tile in self._tiles)
+        return sum(tile.size for tile in self.tiles)
 
     @property
     def exemplars(self) -> Float32[np.ndarray, "K d"]:
         """All exemplars, (K, d), oldest first (a copy)."""
-        if not self._tiles:
+        if not self.tiles:
             return np.empty((0, self.width), np.float32)
-        return np.concatenate([tile.exemplars.cpu().numpy() for tile in self._tiles])
+        return np.concatenate([tile.exemplars.cpu().numpy() for tile in self.tiles])
 
     def add(self, rows: np.ndarray | torch.Tensor) -> None:
         """Append exemplars (n, d), float32 unit rows; their ids continue those of the others."""
         rows = self.on_device(rows)
         while len(rows):
-            if not self._tiles or self._tiles[-1].size == TILE:
-                self._tiles.append(Tile(TILE, self.width, self.device))
-            taken = self._tiles[-1].add(rows)
+            if not self.tiles or self.tiles[-1].size == TILE:
+                self.tiles.append(Tile(TILE, self.width, self.device))
+            taken = self.tiles[-1].add(rows)
             rows = rows[taken:]
 
     def nearest(
@@ -150,54 +152,38 @@ class ExemplarIndex:
 
         cosine = torch.full((len(rows),), -math.inf, dtype=torch.float64, device=self.device)
         region = torch.full((len(rows),), -1, dtype=torch.int64, device=self.device)
-        codes = self._codes(rows) if len(self) >= INT8_FROM else None
+        screen = Screen(self, rows, len(self))
 
         def search(part: slice) -> None:
-            buffer = self._buffer(part.stop - part.start)
+            screen.begin(part)
+            buffer = self._buffer()
             for start in range(part.start, part.stop, ROWS_AT_A_TIME):
                 block = slice(start, min(start + ROWS_AT_A_TIME, part.stop))
-                screened = None if codes is None else Codes(*(c[block] for c in codes))
-                hidden = None if excluded is None else excluded[block]
                 best = cosine[block], region[block]
-                self._search(rows.x[block], screened, buffer, floor, hidden, *best)
+                for t, tile in enumerate(self.tiles):
+                    products, unit, slack = screen(tile, block, buffer)
+                    if excluded is not None:
+                        _exclude(products, excluded[block] - t * TILE)
+                    of_rows = products, unit, slack, rows.x[block]
+                    challenge(*of_rows, tile.exemplars, t * TILE, floor, *best)
 
         self.in_shares(search, len(rows))
         return cosine, region
 
-    def _search(
-        self,
-        x: torch.Tensor,
-        codes: Codes | None,
-        buffer: torch.Tensor | None,
-        floor: float,
-        excluded: torch.Tensor | None,
-        cosine: torch.Tensor,
-        region: torch.Tensor,
-    ) -> None:
-        """Compare one block of rows with every exemplar; update cosine and region in place."""
-        import torch
-
-        for t, tile in enumerate(self._tiles):
-            if codes is not None:
-                products, unit, slack = tile.int8_screen(codes, buffer)
-            else:
-                floats = None if buffer is None else buffer.view(torch.float32)
-                products, unit, slack = float_screen(x, tile.exemplars, floats)
-            if excluded is not None:
-                _exclude(products, excluded - t * TILE)
-            challenge(products, unit, slack, x, tile.exemplars, t * TILE, floor, cosine, region)
-
-    def _buffer(self, rows: int) -> torch.Tensor | None:
+    def _buffer(self) -> torch.Tensor | None:
         """Return memory for the products of a block with a tile; None where a device keeps its own.
 
-        New memory for each product would cost the system about a tenth of its time.
+        Each thread keeps its own: new memory for each product would cost the system more than a
+        tenth of the time.
         """
         import torch
 
         if self.device.type != "cpu":
             return None
-        columns = min(TILE, max(tile.size for tile in self._tiles)) if self._tiles else 0
-        return torch.empty(min(rows, ROWS_AT_A_TIME) * columns, dtype=torch.int32)
+        needed = ROWS_AT_A_TIME * TILE
+        if len(getattr(_kept, "buffer", ())) < needed:
+            _kept.buffer = torch.empty(needed, dtype=torch.int32)
+        return _kept.buffer
 
     def in_shares(self, work: Callable[[slice], None], n: int) -> None:
         """Run `work` on slices that cover n rows: on several threads on the CPU, else on one."""
@@ -205,31 +191,11 @@ class ExemplarIndex:
 
         over_rows(work, n, torch.get_num_threads() if self.device.type == "cpu" else 1)
 
-    def among(self, rows: Rows, chosen: torch.Tensor) -> Screened:
-        """Return products, unit and slack of rows with some of themselves; see ep.method.screens.
-
-        chosen: (u,) places of those some.
-        """
-        import torch
-
-        some = rows.x[chosen]
-        codes = self._codes(rows) if max(len(self), len(chosen)) >= INT8_FROM else None
-        tile = Tile(len(some), self.width, self.device)
-        tile.add(some)
-        if codes is not None:
-            tile.encode(self._coder)
-        found: dict[int, Screened] = {}
-
-        def screen(part: slice) -> None:
-            if codes is None:
-                found[part.start] = float_screen(rows.x[part], some)
-            else:
-                found[part.start] = tile.int8_screen(Codes(*(c[part] for c in codes)))
-
-        self.in_shares(screen, len(rows))
-        shares = (found[start] for start in sorted(found))
-        products, unit, slack = (torch.cat(column) for column in zip(*shares, strict=True))
-        return products, unit, slack
+    def tile_of(self, exemplars: torch.Tensor) -> Tile:
+        """Return exemplars (k, d) of a block as a tile of their own."""
+        tile = Tile(len(exemplars), self.width, self.device)
+        tile.add(exemplars)
+        return tile
 
     def _ids(self, ids: np.ndarray) -> torch.Tensor:
         """Return ids as an int64 tensor on the device."""
@@ -242,7 +208,7 @@ class ExemplarIndex:
         import torch
 
         out = torch.empty(len(x), dtype=torch.float64, device=self.device)
-        for t, tile in enumerate(self._tiles):
+        for t, tile in enumerate(self.tiles):
             (row,) = torch.nonzero((ids >= t * TILE) & (ids < (t + 1) * TILE), as_tuple=True)
             if len(row):
                 out[row] = pair_cosines(x, tile.exemplars, row, ids[row] - t * TILE)
@@ -259,16 +225,45 @@ class ExemplarIndex:
             rows = torch.from_numpy(np.require(rows, np.float32, ["C", "W"]))
         return rows.to(self.device, torch.float32).contiguous()
 
-    def _codes(self, rows: Rows) -> Codes | None:
-        """Return the codes of the activations and bring the codes of every tile up to date.
+    def has_int8(self) -> bool:
+        """Whether the int8 screen is exact and faster here."""
+        return self.width <= INT8_WIDEST and int8_is_exact_and_faster(self.device.type)
 
-        Returns None where the int8 screen is not exact or not faster.
+
+class Screen:
+    """The screen of some rows: int8 where many exemplars are to be compared, float32 otherwise.
+
+    index: whose tiles, and other tiles of its width, are screened.
+    rows: the rows.
+    n: number of exemplars.
+    """
+
+    def __init__(self, index: ExemplarIndex, rows: Rows, n: int) -> None:
+        self.rows, self.coder = rows, index.coder
+        self.codes: Codes | None = None
+        self.is_int8 = (n >= INT8_FROM or rows.has_codes) and index.has_int8()
+        if self.is_int8:
+            for tile in index.tiles:
+                tile.encode(self.coder)
+            self._unfilled = rows.to_fill(self.coder)
+            self.codes = rows.codes(self.coder)
+
+    def begin(self, part: slice) -> None:
+        """Make the codes of a part of the rows, where they are not made yet."""
+        if self.is_int8 and self._unfilled is not None:
+            self.rows.fill(self._unfilled, part, self.coder)
+
+    def __call__(self, tile: Tile, part: slice, buffer: torch.Tensor | None = None) -> Screened:
+        """Return products, unit and slack of a part of the rows with a tile.
+
+        buffer: int32 numbers to hold the products; new memory if None.
         """
-        if self.width > INT8_WIDEST or not int8_is_exact_and_faster(self.device.type):
-            return None
-        for tile in self._tiles:
-            tile.encode(self._coder)
-        return rows.codes(self._coder)
+        import torch
+
+        if self.codes is not None:
+            return tile.int8_screen(self.codes.part(part), buffer)
+        floats = None if buffer is None else buffer.view(torch.float32)
+        return float_screen(self.rows.x[part], tile.exemplars, floats)
 
 
 def _exclude(products: torch.Tensor, column: torch.Tensor) -> None:
