@@ -4,6 +4,7 @@ A synthetic stream, as in `benchmarks.leaders` but of width 576, is clustered by
 there are so many regions, then assigned to them, with all bookkeeping, and the arrays of a file
 that need no model are made. By hand, since it takes minutes:
 
+    python -m benchmarks large
     python -m benchmarks.large [K]
 
 Checked against plain float64 products with all exemplars: rows as they arrive, and rows of the
