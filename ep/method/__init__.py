@@ -16,7 +16,7 @@
     dictionary    a finished dictionary, its regions and excerpts (assignment: its result type)
     carrying      exemplars of one dictionary as another sees them
     readouts      which regions an activation activates
-    surroundings  nearest regions, map axes, groups
+    surroundings  nearest regions (closest: their inner loop), map axes, groups
     pairing       one-to-one pairs of two sets of directions (auction: its inner loop)
 
 Import from these modules; `ep` exports the public names. Only leaders, search and the
