@@ -193,6 +193,7 @@ def facts(config: BuildConfig, model: LanguageModel, corpus_digest: str) -> dict
         "context": config.context,
         "dtype": model.dtype,
         "device": model.device.split(":")[0],
+        **({"extractor": config.extractor} if config.has_own_bits else {}),
     }
 
 
