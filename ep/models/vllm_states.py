@@ -114,6 +114,8 @@ class VllmRunner:
     def _states(self, ids: Int64[np.ndarray, " t"], output: Any) -> Float32[np.ndarray, "t l d"]:
         """Return the states (t, layers, d) of one text from the file that an output names."""
         path = str((output.kv_transfer_params or {}).get("hidden_states_path") or "")
+        if not path:
+            raise FailureError("vLLM wrote no hidden states of a text: give another --extractor")
         try:
             tensors = _loaded(path)
             states = tensors["hidden_states"].float().numpy()
