@@ -156,6 +156,7 @@ def test_an_adapter_is_in_the_plain_copy_too(folder: Path) -> None:
     assert all(own[n].tobytes() == other[n].tobytes() != base[n].tobytes() for n in (1, 3))
 
 
+@pytest.mark.slow
 def test_equal_bits_are_one_family_and_one_digest(folder: Path) -> None:
     bridge, plain = settings(folder, "bridge"), settings(folder, "plain", extractor="transformers")
     assert bridge.deciding() == plain.deciding()
@@ -169,6 +170,7 @@ def test_equal_bits_are_one_family_and_one_digest(folder: Path) -> None:
     assert ep.digest(mixed) == ep.digest(files[0])
 
 
+@pytest.mark.slow
 def test_other_bits_are_another_family_and_are_not_mixed(folder: Path) -> None:
     """TransformerLens splits GPT-2's joint projection, which moves the last bit."""
     model = {"model": str(folder / "gpt2")}
@@ -295,6 +297,7 @@ def test_an_engine_that_does_otherwise_is_one_line_and_leaves_nothing(
     assert "\n" not in str(e.value) and not list(config.folder.glob("*"))
 
 
+@pytest.mark.slow
 def test_a_build_by_vllm_is_a_family_of_its_own_and_is_not_mixed(
     folder: Path, engine: Engine
 ) -> None:
@@ -311,6 +314,7 @@ def test_a_build_by_vllm_is_a_family_of_its_own_and_is_not_mixed(
     assert not list(folder.glob("*/.ep-vllm*"))
 
 
+@pytest.mark.slow
 def test_vllm_needs_room_for_the_token_that_it_generates(folder: Path, engine: Engine) -> None:
     with pytest.raises(ConfigError, match="can read 254 tokens"):
         built(settings(folder, "long", extractor="vllm", context=255))
@@ -375,6 +379,7 @@ def test_a_build_that_fails_to_open_closes_it_too(
     assert [one.closed for one in made] == [1]
 
 
+@pytest.mark.slow
 def test_a_build_that_cannot_be_continued_closes_it_too(folder: Path, made: list[Counted]) -> None:
     interrupted(settings(folder, "half"))
     with pytest.raises(ConfigError, match="other values of seed"):

@@ -404,7 +404,7 @@ def test_the_command_counts_writes_and_refuses(
 
 @pytest.mark.slow
 def test_the_command_builds_the_other_seeds_that_it_counts_on(
-    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, library = tmp_path / "new.ep.h5", tmp_path / "library"
     command = ["refine", str(file), "--seeds", "2", "--prune-survival", "0.5"]
@@ -415,15 +415,15 @@ def test_the_command_builds_the_other_seeds_that_it_counts_on(
     refined, origin = storage.open(out), storage.open(file)
     seeds = [storage.open(path) for path in sorted(library.rglob("*.ep.h5"))]
     assert [one.info["seed"] for one in seeds] == [1, 2]
-    assert [one["seed"] for one in refined.info["survival"]["others"]] == [1, 2]
-    kept = rate_of_region(survived(origin, seeds, 0.7), 2) >= 0.5
+    assert refined.info["survival"]["seeds"] == [1, 2]
+    kept = survived(origin, seeds, 0.7) / 2 >= 0.5
     assert refined.info["refined"]["origin_ids"] == np.flatnonzero(kept).tolist()
     assert 0 < len(refined) < len(origin)
     files = {path: path.read_bytes() for path in library.rglob("*.ep.h5")}
     again = [*command, "--seeds", "3", "--other", str(seeds[0].path), "--replace"]
     assert main(again) == 0  # those that exist are opened, and only what is missing is built
     assert all(path.read_bytes() == data for path, data in files.items())
-    assert [one["seed"] for one in storage.open(out).info["survival"]["others"]] == [1, 2, 3, 4]
+    assert storage.open(out).info["survival"]["seeds"] == [1, 2, 3, 4]
 
 
 def test_a_euclidean_dictionary_is_refused_in_one_line(
