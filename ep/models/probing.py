@@ -19,10 +19,11 @@ PROBE = "The quick brown fox jumps over the lazy dog; 12 + 30 = 42. " * 8
 """The text on which all copies of a model are compared."""
 LENGTHS = (64, 41)
 """Tokens of its two passages: the shorter one is padded, as most passages of a part are."""
-ROUNDING = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 3e-2}
+ROUNDING = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 0.1}
 """The largest difference of activations, as a share of their length, that counts as rounding.
 
-It is that of the median token. Consecutive layers differ by more than twice the largest.
+It is that of the median token. Measured on SmolLM2-135M: bfloat16 differs from float32 by at most
+1.9 %, and consecutive layers, of which one might be taken for another, by at least 24 %.
 """
 
 Run = Callable[[Part], Residuals]
