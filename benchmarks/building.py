@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import ep
-from ep import models
+from ep import caching, models
 from ep.config import BuildConfig
 from ep.corpus import Corpus
 from ep.models import Assembly, LanguageModel, TokenBatch, harvest, load
@@ -94,13 +94,15 @@ def run(
 
 @contextmanager
 def _loaded(model: LanguageModel) -> Iterator[None]:
-    """Let builds use a model that is loaded already, so that loading is not measured."""
-    original = models.load
-    models.load = lambda *_, **__: model
-    try:
-        yield
-    finally:
-        models.load = original
+    """Let builds use a model that is loaded already, and nothing that earlier builds have kept."""
+    load, kept_folder = models.load, caching.kept_folder
+    with tempfile.TemporaryDirectory() as empty:
+        models.load = lambda *_, **__: model
+        caching.kept_folder = lambda _: Path(empty) / "none"
+        try:
+            yield
+        finally:
+            models.load, caching.kept_folder = load, kept_folder
 
 
 def _build(
@@ -137,7 +139,12 @@ def _bare(
     import torch
     from transformers import AutoModelForCausalLM
 
-    plain = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+    from ep.models import gguf
+    from ep.models.source import find
+
+    file = find(path).gguf
+    folder = gguf.converted(file, path).directory if file else path
+    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     plain.model.layers = torch.nn.ModuleList(islice(plain.model.layers, max(layers) + 1))
     parts = [part for batch in batches for part in Assembly(model, batch, layers).parts()]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from ep.errors import ModelError
 from ep.models import extremes
 from ep.models.extremes import Unembedding
+from ep.models.token_groups import Groups
 
 KINDS = (torch.float32, torch.bfloat16)
 
@@ -32,8 +35,9 @@ def case(words: int, width: int, states: int, seed: int = 0):
 @pytest.fixture(params=["as it is", "small blocks"])
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "small blocks":
-        for name, size in (("_ROWS", 7), ("_SLICE", 50), ("_GROUP", 3), ("_PAIRS", 20)):
-            monkeypatch.setattr(extremes, name, size)
+        monkeypatch.setattr(extremes, "_ROWS", 7)
+        monkeypatch.setattr(extremes, "_PRODUCTS", 60)
+        monkeypatch.setattr(extremes, "Groups", partial(Groups, members=3, step=50))
 
 
 @pytest.mark.usefixtures("blocks")
@@ -85,3 +89,14 @@ def test_states_that_are_not_finite_are_refused():
     x[3, 2] = torch.inf
     with pytest.raises(ModelError, match="not finite"):
         Unembedding(w).both(x, 3)
+
+
+def test_states_that_need_more_groups_than_others_are_exact_too():
+    """Some rows of a block are decided by the bound of bfloat16, one only by exact products."""
+    w, x = case(9000, 24, 33)
+    x[5] *= 1e-4  # beside what is subtracted, all its scores are nearly the same
+    offset, shift = torch.rand(9000).double() * 3, torch.zeros(33).double()
+    found = Unembedding(w, torch.bfloat16).highest(x, 12, offset, shift)
+    ids, values = plain(w, x, 12, offset)
+    np.testing.assert_array_equal(found.ids, ids)
+    np.testing.assert_array_equal(found.values, values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ep.errors import ModelError
 from ep.models import LanguageModel, extremes, lens, load, logit_lens, read, shift_lens
 from ep.models.jacobian import JacobianLens
 from ep.models.lens import jacobian_lens, point_lift, points
+from ep.models.token_groups import Groups
 from tests.fixtures import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,8 +78,9 @@ def test_shift_lens_is_the_difference_of_two_lenses(model: LanguageModel) -> Non
 def test_chunks_change_nothing(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     directions = unit_rows(9, model.width)
     whole = logit_lens(model, directions)
-    for name, size in (("_ROWS", 4), ("_SLICE", 90), ("_GROUP", 7), ("_PAIRS", 11)):
-        monkeypatch.setattr(extremes, name, size)
+    monkeypatch.setattr(extremes, "_ROWS", 4)
+    monkeypatch.setattr(extremes, "_PRODUCTS", 99)
+    monkeypatch.setattr(extremes, "Groups", partial(Groups, members=7, step=90))
     lens._UNEMBEDDINGS.clear()  # what was measured of it depends on the groups
     for part, same in zip(logit_lens(model, directions), whole, strict=True):
         np.testing.assert_array_equal(part, same)

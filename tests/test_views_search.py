@@ -4,9 +4,12 @@ reasons.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import ep
 from ep.method.dictionary import Dictionary
 from ep.method.source import MemorySource
 from ep.studies.names import names, short
@@ -15,6 +18,7 @@ from ep.views.passages import AFTER, BEFORE, fold
 from ep.views.search import EXCERPTS, LABEL, LENS, REASONS, Index
 from tests.fixtures.dictionaries import synthetic
 
+DEMO = Path(__file__).parent.parent / "data/demo/dictionaries/all-tokens/base-L4-p2.ep.h5"
 LABELS = {3: "Cats and dogs", 7: "harbour", 9: "the Σίσυφος, rolling", 11: "cat"}
 
 
@@ -190,6 +194,15 @@ def test_the_first_hits_show_the_field_that_matched_and_the_words_around() -> No
             assert match.name == short(names(dictionary, [match.region])[0], LONGEST_NAME)
             if match.field != "id":
                 assert match.match.lower() == query
+                assert match.line() == f"{match.field}: {match.before}{match.match}{match.after}"
                 assert "\n" not in match.before + match.after
             seen.add(match.field)
     assert len(seen) > 2
+
+
+def test_a_hit_by_any_searched_lens_shows_its_token() -> None:
+    """A token may be in the paper's lens alone, and not in the one that is shown first."""
+    dictionary = ep.open(DEMO)
+    hits = Index(dictionary).find("river")
+    by_lens = [m for m in matches(dictionary, hits, "river", n=40) if m.field == REASONS[LENS]]
+    assert by_lens and all("river" in match.match for match in by_lens)

@@ -16,6 +16,8 @@ from ep.shapes import Float32, Int, Integer, Num, UInt8
 
 PRODUCT_BYTES = 64 * 2**20
 """Memory for the products of one block of exemplars with all of them."""
+MAP_AXES = 3
+"""Principal axes of the stored map."""
 GROUP_AXES = 64
 """Principal axes on which k-means computes the groups.
 
@@ -48,14 +50,14 @@ def surround(
     rows, between = (exemplars, cosines) if norms is None else (joined(exemplars, norms), euclidean)
     ids, distances = nearest(rows, min(NEAREST, len(exemplars) - 1), between)
     missing = NEAREST - ids.shape[1]
-    coordinates, shares = principal_axes(exemplars)
+    coordinates, shares = principal_axes(exemplars, GROUP_AXES)
     columns = {
         "nearest_ids": np.pad(ids, ((0, 0), (0, missing)), constant_values=-1).astype(np.int32),
         "nearest_distances": np.pad(distances, ((0, 0), (0, missing))).astype(np.float32),
-        "neighbourhood": neighbourhoods(exemplars, weight, seed=seed),
-        "map_pca": coordinates,
+        "neighbourhood": neighbourhoods(exemplars, weight, seed=seed, axes=coordinates),
+        "map_pca": np.ascontiguousarray(coordinates[:, :MAP_AXES]),
     }
-    return columns, [float(share) for share in shares]
+    return columns, [float(share) for share in shares[:MAP_AXES]]
 
 
 def nearest(
@@ -92,7 +94,7 @@ def nearest(
 
 
 def principal_axes(
-    exemplars: Float32[np.ndarray, "K d"], n_axes: int = 3
+    exemplars: Float32[np.ndarray, "K d"], n_axes: int = MAP_AXES
 ) -> tuple[Float32[np.ndarray, "K a"], Float32[np.ndarray, " a"]]:
     """Project the exemplars on their first principal axes.
 
@@ -132,6 +134,7 @@ def neighbourhoods(
     weight: Num[np.ndarray, " K"],
     n_groups: int = 8,
     seed: int = 0,
+    axes: Float32[np.ndarray, "K a"] | None = None,
 ) -> UInt8[np.ndarray, " K"]:
     """Divide the regions into a few broad groups by seeded k-means of the exemplars.
 
@@ -139,6 +142,7 @@ def neighbourhoods(
         the largest total; equal totals are ordered by their oldest region. The weights do not
         influence the groups themselves.
     n_groups: number of groups, 1 to 256; fewer are returned if there are fewer distinct exemplars.
+    axes: the exemplars on their first GROUP_AXES principal axes, where they are known already.
     Returns the group of each region (K,).
     """
     if not 1 <= n_groups <= 256:
@@ -152,7 +156,7 @@ def neighbourhoods(
 
     points = exemplars
     if min(exemplars.shape) > GROUP_AXES:
-        points, _ = principal_axes(exemplars, GROUP_AXES)
+        points = principal_axes(exemplars, GROUP_AXES)[0] if axes is None else axes
     # several threads would add up in the order in which they finish, which varies between runs
     with threadpool_limits(1):
         label = KMeans(n_groups, n_init=4, random_state=seed).fit_predict(points.astype(np.float64))

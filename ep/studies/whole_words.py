@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -48,6 +49,8 @@ whose why will with within without would yes yet you your yours yourself 's 't '
 """
 FUNCTION = frozenset(_GRAMMAR.split())
 """English words that hold sentences together; they never say what a text is about."""
+_REMEMBERED = 1 << 16
+"""Words of which it is remembered what they are: the passages of a build are looked at often."""
 _cache: WeakKeyDictionary[Dictionary, Words] = WeakKeyDictionary()
 
 
@@ -66,6 +69,7 @@ class Words:
     texts: tuple[str, ...]
 
 
+@lru_cache(_REMEMBERED)
 def stem(text: str) -> str:
     """Return what the forms of a word have in common: "result" for " Resulting".
 
@@ -82,12 +86,14 @@ def stem(text: str) -> str:
     return word
 
 
+@lru_cache(_REMEMBERED)
 def is_function(text: str) -> bool:
     """Return whether a text is grammar, a number or punctuation: it has no content by itself."""
     word = text.strip(" ").lower()
     return word in FUNCTION or len(word) < 2 or not any(map(str.isalpha, word))
 
 
+@lru_cache(_REMEMBERED)
 def is_content(text: str) -> bool:
     """Return whether a text is a word that says what a passage is about."""
     word = text.strip(" ").lower()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ep.method.dictionary import Dictionary
 from ep.studies.names import names, one_line, short
 from ep.text import label
-from ep.views.search import EXCERPTS, LABEL, LENS, MEMBERS, REASONS, Hits
+from ep.views.search import EXCERPTS, LABEL, LENS, MEMBERS, REASONS, Hits, lens_columns
 
 LEFT, RIGHT = 24, 48
 """Characters shown before and after a match, so that the match itself is in view."""
@@ -36,6 +36,11 @@ class Match:
     before: str = ""
     match: str = ""
     after: str = ""
+
+    def line(self) -> str:
+        """Return the field and the text around the match as plain text, on one line."""
+        around = f"{self.before}{self.match}{self.after}"
+        return f"{self.field}: {around}" if around else self.field
 
 
 def matches(
@@ -96,7 +101,8 @@ def _texts(dictionary: Dictionary, region: int, reason: int, name: str) -> list[
     if reason == LABEL:
         return [one_line(name)]
     if reason == LENS:
-        return [label(token) for token, _ in dictionary.lens(region)]
+        columns = [dictionary.column(name)[region] for name in lens_columns(dictionary)]
+        return [label(dictionary.piece(i)) for ids in columns for i in ids.tolist() if i >= 0]
     if reason == MEMBERS:
         return [label(score.token) for score in dictionary.region(region).tokens]
     if reason != EXCERPTS:

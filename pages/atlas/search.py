@@ -27,7 +27,9 @@ LONG_WORDS, LONG_CHARACTERS = 6, 60
 """A query with more than either of these counts as a text."""
 LONGEST_SHOWN = 40
 MATCHES = 3
-"""Hits that are explained above the table."""
+"""Hits that are explained above the table, where what matched is marked."""
+EXPLAINED = 100
+"""Hits that are explained in the table."""
 LONGEST = 512
 """Tokens of a text that are used to rank regions; a text that is cut is reported."""
 CANNOT = "This text cannot be read here, so only its words can be looked for."
@@ -72,12 +74,20 @@ def results(key: str, query: str) -> tuple[Hits | None, str]:
 
 def first_matches(key: str, query: str, hits: Hits) -> list[Match]:
     """Return why the first hits of `results` match: the field and words around, or near tokens."""
-    dictionary, texts = loading.dictionary(key), label_texts(key)
     if not is_by_meaning():
-        return matches(dictionary, hits, query, texts, n=MATCHES)
+        fingerprint, revision = loading.fingerprint(key), loading.labels(key).revision
+        return _matches(fingerprint, revision, query, key, hits)
+    dictionary, texts = loading.dictionary(key), label_texts(key)
     readings = reading.available(key, dictionary, _request(query))
     near_tokens = _search(key, query, readings[0]).near if readings else ()
     return explained(dictionary, hits, near_tokens, texts)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _matches(fingerprint: str, revision: int, query: str, _key: str, _hits: Hits) -> list[Match]:
+    """The first matches of a search for words; the other arguments are the cache's key."""
+    texts = label_texts(_key)
+    return matches(loading.dictionary(_key), _hits, query, texts, n=EXPLAINED)
 
 
 def label_texts(key: str) -> Mapping[int, str]:
@@ -152,7 +162,7 @@ def _ranked(fingerprint: str, text: str, _key: str, _result: reading.Result) -> 
     content = ~np.asarray(reading_.template, bool) & ~np.asarray(reading_.outside, bool)
     x, content = reading_.x[:LONGEST], content[:LONGEST]
     ranked = rank(dictionary, x, content)
-    rows = near(dictionary, x, ranked.regions[:MATCHES], content)
+    rows = near(dictionary, x, ranked.regions[:EXPLAINED], content)
     tokens = tuple(
         tuple(dict.fromkeys(label(reading_.tokens[row]) for row in part.tolist())) for part in rows
     )

@@ -14,9 +14,8 @@ from ep.storage.labels import Labels
 from ep.studies import survival
 from ep.studies.naming import is_numbered
 from ep.views import palette, tables
-from ep.views.matches import Match
 from ep.views.search import Hits
-from pages.atlas import memory, search
+from pages.atlas import memory, results, search
 from pages.atlas.settings import LEAST_FOUND, LEAST_MEMBERS, Settings
 from pages.shared import labelling, links, loading, messages, state, tokens
 from pages.shared.controls import value_widget
@@ -38,6 +37,11 @@ _COLUMNS: dict[str, Any] = {
         "Name",
         width=114,
         help="A label by hand or by a model, else what sets its members' tokens apart",
+    ),
+    "match": st.column_config.TextColumn(
+        "Match",
+        width=190,
+        help=f"Why it was found: the field and the words around; of the first {search.EXPLAINED}",
     ),
     "lens": st.column_config.ListColumn("Lens tokens", width=104),
     "members": st.column_config.NumberColumn(
@@ -107,14 +111,17 @@ def table(key: str, dictionary: Dictionary, labels: Labels) -> np.ndarray:
         settings.least,
         settings.found / 100,
     )
+    found = search.first_matches(key, query, hits) if hits else []
     if about:
-        _search_result(key, dictionary, query, hits, about, len(ids))
+        results.said(key, dictionary, query, hits, about, len(ids))
+        results.explained(found)
     if len(memory.brushed()):
         _brushed(key, dictionary, memory.brushed(), labels)
     st.session_state["atlas_listed"] = ids
     rows = _all_rows(loading.fingerprint(key), labels.revision, key, labels)
+    shown = rows.take(pa.array(ids[:MOST_ROWS]))
     st.dataframe(
-        rows.take(pa.array(ids[:MOST_ROWS])),
+        results.with_matches(shown, ids[:MOST_ROWS], found) if found else shown,
         hide_index=True,
         height="stretch",
         row_height=29,
@@ -208,49 +215,6 @@ def _on_found(found: int) -> None:
 def _on_query(text: str) -> None:
     state.update_settings(Settings, find=text.strip()[: links.LONGEST], by=None)
     memory.restart_table()
-
-
-def _search_result(
-    key: str, dictionary: Dictionary, query: str, hits: Hits | None, about: str, n_listed: int
-) -> None:
-    """Draw the sentence about the search, and a button: to select the region whose id was typed,
-    or to switch to the other kind of search.
-    """
-    text = about + (f" ({n_listed:,} listed)" if hits and n_listed != len(hits) else "")
-    number = query.strip().lower().removeprefix("region").strip().removeprefix("#")
-    region = links.parse_integer(number, len(dictionary))
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.html(f'<div class="ep-k">{tokens.escape(text)}</div>')
-        if region is not None:
-            st.button(
-                f"Go to region {region}",
-                key="atlas_go",
-                type="tertiary",
-                icon=":material/my_location:",
-                on_click=_select,
-                args=(region,),
-            )
-            return
-    # on a line of its own, at the left, because the table's toolbar covers the right
-    search.switch(key, query, hits)
-    if hits:
-        found = search.first_matches(key, query, hits)
-        st.html(f'<div class="ep-matches">{"".join(map(_match, found))}</div>')
-
-
-def _match(match: Match) -> str:
-    """Return one hit as a line of HTML: its name, the field that matched, the words around it."""
-    before, at, after = map(tokens.escape, (match.before, match.match, match.after))
-    around = f"{before}<mark>{at}</mark>{after}" if at else ""
-    return (
-        f'<div class="ep-clip"><b>{match.region}</b> {tokens.escape(match.name)} '
-        f'<span class="ep-k">{match.field}{": " if at else ""}{around}</span></div>'
-    )
-
-
-def _select(region: int) -> None:
-    state.select_region(region)
-    memory.update_selection(first=True)
 
 
 def _brushed(key: str, dictionary: Dictionary, regions: np.ndarray, labels: Labels) -> None:
