@@ -309,11 +309,14 @@ def test_labels_go_with_their_regions(origin: Dictionary, tmp_path: Path) -> Non
     Labels.open(path).save(
         edits.label(kept, "kept"), edits.label(gone, "gone"), edits.put("mine", [gone, kept])
     )
+    stray = edits.describe("mine", "a note") | {"region": [], "regions": 7}  # of a newer version
+    Labels.open(path).save(stray)
     new = save_refined(refine(old, Rules(merge=1.3)), old, tmp_path / "new.ep.h5")
     labels = Labels.open(new)
     assert not labels.problem
     assert labels.texts(automatic=False) == {int(made.target[kept]): "kept"}
-    assert labels.lists["mine"].regions == (int(made.target[kept]),)
+    mine = labels.lists["mine"]
+    assert mine.regions == (int(made.target[kept]),) and mine.note == "a note"
 
 
 def test_flagged_regions_stay_and_are_on_a_list(origin: Dictionary, tmp_path: Path) -> None:
