@@ -1,6 +1,6 @@
 """Runs benchmarks and writes the tables in benchmarks/README.md.
 
-python -m benchmarks                 runs all of them
+python -m benchmarks                 runs all of them but the slow ones
 python -m benchmarks leaders memory  runs some; the tables of the others are not changed
 """
 
@@ -36,6 +36,8 @@ NAMES = (
     "matching",
     "meaning",
 )
+SLOW = ("large",)
+"""Run only when named, since they take many minutes."""
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 README = HERE / "README.md"
@@ -68,12 +70,12 @@ def readme(results: dict[str, Any]) -> str:
         "",
         "Every figure is measured against a named rival in the same run and given as a ratio, "
         "since seconds belong to",
-        "a machine and its load. `make bench` runs all of them and rewrites this page; each also "
-        "runs alone,",
+        "a machine and its load. `make bench` runs all of them but the slow ones and rewrites "
+        "this page; each also runs alone,",
         "for example `python -m benchmarks.leaders`. What is measured, and how, is in each "
         "program's first lines.",
     ]
-    for name in NAMES:
+    for name in (*NAMES, *SLOW):
         if name in results:
             kept = results[name]
             lines += [

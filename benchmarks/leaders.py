@@ -27,6 +27,8 @@ WIDTH = 2304
 BATCH = 1024
 ROUNDS = 15
 THREADS = 2
+PAUSE = 0.05
+"""Seconds before each side, in which threads that the other left waiting go to sleep."""
 SAMPLE = 64
 CONTEXT = 128
 SETTINGS = ((200, 0.89, 0.6), (1_000, 0.85, 0.8), (5_000, 0.77, 1.0), (20_000, 0.55, 1.5))
@@ -57,7 +59,10 @@ def measure(n_regions: int, threshold: float, target: float) -> dict[str, Any]:
     bare, ours, wrong = [], [], 0
     for _ in range(ROUNDS):
         rows, events = next(batches)
-        bare.append(bare_seconds(torch.from_numpy(rows), torch.from_numpy(leaders.exemplars)))
+        exemplars = torch.from_numpy(leaders.exemplars)
+        time.sleep(PAUSE)
+        bare.append(bare_seconds(torch.from_numpy(rows), exemplars))
+        time.sleep(PAUSE)
         start = time.perf_counter()
         assignment = cluster(leaders, *members, rows, events)
         ours.append(time.perf_counter() - start)
@@ -107,18 +112,18 @@ def n_wrong(leaders: Leaders, rows: np.ndarray, assignment: Assignment) -> int:
     return int((~right | (founds != assignment.is_new[sample])).sum())
 
 
-def stream(seed: int = 0) -> Iterator[tuple[np.ndarray, Events]]:
+def stream(seed: int = 0, width: int = WIDTH) -> Iterator[tuple[np.ndarray, Events]]:
     """Yield batches of synthetic unit rows without end.
 
     Each row is the sum of a word, a word pair, a document and noise, minus the mean. Words follow a
     Zipf distribution, and all vectors have a power-law spectrum.
     """
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    spectrum = torch.arange(1, WIDTH + 1) ** -0.43
+    spectrum = torch.arange(1, width + 1) ** -0.43
     spectrum /= spectrum.norm()
 
     def draw(n: int) -> torch.Tensor:
-        return torch.randn(n, WIDTH, generator=generator) * spectrum
+        return torch.randn(n, width, generator=generator) * spectrum
 
     words, pairs = draw(WORDS), draw(PAIRS)
     frequency = 1 / (np.arange(WORDS) + 3.7)

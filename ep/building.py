@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
@@ -28,17 +29,16 @@ from typing import TYPE_CHECKING, Any
 from ep import existing
 from ep.caching import ActivationCache
 from ep.calibrating import Calibrating
-from ep.cluster import check_cluster, extractor_of
 from ep.config import CONTEXT, BuildConfig
-from ep.corpus import Corpus, Watch
-from ep.describing import Describer, family
+from ep.corpus import Watch
+from ep.describing import Describer
 from ep.drafting import Ladder
-from ep.errors import CorpusError, InputError, StorageError
+from ep.errors import InputError, StorageError
 from ep.lensing import LensPart
 from ep.method.calibration import Calibration
 from ep.method.outliers import Measured
 from ep.method.sieve import Sifted
-from ep.models.adapters import read as read_adapter
+from ep.opening import Opened, opened
 from ep.progress import Report, silent
 from ep.reporting import Counts, Progress
 from ep.resuming import (
@@ -52,13 +52,11 @@ from ep.resuming import (
     part,
 )
 from ep.storage.checkpoint import WEIGHTS, Checkpoint, prepare_folder
-from ep.storage.hub.texts import corpus_of
 from ep.storage.lock import FolderLock
 from ep.storage.replacing import save_over
 from ep.streaming import Stream
 
 if TYPE_CHECKING:
-    from ep.models import LanguageModel
     from ep.models.tokens import TokenBatch
 
 
@@ -111,20 +109,16 @@ def build(
 class Job:
     """The state of one build, with one method for each phase."""
 
-    def __init__(
-        self, config: BuildConfig, model: LanguageModel, corpus: Corpus, corpus_digest: str
-    ) -> None:
-        self.config = config
-        self.model = model
+    def __init__(self, base: Opened) -> None:
+        config, model, digest = base.config, base.model, base.digest
+        self.config, self.model, self.corpus = config, model, base.corpus
+        self.extractor, self.corpus_digest = base.extractor, digest
         self.context = config.context or CONTEXT
-        self.corpus = corpus
-        self.extractor = extractor_of(config, model)
-        self.cache = ActivationCache(config, model, corpus_digest)
-        self.source = Stream(config, model, corpus, self.context, self.cache, self.extractor)
+        self.cache = ActivationCache(config, model, digest)
+        self.source = Stream(config, model, base.corpus, self.context, self.cache, base.extractor)
         self.calibrating = Calibrating(self.source)
-        self.corpus_digest = corpus_digest
-        self.text = Watch(corpus, corpus_digest)
-        inputs = {"corpus": corpus_digest, WEIGHTS: model.fingerprint}
+        self.text = Watch(base.corpus, digest)
+        inputs = {"corpus": digest, WEIGHTS: model.fingerprint}
         self.saver = Saver(Checkpoint(config.out, config.deciding() | inputs))
         self.calibrations: dict[int, Calibration] = {}
         self.measured: dict[int, Measured] = {}
@@ -141,35 +135,18 @@ class Job:
 
         Without `replace`, what is in the output folder must be of the same build.
         """
-        if config.adapter:
-            read_adapter(config.adapter)  # its errors come before the text is read
-        check_cluster(config)
-        corpus = corpus_of(config)
-        if corpus.is_empty():
-            raise CorpusError(
-                f"{', '.join(config.text)} contains no text: expected at least one passage"
-            )
-        digest = corpus.digest()
-        if not replace:
-            existing.refuse_other_files(config, digest)
-            if not resume:
-                existing.refuse_other_state(config.folder)
-        from ep.models import load
-
-        model = load(
-            config.model, config.device, config.dtype, config.revision, config.adapter, report
-        )
-        model.check_layers(config.layers)
-        longest = model.context - (model.tokens.bos is not None)
-        config = config.fitted(longest)
-        if not replace:
-            existing.refuse_other_family(config, family(config, model, digest))
-        job = cls(config, model, corpus, digest)
-        job.saver.checkpoint.clear_partial()
-        if resume:
-            job.restore()
-        else:
-            job.saver.checkpoint.remove()
+        with ExitStack() as undo:  # until the caller has the job, which it closes
+            base = opened(config, not resume, replace, report)
+            undo.callback(base.extractor.close)
+            job = cls(base)
+            undo.pop_all()
+            undo.callback(job.close)
+            job.saver.checkpoint.clear_partial()
+            if resume:
+                job.restore()
+            else:
+                job.saver.checkpoint.remove()
+            undo.pop_all()
         return job
 
     # -- phases ------------------------------------------------------------------------------------

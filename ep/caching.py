@@ -193,6 +193,7 @@ def facts(config: BuildConfig, model: LanguageModel, corpus_digest: str) -> dict
         "context": config.context,
         "dtype": model.dtype,
         "device": model.device.split(":")[0],
+        **({"extractor": config.extractor} if config.has_own_bits else {}),
     }
 
 
@@ -213,49 +214,3 @@ def _clear(folder: Path, note: str) -> None:
         path.unlink(missing_ok=True)
         for old in folder.glob("layer-*"):
             old.unlink()
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Kept activations of one model and text.
-
-    model, text: their names; text is the first digits of its digest. layers: which there are.
-    """
-
-    folder: Path
-    model: str
-    text: str
-    layers: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes on the disk."""
-        return sum(path.stat().st_size for path in self.folder.iterdir())
-
-
-def kept() -> tuple[Kept, ...]:
-    """Return all kept activations, by folder."""
-    return tuple(_kept(path) for path in sorted(kept_folder({}).parent.glob(f"*/{NOTE}")))
-
-
-def _kept(note: Path) -> Kept:
-    try:
-        about = json.loads(note.read_text(encoding="utf-8"))
-        model, text = str(about["model"]), str(about["text"])[:8]
-    except (OSError, ValueError, LookupError, TypeError):
-        model = text = ""
-    found = (path.stem.removeprefix("layer-") for path in note.parent.glob("layer-*.rows"))
-    layers = tuple(sorted(int(number) for number in found if number.isdigit()))
-    return Kept(note.parent, model, text, layers)
-
-
-def forget() -> tuple[Kept, ...]:
-    """Remove all kept activations and return what was removed; those in use stay."""
-    removed = []
-    for one in kept():
-        lock = FolderLock(one.folder)
-        if lock.take():
-            shutil.rmtree(one.folder, ignore_errors=True)
-            lock.release()
-            removed.append(one)
-    return tuple(removed)

@@ -27,6 +27,7 @@ from ep.storage.file import open as open_dictionary
 from ep.storage.schema import ARRAYS
 from ep.storage.writing import save
 from ep.studies.names import with_names
+from ep.studies.refinement import with_found
 
 if TYPE_CHECKING:
     from ep.models import LanguageModel
@@ -116,6 +117,7 @@ def complete(
         **provenance(jacobian, layer),
     }
     report("writing", 0.98)
+    info = with_found(info, arrays)
     completed = Dictionary(MemorySource(arrays), info, len(dictionary))
     return save(with_choice(with_names(completed)), target)
 

@@ -19,6 +19,7 @@ from ep.settings import (
     RIVAL_BUDGET,
     CalibrationProtocol,
     Dtype,
+    ExtractorName,
     MetricName,
     Settings,
     TokenPositions,
@@ -35,6 +36,7 @@ __all__ = [
     "BuildConfig",
     "CalibrationProtocol",
     "Dtype",
+    "ExtractorName",
     "MetricName",
     "TokenPositions",
     "is_model_path",
@@ -109,11 +111,17 @@ class BuildConfig(Settings):
         """
         left_out = {"out", "text", "title", "extra", "device", "rival_budget", "lens_prompts"}
         left_out |= {"strict", "cache", "keep_activations", "ray", "ray_workers"}
+        left_out |= {"rounds_otherwise"} | (set() if self.has_own_bits else {"extractor"})
         return {
             key: value
             for key, value in self.as_dict().items()
             if key not in left_out and (key, value) not in LATER.items()
         }
+
+    @property
+    def has_own_bits(self) -> bool:
+        """Whether the extractor may give other activations than the bridge, in the last bits."""
+        return self.extractor == "vllm" or self.rounds_otherwise
 
     @property
     def calibration_budget(self) -> int:

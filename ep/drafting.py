@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
-
-import numpy as np
+from typing import Any, TypeVar
 
 from ep.config import BuildConfig
 from ep.method.calibration import Calibration
 from ep.method.draft import Draft, Drafts
+from ep.method.laws import law_of
 from ep.method.members import Events
 from ep.method.saturation import StopRule
 from ep.method.sieve import Sifted
@@ -100,16 +99,20 @@ class Ladder:
 
     def _feed(
         self,
-        step: Callable[[Draft, np.ndarray, Events], T],
+        step: Callable[[Draft, Any, Events], T],
         drafts: Mapping[Key, Draft],
         parts: Parts,
     ) -> dict[Key, T]:
         """Call `step` with one batch on every draft, in parallel: the drafts are independent.
 
-        The directions of the batch are computed once for each layer.
+        The directions of the batch, and what the search makes of them alone, are computed once for
+        each layer.
         """
-        layers = {layer for layer, _ in drafts}
-        rows = {layer: self.calibrations[layer].metric.rows(parts[layer].x) for layer in layers}
+        layers, law = {layer for layer, _ in drafts}, law_of(self.config.metric)
+        rows = {
+            layer: law.shared(self.calibrations[layer].metric.rows(parts[layer].x), self._device)
+            for layer in layers
+        }
         futures = {
             key: self._workers.submit(step, draft, rows[key[0]], parts[key[0]].events)
             for key, draft in drafts.items()

@@ -60,8 +60,8 @@ def refuse_other_family(config: BuildConfig, family: str) -> None:
         info = _stated(path)
         if info is not None and info.get("family") != family:
             raise ConfigError(
-                f"{printable(path)} exists, with another tokenizer, budget, stopping rule or "
-                f"dtype: {ADVICE} to build over it"
+                f"{printable(path)} exists, with another tokenizer, budget, stopping rule, "
+                f"dtype or extractor: {ADVICE} to build over it"
             )
 
 

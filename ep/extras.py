@@ -20,6 +20,7 @@ EXTRA_OF = {
     "pyarrow": "model",
     "datasets": "model",
     "ray": "cluster",
+    "vllm": "vllm",
     "huggingface_hub": "interop",
     "safetensors": "interop",
     "gguf": "interop",

@@ -17,6 +17,7 @@ from ep.progress import Report, silent
 from ep.storage.file import open as open_dictionary
 from ep.storage.schema import ARRAYS
 from ep.storage.writing import save
+from ep.studies.refinement import with_found
 
 if TYPE_CHECKING:
     from ep.models import JacobianLens, LanguageModel
@@ -55,7 +56,7 @@ def add_lenses(
     arrays |= read_outs(model, arrays, dictionary.metric, layer, radius, jacobian, missing, report)
     arrays |= vocabulary(model, arrays)
     report("writing", 1.0)
-    info = dict(dictionary.info)
+    info = with_found(dictionary.info, arrays)
     if any(LENSES[name].is_jacobian for name in missing):
         info |= provenance(jacobian, layer)
     save(with_choice(Dictionary(MemorySource(arrays), info, len(dictionary))), path)

@@ -13,7 +13,7 @@ from ep.errors import ConfigError, DictionaryFileError
 from ep.method.dictionary import Dictionary
 from ep.refining import Refined
 from ep.storage import edits, labelfile
-from ep.storage.edits import Edit
+from ep.storage.edits import RULES, Edit
 from ep.storage.labels import Labels
 from ep.storage.replacing import save_over
 from ep.storage.schema import SUFFIX
@@ -91,8 +91,9 @@ def _standing(labels: Labels) -> Sequence[Edit]:
 
 def _renumbered(edit: Edit, new: dict[int, int]) -> Edit | None:
     """Return an edit with the new ids of its regions; None where it is about one that is gone."""
-    if "region" in edit:
+    required, _ = RULES[edit["do"]]  # a field that its kind does not have means nothing
+    if "region" in required:
         return edit | {"region": new[edit["region"]]} if edit["region"] in new else None
-    if "regions" in edit:
+    if "regions" in required:
         return edit | {"regions": [new[k] for k in edit["regions"] if k in new]}
     return edit

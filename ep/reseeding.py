@@ -107,6 +107,7 @@ def settings(dictionary: Dictionary, out: Path, seed: int | None = None) -> Buil
         positions=info.get("positions") or "all",
         skip_first=int(info.get("skip_first") or 0),
         norm_cap=info.get("norm_cap"),
+        text_weights=info.get("text_weights"),
         deduplicate=bool(info.get("deduplicate")),
         chat=bool(info.get("chat")),
         protocol=info.get("protocol") or "paper",

@@ -42,6 +42,10 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 """The dtype a model runs in; "auto" is that of the checkpoint where the device supports it."""
 
 
+ExtractorName = Literal["bridge", "transformers", "vllm"]
+"""What runs the model: TransformerLens' bridge, plain transformers or vLLM; see `ep.models`."""
+
+
 def setting(help: str, default: Any = MISSING, flag: str = "", metavar: str | None = None) -> Any:
     """Return a dataclass field that is also an option of `ep build`.
 
@@ -224,6 +228,13 @@ class Settings:
         metavar="DIR",
     )
 
+    extractor: ExtractorName = setting(
+        "what runs the model: TransformerLens' bridge, plain transformers, which gives the same "
+        "activations a little faster, or vLLM on a GPU, which rounds otherwise, so that its "
+        "dictionaries are a family of their own",
+        "bridge",
+    )
+
     ray: str | None = setting(
         'run the model on the machines of a Ray cluster: HOST:PORT of its head, "auto" for the one '
         'that this machine is part of, or "local" for processes of this machine',
@@ -244,3 +255,6 @@ class Settings:
 
     extra: dict[str, Any] = field(default_factory=dict)
     """Further entries for the provenance of the files, as JSON values; not an option."""
+
+    rounds_otherwise: bool = False
+    """Whether the extractor was found to differ from the bridge in the last bits; not an option."""

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from ep.errors import ConfigError
-from ep.settings import METRICS, CalibrationProtocol, MetricName, Settings, TokenPositions
+from ep.settings import (
+    METRICS,
+    CalibrationProtocol,
+    ExtractorName,
+    MetricName,
+    Settings,
+    TokenPositions,
+)
 
 _SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)([kmgt]?)(?:i?b)?", re.IGNORECASE)
 
@@ -164,5 +171,14 @@ def _of_the_workers(config: Settings) -> Rules:
             config.ray_workers is None or config.ray is not None,
             f"ray_workers is {config.ray_workers}, but ray is not given: name the address of a "
             'cluster, or "local"',
+        ),
+        (
+            config.extractor in get_args(ExtractorName),
+            f"extractor is {config.extractor!r}: expected {_alternatives(ExtractorName)}",
+        ),
+        (
+            config.extractor != "vllm" or config.adapter is None,
+            "extractor is vllm, which loads a model from its files, without the adapter: give "
+            "another extractor, or a model into which it is merged",
         ),
     )

@@ -224,11 +224,21 @@ def _joined(lines: list[str]) -> Value:
     return text if _is_utf8(text) else _NOT_UTF8
 
 
+def _parsed(text: str) -> Any:
+    """Return a JSON value; raises JSONDecodeError or RecursionError."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python converts no integer of more than 4,300 digits
+        return json.loads(text, parse_int=float)
+
+
 def _jsonl(path: Path, field: str | None) -> Iterator[Row]:
     for number, line in enumerate(_lines(path), 1):
         if line.strip():
             try:
-                value = cell(json.loads(line), field) if _is_utf8(line) else _NOT_UTF8
+                value = cell(_parsed(line), field) if _is_utf8(line) else _NOT_UTF8
             except (json.JSONDecodeError, RecursionError) as error:
                 value = Unusable(f"is not JSON ({error}): expected one JSON value")
             yield f"line {number}", value
@@ -237,7 +247,7 @@ def _jsonl(path: Path, field: str | None) -> Iterator[Row]:
 def _json(path: Path, field: str | None) -> Iterator[Row]:
     whole = "".join(_lines(path))
     try:
-        rows = json.loads(whole)
+        rows = _parsed(whole)
     except (json.JSONDecodeError, RecursionError) as error:
         raise CorpusError(f"{path} is not JSON ({error}): expected one JSON value") from error
     if not isinstance(rows, list):

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import ep
-from ep import building, caching
+from ep import building, cached, caching
+from ep.cli import main
 from ep.config import BuildConfig
 from ep.errors import ConfigError, CorpusError, StorageError
 from ep.models import extraction
@@ -19,6 +20,7 @@ from ep.models.loading import LanguageModel
 from ep.reporting import Progress
 from ep.storage import checkpoint
 from ep.storage.activations import LayerStore
+from ep.storage.lock import NAME as LOCK
 from ep.storage.lock import FolderLock
 from tests.fixtures import tiny
 
@@ -127,7 +129,7 @@ def test_kept_activations_serve_other_percentiles_metrics_and_seeds(
     model: str, text: Path, ran: list[int], cache: Path
 ) -> None:
     finished(settings(model, text, "first", keep_activations=True))
-    [kept] = caching.kept()
+    [kept] = cached.kept()
     assert kept.size > 0 and kept.layers == (1, 2) and kept.folder.is_relative_to(cache)
     for number, changes in enumerate(
         ({"percentiles": (2.0,)}, {"metric": "whitened"}, {"seed": 3}, {"layers": (2,)})
@@ -138,19 +140,19 @@ def test_kept_activations_serve_other_percentiles_metrics_and_seeds(
         again = finished(settings(model, text, f"k{number}", **changes))
         assert not ran and not path.exists()
         assert digests(again) == fresh
-    assert caching.kept()[0].size == kept.size
+    assert cached.kept()[0].size == kept.size
     ran.clear()
     finished(settings(model, text, "deeper", layers=(2, 3), keep_activations=True))
-    assert ran and caching.kept()[0].layers == (1, 2, 3)
+    assert ran and cached.kept()[0].layers == (1, 2, 3)
     finished(settings(model, text, "longer", context=20, keep_activations=True))
-    assert len(caching.kept()) == 2
-    assert len(caching.forget()) == 2 and not caching.kept()
+    assert len(cached.kept()) == 2
+    assert len(cached.forget()) == 2 and not cached.kept()
 
 
 def test_damaged_activations_are_computed_again(model: str, text: Path, ran: list[int]) -> None:
     whole = digests(finished(settings(model, text, "a", keep_activations=True)))
     once = sum(ran)
-    [kept] = caching.kept()
+    [kept] = cached.kept()
     path = kept.folder / "layer-1.rows"
     data = bytearray(path.read_bytes())
     data[100] ^= 4
@@ -259,3 +261,31 @@ def test_closed_in_the_calibration_it_resumes_to_the_same_files(
         assert (config.folder / checkpoint.NAME).exists()
     assert digests(finished(config, resume=True)) == whole
     assert sum(ran) == once
+
+
+def test_activations_of_stopped_builds_are_listed_and_removed_unless_they_are_in_use(
+    model: str, text: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = digests(finished(settings(model, text, "library/whole")))
+    library = text.parent / "library"
+    stopped, running = (settings(model, text, f"library/{name}") for name in ("a/b", "c"))
+    for config in (stopped, running):
+        steps = ep.build(config)
+        next(step for step in steps if step.stage == "stream" and step.done)
+        if config is stopped:
+            steps.close()
+            (config.folder / LOCK).touch()  # as a killed build leaves it
+    command = ["cache", "--library", str(library)]
+    assert main([*command, "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["activations"]
+    assert [one["build"] for one in listed] == [str(c.folder) for c in (stopped, running)]
+    assert all(one["bytes"] > 0 and one["layers"] == [1, 2] for one in listed)
+    assert main([*command, "--empty"]) == 0
+    said = capsys.readouterr().out
+    assert f"of the build in {stopped.folder}" in said and str(running.folder) not in said
+    assert not (stopped.folder / caching.HIDDEN).exists() and not (stopped.folder / LOCK).exists()
+    assert (running.folder / caching.HIDDEN).exists()
+    steps.close()
+    for config in (stopped, running):
+        assert digests(finished(config, resume=True)) == whole
+    assert not cached.kept(library)

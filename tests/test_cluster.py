@@ -21,7 +21,7 @@ from ep.cluster import RayExtractor, connecting, workers
 from ep.cluster.extractor import AHEAD, _processors
 from ep.cluster.worker import difference, packed, unpacked
 from ep.config import BuildConfig
-from ep.errors import ConfigError, EPError, FailureError, ServiceError
+from ep.errors import ConfigError, EPError, FailureError, ServiceError, StorageError
 from ep.models import Assembly, LanguageModel, LocalExtractor, load
 from ep.models.extraction import Part
 from ep.reporting import Progress
@@ -210,6 +210,39 @@ def test_any_number_of_workers_gives_the_digests_of_one_process(
     assert {path.name for path in config.folder.iterdir()} == {
         config.file_name(layer, p) for layer in (1, 2) for p in (4.0, 10.0)
     }
+
+
+@pytest.mark.slow
+def test_workers_run_the_model_as_the_build_says_and_close_with_it(
+    folder: Path, alone: list[str], running: None
+) -> None:
+    config = settings(folder, "plain", ray="local", ray_workers=2, extractor="transformers")
+    done = finished(config)
+    assert digests(done) == alone
+    assert {ep.open(path).info["extractor"] for path in done.files} == {"transformers"}
+
+
+@pytest.mark.slow
+def test_a_build_that_fails_to_open_ends_its_workers(
+    folder: Path, running: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    made: list[RayExtractor] = []
+
+    class Kept(RayExtractor):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise StorageError("no room")
+
+    monkeypatch.setattr("ep.opening.RayExtractor", Kept)
+    monkeypatch.setattr("ep.building.Ladder", fails)
+    with pytest.raises(StorageError, match="no room"):
+        finished(settings(folder, "fails", ray="local", ray_workers=2))
+    assert [one.workers.copies for one in made] == [[]] and ray.is_initialized()
 
 
 @pytest.mark.slow

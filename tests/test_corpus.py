@@ -321,3 +321,11 @@ def test_csv_may_be_separated_by_semicolons_or_tabs(tmp_path: Path) -> None:
     for sign in ",;\t":
         (tmp_path / "t.csv").write_text(f'id{sign}text\n1{sign}"a, b; c"\n2{sign}d\n')
         assert [p.text for p in Corpus([tmp_path / "t.csv"], seed=None)] == ["a, b; c", "d"]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_an_integer_longer_than_python_converts_hurts_no_text(tmp_path: Path, name: str) -> None:
+    rows = ['{"text": "one"}', '{"n": ' + "9" * 5000 + ', "text": "two"}', '{"text": "three"}']
+    path = tmp_path / name
+    path.write_text("\n".join(rows) if name.endswith("l") else f"[{','.join(rows)}]")
+    assert sorted(passage.text for passage in Corpus((str(path),), 0)) == ["one", "three", "two"]

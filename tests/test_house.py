@@ -36,7 +36,7 @@ FLOORS = (
     ("ep.lensing",),
     ("ep.describing",),
     ("ep.caching", "ep.cluster", "ep.existing", "ep.reporting"),
-    ("ep.drafting", "ep.resuming", "ep.streaming"),
+    ("ep.cached", "ep.drafting", "ep.opening", "ep.resuming", "ep.streaming"),
     ("ep.calibrating",),
     ("ep.building",),
     ("ep.forecasting", "ep.lens_adding", "ep.watching"),

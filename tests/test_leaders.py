@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ep.errors import ActivationError, ConfigError
 from ep.method import leaders as leaders_module
-from ep.method import search
+from ep.method import rows as rows_module
+from ep.method import search, threads
 from ep.method.leaders import Leaders
 from ep.method.nearest import folded_cosine, nearest_exemplar
+from ep.method.rows import Rows, checked_rows
 from tests.fixtures.directions import unit
 
 
@@ -85,7 +88,7 @@ SCREENS = {"float32": 10**9, "int8": 1, "both": 20}
 @pytest.fixture(params=SCREENS)
 def screen(request, monkeypatch):
     monkeypatch.setattr(search, "INT8_FROM", SCREENS[request.param])
-    monkeypatch.setattr(search, "_int8_is_exact_and_faster", lambda device: True)
+    monkeypatch.setattr(search, "int8_is_exact_and_faster", lambda device: True)
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -95,9 +98,9 @@ def test_is_the_one_at_a_time_rule(name, screen):
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_on_a_device_is_the_same_rule(name, monkeypatch):
-    monkeypatch.setattr(leaders_module, "challenge", search._challenge_on_device)
-    monkeypatch.setattr(search, "challenge", search._challenge_on_device)
+def test_on_a_device_is_the_same_rule(name, screen, monkeypatch):
+    monkeypatch.setattr(leaders_module, "on_cpu", lambda x: False)
+    monkeypatch.setattr(search, "on_cpu", lambda x: False)
     x, threshold = STREAMS[name]
     assert_is_the_rule(x, threshold, [x[:50], x[50:]])
 
@@ -227,3 +230,43 @@ def test_directions_that_are_none_are_refused_and_leave_no_trace():
     with pytest.raises(ActivationError, match=r"expected \(n, 4\)"):
         leaders.partial_fit(np.eye(5, dtype=np.float32))
     assert len(leaders) == 4 and leaders.n_seen == 4
+
+
+def test_clusterings_that_share_rows_are_those_that_do_not(screen, monkeypatch):
+    """Whatever part of a batch each of them takes; the codes of the batch are made once."""
+    made: list[int] = []
+    encoded = rows_module._encoded
+    monkeypatch.setattr(
+        rows_module, "_encoded", lambda x, coder: made.append(len(x)) or encoded(x, coder)
+    )
+    x, _ = STREAMS["wide"]
+    x = np.concatenate([x, STREAMS["wide"][0][::-1]])
+    shared = Rows(checked_rows(x, None), is_shared=True)
+    ways = ([slice(0, 60), slice(60, None)], [slice(0, None)], [np.arange(len(x)) % 2 == 0])
+    for threshold, parts in zip((0.3, 0.45, 0.6), ways, strict=True):
+        ours, theirs = Leaders(threshold), Leaders(threshold)
+        for part in parts:
+            got, expected = ours.partial_fit(shared[part]), theirs.partial_fit(x[part])
+            assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
+        assert np.array_equal(ours.exemplars, theirs.exemplars)
+        again, plain = ours.assign(shared), theirs.assign(x)
+        assert all(np.array_equal(a, b) for a, b in zip(again, plain, strict=True))
+        seconds = ours.runner_up(shared, again.region), theirs.runner_up(x, again.region)
+        assert all(np.array_equal(a, b) for a, b in zip(*seconds, strict=True))
+    assert made.count(len(x)) <= 1
+
+
+def test_many_founders_in_one_block_are_screened_and_few_are_not(screen, monkeypatch):
+    x, threshold = STREAMS["fine"]
+    monkeypatch.setattr(leaders_module, "FEW", 10**9)
+    assert_is_the_rule(x, threshold, [x])
+    monkeypatch.setattr(leaders_module, "FEW", 0)
+    assert_is_the_rule(x, threshold, [x])
+
+
+def test_blocks_that_several_threads_share_are_the_same_rule(screen, monkeypatch):
+    monkeypatch.setattr(threads, "FEWEST_ROWS", 16)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    for name in ("fine", "clustered", "duplicates"):
+        x, threshold = STREAMS[name]
+        assert_is_the_rule(x, threshold, [x])

@@ -6,11 +6,23 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ep.method.assignment import Assignment
 from ep.method.counting import PairCounter
-from ep.method.excerpts import BANDS
+from ep.method.excerpts import (
+    BANDS,
+    CAPACITY,
+    EMPTY,
+    EVENT,
+    SLOTS,
+    START,
+    ExcerptSlots,
+    _empty_places,
+)
 from ep.method.members import ArrivalMembers, Events, VoronoiMembers
+from ep.method.selecting import select
 
 N, D, K, THETA, CONTEXT = 1500, 12, 17, 0.6, 40
 
@@ -222,3 +234,36 @@ def test_events_slice_like_their_columns(stream):
     events = stream[2][10:20]
     assert len(events) == 10
     assert events.index.tolist() == list(range(10, 20))
+
+
+def best_of(events: list[tuple[int, int, int]], places: int) -> list[tuple[int, int, int]]:
+    """The places of one slot by their definition, of (fold, key, index): the best of each context,
+    and of those the best.
+    """
+    best: dict[int, tuple[int, int]] = {}
+    for fold, key, index in events:
+        best[fold] = min(best.get(fold, (key, index)), (key, index))
+    return [(fold, *event) for fold, event in sorted(best.items(), key=lambda e: e[1])][:places]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 6)), max_size=60),
+    st.randoms(use_true_random=False),
+)
+def test_places_are_the_best_contexts_in_any_order(pairs, shuffler):
+    """Few contexts and keys, so that both repeat and tie."""
+    events = [(fold, key, index) for index, (fold, key) in enumerate(pairs)]
+    shuffled = list(events)
+    shuffler.shuffle(shuffled)
+    slots = ExcerptSlots(THETA)
+    slots._stored, slots._worst = _empty_places(slots._stored, 1), np.full((1, SLOTS), EMPTY, "u8")
+    records = np.zeros(len(shuffled), EVENT)
+    for name, column in zip(("fold", "key", "index"), zip(*shuffled, strict=True), strict=False):
+        records[name] = column
+    chosen = np.zeros(len(shuffled), np.int64)
+    select(slots._stored, slots._worst, chosen, chosen, records, START)
+    kept = slots._stored[0, : CAPACITY[0]]
+    kept = kept[kept["key"] != EMPTY]
+    found = [(int(e["fold"]), int(e["key"]), int(e["index"])) for e in kept]
+    assert found == best_of(events, int(CAPACITY[0]))

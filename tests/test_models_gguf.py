@@ -37,6 +37,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(conversions.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv("EP_LIBRARY", str(tmp_path / "library"))  # that of `ep cache --empty`
     return tmp_path / "cache"
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from ep.errors import ModelError
 from ep.models import LanguageModel, load
-from ep.models.loading import _dtype
+from ep.models.devices import dtype_of
 from tests.fixtures import tiny
 
 STORIES = Path(__file__).resolve().parent.parent.parent / "shared/real/stories260K-hf"
@@ -124,7 +124,7 @@ def test_dtype_auto_follows_device_and_checkpoint(
     class Config:
         dtype = stored
 
-    dtype, reason = _dtype("auto", device, Config())
+    dtype, reason = dtype_of("auto", device, Config())
     assert dtype == chosen
     assert f"{chosen} on {device}: " in reason
 

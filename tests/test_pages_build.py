@@ -19,25 +19,16 @@ from ep.jobs.process import Process
 from ep.storage.checkpoint import NAME as STATE
 from ep.watching import Status, status
 from pages.build import fields, texts
-from pages.shared import loading, visitors
 from tests.fixtures import tiny
 from tests.fixtures.dictionaries import synthetic
-from tests.fixtures.pages import button_keys, go, said
+from tests.fixtures.pages import HOSTILE, button_keys, go, own_library, said
 from tests.fixtures.waiting import until
-
-HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A library and a folder of jobs of the test's own, in which this visitor owns all jobs."""
-    monkeypatch.setenv("EP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("EP_LIBRARY", str(tmp_path / "library"))
-    monkeypatch.delenv("EP_PUBLIC", raising=False)
-    monkeypatch.setattr(visitors, "owner", lambda: "ann")
-    loading.refresh()
-    yield tmp_path
-    loading.refresh()
+    with own_library(tmp_path, monkeypatch) as place:
+        yield place
 
 
 def made(place: Path, state: str, owner: str = "ann", alive: bool = True, **more: Any) -> Path:

@@ -13,27 +13,20 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.build import texts
-from pages.shared import loading, visitors
 from tests.fixtures import tiny
-from tests.fixtures.pages import button_keys, go, said
+from tests.fixtures.pages import HOSTILE, button_keys, go, own_library, said
 from tests.fixtures.waiting import until
-
-HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("EP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("EP_LIBRARY", str(tmp_path / "library"))
-    monkeypatch.delenv("EP_PUBLIC", raising=False)
-    monkeypatch.setattr(visitors, "owner", lambda: "ann")
+    """Two texts of other words, in a folder of the test's own."""
     for seed, (name, words) in enumerate({"a": "cat sat bird", "b": "two five moon"}.items()):
         rng = np.random.default_rng(seed)
         lines = [f"{' '.join(rng.choice(words.split(), 9))} {HOSTILE}" for _ in range(60)]
         (tmp_path / f"{name}.txt").write_text("\n".join(lines))
-    loading.refresh()
-    yield tmp_path
-    loading.refresh()
+    with own_library(tmp_path, monkeypatch) as place:
+        yield place
 
 
 def filled(place: Path, lines: str, **more: str) -> AppTest:

@@ -33,7 +33,7 @@ from ep.studies.survival import rate_of_region, share
 from ep.studies.surviving import survived
 from ep.views import refined as lines_of
 from tests.fixtures.builds import built
-from tests.fixtures.dictionaries import synthetic
+from tests.fixtures.dictionaries import in_metric, synthetic
 from tests.fixtures.directions import unit
 
 
@@ -295,7 +295,9 @@ def test_a_refined_file_opens_and_states_what_was_done(
     assert all(isinstance(line, str) for line in lines_of.lines(new.info))
     complete(path, model)
     whole = storage.open(path)
-    assert "lens_mean_up_ids" in whole and whole.info["refined"] == facts
+    assert "lens_mean_up_ids" in whole
+    missing = [name for name in facts["missing"] if name not in whole]
+    assert whole.info["refined"] == facts | {"missing": missing}
     again = refine(whole, Rules(merge=1.5)).dictionary
     assert again.info["refined"]["earlier"]["rules"] == {"merge": 1.3}
 
@@ -309,11 +311,14 @@ def test_labels_go_with_their_regions(origin: Dictionary, tmp_path: Path) -> Non
     Labels.open(path).save(
         edits.label(kept, "kept"), edits.label(gone, "gone"), edits.put("mine", [gone, kept])
     )
+    stray = edits.describe("mine", "a note") | {"region": [], "regions": 7}  # of a newer version
+    Labels.open(path).save(stray)
     new = save_refined(refine(old, Rules(merge=1.3)), old, tmp_path / "new.ep.h5")
     labels = Labels.open(new)
     assert not labels.problem
     assert labels.texts(automatic=False) == {int(made.target[kept]): "kept"}
-    assert labels.lists["mine"].regions == (int(made.target[kept]),)
+    mine = labels.lists["mine"]
+    assert mine.regions == (int(made.target[kept]),) and mine.note == "a note"
 
 
 def test_flagged_regions_stay_and_are_on_a_list(origin: Dictionary, tmp_path: Path) -> None:
@@ -400,3 +405,53 @@ def test_the_command_counts_writes_and_refuses(
     assert main(command) == 0
     assert storage.open(out).info["refined"]["read"] == "whole stream"
     assert file.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_the_command_builds_the_other_seeds_that_it_counts_on(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, library = tmp_path / "new.ep.h5", tmp_path / "library"
+    command = ["refine", str(file), "--seeds", "2", "--prune-survival", "0.5"]
+    command += ["--library", str(library), "--out", str(out)]
+    assert main(command) == 0
+    printed = capsys.readouterr()
+    assert printed.out == f"{out}\n" and "among 2 other seeds" in printed.err
+    refined, origin = storage.open(out), storage.open(file)
+    seeds = [storage.open(path) for path in sorted(library.rglob("*.ep.h5"))]
+    assert [one.info["seed"] for one in seeds] == [1, 2]
+    assert refined.info["survival"]["seeds"] == [1, 2]
+    kept = survived(origin, seeds, 0.7) / 2 >= 0.5
+    assert refined.info["refined"]["origin_ids"] == np.flatnonzero(kept).tolist()
+    assert 0 < len(refined) < len(origin)
+    files = {path: path.read_bytes() for path in library.rglob("*.ep.h5")}
+    again = [*command, "--seeds", "3", "--other", str(seeds[0].path), "--replace"]
+    assert main(again) == 0  # those that exist are opened, and only what is missing is built
+    assert all(path.read_bytes() == data for path, data in files.items())
+    assert storage.open(out).info["survival"]["seeds"] == [1, 2, 3, 4]
+
+
+def test_a_euclidean_dictionary_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = storage.save(in_metric(synthetic(20, 8), "euclidean"), tmp_path / "e.ep.h5")
+    out = str(tmp_path / "new.ep.h5")
+    for rule in (["--merge", "1.3"], ["--seeds", "2"], ["--prune-weakest", "0.1", "--dry-run"]):
+        assert main(["refine", str(path), *rule, "--out", out]) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1 and "this dictionary is euclidean" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["e.ep.h5"]
+
+
+def test_a_completed_file_lists_nothing_as_missing_that_it_has(
+    origin: Dictionary, model: LanguageModel, tmp_path: Path
+) -> None:
+    made = refine(origin, Rules(merge=1.3))
+    path = save_refined(made, origin, tmp_path / "new.ep.h5")
+    before = storage.open(path).info["refined"]["missing"]
+    assert any(name.startswith("lens_") for name in before)
+    complete(path, model)
+    after = storage.open(path)
+    assert after.info["refined"]["missing"] == [name for name in before if name not in after]
+    assert not any(name.startswith("lens_") for name in after.info["refined"]["missing"])
+    assert "lenses" not in " ".join(lines_of.lines(after.info))

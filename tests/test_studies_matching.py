@@ -177,7 +177,9 @@ def test_the_same_setting_differs_in_the_seed_only() -> None:
     one = {"model_name": "m", "layer": 2, "percentile": 1.0, "seed": 0, "corpus": {"digest": "x"}}
     assert study.same_setting(one, one | {"seed": 1})
     assert not study.same_setting(one, one)
-    assert not study.same_setting(one, one | {"seed": 1, "layer": 3})
+    for other in ({"layer": 3}, {"deduplicate": True}, {"text_weights": [1.0, 2.0]}):
+        assert not study.same_setting(one, one | {"seed": 1} | other)
+        assert study.same_setting(one | other, one | {"seed": 1} | other)
     assert not study.same_setting(one | {"corpus": {}}, one | {"seed": 1, "corpus": {}})
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from ep.errors import ConfigError
 from ep.method import surroundings
+from ep.method.closest import closest
 from ep.method.geometry import directions
 from ep.method.surroundings import group_names, nearest, neighbourhoods, principal_axes
 
@@ -25,9 +26,10 @@ def exemplars() -> np.ndarray:
     return rows
 
 
+@pytest.mark.parametrize("choose", [None, closest])
 @pytest.mark.parametrize("chunk", [1, 2**26])
 def test_nearest_is_the_head_of_a_stable_sort_without_the_region_itself(
-    exemplars, monkeypatch, chunk
+    exemplars, monkeypatch, chunk, choose
 ):
     if chunk > 1:
         distance = 1 - exemplars @ exemplars.T
@@ -37,15 +39,23 @@ def test_nearest_is_the_head_of_a_stable_sort_without_the_region_itself(
             [1 - exemplars[i : i + 1] @ exemplars.T for i in range(len(exemplars))]
         )
     np.fill_diagonal(distance, np.inf)
-    ids, distances = nearest(exemplars, 8)
+    ids, distances = nearest(exemplars, 8, choose=choose)
     assert np.array_equal(ids, np.argsort(distance, axis=1, kind="stable")[:, :8])
     assert np.array_equal(distances, np.clip(np.take_along_axis(distance, ids, 1), 0, 2))
     assert distances.dtype == np.float32
 
 
-def test_nearest_of_equals_is_the_older():
+@pytest.mark.parametrize("choose", [None, closest])
+def test_nearest_of_equals_is_the_older(choose):
     rows = np.repeat(np.eye(2, dtype=np.float32), [5, 1], axis=0)
-    assert nearest(rows, 2)[0].tolist() == [[1, 2], [0, 2], [0, 1], [0, 1], [0, 1], [0, 1]]
+    assert nearest(rows, 2, choose=choose)[0].tolist() == [
+        [1, 2],
+        [0, 2],
+        [0, 1],
+        [0, 1],
+        [0, 1],
+        [0, 1],
+    ]
 
 
 @pytest.mark.parametrize(("size", "found"), [(1, 0), (2, 1), (9, 8), (30, 8)])

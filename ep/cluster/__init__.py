@@ -13,6 +13,6 @@ back, so regions, their order and the digest are those of a build without a clus
 `import ray` is in functions only: it is needed where an address is given.
 """
 
-from ep.cluster.extractor import RayExtractor, check_cluster, extractor_of
+from ep.cluster.extractor import RayExtractor, check_cluster
 
-__all__ = ["RayExtractor", "check_cluster", "extractor_of"]
+__all__ = ["RayExtractor", "check_cluster"]

@@ -11,7 +11,7 @@ from ep.cluster.workers import Workers, machines
 from ep.config import BuildConfig
 from ep.errors import ConfigError
 from ep.models import LanguageModel, LocalExtractor
-from ep.models.extraction import Extractor, Part, Residuals
+from ep.models.extraction import Part, Residuals
 
 AHEAD = 4
 """Parts for each worker that may be begun and not yet decided."""
@@ -26,28 +26,26 @@ def check_cluster(config: BuildConfig) -> None:
         connecting.check_address(config.ray)
 
 
-def extractor_of(config: BuildConfig, model: LanguageModel) -> Extractor:
-    """Return what runs the model of a build: this process, or a cluster; it is to be closed."""
-    return LocalExtractor(model) if config.ray is None else RayExtractor(config, model)
-
-
 class RayExtractor:
     """Runs parts on copies of a model, each in a process of a Ray cluster.
 
     config: of the build; its `ray` and `ray_workers` say where, and on how many.
     model: the copy of this process, which all others must equal.
+    local: what runs it here, which is closed with this; by default its bridge.
 
     Raises ServiceError for a cluster that cannot be joined or has no room, and ConfigError for more
     workers than it can hold and for workers of another version, model or device.
     """
 
-    def __init__(self, config: BuildConfig, model: LanguageModel) -> None:
-        self._local = LocalExtractor(model)
+    def __init__(
+        self, config: BuildConfig, model: LanguageModel, local: LocalExtractor | None = None
+    ) -> None:
+        self._local = local or LocalExtractor(model)
         self._is_running = False
         self._is_own = connecting.connect(config.ray or connecting.LOCAL, config.ray_workers)
         try:
             count, processors, gpus = _shares(config.ray_workers, model.device.startswith("cuda"))
-            setup, ours = Setup.of(config, model), facts(model, config.layers)
+            setup, ours = Setup.of(config, model), facts(model, config.layers, self._local.runner)
             self.workers = Workers(setup, ours, count, processors, gpus)
         except BaseException:
             self._disconnect()
@@ -74,6 +72,7 @@ class RayExtractor:
         """End the workers, and the connection where it was made for them."""
         self.workers.close()
         self._disconnect()
+        self._local.close()
 
     def _disconnect(self) -> None:
         if self._is_own:

@@ -6,7 +6,6 @@ bits, without loss.
 
 from __future__ import annotations
 
-import hashlib
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ import numpy as np
 
 from ep.config import BuildConfig, is_model_path
 from ep.models import LanguageModel, load
-from ep.models.extraction import Part, Residuals, residuals
+from ep.models.extraction import Part, Residuals, Runner
+from ep.models.probing import digest, probed
+from ep.models.runners import longest_passage, runner_of
+from ep.settings import ExtractorName
 from ep.storage.activations import decoded, encoded, kind_of
-
-PROBE = "The quick brown fox jumps over the lazy dog; 12 + 30 = 42. " * 8
-"""The text on which all copies of a model must agree in every bit."""
 
 Packed = dict[int, tuple[int, np.ndarray]]
 """The residuals of a part by layer: their encoding, and the numbers (n, d) in it."""
@@ -28,7 +27,10 @@ Packed = dict[int, tuple[int, np.ndarray]]
 
 @dataclass(frozen=True)
 class Setup:
-    """Which model a worker loads, and how. layers: those that the build reads."""
+    """Which model a worker loads, and how.
+
+    layers: those that the build reads. extractor: what runs them. longest: tokens of a passage.
+    """
 
     model: str
     device: str
@@ -36,6 +38,8 @@ class Setup:
     revision: str | None
     adapter: str | None
     layers: tuple[int, ...]
+    extractor: ExtractorName
+    longest: int
 
     @classmethod
     def of(cls, config: BuildConfig, model: LanguageModel) -> Setup:
@@ -48,6 +52,8 @@ class Setup:
             model.revision,
             str(Path(config.adapter).expanduser().resolve()) if config.adapter else None,
             tuple(config.layers),
+            config.extractor,
+            longest_passage(config, model),
         )
 
 
@@ -56,24 +62,31 @@ class Worker:
 
     def __init__(self) -> None:
         self._model: LanguageModel | None = None
+        self._runner: Runner | None = None
 
     def machine(self) -> str:
         """Return the name of the machine that it is on."""
         return socket.gethostname()
 
     def load(self, setup: Setup) -> dict[str, str]:
-        """Load the model and return its `facts`; errors as `ep.load`."""
-        self._model = load(setup.model, setup.device, setup.dtype, setup.revision, setup.adapter)
-        return facts(self._model, setup.layers)
+        """Load the model and return its `facts`; errors as `ep.load` and those of the runner."""
+        model = load(setup.model, setup.device, setup.dtype, setup.revision, setup.adapter)
+        self._model = model
+        self._runner = runner_of(setup.extractor, model, setup.layers, setup.longest)
+        return facts(model, setup.layers, self._runner)
 
     def run(self, part: Part) -> Packed:
         """Run a part through the model."""
-        assert self._model is not None
-        return packed(residuals(self._model, part), self._model.dtype)
+        assert self._model is not None and self._runner is not None
+        return packed(self._runner.run(part), self._model.dtype)
 
 
-def facts(model: LanguageModel, layers: Sequence[int]) -> dict[str, str]:
-    """Return what must be equal in all copies of a model, in words that a message can use."""
+def facts(model: LanguageModel, layers: Sequence[int], runner: Runner) -> dict[str, str]:
+    """Return what must be equal in all copies of a model, in words that a message can use.
+
+    Another device, number of bits or version of a library rounds otherwise, which the activations
+    of one text show.
+    """
     from ep import __version__
 
     return {
@@ -81,7 +94,7 @@ def facts(model: LanguageModel, layers: Sequence[int]) -> dict[str, str]:
         "weights": model.fingerprint,
         "dtype": model.dtype,
         "device": model.device.split(":")[0],
-        "activations of one text": _probed(model, layers),
+        "activations of one text": digest(probed(model, layers, runner.run)),
     }
 
 
@@ -91,20 +104,6 @@ def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
         if theirs.get(name) != value:
             return f"{name} {theirs.get(name, 'unknown')[:12]} instead of {value[:12]}"
     return ""
-
-
-def _probed(model: LanguageModel, layers: Sequence[int]) -> str:
-    """Return a digest of the activations of `PROBE`.
-
-    Another device, number of bits or version of a library rounds otherwise, which it shows.
-    """
-    ids = np.asarray(model.encode_prompt(PROBE).ids[:64], dtype=np.int64)[None]
-    everywhere = np.ones(ids.shape, dtype=bool)
-    part = Part(np.zeros(1, np.int64), ids, everywhere, everywhere, tuple(layers))
-    sha = hashlib.sha256()
-    for layer, x in sorted(residuals(model, part).items()):
-        sha.update(str(layer).encode() + x.tobytes())
-    return sha.hexdigest()
 
 
 def packed(values: Residuals, dtype: str) -> Packed:

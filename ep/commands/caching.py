@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 from ep.commands.options import add_command
@@ -12,10 +14,19 @@ from ep.commands.options import add_command
 def add(subparsers: Any) -> None:
     """Add `cache`."""
     parser = add_command(
-        subparsers, "cache", "list models converted from GGUF files, and kept activations", cache
+        subparsers, "cache", "list models converted from GGUF files, and stored activations", cache
     )
     parser.add_argument(
-        "--empty", action="store_true", help="remove them; both are made again when needed"
+        "--empty",
+        action="store_true",
+        help="remove them, but not what a running build uses; both are made again when needed",
+    )
+    parser.add_argument(
+        "--library",
+        default=os.environ.get("EP_LIBRARY") or "data/library",
+        metavar="DIR",
+        help="folder with the output folders of builds, of which those that were stopped or killed "
+        "have activations too (default: $EP_LIBRARY, else data/library)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -24,7 +35,8 @@ def cache(arguments: argparse.Namespace) -> None:
     """Print the folder of converted models and their sizes, and remove them if asked to."""
     from ep.models import conversions, jacobian_store
 
-    rows, activations = _models(arguments.empty), _activations(arguments.empty)
+    rows = _models(arguments.empty)
+    activations = _activations(Path(arguments.library), arguments.empty)
     lenses = [path.stat().st_size for path in jacobian_store.files()]
     if arguments.json:
         facts = {"folder": str(conversions.folder()), "removed": arguments.empty, "models": rows}
@@ -56,20 +68,21 @@ def _models(empty: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _activations(empty: bool) -> list[dict[str, Any]]:
-    """The kept activations, which are removed if asked to, unless a build is adding to them."""
-    from ep import caching
+def _activations(library: Path, empty: bool) -> list[dict[str, Any]]:
+    """The stored activations, which are removed if asked to, unless a build is using them."""
+    from ep import cached
 
-    sizes = {one.folder: one.size for one in caching.kept()}
+    sizes = {one.folder: one.size for one in cached.kept(library)}
     return [
         {
             "model": one.model,
             "text": one.text,
             "layers": list(one.layers),
-            "bytes": sizes[one.folder],
+            "bytes": sizes.get(one.folder, 0),
             "directory": str(one.folder),
+            "build": None if one.build is None else str(one.build),
         }
-        for one in (caching.forget() if empty else caching.kept())
+        for one in (cached.forget(library) if empty else cached.kept(library))
     ]
 
 
@@ -89,7 +102,9 @@ def _print(rows: list[dict[str, Any]], activations: list[dict[str, Any]], where:
             f"layer{'' if len(row['layers']) == 1 else 's'} {', '.join(map(str, row['layers']))}"
         )
         name = printable(row["model"]) or "damaged"
-        print(f"{row['bytes'] / 1e6:>10,.1f} MB  {name}, {layers}, text {row['text']}…")
+        build = f", of the build in {printable(row['build'])}" if row["build"] else ""
+        print(f"{row['bytes'] / 1e6:>10,.1f} MB  {name}, {layers}, text {row['text']}…{build}")
     if activations:
         total = sum(row["bytes"] for row in activations) / 1e6
-        print(f"activations of {len(activations)} texts, {total:,.1f} MB, {where} the same folder")
+        place = f"{where} that folder and those of builds"
+        print(f"activations of {len(activations)} texts, {total:,.1f} MB, {place}")

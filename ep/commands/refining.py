@@ -37,6 +37,17 @@ def add(subparsers: Any) -> None:
     )
     parser.add_argument("file", help="an .ep.h5 file, which is not changed")
     parser.add_argument("--out", metavar="NEW", help="the .ep.h5 file to write")
+    _add_rules(parser)
+    _add_reading(parser)
+    _add_seeds(parser)
+    parser.add_argument("--dry-run", action="store_true", help="count, and write nothing")
+    parser.add_argument("--replace", action="store_true", help="replace the file of --out")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_model(parser)
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
+    """Add what becomes of which regions."""
     for name, kind, metavar, about in _RULES:
         parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=about)
     parser.add_argument(
@@ -56,6 +67,10 @@ def add(subparsers: Any) -> None:
         help="replace each exemplar by the member nearest to its region's mean: among the stored "
         "excerpts, or with --text among all members",
     )
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add what is read again."""
     parser.add_argument(
         "--text",
         action="append",
@@ -63,6 +78,10 @@ def add(subparsers: Any) -> None:
         help="the text of the build: members are counted again over the whole of it",
     )
     parser.add_argument("--field", help="the field of the text that holds it, as for `ep build`")
+
+
+def _add_seeds(parser: argparse.ArgumentParser) -> None:
+    """Add the dictionaries on which survival is counted."""
     parser.add_argument(
         "--other",
         action="append",
@@ -90,10 +109,6 @@ def add(subparsers: Any) -> None:
         metavar="C",
         help="least cosine at which another seed has found a region again (default 0.7)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="count, and write nothing")
-    parser.add_argument("--replace", action="store_true", help="replace the file of --out")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    add_model(parser)
 
 
 def refine(arguments: argparse.Namespace) -> None:

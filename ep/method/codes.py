@@ -6,8 +6,7 @@ MIX equal parts of the row, of which the last is padded with zeros. Its entries 
 exact map preserves every dot product; it uses additions only, so its float32 rounding is small.
 
 Every bound follows from measured lengths and standard rounding analysis; none is a chosen constant.
-The functions work on the torch tensors they are given, without importing torch; on the CPU,
-ep.method.compiled does the work. The search itself is in ep.method.search.
+On the CPU, ep.method.compiled does the work. The search itself is in ep.method.search.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import numpy as np
 from ep.method.nearest import NORM_TOLERANCE, UNIT_ROUNDOFF
 
 if TYPE_CHECKING:
-    import torch  # noqa: TID251 - the name of a type, never loaded from here
+    import torch
 
 MIX = 64  # parts mixed together: an outlier spreads over so many dimensions; must be a power of 4
 LONGEST = 1 + NORM_TOLERANCE
@@ -41,6 +40,10 @@ class Codes(NamedTuple):
     numbers: torch.Tensor
     scale: torch.Tensor
     residual: torch.Tensor
+
+    def part(self, rows: slice | torch.Tensor) -> Codes:
+        """Return the codes of some of the rows."""
+        return Codes(*(column[rows] for column in self))
 
 
 class Coder:
@@ -63,66 +66,68 @@ class Coder:
         self._grow, self._lost = 1 / (1 - steps), 2.0**-23 * math.sqrt(self.width)
         self._mixing = mixing_error * LONGEST
 
-    def __call__(self, rows: torch.Tensor, scale: float | None = None, threads: int = 1) -> Codes:
+    def __call__(
+        self, rows: torch.Tensor, scale: float | None = None, out: Codes | None = None
+    ) -> Codes:
         """Return the codes of the rows.
 
         rows: (n, d) unit rows.
         scale: a common scale, under which numbers are cut off at ±127 (the residual includes the
             loss); None for a separate scale for each row.
-        threads: threads to use on the CPU.
+        out: codes of n rows, which are overwritten; new ones if None.
         """
-        numbers, step, largest, missed = self._encode(rows, scale, threads)
-        residual = missed * self._grow + largest * self._lost + self._mixing
-        return Codes(numbers, step, residual)
+        out = self.empty(rows) if out is None else out
+        largest, missed = self._encode(rows, scale, out)
+        out.residual[:] = missed * self._grow + largest * self._lost + self._mixing
+        return out
+
+    def empty(self, rows: torch.Tensor) -> Codes:
+        """Return memory for the codes of rows (n, d), on their device."""
+        import torch
+
+        numbers = torch.empty(len(rows), self.width, dtype=torch.int8, device=rows.device)
+        return Codes(numbers, *(_column(rows) for _ in range(2)))
 
     def widest(self, rows: torch.Tensor) -> float:
         """Return the largest entry of any mixed row, which a common scale must cover."""
-        return float(self._encode(rows, None, 1)[2].max())
+        return float(self._encode(rows, None, self.empty(rows))[0].max())
 
-    def _encode(self, rows: torch.Tensor, scale: float | None, threads: int) -> Encoded:
-        """Return the codes of the rows with the measured quantities, before any bound is added."""
-        if rows.device.type == "cpu":
-            return _encode(rows, self.signs, self.width, scale, threads)
-        return _encode_on_device(rows, self.signs, self.width, scale)
+    def _encode(
+        self, rows: torch.Tensor, scale: float | None, out: Codes
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write numbers and scale of `out`; return what the residual is computed from.
+
+        That is the largest absolute entry of each mixed row, (n,) float64, and the measured length
+        of mixed row − scale · numbers, (n,) float64.
+        """
+        encode = _encode if rows.device.type == "cpu" else _encode_on_device
+        return encode(rows, self.signs, scale, out)
 
 
-class Encoded(NamedTuple):
-    """Codes with the quantities from which the residual is computed.
+def _column(rows: torch.Tensor) -> torch.Tensor:
+    """Return memory for one float64 number for each row, on their device."""
+    import torch
 
-    numbers, scale: as in `Codes`.
-    largest: (n,) float64, the largest absolute entry of each mixed row.
-    missed: (n,) float64, the measured length of mixed row − scale · numbers.
-    """
-
-    numbers: torch.Tensor
-    scale: torch.Tensor
-    largest: torch.Tensor
-    missed: torch.Tensor
+    return torch.empty(len(rows), dtype=torch.float64, device=rows.device)
 
 
 def _encode(
-    rows: torch.Tensor, signs: np.ndarray, width: int, scale: float | None, threads: int
-) -> Encoded:
-    """Encode rows on the CPU with the compiled loop."""
+    rows: torch.Tensor, signs: np.ndarray, scale: float | None, out: Codes
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Encode rows on the CPU with the compiled loop; see `Coder._encode`."""
     from ep.method import compiled
 
-    numbers = rows.new_empty(len(rows), width).char()
-    step, largest, missed = (rows.new_empty(len(rows)).double() for _ in range(3))
-    per_row = tuple(t.numpy() for t in (rows, numbers, step, largest, missed))
-
-    def encode_part(part: slice) -> None:
-        x, *outputs = (a[part] for a in per_row)
-        compiled.encode(x, signs, MIX, scale or 0.0, *outputs)
-
-    compiled.over_rows(encode_part, len(rows), threads)
-    return Encoded(numbers, step, largest, missed)
+    largest, missed = _column(rows), _column(rows)
+    arrays = (t.numpy() for t in (out.numbers, out.scale, largest, missed))
+    compiled.encode(rows.numpy(), signs, MIX, scale or 0.0, *arrays)
+    return largest, missed
 
 
 def _encode_on_device(
-    rows: torch.Tensor, signs: np.ndarray, width: int, scale: float | None
-) -> Encoded:
+    rows: torch.Tensor, signs: np.ndarray, scale: float | None, out: Codes
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Encode rows with tensor operations, for devices on which the compiled loop cannot run."""
-    n, d = rows.shape
+    (n, d), width = rows.shape, out.numbers.shape[1]
     mixed = rows.new_zeros(n, width)
     mixed[:, :d] = rows * rows.new_tensor(signs)
     # one level of the transform at a time: parts that lie `half` apart become sum and difference
@@ -142,4 +147,5 @@ def _encode_on_device(
     )
     numbers = (mixed / step[:, None]).round_().clamp_(-LARGEST, LARGEST)
     missed = mixed.addcmul_(numbers, step[:, None].expand_as(numbers), value=-1).norm(dim=1)
-    return Encoded(numbers.char(), step.double(), largest.double(), missed.double())
+    out.numbers[:], out.scale[:] = numbers.char(), step.double()
+    return largest.double(), missed.double()

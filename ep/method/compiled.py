@@ -7,40 +7,12 @@ candidate costs one folded cosine. Of the modules that search, only this one nee
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import no_type_check
 
 import numpy as np
 from numba import njit
 
-FEWEST_ROWS = 128  # a thread with fewer rows than this costs more than it saves
 CHUNK = 32  # products compared together: a chunk whose largest product cannot win is skipped
-
-
-def over_rows(work: Callable[[slice], object], n: int, threads: int) -> None:
-    """Run `work` on slices that cover n rows, on up to `threads` threads.
-
-    The compiled loops below release Python's global interpreter lock, so the threads run in
-    parallel.
-    """
-    threads = min(threads, n // FEWEST_ROWS)
-    if threads < 2:
-        work(slice(0, n))
-        return
-    edges = [n * i // threads for i in range(threads + 1)]
-    shares = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    others = [_pool(threads - 1).submit(work, share) for share in shares[1:]]
-    work(shares[0])
-    for other in others:
-        other.result()
-
-
-@lru_cache(maxsize=4)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Return the pool of worker threads, which is kept between calls."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="search")
 
 
 # nnan and nsz let the compiler take maxima eight at a time; unlike full fastmath they never reorder
@@ -57,19 +29,22 @@ def fold_pair(a, b, scratch):
     if d == 1:
         return np.float64(a[0]) * np.float64(b[0])
     # The first level of the fold multiplies as well. For odd d the middle entry has no partner.
+    # Slices instead of sums of indices: only then does the compiler compute eight at a time.
     half = (d + 1) // 2
     rest = d - half
+    a_upper, b_upper = a[half:], b[half:]
     for j in range(rest):
-        scratch[j] = np.float64(a[j]) * np.float64(b[j]) + np.float64(a[j + half]) * np.float64(
-            b[j + half]
+        scratch[j] = np.float64(a[j]) * np.float64(b[j]) + np.float64(a_upper[j]) * np.float64(
+            b_upper[j]
         )
     if rest < half:
         scratch[rest] = np.float64(a[rest]) * np.float64(b[rest])
     while half > 1:
         n = half
         half = (n + 1) // 2
+        upper = scratch[half:n]
         for j in range(n - half):
-            scratch[j] += scratch[j + half]
+            scratch[j] += upper[j]
     return scratch[0]
 
 
@@ -117,44 +92,157 @@ def rough_cosine(a, b):
 
 @njit(cache=True, nogil=True)
 @no_type_check
+def challenge_row(products, unit, slack, x, tile, first, floor, bound, best, winner, work):
+    """Compare some exemplars with one row's best so far; return the best cosine and its region.
+
+    products: (k,) of a screen, for tile[:k]. unit, slack: of this row. best, winner: the best so
+        far. work: scratch from `scratch_for`. The others are as for `challenge`.
+    """
+    tops, candidates, rough, scratch = work
+    k = len(products)
+    tops = tops[: (k + CHUNK - 1) // CHUNK]
+    # The best exemplar of the tile surely reaches unit·top − margin. An exemplar that lies more
+    # than the margin below that, below the best so far or below the floor cannot win. The bar
+    # is in units of the products.
+    margin = slack + 1e-12  # 1e-12 covers the rounding of the next two lines
+    top = chunk_tops(products, tops)
+    bar = (max(best, floor, unit * top - margin) - margin) / unit
+    n = 0
+    if top >= bar:
+        for c in range(len(tops)):
+            if tops[c] >= bar:
+                for j in range(c * CHUNK, min(c * CHUNK + CHUNK, k)):
+                    if products[j] >= bar:
+                        candidates[n] = j
+                        n += 1
+    # with several candidates, a float32 product discards those that surely lose to another
+    least = max(best, floor)
+    if n > 1:
+        for i in range(n):
+            rough[i] = rough_cosine(x, tile[candidates[i]])
+            least = max(least, rough[i] - bound)
+    for i in range(n):
+        if n > 1 and rough[i] + bound < least:
+            continue
+        exact = fold_pair(x, tile[candidates[i]], scratch)
+        # only strictly nearer exemplars win: a tie stays with the older region
+        if exact > best and exact >= floor:
+            best = exact
+            winner = first + candidates[i]
+    return best, winner
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def scratch_for(products, x):
+    """Return arrays for `challenge_row` on any row of `products` (b, k), of rows x (b, d)."""
+    k = products.shape[1]
+    return (
+        np.empty((k + CHUNK - 1) // CHUNK, products.dtype),
+        np.empty(k, np.int64),
+        np.empty(k),
+        np.empty((x.shape[1] + 1) // 2),
+    )
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
 def challenge(products, unit, slack, x, tile, first, floor, bound, cosine, region):
     """Compare one tile of exemplars with each row's best so far; update cosine and region in place.
 
     The parameters are those of ep.method.search.challenge, and `bound` is that of `rough_cosine`.
     It thins the candidates that a coarse screen leaves, so that about one fold per row is computed.
     """
-    k = products.shape[1]
-    tops = np.empty((k + CHUNK - 1) // CHUNK, products.dtype)
-    scratch = np.empty((x.shape[1] + 1) // 2)
-    candidates, rough = np.empty(k, np.int64), np.empty(k)
+    work = scratch_for(products, x)
     for r in range(len(products)):
-        # The best exemplar of the tile surely reaches unit·top − margin. An exemplar that lies more
-        # than the margin below that, below the best so far or below the floor cannot win. The bar
-        # is in units of the products.
-        margin = slack[r] + 1e-12  # 1e-12 covers the rounding of the next two lines
-        top = chunk_tops(products[r], tops)
-        bar = (max(cosine[r], floor, unit[r] * top - margin) - margin) / unit[r]
-        n = 0
-        for c in range(len(tops)):
-            if tops[c] >= bar:
-                for j in range(c * CHUNK, min(c * CHUNK + CHUNK, k)):
-                    if products[r, j] >= bar:
-                        candidates[n] = j
-                        n += 1
-        # with several candidates, a float32 product discards those that surely lose to another
-        least = max(cosine[r], floor)
-        if n > 1:
+        cosine[r], region[r] = challenge_row(
+            products[r],
+            unit[r],
+            slack[r],
+            x[r],
+            tile,
+            first,
+            floor,
+            bound,
+            cosine[r],
+            region[r],
+            work,
+        )
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def first_come(products, unit, slack, x, threshold, bound):
+    """Return which of some rows become founders: (f,) int64.
+
+    The first row does, then always the next one that joins none of the founders before it.
+
+    products: (u, u) of a screen, of the rows x (u, d) with themselves; (u, 0) without a screen.
+    unit, slack: (u,). threshold: θ. bound: that of `rough_cosine`.
+    """
+    u, screened = len(x), products.shape[1] > 0
+    founders, unclear = np.empty(u, np.int64), np.empty(u, np.int64)
+    scratch = np.empty((x.shape[1] + 1) // 2)
+    bar, n = 1.0 - threshold, 0
+    for row in range(u):
+        m, joins = 0, False
+        if screened:
+            margin = slack[row] + 1e-12
             for i in range(n):
-                rough[i] = rough_cosine(x[r], tile[candidates[i]])
-                least = max(least, rough[i] - bound)
-        for i in range(n):
-            if n > 1 and rough[i] + bound < least:
-                continue
-            exact = fold_pair(x[r], tile[candidates[i]], scratch)
-            # only strictly nearer exemplars win: a tie stays with the older region
-            if exact > cosine[r] and exact >= floor:
-                cosine[r] = exact
-                region[r] = first + candidates[i]
+                estimate = unit[row] * products[row, founders[i]]
+                if estimate - margin > bar:
+                    joins = True
+                    break
+                if estimate + margin >= bar:
+                    unclear[m] = founders[i]
+                    m += 1
+        else:
+            m = n
+            unclear[:n] = founders[:n]
+        if not joins:
+            for i in range(m):
+                if rough_cosine(x[row], x[unclear[i]]) + bound + 1e-12 < bar:
+                    continue
+                # in the form of the rule, so that rounding cannot decide otherwise
+                if 1.0 - fold_pair(x[row], x[unclear[i]], scratch) <= threshold:
+                    joins = True
+                    break
+        if not joins:
+            founders[n] = row
+            n += 1
+    return founders[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def challenge_founders(
+    products, unit, slack, x, start, at, tile, first, floor, bound, cosine, region
+):
+    """Compare each row with the founders before it; update cosine and region in place.
+
+    products: (b, f) of a screen. unit, slack, cosine, region: (b,). x: (b, d).
+    at: (f,) rising positions of the founders; x[0] is at position `start`.
+    tile: (f, d) the founders, with the ids first, first + 1, … The others are as for `challenge`.
+    """
+    work = scratch_for(products, x)
+    n = 0
+    for r in range(len(products)):
+        while n < len(at) and at[n] < start + r:
+            n += 1
+        if n:
+            cosine[r], region[r] = challenge_row(
+                products[r, :n],
+                unit[r],
+                slack[r],
+                x[r],
+                tile,
+                first,
+                floor,
+                bound,
+                cosine[r],
+                region[r],
+                work,
+            )
 
 
 @njit(cache=True, nogil=True)
@@ -168,18 +256,25 @@ def mix(row, signs, parts, mixed):
     for j in range(d):
         mixed[j] = row[j] * signs[j]
     mixed[d:] = np.float32(0)
-    # one level of the transform at a time: entries `run` apart become their sum and difference
+    # Two levels of the transform at a time: of four entries `run` apart, the first two and the last
+    # two become sum and difference, then the first and the third, the second and the fourth.
     run = width // parts
     while run < width:
-        for start in range(0, width, 2 * run):
+        for start in range(0, width, 4 * run):
             first = mixed[start : start + run]
             second = mixed[start + run : start + 2 * run]
+            third = mixed[start + 2 * run : start + 3 * run]
+            fourth = mixed[start + 3 * run : start + 4 * run]
             for j in range(run):
-                a = first[j]
-                b = second[j]
-                first[j] = a + b
-                second[j] = a - b
-        run *= 2
+                a = first[j] + second[j]
+                b = first[j] - second[j]
+                c = third[j] + fourth[j]
+                e = third[j] - fourth[j]
+                first[j] = a + c
+                second[j] = b + e
+                third[j] = a - c
+                fourth[j] = b - e
+        run *= 4
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -208,10 +303,10 @@ def largest_of(mixed):
     maximum is much faster.
     """
     bits = mixed.view(np.int32)
-    largest = np.zeros(1, np.int32)
+    largest = np.int32(0)
     for j in range(len(bits)):
-        largest[0] = max(largest[0], bits[j] & np.int32(0x7FFFFFFF))
-    return largest.view(np.float32)[0]
+        largest = max(largest, bits[j] & np.int32(0x7FFFFFFF))
+    return np.array([largest], np.int32).view(np.float32)[0]
 
 
 @njit(cache=True, nogil=True)
@@ -224,7 +319,7 @@ def encode(rows, signs, parts, scale, numbers, step, largest, missed):
     parts: parts mixed together.
     scale: the common scale, or 0 for a separate scale for each row.
     numbers: (n, width) int8.
-    step, largest, missed: (n,) float64, as in ep.method.codes.Encoded.
+    step, largest, missed: (n,) float64, as in ep.method.codes.Coder; step is the scale.
     """
     mixed = np.empty(numbers.shape[1], np.float32)
     shrink = np.float32(1 / np.sqrt(parts))  # a power of 2, so that scaling is exact

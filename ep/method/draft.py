@@ -7,7 +7,7 @@ members, their rivals and the coarser regions. All drafts of a build read the sa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from ep.method.metrics import DEFAULT
 from ep.method.rivals import Rivals, share_within
 from ep.method.saturation import StopRule
 from ep.method.sieve import LeftOut, Sifted
+
+if TYPE_CHECKING:
+    from ep.method.rows import Rows
 
 GROWTH_POINTS = 256
 """Largest number of points of the growth curve."""
@@ -86,10 +89,10 @@ class Draft:
 
     # -- first pass: founding regions --------------------------------------------------------------
 
-    def stream(self, rows: np.ndarray, events: Events) -> None:
+    def stream(self, rows: np.ndarray | Rows, events: Events) -> None:
         """Cluster one batch, as far as the stopping rule allows.
 
-        rows: (n, d) unit directions, or rows of the metric.
+        rows: (n, d) unit directions, or rows of the metric, or what `law.shared` makes of either.
         events: their origins.
         """
         before, start = len(self.leaders), 0
@@ -114,9 +117,9 @@ class Draft:
         read = batch if self.stop_reason is None else batch.until(streamed)
         self.left_out = self.left_out.plus(read.left_out)
 
-    def _cluster(self, rows: np.ndarray, events: Events) -> None:
+    def _cluster(self, rows: np.ndarray | Rows, events: Events) -> None:
         assignment = self.leaders.partial_fit(rows)
-        self.arrival.observe(assignment, rows)
+        self.arrival.observe(assignment, np.asarray(rows))
         if assignment.is_new.any():
             for name in FOUNDER:
                 self._founders[name].append(getattr(events, name)[assignment.is_new])
@@ -145,7 +148,7 @@ class Draft:
 
     # -- second pass: Voronoi members --------------------------------------------------------------
 
-    def reassign(self, rows: np.ndarray, events: Events) -> np.ndarray:
+    def reassign(self, rows: np.ndarray | Rows, events: Events) -> np.ndarray:
         """Assign a batch of the same stream to the finished exemplars (protocol 2.4, W17).
 
         Returns the region of each row (n,) int64. The result is shorter where the batch goes beyond
@@ -161,7 +164,7 @@ class Draft:
         self._look_up_rivals(rows[streamed], members.region, events[streamed])
         return assignment.region
 
-    def _look_up_rivals(self, rows: np.ndarray, region: np.ndarray, events: Events) -> None:
+    def _look_up_rivals(self, rows: np.ndarray | Rows, region: np.ndarray, events: Events) -> None:
         if self.rivals is None:  # K and n are final now, and so is the share to examine
             share = share_within(self.rival_budget, self.n_seen, len(self), rows.shape[1])
             self.rivals = Rivals(self.leaders.threshold, share, self.seed)

@@ -91,55 +91,20 @@ class ExcerptSlots:
             (1 + band, keys >> np.uint64(1)),  # the shift keeps it below EMPTY
             (np.full(len(region), FAR), (np.uint64(2**63) - nearness) | (keys >> HALF)),
         )
-        selected, slots = [], []
+        from ep.method.selecting import select
+
+        fields = dict(
+            zip(list(FIELDS)[1:], (fold, index, passage, position, distance), strict=True)
+        )
         for slot, key in candidates:
-            # equal keys still qualify: the stream index decides between them in `_merge`
+            # equal keys still qualify: the stream index decides between them
             qualified = np.flatnonzero(key <= self._worst[region, slot])
             events = np.empty(len(qualified), EVENT)
-            for name, values in zip(
-                FIELDS, (key, fold, index, passage, position, distance), strict=True
-            ):
+            events["key"] = key[qualified]
+            for name, values in fields.items():
                 events[name] = values[qualified]
-            selected.append(events)
-            slots.append(region[qualified] * SLOTS + slot[qualified])
-        self._merge(np.concatenate(slots), np.concatenate(selected))
-
-    def _merge(self, slot: np.ndarray, events: np.ndarray) -> None:
-        """Let new events compete with the stored events of the same slots.
-
-        slot: (n,) slot of each event, numbered region · SLOTS + slot within the region.
-        events: (n,) records of dtype `EVENT`.
-        """
-        if not len(events):
-            return
-        touched = np.unique(slot)
-        places = _places(touched)
-        stored = self._stored.reshape(-1)[places]
-        stored_slot = np.repeat(touched, CAPACITY[touched % SLOTS])
-        slot = np.concatenate([stored_slot[stored["key"] != EMPTY], slot])
-        events = np.concatenate([stored[stored["key"] != EMPTY], events])
-
-        # one event for each context of a slot: the one with the best key
-        order = np.lexsort((events["index"], events["key"], events["fold"], slot))
-        slot, events = slot[order], events[order]
-        first = np.ones(len(events), bool)
-        first[1:] = (slot[1:] != slot[:-1]) | (events["fold"][1:] != events["fold"][:-1])
-        slot, events = slot[first], events[first]
-
-        # of those, as many as the slot has places
-        order = np.lexsort((events["index"], events["key"], slot))
-        slot, events = slot[order], events[order]
-        rank = np.arange(len(slot)) - np.searchsorted(slot, slot)
-        inside = rank < CAPACITY[slot % SLOTS]
-        slot, events, rank = slot[inside], events[inside], rank[inside]
-
-        flat = self._stored.reshape(-1)
-        # within a slot the events lie in order of key, empty places last
-        flat["key"][places] = EMPTY
-        flat[slot // SLOTS * PLACES + START[slot % SLOTS] + rank] = events
-        # an event must beat the key in the last place to enter; EMPTY while there is room
-        last = touched // SLOTS * PLACES + START[touched % SLOTS + 1] - 1
-        self._worst.reshape(-1)[touched] = flat["key"][last]
+            of_events = region[qualified], slot[qualified]
+            select(self._stored, self._worst, *of_events, events, START)
 
     def columns(self, n_regions: int) -> dict[str, np.ndarray]:
         """Return the excerpt arrays of a dictionary of `n_regions` regions.
@@ -184,13 +149,6 @@ class ExcerptSlots:
         self._stored = np.empty((len(self._worst), PLACES), EVENT)
         for name in FIELDS:
             self._stored[name] = state[f"kept_{name}"]
-
-
-def _places(slots: np.ndarray) -> np.ndarray:
-    """Return the flat indices of all places of the given slots, slot after slot."""
-    counts = CAPACITY[slots % SLOTS]
-    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return np.repeat(slots // SLOTS * PLACES + START[slots % SLOTS], counts) + within
 
 
 def _empty_places(stored: np.ndarray, rows: int) -> np.ndarray:

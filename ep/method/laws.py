@@ -27,6 +27,7 @@ from ep.shapes import Bool, Float32, Float64, Int, Int64
 if TYPE_CHECKING:
     from ep.method.leaders import Leaders
     from ep.method.members import ArrivalMembers
+    from ep.method.rows import Rows
 
 LENGTHS = {"exemplars": "exemplar_norms", "mean_directions": "mean_norms"}
 """The array of lengths, in typical norms, that belongs to an array of directions."""
@@ -84,6 +85,15 @@ class CosineLaw:
 
         return Leaders(threshold, width, device)
 
+    def shared(self, rows: Float32[np.ndarray, "n w"], device: str = "cpu") -> np.ndarray | Rows:
+        """Return rows of a batch for all dictionaries of a layer, which share what is made of them.
+
+        Raises ActivationError as `Leaders.partial_fit`.
+        """
+        from ep.method.rows import Rows, checked_rows
+
+        return Rows(checked_rows(rows, None), device, is_shared=True)
+
     def arrival(self, width: int) -> ArrivalMembers:
         """Return empty sums of arrival members, for activations of d = `width`."""
         from ep.method.members import ArrivalMembers
@@ -135,6 +145,10 @@ class EuclideanLaw(CosineLaw):
         from ep.method.point_leaders import PointLeaders
 
         return PointLeaders(threshold, None if width is None else width + 1, device)
+
+    def shared(self, rows: np.ndarray, device: str = "cpu") -> np.ndarray:
+        """See `CosineLaw.shared`; nothing is shared here."""
+        return rows
 
     def arrival(self, width: int) -> ArrivalMembers:
         """See `CosineLaw.arrival`."""

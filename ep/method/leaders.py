@@ -22,14 +22,18 @@ import numpy as np
 
 from ep.errors import ActivationError, ConfigError
 from ep.method.assignment import Assignment
-from ep.method.nearest import NORM_TOLERANCE
-from ep.method.search import ExemplarIndex, challenge, float_screen, pair_cosines
+from ep.method.growing import with_rows
+from ep.method.nearest import rounding_bound
+from ep.method.rows import Rows, checked_rows
+from ep.method.screens import Screened, Tile
+from ep.method.search import ExemplarIndex, Screen, challenge, lowest, on_cpu, pair_cosines
 from ep.shapes import Float32, Float64, Int64
 
 if TYPE_CHECKING:
     import torch
 
 BLOCK = 1024  # rows decided together; their mutual products take at most 4 * BLOCK² bytes
+FEW = 64  # rows compared with one another pair by pair, without a screen
 # The floor of the search lies this far below 1 − θ, so that the rule alone decides, not the floor.
 FLOOR_MARGIN = 1e-12
 
@@ -72,12 +76,13 @@ class Leaders:
     @property
     def founded_at(self) -> Int64[np.ndarray, " K"]:
         """The stream index of each region's founder, (K,), counted from 0."""
-        return self._founded_at
+        return self._founded_at[: len(self)]
 
-    def partial_fit(self, directions: np.ndarray) -> Assignment:
+    def partial_fit(self, directions: np.ndarray | Rows) -> Assignment:
         """Cluster the next activations of the stream.
 
-        directions: (n, d) float32, unit rows in stream order; n may be 0.
+        directions: (n, d) float32, unit rows in stream order; n may be 0. Given as `Rows`, what is
+            made of them for the search is shared with other clusterings of the same stream.
         Returns the region and distance of each; the distance of a founder is 0.
 
         Raises ActivationError, before anything has changed, if the width differs from earlier
@@ -95,11 +100,13 @@ class Leaders:
                 self._index, x[rows]
             )
             result.is_new[start + founders] = True
-            self._founded_at = np.concatenate([self._founded_at, self.n_seen + founders])
+            known = len(self._index) - len(founders)
+            self._founded_at = with_rows(self._founded_at, len(self._index))
+            self._founded_at[known : len(self._index)] = self.n_seen + founders
             self.n_seen += len(x[rows])
         return result
 
-    def assign(self, directions: np.ndarray) -> Assignment:
+    def assign(self, directions: np.ndarray | Rows) -> Assignment:
         """Return the nearest exemplar so far of every direction, whatever its distance.
 
         No region is founded and none is changed.
@@ -117,7 +124,7 @@ class Leaders:
         return Assignment(region, distance, np.zeros(len(x), bool))
 
     def runner_up(
-        self, directions: np.ndarray, region: Int64[np.ndarray, " n"]
+        self, directions: np.ndarray | Rows, region: Int64[np.ndarray, " n"]
     ) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
         """Return the second nearest region of every direction, and the margin between the two.
 
@@ -137,7 +144,7 @@ class Leaders:
             "threshold": np.array(self.threshold),
             "n_seen": np.array(self.n_seen),
             "exemplars": self.exemplars,
-            "founded_at": self.founded_at,
+            "founded_at": self.founded_at.copy(),
         }
 
     @classmethod
@@ -154,26 +161,29 @@ class Leaders:
     def _new_index(self, width: int) -> ExemplarIndex:
         return ExemplarIndex(width, self.device)
 
-    def _checked(self, directions: np.ndarray) -> np.ndarray:
-        return checked_rows(directions, None if self._index is None else self._index.width)
+    def _checked(self, directions: np.ndarray | Rows) -> Rows:
+        """Return the directions as rows on the device; ActivationError if they are none."""
+        width = None if self._index is None else self._index.width
+        if isinstance(directions, Rows) and directions.shape[1] == (width or directions.shape[1]):
+            return directions
+        return Rows(checked_rows(np.asarray(directions), width), self.device)
 
-    def _nearest(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _nearest(self, x: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Return the distance (n,) float32 to the nearest exemplar, and its region (n,)."""
         assert self._index is not None
         cosine, region = self._index.nearest(x)
         return np.clip(1.0 - cosine, 0.0, 2.0).astype(np.float32), region
 
     def _decide(
-        self, index: ExemplarIndex, rows: np.ndarray
+        self, index: ExemplarIndex, rows: Rows
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Cluster one block.
 
         Returns the region and distance of every row, and the positions of the rows that founded
         regions.
         """
-        x = index.on_device(rows)
         floor = 1.0 - self.threshold - FLOOR_MARGIN
-        cosine, region = index.nearest_on_device(x, floor)
+        cosine, region = index.nearest_on_device(rows, floor)
         # in the form of the rule, so that rounding cannot decide otherwise
         unmatched = (~(1.0 - cosine <= self.threshold)).nonzero()[:, 0]
         founders = np.empty(0, np.int64)
@@ -181,7 +191,7 @@ class Leaders:
             cosine[unmatched], region[unmatched] = -math.inf, -1
             start = int(unmatched[0])  # no region is founded before this row
             later_founders = self._found_regions(
-                index, x[start:], unmatched - start, floor, cosine[start:], region[start:]
+                index, rows[start:], unmatched - start, floor, cosine[start:], region[start:]
             )
             founders = start + later_founders
         distance = (1.0 - cosine).clamp_(0.0, 2.0).float()
@@ -190,7 +200,7 @@ class Leaders:
     def _found_regions(
         self,
         index: ExemplarIndex,
-        x: torch.Tensor,
+        rows: Rows,
         unmatched: torch.Tensor,
         floor: float,
         cosine: torch.Tensor,
@@ -198,29 +208,74 @@ class Leaders:
     ) -> np.ndarray:
         """Found the regions that unmatched rows require, and compare them with the rows after them.
 
-        x: (b, d) rows of the block, from the first unmatched one on.
-        unmatched: (u,) positions in x of the rows without a region within the threshold.
+        rows: (b, d) of the block, from the first unmatched one on.
+        unmatched: (u,) positions in rows of those without a region within the threshold.
         floor: cosines below it never count.
         cosine, region: (b,), the best so far, updated in place.
         Returns the positions of the founders.
         """
-        products, unit, slack = float_screen(x, x[unmatched])
-        chosen = unmatched.new_tensor(
-            first_come(self._joins(x, unmatched, products[unmatched], slack[unmatched]))
-        )
-        founders = unmatched[chosen]
-        # A row can join only regions founded before it: its products with later founders are set to
-        # −inf.
-        products = products.index_select(1, chosen)
-        products.masked_fill_(founders[None, :] >= _count(x)[:, None], -math.inf)
-        challenge(products, unit, slack, x, x[founders], len(index), floor, cosine, region)
+        founders = self._founders(index, rows[unmatched.cpu().numpy()], unmatched)
+        tile = index.tile_of(rows.x[founders])
+        screen = Screen(index, rows, len(founders))
+        if screen.is_int8:
+            tile.encode(index.coder)
+
+        def compare(part: slice) -> None:
+            screen.begin(part)
+            screened = screen(tile, part)
+            best = cosine[part], region[part]
+            x = rows.x[part]
+            _challenge_founders(screened, x, part.start, founders, tile, len(index), floor, *best)
+
+        index.in_shares(compare, len(rows))
         cosine[founders] = 1.0
         region[founders] = len(index) + _count(founders)
-        index.add(x[founders])
+        index.add(tile.exemplars)
         return founders.cpu().numpy()
 
+    def _founders(self, index: ExemplarIndex, rows: Rows, unmatched: torch.Tensor) -> torch.Tensor:
+        """Return which unmatched rows become founders: (f,) of `unmatched` (u,).
+
+        rows: (u, d), the unmatched rows.
+        """
+        if on_cpu(rows.x):
+            from ep.method import compiled
+
+            products, unit, slack = self._mutual(index, rows)
+            arrays = (t.numpy() for t in (products, unit, slack, rows.x))
+            return unmatched[
+                compiled.first_come(*arrays, self.threshold, rounding_bound(rows.shape[1]))
+            ]
+        screened = self._mutual(index, rows)
+        return unmatched[unmatched.new_tensor(first_come(self._joins(rows.x, *screened)))]
+
+    def _mutual(self, index: ExemplarIndex, rows: Rows) -> Screened:
+        """Return products, unit and slack of rows with themselves.
+
+        On the CPU there are no products of few rows: to compare each pair as it comes costs less.
+        """
+        import torch
+
+        n = len(rows)
+        if n <= FEW and on_cpu(rows.x):
+            return torch.empty(n, 0), *torch.empty(2, n, dtype=torch.float64)
+        tile = index.tile_of(rows.x)
+        screen = Screen(index, rows, n)
+        if screen.is_int8:
+            tile.encode(index.coder)
+        found: dict[int, Screened] = {}
+
+        def compare(part: slice) -> None:
+            screen.begin(part)
+            found[part.start] = screen(tile, part)
+
+        index.in_shares(compare, n)
+        shares = (found[start] for start in sorted(found))
+        products, unit, slack = (torch.cat(column) for column in zip(*shares, strict=True))
+        return products, unit, slack
+
     def _joins(
-        self, x: torch.Tensor, unmatched: torch.Tensor, products: torch.Tensor, slack: torch.Tensor
+        self, x: torch.Tensor, products: torch.Tensor, unit: torch.Tensor, slack: torch.Tensor
     ) -> np.ndarray:
         """Return which unmatched rows lie within the threshold of which earlier ones: (u, u) bool.
 
@@ -228,14 +283,43 @@ class Leaders:
         i; the other entries mean nothing.
         """
         bar = 1.0 - self.threshold
-        joins = products > bar
+        estimate = products.double() * unit[:, None]
+        joins = estimate > bar
         # products too close to the bar to be trusted are replaced by the exact decision
-        unclear = ((products - bar).abs() <= slack[:, None] + FLOOR_MARGIN).tril_(-1)
+        unclear = ((estimate - bar).abs() <= slack[:, None] + FLOOR_MARGIN).tril_(-1)
         later, earlier = unclear.nonzero(as_tuple=True)
-        joins[later, earlier] = (
-            1.0 - pair_cosines(x, x, unmatched[later], unmatched[earlier]) <= self.threshold
-        )
+        joins[later, earlier] = 1.0 - pair_cosines(x, x, later, earlier) <= self.threshold
         return joins.T.contiguous().cpu().numpy()
+
+
+def _challenge_founders(
+    screened: Screened,
+    x: torch.Tensor,
+    start: int,
+    founders: torch.Tensor,
+    tile: Tile,
+    first: int,
+    floor: float,
+    cosine: torch.Tensor,
+    region: torch.Tensor,
+) -> None:
+    """Compare rows with the founders before them; update cosine and region in place.
+
+    screened: of x (b, d) with the tile of the founders. start: position of x[0].
+    founders: (f,) positions. The others are as for `ep.method.search.challenge`.
+    """
+    products, unit, slack = screened
+    if on_cpu(x):
+        from ep.method import compiled
+
+        arrays = (t.numpy() for t in (products, unit, slack, x))
+        at, exemplars = founders.numpy(), tile.exemplars.numpy()
+        bound, best = rounding_bound(x.shape[1]), (cosine.numpy(), region.numpy())
+        compiled.challenge_founders(*arrays, start, at, exemplars, first, floor, bound, *best)
+        return
+    later = founders[None, :] >= start + _count(x)[:, None]
+    products.masked_fill_(later, lowest(products))
+    challenge(products, unit, slack, x, tile.exemplars, first, floor, cosine, region)
 
 
 def first_come(joins: np.ndarray) -> list[int]:
@@ -258,29 +342,3 @@ def _count(rows: torch.Tensor) -> torch.Tensor:
     import torch
 
     return torch.arange(len(rows), device=rows.device)
-
-
-def checked_rows(directions: np.ndarray, width: int | None, lengths: int = 0) -> np.ndarray:
-    """Return the directions as float32 unit rows of the right width, or raise ActivationError.
-
-    lengths: how many last columns hold the length of a row instead, 0 or 1.
-    """
-    if directions.ndim != 2 or directions.shape[1] != (width or directions.shape[1]):
-        raise ActivationError(
-            f"directions of shape {directions.shape}: expected (n, {width or 'd'}), one row per "
-            "activation"
-        )
-    directions = np.asarray(directions, np.float32)
-    unit = directions[:, : directions.shape[1] - lengths]
-    with np.errstate(over="ignore", invalid="ignore"):
-        norms = np.sqrt(np.einsum("nd,nd->n", unit, unit))
-    not_unit = ~(np.abs(norms - 1.0) <= NORM_TOLERANCE)  # true for NaN and infinity as well
-    if lengths:
-        not_unit |= ~((directions[:, -1] >= 0) & np.isfinite(directions[:, -1]))
-    if not_unit.any():
-        row = int(not_unit.argmax())
-        raise ActivationError(
-            f"direction {row} of {len(not_unit)} has length {norms[row]}: expected unit rows, as "
-            "ep.method.metrics.Metric.rows gives them"
-        )
-    return directions

@@ -95,7 +95,7 @@ class ArrivalMembers:
         # add_rows and np.add.at add in stream order, one member after the other, so that the float
         # sums do not depend on the batches; counts are exact in any order
         add_rows(self._directions, region, self._summands(rows))
-        self._counts += np.bincount(region, minlength=len(self._counts))
+        np.add.at(self._counts, region, 1)
         distance = assignment.distance.astype(np.float64)
         np.add.at(self._distances.reshape(-1), 2 * region, distance)
         np.add.at(self._distances.reshape(-1), 2 * region + 1, distance**2)

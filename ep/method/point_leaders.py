@@ -13,9 +13,10 @@ import numpy as np
 
 from ep.method.geometry import directions
 from ep.method.growing import with_rows
-from ep.method.leaders import Leaders, checked_rows, first_come
+from ep.method.leaders import Leaders, first_come
 from ep.method.members import ArrivalMembers
 from ep.method.points import Points, challenge, pair_squares, points, screen, search, tiles
+from ep.method.rows import checked_rows
 from ep.shapes import Float32, Float64, Int64
 
 MARGIN = 1e-12
@@ -78,14 +79,16 @@ class PointLeaders(Leaders):
     def _new_index(self, width: int) -> PointIndex:  # type: ignore[override]
         return PointIndex(width)
 
-    def _checked(self, rows: np.ndarray) -> np.ndarray:
+    def _checked(self, rows: np.ndarray) -> np.ndarray:  # type: ignore[override]
         return checked_rows(rows, None if self._index is None else self._index.width, lengths=1)
 
-    def _nearest(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _nearest(  # type: ignore[override]
+        self, x: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         square, region = self._index.search(points(x))  # type: ignore[union-attr]
         return np.sqrt(square).astype(np.float32), region
 
-    def runner_up(
+    def runner_up(  # type: ignore[override]
         self, directions: np.ndarray, region: Int64[np.ndarray, " n"]
     ) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
         """Return the second nearest region of every row, and how much farther it is.

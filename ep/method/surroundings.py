@@ -6,6 +6,8 @@ no model is needed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ep.errors import ConfigError
@@ -29,6 +31,8 @@ NAME_TOKENS = 3
 """Tokens in the name of a group."""
 NEAREST = 8
 """Nearest regions stored for each region."""
+Choose = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+"""Writes the columns and values of the smallest entries of rows; see `ep.method.closest`."""
 
 
 def surround(
@@ -48,7 +52,9 @@ def surround(
     variance on each axis of `map_pca`.
     """
     rows, between = (exemplars, cosines) if norms is None else (joined(exemplars, norms), euclidean)
-    ids, distances = nearest(rows, min(NEAREST, len(exemplars) - 1), between)
+    from ep.method.closest import closest
+
+    ids, distances = nearest(rows, min(NEAREST, len(exemplars) - 1), between, closest)
     missing = NEAREST - ids.shape[1]
     coordinates, shares = principal_axes(exemplars, GROUP_AXES)
     columns = {
@@ -61,11 +67,16 @@ def surround(
 
 
 def nearest(
-    exemplars: Float32[np.ndarray, "K d"], k: int = 8, between: Between = cosines
+    exemplars: Float32[np.ndarray, "K d"],
+    k: int = 8,
+    between: Between = cosines,
+    choose: Choose | None = None,
 ) -> tuple[Int[np.ndarray, "K m"], Float32[np.ndarray, "K m"]]:
     """Return the k nearest other regions of each region and their distances, nearest first.
 
     between: the distance of the rows. Cosine distances lie in [0, 2].
+    choose: how the nearest are found: as `closest_in_numpy` by default, or the faster
+        `ep.method.closest.closest`, which needs numba. The result is the same.
 
     On a tie the older region comes first. A region is never listed as its own neighbour, even
     where exemplars coincide. There are fewer than k columns if K ≤ k. All K·K distances are
@@ -75,22 +86,28 @@ def nearest(
     k = min(k, size - 1)
     if k < 1:
         return np.empty((size, 0), np.int64), np.empty((size, 0), np.float32)
+    choose = choose or closest_in_numpy
     ids, distances = np.empty((size, k), np.int64), np.empty((size, k), np.float32)
     step = max(1, PRODUCT_BYTES // (4 * size))
     for start in range(0, size, step):
         block = between(exemplars[start : start + step], exemplars)
         rows = np.arange(len(block))
         block[rows, start + rows] = np.inf
-        kth = np.partition(block, k - 1, axis=1)[:, k - 1 : k]
-        # k entries for each row, and more only where the last place is tied
-        row, column = np.nonzero(block <= kth)
-        # by row, then distance, then age; the first k of each row are the result
-        order = np.lexsort((column, block[row, column], row))
-        first = np.searchsorted(row, rows)
-        chosen = order[first[:, None] + np.arange(k)]
-        ids[start : start + step] = column[chosen]
-        distances[start : start + step] = block[row[chosen], column[chosen]]
+        choose(block, ids[start : start + step], distances[start : start + step])
     return ids, np.clip(distances, 0, 2 if between is cosines else None)
+
+
+def closest_in_numpy(block: np.ndarray, ids: np.ndarray, distances: np.ndarray) -> None:
+    """Do the work of `ep.method.closest.closest` without numba."""
+    rows, k = np.arange(len(block)), ids.shape[1]
+    kth = np.partition(block, k - 1, axis=1)[:, k - 1 : k]
+    # k entries for each row, and more only where the last place is tied
+    row, column = np.nonzero(block <= kth)
+    # by row, then distance, then age; the first k of each row are the result
+    order = np.lexsort((column, block[row, column], row))
+    first = np.searchsorted(row, rows)
+    chosen = order[first[:, None] + np.arange(k)]
+    ids[:], distances[:] = column[chosen], block[row[chosen], column[chosen]]
 
 
 def principal_axes(

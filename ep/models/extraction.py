@@ -1,5 +1,9 @@
 """Passages that go through a model together, and what runs them: the interface `Extractor`.
 
+An extractor is given parts in the order of the stream. In one process that is `LocalExtractor`,
+whose `Runner` runs a part through one copy of the model: TransformerLens' bridge (here), plain
+transformers (`plain.py`) or vLLM (`vllm_states.py`); `runners.py` chooses.
+
 A batch is divided into parts of passages of similar length, so that there is little padding and
 memory stays bounded. The division depends on the batch alone: the part that a passage is in decides
 the last bits of its activations, so a part that was read before is read in the same company again.
@@ -9,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -58,11 +61,41 @@ class Extractor(Protocol):
         ...
 
 
-class LocalExtractor:
-    """Runs parts one after another in this process; what does not fit in memory, in halves."""
+@runtime_checkable
+class Runner(Protocol):
+    """Runs one part through one copy of a model."""
+
+    def run(self, part: Part) -> Residuals:
+        """Return the residuals of a part that wants at least one layer."""
+        ...
+
+    def close(self) -> None:
+        """Give back the memory and files of the copy; the bridge's own is not its to give."""
+        ...
+
+
+class BridgeRunner:
+    """Runs parts through the bridge of a model; it takes no memory of its own."""
 
     def __init__(self, model: LanguageModel) -> None:
-        self.model, self._halving = model, Halving()
+        self.model = model
+
+    def run(self, part: Part) -> Residuals:
+        """Return the residuals of a part, see `residuals`."""
+        return residuals(self.model, part)
+
+    def close(self) -> None:
+        """Nothing was taken."""
+
+
+class LocalExtractor:
+    """Runs parts one after another in this process; what does not fit in memory, in halves.
+
+    runner: what runs them; by default the bridge.
+    """
+
+    def __init__(self, model: LanguageModel, runner: Runner | None = None) -> None:
+        self.runner, self._halving = runner or BridgeRunner(model), Halving()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -72,11 +105,11 @@ class LocalExtractor:
     def extract(self, parts: Iterable[Part]) -> Iterator[tuple[Part, Residuals]]:
         """Yield each part with its residuals, see `Extractor`."""
         for part in parts:
-            run = partial(residuals, self.model)
-            yield part, self._halving.run(part, run) if part.layers else {}
+            yield part, self._halving.run(part, self.runner.run) if part.layers else {}
 
     def close(self) -> None:
-        """Nothing runs elsewhere."""
+        """Give back what the runner took."""
+        self.runner.close()
 
 
 def divided(

@@ -1,7 +1,7 @@
 """Loading of causal language models through TransformerLens.
 
 A usable checkpoint is a causal language model that `TransformerBridge` supports and that has a
-tokenizer. Device and dtype are chosen here, with a reason for people to read.
+tokenizer.
 
 The weights stay as they are in the checkpoint, without folding or centring, so that residuals equal
 those of plain transformers and the lens uses the real final norm and unembedding (protocol 1.6,
@@ -16,16 +16,17 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from ep.config import Dtype, model_name
+from ep.config import model_name
 from ep.errors import ModelError
 from ep.models import gguf
 from ep.models.adapters import Adapter, Named, parts
 from ep.models.adapters import read as read_adapter
 from ep.models.chat import Message
+from ep.models.devices import device_of, dtype_of
 from ep.models.fingerprint import fingerprint
 from ep.models.merging import check_fits, merged
 from ep.models.readout import readout
@@ -148,7 +149,7 @@ class LanguageModel:
         return Prompt(ids[: self.context], is_template[: self.context], len(ids) > self.context)
 
 
-_load_lock = threading.Lock()
+LOCK = threading.Lock()
 """Held while a model loads.
 
 transformers then switches the whole process to tensors without weights; two overlapping loads would
@@ -183,15 +184,15 @@ def load(
     adapter = adapter or own_adapter
     lora = read_adapter(adapter) if adapter else None
     source = find(name_or_path, revision)
-    chosen_device = _device(device)
-    with _load_lock:
+    chosen_device = device_of(device)
+    with LOCK:
         converted = gguf.converted(source.gguf, name_or_path, progress) if source.gguf else None
         directory = converted.directory if converted else source.directory
         check_files(directory, name_or_path)
         with short_errors(name_or_path), log_captured() as messages:
             config = _config(directory, name_or_path)
             weights = fingerprint(directory, name_or_path)
-            chosen_dtype, reason = _dtype(dtype, chosen_device, config)
+            chosen_dtype, reason = dtype_of(dtype, chosen_device, config)
             tokenizer = _tokenizer(directory)
             tensors = check_fits(lora, config, name_or_path) if lora else {}
             base = directory, chosen_device, chosen_dtype
@@ -223,52 +224,6 @@ def load(
         bridge=bridge,
         forward_options=_forward_options(bridge.original_model),
     )
-
-
-def _device(requested: str) -> str:
-    """Return the device to use; ModelError for one that is unknown or not available."""
-    import torch
-
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if requested == "auto":
-        return next(kind for kind, present in available.items() if present)
-    kind, _, index = requested.partition(":")
-    if kind not in available or (index and not index.isdigit()):
-        raise ModelError(
-            f"device {requested!r} is unknown; expected auto, cuda, cuda:N, mps or cpu"
-        )
-    if not available[kind] or (
-        kind == "cuda" and index and int(index) >= torch.cuda.device_count()
-    ):
-        raise ModelError(f"device {requested!r} is not available to this torch; use auto or cpu")
-    return requested
-
-
-def _dtype(requested: str, device: str, config: Any) -> tuple[str, str]:
-    """Return the dtype to compute in, and a sentence that says why."""
-    import torch
-
-    if requested != "auto":
-        if requested not in get_args(Dtype):
-            raise ModelError(
-                f"dtype {requested!r} is unknown; expected {', '.join(get_args(Dtype))}"
-            )
-        return requested, f"{requested} on {device}, as requested."
-    if device == "cpu":
-        return "float32", "float32 on cpu: exact, and half precision is slower there."
-    stored = str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
-    if stored not in get_args(Dtype):
-        return (
-            "float32",
-            f"float32 on {device}: the checkpoint's {stored} is not supported.",
-        )
-    if stored == "bfloat16" and device.startswith("cuda") and not torch.cuda.is_bf16_supported():
-        return "float32", f"float32 on {device}: the checkpoint is bfloat16, which this GPU lacks."
-    return stored, f"{stored} on {device}: the checkpoint's own."
 
 
 def _config(directory: Path, name: str) -> Any:

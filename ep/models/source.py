@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ep.config import GGUF, is_model_path
 from ep.errors import ModelError
-from ep.models import downloads, packaged
+from ep.models import downloads, gguf, packaged
 from ep.models.adapters import CONFIG as ADAPTER
 
 LENS_FILE = "ep-lens.safetensors"
@@ -82,6 +82,15 @@ def find(name_or_path: str, revision: str | None = None) -> ModelSource:
         below = found.parts[found.parts.index("snapshots") :]  # snapshots, the commit, the file
         return ModelSource(found.parent, below[1], found)
     return ModelSource(_checked(found, name_or_path), found.name)
+
+
+def files_of(name: str, revision: str | None) -> Path:
+    """Return the directory with config and weights of a model that was loaded, converted or not.
+
+    name, revision: those that a `LanguageModel` states. Errors as `find`.
+    """
+    found = find(name, revision)
+    return gguf.converted(found.gguf, name).directory if found.gguf else found.directory
 
 
 def is_here(name: str) -> bool:

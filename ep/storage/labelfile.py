@@ -119,7 +119,9 @@ def _parse(data: bytes, about: Mapping[str, Any]) -> tuple[Edit, ...]:
     owner, edits = content.get("dictionary"), content.get("edits")
     if not isinstance(owner, dict) or not isinstance(edits, list):
         raise RequestError("its 'dictionary' or 'edits' is missing")
-    if owner.get("exemplars") != about["exemplars"]:
+    before = content.get("before")  # a process was killed while it replaced the dictionary
+    owners = [one.get("exemplars") for one in (owner, before) if isinstance(one, dict)]
+    if about["exemplars"] not in owners:
         raise RequestError(f"it belongs to another dictionary, {_name_of(owner)}")
     checked: list[Edit] = []
     for place, edit in enumerate(edits, start=1):
@@ -158,7 +160,12 @@ def _finite(number: str) -> float:
     return value
 
 
-def write(path: Path, about: Mapping[str, Any], edits: Sequence[Edit]) -> None:
+def write(
+    path: Path,
+    about: Mapping[str, Any],
+    edits: Sequence[Edit],
+    before: Mapping[str, Any] | None = None,
+) -> None:
     """Replace a label file; the lock of `locked` must be held.
 
     Each edit is one line, so that files can be read and compared by eye. Entries of the file that
@@ -168,10 +175,15 @@ def write(path: Path, about: Mapping[str, Any], edits: Sequence[Edit]) -> None:
     path: the label file.
     about: the description of its dictionary.
     edits: all edits, oldest first.
+    before: the description of the dictionary that this one is about to replace, of which the edits
+        are true as well; until the next writing the file belongs to both.
     """
     head = _content(path)
     head |= {"format": FORMAT, "version": VERSION, "dictionary": {**_owner(head), **about}}
-    head.pop("edits", None)
+    for name in ("edits", "before"):
+        head.pop(name, None)
+    if before is not None:
+        head["before"] = dict(before)
     try:
         lines = ",\n  ".join(
             json.dumps(edit, ensure_ascii=False, allow_nan=False) for edit in edits

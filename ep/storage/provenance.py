@@ -14,10 +14,11 @@ from ep.errors import DictionaryFileError
 from ep.method.laws import law_of
 from ep.method.metrics import DEFAULT
 
-VOLATILE = ("created", "wall_time_s", "versions", "device", "weights")
+VOLATILE = ("created", "wall_time_s", "versions", "device", "weights", "extractor")
 """Entries that may differ between two equal builds; the digest leaves them out.
 
-A model that is saved again in another dtype has other `weights`, and may give the same numbers.
+A model that is saved again in another dtype has other `weights`, and may give the same numbers. An
+`extractor` that rounds otherwise gives files of another family.
 """
 
 MAX_BYTES = 16 * 2**20
@@ -140,7 +141,7 @@ def _step(value: Any) -> bool:
 
 _TEXTS = (
     "model model_revision quantization tokenizer_hash weights hook positions protocol stop_reason "
-    "family title device dtype created metric first_lens"
+    "family title device dtype created metric first_lens extractor"
 )
 _NUMBERS = (
     "percentile coarser_percentile typical_norm norm_cap norm_limit metric_norm metric_shrinkage "

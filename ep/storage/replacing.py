@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ep.errors import ConfigError, DictionaryFileError
+from ep.errors import ConfigError, DictionaryFileError, StorageError
 from ep.method.dictionary import Dictionary
 from ep.storage import labelfile
+from ep.storage.edits import Edit
 from ep.storage.file import header, printable
 from ep.storage.file import open as open_dictionary
 from ep.storage.sidecar import LABELS, beside
@@ -26,28 +28,55 @@ from ep.storage.writing import save
 def save_over(dictionary: Dictionary, path: Path) -> Path | None:
     """Save a dictionary; return where the label file of the replaced one is now, if it was renamed.
 
-    Errors as `save` and, if there is a label file, as `labelfile.locked`; the label file is then
-    unchanged.
+    A label file that stays in use belongs to both dictionaries while the file is replaced, so that
+    a process that is killed meanwhile loses no label. Errors as `save` and, if there is a label
+    file, as `labelfile.locked`; the label file then belongs to the dictionary that is there.
     """
     labels = beside(path, LABELS)
     if not labels.exists():
         save(dictionary, path)
         return None
     with labelfile.locked(labels):
-        earlier = _opened(path)
-        save(dictionary, path)
         about = labelfile.about(dictionary)
         if labelfile.owner(labels) in (None, about["exemplars"]):
+            save(dictionary, path)
             return None
-        if earlier is not None and _continues(dictionary, earlier):
-            try:
-                label_edits = labelfile.read(labels, labelfile.about(earlier))
-            except DictionaryFileError:
-                pass
-            else:
-                labelfile.write(labels, about, label_edits)
-                return None
-        return labels.rename(_free_name(path))
+        earlier = _opened(path)
+        kept = None if earlier is None else _kept(dictionary, earlier, labels)
+        if earlier is None or kept is None:
+            save(dictionary, path)
+            return labels.rename(_free_name(path))
+        _save_with(dictionary, path, labels, kept, labelfile.about(earlier))
+        return None
+
+
+def _kept(dictionary: Dictionary, earlier: Dictionary, labels: Path) -> tuple[Edit, ...] | None:
+    """Return the edits of the earlier dictionary that are true of this one; None without any."""
+    if not _continues(dictionary, earlier):
+        return None
+    try:
+        return labelfile.read(labels, labelfile.about(earlier))
+    except DictionaryFileError:
+        return None
+
+
+def _save_with(
+    dictionary: Dictionary,
+    path: Path,
+    labels: Path,
+    kept: tuple[Edit, ...],
+    before: Mapping[str, Any],
+) -> None:
+    """Save a dictionary that takes over the labels of the one before it."""
+    about = labelfile.about(dictionary)
+    labelfile.write(labels, about, kept, before)
+    try:
+        save(dictionary, path)
+    except BaseException:
+        with suppress(StorageError):
+            labelfile.write(labels, before, kept)
+        raise
+    labelfile.write(labels, about, kept)
 
 
 def refuse_other(path: Path, replace: bool, is_same: Callable[[Mapping[str, Any]], bool]) -> None:

@@ -46,6 +46,8 @@ SETTING = (
     "positions",
     "skip_first",
     "norm_cap",
+    "text_weights",
+    "deduplicate",
     "protocol",
     "n_activations",
     "context",

@@ -7,7 +7,7 @@ a member with the mean direction of its region is Σ‖Σû‖/ΣN, and with its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -59,3 +59,15 @@ def ratio(top: np.ndarray, bottom: np.ndarray, seed: int = 0) -> list[float]:
     low, high = np.quantile(draws, (0.025, 0.975))
     value = float(top.sum()) / max(float(bottom.sum()), 1e-12)
     return [value, min(value, float(low)), max(value, float(high))]
+
+
+def with_found(info: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:
+    """Return a provenance that does not list as missing what a refined file has by now.
+
+    names: of the arrays that the file has.
+    """
+    refined = info.get("refined")
+    if not isinstance(refined, Mapping) or not isinstance(refined.get("missing"), list):
+        return dict(info)
+    missing = [name for name in refined["missing"] if name not in names]
+    return {**info, "refined": {**refined, "missing": missing}}
