@@ -9,7 +9,7 @@ import pytest
 
 import ep
 from ep.demo.real import recipe, requests, written
-from ep.demo.real.dictionaries import configs
+from ep.demo.real.dictionaries import LAYERS, LENS_PROMPTS, PERCENTILES, configs
 from ep.demo.real.model import NAME
 from ep.models import packaged
 from ep.models.adapters import Tuned
@@ -20,7 +20,6 @@ from pages.shared import loading
 REAL = Path(__file__).resolve().parents[1] / "data" / "real"
 MOST_BYTES = 60_000_000
 FILES = sorted((REAL / "dictionaries").glob("*.ep.h5"))
-pytestmark = pytest.mark.skipif(not FILES, reason="the real demo has not been made here")
 
 
 @pytest.fixture
@@ -80,6 +79,14 @@ def test_a_dictionary_opens_complete_and_names_a_model_that_any_machine_can_have
         assert base == str(packaged.find(NAME))
         if isinstance(named, Tuned):
             assert Path(named.adapter) == REAL / "adapter"
+
+
+def test_the_dictionaries_of_the_base_model_have_the_read_outs_of_the_recipes_lens() -> None:
+    base = next(configs(REAL))
+    for path in sorted({base.file_name(layer, p) for layer in LAYERS for p in PERCENTILES}):
+        dictionary = ep.open(REAL / "dictionaries" / path)
+        assert dictionary.info["jacobian"]["n_prompts"] == base.lens_prompts == LENS_PROMPTS
+        assert dictionary.info["jacobian"]["text"] == "written.jsonl"
 
 
 @pytest.mark.slow

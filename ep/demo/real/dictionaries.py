@@ -22,6 +22,8 @@ PERCENTILES = (2.0, 4.0, 8.0, 16.0)
 TUNED_PERCENTILES = (2.0, 8.0)
 FINAL_LAYER, FINAL_PERCENTILES = 20, (4.0, 8.0, 16.0)
 TOKENS, CALIBRATION = 60_000, 30_000
+LENS_PROMPTS = 8
+"""Prompts of the Jacobian lens of the base model: about two minutes each on two cores."""
 HARMFUL_SHARE = 0.06
 """Share of harmful requests among those of the family `final`: with many, the centre would lie half
 way to refusal."""
@@ -40,6 +42,7 @@ def configs(out: Path) -> Iterator[BuildConfig]:
         tokens=TOKENS,
         calibration=CALIBRATION,
         skip_first=1,  # the model reads no BOS, and its first token is an attention sink
+        lens_prompts=LENS_PROMPTS,
         device="cpu",
         title="SmolLM2 135M · its own texts",
     )
