@@ -125,6 +125,7 @@ def test_a_disk_without_room_for_activations_is_a_note(
     assert digests(last) == whole and "No space left" in last.notes[0]
 
 
+@pytest.mark.slow
 def test_kept_activations_serve_other_percentiles_metrics_and_seeds(
     model: str, text: Path, ran: list[int], cache: Path
 ) -> None:

@@ -97,6 +97,7 @@ def test_another_order_or_other_names_change_no_figure(place: Path, model: Any) 
     assert [d.name for d in two.domains] == ["r", "p", "q"]
 
 
+@pytest.mark.slow
 def test_the_batch_size_changes_nothing(
     place: Path, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
