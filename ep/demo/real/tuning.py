@@ -12,6 +12,7 @@ from typing import Any
 
 from ep.demo.real import replies
 from ep.demo.real.requests import SEED, refusal, requests
+from ep.demo.real.whole import replacing
 from ep.demo.real.written import chat_ids
 
 MODULES = ("q_proj", "v_proj", "o_proj", "down_proj")
@@ -153,7 +154,6 @@ def save(tuned: Any, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     tensors = get_peft_model_state_dict(tuned)
     halves = {key: value.to(torch.float16).contiguous() for key, value in tensors.items()}
-    save_file(halves, out / WEIGHTS, {"format": "pt"})
     config = tuned.peft_config["default"].to_dict()
     kept = {
         "peft_type": "LORA",
@@ -165,6 +165,8 @@ def save(tuned: Any, out: Path) -> None:
         "bias": "none",
     }
     (out / CONFIG).write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    with replacing(out / WEIGHTS) as fresh:  # last: the adapter is there once its weights are
+        save_file(halves, fresh, {"format": "pt"})
 
 
 def _lines(path: Path) -> list[str]:

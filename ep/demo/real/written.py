@@ -15,6 +15,7 @@ from typing import Any
 
 from ep.demo.real import sampling
 from ep.demo.real.asking import Question, questions
+from ep.demo.real.whole import write_rows
 
 BATCH = 96
 SAMPLER = sampling.Sampler(temperature=0.8, top_p=0.95, longest=224)
@@ -57,9 +58,7 @@ def write(model: Any, tokenizer: Any, folder: Path, say: Callable[[str], None]) 
             continue
         prompts = [chat_ids(tokenizer, question.text) for question in batch]
         made = sampling.answers(model, prompts, tokenizer.eos_token_id, number, SAMPLER)
-        fresh = place.with_suffix(".tmp")
-        fresh.write_text("".join(_rows(batch, made, tokenizer)), encoding="utf-8")
-        fresh.replace(place)
+        write_rows(place, _rows(batch, made, tokenizer))
         say(f"batch {number + 1} of {len(batches)}: {sum(map(len, made)):,} tokens")
 
 
@@ -70,15 +69,14 @@ def chat_ids(tokenizer: Any, request: str) -> list[int]:
     return list(tokenizer.encode(text, add_special_tokens=False))
 
 
-def _rows(batch: list[Question], made: list[list[int]], tokenizer: Any) -> Iterator[str]:
+def _rows(batch: list[Question], made: list[list[int]], tokenizer: Any) -> Iterator[dict[str, Any]]:
     for question, ids in zip(batch, made, strict=True):
-        row = {
+        yield {
             "text": tokenizer.decode(ids, skip_special_tokens=True).strip(),
             "source": question.kind,
             "request": question.text,
             "tokens": len(ids),
         }
-        yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def gather(folder: Path, say: Callable[[str], None]) -> None:
@@ -93,8 +91,7 @@ def gather(folder: Path, say: Callable[[str], None]) -> None:
         for line in part.read_text("utf-8").splitlines()
     ]
     kept = list({row["text"]: row for row in rows if not is_degenerate(row["text"])}.values())
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
-    (folder / "written.jsonl").write_text("".join(lines), encoding="utf-8")
+    write_rows(folder / "written.jsonl", kept)
     tokens = sum(row["tokens"] for row in kept)
     shutil.rmtree(folder / "parts")
     say(f"{len(kept):,} texts of {tokens:,} tokens; {len(rows) - len(kept)} left out")
