@@ -13,7 +13,7 @@ import ep
 from ep.method.dictionary import Dictionary
 from ep.method.source import MemorySource
 from ep.studies.names import names, short
-from ep.views.matches import LONGEST_NAME, matches
+from ep.views.matches import LEFT_IN_LINE, LONGEST_NAME, matches
 from ep.views.passages import AFTER, BEFORE, fold
 from ep.views.search import EXCERPTS, LABEL, LENS, REASONS, Index
 from tests.fixtures.dictionaries import synthetic
@@ -194,7 +194,10 @@ def test_the_first_hits_show_the_field_that_matched_and_the_words_around() -> No
             assert match.name == short(names(dictionary, [match.region])[0], LONGEST_NAME)
             if match.field != "id":
                 assert match.match.lower() == query
-                assert match.line() == f"{match.field}: {match.before}{match.match}{match.after}"
+                line = match.line().removeprefix(f"{match.field}: ")
+                assert match.match + match.after in line
+                assert line.removeprefix("…") in match.before + match.match + match.after
+                assert line.index(match.match) <= LEFT_IN_LINE + 1
                 assert "\n" not in match.before + match.after
             seen.add(match.field)
     assert len(seen) > 2

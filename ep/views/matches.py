@@ -16,6 +16,8 @@ from ep.views.search import EXCERPTS, LABEL, LENS, MEMBERS, REASONS, Hits, lens_
 
 LEFT, RIGHT = 24, 48
 """Characters shown before and after a match, so that the match itself is in view."""
+LEFT_IN_LINE = 10
+"""Characters before a match in a column of a table."""
 LONGEST_NAME = 48
 NEAR_TOKENS = 6
 """Tokens of a text that are shown beside a region near them."""
@@ -38,8 +40,12 @@ class Match:
     after: str = ""
 
     def line(self) -> str:
-        """Return the field and the text around the match as plain text, on one line."""
-        around = f"{self.before}{self.match}{self.after}"
+        """Return the field and the text around the match as plain text, on one line.
+
+        Little stands before the match, so that a narrow column shows the match itself.
+        """
+        cut = "…" if len(self.before) > LEFT_IN_LINE else ""
+        around = f"{cut}{self.before[-LEFT_IN_LINE:]}{self.match}{self.after}"
         return f"{self.field}: {around}" if around else self.field
 
 
