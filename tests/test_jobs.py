@@ -231,7 +231,7 @@ def test_a_job_is_paused_killed_resumed_and_ends_as_a_build_without_all_that(
     text_and_model(folder)
     config = settings(folder, calibration=500, batch=4, context=16, percentiles=(4.0, 8.0))
     job = jobs.start(config, "ann")
-    until(lambda: jobs.opened(job.id).status.stage in ("stream", "assign"), every=0.02)
+    until(lambda: bool(jobs.opened(job.id).status.newest), every=0.02)
     jobs.pause(jobs.opened(job.id))
     until(lambda: not jobs.opened(job.id).is_active, every=0.02)
     paused = jobs.opened(job.id)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from ep.errors import ConfigError
 from ep.method import surroundings
+from ep.method.calibration import Thresholds
 from ep.method.closest import closest
 from ep.method.geometry import directions
-from ep.method.surroundings import group_names, nearest, neighbourhoods, principal_axes
+from ep.method.surroundings import group_names, nearest, neighbourhoods, principal_axes, surround
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -31,18 +33,32 @@ def exemplars() -> np.ndarray:
 def test_nearest_is_the_head_of_a_stable_sort_without_the_region_itself(
     exemplars, monkeypatch, chunk, choose
 ):
-    if chunk > 1:
-        distance = 1 - exemplars @ exemplars.T
-    else:
+    if chunk == 1:
         monkeypatch.setattr(surroundings, "PRODUCT_BYTES", chunk)
-        distance = np.concatenate(
-            [1 - exemplars[i : i + 1] @ exemplars.T for i in range(len(exemplars))]
-        )
+    wide = exemplars.astype(np.float64)
+    distance = (1 - wide @ wide.T).astype(np.float32)
     np.fill_diagonal(distance, np.inf)
     ids, distances = nearest(exemplars, 8, choose=choose)
     assert np.array_equal(ids, np.argsort(distance, axis=1, kind="stable")[:, :8])
     assert np.array_equal(distances, np.clip(np.take_along_axis(distance, ids, 1), 0, 2))
     assert distances.dtype == np.float32
+
+
+def test_surroundings_and_thresholds_do_not_depend_on_the_number_of_threads() -> None:
+    rng = np.random.default_rng(2)
+    raw = (rng.normal(size=(1501, 96)) + rng.normal(size=96)).astype(np.float32)
+    rows, weight = unit(raw), np.arange(1501)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            columns, kept = surround(rows, weight)
+            calibration = Thresholds(np.zeros(96, np.float32), (1.0, 8.0))
+            calibration.update(raw)
+            found.append((columns, kept, calibration.thresholds()))
+    (one, kept, thresholds), (other, *rest) = found
+    assert [kept, thresholds] == rest
+    for name in one:
+        assert np.array_equal(one[name], other[name]), name
 
 
 @pytest.mark.parametrize("choose", [None, closest])

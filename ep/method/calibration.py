@@ -24,6 +24,7 @@ from ep.method.metrics import DEFAULT, Metric, name_of
 from ep.method.moments import MetricSum
 from ep.method.percentiles import cosines, pair_percentiles
 from ep.method.priority import sampling_keys
+from ep.method.threads import one_thread
 
 SAMPLE = 4096
 """Rows of the stream whose pairs determine θ under `protocol="global"`: 8.4 million pairs."""
@@ -201,7 +202,8 @@ class Thresholds:
         if self.protocol == "global":
             self._sample(rows)
         elif len(rows) > 1:
-            self._sums += pair_percentiles(rows, self.percentiles, self._between)
+            with one_thread():
+                self._sums += pair_percentiles(rows, self.percentiles, self._between)
             self._measured += 1
         self.n_activations += len(rows)
         self.n_batches += 1
@@ -248,7 +250,8 @@ class Thresholds:
         Raises ActivationError if no pair was measured, or if a θ is out of its range.
         """
         if self.protocol == "global" and len(self._rows) > 1:
-            values = pair_percentiles(self._rows, self.percentiles, self._between)
+            with one_thread():
+                values = pair_percentiles(self._rows, self.percentiles, self._between)
         elif self._measured:
             values = self._sums / self._measured  # the mean over batches with at least one pair
         else:

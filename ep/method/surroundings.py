@@ -14,6 +14,7 @@ from ep.errors import ConfigError
 from ep.method.laws import joined
 from ep.method.percentiles import Between, cosines
 from ep.method.points import distances as euclidean
+from ep.method.threads import one_thread
 from ep.shapes import Float32, Int, Integer, Num, UInt8
 
 PRODUCT_BYTES = 64 * 2**20
@@ -31,6 +32,10 @@ NAME_TOKENS = 3
 """Tokens in the name of a group."""
 NEAREST = 8
 """Nearest regions stored for each region."""
+SPARE = 8
+"""Candidates beyond the nearest asked for.
+
+More than rounding in float32 can move ahead of a true neighbour, short of many equal distances."""
 Choose = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 """Writes the columns and values of the smallest entries of rows; see `ep.method.closest`."""
 
@@ -56,7 +61,8 @@ def surround(
 
     ids, distances = nearest(rows, min(NEAREST, len(exemplars) - 1), between, closest)
     missing = NEAREST - ids.shape[1]
-    coordinates, shares = principal_axes(exemplars, GROUP_AXES)
+    with one_thread():
+        coordinates, shares = principal_axes(exemplars, GROUP_AXES)
     columns = {
         "nearest_ids": np.pad(ids, ((0, 0), (0, missing)), constant_values=-1).astype(np.int32),
         "nearest_distances": np.pad(distances, ((0, 0), (0, missing))).astype(np.float32),
@@ -80,21 +86,39 @@ def nearest(
 
     On a tie the older region comes first. A region is never listed as its own neighbour, even
     where exemplars coincide. There are fewer than k columns if K ≤ k. All K·K distances are
-    computed, in blocks.
+    computed, in blocks. Cosines in float32 choose candidates, whose distances are then computed in
+    float64 and rounded: the result does not depend on the library or its number of threads.
     """
     size = len(exemplars)
     k = min(k, size - 1)
     if k < 1:
         return np.empty((size, 0), np.int64), np.empty((size, 0), np.float32)
     choose = choose or closest_in_numpy
-    ids, distances = np.empty((size, k), np.int64), np.empty((size, k), np.float32)
+    width = min(k + SPARE, size - 1) if between is cosines else k
+    ids, distances = np.empty((size, width), np.int64), np.empty((size, width), np.float32)
     step = max(1, PRODUCT_BYTES // (4 * size))
     for start in range(0, size, step):
-        block = between(exemplars[start : start + step], exemplars)
+        part = slice(start, start + step)
+        block = between(exemplars[part], exemplars)
         rows = np.arange(len(block))
         block[rows, start + rows] = np.inf
-        choose(block, ids[start : start + step], distances[start : start + step])
-    return ids, np.clip(distances, 0, 2 if between is cosines else None)
+        choose(block, ids[part], distances[part])
+    if between is cosines:
+        ids, distances = _decided(exemplars, ids)
+        return ids[:, :k], np.clip(distances[:, :k], 0, 2)
+    return ids, distances
+
+
+def _decided(rows: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Order the candidates of each row by their distance in float64, rounded to float32."""
+    distances = np.empty(ids.shape, np.float32)
+    step = max(1, PRODUCT_BYTES // (8 * ids.shape[1] * rows.shape[1]))
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        others = rows[ids[part]].astype(np.float64)
+        distances[part] = 1 - np.einsum("nd,nmd->nm", rows[part].astype(np.float64), others)
+    order = np.lexsort((ids, distances), axis=1)
+    return np.take_along_axis(ids, order, 1), np.take_along_axis(distances, order, 1)
 
 
 def closest_in_numpy(block: np.ndarray, ids: np.ndarray, distances: np.ndarray) -> None:
@@ -169,13 +193,11 @@ def neighbourhoods(
     if n_groups < 2:
         return np.zeros(len(exemplars), np.uint8)
     from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
 
     points = exemplars
     if min(exemplars.shape) > GROUP_AXES:
         points = principal_axes(exemplars, GROUP_AXES)[0] if axes is None else axes
-    # several threads would add up in the order in which they finish, which varies between runs
-    with threadpool_limits(1):
+    with one_thread():
         label = KMeans(n_groups, n_init=4, random_state=seed).fit_predict(points.astype(np.float64))
     labels, oldest, label = np.unique(label, return_index=True, return_inverse=True)
     total = np.bincount(label, weights=weight, minlength=len(labels))

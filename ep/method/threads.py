@@ -8,8 +8,9 @@ one thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier, Lock, Thread
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ FEWEST_ROWS = 128  # a thread with fewer rows than this costs more than it saves
 T = TypeVar("T")
 _pools: dict[int, ThreadPoolExecutor] = {}
 _creating = Lock()
+_limiting = Lock()
 
 
 def over_rows(work: Callable[[slice], object], n: int, threads: int) -> None:
@@ -38,6 +40,19 @@ def over_rows(work: Callable[[slice], object], n: int, threads: int) -> None:
 def alone(work: Callable[[], T]) -> T:
     """Return the result of `work`, run where torch uses one thread."""
     return _pool(1).submit(work).result()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let numpy, scipy and scikit-learn use one thread, so that equal input has equal results.
+
+    Several threads round differently than one, and some add up in the order in which they finish.
+    The setting is the process's, so one such block runs at a time.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with _limiting, threadpool_limits(1):
+        yield
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
