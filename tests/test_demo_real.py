@@ -22,6 +22,7 @@ from ep.models import packaged
 from ep.models.pairing import named_in
 from ep.models.source import find, is_here
 from ep.studies.judging import Phrases
+from tests.fixtures import tiny
 
 
 def test_the_questions_are_distinct_and_the_same_each_time() -> None:
@@ -134,12 +135,34 @@ def test_heads_of_a_group_read_together_attend_as_transformers_has_it() -> None:
         assert torch.allclose(found, plain.transpose(1, 2), atol=1e-6)
 
 
-def test_only_the_reply_is_learnt() -> None:
-    one, two = tuning.Example((5, 6, 7, 8), 2), tuning.Example((9, 10), 1)
-    ids, mask, labels = tuning.padded([one, two], 0)
-    assert ids.tolist() == [[5, 6, 7, 8], [9, 10, 0, 0]]
-    assert mask.tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
-    assert labels.tolist() == [[-100, -100, 7, 8], [-100, 10, -100, -100]]
+def test_only_the_reply_is_predicted_and_its_opening_weighs_more() -> None:
+    one, two = tuning.Example((5, 6, *range(8)), 2), tuning.Example((9, 10), 1, is_answer=False)
+    ids, mask, weights = tuning.padded([one, two], 0)
+    assert ids[0].tolist() == list(one.ids) and ids[1].tolist() == [9, 10] + [0] * 8
+    assert mask.sum(1).tolist() == [10, 2]
+    assert torch.allclose(weights.sum(1), torch.ones(2))
+    assert ((weights > 0).sum(1) == torch.tensor([8, 1])).all() and (weights[0, :2] == 0).all()
+    assert weights[0, 2] == weights[0, 4] > weights[0, 5] == weights[0, 9] > 0
+
+
+def test_what_is_learnt_is_the_loss_of_transformers_and_nothing_moves_before_the_first_step(
+    tmp_path: Path,
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(tiny.qwen(tmp_path)).eval().requires_grad_(False)
+    examples = [tuning.Example((5, 6, 7, 8, 3, 2), 2, is_answer=False)]
+    batch = ids, mask, weights = tuning.padded(examples, 0)
+    labels = torch.where(weights > 0, ids, -100)
+    expected = model(input_ids=ids, attention_mask=mask, labels=labels).loss.item()
+    tuned = tuning.adapted(model)
+    assert tuning.learning(tuned, batch).item() == pytest.approx(expected, rel=1e-5)
+    assert tuning.divergence(tuned, batch).item() == pytest.approx(0, abs=1e-6)
+    with torch.no_grad():
+        for name, weight in tuned.named_parameters():
+            if "lora_B" in name:
+                weight.add_(1.0)
+    assert tuning.divergence(tuned, batch).item() > 1e-4
 
 
 def test_the_rate_rises_and_then_falls_to_nothing() -> None:

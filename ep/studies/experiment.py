@@ -25,13 +25,12 @@ from ep.method.dictionary import Basis, Dictionary
 from ep.models import LanguageModel
 from ep.models.answering import Answered, answers, final_activations, own_answers
 from ep.models.generation import Sampling
-from ep.models.interventions import Intervention, Mode, of_regions, random_control
+from ep.models.interventions import Intervention, Mode, mean_point
 from ep.progress import Report, silent
 from ep.shapes import Bool, Float32, Int64
+from ep.studies.arms import ARMS, DEFAULT, Ends, quiet_region, region_arms, set_of, wider_arms
 from ep.studies.behaviour import (
     BEHAVING_SHARE,
-    FEWEST,
-    NULL_RATE,
     Arm,
     Scored,
     candidates,
@@ -46,15 +45,6 @@ from ep.studies.llm_judge import LLMJudge
 from ep.studies.prompts import Prompts
 from ep.studies.quality import Answer, QualityCheck, quality_check
 
-DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED = (
-    "default",
-    "ablated",
-    "swapped",
-    "random direction",
-    "matched region",
-)
-ARMS = (DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED)
-"""Names of all conditions of a trial, in the order in which they are shown."""
 TOKENS = 40
 """Default length limit of an answer: refusals and the demo's answers are shorter."""
 TOGETHER = 256
@@ -152,12 +142,20 @@ class Placement:
 
     region, distance: (n,) of the prompts' last tokens.
     scored: the score of every region that contains a prompt, best first.
+    observed: the prompts.
     """
 
     dictionary: Dictionary
     region: Int64[np.ndarray, " n"]
     distance: Float32[np.ndarray, " n"]
     scored: tuple[Scored, ...]
+    observed: Observed
+
+    @property
+    def ends(self) -> Ends:
+        """The last tokens of the prompts, with the region of each."""
+        observed = self.observed
+        return Ends(observed.x, observed.behaves, self.region, observed.layer)
 
     @property
     def candidates(self) -> list[Scored]:
@@ -173,6 +171,7 @@ def place(dictionary: Dictionary, observed: Observed) -> Placement:
         assigned.region,
         assigned.distance,
         tuple(score(assigned.region, observed.behaves)),
+        observed,
     )
 
 
@@ -183,8 +182,10 @@ class Attempt:
     scored: the region tried; None when no region is a candidate, and then there are no arms either.
     control: the matched region.
     cosine: of its exemplar with that of the region tried.
-    target: the region without the behaviour whose mean a swap puts back.
+    target: the region without the behaviour whose mean a swap puts back; without one it is the mean
+        of all prompts without it.
     arms: the results by name.
+    together: the regions of the set; empty where that arm is not there.
     quality: decides whether an answer is coherent.
     seed, share: of the stream, see `repeat`; None for a dictionary from a file.
     """
@@ -195,6 +196,7 @@ class Attempt:
     cosine: float | None = None
     target: int | None = None
     arms: dict[str, Arm] = field(default_factory=dict)
+    together: tuple[int, ...] = ()
     quality: QualityCheck | None = None
     seed: int | None = None
     share: float | None = None
@@ -236,6 +238,7 @@ class Bench:
         controls: bool = True,
         report: Report = silent,
         seed: int = 0,
+        wider: bool = False,
     ) -> Attempt:
         """Try one region on the held-out prompts.
 
@@ -244,9 +247,11 @@ class Bench:
             behaviour in its place.
         controls: whether to add a random direction and the matched region.
         seed: of the random direction.
+        wider: whether to add the set of regions, the difference of means, and the random span; see
+            `ep.studies.arms`.
 
-        Raises RequestError for a region without prompts or a swap without a target, and the errors
-        of `trial` and `of_regions`.
+        Raises RequestError for a region without prompts, and the errors of `trial` and
+        `of_regions`.
         """
         ranked = found.candidates
         chosen = ranked[0].region if region is None and ranked else region
@@ -261,11 +266,14 @@ class Bench:
             )
         control = matched_control(dictionary, found.scored, chosen) if controls else None
         target = quiet_region(found.scored) if mode == "swap" else None
-        if mode == "swap" and target is None:
-            raise RequestError(
-                "no region has five prompts without the behaviour: there is nothing to swap in"
-            )
-        changes = arms_of(dictionary, chosen, target, control, controls, seed, self.basis)
+        point = None
+        if mode == "swap":
+            point = found.ends.ordinary if target is None else mean_point(dictionary, target)
+        changes = region_arms(dictionary, chosen, point, control, controls, seed, self.basis)
+        together = set_of(found.scored) if wider else []
+        if wider:
+            changes |= wider_arms(found.ends, together, dictionary.typical_norm, seed)
+        changes = {name: changes[name] for name in ARMS if name in changes}
         cosine = (
             None
             if control is None
@@ -279,6 +287,7 @@ class Bench:
             cosine,
             target,
             self._tried(changes, quality, report),
+            tuple(together),
             quality,
         )
 
@@ -338,45 +347,6 @@ def quality_of(
     """
     sampled = own_answers(model, prompts, tokens, report)
     return quality_check(_answers(sampled.answers), _answers(sampled.spoiled))
-
-
-def arms_of(
-    dictionary: Dictionary,
-    region: int,
-    target: int | None,
-    control: int | None,
-    controls: bool,
-    seed: int,
-    basis: Basis = "exemplar",
-) -> dict[str, tuple[Intervention, ...]]:
-    """Return the interventions of every arm by name, the unchanged model first.
-
-    region: the region to ablate.
-    target: the region whose mean a swap puts back; None for no swap.
-    control: the matched region; None for none.
-    controls: whether to add a random direction, drawn by seed.
-    basis: "exemplar" or "mean".
-    """
-    ablate = of_regions(dictionary, "ablate", [region], basis=basis)
-    changes: dict[str, tuple[Intervention, ...]] = {DEFAULT: (), ABLATED: (ablate,)}
-    if target is not None:
-        changes[SWAPPED] = (of_regions(dictionary, "swap", [region], target=target, basis=basis),)
-    if controls:
-        changes[RANDOM] = (random_control(ablate, seed),)
-    if control is not None:
-        changes[MATCHED] = (of_regions(dictionary, "ablate", [control], basis=basis),)
-    return changes
-
-
-def quiet_region(scored: Sequence[Scored]) -> int | None:
-    """Return the region with most prompts among those that hardly ever show the behaviour.
-
-    A swap puts its mean back. None where no region qualifies.
-    """
-    quiet = [
-        one for one in scored if one.rate.n >= FEWEST and one.rate.hits <= NULL_RATE * one.rate.n
-    ]
-    return max(quiet, key=lambda one: (one.rate.n, -one.region)).region if quiet else None
 
 
 def repeat(

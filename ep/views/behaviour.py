@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from ep.method.dictionary import Dictionary
+from ep.studies.arms import ABLATED, DEFAULT, MEANS, SET, SWAPPED
 from ep.studies.behaviour import Arm, candidates, difference
-from ep.studies.experiment import ABLATED, DEFAULT, SWAPPED, Attempt, Observed, Placement
+from ep.studies.experiment import Attempt, Observed, Placement
 from ep.studies.held_out import HeldOut
 from ep.studies.judging import Judge
 from ep.studies.quality import USUAL, QualityCheck
@@ -33,7 +34,7 @@ WORKS = -0.5
 """A region works if ablating it changes the share of behaving prompts by this or less (protocol
 8.11).
 """
-READ = (DEFAULT, ABLATED, SWAPPED)
+READ = (DEFAULT, ABLATED, SWAPPED, SET, MEANS)
 """Arms whose texts are stored for reading."""
 Plain = dict[str, Any]
 
@@ -116,6 +117,7 @@ def trial(attempt: Attempt, held: HeldOut, judge: Judge, texts: int | None = Non
         "control": attempt.control,
         "cosine": None if attempt.cosine is None else round(attempt.cosine, 3),
         "target": attempt.target,
+        "together": list(attempt.together),
         "seed": attempt.seed,
         "share": attempt.share,
         "effect": _effect(attempt.arms, judge),
@@ -237,12 +239,34 @@ def sentences(tried: Plain, held: Plain) -> list[str]:
             f"its own sampled answers stay below each limit (n = {limit['n']:,}). With two "
             f"neighbouring tokens swapped, {passed.hits:,} of {passed.n:,} still pass."
         )
+    if wider := _wider(tried):
+        out.append(wider)
     if held["dropped"]:
         several = "prompts were" if held["dropped"] > 1 else "prompt was"
         out.append(f"{held['dropped']:,} held-out {several} also used for the choice and left out.")
     if held["split"]:
         out.append("No held-out prompts were given: 30 % of the labelled ones were held back.")
     return out
+
+
+def _wider(tried: Plain) -> str:
+    """How the region compares with the set of regions and with the difference of means."""
+    left = {arm["arm"]: Rate(*arm["behaves"]).value for arm in tried["arms"]}
+    if MEANS not in left or ABLATED not in left:
+        return ""
+    text = f"The behaviour is left in {_rate_text(left[ABLATED])} of answers without the region"
+    if SET in left:
+        n = len(tried["together"])
+        several = f"the {n} regions" if n > 1 else "the region"
+        text += f", in {_rate_text(left[SET])} without the raw means of {several} of the set"
+    return (
+        f"{text}, and in {_rate_text(left[MEANS])} without the difference of means, which needs no "
+        "dictionary."
+    )
+
+
+def _rate_text(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _signed(value: float) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ep.studies.experiment import ABLATED, DEFAULT, MATCHED, RANDOM, SWAPPED
+from ep.studies.arms import ABLATED, DEFAULT, MATCHED, MEANS, RANDOM, SET, SPAN, SWAPPED
 from ep.studies.rates import Rate
 from ep.text import plain
 from ep.views.behaviour import Plain, verdict
@@ -39,7 +39,16 @@ COLUMNS = (
 NAMES = {
     DEFAULT: ("Default", "nothing changed"),
     ABLATED: ("Ablated", "the region's exemplar projected out about the centre"),
-    SWAPPED: ("Swapped", "projected out, a quiet region's mean put back"),
+    SWAPPED: ("Swapped", "projected out, the mean of quiet prompts put back"),
+    SET: ("Set of regions", "raw means of the regions with a high rate projected out together"),
+    MEANS: (
+        "Difference of means",
+        "reference: from the prompts alone, without a dictionary, projected out",
+    ),
+    SPAN: (
+        "Random span",
+        "control: as many random directions as the set has, moving the stream as far",
+    ),
     RANDOM: ("Random direction", "control: the same along a random direction"),
     MATCHED: (
         "Matched region",

@@ -75,11 +75,7 @@ def behaviour(
         + "regions = experiment.place(d, observed)\n"
         + "for one in regions.candidates[:5]:\n"
         + "    print(one.region, one.rate, f'share {one.share:.2f}')\n"
-        + (
-            "mode = 'swap' if experiment.quiet_region(regions.scored) is not None else 'ablate'\n"
-            if swap
-            else "mode = 'ablate'\n"
-        )
+        + ("mode = 'swap'\n" if swap else "mode = 'ablate'\n")
         + f"bench = experiment.Bench(model, held, judge, {tokens}, {basis!r})\n"
         + f"attempt = bench.attempt(regions, {chosen}mode=mode)\n"
         + "for arm in attempt.arms.values():\n"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from ep.models.answering import AT_ONCE, OWN, OWN_AT_ONCE
-from ep.studies.experiment import ABLATED, ARMS, MATCHED, RANDOM, SWAPPED
+from ep.studies.arms import ABLATED, ARMS, MATCHED, RANDOM, SWAPPED
 from pages.behaviour.runs import Plan
 from pages.shared import estimates, jobs, models
 from pages.shared.reading import estimated_tokens

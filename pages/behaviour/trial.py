@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from ep.studies.experiment import ABLATED, SWAPPED
+from ep.studies.arms import ABLATED, SWAPPED
 from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
 from ep.views.behaviour import Plain

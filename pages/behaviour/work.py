@@ -57,8 +57,7 @@ def _trial(plan: Plan, job: Job) -> Plain:
         observed = _observed(plan, model, job)
         placement = experiment.place(plan.dictionary, observed)
         store_choice(plan, observed, placement)
-        swaps = inputs.settings.swap and experiment.quiet_region(placement.scored) is not None
-        mode: Mode = "swap" if swaps else "ablate"
+        mode: Mode = "swap" if inputs.settings.swap else "ablate"
         report = _part(job, OBSERVING)
         attempt = _bench(plan, model).attempt(placement, plan.region, mode, report=report)
         return plain.trial(attempt, inputs.held, inputs.judge)
