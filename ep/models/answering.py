@@ -5,19 +5,22 @@ Studies deal with texts and arrays, generation with tokens; this module connects
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
+from ep.errors import RequestError
 from ep.models.activations import harvest
 from ep.models.chat import Message
 from ep.models.generation import GREEDY, Row, Sampling, Step, Written, generate
 from ep.models.interventions import Intervention
 from ep.models.loading import LanguageModel
 from ep.models.tokens import TokenBatch
-from ep.shapes import Float32
+from ep.shapes import Float32, Float64
 
 FIRST_WORDS = 4
 """Tokens at the start of an answer whose surprise is not counted, see `surprise`."""
@@ -27,6 +30,15 @@ OWN, OWN_AT_ONCE = 128, 16
 """Number of answers sampled to measure what is usual for a model, and rows of one batch of them.
 
 Rows of one batch share their noise, so the batches are small.
+"""
+
+TRIED, LONGEST_TRIED = 8, 256
+"""Prompts answered to measure how long a model's answers are, and tokens of each at most."""
+ENDING, ROOM = 0.75, 1.25
+"""Share of the answers tried that the default length lets end, and its factor for longer ones."""
+SHORT, LEAST_LONG = 64, 128
+"""A model whose answers end within `SHORT` tokens keeps its own length; any other gets at least
+`LEAST_LONG`. That is also the default where most answers are longer than any that was tried.
 """
 
 
@@ -146,6 +158,65 @@ def own_answers(
             _answered(model, [row for row, _ in spoiled], [one for _, one in spoiled])
         )
     return sampled
+
+
+@dataclass(frozen=True)
+class Length:
+    """The default length limit of a model's answers, from a trial of the model.
+
+    tokens: the limit.
+    n: number of prompts answered in the trial.
+    ended: how many of these answers end within the limit.
+    mean: mean tokens of an answer that is cut at the limit.
+    seconds: measured per token and answer.
+    """
+
+    tokens: int
+    n: int
+    ended: int
+    mean: float
+    seconds: float
+
+
+def answer_length(
+    model: LanguageModel,
+    prompts: Sequence[str],
+    report: Callable[[int], None] = lambda done: None,
+) -> Length:
+    """Answer a few of the prompts, and return the length that most of the answers end within.
+
+    The prompts are evenly spaced among those given, and answered greedily with at most
+    `LONGEST_TRIED` tokens. The limit is a multiple of 8.
+
+    report: as in `answers`.
+
+    Raises RequestError without prompts, and the errors of `generate`.
+    """
+    if not prompts:
+        raise RequestError("there is no prompt to try the model on: give at least one")
+    picked = np.unique(np.linspace(0, len(prompts) - 1, TRIED).round().astype(int)).tolist()
+    batch = [Row(user_turn(model, prompts[i])) for i in picked]
+    started = perf_counter()
+    written = _run(model, batch, Sampling(LONGEST_TRIED), report, 0)
+    seconds = perf_counter() - started
+    # the token that ends an answer counts too; an answer that was cut is longer than any limit
+    lengths = np.array([len(one.ids) + 1 for one in written])
+    ended = np.array([one.ending == "end" for one in written])
+    tokens = _limit(np.where(ended, lengths, np.inf))
+    within = int((ended & (lengths <= tokens)).sum())
+    cut = np.minimum(lengths, tokens)
+    return Length(
+        tokens, len(batch), within, float(cut.mean()), seconds / max(1, int(lengths.sum()))
+    )
+
+
+def _limit(lengths: Float64[np.ndarray, " n"]) -> int:
+    """Return the default length limit for answers of these lengths, infinite where one was cut."""
+    needed = float(np.quantile(lengths, ENDING, method="higher"))
+    if np.isinf(needed):
+        return LEAST_LONG
+    tokens = 8 * math.ceil(ROOM * needed / 8)
+    return tokens if tokens <= SHORT else max(tokens, LEAST_LONG)
 
 
 def _swapped(answer: Written, rng: np.random.Generator) -> Written | None:
