@@ -141,6 +141,10 @@ def test_nine_in_ten_of_a_model_s_own_answers_are_usual_of_it(
         (quality.worst, [b for _, b in nats]),
     ):
         assert np.mean(np.array(values) <= limit) >= 0.9
+    broken = [Answer("", False, 0.0, 50.0, 60.0)] * 10
+    wider = quality_check(own, broken)
+    assert quality.mean <= wider.mean < 50 and quality.worst <= wider.worst < 60
+    assert wider.spoiled == Rate(0, 10), "what is far from the own answers fails"
     assert quality.n == len(own) and quality.spoiled == Rate(int(quality.is_typical(own[0])), 2)
     with pytest.raises(RequestError, match="no answer"):
         quality_check([], [])

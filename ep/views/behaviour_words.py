@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ep.models.answering import STRETCH
 from ep.studies.behaviour import FEWEST, LEAST_RATE
-from ep.studies.quality import USUAL
 from ep.studies.rates import Rate
 from ep.views.behaviour import Plain
 
@@ -120,9 +120,9 @@ def sentences(tried: Plain, held: Plain) -> list[str]:
         limit, passed = tried["quality"], Rate(*tried["quality"]["spoiled"])
         out.append(
             f"Coherent answers surprise the unchanged model by at most {limit['mean']:.2f} nats "
-            f"per token on average and {limit['worst']:.1f} nats at any one token: {USUAL:.0%} of "
-            f"its own sampled answers stay below each limit (n = {limit['n']:,}). With two "
-            f"neighbouring tokens swapped, {passed.hits:,} of {passed.n:,} still pass."
+            f"per token on average and {limit['worst']:.1f} over any {STRETCH} tokens in a row, "
+            f"limits between its own sampled answers (n = {limit['n']:,}) and the same with their "
+            f"words shuffled, of which {passed.hits:,} of {passed.n:,} still pass."
         )
     if text := _cut(tried["arms"]):
         out.append(text)
