@@ -5,6 +5,7 @@ one line.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,13 @@ import ep
 from ep.cli import main
 from ep.errors import CorpusError, RequestError, ServiceError
 from ep.models import LanguageModel
-from ep.models.answering import final_activations
+from ep.models.answering import (
+    OWN,
+    TRIED,
+    answer_length,
+    final_activations,
+    own_answers,
+)
 from ep.models.endpoint import Endpoint
 from ep.studies.behaviour import partition
 from ep.studies.experiment import Bench, check_labels, observe, place, repeat
@@ -262,6 +269,25 @@ def test_prompts_that_are_all_labelled_alike_are_refused() -> None:
     for behaves in (np.ones(4, bool), np.zeros(4, bool)):
         with pytest.raises(RequestError, match="of the 4 prompts"):
             check_labels(behaves)
+
+
+def test_spoiled_answers_are_the_own_ones_with_their_words_in_another_order(
+    model: LanguageModel,
+) -> None:
+    sampled = own_answers(model, YES[:4], 12)
+    own = {tuple(sorted(one.text)) for one in sampled.answers}
+    assert len(sampled.answers) == OWN and sampled.spoiled
+    assert {tuple(sorted(one.text)) for one in sampled.spoiled} <= own
+    assert {one.text for one in sampled.spoiled} != {one.text for one in sampled.answers}
+
+
+def test_the_length_is_that_of_the_answers_tried(model: LanguageModel) -> None:
+    found = answer_length(model, PROMPTS.texts)
+    assert found == replace(answer_length(model, PROMPTS.texts), seconds=found.seconds)
+    assert found.n == TRIED and found.ended <= found.n and found.mean <= found.tokens
+    assert answer_length(model, PROMPTS.texts[:1]).n == 1
+    with pytest.raises(RequestError, match="no prompt"):
+        answer_length(model, ())
 
 
 # -- a judge asked over the network ----------------------------------------------------------------

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import ep
 from ep.errors import CorpusError, RequestError
 from ep.models import LanguageModel, read
-from ep.models.answering import answers, final_activations, user_turn
+from ep.models.answering import _limit, _surprise, answers, final_activations, user_turn
 from ep.models.generation import Sampling
 from ep.models.interventions import of_regions, random_control
 from ep.studies.behaviour import (
@@ -148,6 +148,33 @@ def test_nine_in_ten_of_a_model_s_own_answers_are_usual_of_it(
     assert quality.n == len(own) and quality.spoiled == Rate(int(quality.is_typical(own[0])), 2)
     with pytest.raises(RequestError, match="no answer"):
         quality_check([], [])
+
+
+def test_a_rare_word_hardly_raises_the_worst_surprise_and_nonsense_does() -> None:
+    nats = np.zeros(40, np.float32)
+    nats[20] = 12.0
+    assert _surprise(nats) == pytest.approx((0.3, 1.5))
+    nats[16:24] = 12.0
+    assert _surprise(nats) == pytest.approx((2.4, 12.0))
+    assert _surprise(nats[22:25]) == pytest.approx((8.0, 8.0)) and _surprise(nats[:0]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "tokens"),
+    [
+        ([18.0] * 8, 24),
+        ([12.0] * 5 + [31.0] * 3, 40),
+        ([51.0] * 8, 64),
+        ([60.0] * 8, 128),
+        ([30.0] * 6 + [np.inf] * 2, 40),
+        ([180.0] * 8, 232),
+        ([np.inf] * 8, 128),
+    ],
+)
+def test_most_answers_tried_end_within_the_default_length_unless_they_are_endless(
+    lengths: list[float], tokens: int
+) -> None:
+    assert _limit(np.array(lengths)) == tokens
 
 
 def test_a_paired_difference_holds_its_value_and_none_is_none() -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from ep.method.dictionary import Dictionary
+from ep.models.answering import STRETCH
 from ep.studies.behaviour import Arm, candidates, difference
 from ep.studies.coarser import Serving
 from ep.studies.experiment import ABLATED, DEFAULT, SWAPPED, Attempt, Observed, Placement
@@ -167,6 +168,7 @@ def _quality(quality: QualityCheck) -> Plain:
     return {
         "mean": round(quality.mean, 3),
         "worst": round(quality.worst, 3),
+        "stretch": STRETCH,
         "n": quality.n,
         "spoiled": spoiled,
     }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ep.models.answering import STRETCH
 from ep.studies.behaviour import FEWEST, LEAST_RATE
 from ep.studies.rates import Rate
 from ep.views.behaviour import Plain
@@ -117,13 +116,7 @@ def sentences(tried: Plain, held: Plain) -> list[str]:
             "control must point elsewhere, or ablating it ablates the same axis."
         )
     if tried["quality"]:
-        limit, passed = tried["quality"], Rate(*tried["quality"]["spoiled"])
-        out.append(
-            f"Coherent answers surprise the unchanged model by at most {limit['mean']:.2f} nats "
-            f"per token on average and {limit['worst']:.1f} over any {STRETCH} tokens in a row, "
-            f"limits between its own sampled answers (n = {limit['n']:,}) and the same with their "
-            f"words shuffled, of which {passed.hits:,} of {passed.n:,} still pass."
-        )
+        out.append(_coherent(tried["quality"]))
     if text := _cut(tried["arms"]):
         out.append(text)
     if held["dropped"]:
@@ -132,6 +125,24 @@ def sentences(tried: Plain, held: Plain) -> list[str]:
     if held["split"]:
         out.append("No held-out prompts were given: 30 % of the labelled ones were held back.")
     return out
+
+
+def _coherent(limit: Plain) -> str:
+    """A sentence on the limits of a coherent answer, and on the control that should fail."""
+    passed, stretch = Rate(*limit["spoiled"]), limit.get("stretch")
+    if stretch is None:  # a run stored by an older version, with the check of that time
+        return (
+            f"Coherent answers surprise the unchanged model by at most {limit['mean']:.2f} nats "
+            f"per token on average and {limit['worst']:.1f} at any one token: 90 % of its own "
+            f"sampled answers stay below each limit (n = {limit['n']:,}), and with two "
+            f"neighbouring tokens swapped {passed.hits:,} of {passed.n:,} still pass."
+        )
+    return (
+        f"Coherent answers surprise the unchanged model by at most {limit['mean']:.2f} nats per "
+        f"token on average and {limit['worst']:.1f} over any {stretch} tokens in a row, limits "
+        f"between its own sampled answers (n = {limit['n']:,}) and the same with their words "
+        f"shuffled, of which {passed.hits:,} of {passed.n:,} still pass."
+    )
 
 
 def _cut(arms: Sequence[Plain]) -> str:

@@ -132,7 +132,9 @@ def _about(plan: Plan, done: bool) -> str:
         )
     )
     takes = "" if done else durations.sentence(plan, plan.trial, durations.trial_seconds(plan))
-    return f"{counts}. {takes}" if takes else counts
+    reads = plan.inputs.reading_judge is not None
+    less = " Less where no answer shows the behaviour." if reads and "takes" in takes else ""
+    return f"{counts}. {takes}{less}" if takes else counts
 
 
 def _origin(run: Run, dictionary: Dictionary, key: str) -> None:
