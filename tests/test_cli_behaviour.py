@@ -5,16 +5,26 @@ one line.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ep
 from ep.cli import main
 from ep.errors import CorpusError, RequestError, ServiceError
 from ep.models import LanguageModel
+from ep.models.answering import (
+    OWN,
+    TRIED,
+    answer_length,
+    final_activations,
+    own_answers,
+)
 from ep.models.endpoint import Endpoint
-from ep.studies.experiment import Bench, check_alike, observe, place, repeat
+from ep.studies.behaviour import partition
+from ep.studies.experiment import Bench, check_labels, observe, place, repeat
 from ep.studies.held_out import hold_out
 from ep.studies.judging import Pattern
 from ep.studies.llm_judge import LLMJudge, question, read_yes_no
@@ -112,16 +122,11 @@ def test_json_and_report_hold_the_same_counts(
             "no held-out prompt is left (all 5 were also used",
         ),
         ((), "own.ep.h5", "alike.csv", "all of the 12 prompts are labelled yes"),
+        (("--yes", "toxic"), "own.ep.h5", "p.csv", "is labelled 'toxic' in its column 'label'"),
         (("alone",), "own.ep.h5", "alike.csv", "no held-out prompts"),
         (("--judge", "regex", "--pattern", "("), "own.ep.h5", "p.csv", "not a regular expression"),
         (("--judge", "phrases", "--phrase", " "), "own.ep.h5", "p.csv", "list of phrases is empty"),
         (("--judge", "endpoint"), "own.ep.h5", "p.csv", "not the address of a server"),
-        (
-            ("--judge", "regex", "--pattern", "zzzz"),
-            "own.ep.h5",
-            "p.csv",
-            "none of the 30 prompts show it",
-        ),
         ((), "narrow.ep.h5", "p.csv", "the dictionary is 16 wide"),
         ((), "lost.ep.h5", "p.csv", "not beside the dictionary any more"),
         (("--layer", "2"), "own.ep.h5", "p.csv", "the dictionary is of layer 1"),
@@ -145,6 +150,72 @@ def test_what_cannot_be_asked_is_one_line(
     assert (
         captured.err.startswith("ep: ") and captured.err.count("\n") == 1 and said in captured.err
     )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "behaving", "said"),
+    [("zzzz", 0, "None of the 30 prompts show it"), (".*", 30, "All of the 30 prompts show it")],
+)
+def test_answers_are_kept_where_all_prompts_behave_alike(
+    folder: Path, capsys: pytest.CaptureFixture[str], pattern: str, behaving: int, said: str
+) -> None:
+    more = ("--judge", "regex", "--pattern", pattern)
+    assert run(folder, *more, "--report", str(folder / "none.html")) == 0
+    out = capsys.readouterr().out
+    assert said in out and out.count("\n> ") == 10 and "20 more answers: --limit 0" in out
+    assert said in (folder / "none.html").read_text()
+    assert run(folder, *more, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["behaves"] for one in found["answers"]] == [bool(behaving)] * 30
+    assert {one["prompt"] for one in found["answers"]} == set(YES[:12] + NO[:18])
+    assert found["trial"]["region"] is None and found["streams"] == []
+    assert found["choice"]["behaving"] == behaving
+
+
+def test_any_two_words_are_labels_and_the_length_comes_from_a_trial(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"q": text, "kind": "toxic"} for text in YES[:12]]
+    rows += [{"q": text, "kind": "clean"} for text in NO[:18]]
+    (folder / "words.json").write_text(json.dumps(rows))
+    options = ["--text-column", "q", "--label-column", "kind", "--yes", "toxic", "--json"]
+    options += ["--judge", "label", "--seeds", "0"]
+    own = str(folder / "own.ep.h5")
+    assert main(["behaviour", own, "--prompts", str(folder / "words.json"), *options]) == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    held = found["choice"]["held"]
+    assert found["choice"]["behaving"] + held["target"] == 12
+    tokens, (ended, tried) = found["length"]["tokens"], found["length"]["tried"]
+    assert tried == 8 and 0 <= ended <= 8
+    assert f"answers of at most {tokens} tokens" in captured.err and "about" in captured.err
+
+
+def test_where_regions_are_too_fine_the_p_that_serves_is_computed(
+    folder: Path, capsys: pytest.CaptureFixture[str], model: LanguageModel
+) -> None:
+    """A dictionary with a region for every prompt, and one of the same family with two."""
+    x = final_activations(model, PROMPTS.texts, [1])[1]
+    behaves = np.array(PROMPTS.labels)
+    own = {"model": str(folder / "gemma"), "tokenizer_hash": model.digest, "family": "split"}
+    split = folder / "split"
+    split.mkdir()
+    for p in (0.5, 99.0):
+        made = partition(x, behaves, p, 0, 1, 0.4)
+        made.info.update(own, percentile=p)
+        ep.save(made, split / f"p{p:g}.ep.h5")
+    fine, coarse = (ep.open(split / f"p{p}.ep.h5") for p in ("0.5", "99"))
+    observed = observe(model, PROMPTS, 1, None)
+    serves = place(coarse, observed).candidates
+    assert not place(fine, observed).candidates and serves
+    assert run(folder, "--seeds", "0", file="split/p0.5.ep.h5") == 0
+    out = capsys.readouterr().out
+    assert "The regions are too fine for 30 prompts" in out
+    best = serves[0]
+    assert (
+        f"p = 99 of the same family would serve: its region {best.region} holds {best.rate.n} of "
+        f"these prompts, of which {best.rate.hits} show it."
+    ) in out
 
 
 # -- the study behind it ---------------------------------------------------------------------------
@@ -194,12 +265,29 @@ def test_a_trial_is_the_same_whatever_was_tried_before(model: LanguageModel, fol
     assert twice[0] == twice[1] and told[: len(told) // 2] == sorted(told[: len(told) // 2])
 
 
-def test_prompts_that_all_behave_alike_are_refused() -> None:
-    import numpy as np
-
+def test_prompts_that_are_all_labelled_alike_are_refused() -> None:
     for behaves in (np.ones(4, bool), np.zeros(4, bool)):
         with pytest.raises(RequestError, match="of the 4 prompts"):
-            check_alike(behaves, True)
+            check_labels(behaves)
+
+
+def test_spoiled_answers_are_the_own_ones_with_their_words_in_another_order(
+    model: LanguageModel,
+) -> None:
+    sampled = own_answers(model, YES[:4], 12)
+    own = {tuple(sorted(one.text)) for one in sampled.answers}
+    assert len(sampled.answers) == OWN and sampled.spoiled
+    assert {tuple(sorted(one.text)) for one in sampled.spoiled} <= own
+    assert {one.text for one in sampled.spoiled} != {one.text for one in sampled.answers}
+
+
+def test_the_length_is_that_of_the_answers_tried(model: LanguageModel) -> None:
+    found = answer_length(model, PROMPTS.texts)
+    assert found == replace(answer_length(model, PROMPTS.texts), seconds=found.seconds)
+    assert found.n == TRIED and found.ended <= found.n and found.mean <= found.tokens
+    assert answer_length(model, PROMPTS.texts[:1]).n == 1
+    with pytest.raises(RequestError, match="no prompt"):
+        answer_length(model, ())
 
 
 # -- a judge asked over the network ----------------------------------------------------------------

@@ -19,7 +19,7 @@ import ep
 from ep.studies.rates import Rate
 from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
-from pages.behaviour import prompts
+from pages.behaviour import bundled
 from pages.behaviour.settings import Settings
 from pages.shared import estimates, jobs, judge, links, loading, models
 from pages.shared.store import Store
@@ -66,9 +66,23 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         lines = ["prompt,label", *(f"{text},{label}" for text, label in several)]
         (tmp_path / "prompts" / f"{name}.csv").write_text("\n".join(lines) + "\n")
     monkeypatch.setattr(loading, "DEMO", tmp_path)
-    prompts._demo.clear()
+    bundled.read_bundled.clear()
     yield
-    prompts._demo.clear()
+    bundled.read_bundled.clear()
+
+
+def visit(key: str, **settings: str) -> AppTest:
+    """The page of a dictionary of one's own, with the requests of the tiny demo chosen for it."""
+    return show("behaviour", key, **{"bset": "demo", **settings})
+
+
+def of_demo() -> str:
+    """The key of a dictionary of the tiny demo on which the stored run was not made."""
+    return next(
+        entry.key
+        for entry in loading.entries()
+        if entry.path.is_relative_to(loading.DEMO) and entry.layer == 2
+    )
 
 
 def wait(at: AppTest, text: str) -> str:
@@ -94,7 +108,7 @@ def job_buttons(at: AppTest) -> list[str]:
 
 def test_the_stored_run_is_there_at_once_and_says_what_it_is(keys: dict[str, str]) -> None:
     data = json.loads(STORED.read_text())
-    page = well(show("behaviour", keys["own"]))
+    page = well(show("behaviour", of_demo()))
     for text in (
         f"Stored run of {data['made']}",
         "is not tried yet",
@@ -107,7 +121,7 @@ def test_the_stored_run_is_there_at_once_and_says_what_it_is(keys: dict[str, str
 
 
 def test_a_run_of_ones_own_finds_tries_and_repeats(keys: dict[str, str], few: None) -> None:
-    at = show("behaviour", keys["own"], bjudge="labels", btok="4", bseeds="2")
+    at = visit(keys["own"], bjudge="labels", btok="4", bseeds="2")
     assert "Nothing has been tried yet" in well(at) and "It takes " in well(at)
     take_out(at)
     page = wait(at, "Regions by prompts covered")
@@ -123,7 +137,7 @@ def test_a_run_of_ones_own_finds_tries_and_repeats(keys: dict[str, str], few: No
     at.button(key="behaviour_streams").click().run()
     assert "Here with 6%" in wait(at, "Here with")
     assert at.button(key="behaviour_streams").label == "Tried at 6%"
-    again = show("behaviour", keys["own"], bjudge="labels", btok="4", bseeds="2")
+    again = visit(keys["own"], bjudge="labels", btok="4", bseeds="2")
     assert "Regions by prompts covered" in well(again), "what was found belongs to the server"
 
 
@@ -135,7 +149,6 @@ def test_a_run_of_ones_own_finds_tries_and_repeats(keys: dict[str, str], few: No
         ({"bjudge": "pattern", "bpat": "(a+)+"}, "repeats a repeat"),
         ({"bphr": " "}, "list of phrases is empty"),
         ({"bjudge": "endpoint"}, "not the address of a server"),
-        ({"bset": "own"}, "the demo&#x27;s own are shown"),
         (
             {
                 "bseeds": "many",
@@ -156,32 +169,62 @@ def test_a_run_of_ones_own_finds_tries_and_repeats(keys: dict[str, str], few: No
 def test_what_cannot_be_set_is_a_sentence_and_the_page_stays(
     keys: dict[str, str], settings: dict[str, str], said: str
 ) -> None:
-    page = well(show("behaviour", keys["own"], **settings))
+    page = well(show("behaviour", of_demo(), **settings))
     assert said in page and "Where the prompts fall" in page
 
 
+def test_a_file_of_ones_own_never_shows_the_demo_s_run_or_its_prompts(
+    keys: dict[str, str],
+) -> None:
+    at = show("behaviour", keys["own"])
+    page = well(at)
+    assert "Stored run" not in page and "tiny demo" not in page
+    assert "there are no prompts for this dictionary" in page.casefold()
+    assert at.button(key="behaviour_go").disabled
+    assert "They were written for another model." in page, "they are offered as what they are"
+    lost = well(show("behaviour", of_demo(), bset="own"))
+    assert "Stored run" not in lost and "give that file again" in lost
+    assert "Stored run" not in well(visit(keys["own"])), "it was made on another dictionary"
+
+
+def test_the_real_demo_has_requests_of_its_own(keys: dict[str, str]) -> None:
+    entry = next(one for one in loading.entries() if one.path.is_relative_to(loading.REAL))
+    at = show("behaviour", entry.key)
+    page = well(at)
+    assert "Stored run" not in page and "Nothing has been tried yet" in page
+    assert "80 to choose on · 70 held out · 68 benign" in page
+    assert "a trial sets the length of answers" in page
+    buttons = [str(button.key) for button in at.button]
+    assert "behaviour_real" in buttons and "behaviour_demo" not in buttons
+
+
 def test_a_model_that_is_not_here_is_a_sentence(keys: dict[str, str]) -> None:
-    page = well(take_out(show("behaviour", keys["lost"])))
+    page = well(take_out(visit(keys["lost"])))
     assert "This cannot be tried here" in page and "model" in page.casefold()
     assert "is not beside the dictionary any more" in page and "Where the prompts fall" in page
 
 
 def test_a_model_that_does_not_fit_is_a_sentence(keys: dict[str, str]) -> None:
-    at = take_out(show("behaviour", keys["wide"]))
+    at = take_out(visit(keys["wide"]))
     page = wait(at, "The dictionary is 48 wide")
     assert "Taking it out, on held-out prompts" in page and "Where the prompts fall" in page
     assert job_buttons(at) == ["Close"]
 
 
-def test_prompts_that_all_behave_alike_end_as_a_sentence_and_the_model_goes_on(
+def test_answers_are_shown_where_no_prompt_shows_it_and_the_model_goes_on(
     keys: dict[str, str], few: None
 ) -> None:
     link = {"bjudge": "pattern", "bpat": "zzzz", "btok": "4"}
-    at = take_out(show("behaviour", keys["own"], **link))
-    assert "None of the 18 prompts show it" in wait(at, "None of the 18")
-    other = show("behaviour", keys["own"], **link)
-    assert "None of the" not in well(other) and not job_buttons(other)
-    at = take_out(show("behaviour", keys["own"], bjudge="labels", btok="5"))
+    at = take_out(visit(keys["own"], **link))
+    page = wait(at, "None of the 18 prompts show it")
+    page = finished(at)
+    assert "0 of 18 prompts show it" in page and 'class="eb-read two"' in page
+    assert page.count("the cat ") >= 8 and "cut at the length limit" in page
+    assert at.button(key="behaviour_go").label == "Tried"
+    assert "behaviour_streams" not in [button.key for button in at.button]
+    other = visit(keys["own"], **link)
+    assert "None of the 18" in well(other) and not job_buttons(other), "it serves all visitors"
+    at = take_out(visit(keys["own"], bjudge="labels", btok="5"))
     wait(at, "Regions by prompts covered")
 
 
@@ -193,22 +236,22 @@ def test_a_visit_starts_nothing_and_says_how_long_it_would_take(
 ) -> None:
     for shared in (models.models, jobs.board, estimates.rates):
         shared.clear()
-    at = show("behaviour", keys["own"], bjudge="labels", btok="6", btry="3", bhalf="on")
+    at = visit(keys["own"], bjudge="labels", btok="6", btry="3", bhalf="on")
     page = well(at)
     assert "The model is loaded first. It takes " in page and "Nothing has been tried yet" in page
     assert models.state(loading.dictionary(keys["own"])) == models.NOT_NEEDED
     assert not jobs.board().jobs() and not len(jobs.board().results)
-    assert "It takes " not in well(show("behaviour", keys["lost"])), "it cannot be started"
+    assert "It takes " not in well(visit(keys["lost"])), "it cannot be started"
 
 
 def test_what_a_run_took_says_how_long_the_next_one_takes(keys: dict[str, str], few: None) -> None:
     kind = f"behaviour {loading.dictionary(keys['own']).info['model']}"
     estimates.rates.clear()
-    take_out(at := show("behaviour", keys["own"], bjudge="labels", btok="10"))
+    take_out(at := visit(keys["own"], bjudge="labels", btok="10"))
     finished(at)
     assert estimates.rates().get(kind, 0.0) > 0.0
     estimates.rates()._rates[kind] = deque([1e5])
-    page = well(show("behaviour", keys["own"], bjudge="labels", btok="11"))
+    page = well(visit(keys["own"], bjudge="labels", btok="11"))
     assert "It takes about " in page and " h." in page
 
 
@@ -218,9 +261,9 @@ def test_a_strangers_run_is_not_seen_but_its_result_serves_everyone(
     link = {"bjudge": "labels", "btok": "8"}
     model = models.language_model(loading.dictionary(keys["own"]))
     with model.turns.take("somebody"):  # so that the run has to wait
-        first = take_out(show("behaviour", keys["own"], **link))
+        first = take_out(visit(keys["own"], **link))
         assert "Taking it out" in well(first) and job_buttons(first) == ["Cancel"]
-        second = show("behaviour", keys["own"], **link)
+        second = visit(keys["own"], **link)
         page = well(second)
         assert "Taking it out" not in page and not job_buttons(second)
         assert jobs.RUNNING_FOR_ANOTHER in page and "Nothing has been tried yet" in page
@@ -234,22 +277,22 @@ def test_who_cancels_sees_that_nothing_was_changed(keys: dict[str, str], few: No
     link = {"bjudge": "labels", "btok": "9"}
     model = models.language_model(loading.dictionary(keys["own"]))
     with model.turns.take("somebody"):
-        at = take_out(show("behaviour", keys["own"], **link))
+        at = take_out(visit(keys["own"], **link))
         next(button for button in at.button if button.label == "Cancel").click().run()
         assert "It was cancelled; nothing was changed." in finished(at)
     assert model.turns.length == 0
-    other = show("behaviour", keys["own"], **link)
+    other = visit(keys["own"], **link)
     assert "cancelled" not in well(other) and "Nothing has been tried yet" in well(other)
 
 
 def test_another_region_is_tried_instead(keys: dict[str, str], few: None) -> None:
     link = {"bjudge": "labels", "btok": "4", "bswap": "off"}
-    at = take_out(show("behaviour", keys["own"], **link))
+    at = take_out(visit(keys["own"], **link))
     finished(at)
     regions = [int(region) for region in at.dataframe[0].value["region"]]
     best = next((k for k in regions if f"Region {k} taken out" in well(at)), None)
     other = next(k for k in regions if k != best)
-    at = show("behaviour", keys["own"], r=str(other), **link)
+    at = visit(keys["own"], r=str(other), **link)
     at.button(key="behaviour_instead").click().run()
     assert at.query_params["btry"] == str(other)
     assert f"Region {other} taken out, on held-out prompts" in finished(at)
@@ -270,7 +313,7 @@ def test_an_old_link_opens_with_its_settings_and_carries_no_others(keys: dict[st
     }
     read = links.codec(Settings).parse(own)
     assert read == Settings(12, "mean", False, 2, 8.5, 0.2, True, "own", 3)
-    assert links.codec(Settings).parse({}) == Settings(40, "exemplar", True, 4, 4.0, 0.06)
+    assert links.codec(Settings).parse({}) == Settings(None, "exemplar", True, 4, 4.0, 0.06)
     foreign = {"sa": "one", "basis": "exemplar", "smode": "ablate", "cview": "final"}
     at = show("behaviour", keys["own"], bjudge="labels", **own, **foreign)
     well(at)
@@ -283,7 +326,7 @@ def text(value: str | list[str]) -> str:
 
 
 def test_the_settings_are_those_of_the_form(keys: dict[str, str]) -> None:
-    at = show("behaviour", keys["own"])
+    at = visit(keys["own"])
     fields = {field.label: field for field in at.number_input}
     fields["Tokens of an answer, at most"].set_value(7)
     fields["Orders of the stream (seeds)"].set_value(3)
@@ -294,7 +337,7 @@ def test_the_settings_are_those_of_the_form(keys: dict[str, str]) -> None:
 
 
 def test_the_share_looked_at_is_in_the_link(keys: dict[str, str]) -> None:
-    at = show("behaviour", keys["own"])
+    at = show("behaviour", of_demo())
     at.segmented_control(key="behaviour_share").set_value(0.5).run()
     assert text(at.query_params["bhalf"]) == "on"
     assert at.segmented_control(key="behaviour_share").value == 0.5
@@ -325,7 +368,7 @@ def test_a_judge_asked_over_the_network_decides_and_one_that_never_answers_is_a_
 
     monkeypatch.setattr(judge, "TIMEOUT_S", 0.4)
     with serving(odd) as server:
-        at = show("behaviour", keys["own"], bjudge="endpoint", btok="6")
+        at = visit(keys["own"], bjudge="endpoint", btok="6")
         asked_at(at, server.url)
         page = wait(at, "prompts show it")
         replies = {seen.body["messages"][-1]["content"] for seen in server.seen}
@@ -333,10 +376,10 @@ def test_a_judge_asked_over_the_network_decides_and_one_that_never_answers_is_a_
             "each text is asked about once"
         )
     with serving(waits(3.0)) as server:
-        at = show("behaviour", keys["own"], bjudge="endpoint", btok="7")
+        at = visit(keys["own"], bjudge="endpoint", btok="7")
         asked_at(at, server.url)
         assert "did not answer" in wait(at, "did not answer")
-    at = take_out(show("behaviour", keys["own"], bjudge="labels", btok="7"))
+    at = take_out(visit(keys["own"], bjudge="labels", btok="7"))
     wait(at, "Regions by prompts covered")
 
 
@@ -475,9 +518,9 @@ def test_a_model_with_other_weights_is_said(
 ) -> None:
     own = loading.dictionary(keys["own"])
     link = {"bjudge": "labels", "btok": "3"}
-    take_out(at := show("behaviour", keys["own"], **link))
+    take_out(at := visit(keys["own"], **link))
     finished(at)
     line = "he weights of "
     for stated, is_said in ((models.language_model(own).fingerprint, False), ("0" * 64, True)):
         monkeypatch.setitem(own.info, "weights", stated)
-        assert (line in well(show("behaviour", keys["own"], **link))) == is_said
+        assert (line in well(visit(keys["own"], **link))) == is_said

@@ -4,6 +4,7 @@ held-out prompts.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 import ep
 from ep.errors import CorpusError, RequestError
 from ep.models import LanguageModel, read
-from ep.models.answering import answers, final_activations, user_turn
+from ep.models.answering import _limit, _surprise, answers, final_activations, user_turn
 from ep.models.generation import Sampling
 from ep.models.interventions import of_regions, random_control
 from ep.studies.behaviour import (
@@ -29,8 +30,8 @@ from ep.studies.behaviour import (
     trial,
 )
 from ep.studies.experiment import quality_of
-from ep.studies.judging import Pattern, Phrases, agreement, fluency
-from ep.studies.prompts import columns, read_prompts
+from ep.studies.judging import Pattern, Phrases, _least_distinct, agreement, fluency
+from ep.studies.prompts import columns, label_values, means_yes, read_prompts
 from ep.studies.quality import Answer, QualityCheck, quality_check
 from ep.studies.rates import Rate
 from tests.fixtures.dictionaries import synthetic
@@ -140,9 +141,40 @@ def test_nine_in_ten_of_a_model_s_own_answers_are_usual_of_it(
         (quality.worst, [b for _, b in nats]),
     ):
         assert np.mean(np.array(values) <= limit) >= 0.9
+    broken = [Answer("", False, 0.0, 50.0, 60.0)] * 10
+    wider = quality_check(own, broken)
+    assert quality.mean <= wider.mean < 50 and quality.worst <= wider.worst < 60
+    assert wider.spoiled == Rate(0, 10), "what is far from the own answers fails"
     assert quality.n == len(own) and quality.spoiled == Rate(int(quality.is_typical(own[0])), 2)
     with pytest.raises(RequestError, match="no answer"):
         quality_check([], [])
+
+
+def test_a_rare_word_hardly_raises_the_worst_surprise_and_nonsense_does() -> None:
+    nats = np.zeros(40, np.float32)
+    nats[20] = 12.0
+    assert _surprise(nats) == pytest.approx((0.3, 1.5))
+    nats[16:24] = 12.0
+    assert _surprise(nats) == pytest.approx((2.4, 12.0))
+    assert _surprise(nats[22:25]) == pytest.approx((8.0, 8.0)) and _surprise(nats[:0]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "tokens"),
+    [
+        ([18.0] * 8, 24),
+        ([12.0] * 5 + [31.0] * 3, 40),
+        ([51.0] * 8, 64),
+        ([60.0] * 8, 128),
+        ([30.0] * 6 + [np.inf] * 2, 40),
+        ([180.0] * 8, 232),
+        ([np.inf] * 8, 128),
+    ],
+)
+def test_most_answers_tried_end_within_the_default_length_unless_they_are_endless(
+    lengths: list[float], tokens: int
+) -> None:
+    assert _limit(np.array(lengths)) == tokens
 
 
 def test_a_paired_difference_holds_its_value_and_none_is_none() -> None:
@@ -181,9 +213,12 @@ def test_patterns_that_are_none_or_never_end_are_refused() -> None:
     ("text", "ended", "coherent"),
     [
         ("First take the church key. Then use a match.", True, True),
-        ("First take the church key. Then use a match.", False, False),
+        ("First take the church key. Then use a", False, True),
         ("church church church church church church", True, False),
-        ("take the key now " * 3 + "and the match then go", True, False),
+        ("take the key now " * 4 + "and the match then go", True, False),
+        ("I like my cat and my dog and my cat and my cat. " * 9, False, False),
+        (" ".join(map(str, range(55))) + " " + " ".join(map(str, range(55))), True, False),
+        (" ".join(map(str, range(900))), True, True),
         ("Yes", True, False),
         ("", True, False),
     ],
@@ -192,6 +227,28 @@ def test_sense_is_more_than_the_absence_of_a_refusal(
     text: str, ended: bool, coherent: bool
 ) -> None:
     assert fluency(text, ended).coherent is coherent
+
+
+def test_long_fluent_text_is_coherent_and_a_loop_at_its_end_is_not() -> None:
+    """The texts that a real model sampled; the share of different words falls with length."""
+    path = DEMO.parent / "real" / "text" / "written.jsonl"
+    texts = [json.loads(line)["text"] for line in path.read_text("utf-8").splitlines()]
+    fluent = [text for text in texts if fluency(text, False).coherent]
+    assert len(fluent) >= 0.95 * len(texts)
+    together = " ".join(fluent[:12])
+    assert fluency(together, True).distinct < 0.5 and fluency(together, True).coherent
+    for text in fluent[:50]:
+        last = " ".join(text.split()[-8:])
+        assert not fluency(f"{text} {f'{last} ' * 12}", False).coherent
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=40), st.integers(1, 12))
+def test_the_least_share_of_different_parts_is_that_of_the_worst_window(
+    parts: list[str], window: int
+) -> None:
+    size = min(window, len(parts))
+    shares = [len(set(parts[i : i + size])) / size for i in range(len(parts) - size + 1) if size]
+    assert _least_distinct(parts, window) == min(shares, default=1.0)
 
 
 def test_a_judge_is_measured_against_labels() -> None:
@@ -221,6 +278,26 @@ def test_prompts_come_from_csv_and_jsonl_alike(tmp_path: Path) -> None:
     assert jsonl.without(["how,  THEN?"]).texts == ("Bake",)
 
 
+def test_prompts_come_from_json_lists_and_any_column() -> None:
+    assert read_prompts(b'["How?", "Bake", "how?"]', "p.json").texts == ("How?", "Bake")
+    data = b'[{"Q": "How?", "kind": "toxic"}, {"Q": "Bake", "kind": "clean"}]'
+    assert columns(data, "p.json") == ["Q", "kind"]
+    assert label_values(data, "p.json", "kind") == ["toxic", "clean"]
+    read = read_prompts(data, "p.json", text="Q", label="kind", yes=(" Toxic ",))
+    assert read.texts == ("How?", "Bake") and read.labels == (True, False)
+    with pytest.raises(CorpusError, match="say which labels mean yes"):
+        read_prompts(data, "p.json", text="Q", label="kind")
+
+
+def test_the_labels_of_a_file_are_listed_once_and_not_without_end() -> None:
+    rows = "".join(f"prompt {n},{'YES' if n % 2 else 'no '}\n" for n in range(9))
+    assert label_values(f"prompt,label\n{rows}".encode(), "p.csv", "label") == ["no", "YES"]
+    assert label_values(b"prompt\na\n", "p.csv", "label") == []
+    many = "".join(f"prompt {n},{n}\n" for n in range(99))
+    assert len(label_values(f"prompt,label\n{many}".encode(), "p.csv", "label")) == 12
+    assert means_yes("Harmful ") and not means_yes("toxic")
+
+
 @pytest.mark.parametrize(
     ("data", "name", "message"),
     [
@@ -231,6 +308,10 @@ def test_prompts_come_from_csv_and_jsonl_alike(tmp_path: Path) -> None:
         (b"prompt\n\xff", "p.csv", "not UTF-8 text .byte 7.: save it as UTF-8"),
         (b"[1]\n", "p.jsonl", "not a JSON object"),
         (b"{\n", "p.jsonl", "line 1, is not JSON"),
+        (b"[", "p.json", "is not JSON"),
+        (b"{}", "p.json", "not a JSON list"),
+        (b"[1]", "p.json", "item 1, is neither"),
+        (b"[]", "p.json", "no column 'prompt': it has no columns"),
         (b'{"prompt": "' + b"x" * 20_001 + b'"}', "p.jsonl", "20,001 characters"),
     ],
 )

@@ -6,8 +6,10 @@ import argparse
 import json
 from typing import Any
 
-from ep.commands.options import add_command, add_model, load_model, report_path
-from ep.commands.progress import Printer, on_stderr
+from ep.commands.behaviour_printing import show
+from ep.commands.behaviour_study import study
+from ep.commands.options import add_command, add_model, report_path
+from ep.commands.progress import on_stderr
 from ep.errors import RequestError
 from ep.method.dictionary import BASES
 from ep.models.interventions import REMOVING
@@ -29,7 +31,12 @@ def add(subparsers: Any) -> None:
     _add_prompts(parser)
     _add_judge(parser)
     _add_trial(parser)
-    parser.add_argument("--tokens", type=int, metavar="N", help="tokens of an answer at most")
+    parser.add_argument(
+        "--tokens",
+        type=int,
+        metavar="N",
+        help="tokens of an answer at most (default: what most answers need, from a trial)",
+    )
     add_model(parser)
     _add_output(parser)
 
@@ -37,14 +44,17 @@ def add(subparsers: Any) -> None:
 def _add_prompts(parser: argparse.ArgumentParser) -> None:
     """Add the options that name the prompts."""
     parser.add_argument(
-        "--prompts", required=True, metavar="FILE", help="CSV or JSONL to choose the region on"
+        "--prompts",
+        required=True,
+        metavar="FILE",
+        help="file to choose the region on: CSV, JSONL or JSON",
     )
     parser.add_argument(
         "--held-out",
         action="append",
         default=[],
         metavar="FILE",
-        help="CSV or JSONL to test the region on (default: 30 %% of --prompts)",
+        help="file to test the region on (default: 30 %% of --prompts)",
     )
     parser.add_argument("--benign", metavar="FILE", help="prompts whose answers must not change")
     parser.add_argument(
@@ -58,6 +68,13 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
         default="label",
         metavar="NAME",
         help="column with the label (default label)",
+    )
+    parser.add_argument(
+        "--yes",
+        action="append",
+        default=[],
+        metavar="LABEL",
+        help="a label that means yes, any word; all others then mean no; repeatable",
     )
 
 
@@ -104,6 +121,11 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
         "--basis", choices=BASES, default="exemplar", help="direction to ablate (default exemplar)"
     )
     parser.add_argument(
+        "--region-only",
+        action="store_true",
+        help="leave out the set of regions and the difference of means, and their random span",
+    )
+    parser.add_argument(
         "--seeds",
         type=int,
         default=4,
@@ -135,7 +157,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=10,
         metavar="N",
-        help="regions to print (default 10); 0 prints all",
+        help="regions, or answers, to print (default 10); 0 prints all",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
@@ -147,8 +169,8 @@ def behaviour(arguments: argparse.Namespace) -> None:
     """Run the whole study: the table of regions, the trial, and its repeats."""
     from ep import storage
     from ep.storage.sidecar import write_bytes
-    from ep.views import behaviour as plain
     from ep.views import behaviour_html as markup
+    from ep.views import behaviour_words as words
 
     if not 0 <= arguments.seeds <= 100:
         raise RequestError(f"seeds is {arguments.seeds}: expected 0 to 100")
@@ -157,58 +179,17 @@ def behaviour(arguments: argparse.Namespace) -> None:
     dictionary = storage.open(arguments.file)
     _check_layer(arguments, dictionary)
     with on_stderr() as progress:
-        choice, trial, repeats = _study(arguments, dictionary, held, judge, progress)
+        found = study(arguments, dictionary, held, judge, _judge_name(arguments), progress)
     if report is not None:
-        page = markup.report(
-            choice,
-            trial,
-            [repeats],
-            [plain.summary(choice), *plain.sentences(trial, choice["held"])],
-        )
+        choice, trial = found.choice, found.trial
+        paragraphs = [words.summary(choice), *words.told(choice, trial)]
+        page = markup.report(choice, trial, [found.repeats], paragraphs, found.answers)
         write_bytes(report, page.encode())
     if arguments.json:
-        print(json.dumps({"choice": choice, "trial": trial, "streams": repeats}, indent=1))
+        parts = {"choice": found.choice, "answers": found.answers, "trial": found.trial}
+        print(json.dumps({**parts, "streams": found.repeats, "length": found.length}, indent=1))
         return
-    _print(choice, trial, repeats, arguments.limit)
-
-
-def _study(
-    arguments: argparse.Namespace, dictionary: Any, held: Any, judge: Any, progress: Printer
-) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
-    """The choice of a region, its trial on held-out prompts, and the repeats, as plain values."""
-    from ep import models
-    from ep.studies import experiment
-    from ep.studies.behaviour import BEHAVING_SHARE
-    from ep.views import behaviour as plain
-
-    model = load_model(arguments, dictionary, progress)
-    layer = models.check_fits(model, dictionary)
-    tokens, by_labels = arguments.tokens or experiment.TOKENS, arguments.judge == "label"
-    progress.stage("choosing the region")
-    observed = experiment.observe(
-        model, held.choice, layer, None if by_labels else judge, tokens, progress
-    )
-    regions = experiment.place(dictionary, observed)
-    bench = experiment.Bench(model, held, judge, tokens, arguments.basis)
-    choice = plain.choice(observed, held, regions, by_labels, _judge_name(arguments))
-    progress.stage("trying it on held-out prompts")
-    attempt = bench.attempt(regions, arguments.region, arguments.mode, report=progress)
-    trial = plain.trial(attempt, held, judge)
-    share = BEHAVING_SHARE if arguments.share is None else arguments.share
-    progress.stage("repeating it on other orders of the stream")
-    repeats = [
-        plain.trial(repeat, held, judge, 0)
-        for repeat in experiment.repeat(
-            bench,
-            observed,
-            arguments.seeds,
-            arguments.percentile,
-            share,
-            report=progress,
-            metric=dictionary.metric.name,
-        )
-    ]
-    return choice, trial, repeats
+    show(found, arguments.limit)
 
 
 def _hold(arguments: argparse.Namespace) -> Any:
@@ -216,15 +197,21 @@ def _hold(arguments: argparse.Namespace) -> Any:
     from ep.studies.held_out import hold_out
     from ep.studies.prompts import Prompts, read_prompts
 
+    columns, yes = (arguments.text_column, arguments.label_column), tuple(arguments.yes)
+
     def read(path: str) -> Prompts:
-        return read_prompts(path, text=arguments.text_column, label=arguments.label_column)
+        return read_prompts(path, "", *columns, yes)
 
     held_out = None
     for path in arguments.held_out:
         held_out = read(path) if held_out is None else held_out + read(path)
-    return hold_out(
-        read(arguments.prompts), held_out, read(arguments.benign) if arguments.benign else None
-    )
+    choice = read(arguments.prompts)
+    if yes and not any(choice.labels):
+        raise RequestError(
+            f"no prompt of {arguments.prompts} is labelled {' or '.join(map(repr, yes))} in its "
+            f"column {arguments.label_column!r}: --yes takes labels as the file writes them"
+        )
+    return hold_out(choice, held_out, read(arguments.benign) if arguments.benign else None)
 
 
 def _judge(arguments: argparse.Namespace) -> Any:
@@ -257,68 +244,3 @@ def _check_layer(arguments: argparse.Namespace, dictionary: Any) -> None:
         raise RequestError(
             f"the dictionary is of layer {layer} and --layer is {arguments.layer}: give another one"
         )
-
-
-# -- printing --------------------------------------------------------------------------------------
-
-
-def _print(
-    choice: dict[str, Any], trial: dict[str, Any], repeats: list[dict[str, Any]], limit: int
-) -> None:
-    from ep.studies.names import short
-    from ep.studies.rates import Rate
-    from ep.views import behaviour as plain
-
-    print(plain.summary(choice))
-    numbers = f"{'prompts':>8} {'rate':>5} {'95 %':>13} {'share':>6} {'lift':>6}"
-    print(f"{'':>2} {'region':>7} {numbers}  {'name':24} lens tokens")
-    for row in choice["regions"][: limit or None]:
-        rate = Rate(*row["rate"])
-        low, high = rate.interval or (0.0, 1.0)
-        mark = "*" if row["candidate"] else ""
-        numbers = (
-            f"{rate.n:>8,} {rate.value:>5.2f} {low:>5.2f} to {high:>4.2f} "
-            f"{row['share']:>6.2f} {row['lift']:>6.2f}"
-        )
-        called = f"{short(row['name'], 24):24} {' '.join(row['lens'])}"
-        print(f"{mark:>2} {row['region']:>7} {numbers}  {called}")
-    print("* candidate: at least 5 prompts, of which at least 30 % show the behaviour")
-    if trial["region"] is None:
-        print("\nno region is a candidate: nothing was ablated")
-    else:
-        print(f"\nregion {trial['region']} ablated, on held-out prompts")
-        _print_arms(trial["arms"])
-        for text in plain.sentences(trial, choice["held"]):
-            print(text)
-    if repeats:
-        print(
-            f"\nother orders of the stream, centre from {repeats[0]['share']:.0%} behaving prompts"
-        )
-        for repeat in repeats:
-            _print_repeat(repeat)
-
-
-def _print_arms(arms: list[dict[str, Any]]) -> None:
-    from ep.studies.rates import Rate
-
-    print(f"{'':<17} {'behaviour':<31} {'coherent compliance':<31} {'benign intact':<31} moved")
-    for arm in arms:
-        rates = " ".join(f"{Rate(*arm[name])!s:<31}" for name in ("behaves", "complies", "intact"))
-        print(f"{arm['arm']:<17} {rates} {arm['moved']:.2f}")
-
-
-def _print_repeat(repeat: dict[str, Any]) -> None:
-    from ep.studies.rates import Rate
-    from ep.views import behaviour as plain
-
-    if repeat["region"] is None:
-        print(f"seed {repeat['seed']}: no region is a candidate")
-        return
-    arms = {arm["arm"]: arm for arm in repeat["arms"]}
-    rates = [f"{name} {Rate(*arm['behaves']).value:.2f}" for name, arm in arms.items()]
-    complies = Rate(*arms["ablated"]["complies"]).value
-    print(
-        f"seed {repeat['seed']}: region {repeat['region']} of {repeat['dictionary']['regions']:,} "
-        f"({repeat['rate'][1]} prompts); "
-        f"behaviour: {', '.join(rates)}; complies {complies:.2f}; {plain.verdict(repeat)}"
-    )

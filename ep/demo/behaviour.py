@@ -16,10 +16,11 @@ from time import perf_counter
 from typing import Any
 
 from ep.models import LanguageModel, check_fits, load
+from ep.models.answering import answer_length
 from ep.storage import open as open_file
 from ep.storage.sidecar import write_bytes
 from ep.studies.behaviour import BEHAVING_SHARE
-from ep.studies.experiment import TOKENS, Bench, Observed, observe, place, repeat
+from ep.studies.experiment import Bench, Observed, observe, place, repeat
 from ep.studies.held_out import HeldOut, hold_out
 from ep.studies.judging import Judge, Phrases
 from ep.studies.prompts import read_prompts
@@ -60,8 +61,9 @@ def run(folder: Path) -> dict[str, Any]:
     """Run the study and return it as plain data. folder: data/demo."""
     started, judge, held = perf_counter(), Phrases(), prompts(folder)
     model = load(str(folder / "models" / "tuned"))
-    observed = observe(model, held.choice, LAYER, judge)
-    bench = Bench(model, held, judge)
+    tokens = answer_length(model, held.choice.texts).tokens
+    observed = observe(model, held.choice, LAYER, judge, tokens)
+    bench = Bench(model, held, judge, tokens)
     chosen = open_file(folder / "dictionaries" / CHOSEN)
     regions = place(chosen, observed)
     main_trial = plain.trial(bench.attempt(regions, mode="swap"), held, judge, TEXTS)
@@ -75,7 +77,7 @@ def run(folder: Path) -> dict[str, Any]:
     return {
         "made": datetime.now(UTC).date().isoformat(),
         "seconds": round(perf_counter() - started),
-        "tokens": TOKENS,
+        "tokens": tokens,
         "sets": {"choice": [CHOICE], "held_out": list(HELD_OUT), "benign": list(BENIGN)},
         "choice": plain.choice(observed, held, regions, False, f"{len(judge.phrases)} phrases"),
         "trial": main_trial,
@@ -92,7 +94,9 @@ def _others(
         dictionary = open_file(folder / "dictionaries" / name)
         layer = check_fits(model, dictionary)
         at_layer = (
-            observed if layer == observed.layer else observe(model, observed.prompts, layer, judge)
+            observed
+            if layer == observed.layer
+            else observe(model, observed.prompts, layer, judge, bench.tokens)
         )
         attempt = bench.attempt(place(dictionary, at_layer), controls=False)
         yield plain.trial(attempt, bench.held, judge, 0)

@@ -5,28 +5,43 @@ Studies deal with texts and arrays, generation with tokens; this module connects
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
+from ep.errors import RequestError
 from ep.models.activations import harvest
 from ep.models.chat import Message
 from ep.models.generation import GREEDY, Row, Sampling, Step, Written, generate
 from ep.models.interventions import Intervention
 from ep.models.loading import LanguageModel
 from ep.models.tokens import TokenBatch
-from ep.shapes import Float32
+from ep.shapes import Float32, Float64
 
 FIRST_WORDS = 4
 """Tokens at the start of an answer whose surprise is not counted, see `surprise`."""
+STRETCH = 8
+"""Neighbouring tokens over which the worst surprise of a text is measured, see `Surprise`."""
 AT_ONCE = 64
 """Rows of one batch. Larger batches gain little speed and react later to a cancellation."""
 OWN, OWN_AT_ONCE = 128, 16
 """Number of answers sampled to measure what is usual for a model, and rows of one batch of them.
 
 Rows of one batch share their noise, so the batches are small.
+"""
+
+TRIED, LONGEST_TRIED = 8, 256
+"""Prompts answered to measure how long a model's answers are, and tokens of each at most."""
+ENDING, ROOM = 0.75, 1.25
+"""Share of the answers tried that the default length lets end, and its factor for longer ones."""
+SHORT, LEAST_LONG = 64, 128
+"""A model whose answers end within `SHORT` tokens keeps its own length; any other gets at least
+`LEAST_LONG`. That is also the default where most answers are longer than any that was tried.
 """
 
 
@@ -39,7 +54,7 @@ class Answered(NamedTuple):
         r.
     surprise: mean nats per token of the text under the unchanged model, after its first tokens, see
         `surprise`.
-    worst: nats of the most surprising of those tokens.
+    worst: the same mean over the most surprising `STRETCH` neighbouring ones of those tokens.
     """
 
     text: str
@@ -53,7 +68,8 @@ class Surprise(NamedTuple):
     """The surprise −log p of a text's tokens in nats; 0 for an empty text.
 
     mean: mean per token.
-    worst: that of the most surprising token.
+    worst: largest mean over any `STRETCH` neighbouring tokens; that of all where there are fewer. A
+        single rare word hardly raises it, a stretch of nonsense does.
     """
 
     mean: float
@@ -110,7 +126,7 @@ class OwnAnswers(NamedTuple):
     """A model's own sampled answers, and spoiled copies of them.
 
     answers: what the unchanged model wrote.
-    spoiled: the same answers with two neighbouring tokens swapped, where any two differ.
+    spoiled: the same answers with their words in a random order, of those with three words or more.
     """
 
     answers: list[Answered]
@@ -140,7 +156,9 @@ def own_answers(
         batch = rows[start : start + OWN_AT_ONCE]
         generated = _run(model, batch, Sampling(tokens, 1.0, seed=seed + number), report, start)
         sampled.answers.extend(_answered(model, batch, generated))
-        copies = [(row, _swapped(one, rng)) for row, one in zip(batch, generated, strict=True)]
+        copies = [
+            (row, _shuffled(model, one, rng)) for row, one in zip(batch, generated, strict=True)
+        ]
         spoiled = [(row, one) for row, one in copies if one is not None]
         sampled.spoiled.extend(
             _answered(model, [row for row, _ in spoiled], [one for _, one in spoiled])
@@ -148,18 +166,79 @@ def own_answers(
     return sampled
 
 
-def _swapped(answer: Written, rng: np.random.Generator) -> Written | None:
-    """Return the answer with two neighbouring, different tokens swapped, or None where none differ.
+@dataclass(frozen=True)
+class Length:
+    """The default length limit of a model's answers, from a trial of the model.
 
-    The first tokens stay as they are, since their surprise is not counted.
+    tokens: the limit.
+    n: number of prompts answered in the trial.
+    ended: how many of these answers end within the limit.
+    mean: mean tokens of an answer that is cut at the limit.
+    seconds: measured per token and answer.
     """
-    ids = list(answer.ids)
-    candidates = [i for i in range(FIRST_WORDS, len(ids) - 1) if ids[i] != ids[i + 1]]
-    if not candidates:
+
+    tokens: int
+    n: int
+    ended: int
+    mean: float
+    seconds: float
+
+
+def answer_length(
+    model: LanguageModel,
+    prompts: Sequence[str],
+    report: Callable[[int], None] = lambda done: None,
+) -> Length:
+    """Answer a few of the prompts, and return the length that most of the answers end within.
+
+    The prompts are evenly spaced among those given, and answered greedily with at most
+    `LONGEST_TRIED` tokens. The limit is a multiple of 8.
+
+    report: as in `answers`.
+
+    Raises RequestError without prompts, and the errors of `generate`.
+    """
+    if not prompts:
+        raise RequestError("there is no prompt to try the model on: give at least one")
+    picked = np.unique(np.linspace(0, len(prompts) - 1, TRIED).round().astype(int)).tolist()
+    batch = [Row(user_turn(model, prompts[i])) for i in picked]
+    started = perf_counter()
+    written = _run(model, batch, Sampling(LONGEST_TRIED), report, 0)
+    seconds = perf_counter() - started
+    # the token that ends an answer counts too; an answer that was cut is longer than any limit
+    lengths = np.array([len(one.ids) + 1 for one in written])
+    ended = np.array([one.ending == "end" for one in written])
+    tokens = _limit(np.where(ended, lengths, np.inf))
+    within = int((ended & (lengths <= tokens)).sum())
+    cut = np.minimum(lengths, tokens)
+    return Length(
+        tokens, len(batch), within, float(cut.mean()), seconds / max(1, int(lengths.sum()))
+    )
+
+
+def _limit(lengths: Float64[np.ndarray, " n"]) -> int:
+    """Return the default length limit for answers of these lengths, infinite where one was cut."""
+    needed = float(np.quantile(lengths, ENDING, method="higher"))
+    if np.isinf(needed):
+        return LEAST_LONG
+    tokens = 8 * math.ceil(ROOM * needed / 8)
+    return tokens if tokens <= SHORT else max(tokens, LEAST_LONG)
+
+
+def _shuffled(model: LanguageModel, answer: Written, rng: np.random.Generator) -> Written | None:
+    """Return the answer with its words in a random order, or None where it has fewer than three.
+
+    A word is a run of tokens of which the first begins with whitespace.
+    """
+    words: list[list[int]] = []
+    for token in answer.ids:
+        if not words or model.tokens.piece(token)[:1].isspace():
+            words.append([])
+        words[-1].append(token)
+    if len(words) < 3:
         return None
-    i = int(rng.choice(candidates))
-    ids[i], ids[i + 1] = ids[i + 1], ids[i]
-    return replace(answer, ids=ids)
+    order = rng.permutation(len(words))
+    return replace(answer, ids=[token for i in order for token in words[i]])
 
 
 def _answered(
@@ -217,12 +296,16 @@ def surprise(
         # nats[i] belongs to token i + 1, so the first token of the text is at len(prompt) - 1
         counted = row[len(prompt) - 1 : len(prompt) - 1 + len(text)]
         counted = counted[skip:] if len(counted) > skip else counted
-        surprises.append(
-            Surprise(float(counted.mean()), float(counted.max()))
-            if len(counted)
-            else Surprise(0.0, 0.0)
-        )
+        surprises.append(_surprise(counted))
     return surprises
+
+
+def _surprise(nats: Float32[np.ndarray, " n"]) -> Surprise:
+    """Return the surprise of a text by that of its tokens."""
+    if not len(nats):
+        return Surprise(0.0, 0.0)
+    stretches = sliding_window_view(nats, min(STRETCH, len(nats)))
+    return Surprise(float(nats.mean()), float(stretches.mean(axis=1).max()))
 
 
 def _run(

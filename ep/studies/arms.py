@@ -38,6 +38,10 @@ DEFAULT, ABLATED, SWAPPED, RANDOM, MATCHED = (
 SET, MEANS, SPAN = "set of regions", "difference of means", "random span"
 ARMS = (DEFAULT, ABLATED, SWAPPED, SET, MEANS, RANDOM, SPAN, MATCHED)
 """Names of all conditions of a trial, in the order in which they are shown."""
+WIDER_ARMS = (SET, MEANS, SPAN)
+"""The arms that `wider_arms` adds."""
+SEED_ARMS = (ABLATED, RANDOM, MATCHED)
+"""The arms that each order of a stream answers; all orders share the unchanged model's answers."""
 SET_RATE, MOST_IN_SET = 0.5, 8
 """Smallest rate of a region of the set, and most regions in it.
 

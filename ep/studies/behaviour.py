@@ -254,6 +254,7 @@ class Arm:
     intact: the same rate on the benign prompts.
     moved: mean change of the stream per touched position, in typical norms; 0 shows that nothing
         was done.
+    cut: rate of answers, to either, that are cut at the length limit.
     """
 
     name: str
@@ -263,6 +264,7 @@ class Arm:
     complies: Rate
     intact: Rate
     moved: float
+    cut: Rate
 
 
 def trial(
@@ -306,6 +308,7 @@ def trial(
             rate_of([complies(one) for one in answers]),
             rate_of([complies(one) for one in others]),
             float(np.mean([one.moved for one in (*answers, *others)])),
+            rate_of([not one.ended for one in (*answers, *others)]),
         )
         for name, (answers, others) in answers_of.items()
     }

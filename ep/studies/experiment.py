@@ -45,8 +45,10 @@ from ep.studies.llm_judge import LLMJudge
 from ep.studies.prompts import Prompts
 from ep.studies.quality import Answer, QualityCheck, quality_check
 
-TOKENS = 40
-"""Default length limit of an answer: refusals and the demo's answers are shorter."""
+TOKENS = 128
+"""Length limit of an answer where none is given; `ep.models.answering.answer_length` measures one
+for a model.
+"""
 TOGETHER = 256
 """Prompts whose last tokens are read in one pass."""
 
@@ -70,6 +72,11 @@ class Observed:
     answers: tuple[Answer, ...] = ()
     judged: Agreement | None = None
 
+    @property
+    def alike(self) -> bool:
+        """Whether all prompts behave alike, so that no region stands out."""
+        return bool(self.behaves.all() or not self.behaves.any())
+
 
 def observe(
     model: LanguageModel,
@@ -85,8 +92,8 @@ def observe(
     tokens: length limit of an answer.
     report: called as the work goes on; an exception it raises ends it.
 
-    Raises RequestError when all prompts behave alike, or when the labels are to decide and some are
-    missing.
+    Prompts whose answers are judged alike are a result, see `Observed.alike`. Raises RequestError
+    when the labels are to decide and all are alike, or some are missing.
     """
     n, replies = len(prompts), tuple[Answer, ...]()
     if judge is None and not prompts.labelled:
@@ -100,7 +107,7 @@ def observe(
         behaves = np.array([judge(one.text) for one in replies])
     else:
         behaves = np.array([bool(label) for label in prompts.labels])
-    check_alike(behaves, judge is None)
+        check_labels(behaves)
     parts = []
     for start in range(0, n, TOGETHER):
         report(f"{start:,} of {n:,} prompts read", start / n)
@@ -115,21 +122,13 @@ def observe(
     return Observed(prompts, layer, behaves, np.concatenate(parts), replies, judged)
 
 
-def check_alike(behaves: Bool[np.ndarray, " n"], by_labels: bool) -> None:
-    """Raise RequestError when all prompts behave alike, since no region stands out then.
-
-    by_labels: whether labels decided, which the message mentions.
-    """
+def check_labels(behaves: Bool[np.ndarray, " n"]) -> None:
+    """Raise RequestError when all prompts are labelled alike, since no region stands out then."""
     if behaves.all() or not behaves.any():
-        every, n = "all" if behaves.all() else "none", len(behaves)
-        which = f"{every} of the {n:,} prompts"
-        facts = (
-            f"{which} {'is' if every == 'none' else 'are'} labelled yes"
-            if by_labels
-            else f"{which} show it"
-        )
+        every = "all of the {:,} prompts are" if behaves.all() else "none of the {:,} prompts is"
         raise RequestError(
-            f"{facts}: give prompts that show the behaviour and some that do not, or another judge"
+            f"{every.format(len(behaves))} labelled yes: give prompts with both labels, or a judge "
+            "of the answers"
         )
 
 

@@ -1,4 +1,4 @@
-"""Labelled prompts from CSV and JSONL files: texts, and which of them should show a behaviour."""
+"""Labelled prompts from CSV, JSONL and JSON files: texts, and which should show a behaviour."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ MOST_PROMPTS = 20_000
 LONGEST_PROMPT = 20_000
 """Most characters of one prompt."""
 YES = frozenset({"1", "true", "yes", "harmful", "positive", "y", "t"})
-NO = frozenset({"0", "false", "no", "benign", "hard_benign", "negative", "n", "f"})
+NO = frozenset({"0", "false", "no", "harmless", "benign", "hard_benign", "negative", "n", "f"})
+KINDS = ("csv", "jsonl", "ndjson", "json")
+"""Endings of the names of prompt files."""
+FIRST_LABELS = 12
+"""Most different labels of a file that are listed."""
+PROMPT = "prompt"
+"""The default name of the column with the prompts, and the key of a JSON list's bare strings."""
 
 
 @dataclass(frozen=True)
@@ -66,29 +72,27 @@ class Prompts:
 def read_prompts(
     source: str | Path | bytes,
     name: str = "",
-    text: str = "prompt",
+    text: str = PROMPT,
     label: str = "label",
     yes: Sequence[str] = (),
 ) -> Prompts:
     """Return the prompts of a file, or of a file's bytes.
 
-    source: path of a CSV, JSONL or NDJSON file, or its bytes. The columns of a CSV file may be
-        separated by commas, semicolons or tabs.
+    source: path of a CSV, JSONL, NDJSON or JSON file, or its bytes. The columns of a CSV file may
+        be separated by commas, semicolons or tabs. A JSON file holds a list of objects, or of
+        strings, which are prompts without labels.
     name: the file name that goes with the bytes; its ending decides the format.
     text, label: names of the columns (keys).
-    yes: label values that mean "the behaviour is expected"; all others then mean that it is not. By
-        default the usual words ("harmful", "1", "true", …) mean yes and their opposites no.
+    yes: label values that mean "the behaviour is expected", any words; all others then mean that it
+        is not. By default the usual words ("harmful", "1", "true", …) mean yes and their opposites
+        no.
 
     Duplicates are read once. Raises CorpusError, in one line, for a missing file or column, an
     unknown label, an empty file, and for too many or too long prompts.
     """
     data, shown = (source, name or "the file") if isinstance(source, bytes) else _read(Path(source))
-    rows = (
-        _jsonl(data, shown)
-        if shown.lower().endswith((".jsonl", ".ndjson"))
-        else _csv(data, shown, text)
-    )
-    yes_values = frozenset(value.casefold() for value in yes)
+    yes_values = frozenset(value.strip().casefold() for value in yes)
+    rows = _rows(data, shown)
     distinct: dict[str, tuple[str, bool | None]] = {}
     for number, row in enumerate(rows, 1):
         if text not in row:
@@ -111,6 +115,10 @@ def read_prompts(
                 f"{shown} has more than {MOST_PROMPTS:,} prompts: give a smaller file"
             )
     if not distinct:
+        found = columns(data, shown)
+        if text not in found:
+            names = ", ".join(map(repr, found[:8])) or "no columns"
+            raise CorpusError(f"{shown} has no column {text!r}: it has {names}")
         raise CorpusError(f"{shown} has no prompts: expected a column {text!r} with text")
     return Prompts(
         tuple(prompt for prompt, _ in distinct.values()),
@@ -123,9 +131,31 @@ def columns(data: bytes, name: str) -> list[str]:
 
     Raises the errors of `read_prompts`.
     """
-    if name.lower().endswith((".jsonl", ".ndjson")):
-        return [str(key) for key in next(_jsonl(data, name), {})]
+    if _ending(name) in KINDS[1:]:
+        return [str(key) for key in next(_rows(data, name), {})]
     return list(_table(data, name).fieldnames or [])
+
+
+def label_values(data: bytes, name: str, label: str) -> list[str]:
+    """Return the different labels of a prompt file's bytes, as written, in their order.
+
+    label: name of the column (key); a column that is missing has no values.
+
+    At most `FIRST_LABELS` are returned. Raises the errors of `read_prompts`.
+    """
+    found: dict[str, str] = {}
+    for row in _rows(data, name):
+        value = _written(row.get(label))
+        if value:
+            found.setdefault(value.casefold(), value)
+        if len(found) == FIRST_LABELS:
+            break
+    return list(found.values())
+
+
+def means_yes(label: str) -> bool:
+    """Return whether a label is one of the usual words for yes."""
+    return label.strip().casefold() in YES
 
 
 def _read(path: Path) -> tuple[bytes, str]:
@@ -159,14 +189,22 @@ def _table(data: bytes, shown: str) -> csv.DictReader[str]:
     return table
 
 
-def _csv(data: bytes, shown: str, text: str) -> Iterator[dict[str, Any]]:
+def _rows(data: bytes, shown: str) -> Iterator[dict[str, Any]]:
+    """Return the rows of a prompt file by column name (key); the name's ending is its format."""
+    ending = _ending(shown)
+    if ending == "json":
+        return _json(data, shown)
+    return _jsonl(data, shown) if ending in ("jsonl", "ndjson") else _csv(data, shown)
+
+
+def _ending(name: str) -> str:
+    return Path(name).suffix.lower().lstrip(".")
+
+
+def _csv(data: bytes, shown: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a CSV file by column name."""
-    reader = _table(data, shown)
-    if text not in (reader.fieldnames or ()):
-        names = ", ".join(map(repr, (reader.fieldnames or [])[:8])) or "no columns"
-        raise CorpusError(f"{shown} has no column {text!r}: it has {names}")
     try:
-        yield from reader
+        yield from _table(data, shown)
     except csv.Error as error:
         raise CorpusError(f"{shown} is not a readable CSV file: {error}") from error
 
@@ -186,9 +224,28 @@ def _jsonl(data: bytes, shown: str) -> Iterator[dict[str, Any]]:
             yield row
 
 
+def _json(data: bytes, shown: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON list; a bare string becomes an object with a prompt."""
+    try:
+        rows = json.loads(_text(data, shown))
+    except (ValueError, RecursionError) as error:
+        raise CorpusError(f"{shown} is not JSON: expected a list of objects or strings") from error
+    if not isinstance(rows, list):
+        raise CorpusError(f"{shown} is not a JSON list: expected a list of objects or strings")
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict | str):
+            raise CorpusError(f"{shown}, item {number}, is neither an object nor a string")
+        yield {PROMPT: row} if isinstance(row, str) else row
+
+
+def _written(value: Any) -> str:
+    """Return a label as its file writes it, without spaces around; empty where it is missing."""
+    return "" if value is None else str(value).strip()
+
+
 def _label(value: Any, yes_values: frozenset[str], where: str) -> bool | None:
     """Return what a label value means, or None where it is missing or blank."""
-    plain = "" if value is None else str(value).strip().casefold()
+    plain = _written(value).casefold()
     if not plain:
         return None
     if yes_values:
@@ -196,8 +253,8 @@ def _label(value: Any, yes_values: frozenset[str], where: str) -> bool | None:
     if plain in YES or plain in NO:
         return plain in YES
     raise CorpusError(
-        f"{where}: label {str(value)[:40]!r} is unknown: say which labels mean yes, or use yes and "
-        "no"
+        f"{where}: label {str(value)[:40]!r} is unknown: say which labels mean yes (--yes LABEL on "
+        "the command line), or use yes and no"
     )
 
 

@@ -1,6 +1,7 @@
 """A behaviour study as plain data, for the Behaviour page, its report and the demo's stored run.
 
     choice   which prompts show the behaviour, and every region they fall in
+    answers  what the model said to these prompts
     trial    one region ablated, beside its controls, with texts to read
     streams  the same trial on dictionaries built from the prompts themselves, by share of behaving
              prompts and by seed
@@ -18,12 +19,14 @@ import numpy as np
 import pyarrow as pa
 
 from ep.method.dictionary import Dictionary
+from ep.models.answering import STRETCH
 from ep.studies.arms import ABLATED, DEFAULT, MEANS, SET, SWAPPED
 from ep.studies.behaviour import Arm, candidates, difference
+from ep.studies.coarser import Serving
 from ep.studies.experiment import Attempt, Observed, Placement
 from ep.studies.held_out import HeldOut
 from ep.studies.judging import Judge
-from ep.studies.quality import USUAL, QualityCheck
+from ep.studies.quality import QualityCheck
 from ep.studies.rates import Rate
 from ep.views import palette
 from ep.views.colorings import Coloring, Ramp
@@ -98,6 +101,38 @@ def choice(
     }
 
 
+def answers(observed: Observed) -> list[Plain]:
+    """What the model said to the prompts of the choice; empty where their labels decided."""
+    if not observed.answers:
+        return []
+    prompts = observed.prompts
+    rows = zip(prompts.texts, prompts.labels, observed.answers, observed.behaves, strict=True)
+    return [
+        {
+            "prompt": text,
+            "label": label,
+            "answer": one.text,
+            "behaves": bool(behaves),
+            "cut": not one.ended,
+        }
+        for text, label, one, behaves in rows
+    ]
+
+
+def served(several: Sequence[Serving]) -> list[Plain]:
+    """How well the sibling dictionaries of one that has no candidate serve the same prompts."""
+    return [
+        {
+            "dictionary": about(one.dictionary),
+            "region": None if one.best is None else one.best.region,
+            "rate": None if one.best is None else [one.best.rate.hits, one.best.rate.n],
+            "fullest": one.fullest,
+            "quiet": one.quiet is not None,
+        }
+        for one in several
+    ]
+
+
 def trial(attempt: Attempt, held: HeldOut, judge: Judge, texts: int | None = None) -> Plain:
     """One region ablated, with its controls and the model's texts.
 
@@ -135,6 +170,7 @@ def _quality(quality: QualityCheck) -> Plain:
     return {
         "mean": round(quality.mean, 3),
         "worst": round(quality.worst, 3),
+        "stretch": STRETCH,
         "n": quality.n,
         "spoiled": spoiled,
     }
@@ -142,7 +178,8 @@ def _quality(quality: QualityCheck) -> Plain:
 
 def _arm(arm: Arm) -> Plain:
     counts = {name: [rate.hits, rate.n] for name, rate in _rates(arm)}
-    return {"arm": arm.name, **counts, "moved": round(arm.moved, 3)}
+    cut = [arm.cut.hits, arm.cut.n]
+    return {"arm": arm.name, **counts, "moved": round(arm.moved, 3), "cut": cut}
 
 
 def _rates(arm: Arm) -> tuple[tuple[str, Rate], ...]:
@@ -171,6 +208,7 @@ def _texts(
             "prompt": prompts[i],
             "said": {name: answers[i].text for name, answers in by_arm.items()},
             "behaves": [name for name, answers in by_arm.items() if judge(answers[i].text)],
+            "cut": [name for name, answers in by_arm.items() if not answers[i].ended],
         }
         for i in selected.tolist()
         if by_arm
@@ -190,87 +228,6 @@ def verdict(tried: Plain) -> str:
         return "little"
     before, after = (Rate(*row["complies"]).value or 0.0 for row in tried["arms"][:2])
     return "works" if after - before >= -WORKS else "loses coherence"
-
-
-# -- sentences -------------------------------------------------------------------------------------
-
-
-def summary(choice: Plain) -> str:
-    """One sentence on how many prompts show the behaviour, and who decided.
-
-    For example "201 of 500 prompts show it, by 26 phrases (against the labels: precision 1.00,
-    recall 0.99, n = 500)".
-    """
-    by = "by their labels" if choice["by"] == "labels" else f"by {choice['judge']}"
-    text = f"{choice['behaving']:,} of {choice['n']:,} prompts show it, {by}"
-    if choice["judged"]:
-        hits, positives, labelled, n = choice["judged"]
-        precision = f"{hits / positives:.2f}" if positives else "–"
-        recall = f"{hits / labelled:.2f}" if labelled else "–"
-        text += f" (against the labels: precision {precision}, recall {recall}, n = {n:,})"
-    return text
-
-
-def sentences(tried: Plain, held: Plain) -> list[str]:
-    """Sentences to read with a trial's numbers: its effect, its control and its limits.
-
-    tried: a trial, see `trial`.
-    held: the entry "held" of the choice, see `choice`.
-    """
-    out = []
-    if tried["effect"]:
-        value, low, high = tried["effect"]
-        out.append(
-            f"Paired change of the behaviour: {_signed(value)} ({_signed(low)} to {_signed(high)}, "
-            "bootstrap)."
-        )
-    if tried["control"] is None:
-        out.append("No quiet region points elsewhere: there is no matched control.")
-    else:
-        out.append(
-            f"The matched region is {tried['control']}, at cosine {_signed(tried['cosine'])}: a "
-            "control must point elsewhere, or ablating it ablates the same axis."
-        )
-    if tried["quality"]:
-        limit, passed = tried["quality"], Rate(*tried["quality"]["spoiled"])
-        out.append(
-            f"Coherent answers surprise the unchanged model by at most {limit['mean']:.2f} nats "
-            f"per token on average and {limit['worst']:.1f} nats at any one token: {USUAL:.0%} of "
-            f"its own sampled answers stay below each limit (n = {limit['n']:,}). With two "
-            f"neighbouring tokens swapped, {passed.hits:,} of {passed.n:,} still pass."
-        )
-    if wider := _wider(tried):
-        out.append(wider)
-    if held["dropped"]:
-        several = "prompts were" if held["dropped"] > 1 else "prompt was"
-        out.append(f"{held['dropped']:,} held-out {several} also used for the choice and left out.")
-    if held["split"]:
-        out.append("No held-out prompts were given: 30 % of the labelled ones were held back.")
-    return out
-
-
-def _wider(tried: Plain) -> str:
-    """How the region compares with the set of regions and with the difference of means."""
-    left = {arm["arm"]: Rate(*arm["behaves"]).value for arm in tried["arms"]}
-    if MEANS not in left or ABLATED not in left:
-        return ""
-    text = f"The behaviour is left in {_rate_text(left[ABLATED])} of answers without the region"
-    if SET in left:
-        n = len(tried["together"])
-        several = f"the {n} regions" if n > 1 else "the region"
-        text += f", in {_rate_text(left[SET])} without the raw means of {several} of the set"
-    return (
-        f"{text}, and in {_rate_text(left[MEANS])} without the difference of means, which needs no "
-        "dictionary."
-    )
-
-
-def _rate_text(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 # -- colouring and tables --------------------------------------------------------------------------
@@ -321,7 +278,8 @@ def arm_table(trials: Sequence[Plain]) -> pa.Table:
                 low, high = rate.interval or (None, None)
                 row |= {f"{name}_hits": rate.hits, f"{name}_n": rate.n, name: rate.value}
                 row |= {f"{name}_low": low, f"{name}_high": high}
-            rows.append({**row, "moved": arm["moved"]})
+            cut, n = arm.get("cut", (None, None))  # runs of older versions did not count them
+            rows.append({**row, "moved": arm["moved"], "cut": cut, "answers": n})
     return pa.Table.from_pylist(rows)
 
 
@@ -332,6 +290,15 @@ def text_table(tried: Plain) -> pa.Table:
             {"kind": one["kind"], "prompt": one["prompt"]}
             | dict(one["said"])
             | {f"{name} behaves": name in one["behaves"] for name in one["said"]}
+            | {f"{name} cut": name in one.get("cut", ()) for name in one["said"]}
             for one in tried["texts"]
         ]
     )
+
+
+def answer_table(answers: Sequence[Plain]) -> pa.Table:
+    """One row per prompt of the choice: its label, the model's answer, and how it was judged.
+
+    answers: see `answers`.
+    """
+    return pa.Table.from_pylist(list(answers))

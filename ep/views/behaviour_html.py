@@ -18,8 +18,9 @@ from ep.views.behaviour import Plain, verdict
 
 BEHAVES, COMPLIES, INTACT = "#5199e5", "#498267", "#8a93a6"
 SENSE = (
-    "Coherent: it ends, does not repeat itself, and surprises the unchanged model, on average and "
-    "at its worst token, no more than nine in ten of that model's own sampled answers do."
+    "Coherent: it does not loop, and surprises the unchanged model, on average and over its worst "
+    "stretch, less than that model's own answers do with their words shuffled. An answer that is "
+    "cut at the length limit is judged by what there is of it."
 )
 COLUMNS = (
     ("behaves", "Behaviour", BEHAVES, "of prompts that should show it"),
@@ -173,11 +174,28 @@ def reading(texts: Sequence[Plain], left: str = DEFAULT, right: str = ABLATED) -
     for one in texts:
         cells += ['<div class="l"></div>', f"<div>{_safe(one['prompt'])}</div>"]
         for arm in (left, right):
-            edge = "on" if arm in one["behaves"] else "off"
-            cells.append(
-                f'<div class="{edge}">{_safe(one["said"].get(arm, "")) or "<i>(nothing)</i>"}</div>'
-            )
+            text, is_cut = one["said"].get(arm, ""), arm in one.get("cut", ())
+            cells.append(_answer(text, arm in one["behaves"], is_cut))
     return f'<div class="eb-read">{"".join(cells)}</div>'
+
+
+def replies(answers: Sequence[Plain]) -> str:
+    """Prompts beside the unchanged model's answers, for the prompts that a region is chosen on.
+
+    answers: see `ep.views.behaviour.answers`.
+    """
+    cells = [f'<div class="h">{head}</div>' for head in ("Prompt", NAMES[DEFAULT][0])]
+    for one in answers:
+        cells += ['<div class="l"></div>', f"<div>{_safe(one['prompt'])}</div>"]
+        cells.append(_answer(one["answer"], one["behaves"], one["cut"]))
+    return f'<div class="eb-read two">{"".join(cells)}</div>'
+
+
+def _answer(text: str, behaves: bool, is_cut: bool) -> str:
+    """An answer with its edge, and a mark where it was cut at the length limit."""
+    said = _safe(text) or "<i>(nothing)</i>"
+    mark = ' <small title="cut at the length limit">… cut</small>' if is_cut else ""
+    return f'<div class="{"on" if behaves else "off"}">{said}{mark}</div>'
 
 
 def regions(rows: Sequence[Plain]) -> str:
@@ -213,12 +231,17 @@ def regions(rows: Sequence[Plain]) -> str:
 
 
 def report(
-    choice: Plain, trial: Plain | None, streams: Sequence[Sequence[Plain]], sentences: Sequence[str]
+    choice: Plain,
+    trial: Plain | None,
+    streams: Sequence[Sequence[Plain]],
+    sentences: Sequence[str],
+    answers: Sequence[Plain] = (),
 ) -> str:
     """The whole study as one self-contained HTML file.
 
     choice, trial, streams: as `ep.views.behaviour` makes them; trial may be None.
     sentences: the paragraphs above the tables, as plain text.
+    answers: those to the prompts of the choice, see `replies`.
     """
     of = choice["dictionary"]
     parts = [f"<p>{_safe(text)}</p>" for text in sentences]
@@ -237,6 +260,8 @@ def report(
     if trial is not None and trial["texts"]:
         right = ABLATED if any(row["arm"] == ABLATED for row in trial["arms"]) else SWAPPED
         parts += ["<h2>Texts</h2>", reading(trial["texts"], right=right)]
+    if answers:
+        parts += ["<h2>Answers to the prompts that chose</h2>", replies(answers)]
     title = f"Behaviour: {of['title'] or of['file']}, layer {of['layer']}, p = {of['percentile']}"
     return PAGE.format(title=_safe(title), css=CSS, body="\n".join(parts))
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from ep.method.dictionary import Basis, Dictionary
 from ep.models.endpoint import Endpoint
-from ep.studies.experiment import TOKENS
 from ep.studies.judging import REFUSAL_PHRASES, Judge, Pattern, Phrases
 from ep.studies.llm_judge import LLMJudge
 from ep.views.snippets import opening
@@ -44,9 +43,10 @@ def behaviour(
     *,
     endpoint: Endpoint | None = None,
     by_labels: bool = False,
-    tokens: int = TOKENS,
+    tokens: int | None = None,
     basis: Basis = "exemplar",
     swap: bool = True,
+    wider: bool = True,
     region: int | None = None,
 ) -> str:
     """Code that finds the region of a behaviour and ablates it on held-out prompts, with controls.
@@ -56,28 +56,32 @@ def behaviour(
     endpoint: the model that an `LLMJudge` asks; None for other judges. Its key is not written in
         the code, which reads it from an environment variable instead.
     by_labels: whether labels rather than the judge decide which prompts show the behaviour.
-    tokens: length of an answer.
+    tokens: most tokens of an answer; None for what most answers need, from a trial of the model.
     basis: vectors that are ablated.
-    swap: whether to add the mean of a quiet region back in, if there is one.
+    swap: whether to add the mean of a quiet region back in.
+    wider: whether to take out a set of regions and the difference of means too.
     region: the region to ablate; None for the best candidate.
     """
     observer = None if by_labels else "judge"
     chosen = "" if region is None else f"{region}, "
+    length = "answer_length(model, held.choice.texts).tokens" if tokens is None else tokens
     return (
         opening(dictionary)
+        + ("from ep.models.answering import answer_length\n" if tokens is None else "")
         + "from ep.studies import experiment, held_out as division\n"
         + _judge(judge, endpoint)
         + "from ep.studies.prompts import read_prompts\n\n"
         + _prompts(files)
         + "model = ep.load(ep.model_of(d))\n"
+        + f"tokens = {length}\n"
         + "observed = experiment.observe(model, held.choice, d.info['layer'], "
-        f"{observer}, {tokens})\n"
+        f"{observer}, tokens)\n"
         + "regions = experiment.place(d, observed)\n"
         + "for one in regions.candidates[:5]:\n"
         + "    print(one.region, one.rate, f'share {one.share:.2f}')\n"
         + ("mode = 'swap'\n" if swap else "mode = 'ablate'\n")
-        + f"bench = experiment.Bench(model, held, judge, {tokens}, {basis!r})\n"
-        + f"attempt = bench.attempt(regions, {chosen}mode=mode)\n"
+        + f"bench = experiment.Bench(model, held, judge, tokens, {basis!r})\n"
+        + f"attempt = bench.attempt(regions, {chosen}mode=mode, wider={wider})\n"
         + "for arm in attempt.arms.values():\n"
         + "    print(f'{arm.name:17} {arm.behaves}  {arm.complies}  {arm.intact}  moved "
         "{arm.moved:.2f}')\n"

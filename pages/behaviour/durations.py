@@ -9,26 +9,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from ep.models.answering import AT_ONCE, OWN, OWN_AT_ONCE
-from ep.studies.arms import ABLATED, ARMS, MATCHED, RANDOM, SWAPPED
+from ep.models.answering import AT_ONCE, LEAST_LONG, LONGEST_TRIED, OWN, OWN_AT_ONCE, TRIED
+from ep.studies.arms import ARMS, SEED_ARMS, SWAPPED, WIDER_ARMS
 from pages.behaviour.runs import Plan
 from pages.shared import estimates, jobs, models
 from pages.shared.reading import estimated_tokens
 
-ARMS_OF_A_SEED = (ABLATED, RANDOM, MATCHED)
-"""Arms that each seed answers; all seeds share the answers of the unchanged model."""
-
 
 def trial_seconds(plan: Plan) -> float:
     """Estimate the seconds for the missing parts of a trial, once the model is loaded."""
-    arms = [arm for arm in ARMS if arm != SWAPPED or plan.inputs.settings.swap]
-    return _observation_seconds(plan) + _quality_seconds(plan) + len(arms) * _arm_seconds(plan)
+    return _length_seconds(plan) + observation_seconds(plan) + attempt_seconds(plan)
+
+
+def attempt_seconds(plan: Plan) -> float:
+    """Estimate the seconds for trying the region, after the prompts that chose it are answered."""
+    settings = plan.inputs.settings
+    left_out = ((SWAPPED,) if not settings.swap else ()) + (() if settings.wider else WIDER_ARMS)
+    arms = [arm for arm in ARMS if arm not in left_out]
+    return _quality_seconds(plan) + len(arms) * _arm_seconds(plan)
 
 
 def streams_seconds(plan: Plan) -> float:
     """Estimate the seconds for the missing attempts with one share, once the model is loaded."""
-    attempts = 1 + plan.inputs.settings.seeds * len(ARMS_OF_A_SEED)
-    return _observation_seconds(plan) + _quality_seconds(plan) + attempts * _arm_seconds(plan)
+    attempts = 1 + plan.inputs.settings.seeds * len(SEED_ARMS)
+    parts = _length_seconds(plan) + observation_seconds(plan) + _quality_seconds(plan)
+    return parts + attempts * _arm_seconds(plan)
 
 
 def sentence(plan: Plan, name: str, guess: float) -> str:
@@ -60,7 +65,19 @@ def _rate_name(plan: Plan) -> str:
     return f"behaviour {plan.model}"
 
 
-def _observation_seconds(plan: Plan) -> float:
+def _tokens(plan: Plan) -> int:
+    """Return most tokens of an answer; a guess until a trial of the model has set them."""
+    return plan.tokens or LEAST_LONG
+
+
+def _length_seconds(plan: Plan) -> float:
+    """Estimate the seconds for the trial that sets the length of the answers, if it is to come."""
+    if plan.tokens is not None:
+        return 0.0
+    return estimates.writing(plan.dictionary, TRIED, LONGEST_TRIED, TRIED)
+
+
+def observation_seconds(plan: Plan) -> float:
     """Estimate the seconds for observing the prompts that choose the region; 0 where that is
     stored.
     """
@@ -82,7 +99,7 @@ def _answers_seconds(plan: Plan, texts: Sequence[str]) -> float:
 
     The model then reads each answer again to measure how surprising it is.
     """
-    tokens = plan.inputs.settings.tokens
+    tokens = _tokens(plan)
     written = estimates.writing(plan.dictionary, len(texts), tokens, AT_ONCE)
     tokens_read = estimated_tokens(*texts) + len(texts) * tokens
     return written + estimates.reading(plan.dictionary, tokens_read)
@@ -93,7 +110,7 @@ def _quality_seconds(plan: Plan) -> float:
 
     These are sampled answers, read again as they are and spoiled.
     """
-    tokens = plan.inputs.settings.tokens
+    tokens = _tokens(plan)
     written = estimates.writing(plan.dictionary, OWN, tokens, OWN_AT_ONCE)
     prompts = plan.inputs.held.benign or plan.inputs.held.target
     tokens_each = estimated_tokens(*prompts) / max(1, len(prompts)) + tokens

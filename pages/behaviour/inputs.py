@@ -12,7 +12,7 @@ import streamlit as st
 
 from ep.studies.held_out import HeldOut
 from ep.studies.judging import Judge
-from pages.behaviour.prompts import PromptFiles, chosen_prompts, own_prompts
+from pages.behaviour.prompts import PromptFiles, chosen_prompts, has_lost_own
 from pages.behaviour.settings import (
     BASIS_CHOICES,
     LEAST_PERCENTILE,
@@ -56,12 +56,14 @@ class Inputs:
         return None if self.judge_choice.by_labels else self.judge
 
 
-def current_inputs() -> Inputs:
+def current_inputs(key: str) -> Inputs:
     """Return the present inputs.
+
+    key: of the open dictionary.
 
     Raises EPError, in one line, where a part of them cannot be used.
     """
-    prompts, judge_choice, settings = chosen_prompts(), chosen_judge(), state.settings(Settings)
+    prompts, judge_choice, settings = chosen_prompts(key), chosen_judge(), state.settings(Settings)
     held, digest = prompts.held, blake2b(digest_size=9)
     prompt_parts = (held.choice.texts, held.choice.labels, held.target, held.benign)
     for part in (*prompt_parts, judge_choice.stamp, judge_choice.by_labels, settings.tokens):
@@ -78,12 +80,20 @@ def settings_popover() -> None:
         st.container(width=360, gap="small"),
     ):
         tokens = st.number_input(
-            "Tokens of an answer, at most", LEAST_TOKENS, MOST_TOKENS, settings.tokens
+            "Tokens of an answer, at most",
+            LEAST_TOKENS,
+            MOST_TOKENS,
+            settings.tokens,
+            placeholder="from a trial of the model",
+            help="Empty: a few of the prompts are answered first, and most of those answers fit",
         )
         basis = st.segmented_control(
             "Direction taken out", BASIS_CHOICES, default=settings.basis, format_func=str.capitalize
         )
         swap = st.toggle("Also swap: put the mean of a quiet region back", settings.swap)
+        wider = st.toggle(
+            "Also take out a set of regions, and the difference of means", settings.wider
+        )
         seeds = st.number_input("Orders of the stream (seeds)", 1, MOST_SEEDS, settings.seeds)
         percentile = st.number_input(
             "Their percentile p", LEAST_PERCENTILE, MOST_PERCENTILE, settings.percentile, step=0.5
@@ -101,6 +111,7 @@ def settings_popover() -> None:
                 tokens=tokens,
                 basis=basis or BASIS_CHOICES[0],
                 swap=swap,
+                wider=wider,
                 seeds=seeds,
                 percentile=percentile,
                 share=share,
@@ -110,8 +121,8 @@ def settings_popover() -> None:
 
 def draw_link_notice() -> None:
     """Draw one line where a link refers to prompts that only another visitor's session has."""
-    if state.settings(Settings).prompts == "own" and own_prompts() is None:
+    if has_lost_own():
         messages.quiet(
-            "This link was made with prompts from a file, which it cannot hold: the demo's own "
-            "are shown."
+            "This link was made with prompts from a file, which it cannot hold: give that file "
+            "again, under Prompts."
         )

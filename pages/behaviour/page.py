@@ -11,10 +11,11 @@ from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
+from ep.views import behaviour_words as words
 from ep.views import snippets_behaviour as snippets
 from pages.behaviour import durations, regions, seeds, trial, work
 from pages.behaviour.inputs import Inputs, current_inputs, draw_link_notice, settings_popover
-from pages.behaviour.prompts import prompts_popover
+from pages.behaviour.prompts import is_demo, prompts_popover
 from pages.behaviour.runs import Plan, Run, demo_run, run_of
 from pages.shared import frame, jobs, loading, maps, messages, models, sharing, state, tokens
 from pages.shared.judge import judge_popover
@@ -33,16 +34,19 @@ def show() -> None:
     frame.page_head("Behaviour", SENTENCE)
     opened = state.opened()
     st.html(f"<style>{markup.CSS}</style>")
-    inputs, problem = _inputs()
+    inputs, problem = _inputs(opened.key)
     plan = None if inputs is None else _plan(opened, inputs)
-    run = (run_of(plan) if plan else None) or demo_run()
+    run = run_of(plan) if plan else None
+    if run is None and is_demo(opened.key):
+        run = demo_run()
     _tools(plan, problem, run, opened.key)
     for name in (plan.trial, *plan.streams.values()) if plan else ():
         jobs.watch(name)
     if run is None:
         messages.box(
             "Nothing has been tried yet",
-            "“Take it out” answers the prompts, finds the region and tries it.",
+            "“Take it out” answers the prompts, finds the region and tries it. Where the model "
+            "never shows the behaviour, its answers are kept and shown.",
         )
         return
     dictionary = loading.dictionary(run.key)
@@ -59,10 +63,13 @@ def show() -> None:
         _exports(run, dictionary, plan)
 
 
-def _inputs() -> tuple[Inputs | None, str]:
-    """Return the present inputs; where they cannot be used, None and the reason."""
+def _inputs(key: str) -> tuple[Inputs | None, str]:
+    """Return the present inputs; where they cannot be used, None and the reason.
+
+    key: of the open dictionary.
+    """
     try:
-        return current_inputs(), ""
+        return current_inputs(key), ""
     except EPError as error:
         return None, messages.sentence(error)
 
@@ -82,7 +89,7 @@ def _tools(plan: Plan | None, problem: str, run: Run | None, key: str) -> None:
     """
     draw_link_notice()
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        prompts_popover()
+        prompts_popover(key)
         judge_popover(plan.inputs.judge_choice.name if plan else "not set")
         settings_popover()
         again = run is not None and run.stored_on and run.key == key
@@ -90,7 +97,7 @@ def _tools(plan: Plan | None, problem: str, run: Run | None, key: str) -> None:
         st.button(
             "Run it again"
             if again
-            else "Taken out"
+            else _outcome(run)
             if done
             else "Take it out, on held-out prompts",
             type="primary",
@@ -106,15 +113,28 @@ def _tools(plan: Plan | None, problem: str, run: Run | None, key: str) -> None:
         messages.note(problem)
 
 
+def _outcome(run: Run | None) -> str:
+    """Return the button's text once a run is over."""
+    found = run is not None and run.trial is not None and run.trial["region"] is not None
+    return "Taken out" if found else "Tried"
+
+
 def _about(plan: Plan, done: bool) -> str:
     """Return how many prompts there are and, until they are tried, how long that takes."""
     held = plan.inputs.held
     counts = (
         f"{len(held.choice):,} to choose on · {len(held.target):,} held out · "
-        f"{len(held.benign):,} benign"
+        f"{len(held.benign):,} benign · "
+        + (
+            f"answers of at most {plan.tokens} tokens"
+            if plan.tokens
+            else "a trial sets the length of answers"
+        )
     )
     takes = "" if done else durations.sentence(plan, plan.trial, durations.trial_seconds(plan))
-    return f"{counts}. {takes}" if takes else counts
+    reads = plan.inputs.reading_judge is not None
+    less = " Less where no answer shows the behaviour." if reads and "takes" in takes else ""
+    return f"{counts}. {takes}{less}" if takes else counts
 
 
 def _origin(run: Run, dictionary: Dictionary, key: str) -> None:
@@ -178,16 +198,14 @@ def _exports(run: Run, dictionary: Dictionary, plan: Plan | None) -> None:
             "Arms": partial(plain.arm_table, [run.trial]),
             "Texts": partial(plain.text_table, run.trial),
         }
+    if run.answers:
+        tables["Answers to the prompts that chose"] = partial(plain.answer_table, run.answers)
     if streams:
         all_attempts = [attempt for attempts in streams for attempt in attempts]
         tables["Orders of the stream"] = partial(plain.arm_table, all_attempts)
-    sentences = [
-        plain.summary(run.choice),
-        *(plain.sentences(run.trial, run.choice["held"]) if run.trial else ()),
-    ]
-    files = {
-        "behaviour.html": lambda: markup.report(run.choice, run.trial, streams, sentences).encode()
-    }
+    sentences = [words.summary(run.choice), *words.told(run.choice, run.trial)]
+    report = partial(markup.report, run.choice, run.trial, streams, sentences, run.answers)
+    files = {"behaviour.html": lambda: report().encode()}
     sharing.bar("behaviour_share", tables, _code(run, dictionary, plan), files)
 
 
@@ -208,6 +226,7 @@ def _code(run: Run, dictionary: Dictionary, plan: Plan | None) -> str:
         tokens=settings.tokens,
         basis=settings.basis,
         swap=settings.swap,
+        wider=settings.wider,
         region=plan.region,
     )
 

@@ -1,4 +1,4 @@
-"""The prompts of a behaviour run: the demo's, or a visitor's own files, kept in the session."""
+"""The prompts of a behaviour run: a demo's, or a visitor's own files, kept in the session."""
 
 from __future__ import annotations
 
@@ -7,17 +7,31 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from ep.demo.behaviour import BENIGN, CHOICE, FILES, HELD_OUT
-from ep.errors import CorpusError, EPError
+from ep.errors import CorpusError, EPError, RequestError
 from ep.studies.held_out import HeldOut, hold_out
-from ep.studies.prompts import Prompts, columns, read_prompts
+from ep.studies.prompts import (
+    KINDS,
+    PROMPT,
+    Prompts,
+    columns,
+    label_values,
+    means_yes,
+    read_prompts,
+)
 from ep.views.snippets_behaviour import Files
-from pages.behaviour.settings import Settings
-from pages.shared import loading, messages, state, tokens
+from pages.behaviour.bundled import (
+    BUNDLED,
+    bundled_with,
+    files_of,
+    folder_of,
+    offered,
+    read_bundled,
+)
+from pages.behaviour.settings import PromptSet, Settings
+from pages.shared import messages, state, tokens
 
 MOST_BYTES = 20 * 2**20
 NO_COLUMN = "(none)"
-DEMO_NAME = "the demo's own"
 _OWN, _REPLACEMENTS = "behaviour_own", "behaviour_times"
 PromptFile = tuple[str, bytes]
 """The name of a file, and its content."""
@@ -27,6 +41,7 @@ class PromptFiles(NamedTuple):
     """The prompts of a run.
 
     name: for people.
+    held: the prompts, split into those that choose the region and those held out.
     files: how code reads the same prompts.
     """
 
@@ -35,12 +50,38 @@ class PromptFiles(NamedTuple):
     files: Files
 
 
-def chosen_prompts() -> PromptFiles:
-    """Return the visitor's own prompts or the demo's.
+def chosen_prompts(key: str) -> PromptFiles:
+    """Return the visitor's own prompts, or bundled ones.
 
-    Raises EPError where they cannot be split.
+    key: of the open dictionary. Bundled prompts belong to the dictionaries of their demo; for any
+        other they are used only when they were chosen.
+
+    Raises EPError where there are none, or they cannot be split.
     """
-    return _selected_own() or PromptFiles(DEMO_NAME, _demo(str(loading.DEMO)), FILES)
+    chosen = _chosen(key)
+    if chosen == "own":
+        own = own_prompts()
+        if own is None:
+            raise RequestError("there are no prompts: give some, under Prompts")
+        return own
+    if chosen is None:
+        raise RequestError(
+            "there are no prompts for this dictionary: give some that show a behaviour and some "
+            "that do not, under Prompts"
+        )
+    bundled = BUNDLED[chosen]
+    return PromptFiles(bundled.name, read_bundled(str(folder_of(chosen)), chosen), files_of(chosen))
+
+
+def _chosen(key: str) -> PromptSet | None:
+    """Return whose prompts are used; None where there are none for this dictionary."""
+    chosen = state.settings(Settings).prompts
+    return bundled_with(key) if chosen == "auto" else chosen
+
+
+def is_demo(key: str) -> bool:
+    """Return whether the tiny demo's prompts are used on one of its own dictionaries."""
+    return _chosen(key) == bundled_with(key) == "demo"
 
 
 def own_prompts() -> PromptFiles | None:
@@ -49,25 +90,24 @@ def own_prompts() -> PromptFiles | None:
     return own
 
 
-def _selected_own() -> PromptFiles | None:
-    return own_prompts() if state.settings(Settings).prompts == "own" else None
+def has_lost_own() -> bool:
+    """Return whether a link refers to prompts that only another visitor's session has."""
+    return state.settings(Settings).prompts == "own" and own_prompts() is None
 
 
-@st.cache_resource(show_spinner=False, max_entries=2)
-def _demo(folder: str) -> HeldOut:
-    def read(names: tuple[str, ...]) -> Prompts:
-        prompts = Prompts((), ())
-        for name in names:
-            prompts = prompts + read_prompts(Path(folder) / "prompts" / f"{name}.csv")
-        return prompts
+def prompts_popover(key: str) -> None:
+    """Draw the choice of prompts: bundled ones with one click, or own files.
 
-    return hold_out(read((CHOICE,)), read(HELD_OUT), read(BENIGN))
-
-
-def prompts_popover() -> None:
-    """Draw the choice of prompts: the demo's with one click, or own files."""
-    own = _selected_own()
-    name = DEMO_NAME if own is None else own.name
+    key: of the open dictionary.
+    """
+    chosen, own = _chosen(key), own_prompts()
+    name = (
+        BUNDLED[chosen].name
+        if chosen in BUNDLED
+        else own.name
+        if chosen == "own" and own is not None
+        else "none yet"
+    )
     with (
         st.popover(
             f"Prompts: {tokens.button_label(name)}",
@@ -77,40 +117,57 @@ def prompts_popover() -> None:
         ),
         st.container(width=560, gap="small"),
     ):
+        _own_files()
+        _bundled(key)
+
+
+def _bundled(key: str) -> None:
+    """Draw the buttons for the prompts that come with the explorer.
+
+    key: of the open dictionary.
+    """
+    for which in offered(key):
+        bundled = BUNDLED[which]
         st.button(
-            "Use the demo's own prompts",
-            key="behaviour_demo",
-            on_click=_use_demo,
+            f"Use {bundled.name}",
+            key=f"behaviour_{which}",
+            on_click=_use_bundled,
+            args=(which,),
             icon=":material/replay:",
         )
-        messages.quiet(
-            "500 requests to choose a region on, 100 with new words and 100 in new forms to try it "
-            "on, 100 benign."
+        of_others = "" if which == bundled_with(key) else " They were written for another model."
+        messages.quiet(bundled.about + of_others)
+
+
+def _own_files() -> None:
+    """Draw the boxes for the visitor's own files."""
+    choice = _file("Prompts to choose the region on", "choice")
+    held_out = _file("Held-out prompts to try it on (without: 30 % are held back)", "held")
+    benign = _file("Benign prompts that must stay intact", "benign")
+    names = _columns(choice)
+    left, right = st.columns(2, gap="small")
+    text = left.selectbox(
+        "Column with the prompt", names, index=_index(names, PROMPT, 0), key="behaviour_text"
+    )
+    labels = [*names, NO_COLUMN]
+    label = right.selectbox(
+        "Column with the label", labels, index=_index(labels, "label", 1), key="behaviour_label"
+    )
+    values = _label_values(choice, label)
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        yes = st.multiselect(
+            "Labels that mean yes",
+            values,
+            [value for value in values if means_yes(value)],
+            key=f"behaviour_yes {' '.join(values)}",
+            placeholder="the others mean no" if values else "no labels",
+            disabled=not values,
         )
-        choice = _file("Prompts to choose the region on", "choice")
-        held_out = _file("Held-out prompts to try it on (without: 30 % are held back)", "held")
-        benign = _file("Benign prompts that must stay intact", "benign")
-        names = _columns(choice)
-        left, right = st.columns(2, gap="small")
-        text = left.selectbox(
-            "Column with the prompt", names, index=_index(names, "prompt", 0), key="behaviour_text"
+        submitted = st.button(
+            "Use these files", key="behaviour_use", disabled=choice is None, type="primary"
         )
-        labels = [*names, NO_COLUMN]
-        label = right.selectbox(
-            "Column with the label", labels, index=_index(labels, "label", 1), key="behaviour_label"
-        )
-        with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-            yes = st.text_input(
-                "Labels that mean yes, with commas between",
-                key="behaviour_yes",
-                placeholder="harmful, yes, 1, true",
-                max_chars=300,
-            )
-            submitted = st.button(
-                "Use these files", key="behaviour_use", disabled=choice is None, type="primary"
-            )
-        if submitted and choice is not None:
-            _use(choice, held_out, benign, text, label, yes)
+    if submitted and choice is not None:
+        _use(choice, held_out, benign, text, label, tuple(yes))
 
 
 def _index(names: list[str], preferred: str, otherwise: int) -> int:
@@ -125,7 +182,7 @@ def _file(title: str, name: str) -> PromptFile | None:
     left, right = st.columns([5, 4], gap="small", vertical_alignment="bottom")
     upload = left.file_uploader(
         title,
-        type=["csv", "jsonl", "ndjson"],
+        type=list(KINDS),
         key=f"behaviour_file_{name}",
         max_upload_size=MOST_BYTES >> 20,
     )
@@ -147,8 +204,8 @@ def _file(title: str, name: str) -> PromptFile | None:
 
 def _at_path(text: str) -> PromptFile:
     path = Path(text).expanduser()
-    if path.suffix.lower() not in (".csv", ".jsonl", ".ndjson"):
-        raise CorpusError(f"{path.name[:80]} is no prompt file: expected .csv or .jsonl")
+    if path.suffix.lower().lstrip(".") not in KINDS:
+        raise CorpusError(f"{path.name[:80]} is no prompt file: expected .csv, .jsonl or .json")
     try:
         if path.stat().st_size > MOST_BYTES:
             raise CorpusError(
@@ -171,6 +228,16 @@ def _columns(choice: PromptFile | None) -> list[str]:
         return ["prompt"]
 
 
+def _label_values(choice: PromptFile | None, label: str) -> list[str]:
+    """Return the labels of the file that chooses; none where it cannot be read."""
+    if choice is None:
+        return []
+    try:
+        return label_values(choice[1], choice[0], label)
+    except EPError:
+        return []  # `_columns` says what is wrong with the file
+
+
 def _replacements() -> int:
     """Return how often the prompts were replaced.
 
@@ -183,8 +250,8 @@ def _close_popover() -> None:
     st.session_state[_REPLACEMENTS] = _replacements() + 1
 
 
-def _use_demo() -> None:
-    state.update_settings(Settings, prompts="demo")
+def _use_bundled(which: PromptSet) -> None:
+    state.update_settings(Settings, prompts=which)
     _close_popover()
 
 
@@ -194,19 +261,17 @@ def _use(
     benign: PromptFile | None,
     text: str,
     label: str,
-    yes: str,
+    yes: tuple[str, ...],
 ) -> None:
-    yes_labels = tuple(part.strip() for part in yes.split(",") if part.strip())
-
     def read(file: PromptFile) -> Prompts:
-        return read_prompts(file[1], file[0], text=text, label=label, yes=yes_labels)
+        return read_prompts(file[1], file[0], text=text, label=label, yes=yes)
 
     try:
         held = hold_out(read(choice), held_out and read(held_out), benign and read(benign))
     except EPError as error:
         messages.note(messages.sentence(error))
         return
-    files = Files(choice[0], _names(held_out), _names(benign), text, label, yes_labels)
+    files = Files(choice[0], _names(held_out), _names(benign), text, label, yes)
     st.session_state[_OWN] = PromptFiles(choice[0][:60], held, files)
     state.update_settings(Settings, prompts="own", region=None)
     _close_popover()

@@ -12,6 +12,7 @@ from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.studies.rates import Rate
 from ep.views import behaviour as plain
+from ep.views import behaviour_words as words
 from ep.views import palette
 from ep.views.behaviour import Plain
 from pages.behaviour.runs import Run
@@ -102,7 +103,7 @@ def pick(run: Run, region: int, from_map: bool = False) -> None:
 def table_card(run: Run, dictionary: Dictionary, height: int) -> None:
     """Draw the table of all regions that hold prompts, candidates first."""
     with st.container(border=True, gap="xsmall"):
-        st.html(tokens.heading("Regions by prompts covered", plain.summary(run.choice)))
+        st.html(tokens.heading("Regions by prompts covered", words.summary(run.choice)))
         try:
             rows = table_rows(run.choice["regions"], dictionary)
         except EPError as error:

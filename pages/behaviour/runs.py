@@ -18,6 +18,7 @@ from ep.errors import ModelError
 from ep.method.dictionary import Dictionary
 from ep.models import model_of
 from ep.models.adapters import Named
+from ep.models.answering import Length
 from ep.studies import experiment
 from ep.studies.experiment import Observed, Placement
 from ep.views import behaviour as plain
@@ -49,6 +50,19 @@ class Plan:
             return ""
 
     @property
+    def length(self) -> str:
+        """The key of the trial that sets the length of the answers."""
+        return _result_key("length", self.model, self.inputs.held.choice.texts)
+
+    @property
+    def tokens(self) -> int | None:
+        """Most tokens of an answer; None where a trial of the model is still to set it."""
+        if self.inputs.settings.tokens is not None:
+            return self.inputs.settings.tokens
+        tried: Length | None = jobs.result(self.length)
+        return None if tried is None else tried.tokens
+
+    @property
     def observed(self) -> str:
         """The key of the model's behaviour on the prompts that choose the region."""
         dictionary = self.dictionary
@@ -62,10 +76,15 @@ class Plan:
         return _result_key("choice", self.observed, self.fingerprint)
 
     @property
+    def answers(self) -> str:
+        """The key of the model's answers to those prompts."""
+        return _result_key("answers", self.observed)
+
+    @property
     def trial(self) -> str:
         """The key of the trial of the region, and of the job that runs it."""
         settings = self.inputs.settings
-        parts = (self.fingerprint, self.region, settings.swap, settings.basis)
+        parts = (self.fingerprint, self.region, settings.swap, settings.wider, settings.basis)
         return _result_key("trial", self.observed, *parts)
 
     @property
@@ -89,6 +108,7 @@ class Run:
     streams: the attempts by share of behaving prompts.
     stored_on: the date of a stored run; empty for one of this server.
     others: short trials on other dictionaries, in a stored run only.
+    answers: to the prompts that the region is chosen on, see `ep.views.behaviour.answers`.
     """
 
     key: str
@@ -97,6 +117,7 @@ class Run:
     streams: dict[float, list[Plain]]
     stored_on: str = ""
     others: tuple[Plain, ...] = ()
+    answers: tuple[Plain, ...] = ()
 
 
 def run_of(plan: Plan) -> Run | None:
@@ -106,7 +127,8 @@ def run_of(plan: Plan) -> Run | None:
         return None
     streams = {share: jobs.result(name) for share, name in plan.streams.items()}
     attempts = {share: trials for share, trials in streams.items() if trials is not None}
-    return Run(plan.key, choice, jobs.result(plan.trial), attempts)
+    answers = tuple(jobs.result(plan.answers) or ())
+    return Run(plan.key, choice, jobs.result(plan.trial), attempts, answers=answers)
 
 
 def _quick_choice(plan: Plan) -> Plain | None:
@@ -124,9 +146,10 @@ def _quick_choice(plan: Plan) -> Plain | None:
 
 
 def store_choice(plan: Plan, observed: Observed, placement: Placement) -> Plain:
-    """Store where the prompts fall, for all visitors, and return it."""
+    """Store the prompts' answers and where they fall, for all visitors; return the latter."""
     judge_choice, held = plan.inputs.judge_choice, plan.inputs.held
     choice = plain.choice(observed, held, placement, judge_choice.by_labels, judge_choice.name)
+    jobs.put_result(plan.answers, plain.answers(observed))
     jobs.put_result(plan.choice, choice)
     return choice
 

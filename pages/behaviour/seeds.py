@@ -9,6 +9,7 @@ import streamlit as st
 
 from ep.views import behaviour_html as markup
 from ep.views.behaviour import Plain, verdict
+from ep.views.behaviour_words import alike
 from pages.behaviour import durations, work
 from pages.behaviour.runs import Plan, Run
 from pages.behaviour.settings import HALF, Settings
@@ -42,7 +43,8 @@ def card(run: Run, plan: Plan | None) -> None:
         with right:
             for text in explanation(run.streams):
                 st.html(f'<div class="ep-k" style="opacity:.8">{tokens.escape(text)}</div>')
-            if plan is not None and not run.stored_on:
+            # where all prompts behave alike, no order of the stream has two kinds of them
+            if plan is not None and not run.stored_on and not alike(run.choice):
                 _button(plan, share, is_tried=attempts is not None)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
 
-from ep.studies.arms import ABLATED, SWAPPED
-from ep.views import behaviour as plain
+from ep.studies.arms import ABLATED, DEFAULT, SWAPPED
 from ep.views import behaviour_html as markup
+from ep.views import behaviour_words as words
 from ep.views.behaviour import Plain
 from pages.behaviour import durations, work
 from pages.behaviour.runs import Plan, Run
@@ -17,7 +18,8 @@ from pages.shared import loading, messages, state, tokens
 
 MOST_PROMPTS = 40
 """Prompts that are listed; more are in the export."""
-TARGET, BENIGN = "Should show it", "Benign"
+TARGET, BENIGN, CHOICE = "Should show it", "Benign", "Chosen on"
+"""Kinds of prompts: held-out ones of two kinds, and those that the region is chosen on."""
 _KIND = "behaviour_kind_read"
 
 
@@ -37,52 +39,63 @@ def arms_card(run: Run) -> None:
             )
         )
         st.html(markup.arms(trial["arms"]))
-        messages.quiet(" ".join(plain.sentences(trial, run.choice["held"])))
+        messages.quiet(" ".join(words.sentences(trial, run.choice["held"])))
 
 
 def _nothing(run: Run) -> None:
     st.html(tokens.heading("Taken out, on held-out prompts"))
-    if run.trial is None:
-        messages.quiet(
-            "Not tried yet on this dictionary with these settings: “Take it out” above does."
-        )
-    else:
-        messages.quiet(
-            "No region may carry it: none holds 5 prompts or more of which 30 % show the "
-            "behaviour. "
-            "Another layer or percentile may have one."
-        )
+    if run.trial is not None:
+        messages.quiet(words.nothing(run.choice, run.trial))
+        return
+    messages.quiet(
+        words.alike(run.choice)
+        or "Not tried yet on this dictionary with these settings: “Take it out” above does."
+    )
 
 
 def texts_card(run: Run, height: int) -> None:
-    """Draw default and changed answers, prompt by prompt.
+    """Draw the answers prompt by prompt: default and changed ones, and those that chose the region.
 
     Answers that show the behaviour have a blue edge.
     """
-    trial = run.trial
+    texts = run.trial["texts"] if run.trial is not None else []
     with st.container(border=True, gap="xsmall"):
-        if trial is None or not trial["texts"]:
+        if not texts and not run.answers:
             st.html(tokens.heading("Texts to read", "after a trial"))
             return
-        right = _choices(trial)
-        kind = "benign" if st.session_state.get(_KIND) == BENIGN else "target"
-        rows = [one for one in trial["texts"] if one["kind"] == kind]
+        kind, right = _choices(texts, bool(run.answers))
+        if kind == CHOICE:
+            rows = list(run.answers)
+            drawn = markup.replies(rows[:MOST_PROMPTS])
+        else:
+            wanted = "benign" if kind == BENIGN else "target"
+            rows = [one for one in texts if one["kind"] == wanted]
+            drawn = markup.reading(rows[:MOST_PROMPTS], right=right)
         more = f", the first {MOST_PROMPTS} of {len(rows):,}" if len(rows) > MOST_PROMPTS else ""
         with st.container(height=height, border=False):
-            st.html(markup.reading(rows[:MOST_PROMPTS], right=right))
-        messages.quiet(f"A blue edge: shows the behaviour{more}.")
+            st.html(drawn)
+        messages.quiet(f"A blue edge: shows the behaviour{more}.{_cut(rows)}")
 
 
-def _choices(trial: Plain) -> str:
-    """Draw the choice of prompts and of the arm, and return the arm on the right."""
-    arms = [name for name in (ABLATED, SWAPPED) if name in trial["texts"][0]["said"]]
+def _cut(rows: Sequence[Plain]) -> str:
+    """Return a sentence on the unchanged answers cut at the length limit; empty without any."""
+    cut = sum(one["cut"] if "answer" in one else DEFAULT in one.get("cut", ()) for one in rows)
+    return (
+        f" {cut:,} of {len(rows):,} unchanged answers are cut at the length limit." if cut else ""
+    )
+
+
+def _choices(texts: Sequence[Plain], has_answers: bool) -> tuple[str, str]:
+    """Draw the choice of prompts and of the arm, and return both, the arm on the right."""
+    kinds = [*((TARGET, BENIGN) if texts else ()), *((CHOICE,) if has_answers else ())]
+    arms = [name for name in (ABLATED, SWAPPED) if texts and name in texts[0]["said"]]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(tokens.heading("Texts to read"), width="content")
-        st.segmented_control(
-            "Prompts", [TARGET, BENIGN], default=TARGET, key=_KIND, label_visibility="collapsed"
+        kind = st.segmented_control(
+            "Prompts", kinds, default=kinds[0], key=_KIND, label_visibility="collapsed"
         )
-        if len(arms) == 1:
-            return arms[0]
+        if len(arms) < 2 or kind == CHOICE:
+            return kind or kinds[0], next(iter(arms), ABLATED)
         arm = st.segmented_control(
             "Answers",
             arms,
@@ -91,7 +104,7 @@ def _choices(trial: Plain) -> str:
             label_visibility="collapsed",
             format_func=str.capitalize,
         )
-        return arm or arms[0]
+        return kind or kinds[0], arm or arms[0]
 
 
 def retry(run: Run, plan: Plan | None) -> None:

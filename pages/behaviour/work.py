@@ -10,15 +10,16 @@ from functools import partial
 
 from ep.errors import ModelError
 from ep.models import LanguageModel, check_fits, model_of
+from ep.models.answering import answer_length
 from ep.models.interventions import Mode
 from ep.progress import Report
-from ep.studies import experiment
-from ep.studies.experiment import Bench, Observed
+from ep.studies import coarser, experiment
+from ep.studies.experiment import Attempt, Bench, Observed
 from ep.views import behaviour as plain
 from ep.views.behaviour import Plain
 from pages.behaviour import durations
 from pages.behaviour.runs import Plan, store_choice
-from pages.shared import jobs, messages, models, state
+from pages.shared import jobs, loading, messages, models, state
 from pages.shared.jobs import Job
 
 OBSERVING = 0.3
@@ -53,23 +54,54 @@ def _start(plan: Plan, name: str, title: str, work: Callable[[Job], object]) -> 
 
 def _trial(plan: Plan, job: Job) -> Plain:
     model, inputs = _model(plan, job), plan.inputs
-    with jobs.model_turn(job, model), durations.measured(plan, durations.trial_seconds(plan)):
-        observed = _observed(plan, model, job)
+    with jobs.model_turn(job, model):
+        tokens = _tokens(plan, model, job)
+        observed = _observed(plan, model, tokens, job)
         placement = experiment.place(plan.dictionary, observed)
         store_choice(plan, observed, placement)
+        if observed.alike or not (placement.candidates or plan.region is not None):
+            return _nothing(plan, observed)
         mode: Mode = "swap" if inputs.settings.swap else "ablate"
-        report = _part(job, OBSERVING)
-        attempt = _bench(plan, model).attempt(placement, plan.region, mode, report=report)
+        with durations.measured(plan, durations.attempt_seconds(plan)):
+            attempt = _bench(plan, model, tokens).attempt(
+                placement,
+                plan.region,
+                mode,
+                report=_part(job, OBSERVING),
+                wider=inputs.settings.wider,
+            )
         return plain.trial(attempt, inputs.held, inputs.judge)
+
+
+def _nothing(plan: Plan, observed: Observed) -> Plain:
+    """Return a trial of no region, with how well other percentiles serve the same prompts."""
+    trial = plain.trial(Attempt(plan.dictionary, None), plan.inputs.held, plan.inputs.judge)
+    entry = loading.find(plan.key)
+    if observed.alike or entry is None:
+        return trial
+    others = coarser.siblings(entry, loading.families().get(entry.family, ()))
+    dictionaries = [loading.dictionary(one.key) for one in others]
+    return {**trial, "served": plain.served(coarser.serving(observed, dictionaries))}
+
+
+def _tokens(plan: Plan, model: LanguageModel, job: Job) -> int:
+    """Return most tokens of an answer, by a trial of the model where they are not set."""
+    if plan.tokens is not None:
+        return plan.tokens
+    message = "trying how long the answers are"
+    texts = plan.inputs.held.choice.texts
+    tried = answer_length(model, texts, lambda _: job.report(message, 0.0))
+    jobs.put_result(plan.length, tried)
+    return tried.tokens
 
 
 def _streams(plan: Plan, share: float, job: Job) -> list[Plain]:
     model, inputs = _model(plan, job), plan.inputs
-    with jobs.model_turn(job, model), durations.measured(plan, durations.streams_seconds(plan)):
-        observed = _observed(plan, model, job)
+    with jobs.model_turn(job, model):
+        tokens = _tokens(plan, model, job)
         attempts = experiment.repeat(
-            _bench(plan, model),
-            observed,
+            _bench(plan, model, tokens),
+            _observed(plan, model, tokens, job),
             inputs.settings.seeds,
             inputs.settings.percentile,
             share,
@@ -85,24 +117,25 @@ def _model(plan: Plan, job: Job) -> LanguageModel:
     return model
 
 
-def _bench(plan: Plan, model: LanguageModel) -> Bench:
-    inputs, settings = plan.inputs, plan.inputs.settings
-    return Bench(model, inputs.held, inputs.judge, settings.tokens, settings.basis)
+def _bench(plan: Plan, model: LanguageModel, tokens: int) -> Bench:
+    inputs = plan.inputs
+    return Bench(model, inputs.held, inputs.judge, tokens, inputs.settings.basis)
 
 
-def _observed(plan: Plan, model: LanguageModel, job: Job) -> Observed:
+def _observed(plan: Plan, model: LanguageModel, tokens: int, job: Job) -> Observed:
     """Return the model's behaviour on the prompts that choose, observed unless it is stored."""
     observed: Observed | None = jobs.result(plan.observed)
     if observed is None:
         inputs, layer = plan.inputs, check_fits(model, plan.dictionary)
-        observed = experiment.observe(
-            model,
-            inputs.held.choice,
-            layer,
-            inputs.reading_judge,
-            inputs.settings.tokens,
-            _part(job, 0.0, OBSERVING),
-        )
+        with durations.measured(plan, durations.observation_seconds(plan)):
+            observed = experiment.observe(
+                model,
+                inputs.held.choice,
+                layer,
+                inputs.reading_judge,
+                tokens,
+                _part(job, 0.0, OBSERVING),
+            )
         jobs.put_result(plan.observed, observed)
     return observed
 

@@ -108,6 +108,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   if (!view || view.parts.length !== data.columns.length) {
     view = { parts: build(root, data.columns.length), feet: [] };
     views.set(root, view);
+    root.style.setProperty("--count", data.columns.length);
     view.watch = new ResizeObserver(([entry]) => root.classList.toggle("narrow", entry.contentRect.width < 820));
     view.watch.observe(root);
   }

@@ -1,4 +1,6 @@
-"""The four columns of a steering run: before it, while it is written, and measured.
+"""The columns of a steering run: before it, while it is written, and measured.
+
+There are four, or three where the run takes out its regions wholly: steered is then ablated.
 
 One component draws them, with `columns.js` and `columns.css` in the browser. Texts of the model
 reach the page as `textContent` only.
@@ -24,13 +26,12 @@ Status = Literal["explained", "writing", "stopped", "done"]
 MINUS = "\N{MINUS SIGN}"
 COLORS = ("#8a93a6", "#65c6b0", "#5199e5", "#c370aa")
 EXPLANATIONS = (
-    "The model's own answer, untouched. The other three columns start from the same prompt and the "
-    "same seed.",
+    "The model's own answer, untouched. The other columns start from the same prompt and the same "
+    "seed.",
     "The same with the region's direction taken out of the residual stream: what the model does "
     "without it.",
     "The same under the change you set above.",
-    "The same change along a random direction. If it does as much as the steered one, the region "
-    "is not the reason.",
+    "The same change along a random direction. If it does as much, the region is not the reason.",
 )
 ENDINGS = {
     "end": "ended its turn",
@@ -38,6 +39,14 @@ ENDINGS = {
     "context": "the model's context is full",
     "not finite": "not finite: the change is too strong for numbers",
 }
+
+
+def numbers(setting: Setting) -> tuple[int, ...]:
+    """Return the indices of the continuations that differ, and so are shown, in their order.
+
+    Steering in the mode "ablate" at strength 1 does what the ablated column does.
+    """
+    return (0, 1, 3) if setting.mode == "ablate" and setting.strength == 1.0 else (0, 1, 2, 3)
 
 
 def columns(
@@ -58,13 +67,20 @@ def columns(
     done = list(ended) or [False] * len(continuations)
     # a text that is merely continued cannot be said to refuse
     has_verdict = setting.chat or any(continuation.behaves for continuation in continuations)
-    rows = enumerate(zip(continuations, abouts(setting), strict=True))
+    about = abouts(setting)
     data = {
         "columns": [
             _column(
-                dictionary, continuation, about, continuations[0], n, status, done[n], has_verdict
+                dictionary,
+                continuations[n],
+                about[n],
+                continuations[0],
+                n,
+                status,
+                done[n],
+                has_verdict,
             )
-            for n, (continuation, about) in rows
+            for n in numbers(setting)
         ]
     }
     _COLUMNS(key, data, {"picked": lambda region: on_pick(int(region))})
@@ -100,7 +116,7 @@ def _column(
         "writing": status == "writing" and not ended,
         "note": _note(column, status, has_verdict),
         "strong": column.ending == "not finite",
-        "facts": _facts(column, number),
+        "facts": _facts(column, number, any(changed)),
         "strip": _strip(dictionary, column, names),
     }
 
@@ -130,7 +146,7 @@ def _verdict(column: Continuation) -> str:
     return "refuses" if column.behaves else "does not refuse"
 
 
-def _facts(column: Continuation, number: int) -> list[list[str]]:
+def _facts(column: Continuation, number: int, has_changed: bool) -> list[list[str]]:
     if column.mean_logprob is None:
         return []
     fluency = column.fluency
@@ -153,13 +169,27 @@ def _facts(column: Continuation, number: int) -> list[list[str]]:
         ],
     ]
     if column.ending:
-        kl = "–" if column.kl is None else f"{column.kl:.2f}"
-        about = (
-            "mean KL divergence of this model from the default's, in nats, token by token on "
-            "the default's text"
-        )
-        facts.append(["KL", "—" if number == 0 else kl, about])
+        name, kl, about = _kl(column, has_changed)
+        facts.append([name, "—" if number == 0 else kl, about])
     return [[value.replace("-", MINUS), text, about] for text, value, about in facts]
+
+
+def _kl(column: Continuation, has_changed: bool) -> list[str]:
+    """Return the name, the value and the explanation of the divergence from the default.
+
+    has_changed: whether the text differs from the default's. Where the divergence rounds to 0
+        beside a changed text, it shows its first digit and is called a near-tie.
+    """
+    about = (
+        "mean KL divergence of this model from the default's, in nats, token by token on the "
+        "default's text"
+    )
+    if column.kl is None:
+        return ["KL", "–", about]
+    if not has_changed or round(column.kl, 2) > 0:
+        return ["KL", f"{column.kl:.2f}", about]
+    near = "; two tokens were almost equally probable, so that hardly any change swapped them"
+    return ["KL, a near-tie", f"{column.kl:.1g}", about + near]
 
 
 def _strip(dictionary: Dictionary, column: Continuation, names: dict[int, str]) -> list[list[Any]]:

@@ -16,7 +16,7 @@ from ep.views import snippets
 from ep.views.steering import listed
 from pages.shared import frame, messages, models, sharing, state, tokens
 from pages.steer import controls, dose, examples, files, runs, settings, sweep, worker
-from pages.steer.columns import Status, columns
+from pages.steer.columns import Status, columns, numbers
 from pages.steer.runs import RunView
 
 LOOK_EVERY_S = 0.25
@@ -59,9 +59,15 @@ def show() -> None:
 
 
 def _sentence(setting: Setting) -> str:
+    count = "three" if len(numbers(setting)) == 3 else "four"
     is_span = len(setting.regions) > 1
     regions = f"region{'s' if is_span else ''} {listed(setting.regions)}"
     target = "between them" if is_span else "towards it"
+    if count == "three":
+        return (
+            f"The same prompt and seed three times: untouched, {regions} taken out, and a random "
+            "direction taken out."
+        )
     action = {
         "add": f"pushed {target}, and pushed as far in a random direction",
         "ablate": "taken out as set below, and a random direction taken out",
@@ -75,7 +81,7 @@ def _exports(key: str, dictionary: Dictionary, setting: Setting) -> None:
     view = runs.view(key, setting) or RunView(setting, (), False)
     sharing.bar(
         "steer",
-        files.tables(view.continuations),
+        files.tables([view.continuations[n] for n in numbers(view.setting) if view.continuations]),
         snippets.steer(dictionary, setting),
         files.files(dictionary, view.setting, view.continuations),
     )
@@ -169,6 +175,11 @@ def _proof(
     """Return, as HTML, the measured and the requested change, and how far a stopped run got."""
     r, steered = dictionary.typical_norm, continuations[2]
     default, ablated, _, control = (_length(column.moved, r) for column in continuations)
+    shown = numbers(setting)
+    name = "steered" if 2 in shown else "ablated"
+    others = f"{control} in the control, {ablated} in the ablated, {default} in the default"
+    if 2 not in shown:
+        others = f"{control} in the control, {default} in the default"
     has_acted = steered.moved is None or steered.moved > 0 or not steered.touched
     dot = "#498267" if has_acted else "#bd5f2b"
     moved, requested = _length(steered.moved, r), _length(steered.requested, r)
@@ -177,10 +188,8 @@ def _proof(
     stopped = [len(column.ids) for column in continuations if column.ending == "cancelled"]
     ending = f"stopped after {max(stopped):,} tokens, the model is free; " if stopped else ""
     rest = (
-        f"{ending}mean of {steered.touched:,} touched positions in the steered column "
-        f"({REQUESTED[setting.mode]}); "
-        f"{control} in the control, {ablated} in the ablated, {default} in the default; "
-        f"r = {r:.1f}"
+        f"{ending}mean of {steered.touched:,} touched positions in the {name} column "
+        f"({REQUESTED[setting.mode]}); {others}; r = {r:.1f}"
     )
     return (
         f'<div class="ep-row" style="flex-wrap:wrap">'

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
@@ -232,14 +231,13 @@ def curve(
 
     answer: gives the answers of an arm at a strength.
     judge: decides whether an answer shows the behaviour.
-    quality: measured on the unchanged model. An answer that is cut at the token limit does not fail
-        for that where the unchanged model's was cut too.
+    quality: measured on the unchanged model.
 
     Raises RequestError without prompts, and for strengths that are not finite or too many.
     """
     tried = _checked_strengths(prompts, strengths)
     default = tuple(answer(prompts, STEERED, 0.0))
-    unchanged = _Unchanged([judge(one.text) for one in default], [not one.ended for one in default])
+    unchanged = [judge(one.text) for one in default]
 
     def arm(name: str) -> tuple[Dose, ...]:
         replies = {s: default if s == 0 else tuple(answer(prompts, name, s)) for s in tried}
@@ -261,35 +259,20 @@ def _checked_strengths(prompts: Sequence[str], strengths: Sequence[float]) -> li
     return rising
 
 
-class _Unchanged(NamedTuple):
-    """The unchanged model's answers, prompt by prompt.
-
-    shows: whether each shows the behaviour.
-    cut: whether each was cut at the token limit.
-    """
-
-    shows: list[bool]
-    cut: list[bool]
-
-
 def _dose(
     strength: float,
     answers: tuple[Answer, ...],
-    unchanged: _Unchanged,
+    unchanged: Sequence[bool],
     judge: Judge,
     quality: QualityCheck,
 ) -> Dose:
-    """Return the results of one arm at one strength."""
+    """Return the results of one arm at one strength.
+
+    unchanged: whether the unchanged model's answer to each prompt shows the behaviour.
+    """
     shows = [judge(one.text) for one in answers]
-    # a cut answer counts as ended where the unchanged model's answer was cut too
-    uncut = [
-        replace(one, ended=one.ended or cut)
-        for one, cut in zip(answers, unchanged.cut, strict=True)
-    ]
-    coherent = [quality(one) for one in uncut]
-    turned = [
-        s and now != then for s, now, then in zip(coherent, shows, unchanged.shows, strict=True)
-    ]
+    coherent = [quality(one) for one in answers]
+    turned = [s and now != then for s, now, then in zip(coherent, shows, unchanged, strict=True)]
     return Dose(
         strength,
         rate_of(shows),
