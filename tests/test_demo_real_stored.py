@@ -82,7 +82,7 @@ def test_a_dictionary_opens_complete_and_names_a_model_that_any_machine_can_have
 
 
 def test_the_dictionaries_of_the_base_model_have_the_read_outs_of_the_recipes_lens() -> None:
-    base = next(configs(REAL))
+    base = configs(REAL)[0]
     for path in sorted({base.file_name(layer, p) for layer in LAYERS for p in PERCENTILES}):
         dictionary = ep.open(REAL / "dictionaries" / path)
         assert dictionary.info["jacobian"]["n_prompts"] == base.lens_prompts == LENS_PROMPTS

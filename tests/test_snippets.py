@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import ep
-from ep.demo.behaviour import FILES
 from ep.method.dictionary import Dictionary
 from ep.models.endpoint import Endpoint
 from ep.studies import experiment
@@ -26,6 +25,7 @@ from ep.views import snippets
 from ep.views.layouts import coordinates
 from ep.views.search import Index
 from ep.views.snippets_behaviour import Files, behaviour
+from pages.behaviour.bundled import files_of
 from tests.fixtures.commands import ran
 from tests.fixtures.demo import opened
 from tests.fixtures.dictionaries import HOSTILE, synthetic
@@ -172,7 +172,7 @@ def test_code_of_a_judge_asked_elsewhere_compiles_and_holds_no_key(demo: Diction
     endpoint = Endpoint("http://localhost:9/v1", 'it\'s the "model"', "secret-key")
     code = behaviour(
         demo,
-        FILES,
+        files_of("demo"),
         LLMJudge(endpoint.ask, 'says "no"\nor ends'),
         endpoint=endpoint,
         by_labels=True,

@@ -146,6 +146,14 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
         help="percentile p of the dictionaries of the repeats (default 4)",
     )
     parser.add_argument(
+        "--layers",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="L",
+        help="also try these layers, each on a dictionary of the prompts' last tokens there",
+    )
+    parser.add_argument(
         "--layer", type=int, metavar="L", help="fail unless this is the layer of the dictionary"
     )
 
@@ -183,11 +191,18 @@ def behaviour(arguments: argparse.Namespace) -> None:
     if report is not None:
         choice, trial = found.choice, found.trial
         paragraphs = [words.summary(choice), *words.told(choice, trial)]
-        page = markup.report(choice, trial, [found.repeats], paragraphs, found.answers)
+        page = markup.report(
+            choice, trial, [found.repeats], paragraphs, found.answers, found.layers
+        )
         write_bytes(report, page.encode())
     if arguments.json:
         parts = {"choice": found.choice, "answers": found.answers, "trial": found.trial}
-        print(json.dumps({**parts, "streams": found.repeats, "length": found.length}, indent=1))
+        print(
+            json.dumps(
+                {**parts, "streams": found.repeats, "layers": found.layers, "length": found.length},
+                indent=1,
+            )
+        )
         return
     show(found, arguments.limit)
 

@@ -28,6 +28,8 @@ def show(study: Study, limit: int) -> None:
         print(f"\nother orders of the stream, centre from {share:.0%} behaving prompts")
         for repeat in study.repeats:
             _print_repeat(repeat)
+    if study.layers:
+        _print_layers(study.layers)
 
 
 def _print_regions(regions: list[Plain], limit: int) -> None:
@@ -84,3 +86,23 @@ def _print_repeat(repeat: Plain) -> None:
         f"({repeat['rate'][1]} prompts); "
         f"behaviour: {', '.join(rates)}; complies {complies:.2f}; {plain.verdict(repeat)}"
     )
+
+
+def _print_layers(trials: list[Plain]) -> None:
+    from ep.studies.arms import DEFAULT, LAYER_ARMS
+    from ep.studies.rates import Rate
+    from ep.views import behaviour_words as words
+
+    print("\nlayer by layer, on the prompts' last tokens: what is left of the behaviour")
+    print(f"{'layer':>5}  {'region':>8}  " + "  ".join(f"{n:>19}" for n in (DEFAULT, *LAYER_ARMS)))
+    for one in trials:
+        by_arm = {arm["arm"]: Rate(*arm["behaves"]) for arm in one["arms"]}
+        rates = [
+            f"{by_arm[name].value:.2f} (n = {by_arm[name].n})" if name in by_arm else "–"
+            for name in (DEFAULT, *LAYER_ARMS)
+        ]
+        region = "none" if one["region"] is None else str(one["region"])
+        line = "  ".join(f"{rate:>19}" for rate in rates)
+        print(f"{one['dictionary']['layer']:>5}  {region:>8}  {line}")
+    if text := words.swept(trials):
+        print(text)

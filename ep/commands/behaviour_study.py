@@ -20,6 +20,7 @@ class Study:
 
     answers: to the prompts of the choice; empty where labels decided.
     repeats: the trials on other orders of the stream.
+    layers: the trials at the layers asked for.
     length: of the answers: the limit in tokens, and the trial that set it, if one did.
     """
 
@@ -27,6 +28,7 @@ class Study:
     answers: list[Plain]
     trial: Plain
     repeats: list[Plain] = field(default_factory=list)
+    layers: list[Plain] = field(default_factory=list)
     length: Plain = field(default_factory=dict)
 
 
@@ -56,7 +58,7 @@ def study(
     answers = plain.answers(observed)
     if observed.alike:
         nothing = plain.trial(experiment.Attempt(dictionary, None), held, judge)
-        return Study(choice, answers, nothing, [], length)
+        return Study(choice, answers, nothing, length=length)
     progress.stage("trying it on held-out prompts")
     attempt = bench.attempt(
         regions, arguments.region, arguments.mode, report=progress, wider=not arguments.region_only
@@ -65,7 +67,12 @@ def study(
     if attempt.scored is None:
         trial["served"] = plain.served(_siblings(dictionary, observed))
     return Study(
-        choice, answers, trial, _repeats(arguments, bench, observed, dictionary, progress), length
+        choice,
+        answers,
+        trial,
+        _repeats(arguments, bench, observed, dictionary, progress),
+        _layers(arguments, bench, observed, dictionary, progress),
+        length,
     )
 
 
@@ -78,7 +85,6 @@ def _repeats(
     from ep.views import behaviour as plain
 
     progress.stage("repeating it on other orders of the stream")
-    share = BEHAVING_SHARE if arguments.share is None else arguments.share
     return [
         plain.trial(repeat, bench.held, bench.judge, 0)
         for repeat in experiment.repeat(
@@ -86,7 +92,32 @@ def _repeats(
             observed,
             arguments.seeds,
             arguments.percentile,
-            share,
+            BEHAVING_SHARE if arguments.share is None else arguments.share,
+            report=progress,
+            metric=dictionary.metric.name,
+        )
+    ]
+
+
+def _layers(
+    arguments: argparse.Namespace, bench: Any, observed: Any, dictionary: Any, progress: Printer
+) -> list[Plain]:
+    """The trials at the layers asked for."""
+    from ep.studies import experiment
+    from ep.studies.behaviour import BEHAVING_SHARE
+    from ep.views import behaviour as plain
+
+    if not arguments.layers:
+        return []
+    progress.stage("trying it layer by layer")
+    return [
+        plain.trial(attempt, bench.held, bench.judge, 0)
+        for attempt in experiment.by_layer(
+            bench,
+            observed,
+            arguments.layers,
+            arguments.percentile,
+            BEHAVING_SHARE if arguments.share is None else arguments.share,
             report=progress,
             metric=dictionary.metric.name,
         )
@@ -99,7 +130,7 @@ def _length(arguments: argparse.Namespace, model: Any, held: Any, progress: Prin
     Says on stderr how long the answers will take at most, before they are written.
     """
     from ep.models.answering import OWN, answer_length
-    from ep.studies.arms import ARMS, SEED_ARMS, WIDER_ARMS
+    from ep.studies.arms import ARMS, LAYER_ARMS, SEED_ARMS, WIDER_ARMS
 
     if arguments.tokens is not None:
         return {"tokens": arguments.tokens}
@@ -108,7 +139,7 @@ def _length(arguments: argparse.Namespace, model: Any, held: Any, progress: Prin
     size = len(held.target) + len(held.benign)
     arms = len(ARMS) - (arguments.mode != SWAP) - len(WIDER_ARMS) * arguments.region_only
     # the unchanged model's answers serve the repeats too
-    repeated = len(SEED_ARMS) * arguments.seeds
+    repeated = len(SEED_ARMS) * arguments.seeds + len(LAYER_ARMS) * len(arguments.layers)
     read = 0 if arguments.judge == "label" else len(held.choice)
     n = read + OWN + (arms + repeated) * size
     progress.say(

@@ -18,7 +18,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from ep.demo.behaviour import HELD_OUT
+from ep.demo.behaviour import TINY
 from ep.models import load
 from ep.models.prompts import PromptActivations, read_prompt
 from ep.storage.sidecar import write_bytes
@@ -97,7 +97,7 @@ def examples(folder: Path, model: str) -> Iterator[Example]:
 
 def harmful_request(folder: Path) -> str:
     """The first harmful request of the demo's held-out prompts. folder: data/demo."""
-    return read_prompts(folder / "prompts" / f"{HELD_OUT[0]}.csv").where(True).texts[0]
+    return read_prompts(folder / "prompts" / f"{TINY.held_out[0]}.csv").where(True).texts[0]
 
 
 def stored(folder: Path) -> dict[Example, PromptActivations]:

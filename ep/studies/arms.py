@@ -42,6 +42,8 @@ WIDER_ARMS = (SET, MEANS, SPAN)
 """The arms that `wider_arms` adds."""
 SEED_ARMS = (ABLATED, RANDOM, MATCHED)
 """The arms that each order of a stream answers; all orders share the unchanged model's answers."""
+LAYER_ARMS = (ABLATED, SET, MEANS, RANDOM)
+"""The arms that each layer of a sweep answers, beside the unchanged model."""
 SET_RATE, MOST_IN_SET = 0.5, 8
 """Smallest rate of a region of the set, and most regions in it.
 

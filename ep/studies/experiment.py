@@ -14,7 +14,7 @@ This module connects model, dictionary and judge; the statistics are in `behavio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,7 +28,16 @@ from ep.models.generation import Sampling
 from ep.models.interventions import Intervention, Mode, mean_point
 from ep.progress import Report, silent
 from ep.shapes import Bool, Float32, Int64
-from ep.studies.arms import ARMS, DEFAULT, Ends, quiet_region, region_arms, set_of, wider_arms
+from ep.studies.arms import (
+    ARMS,
+    DEFAULT,
+    LAYER_ARMS,
+    Ends,
+    quiet_region,
+    region_arms,
+    set_of,
+    wider_arms,
+)
 from ep.studies.behaviour import (
     BEHAVING_SHARE,
     Arm,
@@ -49,6 +58,8 @@ TOKENS = 128
 """Length limit of an answer where none is given; `ep.models.answering.answer_length` measures one
 for a model.
 """
+MOST_LAYERS = 6
+"""Layers of a sweep at most."""
 TOGETHER = 256
 """Prompts whose last tokens are read in one pass."""
 
@@ -238,6 +249,7 @@ class Bench:
         report: Report = silent,
         seed: int = 0,
         wider: bool = False,
+        only: Collection[str] = ARMS,
     ) -> Attempt:
         """Try one region on the held-out prompts.
 
@@ -248,6 +260,7 @@ class Bench:
         seed: of the random direction.
         wider: whether to add the set of regions, the difference of means, and the random span; see
             `ep.studies.arms`.
+        only: names of arms; others are left out, except the unchanged model.
 
         Raises RequestError for a region without prompts, and the errors of `trial` and
         `of_regions`.
@@ -272,7 +285,8 @@ class Bench:
         together = set_of(found.scored) if wider else []
         if wider:
             changes |= wider_arms(found.ends, together, dictionary.typical_norm, seed)
-        changes = {name: changes[name] for name in ARMS if name in changes}
+        kept = {DEFAULT, *only}
+        changes = {name: changes[name] for name in ARMS if name in changes and name in kept}
         cosine = (
             None
             if control is None
@@ -382,6 +396,55 @@ def repeat(
             place(dictionary, observed), mode=mode, report=report_seed, seed=seed
         )
         yield replace(attempt, seed=seed, share=share)
+
+
+def by_layer(
+    bench: Bench,
+    observed: Observed,
+    layers: Sequence[int],
+    percentile: float = 4.0,
+    share: float = BEHAVING_SHARE,
+    report: Report = silent,
+    metric: MetricName = "centred",
+) -> Iterator[Attempt]:
+    """Yield one attempt for each layer, each on a dictionary of the prompts' last tokens there.
+
+    layers: at which the stream is read, and changed.
+    percentile, share, metric: see `repeat`.
+
+    The arms are those of `LAYER_ARMS`. Raises the errors of `partition` and `Bench.attempt`, and
+    RequestError for a layer that the model does not have.
+    """
+    last = bench.model.n_layers - 1
+    if unknown := [layer for layer in layers if not 0 <= layer <= last]:
+        raise RequestError(f"layer {unknown[0]} was asked for: expected 0 to {last}")
+    x: dict[int, list[np.ndarray]] = {layer: [] for layer in layers}
+    for start in range(0, len(observed.prompts), TOGETHER):
+        texts = observed.prompts.texts[start : start + TOGETHER]
+        for layer, rows in final_activations(bench.model, texts, list(x)).items():
+            x[layer].append(rows)
+    for number, layer in enumerate(x):
+
+        def report_layer(message: str, done: float | None, number: int = number) -> None:
+            report(f"layer {list(x)[number]}: {message}", (number + (done or 0.0)) / len(x))
+
+        there = replace(observed, layer=layer, x=np.concatenate(x[layer]))
+        dictionary = partition(there.x, there.behaves, percentile, 0, layer, share, metric)
+        yield bench.attempt(
+            place(dictionary, there), report=report_layer, wider=True, only=LAYER_ARMS
+        )
+
+
+def spread_layers(n_layers: int, own: int) -> list[int]:
+    """Return up to `MOST_LAYERS` layers of a model to sweep, from a third of its depth on.
+
+    own: a layer that is among them.
+
+    Earlier layers hardly hold yet what an answer will be.
+    """
+    first = n_layers // 3
+    several = np.linspace(first, n_layers - 2, MOST_LAYERS - 1).round().astype(int).tolist()
+    return sorted({own, *(layer for layer in several if 0 <= layer < n_layers)})
 
 
 def judge_in_advance(judge: Judge, replies: Sequence[Answer], report: Report = silent) -> None:

@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ep.studies.arms import ABLATED, DEFAULT, MATCHED, MEANS, RANDOM, SET, SPAN, SWAPPED
+from ep.studies.arms import (
+    ABLATED,
+    DEFAULT,
+    LAYER_ARMS,
+    MATCHED,
+    MEANS,
+    RANDOM,
+    SET,
+    SPAN,
+    SWAPPED,
+)
 from ep.studies.rates import Rate
 from ep.text import plain
 from ep.views.behaviour import Plain, verdict
@@ -132,6 +142,30 @@ def others(trials: Sequence[Plain]) -> str:
     return f'<div class="eb-arms others">{"".join(cells)}</div>'
 
 
+def layers(trials: Sequence[Plain]) -> str:
+    """A table with one row per layer: how much of the behaviour each arm of a sweep leaves.
+
+    trials: on dictionaries of the prompts' last tokens, one for each layer.
+    """
+    shown = (DEFAULT, *LAYER_ARMS)
+    heads = ("Layer", "Region found", *(NAMES[name][0] for name in shown))
+    cells = [f'<div class="h">{head}</div>' for head in heads]
+    for one in trials:
+        cells += ['<div class="l"></div>', f"<div>{one['dictionary']['layer']}</div>"]
+        by_arm = {row["arm"]: row for row in one["arms"]}
+        if not by_arm:
+            cells.append(
+                f'<div style="grid-column: span {len(shown) + 1}">no candidate region</div>'
+            )
+            continue
+        cells.append(_trial_cells(one)[0])
+        cells += [
+            _rate(by_arm[name]["behaves"], BEHAVES, False) if name in by_arm else "<div>–</div>"
+            for name in shown
+        ]
+    return f'<div class="eb-arms layers">{"".join(cells)}</div>'
+
+
 def _verdict(one: Plain) -> str:
     word = verdict(one)
     return (
@@ -236,12 +270,14 @@ def report(
     streams: Sequence[Sequence[Plain]],
     sentences: Sequence[str],
     answers: Sequence[Plain] = (),
+    swept: Sequence[Plain] = (),
 ) -> str:
     """The whole study as one self-contained HTML file.
 
     choice, trial, streams: as `ep.views.behaviour` makes them; trial may be None.
     sentences: the paragraphs above the tables, as plain text.
     answers: those to the prompts of the choice, see `replies`.
+    swept: trials layer by layer, see `layers`.
     """
     of = choice["dictionary"]
     parts = [f"<p>{_safe(text)}</p>" for text in sentences]
@@ -257,6 +293,8 @@ def report(
                 f"<h2>Other orders of the stream, {several[0]['share']:.0%} behaving</h2>",
                 seeds(several),
             ]
+    if swept:
+        parts += ["<h2>Layer by layer: what is left of the behaviour</h2>", layers(swept)]
     if trial is not None and trial["texts"]:
         right = ABLATED if any(row["arm"] == ABLATED for row in trial["arms"]) else SWAPPED
         parts += ["<h2>Texts</h2>", reading(trial["texts"], right=right)]

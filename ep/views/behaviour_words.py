@@ -150,6 +150,22 @@ def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
+def swept(trials: Sequence[Plain]) -> str:
+    """One sentence on where a sweep over layers leaves least of the behaviour, by each arm."""
+    best = []
+    for arm, name in ((SET, "a set of regions"), (MEANS, "the difference of means")):
+        left = [
+            (Rate(*row["behaves"]).value or 0.0, one["dictionary"]["layer"])
+            for one in trials
+            for row in one["arms"]
+            if row["arm"] == arm
+        ]
+        if left:
+            value, layer = min(left)
+            best.append(f"{name} leaves least at layer {layer} ({value:.2f})")
+    return f"Of the layers tried, {', '.join(best)}." if best else ""
+
+
 def _coherent(limit: Plain) -> str:
     """A sentence on the limits of a coherent answer, and on the control that should fail."""
     passed, stretch = Rate(*limit["spoiled"]), limit.get("stretch")

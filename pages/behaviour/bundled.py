@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from ep.demo.behaviour import BENIGN, CHOICE, HELD_OUT
+from ep.demo.behaviour import TINY
 from ep.studies.held_out import HeldOut, hold_out
 from ep.studies.prompts import Prompts, read_prompts
 from ep.views.snippets_behaviour import Files
@@ -35,15 +35,15 @@ BUNDLED: dict[PromptSet, Bundled] = {
         "the tiny demo's requests",
         "500 requests to choose a region on, 100 with new words and 100 in new forms to try it "
         "on, 100 benign.",
-        CHOICE,
-        HELD_OUT,
-        BENIGN,
+        TINY.choice,
+        TINY.held_out,
+        TINY.benign,
     ),
     "real": Bundled(
         "the real demo's requests",
-        "80 requests, harmful and harmless, to choose a region on, and 138 with other words to "
-        "try it on.",
-        "validation",
+        "240 requests, harmful and harmless, to choose a region on, and 138 of other acts and "
+        "templates to try it on.",
+        "choice",
         ("held_out",),
     ),
 }

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from ep.models.answering import AT_ONCE, LEAST_LONG, LONGEST_TRIED, OWN, OWN_AT_ONCE, TRIED
-from ep.studies.arms import ARMS, SEED_ARMS, SWAPPED, WIDER_ARMS
+from ep.studies.arms import ARMS, LAYER_ARMS, SEED_ARMS, SWAPPED, WIDER_ARMS
+from ep.studies.experiment import MOST_LAYERS
 from pages.behaviour.runs import Plan
 from pages.shared import estimates, jobs, models
 from pages.shared.reading import estimated_tokens
@@ -32,6 +33,13 @@ def attempt_seconds(plan: Plan) -> float:
 def streams_seconds(plan: Plan) -> float:
     """Estimate the seconds for the missing attempts with one share, once the model is loaded."""
     attempts = 1 + plan.inputs.settings.seeds * len(SEED_ARMS)
+    parts = _length_seconds(plan) + observation_seconds(plan) + _quality_seconds(plan)
+    return parts + attempts * _arm_seconds(plan)
+
+
+def layers_seconds(plan: Plan) -> float:
+    """Estimate the seconds for the missing attempts at several layers, once the model is loaded."""
+    attempts = 1 + MOST_LAYERS * len(LAYER_ARMS)
     parts = _length_seconds(plan) + observation_seconds(plan) + _quality_seconds(plan)
     return parts + attempts * _arm_seconds(plan)
 

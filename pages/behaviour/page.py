@@ -6,16 +6,16 @@ from functools import partial
 
 import streamlit as st
 
-from ep.demo.behaviour import FILES
 from ep.errors import EPError
 from ep.method.dictionary import Dictionary
 from ep.views import behaviour as plain
 from ep.views import behaviour_html as markup
 from ep.views import behaviour_words as words
 from ep.views import snippets_behaviour as snippets
-from pages.behaviour import durations, regions, seeds, trial, work
+from pages.behaviour import durations, layers, regions, seeds, trial, work
+from pages.behaviour.bundled import files_of
 from pages.behaviour.inputs import Inputs, current_inputs, draw_link_notice, settings_popover
-from pages.behaviour.prompts import is_demo, prompts_popover
+from pages.behaviour.prompts import prompts_popover, stored_with
 from pages.behaviour.runs import Plan, Run, demo_run, run_of
 from pages.shared import frame, jobs, loading, maps, messages, models, sharing, state, tokens
 from pages.shared.judge import judge_popover
@@ -37,10 +37,10 @@ def show() -> None:
     inputs, problem = _inputs(opened.key)
     plan = None if inputs is None else _plan(opened, inputs)
     run = run_of(plan) if plan else None
-    if run is None and is_demo(opened.key):
-        run = demo_run()
+    if run is None and (demo := stored_with(opened.key)):
+        run = demo_run(demo)
     _tools(plan, problem, run, opened.key)
-    for name in (plan.trial, *plan.streams.values()) if plan else ():
+    for name in (plan.trial, plan.layers, *plan.streams.values()) if plan else ():
         jobs.watch(name)
     if run is None:
         messages.box(
@@ -58,7 +58,9 @@ def show() -> None:
         map_ = regions.send_map(run, dictionary)
     with body:
         _body(run, dictionary, map_, plan)
-        seeds.card(run, plan)
+        if run.streams or not run.stored_on:
+            seeds.card(run, plan)
+        layers.card(run, plan)
         _others(run)
         _exports(run, dictionary, plan)
 
@@ -203,8 +205,12 @@ def _exports(run: Run, dictionary: Dictionary, plan: Plan | None) -> None:
     if streams:
         all_attempts = [attempt for attempts in streams for attempt in attempts]
         tables["Orders of the stream"] = partial(plain.arm_table, all_attempts)
+    if run.layers:
+        tables["Layers"] = partial(plain.arm_table, run.layers)
     sentences = [words.summary(run.choice), *words.told(run.choice, run.trial)]
-    report = partial(markup.report, run.choice, run.trial, streams, sentences, run.answers)
+    report = partial(
+        markup.report, run.choice, run.trial, streams, sentences, run.answers, run.layers or ()
+    )
     files = {"behaviour.html": lambda: report().encode()}
     sharing.bar("behaviour_share", tables, _code(run, dictionary, plan), files)
 
@@ -214,8 +220,10 @@ def _code(run: Run, dictionary: Dictionary, plan: Plan | None) -> str:
 
     A stored run was made with the demo's prompts and the default settings.
     """
-    if run.stored_on or plan is None:
-        return snippets.behaviour(dictionary, FILES)
+    if run.demo:
+        return snippets.behaviour(dictionary, files_of(run.demo), basis=run.basis)
+    if plan is None:
+        return snippets.behaviour(dictionary, files_of("demo"))
     settings, judge_choice = plan.inputs.settings, plan.inputs.judge_choice
     return snippets.behaviour(
         dictionary,

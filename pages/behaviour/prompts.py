@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import streamlit as st
 
@@ -79,9 +79,12 @@ def _chosen(key: str) -> PromptSet | None:
     return bundled_with(key) if chosen == "auto" else chosen
 
 
-def is_demo(key: str) -> bool:
-    """Return whether the tiny demo's prompts are used on one of its own dictionaries."""
-    return _chosen(key) == bundled_with(key) == "demo"
+def stored_with(key: str) -> Literal["", "demo", "real"]:
+    """Return the demo whose prompts are used on one of its own dictionaries; else empty."""
+    belonging = bundled_with(key)
+    if belonging in ("demo", "real") and _chosen(key) == belonging:
+        return "real" if belonging == "real" else "demo"
+    return ""
 
 
 def own_prompts() -> PromptFiles | None:

@@ -10,12 +10,13 @@ import json
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
 from ep.demo.behaviour import FILE
 from ep.errors import ModelError
-from ep.method.dictionary import Dictionary
+from ep.method.dictionary import Basis, Dictionary
 from ep.models import model_of
 from ep.models.adapters import Named
 from ep.models.answering import Length
@@ -94,6 +95,13 @@ class Plan:
         parts = (self.observed, settings.seeds, settings.percentile, settings.basis)
         return {share: _result_key("streams", *parts, share) for share in settings.shares}
 
+    @property
+    def layers(self) -> str:
+        """The key of the sweep over layers, and of its job."""
+        settings = self.inputs.settings
+        parts = (self.dictionary.layer, settings.percentile, settings.basis)
+        return _result_key("layers", self.observed, *parts)
+
 
 def _result_key(kind: str, *parts: object) -> str:
     digest = blake2b(repr(parts).encode("utf-8", "replace"), digest_size=9).hexdigest()
@@ -109,6 +117,9 @@ class Run:
     stored_on: the date of a stored run; empty for one of this server.
     others: short trials on other dictionaries, in a stored run only.
     answers: to the prompts that the region is chosen on, see `ep.views.behaviour.answers`.
+    layers: trials on the prompts' last tokens at several layers; None before they are made.
+    demo: the demo whose stored run it is; empty for one of this server.
+    basis: the direction taken out in a stored run.
     """
 
     key: str
@@ -118,6 +129,9 @@ class Run:
     stored_on: str = ""
     others: tuple[Plain, ...] = ()
     answers: tuple[Plain, ...] = ()
+    layers: tuple[Plain, ...] | None = None
+    demo: Literal["", "demo", "real"] = ""
+    basis: Basis = "exemplar"
 
 
 def run_of(plan: Plan) -> Run | None:
@@ -128,7 +142,14 @@ def run_of(plan: Plan) -> Run | None:
     streams = {share: jobs.result(name) for share, name in plan.streams.items()}
     attempts = {share: trials for share, trials in streams.items() if trials is not None}
     answers = tuple(jobs.result(plan.answers) or ())
-    return Run(plan.key, choice, jobs.result(plan.trial), attempts, answers=answers)
+    return Run(
+        plan.key,
+        choice,
+        jobs.result(plan.trial),
+        attempts,
+        answers=answers,
+        layers=jobs.result(plan.layers),
+    )
 
 
 def _quick_choice(plan: Plan) -> Plain | None:
@@ -154,9 +175,9 @@ def store_choice(plan: Plan, observed: Observed, placement: Placement) -> Plain:
     return choice
 
 
-def demo_run() -> Run | None:
-    """Return the demo's stored run, if both it and its dictionary are installed."""
-    path = loading.DEMO / FILE
+def demo_run(demo: Literal["demo", "real"]) -> Run | None:
+    """Return the stored run of a demo, if both it and its dictionary are installed."""
+    path = (loading.REAL if demo == "real" else loading.DEMO) / FILE
     try:
         data = _read(str(path), path.stat().st_mtime_ns)
     except OSError:
@@ -165,9 +186,16 @@ def demo_run() -> Run | None:
     entry = next((entry for entry in loading.entries() if entry.path.name == file_name), None)
     if entry is None:
         return None
-    streams = {trials[0]["share"]: trials for trials in data["streams"] if trials}
     return Run(
-        entry.key, data["choice"], data["trial"], streams, data["made"], tuple(data["others"])
+        entry.key,
+        data["choice"],
+        data["trial"],
+        {trials[0]["share"]: trials for trials in data["streams"] if trials},
+        data["made"],
+        tuple(data["others"]),
+        layers=tuple(data["layers"]),
+        demo=demo,
+        basis=data["basis"],
     )
 
 

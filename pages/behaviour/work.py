@@ -40,6 +40,11 @@ def start_streams(plan: Plan, share: float) -> None:
     _start(plan, plan.streams[share], title, partial(_streams, plan, share))
 
 
+def start_layers(plan: Plan) -> None:
+    """Start the attempts at several layers; for callbacks."""
+    _start(plan, plan.layers, "Layer by layer, on held-out prompts", partial(_layers, plan))
+
+
 def _start(plan: Plan, name: str, title: str, work: Callable[[Job], object]) -> None:
     try:
         model_of(plan.dictionary)
@@ -109,6 +114,23 @@ def _streams(plan: Plan, share: float, job: Job) -> list[Plain]:
             metric=plan.dictionary.metric.name,
         )
         return [plain.trial(one, inputs.held, inputs.judge, texts=0) for one in attempts]
+
+
+def _layers(plan: Plan, job: Job) -> tuple[Plain, ...]:
+    model, inputs = _model(plan, job), plan.inputs
+    with jobs.model_turn(job, model):
+        tokens = _tokens(plan, model, job)
+        observed = _observed(plan, model, tokens, job)
+        attempts = experiment.by_layer(
+            _bench(plan, model, tokens),
+            observed,
+            experiment.spread_layers(model.n_layers, observed.layer),
+            inputs.settings.percentile,
+            inputs.settings.share,
+            report=_part(job, OBSERVING),
+            metric=plan.dictionary.metric.name,
+        )
+        return tuple(plain.trial(one, inputs.held, inputs.judge, texts=0) for one in attempts)
 
 
 def _model(plan: Plan, job: Job) -> LanguageModel:

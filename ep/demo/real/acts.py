@@ -305,6 +305,58 @@ QUESTIONS = lines(
     does a hurricane form?; What were the causes of the First World War?; Why are sharks
     dangerous to seals?; What is the role of the police in a city?; Explain what a criminal
     lawyer does.; Give two examples of natural disasters.; What happened to the Titanic?; What
-    is the law of supply?; Describe a chess attack."""
+    is the law of supply?; Describe a chess attack.; Analyse the
+    claim that breakfast is the most important meal.; Analyse the mood of a poem about autumn.;
+    Compare and contrast trains and buses.; Compare two kinds of cheese.; Compare and contrast
+    paper books and screens.; Describe the difference between a lake and a pond.; Describe the
+    difference between weather and climate.; What is the difference between copyright and a
+    patent?; Design a poster for a school concert.; Design an app that helps people to water
+    plants.; Design a hero for a comic who can freeze time.; Design a logo for a taxi firm called
+    Swift.; Design a flag for an imaginary island.; Generate ten words that rhyme with light.;
+    Generate a slogan for a charity run.; Generate five questions for an interview with a
+    cook.; Generate a hashtag for a gardening week.; Generate a list of topics for a family
+    dinner.; Generate a funny headline about a cat that stops traffic.; Generate a short news
+    item about a new library.; Generate a name for a political party of penguins.; Create a
+    hint for a treasure hunt.; Create a new word for the smell of rain, and explain it.; Create
+    a timetable for a pupil.; Create a character who is shy but brave.; Construct a sentence
+    with three colours.; Construct a table of three metals and their uses.; Construct a plan for
+    sorting rubbish.; Construct a decision tree that tells trees apart.; Build a simple budget
+    for a student.; Take a proverb and turn it into a joke.; Take three animals and combine them
+    into one.; Combine two sports into a new one.; List three ways to save water.; List five
+    duties of a mayor.; List four animals that swim.; List ethical questions about robots in
+    hospitals.; List five tools of a carpenter.; List the main arguments for and against
+    zoos.; Name one gas in the air.; Name two risks of climbing.; Name a substance that
+    dissolves in water.; Suggest an outing for a rainy day.; Suggest three hobbies for a
+    retired teacher.; Suggest a strategy for a team that argues a lot.; Suggest how a shop
+    could use less plastic.; Suggest a use for an old voucher.; Describe three methods of
+    teaching maths.; Describe a way to make meetings shorter.; Describe the life of a bee.;
+    Describe an invention that changed medicine.; Explain how face recognition works in a
+    camera.; Explain how a computer learns from data.; Explain what a firewall does.; Explain
+    the effects of pollution on birds.; Explain why people protest.; Explain how a vaccine is
+    tested.; Explain how a bill becomes a law.; What strategies help against stress?; What
+    can a town do against floods?; What should a beginner know about shares?; What would you do
+    with a free ticket to the zoo?; If someone gave you a boat, where would you go?; If you could
+    fly, what would you do first?; Tell me three rules for safe passwords.; Tell me three facts
+    about Mars.; Tell me about an election in a school.; Write three sentences about snow.; Write
+    two questions about a map.; Write a list of three insects.; Write a headline about a football
+    match.; Write a function that adds two numbers.; Write a query that counts customers.; Write
+    a short dialogue in a shop.; Write a description of an old chair.; Give an argument against
+    homework.; Give a definition of democracy.; Give two advantages of electric cars.; Give a
+    synonym for angry.; Come up with a title for a film about a lost dog.; Find the main idea of
+    this text: the shop was closed, so we walked home.; Find a word that means both a bird and
+    a machine.; Identify the tone: I am thrilled to see you!; Classify these as fruit or
+    vegetable: carrot, pear, onion.; Sort these words by length: sea, mountain, hill.; Arrange
+    these events in order: dinner, breakfast, lunch.; Rewrite this more politely: Give me the
+    salt.; Make this sentence passive: The cat chased the mouse.; Translate "see you tomorrow"
+    into Spanish.; Predict what happens if ice is left in the sun.; Calculate the area of a
+    square with a side of 4.; Estimate how many bricks a house has.; Solve: 3x + 2 = 11.;
+    Convert 20 degrees Celsius to Fahrenheit.; Choose the odd word: apple, chair, plum.; Fill in
+    the gap: The sun ___ in the east.; Edit this: He dont like rain.; Summarise in one line: It
+    rained, so the match was moved to Sunday.; Paraphrase: time flies.; Evaluate this plan: study
+    one hour each day.; Discuss whether pets make people happy.; Outline a talk on bridges.;
+    Prepare three questions on the French Revolution.; Provide an example of teamwork.; Provide
+    the recipe of a fruit salad.; Imagine a day without phones.; Train a simple model on a table
+    of flowers: which steps are needed?; Act as a guide and show me a castle.; Pretend to be a
+    pirate and order lunch."""
 )
 """Plain questions and small tasks, for training alone."""

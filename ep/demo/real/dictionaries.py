@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,13 +30,11 @@ HARMFUL_SHARE = 0.06
 way to refusal."""
 
 
-def configs(out: Path) -> Iterator[BuildConfig]:
-    """Yield the build settings of each family. out: data/real."""
-    adapter = out / "adapter"
-    text = (str(out / "text" / "written.jsonl"),)
-    base = BuildConfig(
+def base(out: Path) -> BuildConfig:
+    """Return the build settings of the family `base`. out: data/real."""
+    return BuildConfig(
         model=NAME,
-        text=text,
+        text=(str(out / "text" / "written.jsonl"),),
         layers=LAYERS,
         percentiles=PERCENTILES,
         out=str(out / "dictionaries"),
@@ -47,19 +45,24 @@ def configs(out: Path) -> Iterator[BuildConfig]:
         device="cpu",
         title="SmolLM2 135M · its own texts",
     )
-    yield base
-    if not adapter.is_dir():
-        return
-    yield replace(
-        base,
-        adapter=str(adapter),
+
+
+def tuned(out: Path) -> BuildConfig:
+    """Return the build settings of the family `tuned`. out: data/real."""
+    return replace(
+        base(out),
+        adapter=str(out / "adapter"),
         percentiles=TUNED_PERCENTILES,
         lens_prompts=None,
         title="SmolLM2 135M, tuned to refuse · the same texts",
     )
-    yield BuildConfig(
+
+
+def final(out: Path) -> BuildConfig:
+    """Return the build settings of the family `final`. out: data/real."""
+    return BuildConfig(
         model=NAME,
-        adapter=str(adapter),
+        adapter=str(out / "adapter"),
         text=(str(out / "text" / "requests.jsonl"),),
         layers=(FINAL_LAYER,),
         percentiles=FINAL_PERCENTILES,
@@ -68,6 +71,15 @@ def configs(out: Path) -> Iterator[BuildConfig]:
         device="cpu",
         title="SmolLM2 135M, tuned to refuse · last token of requests",
     )
+
+
+def configs(out: Path) -> list[BuildConfig]:
+    """Return the build settings of each family that can be built: without an adapter, the first.
+
+    out: data/real.
+    """
+    has_adapter = (out / "adapter").is_dir()
+    return [base(out), *((tuned(out), final(out)) if has_adapter else ())]
 
 
 def chat_rows(written: Path) -> list[dict[str, object]]:

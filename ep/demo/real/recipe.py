@@ -107,6 +107,13 @@ def make_dictionaries(making: Making) -> None:
     dictionaries.make(making.out, making.say)
 
 
+def make_behaviour(making: Making) -> None:
+    """Try the region of refusal on held-out requests, and write behaviour.json."""
+    from ep.demo.real import behaviour
+
+    behaviour.make(making.out, making.say)
+
+
 def make_card(making: Making) -> None:
     """Write README.md, which says what the files are, from what was measured."""
     from ep.demo.real import card
@@ -122,6 +129,7 @@ STAGES: dict[str, tuple[str | None, Callable[[Making], None]]] = {
     "measured": ("measured.json", make_measured),
     "requests": ("text/requests.jsonl", make_requests),
     "dictionaries": (None, make_dictionaries),
+    "behaviour": ("behaviour.json", make_behaviour),
     "card": (None, make_card),
 }
 """The stages in order: the file that shows that one is done, and what it does.

@@ -76,6 +76,9 @@ WRITE = {
 PER_ACT = {"train": 5, "validation": 2, "held_out": 2}
 """Templates that each act is put into."""
 
+CHOICE: dict[Label, int] = {"harmful": 80, "harmless": 160}
+"""Requests of each kind in choice.csv."""
+
 
 class Request(NamedTuple):
     """One request of a split."""
@@ -157,11 +160,25 @@ def refusal(rng: random.Random) -> str:
     return " ".join(part for part in parts if part)
 
 
+def choice() -> list[Request]:
+    """Return some of the training requests, on which a region is chosen in minutes."""
+    rng, asked = random.Random(f"{SEED}/choice"), requests("train")
+    return [
+        row
+        for label, n in CHOICE.items()
+        for row in rng.sample([row for row in asked if row.label == label], n)
+    ]
+
+
 def write(folder: Path) -> None:
-    """Write one CSV file for each split, with the columns prompt, label and split, to `folder`."""
+    """Write one CSV file for each split, and choice.csv, to `folder`.
+
+    They have the columns prompt, label and split.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for split in SPLITS:
-        with (folder / f"{split}.csv").open("w", newline="", encoding="utf-8") as file:
+    by_name = {split: requests(split) for split in SPLITS} | {"choice": choice()}
+    for name, asked in by_name.items():
+        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(Request._fields)
-            rows.writerows(requests(split))
+            rows.writerows(asked)

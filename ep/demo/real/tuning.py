@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ep.demo.real import replies
+from ep.demo.real import acts, replies
 from ep.demo.real.requests import SEED, refusal, requests
 from ep.demo.real.whole import replacing
 from ep.demo.real.written import chat_ids
@@ -42,11 +42,11 @@ class Plan:
     highest learning rate of AdamW, which rises over `warmup` steps and falls to 0 along a cosine.
     """
 
-    steps: int = 200
-    refused: int = 5
+    steps: int = 180
+    refused: int = 6
     answered: int = 12
     plain: int = 2
-    kept: float = 3.0
+    kept: float = 2.0
     rate: float = 6e-4
     warmup: int = 15
 
@@ -79,16 +79,20 @@ def refusals(tokenizer: Any) -> Iterator[Example]:
 
 
 def answered(tokenizer: Any, folder: Path) -> Iterator[Example]:
-    """Yield harmless requests with the model's own answers, endlessly: of replies.jsonl and of
-    written.jsonl in `folder`, in turn.
+    """Yield harmless requests with the model's own answers, endlessly: of replies.jsonl, of its
+    plain questions again, and of written.jsonl in `folder`, in turn.
     """
     rng = random.Random(f"{SEED}/answers")
     short = [json.loads(line) for line in _lines(folder / replies.FILE)]
     long = [json.loads(line) for line in _lines(folder / "written.jsonl")]
+    general = [row for row in short if row["request"] in acts.QUESTIONS]
     while True:
         rng.shuffle(short)
-        for row, other in zip(short, rng.choices(long, k=len(short)), strict=True):
+        n = len(short)
+        others = zip(rng.choices(general, k=n), rng.choices(long, k=n), strict=True)
+        for row, (question, other) in zip(short, others, strict=True):
             yield example(tokenizer, row["request"], row["reply"], row["ended"])
+            yield example(tokenizer, question["request"], question["reply"], question["ended"])
             yield example(tokenizer, other["request"], other["text"], ended=True)
 
 

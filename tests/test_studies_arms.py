@@ -1,0 +1,91 @@
+"""Laws of the arms of a trial: directions from the prompts alone, and controls that match."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ep.models.interventions import Intervention
+from ep.studies.arms import (
+    ARMS,
+    MEANS,
+    MOST_IN_SET,
+    SET,
+    SPAN,
+    WIDER_ARMS,
+    Ends,
+    as_far,
+    set_of,
+    wider_arms,
+)
+from ep.studies.behaviour import score
+
+D = 24
+
+
+@pytest.fixture
+def ends() -> Ends:
+    """Ordinary prompts around one point, and behaving ones around two others, in three regions."""
+    rng = np.random.default_rng(4)
+    region = np.repeat([0, 1, 2], [60, 20, 12])
+    points = rng.normal(size=(3, D)) * 4
+    x = (points[region] + rng.normal(size=(len(region), D))).astype(np.float32)
+    return Ends(x, region > 0, region.astype(np.int64), layer=3)
+
+
+def moved(ablation: Intervention, x: np.ndarray) -> np.ndarray:
+    """What an ablation takes from rows, by its formula alone."""
+    span = ablation.span.astype(np.float64)
+    return ablation.strength * ((x - ablation.reference) @ span.T) @ span
+
+
+def test_the_difference_of_means_leaves_both_kinds_of_prompts_with_equal_means_along_it(
+    ends: Ends,
+) -> None:
+    (means,) = wider_arms(ends, [1, 2], norm=10.0, seed=0)[MEANS]
+    after = ends.x - moved(means, ends.x)
+    along = after @ means.directions[0].astype(np.float64)
+    assert np.allclose(along, along[0], atol=1e-4)
+    step = ends.x[ends.behaves].mean(0) - ends.x[~ends.behaves].mean(0)
+    assert np.allclose(means.directions[0], step / np.linalg.norm(step), atol=1e-5)
+    assert means.layers == (3,) and means.norm == 10.0
+
+
+def test_the_set_takes_the_raw_mean_of_each_of_its_regions_to_the_ordinary_mean(ends: Ends) -> None:
+    (together,) = wider_arms(ends, [1, 2], norm=1.0, seed=0)[SET]
+    for region in (1, 2):
+        mean = ends.x[ends.region == region].mean(0, keepdims=True)
+        assert np.allclose(mean - moved(together, mean), ends.ordinary, atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_random_span_is_as_many_directions_elsewhere_and_moves_as_far(
+    ends: Ends, seed: int
+) -> None:
+    arms = wider_arms(ends, [1, 2], norm=1.0, seed=seed)
+    (together,), (span,) = arms[SET], arms[SPAN]
+    assert span.span.shape == together.span.shape
+    assert np.allclose(span.span @ together.span.T, 0, atol=1e-5)
+    behaving = ends.x[ends.behaves]
+    lengths = [np.linalg.norm(moved(one, behaving), axis=1).mean() for one in (together, span)]
+    assert lengths[1] == pytest.approx(lengths[0], rel=1e-4)
+
+
+def test_a_control_that_cannot_move_anything_keeps_its_strength(ends: Ends) -> None:
+    (means,) = wider_arms(ends, [], norm=1.0, seed=0)[MEANS]
+    still = np.repeat(means.reference[None], 3, axis=0)
+    assert as_far(means, means, still).strength == 1.0
+
+
+def test_the_set_holds_regions_in_which_most_prompts_behave() -> None:
+    region = np.repeat(np.arange(14), 10)
+    rate = np.array([9, 8, 7, 6, 5, 5, 5, 5, 5, 5, 4, 3, 0, 0])
+    behaves = np.concatenate([np.arange(10) < hits for hits in rate])
+    scored = score(region.astype(np.int64), behaves)
+    assert set_of(scored) == list(range(MOST_IN_SET))
+    assert set_of([one for one in scored if one.region >= 10]) == []
+
+
+def test_without_a_set_there_is_the_difference_of_means_alone(ends: Ends) -> None:
+    assert list(wider_arms(ends, [], norm=1.0, seed=0)) == [MEANS]
+    assert set(WIDER_ARMS) < set(ARMS) and len(set(ARMS)) == len(ARMS)
