@@ -8,7 +8,6 @@ from typing import Any
 
 from ep.commands.options import load_model
 from ep.commands.progress import Printer, duration
-from ep.errors import RequestError
 
 SWAP = "swap"
 """The mode that needs a region to swap in."""
@@ -58,9 +57,9 @@ def study(
     if observed.alike:
         nothing = plain.trial(experiment.Attempt(dictionary, None), held, judge)
         return Study(choice, answers, nothing, [], length)
-    _check_swap(arguments, dictionary, observed, regions)
+    mode = _mode(arguments, dictionary, observed, regions, progress)
     progress.stage("trying it on held-out prompts")
-    attempt = bench.attempt(regions, arguments.region, arguments.mode, report=progress)
+    attempt = bench.attempt(regions, arguments.region, mode, report=progress)
     trial = plain.trial(attempt, held, judge)
     if attempt.scored is None:
         trial["served"] = plain.served(_siblings(dictionary, observed))
@@ -118,14 +117,22 @@ def _length(arguments: argparse.Namespace, model: Any, held: Any, progress: Prin
     return {"tokens": tried.tokens, "tried": [tried.ended, tried.n]}
 
 
-def _check_swap(
-    arguments: argparse.Namespace, dictionary: Any, observed: Any, regions: Any
-) -> None:
-    """Raise RequestError where a swap has nothing to put back, with the p that would serve."""
+def _mode(
+    arguments: argparse.Namespace,
+    dictionary: Any,
+    observed: Any,
+    regions: Any,
+    progress: Printer,
+) -> str:
+    """The mode of the trial: the one asked for, or "ablate" where a swap has nothing to put back.
+
+    Says so on stderr, with the p of the same family that would serve.
+    """
     from ep.studies.experiment import quiet_region
 
-    if arguments.mode != SWAP or quiet_region(regions.scored) is not None:
-        return
+    mode: str = arguments.mode
+    if mode != SWAP or quiet_region(regions.scored) is not None:
+        return mode
     serves = [
         f"{one.dictionary.percentile:g}"
         for one in _siblings(dictionary, observed)
@@ -134,12 +141,13 @@ def _check_swap(
     instead = (
         f"p = {' or '.join(serves)} of the same family would serve"
         if serves
-        else "no other p of this family in its folder would serve; ablate needs none"
+        else "no other p of this family in its folder would serve"
     )
-    raise RequestError(
-        "no region has five prompts without the behaviour, so there is nothing to swap in: "
-        f"{instead}"
+    progress.say(
+        "no region has five prompts without the behaviour, so there is nothing to swap in and the "
+        f"region is only ablated: {instead}"
     )
+    return "ablate"
 
 
 def _siblings(dictionary: Any, observed: Any) -> Any:
