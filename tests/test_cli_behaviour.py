@@ -208,6 +208,8 @@ def test_where_regions_are_too_fine_the_p_that_serves_is_computed(
     observed = observe(model, PROMPTS, 1, None)
     serves = place(coarse, observed).candidates
     assert not place(fine, observed).candidates and serves
+    assert run(folder, "--seeds", "0", "--mode", "swap", file="split/p0.5.ep.h5") == 0
+    assert "there is nothing to swap in" in capsys.readouterr().err
     assert run(folder, "--seeds", "0", file="split/p0.5.ep.h5") == 0
     out = capsys.readouterr().out
     assert "The regions are too fine for 30 prompts" in out

@@ -25,8 +25,9 @@ from ep.views import snippets
 from ep.views.steering import differing
 from pages.shared import jobs, loading, models
 from pages.steer import files
+from pages.steer.columns import _kl, numbers
 from tests.fixtures.dictionaries import HOSTILE, synthetic
-from tests.fixtures.pages import show
+from tests.fixtures.pages import component, show
 from tests.fixtures.steering import (
     LIVE,
     LONG,
@@ -104,6 +105,26 @@ def test_every_mode_runs_and_says_what_it_did(keys: dict[str, str], mode: str) -
     for column in columns:
         assert column.requested == pytest.approx(column.moved, rel=1e-3)
     assert f"{columns[2].moved * 4:.1f} of {columns[2].requested * 4:.1f} asked for" in well(at)
+
+
+def test_no_column_appears_twice_where_a_region_is_taken_out_wholly(keys: dict[str, str]) -> None:
+    wholly = Setting("a", mode="ablate", regions=(3,), strength=1.0)
+    assert numbers(wholly) == (0, 1, 3)
+    for other in (replace(wholly, strength=0.5), replace(wholly, mode="swap")):
+        assert numbers(other) == (0, 1, 2, 3)
+    at = asked(keys["own"], smode="ablate")
+    default, ablated, steered, _ = generated(at)
+    assert ablated.ids == steered.ids, "the same run"
+    shown = component(at, "columns")["columns"]
+    assert [one["name"] for one in shown] == ["Default", "Ablated", "Control"]
+    assert "seed three times" in well(at) and "in the ablated column" in well(at)
+
+
+def test_a_divergence_that_rounds_to_nothing_beside_a_changed_text_is_a_near_tie() -> None:
+    tiny, large = Continuation("Steered", kl=0.0034), Continuation("Steered", kl=0.34)
+    assert _kl(tiny, True)[:2] == ["KL, a near-tie", "0.003"]
+    assert _kl(tiny, False)[:2] == ["KL", "0.00"] and _kl(large, True)[:2] == ["KL", "0.34"]
+    assert _kl(Continuation("Steered"), True)[:2] == ["KL", "–"]
 
 
 @pytest.mark.parametrize("mode", ["add", "clamp"])

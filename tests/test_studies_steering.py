@@ -69,13 +69,13 @@ def test_a_curve_that_never_breaks_says_so() -> None:
     assert curve(answering(breaks=9.0), ["a"], Phrases(), USUAL, [1, 2]).degenerates is None
 
 
-def test_an_answer_cut_at_the_limit_makes_sense_where_the_default_was_cut_too() -> None:
+def test_an_answer_cut_at_the_limit_is_judged_by_what_there_is_of_it() -> None:
     def answer(prompts: Sequence[str], arm: str, strength: float) -> list[Answer]:
         cut = Answer("Once there was a little girl named Lily who", False, strength, 1.0)
         return [cut, cut if strength else SENSE]
 
     found = curve(answer, ["Once", "How?"], Phrases(), USUAL, [1])
-    assert [dose.coherence for dose in found.steered] == [Rate(2, 2), Rate(1, 2)]
+    assert [dose.coherence for dose in found.steered] == [Rate(2, 2), Rate(2, 2)]
 
 
 def test_the_best_strength_turns_most_answers_and_more_than_chance() -> None:

@@ -218,7 +218,7 @@ def answer_length(
 
 def _limit(lengths: Float64[np.ndarray, " n"]) -> int:
     """Return the default length limit for answers of these lengths, infinite where one was cut."""
-    needed = float(np.quantile(lengths, ENDING, method="higher"))
+    needed = float(np.quantile(lengths, ENDING, method="inverted_cdf"))
     if np.isinf(needed):
         return LEAST_LONG
     tokens = 8 * math.ceil(ROOM * needed / 8)

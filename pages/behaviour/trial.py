@@ -20,7 +20,6 @@ MOST_PROMPTS = 40
 """Prompts that are listed; more are in the export."""
 TARGET, BENIGN, CHOICE = "Should show it", "Benign", "Chosen on"
 """Kinds of prompts: held-out ones of two kinds, and those that the region is chosen on."""
-_KIND = "behaviour_kind_read"
 
 
 def arms_card(run: Run) -> None:
@@ -91,8 +90,13 @@ def _choices(texts: Sequence[Plain], has_answers: bool) -> tuple[str, str]:
     arms = [name for name in (ABLATED, SWAPPED) if texts and name in texts[0]["said"]]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(tokens.heading("Texts to read"), width="content")
+        # the kinds are part of the key, since a stored choice must be one of them
         kind = st.segmented_control(
-            "Prompts", kinds, default=kinds[0], key=_KIND, label_visibility="collapsed"
+            "Prompts",
+            kinds,
+            default=kinds[0],
+            key=f"behaviour_kind_read {len(kinds)}",
+            label_visibility="collapsed",
         )
         if len(arms) < 2 or kind == CHOICE:
             return kind or kinds[0], next(iter(arms), ABLATED)
