@@ -68,8 +68,7 @@ def texts_card(run: Run, height: int) -> None:
         kind = "benign" if st.session_state.get(_KIND) == BENIGN else "target"
         rows = [one for one in trial["texts"] if one["kind"] == kind]
         more = f", the first {MOST_PROMPTS} of {len(rows):,}" if len(rows) > MOST_PROMPTS else ""
-        with st.container(height=height, border=False):
-            st.html(markup.reading(rows[:MOST_PROMPTS], right=right))
+        st.html(markup.reading(rows[:MOST_PROMPTS], right=right, height=height))
         messages.quiet(f"A blue edge: shows the behaviour{more}.")
 
 
