@@ -88,7 +88,7 @@ const drawNode = ({ node, x, y, tall }, room) => {
   group.append(make("rect", { x, y: middle - 8, width: BAR + long, height: 16, class: "hit" }));
   if (node.region === null) text.textContent = name;
   else {
-    text.append(make("tspan", {}, `${node.region} `)); // read aloud, the two are two words
+    text.append(make("tspan", {}, String(node.region)), " "); // read aloud, the two are two words
     text.append(make("tspan", { class: "token", dx: 2.2 }, name));
   }
   group.append(text);
