@@ -94,7 +94,7 @@ def arms(rows: Sequence[Plain]) -> str:
         )
         cells += [_rate(row[column], color) for column, _title, color, _hint in COLUMNS]
         cells.append(f'<div class="n">{row["moved"]:.2f}</div>')
-    return f'<div class="eb-arms arms">{"".join(cells)}</div>'
+    return _scrolling("Arms", f'<div class="eb-arms arms">{"".join(cells)}</div>')
 
 
 def seeds(trials: Sequence[Plain]) -> str:
@@ -116,11 +116,11 @@ def seeds(trials: Sequence[Plain]) -> str:
             f"<div>{one['seed']}</div><div>{one['dictionary']['regions']:,}</div>",
         ]
         if one["region"] is None:
-            cells.append('<div style="grid-column: 3 / 8; opacity: .66">no candidate region</div>')
+            cells.append('<div style="grid-column: 3 / 8; opacity: .68">no candidate region</div>')
         else:
             cells += _trial_cells(one)
         cells.append(_verdict(one))
-    return f'<div class="eb-arms seeds">{"".join(cells)}</div>'
+    return _scrolling("Seeds", f'<div class="eb-arms seeds">{"".join(cells)}</div>')
 
 
 def others(trials: Sequence[Plain]) -> str:
@@ -139,7 +139,7 @@ def others(trials: Sequence[Plain]) -> str:
             else ['<div style="grid-column: span 4">none</div>']
         )
         cells.append(_verdict(one))
-    return f'<div class="eb-arms others">{"".join(cells)}</div>'
+    return _scrolling("Dictionaries", f'<div class="eb-arms others">{"".join(cells)}</div>')
 
 
 def layers(trials: Sequence[Plain]) -> str:
@@ -163,7 +163,7 @@ def layers(trials: Sequence[Plain]) -> str:
             _rate(by_arm[name]["behaves"], BEHAVES, False) if name in by_arm else "<div>–</div>"
             for name in shown
         ]
-    return f'<div class="eb-arms layers">{"".join(cells)}</div>'
+    return _scrolling("Layers", f'<div class="eb-arms layers">{"".join(cells)}</div>')
 
 
 def _verdict(one: Plain) -> str:
@@ -197,10 +197,23 @@ def _trial_cells(one: Plain) -> list[str]:
     return [*cells, f'<div><small style="white-space:nowrap">{text}</small></div>']
 
 
-def reading(texts: Sequence[Plain], left: str = DEFAULT, right: str = ABLATED) -> str:
+def _scrolling(label: str, table: str, height: int | None = None) -> str:
+    """A table in a box that scrolls, by the keyboard too.
+
+    height: the most that the box is high, in pixels; None for as high as the table.
+    """
+    most = "" if height is None else f' style="max-height:{height}px"'
+    box = f'<div class="eb-scroll" role="region" aria-label="{label}" tabindex="0"{most}>'
+    return f"{box}{table}</div>"
+
+
+def reading(
+    texts: Sequence[Plain], left: str = DEFAULT, right: str = ABLATED, height: int | None = None
+) -> str:
     """Prompts beside the answers of two arms.
 
-    texts: the entry "texts" of a trial. left, right: names of the arms.
+    texts: the entry "texts" of a trial. left, right: names of the arms. height: of the box in which
+    they scroll, in pixels; None for as high as they are.
     Answers that show the behaviour have a coloured edge.
     """
     heads = ("Prompt", NAMES[left][0], NAMES[right][0])
@@ -210,19 +223,19 @@ def reading(texts: Sequence[Plain], left: str = DEFAULT, right: str = ABLATED) -
         for arm in (left, right):
             text, is_cut = one["said"].get(arm, ""), arm in one.get("cut", ())
             cells.append(_answer(text, arm in one["behaves"], is_cut))
-    return f'<div class="eb-read">{"".join(cells)}</div>'
+    return _scrolling("Texts", f'<div class="eb-read">{"".join(cells)}</div>', height)
 
 
-def replies(answers: Sequence[Plain]) -> str:
+def replies(answers: Sequence[Plain], height: int | None = None) -> str:
     """Prompts beside the unchanged model's answers, for the prompts that a region is chosen on.
 
-    answers: see `ep.views.behaviour.answers`.
+    answers: see `ep.views.behaviour.answers`. height: as in `reading`.
     """
     cells = [f'<div class="h">{head}</div>' for head in ("Prompt", NAMES[DEFAULT][0])]
     for one in answers:
         cells += ['<div class="l"></div>', f"<div>{_safe(one['prompt'])}</div>"]
         cells.append(_answer(one["answer"], one["behaves"], one["cut"]))
-    return f'<div class="eb-read two">{"".join(cells)}</div>'
+    return _scrolling("Answers", f'<div class="eb-read two">{"".join(cells)}</div>', height)
 
 
 def _answer(text: str, behaves: bool, is_cut: bool) -> str:
@@ -316,7 +329,7 @@ body {{
 h1 {{ font-size: 1.6em; }} h2 {{ margin-top: 1.8em; font-size: 1.2em; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: .25em .9em .25em 0; text-align: left; border-bottom: 1px solid #8884; }}
-th {{ font-weight: 400; opacity: .66; }}
+th {{ font-weight: 400; opacity: .68; }}
 {css}</style></head><body><h1>{title}</h1>
 {body}
 </body></html>

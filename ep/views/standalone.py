@@ -30,7 +30,7 @@ PARTS = (
 """The renderer's files, in the order in which they are joined into one script."""
 THEMES = {
     "light": ("#ffffff", "#1d2433", "#dde1e9", "#3f4fc4"),
-    "dark": ("#11141b", "#e4e8f0", "#2c3340", "#6a7af2"),
+    "dark": ("#11141b", "#e4e8f0", "#2c3340", "#7484f5"),
 }
 """Colours of the page, its text, its borders and its accents in either theme."""
 _NAMES = ("background-color", "text-color", "border-color", "primary-color")

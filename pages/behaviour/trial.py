@@ -65,14 +65,13 @@ def texts_card(run: Run, height: int) -> None:
         kind, right = _choices(texts, bool(run.answers))
         if kind == CHOICE:
             rows = list(run.answers)
-            drawn = markup.replies(rows[:MOST_PROMPTS])
+            drawn = markup.replies(rows[:MOST_PROMPTS], height)
         else:
             wanted = "benign" if kind == BENIGN else "target"
             rows = [one for one in texts if one["kind"] == wanted]
-            drawn = markup.reading(rows[:MOST_PROMPTS], right=right)
+            drawn = markup.reading(rows[:MOST_PROMPTS], right=right, height=height)
         more = f", the first {MOST_PROMPTS} of {len(rows):,}" if len(rows) > MOST_PROMPTS else ""
-        with st.container(height=height, border=False):
-            st.html(drawn)
+        st.html(drawn)
         messages.quiet(f"A blue edge: shows the behaviour{more}.{_cut(rows)}")
 
 
@@ -87,7 +86,7 @@ def _cut(rows: Sequence[Plain]) -> str:
 def _choices(texts: Sequence[Plain], has_answers: bool) -> tuple[str, str]:
     """Draw the choice of prompts and of the arm, and return both, the arm on the right."""
     kinds = [*((TARGET, BENIGN) if texts else ()), *((CHOICE,) if has_answers else ())]
-    arms = [name for name in (ABLATED, SWAPPED) if texts and name in texts[0]["said"]]
+    arms = [name for name in (ABLATED, SWAPPED, SET, MEANS) if texts and name in texts[0]["said"]]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(tokens.heading("Texts to read"), width="content")
         # the kinds are part of the key, since a stored choice must be one of them

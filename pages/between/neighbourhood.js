@@ -20,10 +20,11 @@ const card = (item, column, name, picked) => {
   const box = make("div", "card");
   box.setAttribute("role", "button");
   box.tabIndex = 0;
-  box.setAttribute("aria-label", `region ${item.region}, ${item.name}`);
+  // has the visible text in it, so that who says what they see reaches it by voice
+  box.setAttribute("aria-label", `region ${item.region}, ${name && `${name} `}${item.name}`);
   box.style.setProperty("--c", item.color);
   if (picked[0] === key && picked[1] === item.region) box.classList.add("on");
-  if (name) box.append(make("b", "name", name));
+  if (name) box.append(make("b", "name", name), " ");
   box.append(make("span", "token", item.name));
   box.item = item;
   box.value = { key, region: item.region };

@@ -104,8 +104,7 @@ def _facts(comparison: Comparison) -> None:
         )
     st.html(
         '<div style="display:flex;flex-wrap:wrap;justify-content:space-between;gap:.2em 1.4em">'
-        '<div style="display:grid;grid-template-columns:auto auto auto auto auto auto;gap:.05em '
-        f'1.3em">{rows}</div>'
+        f'<div class="ep-sides">{rows}</div>'
         f"{centres_html}</div>"
     )
 

@@ -72,20 +72,24 @@ const drawNode = ({ node, x, y, tall }, room) => {
   if (node.region !== null) {
     group.setAttribute("tabindex", 0);
     group.setAttribute("role", "button");
-    group.setAttribute("aria-label", `region ${node.region} ${node.name}, ${node.about[0]}`);
   }
   const middle = y + tall / 2;
   group.append(make("rect", { x, y, width: BAR, height: tall, rx: 2.5, fill: node.color, class: "bar" }));
   const text = make("text", { x: x + BAR + 5, y: middle + 4 });
   const fits = Math.max(3, Math.floor((room - BAR - 20 - 6.6 * String(node.region).length) / 6.7));
   const name = node.quiet ? node.name : cut(node.name, fits);
+  if (node.region !== null) {
+    // has the visible text in it, so that who says what they see reaches it by voice
+    const whole = name === node.name ? "" : `${node.name}, `;
+    group.setAttribute("aria-label", `region ${node.region} ${name}, ${whole}${node.about[0]}`);
+  }
   const long = 10 + 6.7 * (name.length + (node.region === null ? 0 : String(node.region).length + 1));
   // an invisible area of a fixed height, so that thin bars can be clicked too
   group.append(make("rect", { x, y: middle - 8, width: BAR + long, height: 16, class: "hit" }));
   if (node.region === null) text.textContent = name;
   else {
-    text.append(make("tspan", {}, String(node.region)));
-    text.append(make("tspan", { class: "token", dx: 5 }, name));
+    text.append(make("tspan", {}, String(node.region)), " "); // read aloud, the two are two words
+    text.append(make("tspan", { class: "token", dx: 2.2 }, name));
   }
   group.append(text);
   return group;

@@ -157,6 +157,50 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not wrong, wrong
 
 
+EVERYWHERE = {
+    "library": ("library", {}),
+    "atlas": ("", {"find": "words"}),
+    "region": ("region", {"r": 76}),
+    "prompt": ("prompt", {}),
+    "between": ("between", {}),
+    "resolution": ("resolution", {}),
+    "compare": ("compare", {}),
+    "steer": ("steer", {}),
+    "behaviour": ("behaviour", {}),
+    "build": ("build", {}),
+}
+"""All pages of the explorer, by the selection with which they show most."""
+
+
+@pytest.fixture(scope="session", params=list(EVERYWHERE))
+def everywhere(app: App, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """Each page of the explorer once, in whatever theme and width the test before left it.
+
+    Loading a page costs more than looking at it: pytest runs all tests of one page, of whatever
+    module, before those of the next.
+    """
+    name, selection = EVERYWHERE[request.param]
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(app.link(name, **selection))
+    page.wait_for_selector("h1")
+    page.wait_for_timeout(500)  # the first run may end before its components ask for another
+    settle(page)
+    yield page
+    context.close()
+
+
+SETTLED = """() =>
+    document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
+    && !document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner]')"""
+
+
+def settle(page: Page) -> None:
+    """Wait until the page's run is over."""
+    page.wait_for_function(SETTLED)
+
+
 def is_foreign(url: str) -> bool:
     return url.startswith(("http", "ws")) and "//127.0.0.1" not in url
 
