@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ep.method.dictionary import Dictionary
 from ep.studies.steering import Continuation, Setting
 from ep.text import label, plain
+from ep.views.glossary import define
 from ep.views.palette import OTHER, region_colors
 from ep.views.prompt import STRONGEST, WEAKEST
 from ep.views.steering import abouts, differing
@@ -138,28 +139,25 @@ def _facts(column: Continuation, number: int) -> list[list[str]]:
         [
             "log-prob",
             f"{column.mean_logprob:.2f}",
-            "mean log-probability per token, under the model of this column",
+            define("log_prob"),
         ],
         [
             "repetition",
             f"{1 - fluency.distinct:.2f}",
-            "share of words said before; the most frequent run of four words occurs "
-            f"{fluency.repeated} times",
+            define(
+                "repetition", f"the most frequent run of four words occurs {fluency.repeated} times"
+            ),
         ],
         [
             "zipped",
             f"{fluency.compressed:.2f}",
-            "size after compression; far below that of the default: it repeats",
+            define("zipped"),
         ],
     ]
     if column.ending:
         kl = "–" if column.kl is None else f"{column.kl:.2f}"
-        about = (
-            "mean KL divergence of this model from the default's, in nats, token by token on "
-            "the default's text"
-        )
-        facts.append(["KL", "—" if number == 0 else kl, about])
-    return [[value.replace("-", MINUS), text, about] for text, value, about in facts]
+        facts.append(["KL", "—" if number == 0 else kl, define("kl")])
+    return [[value.replace("-", MINUS), text, hint] for text, value, hint in facts]
 
 
 def _strip(dictionary: Dictionary, column: Continuation, names: dict[int, str]) -> list[list[Any]]:
