@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from ep.serving import is_public
+from ep.public import is_public
 from pages.shared import frame, state, tour
 
 is_first_run = PagesManager.uses_pages_directory  # until the server's first st.navigation

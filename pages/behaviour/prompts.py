@@ -9,6 +9,7 @@ import streamlit as st
 
 from ep.demo.behaviour import BENIGN, CHOICE, FILES, HELD_OUT
 from ep.errors import CorpusError, EPError
+from ep.public import is_public
 from ep.studies.held_out import HeldOut, hold_out
 from ep.studies.prompts import Prompts, columns, read_prompts
 from ep.views.snippets_behaviour import Files
@@ -87,6 +88,8 @@ def prompts_popover() -> None:
             "500 requests to choose a region on, 100 with new words and 100 in new forms to try it "
             "on, 100 benign."
         )
+        if is_public():  # takes no files
+            return
         choice = _file("Prompts to choose the region on", "choice")
         held_out = _file("Held-out prompts to try it on (without: 30 % are held back)", "held")
         benign = _file("Benign prompts that must stay intact", "benign")

@@ -20,7 +20,7 @@ from ep.errors import EPError
 from ep.jobs import Job
 from ep.method.dictionary import Dictionary
 from ep.method.metrics import DEFAULT
-from ep.serving import is_public
+from ep.public import is_public
 from ep.studies.naming import is_numbered
 from ep.views.glossary import define
 from ep.views.palette import region_color

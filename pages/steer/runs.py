@@ -101,7 +101,7 @@ def draw_history() -> None:
             selection_mode="single-cell",
             column_config={
                 "mode": st.column_config.TextColumn("Mode", width=60),
-                "regions": st.column_config.TextColumn("Regions", width=70),
+                "regions": st.column_config.TextColumn("Regions", width=70, help=define("region")),
                 "strength": st.column_config.NumberColumn(
                     "Strength", width=64, format="%.2f", help=define("strength")
                 ),
