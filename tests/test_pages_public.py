@@ -69,9 +69,9 @@ def test_a_label_stays_with_the_visitor_who_gave_it(visit: Visit, own_shelf: Pat
     app = visit("region", r="3")
     box = next(one for one in app.text_input if str(one.key).startswith("labelling_name"))
     box.set_value("my own name").run()
-    assert "my own name" in said(app)
+    assert "my own name" in [one.value for one in app.text_input]
     assert sorted(path.name for path in own_shelf.iterdir()) == before
-    assert "my own name" not in said(visit("region", r="3"))
+    assert "my own name" not in [one.value for one in visit("region", r="3").text_input]
 
 
 @pytest.mark.usefixtures("public")
