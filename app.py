@@ -7,8 +7,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from ep.serving import is_public
-from pages.shared import frame, state
+from ep.public import is_public
+from pages.shared import frame, state, tour
 
 is_first_run = PagesManager.uses_pages_directory  # until the server's first st.navigation
 ASSETS = Path(__file__).parent / "pages" / "shared" / "assets"
@@ -34,6 +34,7 @@ page = st.navigation(
         st.Page("pages/steer/page.py", title="Steer", url_path="steer"),
         st.Page("pages/behaviour/page.py", title="Behaviour", url_path="behaviour"),
         *([] if is_public() else [st.Page("pages/build/page.py", title="Build", url_path="build")]),
+        st.Page("pages/glossary/page.py", title="Glossary", url_path="glossary"),
         # so that links to /atlas work: the address of the default page is "/"
         st.Page(
             lambda: state.forward("atlas"), title="Atlas", url_path="atlas", visibility="hidden"
@@ -48,5 +49,6 @@ frame.add_styles()
 with frame.error_boundary():
     state.synchronise()
     frame.sidebar()
+    tour.strip(page.url_path)
     page.run()
 state.write_url()

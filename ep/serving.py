@@ -17,27 +17,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ep.errors import InputError, ServiceError
+from ep.public import PUBLIC
 
 ROOT = Path(__file__).resolve().parent.parent
 APP = ROOT / "app.py"
 CONFIG = ROOT / ".streamlit" / "config.toml"
-PUBLIC = "EP_PUBLIC"
-"""The environment variable that is 1 on a server for everybody, which builds nothing."""
-
-
-def is_public() -> bool:
-    """Return whether this server is for everybody."""
-    return os.environ.get(PUBLIC, "") not in ("", "0")
 
 
 def serve(
-    host: str | None, port: int | None, open_browser: bool, say: Callable[[str], None]
+    host: str | None,
+    port: int | None,
+    open_browser: bool,
+    say: Callable[[str], None],
+    public: bool = False,
 ) -> None:
     """Serve the app until it is interrupted.
 
     host, port: where to listen; None takes the value of the configuration file.
     open_browser: whether to open the app in a browser.
     say: called with one line that contains the address.
+    public: whether the server is for everybody, see `ep.public`.
 
     Raises InputError for an unknown host or port and when the app is not installed, ServiceError
     when the port is in use or the server fails.
@@ -58,7 +57,8 @@ def serve(
     browsable = "localhost" if host in ("0.0.0.0", "::") else host
     say(f"EP Explorer: http://{browsable}:{port} (Ctrl-C stops it)")
     try:
-        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        environment = os.environ | ({PUBLIC: "1"} if public else {})
+        code = subprocess.run(command, cwd=ROOT, check=False, env=environment).returncode
     except KeyboardInterrupt:
         return
     if code:

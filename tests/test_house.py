@@ -22,7 +22,7 @@ MODULES = sorted(
     for path in ROOT.glob("ep/**/*.py")
 )
 FLOORS = (
-    ("ep.errors", "ep.extras", "ep.leftovers", "ep.shapes", "ep.text"),
+    ("ep.errors", "ep.extras", "ep.leftovers", "ep.public", "ep.shapes", "ep.text"),
     ("ep.settings",),
     ("ep.settings_checks",),
     ("ep.config", "ep.progress", "ep.textfiles"),

@@ -349,7 +349,12 @@ def test_the_share_looked_at_is_in_the_link(keys: dict[str, str]) -> None:
 
 
 def asked_at(at: AppTest, url: str) -> None:
-    at.session_state["judge_endpoint"] = {"url": url, "model": "a *judge*", "key": ""}
+    at.session_state["judge_endpoint"] = {
+        "url": url,
+        "model": "a *judge*",
+        "key": "",
+        "inside": "on",
+    }
     at.run()
     assert "What the judge needs comes on top" in well(at)
     take_out(at)

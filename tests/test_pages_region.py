@@ -103,6 +103,7 @@ def ask(app: AppTest, url: str) -> AppTest:
     """Has the model at this address label the region on screen."""
     for label, text in (("Address", url), ("Model", "reader")):
         next(box for box in app.text_input if box.label == label).set_value(text)
+    next(box for box in app.checkbox if "this machine" in box.label).check()
     return next(button for button in app.button if button.label == "Label").click().run()
 
 

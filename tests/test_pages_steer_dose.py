@@ -103,7 +103,12 @@ def test_a_sweep_asks_a_model_about_its_answers_once_each(keys: dict[str, str]) 
     with serving(says_no) as server:
         at = asked(keys["own"], smode="ablate", bjudge="endpoint")
         at.text_area(key="steer_sweep_lines_box").set_value("The cat sat").run()
-        at.session_state["judge_endpoint"] = {"url": server.url, "model": "a judge", "key": ""}
+        at.session_state["judge_endpoint"] = {
+            "url": server.url,
+            "model": "a judge",
+            "key": "",
+            "inside": "on",
+        }
         at.run()
         at.button(key="steer_sweep").click().run()
         swept(at)

@@ -75,6 +75,12 @@ def _app_options(parser: argparse.ArgumentParser) -> None:
         "that of .streamlit/config.toml, localhost)",
     )
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    parser.add_argument(
+        "--public",
+        action="store_true",
+        help="serve everybody: no uploads, paths, downloads or builds, no model servers but those "
+        "in EP_ENDPOINTS, and each visitor's labels and lists in that visitor's session only",
+    )
 
 
 def _build_options(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +110,7 @@ def app(arguments: argparse.Namespace) -> None:
         arguments.port,
         open_browser=not arguments.no_browser,
         say=lambda text: print(text, file=sys.stderr, flush=True),
+        public=arguments.public,
     )
 
 

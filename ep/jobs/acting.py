@@ -19,7 +19,8 @@ from ep.config import BuildConfig
 from ep.errors import RequestError, StorageError
 from ep.jobs.job import JOB, LOG, PROCESS, Job, opened, place
 from ep.jobs.process import Process
-from ep.serving import ROOT, is_public
+from ep.public import is_public
+from ep.serving import ROOT
 from ep.storage.checkpoint import NAME as STATE
 from ep.watching import status
 from ep.watching.status import PICTURE, Status, replace_json

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from email.message import Message
@@ -23,6 +23,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from ep.errors import RequestError, ServiceError
+from ep.public import is_public
 
 SUFFIX = "/chat/completions"
 MOST_BYTES = 2**20
@@ -34,7 +35,8 @@ LONGEST_WAIT_S = 30.0
 ALLOWED = "EP_ENDPOINTS"
 """Environment variable, set by the person who runs the app, that restricts the servers.
 
-It lists the allowed host names, separated by commas; "none" allows no host.
+It lists the allowed host names, separated by commas; "none" allows no host. Without it all hosts
+are allowed, and none on a public server.
 """
 
 
@@ -53,6 +55,8 @@ class Endpoint:
     timeout: seconds allowed for one request including its answer.
     tries: number of requests before giving up.
     pause: seconds before the second try, doubled before each further one.
+    inside: whether the address may be of this machine or of its private network, which strangers
+        must not reach through a page. Hosts listed in EP_ENDPOINTS may be so in any case.
 
     The constructor raises RequestError for an address, model name or key that is invalid.
     """
@@ -63,6 +67,7 @@ class Endpoint:
     timeout: float = 60.0
     tries: int = 3
     pause: float = 1.0
+    inside: bool = True
 
     def __post_init__(self) -> None:
         parts = _address(self.url)
@@ -152,7 +157,7 @@ class Endpoint:
             headers["Authorization"] = f"Bearer {self.key.strip()}"
         request = Request(self.url, body, headers, method="POST")
         try:
-            with _opener(self.url).open(request, timeout=self.timeout) as response:
+            with _opener(self.url, self.inside).open(request, timeout=self.timeout) as response:
                 data: bytes = response.read(MOST_BYTES + 1)
         except HTTPError as error:
             with error:
@@ -236,18 +241,25 @@ def _address(url: str) -> SplitResult:
         )
     if parts.username is not None or parts.password is not None:
         raise RequestError("the address contains a user name or a key: give the key separately")
-    allowed = [h.strip().lower() for h in os.environ.get(ALLOWED, "").split(",") if h.strip()]
-    if allowed and host.lower() not in allowed:
+    allowed = _allowed()
+    if (allowed or is_public()) and host.lower() not in allowed:
         raise RequestError(
-            f"requests to {host} are not allowed here; allowed hosts: {', '.join(allowed)}"
+            f"requests to {host} are not allowed here; allowed hosts: "
+            f"{', '.join(allowed) or 'none'}"
         )
     return parts._replace(fragment="")
 
 
-def _opener(url: str) -> OpenerDirector:
+def _allowed() -> list[str]:
+    """Return the hosts of the variable EP_ENDPOINTS, in lower case; empty where it is not set."""
+    return [h.strip().lower() for h in os.environ.get(ALLOWED, "").split(",") if h.strip()]
+
+
+def _opener(url: str, inside: bool) -> OpenerDirector:
     """Return a URL opener that bypasses the proxy for this machine itself.
 
-    Raises RequestError for link-local and multicast addresses, where cloud metadata services live.
+    Raises RequestError for link-local and multicast addresses, where cloud metadata services live,
+    and without `inside` for all addresses that are not public.
     """
     host = urlsplit(url).hostname or ""
     try:
@@ -256,8 +268,18 @@ def _opener(url: str) -> OpenerDirector:
         addresses = set()  # perhaps a name that only a proxy can resolve
     if any(address.is_link_local or address.is_multicast for address in addresses):
         raise RequestError(f"{host} is a link-local address: give the address of a model server")
+    if not (inside or host.lower() in _allowed()):
+        _refuse_inside(host, addresses)
     local = any(address.is_loopback for address in addresses)
     return build_opener(_SameHost(), *([ProxyHandler({})] if local else []))
+
+
+def _refuse_inside(host: str, addresses: Collection[IPv4Address | IPv6Address]) -> None:
+    """Raise RequestError unless all addresses of a host are public."""
+    if any(not address.is_global for address in addresses):
+        raise RequestError(
+            f"{host} is this machine or one of its private network: confirm that you mean it"
+        )
 
 
 def _number(text: str) -> IPv4Address | IPv6Address:

@@ -57,39 +57,27 @@ def card(dictionary: Dictionary, region: int, name: str) -> None:
 
 
 def _facts(dictionary: Dictionary, region: int) -> list[tuple[str, str, str]]:
-    """Return the key numbers that the file contains, as (label, value, tooltip)."""
+    """Return the key numbers that the file contains, as (label, value, detail)."""
     distance = dictionary.distance_name
     counts = (
-        (
-            "members, Voronoi",
-            "count_voronoi",
-            "activations nearest to it in the finished dictionary",
-        ),
-        ("at arrival", "count_arrival", "activations that joined it while the dictionary grew"),
+        ("members, Voronoi", "count_voronoi", ""),
+        ("at arrival", "count_arrival", ""),
     )
     measures = (
-        (
-            "coherence",
-            "coherence",
-            "‖Σû‖/N of its members at arrival: 1 when all point the same way",
-        ),
-        ("nearest region", "nearest_distances", f"{distance} to the nearest other exemplar"),
-        (
-            "mean distance",
-            "mean_distance",
-            f"mean {distance} of its Voronoi members to the exemplar",
-        ),
+        ("coherence", "coherence", ""),
+        ("nearest region", "nearest_distances", distance),
+        ("mean distance", "mean_distance", distance),
     )
     facts = [
-        (label, f"{int(dictionary.row(column, region)):,}", tooltip)
-        for label, column, tooltip in counts
+        (label, f"{int(dictionary.row(column, region)):,}", detail)
+        for label, column, detail in counts
         if column in dictionary
     ]
-    for label, column, tooltip in measures:
+    for label, column, detail in measures:
         if column in dictionary:
             row = dictionary.row(column, region)
             value = float(row[0] if column == "nearest_distances" else row)
-            facts.append((label, f"{value:.2f}", tooltip))
+            facts.append((label, f"{value:.2f}", detail))
     return facts
 
 

@@ -14,6 +14,7 @@ from ep.storage.labels import Labels
 from ep.studies import survival
 from ep.studies.naming import is_numbered
 from ep.views import palette, tables
+from ep.views.glossary import define
 from ep.views.search import Hits
 from pages.atlas import memory, results, search
 from pages.atlas.settings import LEAST_FOUND, LEAST_MEMBERS, Settings
@@ -32,29 +33,29 @@ brush and exports use all regions.
 """
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
-    "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
+    "region": st.column_config.NumberColumn("Region", width=48, format="%d", help=define("region")),
     "name": st.column_config.TextColumn(
         "Name",
         width=114,
-        help="A label by hand or by a model, else what sets its members' tokens apart",
+        help=define("name"),
     ),
     "match": st.column_config.TextColumn(
         "Match",
         width=190,
         help=f"Why it was found: the field and the words around; of the first {search.EXPLAINED}",
     ),
-    "lens": st.column_config.ListColumn("Lens tokens", width=104),
+    "lens": st.column_config.ListColumn("Lens tokens", width=104, help=define("lens_tokens")),
     "members": st.column_config.NumberColumn(
         "Members",
         width=58,
         format="localized",
-        help="Voronoi members: nearest to it in the finished dictionary",
+        help=define("members"),
     ),
     "arrival": st.column_config.NumberColumn(
         "Arrival",
         width=56,
         format="localized",
-        help="Members when streamed: nearest to it when they came",
+        help=define("arrival"),
     ),
     "coherence": st.column_config.ProgressColumn(
         "Coherence",
@@ -63,26 +64,24 @@ _COLUMNS: dict[str, Any] = {
         max_value=1,
         format="%.2f",
         color=palette.OTHER,
-        help="‖Σû‖/N, at arrival",
+        help=define("coherence"),
     ),
     "mean_distance": st.column_config.NumberColumn(
         "Mean",
         width=46,
         format="%.2f",
-        help="Mean {distance} of the Voronoi members to the exemplar",
+        help=define("mean_distance"),
     ),
     "nearest": st.column_config.NumberColumn(
-        "Nearest", width=52, format="%.2f", help="The {distance} to the nearest other exemplar"
+        "Nearest", width=52, format="%.2f", help=define("nearest")
     ),
     "survival": st.column_config.NumberColumn(
-        "Survival", width=56, format="percent", help="Share of the other seeds that find it again"
+        "Survival", width=56, format="percent", help=define("survival")
     ),
 }
 
 
-_WIDE_NAME = st.column_config.TextColumn(
-    "Name", width=200, help="A label of people, a model or the author; else words of its texts"
-)
+_WIDE_NAME = st.column_config.TextColumn("Name", width=200, help=define("name"))
 
 
 def _columns(dictionary: Dictionary, has_lens: bool) -> dict[str, Any]:
@@ -90,7 +89,7 @@ def _columns(dictionary: Dictionary, has_lens: bool) -> dict[str, Any]:
     columns = _COLUMNS if has_lens else _COLUMNS | {"name": _WIDE_NAME}
     distance = dictionary.distance_name
     return columns | {
-        name: _COLUMNS[name] | {"help": _COLUMNS[name]["help"].format(distance=distance)}
+        name: _COLUMNS[name] | {"help": define(name, distance)}
         for name in ("mean_distance", "nearest")
     }
 

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import streamlit as st
 
 from ep.errors import CorpusError, EPError, RequestError
+from ep.public import is_public
 from ep.studies.held_out import HeldOut, hold_out
 from ep.studies.prompts import (
     KINDS,
@@ -120,7 +121,8 @@ def prompts_popover(key: str) -> None:
         ),
         st.container(width=560, gap="small"),
     ):
-        _own_files()
+        if not is_public():  # a public server takes no files
+            _own_files()
         _bundled(key)
 
 

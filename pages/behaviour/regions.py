@@ -15,6 +15,7 @@ from ep.views import behaviour as plain
 from ep.views import behaviour_words as words
 from ep.views import palette
 from ep.views.behaviour import Plain
+from ep.views.glossary import define
 from pages.behaviour.runs import Run
 from pages.shared import loading, maps, messages, state, tokens
 
@@ -23,11 +24,9 @@ MAP_HEIGHT = 376
 _SEQUENCE = "behaviour_sequence"
 _COLUMNS: dict[str, Any] = {
     "color": st.column_config.ImageColumn("", width=26),
-    "rank": st.column_config.NumberColumn(
-        "#", width=28, help="Candidates: 5 prompts or more, 30 % of them behave so"
-    ),
-    "region": st.column_config.NumberColumn("Region", width=52, format="%d"),
-    "name": st.column_config.TextColumn("Name", width=104),
+    "rank": st.column_config.NumberColumn("#", width=28, help=define("candidate")),
+    "region": st.column_config.NumberColumn("Region", width=52, format="%d", help=define("region")),
+    "name": st.column_config.TextColumn("Name", width=104, help=define("name")),
     "n": st.column_config.NumberColumn(
         "Prompts", width=52, help="Prompts whose last token falls in this region"
     ),
@@ -40,14 +39,12 @@ _COLUMNS: dict[str, Any] = {
         color=palette.OTHER,
         help="Share that behaves so",
     ),
-    "interval": st.column_config.TextColumn("95 %", width=68, help="Wilson interval of the rate"),
+    "interval": st.column_config.TextColumn("95 %", width=68, help=define("interval")),
     "share": st.column_config.NumberColumn(
         "Share", width=46, format="%.0f %%", help="Of all prompts that behave so"
     ),
-    "lift": st.column_config.NumberColumn(
-        "Lift", width=40, format="%.2f", help="Its rate over that of all prompts"
-    ),
-    "lens": st.column_config.ListColumn("Lens tokens", width=88),
+    "lift": st.column_config.NumberColumn("Lift", width=40, format="%.2f", help=define("lift")),
+    "lens": st.column_config.ListColumn("Lens tokens", width=88, help=define("lens_tokens")),
 }
 
 

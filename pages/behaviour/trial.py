@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from ep.studies.arms import ABLATED, DEFAULT, SWAPPED
+from ep.studies.arms import ABLATED, DEFAULT, MEANS, SET, SWAPPED
 from ep.views import behaviour_html as markup
 from ep.views import behaviour_words as words
 from ep.views.behaviour import Plain

@@ -17,6 +17,7 @@ from ep.studies import between as study
 from ep.studies.names import short
 from ep.views import neighbourhood as view
 from ep.views import snippets
+from ep.views.glossary import define
 from ep.views.palette import OTHER, region_color
 from ep.views.tables import lens_tokens
 from pages.between import anchors, neighbour_lists, neighbourhood
@@ -311,12 +312,12 @@ def _columns() -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
         "group": st.column_config.TextColumn("", width=26),
-        "region": number("Region", width=70),
-        "name": st.column_config.TextColumn("Name", width=260),
-        "lens": st.column_config.ListColumn("Lens tokens", width=260),
+        "region": number("Region", width=70, help=define("region")),
+        "name": st.column_config.TextColumn("Name", width=260, help=define("name")),
+        "lens": st.column_config.ListColumn("Lens tokens", width=260, help=define("lens_tokens")),
         "cosine_a": number("cos A", format="%.3f", width=70),
         "cosine_b": number("cos B", format="%.3f", width=70),
-        "members": number("Members", width=90),
+        "members": number("Members", width=90, help=define("members")),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ep import jobs as builds
-from ep.serving import is_public
+from ep.public import is_public
 from pages.build import check, form, live, runs, saturation
 from pages.shared import frame, messages, visitors
 

@@ -9,6 +9,7 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.method.metrics import DEFAULT, name_of
 from ep.studies import matching as study
+from ep.views.glossary import define
 from pages.compare.comparison import Comparison
 from pages.compare.settings import CENTRE_NAMES, VIEWS, Settings
 from pages.shared import loading, messages, state, tokens
@@ -96,9 +97,8 @@ def _facts(comparison: Comparison) -> None:
         centres = study.centres(*comparison.dictionaries)
         distance = "" if centres.apart is None else f", {centres.apart:.3f} r apart"
         centres_html = (
-            '<div style="align-self:center;text-align:right" title="c is subtracted from every '
-            "activation before "
-            'directions are compared; r is the typical norm about it">'
+            '<div style="align-self:center;text-align:right" '
+            f'title="{define("centre")} r: {define("typical_norm")}">'
             f'<b class="ep-num">cosine {centres.cosine:.3f}{distance}</b>'
             '<br><span class="ep-k">between the centres</span></div>'
         )
@@ -116,7 +116,7 @@ def _line(letter: str, key: str, dictionary: Dictionary) -> str:
         f'<b>{letter}</b> <span class="ep-clip">{tokens.escape(_title(key))}</span>',
         tokens.escape(model.rsplit("/", 1)[-1]),
         f'<span class="ep-k">K</span> {len(dictionary):,}',
-        f'<span title="{dictionary.distance_name}"><span class="ep-k">θ</span> '
+        f'<span title="{define("theta", dictionary.distance_name)}"><span class="ep-k">θ</span> '
         f"{dictionary.threshold:.3f}</span>",
         f'<span class="ep-k">seed</span> {tokens.escape(str(info.get("seed", "–")))}',
         f'<span class="ep-k">d</span> {dictionary.width:,}',

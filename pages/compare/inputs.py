@@ -19,6 +19,7 @@ from ep.studies.inputs import RoundTrip
 from ep.views import matching as view
 from ep.views import snippets_two
 from ep.views.export import table
+from ep.views.glossary import define
 from ep.views.tables import lens_tokens
 from pages.compare import both_models
 from pages.compare.comparison import Comparison
@@ -27,18 +28,14 @@ from pages.shared import loading, messages, sharing, tokens
 from pages.shared.jobs import Job
 
 MOST_ROWS = 5000
-INFORMATION = (
-    "adjusted mutual information of the two partitions of these positions: 1 for equal ones, about "
-    "0 for unrelated ones"
-)
 NULL_INFORMATION = "the AMI of this dictionary and one of the same setting and another seed"
 _COLUMNS = {
     "region_a": st.column_config.NumberColumn("A", width=56, format="%d"),
     "name_a": st.column_config.TextColumn("Name of A", width=150),
-    "lens_a": st.column_config.ListColumn("Lens of A", width=120),
+    "lens_a": st.column_config.ListColumn("Lens of A", width=120, help=define("lens_tokens")),
     "region_b": st.column_config.NumberColumn("B", width=56, format="%d"),
     "name_b": st.column_config.TextColumn("Name of B", width=150),
-    "lens_b": st.column_config.ListColumn("Lens of B", width=120),
+    "lens_b": st.column_config.ListColumn("Lens of B", width=120, help=define("lens_tokens")),
     "shared": st.column_config.NumberColumn(
         "Shared", width=70, format="localized", help="Positions in both"
     ),
@@ -168,7 +165,7 @@ def _shared_positions(shared: Shared) -> None:
                 "the same when one side's positions are shuffled",
             ),
             ("mutual pairs", f"{mutual:,}"),
-            ("AMI", f"{together.information:.2f}", INFORMATION),
+            ("AMI", f"{together.information:.2f}"),
             *(
                 (f"{letter}, another seed", f"{null.information:.2f}", NULL_INFORMATION)
                 for letter, null in zip("AB", shared.nulls, strict=True)

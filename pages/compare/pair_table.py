@@ -13,6 +13,7 @@ import streamlit as st
 from ep.method.dictionary import Dictionary
 from ep.studies.matching import Match, Nulls, Summary
 from ep.views import matching as view
+from ep.views.glossary import define
 from pages.compare import selection
 from pages.compare.comparison import Comparison
 from pages.compare.settings import KINDS, Kind, Settings
@@ -24,10 +25,10 @@ _COLUMNS: dict[str, Any] = {
     "verdict": st.column_config.TextColumn("Verdict", width=82),
     "region_a": st.column_config.NumberColumn("A", width=52, format="%d"),
     "name_a": st.column_config.TextColumn("Name of A", width=124),
-    "lens_a": st.column_config.ListColumn("Lens of A", width=96),
+    "lens_a": st.column_config.ListColumn("Lens of A", width=96, help=define("lens_tokens")),
     "region_b": st.column_config.NumberColumn("B", width=52, format="%d"),
     "name_b": st.column_config.TextColumn("Name of B", width=124),
-    "lens_b": st.column_config.ListColumn("Lens of B", width=96),
+    "lens_b": st.column_config.ListColumn("Lens of B", width=96, help=define("lens_tokens")),
     "cosine": st.column_config.ProgressColumn(
         "Cosine",
         width=86,
@@ -38,13 +39,20 @@ _COLUMNS: dict[str, Any] = {
         help="With the one-to-one partner",
     ),
     "distance_in_theta_a": st.column_config.NumberColumn(
-        "Distance, θ", width=76, format="%.2f", help="1 − cosine in units of A's θ"
+        "Distance, θ",
+        width=76,
+        format="%.2f",
+        help=define("distance", "1 − cosine of partners, in units of A's θ"),
     ),
     "nearest": st.column_config.NumberColumn(
-        "Nearest", width=62, format="%.2f", help="Cosine with the nearest counterpart, many-to-one"
+        "Closest", width=62, format="%.2f", help=define("counterpart", "its cosine")
     ),
-    "members_a": st.column_config.NumberColumn("Members A", width=78, format="localized"),
-    "members_b": st.column_config.NumberColumn("Members B", width=78, format="localized"),
+    "members_a": st.column_config.NumberColumn(
+        "Members A", width=78, format="localized", help=define("members")
+    ),
+    "members_b": st.column_config.NumberColumn(
+        "Members B", width=78, format="localized", help=define("members")
+    ),
 }
 
 

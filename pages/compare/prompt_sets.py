@@ -8,8 +8,10 @@ from hashlib import blake2b
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ep.errors import EPError
+from ep.public import is_public
 from ep.studies.prompts import Prompts, read_prompts
 from pages.shared import loading, messages
 
@@ -97,16 +99,7 @@ def pick() -> PromptSets | None:
     any.
     """
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        with st.popover("Other prompts", icon=":material/upload_file:", type="tertiary"):
-            upload = st.file_uploader(
-                "Labelled prompts",
-                type=["csv", "jsonl"],
-                key="compare_prompts",
-                label_visibility="collapsed",
-            )
-            messages.quiet(
-                "Columns prompt and label. Every second prompt chooses, the others measure."
-            )
+        upload = None if is_public() else _upload()
         sets = demo_sets()
         if upload is not None:
             try:
@@ -116,6 +109,19 @@ def pick() -> PromptSets | None:
         if sets is not None:
             messages.quiet(_about(sets))
     return sets
+
+
+def _upload() -> UploadedFile | None:
+    """Draw the button for a file of the visitor, and return the file, if there is one."""
+    with st.popover("Other prompts", icon=":material/upload_file:", type="tertiary"):
+        upload = st.file_uploader(
+            "Labelled prompts",
+            type=["csv", "jsonl"],
+            key="compare_prompts",
+            label_visibility="collapsed",
+        )
+        messages.quiet("Columns prompt and label. Every second prompt chooses, the others measure.")
+    return upload
 
 
 def _about(sets: PromptSets) -> str:

@@ -14,6 +14,7 @@ from ep.studies.matching import Match, Nulls
 from ep.text import label
 from ep.views import prompt as view
 from ep.views.export import table
+from ep.views.glossary import define
 from ep.views.palette import OTHER, region_colors
 from ep.views.prompt import Reading
 from ep.views.tables import lens_tokens
@@ -191,12 +192,16 @@ _COLUMNS = {
     "token_b": st.column_config.TextColumn("Token of B", width=110),
     "a": st.column_config.NumberColumn("A", width=56, format="%d"),
     "name_a": st.column_config.TextColumn("Name of A", width=140),
-    "lens_a": st.column_config.ListColumn("Lens of A", width=110),
-    "distance_a": st.column_config.NumberColumn("Distance, θ of A", width=92, format="%.2f"),
+    "lens_a": st.column_config.ListColumn("Lens of A", width=110, help=define("lens_tokens")),
+    "distance_a": st.column_config.NumberColumn(
+        "Distance, θ of A", width=92, format="%.2f", help=define("distance")
+    ),
     "b": st.column_config.NumberColumn("B", width=56, format="%d"),
     "name_b": st.column_config.TextColumn("Name of B", width=140),
-    "lens_b": st.column_config.ListColumn("Lens of B", width=110),
-    "distance_b": st.column_config.NumberColumn("Distance, θ of B", width=92, format="%.2f"),
+    "lens_b": st.column_config.ListColumn("Lens of B", width=110, help=define("lens_tokens")),
+    "distance_b": st.column_config.NumberColumn(
+        "Distance, θ of B", width=92, format="%.2f", help=define("distance")
+    ),
     "relation": st.column_config.TextColumn("The two regions", width=128),
 }
 

@@ -11,6 +11,7 @@ from ep.studies.matching import MOVED, ONLY, PERSISTED, Match, Null, Nulls, Summ
 from ep.studies.rates import Rate
 from ep.views import figures_matching
 from ep.views import matching as view
+from ep.views.glossary import define
 from pages.compare import nulls as other_seeds
 from pages.compare.comparison import Comparison
 from pages.compare.settings import LEAST_CUTOFF, MOST_CUTOFF, Settings
@@ -21,10 +22,9 @@ from pages.shared.controls import value_widget
 SideVerdicts = tuple[str, Mapping[int, Rate], Mapping[int, Rate] | None]
 """The letter of a side, the rates of its verdicts, and those of another seed of it."""
 MEANINGS = {
-    PERSISTED: "partner at or above the cutoff",
-    MOVED: "no such partner, yet a near counterpart: as near as that of nine of ten regions in "
-    "another seed",
-    ONLY: "nothing near",
+    PERSISTED: define("persisted"),
+    MOVED: define("moved"),
+    ONLY: define("only"),
 }
 
 

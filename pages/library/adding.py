@@ -11,7 +11,7 @@ from typing import BinaryIO
 import streamlit as st
 
 from ep.errors import EPError
-from ep.serving import is_public
+from ep.public import is_public
 from pages.library import arrivals, cards, intake
 from pages.shared import jobs, loading, messages, state, tokens
 from pages.shared.jobs import Job

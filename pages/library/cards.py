@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ep.method.metrics import DEFAULT, name_of
+from ep.public import is_public
 from ep.storage import Entry, Family, Shelf
 from ep.storage.hub import in_bytes
 from ep.text import plain
@@ -29,6 +30,7 @@ KINDS = {
     UNKNOWN: "The file does not say which model it is of.",
 }
 BUNDLED = "Bundled with the explorer: it cannot be renamed or deleted."
+FIXED = "This server is public: nothing on it is renamed or deleted"
 MOST_CELLS = 60
 """Dictionaries that the selector of one card shows; a family may consist of hundreds of copies."""
 POSITIONS = {"final": "last token of each passage"}
@@ -38,6 +40,13 @@ POSITIONS = {"final": "last token of each passage"}
 def is_bundled(entry: Entry) -> bool:
     """Return whether a dictionary came with the explorer."""
     return any(entry.path.is_relative_to(folder) for folder in (loading.REAL, loading.DEMO))
+
+
+def is_fixed(entry: Entry) -> bool:
+    """Return whether visitors may not change or delete a dictionary: a bundled one, and any on a
+    public server.
+    """
+    return is_public() or is_bundled(entry)
 
 
 def kind(entry: Entry) -> str:
@@ -130,7 +139,7 @@ def card(family: Family, picked: str, is_open: bool, picture: str | None) -> dic
         "isOpen": is_open,
         "picture": picture,
         "notes": _notes(family),
-        "locked": BUNDLED if bundled else "",
+        "locked": BUNDLED if bundled else f"{FIXED}." if is_public() else "",
         "files": len(family.entries),
     }
 

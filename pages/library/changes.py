@@ -12,6 +12,7 @@ from pathlib import Path
 import streamlit as st
 
 from ep.errors import EPError, RequestError
+from ep.public import is_public
 from ep.storage import Entry, titles, trash
 from ep.storage.trash import Trashed
 from pages.library import cards
@@ -92,6 +93,8 @@ def _check(entries: Sequence[Entry]) -> None:
     """Raise RequestError unless all of the dictionaries are there and may be changed."""
     if not entries:
         raise RequestError("it is not on the shelf any more: it was deleted or moved meanwhile")
+    if is_public():
+        raise RequestError(f"{cards.FIXED[0].lower()}{cards.FIXED[1:]}: change a copy of your own")
     if any(cards.is_bundled(entry) for entry in entries):
         raise RequestError(
             "it is bundled with the explorer, whose pages and tests need it: build or get one of "

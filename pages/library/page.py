@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ep.public import is_public
 from pages.library import adding, arrivals, changes, publishing, repositories, shelf, tidying
 from pages.library.settings import ADD, GET, SHELF, TIDY, VIEWS, Settings
 from pages.shared import controls, frame, state
@@ -19,6 +20,9 @@ def show() -> None:
     with arrivals.opening_arrivals():
         frame.page_head("Library", SENTENCE)
     changes.expire()
+    if is_public():  # the other parts change what is on the shelf
+        shelf.section()
+        return
     controls.setting_choice(Settings, "view", "Part of the Library", VIEWS, key="library_view")
     _PARTS[state.settings(Settings).view]()
 

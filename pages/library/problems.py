@@ -34,7 +34,7 @@ def broken_files(entries: Sequence[Entry]) -> None:
             horizontal=True, vertical_alignment="center", gap="small", key=f"library_bad_{number}"
         ):
             messages.problem(f"{cards.cut(entry.path.name)} cannot be opened", why, advice)
-            if not cards.is_bundled(entry):
+            if not cards.is_fixed(entry):
                 st.button(
                     "Delete",
                     key=f"library_delete_bad {entry.key}",

@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from ep.errors import EPError
+from ep.public import is_public
 from ep.storage import Entry, Family
 from ep.storage.hub import in_bytes
 from ep.storage.trash import Trashed
@@ -42,8 +43,9 @@ def section() -> None:
             messages.quiet(
                 "There are more files than are listed here; give the path of one to open it."
             )
-        completing.offers([entry for family in found for entry in family.entries])
-    if not any(not cards.is_bundled(entry) for entry in shelf.entries):
+        if not is_public():
+            completing.offers([entry for family in found for entry in family.entries])
+    if not is_public() and not any(not cards.is_bundled(entry) for entry in shelf.entries):
         _nothing_of_your_own(has_demo=bool(shelf.families))
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from ep.method.dictionary import Dictionary
 from ep.views import prompt as view
+from ep.views.glossary import define
 from ep.views.palette import region_colors
 from ep.views.tables import lens_tokens
 from pages.shared import loading, state, tokens
@@ -46,14 +47,17 @@ def regions_table(dictionary: Dictionary, reading: view.Reading) -> None:
             selection_mode="single-cell",
             column_config={
                 "group": st.column_config.TextColumn("", width=22),
-                "region": st.column_config.NumberColumn("Region", width=46),
-                "name": st.column_config.TextColumn("Name", width=84),
-                "lens": st.column_config.ListColumn("Lens", width=62, help="its lens tokens"),
+                "region": st.column_config.NumberColumn("Region", width=46, help=define("region")),
+                "name": st.column_config.TextColumn("Name", width=84, help=define("name")),
+                "lens": st.column_config.ListColumn("Lens", width=62, help=define("lens_tokens")),
                 "tokens": st.column_config.NumberColumn(
                     "n", width=24, help="tokens of this text in the region"
                 ),
                 "distance": st.column_config.NumberColumn(
-                    "Dist.", width=38, format="%.2f", help="mean distance"
+                    "Dist.",
+                    width=38,
+                    format="%.2f",
+                    help=define("distance", "the mean of its tokens here"),
                 ),
             },
         )

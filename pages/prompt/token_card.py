@@ -49,23 +49,15 @@ def token_card(
 def _facts(
     dictionary: Dictionary, reading: view.Reading, readout: str, i: int
 ) -> list[tuple[str, str, str]]:
-    """Return the key numbers of the token as (label, value, tooltip)."""
+    """Return the key numbers of the token as (label, value, detail)."""
     facts = [
         ("region", f"{reading.region[i]}", "the nearest exemplar's"),
-        ("distance", f"{reading.distance[i]:.2f}", f"{dictionary.distance_name} to it"),
+        ("distance", f"{reading.distance[i]:.2f}", dictionary.distance_name),
     ]
     if (margin := reading.margin(i)) is not None:
-        facts.append(
-            ("margin to 2nd", f"{margin:.2f}", "how much farther the second nearest exemplar is")
-        )
+        facts.append(("margin to 2nd", f"{margin:.2f}", ""))
     if np.isfinite(reading.norm[i]):
-        facts.append(
-            (
-                "norm",
-                f"{reading.norm[i]:.2f}×",
-                "distance from the centre, over the build's typical one",
-            )
-        )
+        facts.append(("norm", f"{reading.norm[i]:.2f}×", ""))
     if readout in ("Within θ", "Otsu"):
         count = int((reading.within if readout == "Within θ" else reading.otsu)[i])
         facts.append((f"of {len(dictionary):,} regions", f"{count:,}", view.READOUTS[readout]))

@@ -24,11 +24,11 @@ ENDS = {UP: "promotes", DOWN: "suppresses"}
 
 
 class Fact(NamedTuple):
-    """A key number with its name and an explanation, as plain text."""
+    """A key number with its name, and a detail beside the glossary's words, as plain text."""
 
     name: str
     value: str
-    about: str
+    detail: str = ""
 
 
 def lens_card(dictionary: Dictionary, region: Region, color: str) -> None:
@@ -139,54 +139,44 @@ def _facts(dictionary: Dictionary, region: Region) -> list[Fact]:
     # where the file has founders, their card states the number
     if "founder_passage" not in dictionary and "founded_at" in region.columns:
         value = f"{int(region.columns['founded_at']):,}"
-        facts.append(Fact("founded at", value, "number of its activation in the stream"))
+        facts.append(Fact("founded at", value))
     return facts
 
 
 def _counts(dictionary: Dictionary, region: Region) -> Iterator[Fact]:
     n = int(dictionary.info.get("n_activations") or 0)
     if "count_voronoi" in region.columns:
-        about = "activations nearest to it in the finished dictionary"
-        yield Fact("members, Voronoi", f"{region.count_voronoi:,}", about)
+        yield Fact("members, Voronoi", f"{region.count_voronoi:,}")
     if "count_arrival" in region.columns:
-        about = "activations that joined it while the build ran"
-        yield Fact("at arrival", f"{region.count_arrival:,}", about)
+        yield Fact("at arrival", f"{region.count_arrival:,}")
     if n and "count_voronoi" in region.columns:
-        about = f"share of Voronoi members among {n:,} activations"
-        yield Fact("share of all", _percent(region.count_voronoi / n), about)
+        share = _percent(region.count_voronoi / n)
+        yield Fact("share of all", share, f"{n:,} activations")
 
 
 def _shape(dictionary: Dictionary, region: Region) -> Iterator[Fact]:
     columns = region.columns
     if "coherence" in columns:
-        about = "length of the mean unit direction of its arrival members; 1: all alike"
-        yield Fact("coherence", f"{region.coherence:.2f}", about)
+        yield Fact("coherence", f"{region.coherence:.2f}")
     if "mean_distance" in columns:
         is_empty = columns.get("count_voronoi") == 0
         value = "–" if is_empty else f"{float(columns['mean_distance']):.2f}"
-        about = f"mean {dictionary.distance_name} of Voronoi members to the exemplar"
-        yield Fact("mean distance", value, about)
+        yield Fact("mean distance", value, dictionary.distance_name)
     if region.nearest:
-        about = f"{dictionary.distance_name} to the nearest other exemplar"
-        yield Fact("nearest", f"{region.nearest[0][1]:.2f}", about)
+        yield Fact("nearest", f"{region.nearest[0][1]:.2f}", dictionary.distance_name)
     if "exemplar_mean_cosine" in columns:
-        about = "cosine of the exemplar with the mean direction"
-        yield Fact("cos to mean", f"{float(columns['exemplar_mean_cosine']):.2f}", about)
+        yield Fact("cos to mean", f"{float(columns['exemplar_mean_cosine']):.2f}")
 
 
 def _confidence(region: Region) -> Iterator[Fact]:
     columns = region.columns
     if (seen := int(columns.get("rival_seen", 0))) > 0:
         low, high = (100 * part for part in wilson(int(columns["contested"]), seen))
-        about = (
-            f"of {seen:,} members examined (95 %: {low:.0f} to {high:.0f} %): margin d₂ − d₁ "
-            "below 0.1 θ"
-        )
-        yield Fact("contested", _percent(int(columns["contested"]) / seen), about)
+        detail = f"{seen:,} members were examined (95 %: {low:.0f} to {high:.0f} %)"
+        yield Fact("contested", _percent(int(columns["contested"]) / seen), detail)
     if {"coherence", "count_arrival"} <= columns.keys():
         count, coherence = np.array([region.count_arrival]), np.array([region.coherence])
-        about = "log10(N·c²), N members at arrival, c coherence; see Stability"
-        yield Fact("stability D", f"{float(strength(count, coherence)[0]):.2f}", about)
+        yield Fact("stability D", f"{float(strength(count, coherence)[0]):.2f}")
 
 
 def _percent(share: float) -> str:

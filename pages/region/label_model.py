@@ -21,7 +21,7 @@ from ep.storage.labels import Labels
 from ep.studies.labelling import Outcome, label_regions
 from ep.text import shorten
 from pages.shared import jobs, loading, messages, state
-from pages.shared.judge import LABELLING_ENDPOINT, endpoint_fields
+from pages.shared.judge import INSIDE, LABELLING_ENDPOINT, endpoint_fields
 from pages.shared.tokens import escape
 from pages.shared.visitors import visitor
 
@@ -116,7 +116,8 @@ def _start(
         )
         return
     try:
-        endpoint = Endpoint(fields["url"], fields["model"], fields["key"])
+        inside = bool(fields[INSIDE])
+        endpoint = Endpoint(fields["url"], fields["model"], fields["key"], inside=inside)
     except EPError as error:
         messages.note(messages.sentence(error))
         return

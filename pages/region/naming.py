@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ep.method.dictionary import Dictionary
+from ep.public import is_public
 from ep.storage import edits
 from ep.storage.edits import AUTOMATIC, HAND, MODEL, PUBLISHED, Edit
 from ep.storage.labels import NOBODY, Label, Labels
@@ -122,7 +123,8 @@ def _actions(key: str, labels: Labels, region: int, best: Label) -> None:
             _note_box(key, labels, region)
         with st.popover("Lists", icon=":material/list:", type="tertiary"):
             _lists_box(key, labels, region)
-        label_model.popover(key, region, author())
+        if not is_public():  # the labels of a model are written to disk, for all visitors
+            label_model.popover(key, region, author())
 
 
 def _on_label(key: str, region: int, best: Label, box: str) -> None:

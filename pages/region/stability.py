@@ -12,6 +12,7 @@ from ep.method.dictionary import Dictionary
 from ep.method.region import Region
 from ep.studies import stability, survival
 from ep.studies.rates import Rate
+from ep.views import glossary
 from pages.shared import loading, messages, tokens
 
 FIFTHS = (0.70, 0.78, 0.81, 0.87, 0.92)
@@ -48,7 +49,7 @@ def card(key: str, dictionary: Dictionary, region: Region, color: str) -> None:
 def _facts(
     region: Region, value: float, share: float, size: int, rate: Rate | None
 ) -> list[tuple[str, str, str]]:
-    """Return the key numbers as (label, value, tooltip).
+    """Return the key numbers as (label, value, detail).
 
     value: the region's D. share: of the other regions, those with a smaller D, in [0, 1]. size:
     the number of regions. rate: in how many other seeds it was found again, if that is stored.
@@ -57,7 +58,7 @@ def _facts(
         (
             "D = log10(N·c²)",
             f"{value:.2f}",
-            "N members at arrival, c coherence: the members' agreement, in members",
+            "",
         ),
         (
             "percentile here",
@@ -71,19 +72,12 @@ def _facts(
             (
                 f"found again in {rate.n} seed{'s' if rate.n != 1 else ''}",
                 f"{rate.hits} of {rate.n}",
-                f"other seeds whose paired region has at least the cosine of the cutoff; 95 % "
-                f"interval of the share, by Wilson: {low:.2f} to {high:.2f}",
+                glossary.define("survival", f"95 % interval of the share: {low:.2f} to {high:.2f}"),
             )
         )
     if "exemplar_mean_cosine" in region.columns:
         cosine = float(region.columns["exemplar_mean_cosine"])
-        facts.append(
-            (
-                "cos exemplar, mean",
-                f"{cosine:.2f}",
-                "how far the founding event stands for its members",
-            )
-        )
+        facts.append(("cos exemplar, mean", f"{cosine:.2f}", ""))
     return facts
 
 

@@ -16,6 +16,7 @@ from ep.method.dictionary import Dictionary
 from ep.studies import resolution as study
 from ep.studies.names import short
 from ep.views import flow as view
+from ep.views.glossary import define
 from ep.views.palette import OTHER, region_color
 from pages.shared import loading, state, tokens
 
@@ -67,7 +68,9 @@ def exemplar_table(ladder: Mapping[str, Dictionary], flow: study.Flow) -> None:
             ["p", "group", "region", "name", "reached", "near"],
             {
                 **_first_columns(),
-                "region": st.column_config.NumberColumn("Region", width=48, format="%d"),
+                "region": st.column_config.NumberColumn(
+                    "Region", width=48, format="%d", help=define("region")
+                ),
                 "reached": st.column_config.TextColumn(
                     "Cosine", width=48, help="with the followed exemplar"
                 ),
@@ -148,7 +151,7 @@ def _member_columns(estimated: bool) -> dict[str, Any]:
         else partial(st.column_config.NumberColumn, format="localized")
     )
     return {
-        "region": st.column_config.TextColumn("Region", width=46),
+        "region": st.column_config.TextColumn("Region", width=46, help=define("region")),
         "members": members_column("Here", width=44, help="of the followed region's members"),
         "share": st.column_config.ProgressColumn(
             "Share", width=64, min_value=0, max_value=100, format="%.1f %%", color=OTHER
@@ -167,9 +170,9 @@ def _member_columns(estimated: bool) -> dict[str, Any]:
 
 def _first_columns() -> dict[str, Any]:
     return {
-        "p": st.column_config.NumberColumn("p", width=28, format="%g"),
+        "p": st.column_config.NumberColumn("p", width=28, format="%g", help=define("p")),
         "group": st.column_config.TextColumn("", width=24),
-        "name": st.column_config.TextColumn("Name", width=92),
+        "name": st.column_config.TextColumn("Name", width=92, help=define("name")),
     }
 
 

@@ -20,8 +20,9 @@ from ep.errors import EPError
 from ep.jobs import Job
 from ep.method.dictionary import Dictionary
 from ep.method.metrics import DEFAULT
-from ep.serving import is_public
+from ep.public import is_public
 from ep.studies.naming import is_numbered
+from ep.views.glossary import define
 from ep.views.palette import region_color
 from pages.shared import jobs, loading, messages, models, state, tokens
 
@@ -186,14 +187,14 @@ def _pickers() -> None:
             {other.layer for other in family},
             entry.layer,
             "frame_layer",
-            "The layer whose residual stream was partitioned",
+            define("layer"),
         )
         _slider(
             "Percentile p",
             {other.percentile for other in family if other.layer == entry.layer},
             entry.percentile,
             "frame_percentile",
-            "Smaller p: finer cells, more regions",
+            define("p"),
         )
 
 

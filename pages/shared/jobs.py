@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary
 import streamlit as st
 
 from ep.errors import EPError
+from ep.public import is_public
 from pages.shared import estimates, messages, state
 from pages.shared.store import Store
 from pages.shared.tokens import escape
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ep.app")
 REFRESH_S = 0.7
+MOST_PUBLIC = 2
+"""Jobs of one visitor that run at the same time on a public server."""
 SHUTDOWN_TIMEOUT_S = 10.0
 """How long the server waits, when it ends, for its jobs to stop."""
 MAX_RESULTS, MAX_ENDED = 96, 64
@@ -151,6 +154,8 @@ class Board:
             if job is not None and job.state == "running":
                 job.waiting[who] = callback
                 return job
+            if is_public() and self._running(who) >= MOST_PUBLIC:
+                return self._refuse(key, title, who)
             job = self._jobs[key] = Job(title, who)
             self._jobs.move_to_end(key)
             job.waiting[who] = callback
@@ -164,6 +169,20 @@ class Board:
         atexit.unregister(_stop_all)
         atexit.register(_stop_all)
         thread.start()
+        return job
+
+    def _running(self, who: str) -> int:
+        """Return how many of the running jobs this visitor waits for."""
+        return sum(job.state == "running" and who in job.waiting for job in self._jobs.values())
+
+    def _refuse(self, key: str, title: str, who: str) -> Job:
+        """Store and return a job that failed at once, because the visitor has enough of them."""
+        job = self._jobs[key] = Job(title, who)
+        job.state, job.waiting[who] = "failed", None
+        job.error = (
+            f"On this public server one visitor has {MOST_PUBLIC} pieces of work at a time: wait "
+            "for one, or cancel it."
+        )
         return job
 
     def _work(self, key: str, work: Work, job: Job) -> Any:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from ep.models.endpoint import Endpoint
+from ep.public import is_public
 from ep.studies.judging import LONGEST_PATTERN, REFUSAL_PHRASES, Judge, Pattern, Phrases
 from ep.studies.llm_judge import LONGEST, REFUSAL, LLMJudge
 from pages.shared import messages, state, tokens
@@ -31,6 +32,8 @@ LONGEST_PHRASES = 6000
 TIMEOUT_S, TRIES = 30.0, 2
 """Timeout and number of attempts for one question to an endpoint."""
 _ENDPOINT_FIELDS = "judge_endpoint"
+INSIDE = "inside"
+"""The field of an endpoint's form that confirms an address of this machine or its network."""
 LABELLING_ENDPOINT = "labelling_endpoint"
 """Session key of the endpoint that the Region page labels with."""
 
@@ -73,7 +76,8 @@ def chosen_judge() -> JudgeChoice:
     if settings.kind == ENDPOINT:
         fields, criterion = st.session_state.get(_ENDPOINT_FIELDS, {}), settings.criterion
         url, model, key = (fields.get(name, "") for name in ("url", "model", "key"))
-        endpoint = Endpoint(url, model, key, timeout=TIMEOUT_S, tries=TRIES)
+        inside = bool(fields.get(INSIDE))
+        endpoint = Endpoint(url, model, key, timeout=TIMEOUT_S, tries=TRIES, inside=inside)
         judge, stamp = LLMJudge(endpoint.ask, criterion), f"{endpoint.source} {criterion}"
         return JudgeChoice(judge, endpoint.model.strip(), stamp, endpoint=endpoint)
     phrases = tuple(line for line in settings.phrases.split("\n") if line.strip())
@@ -158,10 +162,18 @@ def _without_empty_lines(lines: str) -> str:
 def endpoint_fields(initial: dict[str, str]) -> dict[str, str]:
     """Draw the boxes for the endpoint of a language model, inside a form, and return their texts.
 
-    initial: the texts at first, by "url", "model" and "key"; the returned ones have the same keys.
+    initial: the texts at first, by "url", "model", "key" and `INSIDE`; the returned ones have the
+    same keys. The last is "on" where the visitor confirms an address of this machine or its
+    network, which a public server does not offer.
     """
     url = st.text_input(
-        "Address", initial.get("url", ""), placeholder="http://localhost:11434/v1", max_chars=2000
+        "Address", initial.get("url", ""), placeholder="https://HOST/v1", max_chars=2000
+    )
+    inside = not is_public() and st.checkbox(
+        "It is this machine or in its network",
+        bool(initial.get(INSIDE)),
+        help="Such as http://localhost:11434/v1. Without this mark only public addresses are "
+        "asked, so that no page makes this machine reach into its own network.",
     )
     model = st.text_input(
         "Model", initial.get("model", ""), placeholder="its name on that server", max_chars=150
@@ -173,7 +185,7 @@ def endpoint_fields(initial: dict[str, str]) -> dict[str, str]:
         autocomplete="off",
         max_chars=500,
     )
-    return {"url": url, "model": model, "key": key}
+    return {"url": url, "model": model, "key": key, INSIDE: "on" if inside else ""}
 
 
 def _endpoint() -> None:

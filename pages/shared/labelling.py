@@ -10,6 +10,7 @@ from datetime import datetime
 import streamlit as st
 
 from ep.errors import EPError, StorageError
+from ep.public import is_public
 from ep.storage import edits
 from ep.storage.edits import Edit
 from ep.storage.labels import NOBODY, Labels
@@ -40,14 +41,18 @@ def save(key: str, *new_edits: Edit) -> None:
     """Save edits, from a callback, together with those that could not be saved before.
 
     Where the disk cannot be written, the edits stay in this session; `show_unsaved` then shows the
-    reason and a button to try again.
+    reason and a button to try again. On a public server they always stay in the session.
     """
     unsaved = st.session_state.setdefault(_UNSAVED, {})
     pending = [*unsaved.get(key, []), *new_edits]
     st.session_state[_PROBLEM] = ""
     try:
-        loading.labels(key).save(*pending, by=author())
-        unsaved.pop(key, None)
+        if is_public():
+            loading.labels(key).after(*pending, by=author())  # raises for an edit that is invalid
+            unsaved[key] = pending
+        else:
+            loading.labels(key).save(*pending, by=author())
+            unsaved.pop(key, None)
     except StorageError as error:
         unsaved[key] = pending
         st.session_state[_PROBLEM] = messages.sentence(error)
@@ -63,13 +68,14 @@ def show_unsaved(key: str) -> None:
     if pending := st.session_state.get(_UNSAVED, {}).get(key):
         n = len(pending)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.button(
-                "Save again",
-                icon=":material/refresh:",
-                key="labelling_again",
-                on_click=save,
-                args=(key,),
-            )
+            if not is_public():
+                st.button(
+                    "Save again",
+                    icon=":material/refresh:",
+                    key="labelling_again",
+                    on_click=save,
+                    args=(key,),
+                )
             messages.quiet(
                 f"{n} edit{'s' if n != 1 else ''} of yours {'are' if n != 1 else 'is'} in this "
                 "session only."

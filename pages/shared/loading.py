@@ -207,6 +207,12 @@ def is_demo(dictionary: Dictionary) -> bool:
     return dictionary.path is not None and dictionary.path.is_relative_to(DEMO)
 
 
+def is_bundled(dictionary: Dictionary) -> bool:
+    """Return whether a dictionary came with the explorer, of a real model or of a tiny one."""
+    path = dictionary.path
+    return path is not None and (path.is_relative_to(REAL) or path.is_relative_to(DEMO))
+
+
 def fingerprint(key: str) -> str:
     """Return a short hash of a file's path and modification time.
 

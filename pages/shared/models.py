@@ -22,7 +22,9 @@ from ep.models.pairing import named_in
 from ep.models.source import is_here
 from ep.progress import Report, silent
 from ep.storage import Entry
-from pages.shared import estimates, messages
+from ep.text import plain
+from ep.views.tables import model_name
+from pages.shared import estimates, loading, messages
 
 if TYPE_CHECKING:
     from ep.models import LanguageModel
@@ -165,6 +167,16 @@ def estimate(dictionary: Dictionary, seconds: float) -> str:
     return "The model is downloaded first, which may take minutes."
 
 
+def shown_name(dictionary: Dictionary) -> str:
+    """Return the model that a dictionary names and a page would load, as it states it.
+
+    Untrusted text. The side bar shows it beside every button that would load the model, because a
+    file of others may name any.
+    """
+    stated = str(dictionary.info.get("model") or "none is named")
+    return model_name(dictionary.info) if loading.is_bundled(dictionary) else stated
+
+
 def place_state(dictionary: Dictionary) -> None:
     """Create the placeholder for the model's state in the side bar, and draw the state there."""
     st.session_state[_PLACE] = st.empty()
@@ -180,9 +192,11 @@ def show_state(dictionary: Dictionary) -> None:
     placeholder, text = st.session_state.get(_PLACE), state(dictionary)
     if placeholder is None:
         return
+    name = plain(shown_name(dictionary))
     dot = f'<span class="ep-sw" style="--c:{COLORS.get(text, READY)};margin:0"></span>'
     with suppress(StreamlitInvalidLayoutContextError):
         placeholder.html(
             '<hr class="ep-hr"><div class="ep-k" style="margin-bottom:.3em">Model</div>'
+            f'<div class="ep-clip" title="{escape(name)}">{escape(name)}</div>'
             f'<div class="ep-row">{dot}<span>{escape(text)}</span></div>'
         )

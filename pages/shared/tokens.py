@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from ep.text import label, plain, segments, shorten
+from ep.views import glossary
 from ep.views.excerpts import Row
 from ep.views.palette import OTHER
 
@@ -100,11 +101,15 @@ def heading(name: str, about: str = "", flush: bool = True) -> str:
 def facts(*pairs: tuple[str, str] | tuple[str, str, str], grid: bool = False) -> str:
     """Return key numbers, each with its value above its label.
 
-    pairs: (label, value) or (label, value, tooltip). grid: in two columns rather than in a row.
+    A label that stands for a term of the glossary has its definition as tooltip.
+
+    pairs: (label, value) or (label, value, detail); the detail follows in the tooltip. grid: in
+    two columns rather than in a row.
     """
     cells = []
-    for label_, value, *tooltip in pairs:
-        title = f' title="{escape(tooltip[0])}"' if tooltip else ""
+    for label_, value, *detail in pairs:
+        hint = glossary.hint(label_, *detail)
+        title = f' title="{escape(hint)}"' if hint else ""
         cells.append(f"<div{title}><b>{escape(value)}</b><span>{escape(label_)}</span></div>")
     return f'<div class="ep-facts{" ep-grid4" if grid else ""}">{"".join(cells)}</div>'
 

@@ -14,7 +14,7 @@ from pages.shared.components import Component
 _NAME = "visitor"
 _COOKIE = "ep_visitor"
 _KEEPER = Component(
-    "ep.visitor",
+    "ep.cookie",
     lambda: {
         "js": """export default ({ data }) => {
   document.cookie = `${data}; path=/; max-age=31536000; SameSite=Strict`;
@@ -62,5 +62,14 @@ def keep_owner() -> None:
 
     Must be called from a page.
     """
-    if st.context.cookies.get(_COOKIE) != owner():
-        _KEEPER("visitor_keeper", f"{_COOKIE}={owner()}")
+    keep(_COOKIE, owner())
+
+
+def keep(cookie: str, value: str) -> None:
+    """Store a value in this visitor's browser for a year, unless it is stored.
+
+    Later sessions find it in `st.context.cookies`; this one does not. Must be called from a page.
+    cookie, value: letters, digits and underscores only.
+    """
+    if st.context.cookies.get(cookie) != value:
+        _KEEPER(f"keeper_{cookie}", f"{cookie}={value}")

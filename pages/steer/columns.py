@@ -15,6 +15,7 @@ from typing import Any, Literal
 from ep.method.dictionary import Dictionary
 from ep.studies.steering import Continuation, Setting
 from ep.text import label, plain
+from ep.views.glossary import define
 from ep.views.palette import OTHER, region_colors
 from ep.views.prompt import STRONGEST, WEAKEST
 from ep.views.steering import abouts, differing
@@ -154,18 +155,19 @@ def _facts(column: Continuation, number: int, has_changed: bool) -> list[list[st
         [
             "log-prob",
             f"{column.mean_logprob:.2f}",
-            "mean log-probability per token, under the model of this column",
+            define("log_prob"),
         ],
         [
             "repetition",
             f"{1 - fluency.distinct:.2f}",
-            "share of words said before; the most frequent run of four words occurs "
-            f"{fluency.repeated} times",
+            define(
+                "repetition", f"the most frequent run of four words occurs {fluency.repeated} times"
+            ),
         ],
         [
             "zipped",
             f"{fluency.compressed:.2f}",
-            "size after compression; far below that of the default: it repeats",
+            define("zipped"),
         ],
     ]
     if column.ending:
@@ -180,10 +182,7 @@ def _kl(column: Continuation, has_changed: bool) -> list[str]:
     has_changed: whether the text differs from the default's. Where the divergence rounds to 0
         beside a changed text, it shows its first digit and is called a near-tie.
     """
-    about = (
-        "mean KL divergence of this model from the default's, in nats, token by token on the "
-        "default's text"
-    )
+    about = define("kl")
     if column.kl is None:
         return ["KL", "–", about]
     if not has_changed or round(column.kl, 2) > 0:

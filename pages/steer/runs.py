@@ -11,6 +11,7 @@ import streamlit as st
 
 from ep.studies.steering import Continuation, Run, Setting
 from ep.text import label
+from ep.views.glossary import define
 from pages.shared import state, tokens
 from pages.steer import settings, worker
 from pages.steer.regions import MODE_NAMES
@@ -100,8 +101,10 @@ def draw_history() -> None:
             selection_mode="single-cell",
             column_config={
                 "mode": st.column_config.TextColumn("Mode", width=60),
-                "regions": st.column_config.TextColumn("Regions", width=70),
-                "strength": st.column_config.NumberColumn("Strength", width=64, format="%.2f"),
+                "regions": st.column_config.TextColumn("Regions", width=70, help=define("region")),
+                "strength": st.column_config.NumberColumn(
+                    "Strength", width=64, format="%.2f", help=define("strength")
+                ),
                 "prompt": st.column_config.TextColumn("Prompt", width="medium"),
                 "default": st.column_config.TextColumn("Default", width="medium"),
                 "steered": st.column_config.TextColumn("Steered", width="medium"),

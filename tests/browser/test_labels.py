@@ -93,6 +93,7 @@ def test_a_model_labels_the_region_and_its_key_stays_in_the_session(
             page.get_by_label(field, exact=True).fill(text)
             page.keyboard.press("Tab")
             page.wait_for_timeout(400)
+        page.get_by_text("It is this machine or in its network").click()
         page.get_by_role("button", name="Label", exact=True).click()
         expect(page.get_by_text(re.compile("1 region labelled"))).to_be_visible()
     expect(page.get_by_text(re.compile(r"detection \d\.\d\d .*n = \d+, control"))).to_be_visible()
