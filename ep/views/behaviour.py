@@ -127,7 +127,6 @@ def served(several: Sequence[Serving]) -> list[Plain]:
             "region": None if one.best is None else one.best.region,
             "rate": None if one.best is None else [one.best.rate.hits, one.best.rate.n],
             "fullest": one.fullest,
-            "quiet": one.quiet is not None,
         }
         for one in several
     ]

@@ -217,9 +217,12 @@ def _draw(found: list[Step], at: Step | None, seen: str) -> None:
             key="tour_close",
             type="tertiary",
             help="The Glossary brings the steps back.",
-            on_click=_store,
-            args=(CLOSED,),
+            on_click=_close,
         )
+
+
+def _close() -> None:
+    _store(CLOSED)
 
 
 def _seen() -> str:

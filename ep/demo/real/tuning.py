@@ -42,13 +42,13 @@ class Plan:
     highest learning rate of AdamW, which rises over `warmup` steps and falls to 0 along a cosine.
     """
 
-    steps: int = 180
+    steps: int = 400
     refused: int = 6
     answered: int = 12
     plain: int = 2
-    kept: float = 2.0
+    kept: float = 3.0
     rate: float = 6e-4
-    warmup: int = 15
+    warmup: int = 20
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
