@@ -208,8 +208,6 @@ def test_where_regions_are_too_fine_the_p_that_serves_is_computed(
     observed = observe(model, PROMPTS, 1, None)
     serves = place(coarse, observed).candidates
     assert not place(fine, observed).candidates and serves
-    assert run(folder, "--seeds", "0", "--mode", "swap", file="split/p0.5.ep.h5") == 0
-    assert "there is nothing to swap in" in capsys.readouterr().err
     assert run(folder, "--seeds", "0", file="split/p0.5.ep.h5") == 0
     out = capsys.readouterr().out
     assert "The regions are too fine for 30 prompts" in out
@@ -279,7 +277,9 @@ def test_spoiled_answers_are_the_own_ones_with_their_words_in_another_order(
     sampled = own_answers(model, YES[:4], 12)
     own = {tuple(sorted(one.text)) for one in sampled.answers}
     assert len(sampled.answers) == OWN and sampled.spoiled
-    assert {tuple(sorted(one.text)) for one in sampled.spoiled} <= own
+    # parts of a character may meet other parts, or none, in another order
+    whole = [one.text for one in sampled.spoiled if "\N{REPLACEMENT CHARACTER}" not in one.text]
+    assert whole and {tuple(sorted(text)) for text in whole} <= own
     assert {one.text for one in sampled.spoiled} != {one.text for one in sampled.answers}
 
 

@@ -16,6 +16,7 @@ from ep.models.adapters import Tuned
 from ep.storage import Shelf
 from pages.library import cards
 from pages.shared import loading
+from tests.fixtures.pages import show, well
 
 REAL = Path(__file__).resolve().parents[1] / "data" / "real"
 MOST_BYTES = 60_000_000
@@ -117,6 +118,20 @@ def test_the_explorer_opens_on_the_real_model_and_says_which_is_which(real_shelf
     kinds = {entry.path.parts[-3]: cards.kind(entry) for entry in real_shelf.entries}
     assert cards.kind(first) == cards.REAL and cards.is_bundled(first)
     assert set(kinds.values()) == {cards.REAL, cards.TINY}
+
+
+def test_the_real_demo_has_requests_of_its_own(
+    real_shelf: Shelf,
+) -> None:
+    first = loading.default_entry()
+    assert first is not None
+    at = show("behaviour", first.key)
+    page = well(at)
+    assert "Stored run" not in page and "Nothing has been tried yet" in page
+    assert "240 to choose on · 70 held out · 68 benign" in page
+    assert "a trial sets the length of answers" in page
+    buttons = [str(button.key) for button in at.button]
+    assert "behaviour_real" in buttons and "behaviour_demo" not in buttons
 
 
 def test_with_the_tiny_demo_asked_for_there_is_no_real_one(

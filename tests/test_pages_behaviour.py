@@ -187,27 +187,16 @@ def test_a_file_of_ones_own_never_shows_the_demo_s_run_or_its_prompts(
     assert "Stored run" not in well(visit(keys["own"])), "it was made on another dictionary"
 
 
-def test_the_real_demo_has_requests_of_its_own(keys: dict[str, str]) -> None:
-    entry = next(one for one in loading.entries() if one.path.is_relative_to(loading.REAL))
-    at = show("behaviour", entry.key)
-    page = well(at)
-    assert "Stored run" not in page and "Nothing has been tried yet" in page
-    assert "80 to choose on · 70 held out · 68 benign" in page
-    assert "a trial sets the length of answers" in page
-    buttons = [str(button.key) for button in at.button]
-    assert "behaviour_real" in buttons and "behaviour_demo" not in buttons
-
-
 def test_a_model_that_is_not_here_is_a_sentence(keys: dict[str, str]) -> None:
     page = well(take_out(visit(keys["lost"])))
     assert "This cannot be tried here" in page and "model" in page.casefold()
-    assert "is not beside the dictionary any more" in page and "Where the prompts fall" in page
+    assert "is not beside the dictionary any more" in page and "Nothing has been tried yet" in page
 
 
 def test_a_model_that_does_not_fit_is_a_sentence(keys: dict[str, str]) -> None:
     at = take_out(visit(keys["wide"]))
     page = wait(at, "The dictionary is 48 wide")
-    assert "Taking it out, on held-out prompts" in page and "Where the prompts fall" in page
+    assert "Taking it out, on held-out prompts" in page and "Nothing has been tried yet" in page
     assert job_buttons(at) == ["Close"]
 
 
@@ -312,7 +301,7 @@ def test_an_old_link_opens_with_its_settings_and_carries_no_others(keys: dict[st
         "bhalf": "on",
     }
     read = links.codec(Settings).parse(own)
-    assert read == Settings(12, "mean", False, 2, 8.5, 0.2, True, "own", 3)
+    assert read == Settings(12, "mean", False, True, 2, 8.5, 0.2, True, "own", 3)
     assert links.codec(Settings).parse({}) == Settings(None, "exemplar", True, 4, 4.0, 0.06)
     foreign = {"sa": "one", "basis": "exemplar", "smode": "ablate", "cview": "final"}
     at = show("behaviour", keys["own"], bjudge="labels", **own, **foreign)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from ep.models.interventions import Intervention
+from ep.errors import ConfigError
+from ep.models.interventions import Applied, Intervention
 from ep.studies.arms import (
     ARMS,
     MEANS,
@@ -14,7 +18,6 @@ from ep.studies.arms import (
     SPAN,
     WIDER_ARMS,
     Ends,
-    as_far,
     set_of,
     wider_arms,
 )
@@ -59,22 +62,25 @@ def test_the_set_takes_the_raw_mean_of_each_of_its_regions_to_the_ordinary_mean(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_random_span_is_as_many_directions_elsewhere_and_moves_as_far(
+def test_the_random_span_moves_every_row_as_far_along_as_many_directions_elsewhere(
     ends: Ends, seed: int
 ) -> None:
     arms = wider_arms(ends, [1, 2], norm=1.0, seed=seed)
     (together,), (span,) = arms[SET], arms[SPAN]
-    assert span.span.shape == together.span.shape
-    assert np.allclose(span.span @ together.span.T, 0, atol=1e-5)
-    behaving = ends.x[ends.behaves]
-    lengths = [np.linalg.norm(moved(one, behaving), axis=1).mean() for one in (together, span)]
-    assert lengths[1] == pytest.approx(lengths[0], rel=1e-4)
+    x = torch.from_numpy(ends.x)
+    steps = [(Applied(one, "cpu").apply(x) - x).numpy() for one in (together, span)]
+    lengths = [np.linalg.norm(step, axis=1) for step in steps]
+    assert np.allclose(*lengths, rtol=1e-4) and lengths[0].min() > 0
+    assert np.linalg.matrix_rank(steps[1], tol=1e-2) == np.linalg.matrix_rank(steps[0], tol=1e-2)
+    assert np.allclose(steps[1] @ together.span.T, 0, atol=1e-3)
 
 
-def test_a_control_that_cannot_move_anything_keeps_its_strength(ends: Ends) -> None:
+def test_only_what_removes_can_be_turned_elsewhere(ends: Ends) -> None:
     (means,) = wider_arms(ends, [], norm=1.0, seed=0)[MEANS]
-    still = np.repeat(means.reference[None], 3, axis=0)
-    assert as_far(means, means, still).strength == 1.0
+    with pytest.raises(ConfigError, match="turned elsewhere"):
+        replace(means, mode="add", along=means.span)
+    with pytest.raises(ConfigError, match="as many directions"):
+        replace(means, along=np.eye(3, D, dtype=np.float32))
 
 
 def test_the_set_holds_regions_in_which_most_prompts_behave() -> None:

@@ -9,6 +9,9 @@ span. r is the layer's typical norm and α the strength.
     swap     x − α·QQᵀ(x − c) + α·QQᵀ(t − c)      put a target point t in its place (Appendix A3)
     clamp    x − QQᵀ(x − c) + α·r·u               set the part in the span to α·r·u
 
+An ablation or a swap may be turned elsewhere: its step along Q is then made along other orthonormal
+directions R instead, x − α·RQᵀ(x − c). It is as long at every position, and a control for length.
+
 Several directions are pushed together along u, not each by α·r. The step then has length α·r for
 any number of directions, so a strength and its random control mean the same for one region as for
 five, and the order of the directions does not matter. A clamp puts the stream where an add would
@@ -67,6 +70,8 @@ class Intervention:
     strength: α; for ablate and swap the share that is projected out, where 1 is all of it.
     target: (d,) the point t of a swap; None for the other modes.
     scope: the positions it acts on.
+    along: (k, d) orthonormal rows R along which the step of an ablation or a swap is made instead
+        of along the span; one for each dimension of it.
 
     Raises ConfigError for values that contradict each other or are out of range.
     """
@@ -79,6 +84,7 @@ class Intervention:
     strength: float = 1.0
     target: Float32[np.ndarray, " d"] | None = None
     scope: Scope = "all"
+    along: Float32[np.ndarray, "k d"] | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -96,6 +102,12 @@ class Intervention:
             )
         if not (np.isfinite(self.norm) and self.norm > 0):
             raise ConfigError(f"the typical norm is {self.norm}: expected a positive number")
+        if self.along is not None and (
+            self.mode not in REMOVING or self.along.shape != self.span.shape
+        ):
+            raise ConfigError(
+                "only an ablation or a swap is turned elsewhere, along as many directions as it has"
+            )
         points = [self.directions, self.reference] + ([] if self.target is None else [self.target])
         if any(not np.isfinite(point).all() for point in points):
             raise ConfigError("a direction or point of the intervention is not finite")
@@ -173,6 +185,21 @@ def random_control(like: Intervention, seed: int = 0) -> Intervention:
     The span is drawn by seed, orthogonal to the original's, so that it contains none of the effect.
     Raises ConfigError where there is no room for it (d ≤ m, or close to it).
     """
+    return replace(like, directions=_elsewhere(like, seed))
+
+
+def turned(like: Intervention, seed: int = 0) -> Intervention:
+    """Return an ablation or a swap whose every step is made along a random span instead.
+
+    It moves the stream as far as the original at every position, which `random_control` does not:
+    there is less of the stream along random directions. Drawn as there.
+    """
+    rows = np.linalg.qr(_elsewhere(like, seed).T.astype(np.float64))[0].T
+    return replace(like, along=np.ascontiguousarray(rows, np.float32))
+
+
+def _elsewhere(like: Intervention, seed: int) -> Float32[np.ndarray, "m d"]:
+    """Return random unit rows orthogonal to the span of an intervention, as many as it has."""
     span = like.span.astype(np.float64)
     rows = np.random.default_rng(seed).standard_normal(span.shape)
     # a normal sample minus its part in the span is uniform over the directions orthogonal to it
@@ -182,7 +209,7 @@ def random_control(like: Intervention, seed: int = 0) -> Intervention:
         raise ConfigError(
             f"{len(span)} directions fill a space of {span.shape[1]} dimensions: no control is left"
         )
-    return replace(like, directions=(rows / lengths).astype(np.float32))
+    return np.asarray(rows / lengths, np.float32)
 
 
 def mean_point(dictionary: Dictionary, region: int) -> Float32[np.ndarray, " d"]:
@@ -236,6 +263,7 @@ class Applied:
         )
         self.strength, self.norm = intervention.strength, intervention.norm
         self.span = tensor(intervention.span)
+        self.along = self.span if intervention.along is None else tensor(intervention.along)
         # coordinates in the span, (m,): of c, of t, and of the push α·r·u
         self.at_reference = self.span @ tensor(intervention.reference)
         self.at_target = (
@@ -267,4 +295,4 @@ class Applied:
 
     def moved(self, x: Any, step: Any) -> Any:
         """Return x (..., d) moved by a step (..., m), in its dtype."""
-        return (x.float() + step @ self.span).to(x.dtype)
+        return (x.float() + step @ self.along).to(x.dtype)

@@ -8,12 +8,13 @@
     difference of means   the direction from ordinary to behaving prompts, projected out; no
                           dictionary is needed for it
     random direction      as many directions as the region has: one
-    random span           as many directions as the set has, moving the stream as far as the set
+    random span           what the set takes out is moved along as many random directions instead,
+                          so that the stream is moved as far at every position
     matched region        a region without the behaviour, of like size, projected out
 
 The means of the set and the difference of means come from the prompts that the region is chosen
 on, never from those it is tried on. The published protocol has no control matched in magnitude; a
-random span without it moves the stream less than the set does, and so controls for little.
+random span that is projected out moves the stream less than the set does, and controls for little.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ep.method.dictionary import Basis, Dictionary
-from ep.models.interventions import Intervention, of_regions, random_control
+from ep.models.interventions import Intervention, of_regions, random_control, turned
 from ep.shapes import Bool, Float32, Int64
 from ep.studies.behaviour import FEWEST, NULL_RATE, Scored, candidates
 
@@ -144,22 +145,5 @@ def wider_arms(ends: Ends, regions: Sequence[int], norm: float, seed: int) -> Ch
     return {
         SET: (together,),
         MEANS: (means,),
-        SPAN: (as_far(random_control(together, seed), together, ends.x[ends.behaves]),),
+        SPAN: (turned(together, seed),),
     }
-
-
-def as_far(
-    control: Intervention, like: Intervention, x: Float32[np.ndarray, "n d"]
-) -> Intervention:
-    """Return an ablation with the strength at which it moves rows x as far as another on average.
-
-    A share above 1 of what is projected out puts the stream beyond the reference point.
-    """
-    goal, reached = (_mean_step(one, x) for one in (like, control))
-    return replace(control, strength=like.strength * goal / reached if reached > 0 else 1.0)
-
-
-def _mean_step(ablation: Intervention, x: np.ndarray) -> float:
-    """Mean length of the part of x − c in the span."""
-    inside = (x.astype(np.float64) - ablation.reference) @ ablation.span.T.astype(np.float64)
-    return float(np.linalg.norm(inside, axis=1).mean())

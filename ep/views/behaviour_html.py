@@ -58,7 +58,7 @@ NAMES = {
     ),
     SPAN: (
         "Random span",
-        "control: as many random directions as the set has, moving the stream as far",
+        "control: the set's change made along as many random directions, as far at every position",
     ),
     RANDOM: ("Random direction", "control: the same along a random direction"),
     MATCHED: (
