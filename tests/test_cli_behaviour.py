@@ -16,11 +16,9 @@ from ep.cli import main
 from ep.errors import CorpusError, RequestError, ServiceError
 from ep.models import LanguageModel
 from ep.models.answering import (
-    OWN,
     TRIED,
     answer_length,
     final_activations,
-    own_answers,
 )
 from ep.models.endpoint import Endpoint
 from ep.studies.behaviour import partition
@@ -269,18 +267,6 @@ def test_prompts_that_are_all_labelled_alike_are_refused() -> None:
     for behaves in (np.ones(4, bool), np.zeros(4, bool)):
         with pytest.raises(RequestError, match="of the 4 prompts"):
             check_labels(behaves)
-
-
-def test_spoiled_answers_are_the_own_ones_with_their_words_in_another_order(
-    model: LanguageModel,
-) -> None:
-    sampled = own_answers(model, YES[:4], 12)
-    own = {tuple(sorted(one.text)) for one in sampled.answers}
-    assert len(sampled.answers) == OWN and sampled.spoiled
-    # parts of a character may meet other parts, or none, in another order
-    whole = [one.text for one in sampled.spoiled if "\N{REPLACEMENT CHARACTER}" not in one.text]
-    assert whole and {tuple(sorted(text)) for text in whole} <= own
-    assert {one.text for one in sampled.spoiled} != {one.text for one in sampled.answers}
 
 
 def test_the_length_is_that_of_the_answers_tried(model: LanguageModel) -> None:

@@ -302,7 +302,7 @@ def test_an_old_link_opens_with_its_settings_and_carries_no_others(keys: dict[st
     }
     read = links.codec(Settings).parse(own)
     assert read == Settings(12, "mean", False, True, 2, 8.5, 0.2, True, "own", 3)
-    assert links.codec(Settings).parse({}) == Settings(None, "exemplar", True, 4, 4.0, 0.06)
+    assert links.codec(Settings).parse({}) == Settings()
     foreign = {"sa": "one", "basis": "exemplar", "smode": "ablate", "cview": "final"}
     at = show("behaviour", keys["own"], bjudge="labels", **own, **foreign)
     well(at)

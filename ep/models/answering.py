@@ -12,7 +12,6 @@ from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from ep.errors import RequestError
 from ep.models.activations import harvest
@@ -25,8 +24,6 @@ from ep.shapes import Float32, Float64
 
 FIRST_WORDS = 4
 """Tokens at the start of an answer whose surprise is not counted, see `surprise`."""
-STRETCH = 8
-"""Neighbouring tokens over which the worst surprise of a text is measured, see `Surprise`."""
 AT_ONCE = 64
 """Rows of one batch. Larger batches gain little speed and react later to a cancellation."""
 OWN, OWN_AT_ONCE = 128, 16
@@ -54,7 +51,7 @@ class Answered(NamedTuple):
         r.
     surprise: mean nats per token of the text under the unchanged model, after its first tokens, see
         `surprise`.
-    worst: the same mean over the most surprising `STRETCH` neighbouring ones of those tokens.
+    worst: nats of the most surprising of those tokens.
     """
 
     text: str
@@ -68,8 +65,7 @@ class Surprise(NamedTuple):
     """The surprise −log p of a text's tokens in nats; 0 for an empty text.
 
     mean: mean per token.
-    worst: largest mean over any `STRETCH` neighbouring tokens; that of all where there are fewer. A
-        single rare word hardly raises it, a stretch of nonsense does.
+    worst: that of the most surprising token.
     """
 
     mean: float
@@ -126,7 +122,7 @@ class OwnAnswers(NamedTuple):
     """A model's own sampled answers, and spoiled copies of them.
 
     answers: what the unchanged model wrote.
-    spoiled: the same answers with their words in a random order, of those with three words or more.
+    spoiled: the same answers with two neighbouring tokens swapped, where any two differ.
     """
 
     answers: list[Answered]
@@ -156,9 +152,7 @@ def own_answers(
         batch = rows[start : start + OWN_AT_ONCE]
         generated = _run(model, batch, Sampling(tokens, 1.0, seed=seed + number), report, start)
         sampled.answers.extend(_answered(model, batch, generated))
-        copies = [
-            (row, _shuffled(model, one, rng)) for row, one in zip(batch, generated, strict=True)
-        ]
+        copies = [(row, _swapped(one, rng)) for row, one in zip(batch, generated, strict=True)]
         spoiled = [(row, one) for row, one in copies if one is not None]
         sampled.spoiled.extend(
             _answered(model, [row for row, _ in spoiled], [one for _, one in spoiled])
@@ -225,20 +219,18 @@ def _limit(lengths: Float64[np.ndarray, " n"]) -> int:
     return tokens if tokens <= SHORT else max(tokens, LEAST_LONG)
 
 
-def _shuffled(model: LanguageModel, answer: Written, rng: np.random.Generator) -> Written | None:
-    """Return the answer with its words in a random order, or None where it has fewer than three.
+def _swapped(answer: Written, rng: np.random.Generator) -> Written | None:
+    """Return the answer with two neighbouring, different tokens swapped, or None where none differ.
 
-    A word is a run of tokens of which the first begins with whitespace.
+    The first tokens stay as they are, since their surprise is not counted.
     """
-    words: list[list[int]] = []
-    for token in answer.ids:
-        if not words or model.tokens.piece(token)[:1].isspace():
-            words.append([])
-        words[-1].append(token)
-    if len(words) < 3:
+    ids = list(answer.ids)
+    candidates = [i for i in range(FIRST_WORDS, len(ids) - 1) if ids[i] != ids[i + 1]]
+    if not candidates:
         return None
-    order = rng.permutation(len(words))
-    return replace(answer, ids=[token for i in order for token in words[i]])
+    i = int(rng.choice(candidates))
+    ids[i], ids[i + 1] = ids[i + 1], ids[i]
+    return replace(answer, ids=ids)
 
 
 def _answered(
@@ -296,16 +288,12 @@ def surprise(
         # nats[i] belongs to token i + 1, so the first token of the text is at len(prompt) - 1
         counted = row[len(prompt) - 1 : len(prompt) - 1 + len(text)]
         counted = counted[skip:] if len(counted) > skip else counted
-        surprises.append(_surprise(counted))
+        surprises.append(
+            Surprise(float(counted.mean()), float(counted.max()))
+            if len(counted)
+            else Surprise(0.0, 0.0)
+        )
     return surprises
-
-
-def _surprise(nats: Float32[np.ndarray, " n"]) -> Surprise:
-    """Return the surprise of a text by that of its tokens."""
-    if not len(nats):
-        return Surprise(0.0, 0.0)
-    stretches = sliding_window_view(nats, min(STRETCH, len(nats)))
-    return Surprise(float(nats.mean()), float(stretches.mean(axis=1).max()))
 
 
 def _run(

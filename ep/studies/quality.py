@@ -1,13 +1,14 @@
-"""The check of an answer's quality: it does not loop, and it does not surprise the model too much.
+"""The check of an answer's quality: it ends, repeats little, and does not surprise the model.
 
-The surprise is that of the unchanged model. Its limit lies between the answers that this model
-itself gives when sampled and the same answers with their words in a random order, which must fail.
+The surprise is that of the unchanged model, and its limit is measured on answers that this model
+itself gives when sampled. The same answers with two neighbouring tokens swapped are the control,
+and should fail the check.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,11 +17,11 @@ from ep.studies.judging import fluency
 from ep.studies.rates import Rate, rate_of
 
 USUAL = 0.9
-"""Share of the unchanged model's own sampled answers, and of their shuffled copies, that the limit
-is taken between.
+"""Share of the unchanged model's own sampled answers that stay below either limit.
+
+Chosen on the demo's validation prompts, where neither 0.9 nor 0.95 let a spoiled answer pass; 0.9
+is the stricter.
 """
-WAY = 0.5
-"""How far the limit lies on the way from the own answers to the shuffled ones, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Answer:
     moved: mean change of the stream per touched position, in typical norms.
     surprise: mean nats per token of the text under the unchanged model, after its first tokens; see
         `ep.models.answering`.
-    worst: the same over its most surprising stretch, see `ep.models.answering.Surprise`.
+    worst: nats of the most surprising of those tokens.
     """
 
     text: str
@@ -47,9 +48,9 @@ class QualityCheck:
     """Limits of surprise for one model, and the check whether an answer stays within them.
 
     mean: largest mean surprise of an answer, in nats per token.
-    worst: largest surprise of its worst stretch, in nats per token.
+    worst: largest surprise of any one token, in nats.
     n: number of answers that the limits were measured on.
-    spoiled: how many of the shuffled answers stay within the limits.
+    spoiled: how many answers with two swapped tokens stay within the limits.
     """
 
     mean: float
@@ -62,7 +63,7 @@ class QualityCheck:
         return fluency(answer.text, answer.ended).coherent and self.is_typical(answer)
 
     def is_typical(self, answer: Answer) -> bool:
-        """Return whether an answer surprises the unchanged model no more than the limits allow."""
+        """Return whether an answer surprises the unchanged model no more than its own answers."""
         return answer.surprise <= self.mean and answer.worst <= self.worst
 
 
@@ -70,7 +71,7 @@ def quality_check(own: Sequence[Answer], spoiled: Sequence[Answer]) -> QualityCh
     """Return the limits, measured on a model's own sampled answers.
 
     own: those answers.
-    spoiled: the same with their words shuffled.
+    spoiled: the same with two swapped tokens, see `QualityCheck.spoiled`.
 
     Raises RequestError without any answer.
     """
@@ -79,14 +80,7 @@ def quality_check(own: Sequence[Answer], spoiled: Sequence[Answer]) -> QualityCh
             "there is no answer of the unchanged model to measure quality on: give at least one "
             "prompt"
         )
-    mean = _limit([one.surprise for one in own], [one.surprise for one in spoiled])
-    worst = _limit([one.worst for one in own], [one.worst for one in spoiled])
+    mean = float(np.quantile([one.surprise for one in own], USUAL, method="higher"))
+    worst = float(np.quantile([one.worst for one in own], USUAL, method="higher"))
     check = QualityCheck(mean, worst, len(own), Rate(0, 0))
-    return replace(check, spoiled=rate_of([check.is_typical(one) for one in spoiled]))
-
-
-def _limit(own: Sequence[float], spoiled: Sequence[float]) -> float:
-    """Return a limit that most own answers stay below, and most spoiled ones exceed if they can."""
-    usual = float(np.quantile(own, USUAL, method="higher"))
-    broken = float(np.quantile(spoiled, 1 - USUAL, method="lower")) if spoiled else usual
-    return usual + WAY * max(0.0, broken - usual)
+    return QualityCheck(mean, worst, len(own), rate_of([check.is_typical(one) for one in spoiled]))

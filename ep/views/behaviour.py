@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 
 from ep.method.dictionary import Dictionary
-from ep.models.answering import STRETCH
 from ep.studies.arms import ABLATED, DEFAULT, MEANS, SET, SWAPPED
 from ep.studies.behaviour import Arm, candidates, difference
 from ep.studies.coarser import Serving
@@ -169,7 +168,6 @@ def _quality(quality: QualityCheck) -> Plain:
     return {
         "mean": round(quality.mean, 3),
         "worst": round(quality.worst, 3),
-        "stretch": STRETCH,
         "n": quality.n,
         "spoiled": spoiled,
     }

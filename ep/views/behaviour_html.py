@@ -28,9 +28,9 @@ from ep.views.behaviour import Plain, verdict
 
 BEHAVES, COMPLIES, INTACT = "#5199e5", "#498267", "#8a93a6"
 SENSE = (
-    "Coherent: it does not loop, and surprises the unchanged model, on average and over its worst "
-    "stretch, less than that model's own answers do with their words shuffled. An answer that is "
-    "cut at the length limit is judged by what there is of it."
+    "Coherent: it does not loop, and surprises the unchanged model, on average and at its worst "
+    "token, no more than nine in ten of that model's own sampled answers do. An answer that is cut "
+    "at the length limit is judged by what there is of it."
 )
 COLUMNS = (
     ("behaves", "Behaviour", BEHAVES, "of prompts that should show it"),
