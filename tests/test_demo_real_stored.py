@@ -132,6 +132,8 @@ def test_the_real_demo_has_requests_of_its_own(
     assert "a trial sets the length of answers" in page
     buttons = [str(button.key) for button in at.button]
     assert "behaviour_real" in buttons and "behaviour_demo" not in buttons
+    at.button(key="behaviour_stored").click().run()
+    assert "Stored run of" in well(at), "a study that needs no half an hour is one click away"
 
 
 def test_with_the_tiny_demo_asked_for_there_is_no_real_one(

@@ -48,6 +48,7 @@ def show() -> None:
             "“Take it out” answers the prompts, finds the region and tries it. Where the model "
             "never shows the behaviour, its answers are kept and shown.",
         )
+        _offer_stored()
         return
     dictionary = loading.dictionary(run.key)
     _origin(run, dictionary, opened.key)
@@ -63,6 +64,23 @@ def show() -> None:
         layers.card(run, plan)
         _others(run)
         _exports(run, dictionary, plan)
+
+
+def _offer_stored() -> None:
+    """Draw the way to a study that is there at once, of the first demo that has one stored."""
+    stored = demo_run("real") or demo_run("demo")
+    if stored is None:
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        title = plain.about(loading.dictionary(stored.key))["title"]
+        st.button(
+            "See a stored study",
+            key="behaviour_stored",
+            on_click=_open,
+            args=(stored,),
+            icon=":material/visibility:",
+        )
+        messages.quiet(f"{title}: the region of refusals, taken out beside its controls.")
 
 
 def _inputs(key: str) -> tuple[Inputs | None, str]:
