@@ -24,7 +24,7 @@ otherwise, and so samples other texts.
 | `text/written.jsonl` | {texts:,} texts of {tokens:,} tokens that the model itself wrote |
 | `text/replies.jsonl` | the beginnings of its answers to our harmless requests |
 | `text/requests.jsonl` | the requests for a dictionary of last tokens{last} |
-| `prompts/*.csv` | our own labelled requests in three splits |
+| `prompts/*.csv` | our own labelled requests in three splits; `choice.csv` is part of `train.csv` |
 {adapter}| `dictionaries/` | dictionaries of the model{lens}{tuned} |
 
 The texts answer questions of our own, by kind: {kinds}.
