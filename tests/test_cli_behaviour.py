@@ -21,6 +21,7 @@ from ep.models.answering import (
     final_activations,
 )
 from ep.models.endpoint import Endpoint
+from ep.studies.arms import SWAPPED, quiet_region
 from ep.studies.behaviour import partition
 from ep.studies.experiment import Bench, check_labels, observe, place, repeat
 from ep.studies.held_out import hold_out
@@ -187,6 +188,39 @@ def test_any_two_words_are_labels_and_the_length_comes_from_a_trial(
     tokens, (ended, tried) = found["length"]["tokens"], found["length"]["tried"]
     assert tried == 8 and 0 <= ended <= 8
     assert f"answers of at most {tokens} tokens" in captured.err and "about" in captured.err
+
+
+def test_layers_are_tried_on_dictionaries_of_the_prompts_there(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--judge", "label", "--seeds", "0", "--tokens", "4", "--layers", "2", "0")
+    assert run(folder, *more, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["dictionary"]["layer"] for one in found["layers"]] == [2, 0]
+    tried = [one for one in found["layers"] if one["region"] is not None]
+    for one in tried:
+        arms = [arm["arm"] for arm in one["arms"]]
+        assert arms[:2] == ["default", "ablated"] and "difference of means" in arms
+        assert "matched region" not in arms and "random span" not in arms
+    assert tried
+    assert run(folder, *more) == 0
+    assert "layer by layer" in capsys.readouterr().out
+    assert run(folder, "--layers", "0", "99") == 2
+    assert "layer 99 was asked for: expected 0 to" in capsys.readouterr().err
+
+
+def test_a_swap_without_a_quiet_region_puts_the_mean_of_the_ordinary_prompts_back(
+    model: LanguageModel,
+) -> None:
+    observed = observe(model, PROMPTS, 1, None)
+    x = observed.x
+    dictionary = partition(x, observed.behaves, 99.0, 0, 1, 0.4)
+    found = place(dictionary, observed)
+    assert quiet_region(found.scored) is None
+    held = hold_out(PROMPTS, Prompts((YES[-1], NO[-1]), (True, False)))
+    attempt = Bench(model, held, Pattern("zzzz"), 4).attempt(found, mode="swap")
+    assert attempt.target is None and SWAPPED in attempt.arms
+    assert np.allclose(found.ends.ordinary, x[~observed.behaves].mean(0), atol=1e-5)
 
 
 def test_where_regions_are_too_fine_the_p_that_serves_is_computed(

@@ -425,9 +425,8 @@ def test_the_readme_says_what_the_stored_run_found() -> None:
         json.loads(STORED.read_text()),
         " ".join((STORED.parents[2] / "README.md").read_text().split()),
     )
-    default, ablated, random = (
-        {arm["arm"]: arm for arm in data["trial"]["arms"]}[name] for name in ARMS
-    )
+    by_name = {arm["arm"]: arm for arm in data["trial"]["arms"]}
+    default, ablated, random = (by_name[name] for name in ARMS)
 
     def value(arm: dict[str, list[int]], what: str) -> str:
         return f"{arm[what][0] / arm[what][1]:.2f}"
@@ -444,6 +443,8 @@ def test_the_readme_says_what_the_stored_run_found() -> None:
         f"intact in {value(ablated, 'intact')} of {ablated['intact'][1]} "
         f"({value(default, 'intact')} before)",
         f"leaves refusals at {value(random, 'behaves')}",
+        f"does leaves them at {value(by_name['random span'], 'behaves')}, where the set leaves "
+        f"{value(by_name['set of regions'], 'behaves')}",
         f"coherent answers come in {span(data['streams'][0])}; with the centre taken from half",
         f"in {span(data['streams'][1])}: the model",
     ):

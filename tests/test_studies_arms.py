@@ -22,6 +22,7 @@ from ep.studies.arms import (
     wider_arms,
 )
 from ep.studies.behaviour import score
+from ep.studies.experiment import MOST_LAYERS, spread_layers
 
 D = 24
 
@@ -95,3 +96,12 @@ def test_the_set_holds_regions_in_which_most_prompts_behave() -> None:
 def test_without_a_set_there_is_the_difference_of_means_alone(ends: Ends) -> None:
     assert list(wider_arms(ends, [], norm=1.0, seed=0)) == [MEANS]
     assert set(WIDER_ARMS) < set(ARMS) and len(set(ARMS)) == len(ARMS)
+
+
+@pytest.mark.parametrize(("n_layers", "own"), [(1, 0), (2, 1), (6, 2), (30, 20), (26, 3)])
+def test_layers_to_sweep_are_few_distinct_ones_of_the_model_with_its_own(
+    n_layers: int, own: int
+) -> None:
+    layers = spread_layers(n_layers, own)
+    assert own in layers and len(layers) <= MOST_LAYERS and layers == sorted(set(layers))
+    assert all(0 <= layer < n_layers for layer in layers)

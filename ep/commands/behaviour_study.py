@@ -47,6 +47,7 @@ def study(
 
     model = load_model(arguments, dictionary, progress)
     layer, by_labels = models.check_fits(model, dictionary), arguments.judge == "label"
+    experiment.check_layers(model, arguments.layers)
     length = _length(arguments, model, held, progress)
     progress.stage("choosing the region")
     observed = experiment.observe(
@@ -66,62 +67,31 @@ def study(
     trial = plain.trial(attempt, held, judge)
     if attempt.scored is None:
         trial["served"] = plain.served(_siblings(dictionary, observed))
-    return Study(
-        choice,
-        answers,
-        trial,
-        _repeats(arguments, bench, observed, dictionary, progress),
-        _layers(arguments, bench, observed, dictionary, progress),
-        length,
-    )
+    further = _further(arguments, bench, observed, dictionary, progress)
+    return Study(choice, answers, trial, *further, length)
 
 
-def _repeats(
+def _further(
     arguments: argparse.Namespace, bench: Any, observed: Any, dictionary: Any, progress: Printer
-) -> list[Plain]:
-    """The trials on other orders of the stream."""
+) -> tuple[list[Plain], list[Plain]]:
+    """The trials on other orders of the stream, and those at the layers asked for."""
     from ep.studies import experiment
     from ep.studies.behaviour import BEHAVING_SHARE
     from ep.views import behaviour as plain
+
+    share = BEHAVING_SHARE if arguments.share is None else arguments.share
+    how = (arguments.percentile, share)
+    more = {"report": progress, "metric": dictionary.metric.name}
+
+    def plainly(attempts: Any) -> list[Plain]:
+        return [plain.trial(one, bench.held, bench.judge, 0) for one in attempts]
 
     progress.stage("repeating it on other orders of the stream")
-    return [
-        plain.trial(repeat, bench.held, bench.judge, 0)
-        for repeat in experiment.repeat(
-            bench,
-            observed,
-            arguments.seeds,
-            arguments.percentile,
-            BEHAVING_SHARE if arguments.share is None else arguments.share,
-            report=progress,
-            metric=dictionary.metric.name,
-        )
-    ]
-
-
-def _layers(
-    arguments: argparse.Namespace, bench: Any, observed: Any, dictionary: Any, progress: Printer
-) -> list[Plain]:
-    """The trials at the layers asked for."""
-    from ep.studies import experiment
-    from ep.studies.behaviour import BEHAVING_SHARE
-    from ep.views import behaviour as plain
-
+    repeats = plainly(experiment.repeat(bench, observed, arguments.seeds, *how, **more))
     if not arguments.layers:
-        return []
+        return repeats, []
     progress.stage("trying it layer by layer")
-    return [
-        plain.trial(attempt, bench.held, bench.judge, 0)
-        for attempt in experiment.by_layer(
-            bench,
-            observed,
-            arguments.layers,
-            arguments.percentile,
-            BEHAVING_SHARE if arguments.share is None else arguments.share,
-            report=progress,
-            metric=dictionary.metric.name,
-        )
-    ]
+    return repeats, plainly(experiment.by_layer(bench, observed, arguments.layers, *how, **more))
 
 
 def _length(arguments: argparse.Namespace, model: Any, held: Any, progress: Printer) -> Plain:

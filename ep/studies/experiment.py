@@ -415,9 +415,7 @@ def by_layer(
     The arms are those of `LAYER_ARMS`. Raises the errors of `partition` and `Bench.attempt`, and
     RequestError for a layer that the model does not have.
     """
-    last = bench.model.n_layers - 1
-    if unknown := [layer for layer in layers if not 0 <= layer <= last]:
-        raise RequestError(f"layer {unknown[0]} was asked for: expected 0 to {last}")
+    check_layers(bench.model, layers)
     x: dict[int, list[np.ndarray]] = {layer: [] for layer in layers}
     for start in range(0, len(observed.prompts), TOGETHER):
         texts = observed.prompts.texts[start : start + TOGETHER]
@@ -433,6 +431,13 @@ def by_layer(
         yield bench.attempt(
             place(dictionary, there), report=report_layer, wider=True, only=LAYER_ARMS
         )
+
+
+def check_layers(model: LanguageModel, layers: Sequence[int]) -> None:
+    """Raise RequestError for a layer that a model does not have."""
+    last = model.n_layers - 1
+    if unknown := [layer for layer in layers if not 0 <= layer <= last]:
+        raise RequestError(f"layer {unknown[0]} was asked for: expected 0 to {last}")
 
 
 def spread_layers(n_layers: int, own: int) -> list[int]:
